@@ -1,0 +1,1 @@
+"""The log: ordered, durable partitions of messages, behind one port."""

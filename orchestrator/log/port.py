@@ -1,0 +1,146 @@
+"""The port every log stands behind: ordered partitions, offsets, durable before acknowledged.
+
+Rules that every adapter keeps (``tests/contracts/test_log.py`` holds them to it):
+
+- Offsets of a partition rise; they need not be dense, but the messages of one append to one
+  partition have consecutive offsets from ``first_offset`` on.
+- ``done`` is called on the event loop, never from inside ``append``, once for each partition of
+  the batch, and for one partition in the order of the appends.
+- After an append of unknown fate to a partition every later append to it is refused until
+  ``restart``; so nothing can land behind a hole that the writer has not looked at.
+- What was acknowledged survives ``kill -9`` of the process, and is read again in the same order.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+META: Final = -1
+"""The partition number of the metadata topic; it is read and appended to like any other."""
+
+
+class Message(NamedTuple):
+    """One message of a partition, as read back."""
+
+    offset: int
+    value: bytes
+
+
+class AppendError(Exception):
+    """An append that was not acknowledged.
+
+    ``refused``: True when the log certainly never got it and never will; False when its fate is
+    unknown, and reading to the end after ``restart`` tells.
+    """
+
+    def __init__(self, reason: str, *, refused: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.refused = refused
+
+
+class LogRefused(Exception):
+    """Something an operator must mend before this log can be used."""
+
+    def __init__(self, code: str, message: str, remedy: str) -> None:
+        super().__init__(f"{code}: {message} {remedy}")
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+
+
+class LogCorrupt(Exception):
+    """Bytes that were durable are not what was written: the log stops and keeps its data."""
+
+
+class LogUnavailable(Exception):
+    """A read that could not be finished now; asking again later may succeed."""
+
+
+class OffsetOutOfRange(Exception):
+    """A read that starts before the first or after the next offset of its partition."""
+
+    def __init__(self, start: int, end: int) -> None:
+        super().__init__(f"the partition holds offsets from {start} up to, not including, {end}")
+        self.start = start
+        self.end = end
+
+
+Batch = Sequence[tuple[int, Sequence[bytes]]]
+"""(partition, messages in order), at least one message each, each partition at most once."""
+
+Done = Callable[[int, int, int, AppendError | None], None]
+"""(partition, first offset, count of messages, error); offset and count are as asked on success,
+the offset is -1 on error."""
+
+Deliver = Callable[[list[Message]], None]
+CallSoon = Callable[[Callable[[], None]], object]
+ClockMs = Callable[[], int]
+"""Milliseconds that never go back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a node needs to know to open or close its door."""
+
+    writable: bool
+    reason: str = ""
+    oldest_unacknowledged_ms: int = 0
+    assigned: bool = False
+    refused: LogRefused | None = None
+    """Set when the log learned after its start that this node must end (its name is taken)."""
+
+
+class Log(Protocol):
+    """Ordered partitions of messages; an acknowledged append is durable."""
+
+    @property
+    def partition_count(self) -> int: ...
+
+    @property
+    def identity(self) -> bytes:
+        """Which log this is; another one after it was made anew. Known once opened."""
+        ...
+
+    @property
+    def message_bytes_max(self) -> int: ...
+
+    async def open(self) -> None:
+        """Create or verify the log; keeps trying while it cannot be reached (see `health`).
+
+        Raises `LogRefused` for what an operator must mend, `LogCorrupt` for damaged data.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Settle what is in flight, then let go of every file, thread and connection."""
+        ...
+
+    def append(self, batch: Batch, done: Done) -> None:
+        """Hand over a batch; never blocks and never raises for what the log's state may be."""
+        ...
+
+    async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
+        """Deliver all messages from `offset` up to the end seen when asked, in chunks.
+
+        Returns the offset to go on from. Raises `OffsetOutOfRange`, `LogUnavailable`.
+        """
+        ...
+
+    async def bounds(self, partition: int) -> tuple[int, int]:
+        """The first offset that can be read and the next one to be written."""
+        ...
+
+    def trim(self, partition: int, below_offset: int) -> None:
+        """Allow the log to forget messages below an offset, now or later."""
+        ...
+
+    def lead(self, assigned: Callable[[int], None], revoked: Callable[[int], None]) -> None:
+        """Ask for partitions to lead; the callbacks come on the event loop, one by partition."""
+        ...
+
+    def restart(self, partition: int) -> None:
+        """After an append of unknown fate: let later appends to the partition through again."""
+        ...
+
+    def health(self) -> Health: ...
