@@ -1,0 +1,99 @@
+"""Actions: what the machine asks of the shell, after the log has acknowledged the record.
+
+Each may be lost or repeated: each is idempotent at its target and derived again by `recover`.
+"""
+
+import msgspec
+
+from orchestrator.model.values import Outcome
+
+
+class Action(msgspec.Struct, gc=False):
+    """One thing to do, as leader, in order."""
+
+
+class StartAttempt(Action):
+    """Start the next attempt, unless one of this incarnation runs."""
+
+    id: bytes
+    incarnation: int
+
+
+class ArmRetry(Action):
+    """Start the next attempt at `at_ms`."""
+
+    id: bytes
+    incarnation: int
+    at_ms: int
+
+
+class Notify(Action):
+    """Give a running attempt a notification: entry `index` of the journal, as a frame.
+
+    `completion_id` is that of a run result (the protocol may want an ack in its place), else 0.
+    """
+
+    id: bytes
+    incarnation: int
+    index: int
+    frame: bytes
+    completion_id: int = 0
+
+
+class StopAttempt(Action):
+    """The invocation is over or was taken away: drop its attempt (`abort`) or half-close it."""
+
+    id: bytes
+    incarnation: int
+    abort: bool
+
+
+class ArmTimer(Action):
+    due_ms: int
+    key: bytes
+
+
+class ArmRetention(Action):
+    due_ms: int
+    key: bytes
+
+
+class SendOutbox(Action):
+    """There are rows for this target partition."""
+
+    target: int
+
+
+class DoChore(Action):
+    key: bytes
+
+
+class Complete(Action):
+    """An invocation has its result: tell the clients that wait for it."""
+
+    id: bytes
+    incarnation: int
+    outcome: Outcome
+    expires_at_ms: int
+
+
+class Lead(Action):
+    """An announcement of this node was accepted: act as the leader of `epoch`."""
+
+    epoch: int
+    node: str
+    nonce: int
+
+
+AnyAction = (
+    StartAttempt
+    | ArmRetry
+    | Notify
+    | StopAttempt
+    | ArmTimer
+    | ArmRetention
+    | SendOutbox
+    | DoChore
+    | Complete
+    | Lead
+)

@@ -1,0 +1,53 @@
+"""Invocation ids: 8 bytes of partition key and 16 of identity; how keys become ids and partitions."""
+
+import hashlib
+
+INVOCATION_ID_BYTES = 24
+ID_SPACE = 1 << 64
+
+
+def partition_of(invocation_id: bytes, partition_count: int) -> int:
+    """The partition an invocation lives in: the top of its partition key, scaled."""
+    return int.from_bytes(invocation_id[:8], "big") * partition_count >> 64
+
+
+def partition_of_key(partition_key: bytes, partition_count: int) -> int:
+    """The partition of an 8-byte partition key."""
+    return int.from_bytes(partition_key, "big") * partition_count >> 64
+
+
+def key_partition_key(key: str) -> bytes:
+    """Partition key of an object or workflow key: the key alone, so that one key lives together."""
+    return hashlib.blake2b(key.encode(), digest_size=8).digest()
+
+
+def _digest(parts: tuple[str, ...]) -> bytes:
+    # Length-prefixed, so that no two lists of parts spell the same bytes.
+    joined = b"".join(len(p).to_bytes(4, "big") + p for p in (x.encode() for x in parts))
+    return hashlib.sha256(joined).digest()
+
+
+def workflow_id(service: str, key: str) -> bytes:
+    """The id of the run of a workflow key: the same for everyone who names it."""
+    return key_partition_key(key) + _digest(("wf", service, key))[:16]
+
+
+def idempotent_id(service: str, key: str | None, handler: str, idempotency_key: str) -> bytes:
+    """The id an idempotency key stands for; keyed targets stay in the partition of their key."""
+    if key is None:
+        digest = _digest(("ik", service, handler, idempotency_key))
+        return digest[16:24] + digest[:16]
+    digest = _digest(("iko", service, key, handler, idempotency_key))
+    return key_partition_key(key) + digest[:16]
+
+
+def placed_key(partition: int, partition_count: int, entropy: int) -> bytes:
+    """An 8-byte partition key that falls into `partition`; `entropy` is any 64-bit number."""
+    low = -(-(partition * ID_SPACE) // partition_count)
+    high = -(-((partition + 1) * ID_SPACE) // partition_count)
+    return (low + entropy % (high - low)).to_bytes(8, "big")
+
+
+def random_seed(invocation_id: bytes) -> int:
+    """The seed services get for their deterministic randomness; stable for an id."""
+    return int.from_bytes(hashlib.blake2b(invocation_id, digest_size=8).digest(), "big")

@@ -1,0 +1,23 @@
+"""Every limit and constant of the engine, with its unit and its reason."""
+
+PAYLOAD_BYTES_MAX = 32 * 1024 * 1024  # default of one payload or service message
+MESSAGE_HEADROOM_BYTES = 1024 * 1024  # envelope, headers and effects around one payload
+TURN_MESSAGE_BYTES = 1024 * 1024  # a turn's message is split near this
+HEADERS_BYTES_MAX = 256 * 1024  # request headers kept with an invocation, in sum
+KEY_BYTES_MAX = 4 * 1024  # object key, idempotency key, promise name: they become row keys
+NAME_BYTES_MAX = 512  # service and handler names
+
+REPLY_RETENTION_MS = 60_000  # a waiting client finds its result at least this long
+REQUEST_DEDUPE_MS = 600_000  # the same request id is known at least this long
+RETENTION_FINE_MS = 1_000  # bucket of retentions below an hour
+RETENTION_COARSE_MS = 60_000  # bucket of the longer ones
+RETENTION_COARSE_FROM_MS = 3_600_000
+
+JOURNAL_INLINE_BYTES = 16 * 1024  # past this the journal's tail moves to a chunk row
+STATE_INLINE_BYTES = 8 * 1024  # past this the state of a key moves to rows of its own
+CHORE_STEP_COUNT = 200  # rows one follow-up record may touch
+PURGE_STEP_COUNT = 500  # invocations one purge record may remove
+EVENTS_KEPT_COUNT = 10  # latest life-cycle events kept with an invocation
+FUTURE_DEPTH_MAX = 1000  # nesting of an awaited future
+
+POSITION_INDEX_BITS = 20  # a message holds fewer than 2**20 records

@@ -1,0 +1,226 @@
+"""Records of a partition's log. A message in the log is an array of records.
+
+What is proposed by a leader carries its epoch and is dropped under another. What comes from
+outside (Invoke, Signal, the operations, Transfer) carries none.
+Kept in the log: never reuse a tag, never reorder a field; new fields need a new level.
+"""
+
+import msgspec
+
+from orchestrator.model.effects import AnyEffect
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.values import Attempted, Caller, Failure, Future, Outcome
+
+
+class Record(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True, tag=True
+):
+    """One record."""
+
+
+class AnnounceLeader(Record, tag=2):
+    """Alone in its message. Accepted only if `epoch_seen` is still the epoch."""
+
+    node: str
+    nonce: int
+    epoch_seen: int
+
+
+# --- how a flush of an attempt ends ---
+
+
+class Ended(Record, tag=40):
+    """The attempt ended the invocation: its result is the last output."""
+
+
+class Suspended(Record, tag=41):
+    waiting: Future
+
+
+class Failed(Record, tag=42):
+    """The attempt failed. `then` is THEN_RETRY at `retry_at_ms`, THEN_PAUSE or THEN_KILL.
+
+    `retry_count` is the new count of retries of the policy.
+    """
+
+    why: Attempted
+    then: int
+    retry_count: int
+    retry_at_ms: int = 0
+
+
+class Pin(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
+    """The deployment and protocol version an invocation stays on, from its first stored entry."""
+
+    deployment: str
+    protocol: int
+    server: str = ""
+
+
+class Journal(Record, tag=3):
+    """One flush of an attempt: entries in order as original frames, what they ask for, the end.
+
+    `frames` holds commands and, for run results, their notification frames. `commands` counts
+    the commands among the `entries`.
+    """
+
+    epoch: int
+    id: bytes
+    incarnation: int
+    attempt: int
+    now_ms: int
+    pin: Pin | None
+    frames: bytes
+    entries: int
+    commands: int
+    effects: tuple[AnyEffect, ...]
+    end: Ended | Suspended | Failed | None
+
+
+class TimersFired(Record, tag=4):
+    """Timers that were due: keys of their rows."""
+
+    epoch: int
+    now_ms: int
+    keys: tuple[bytes, ...]
+
+
+class PurgeExpired(Record, tag=5):
+    """Remove what expired: the retention rows with these keys."""
+
+    epoch: int
+    now_ms: int
+    keys: tuple[bytes, ...]
+
+
+class ChoreStep(Record, tag=6):
+    """Go on with bounded work too large for one record: the key of the chore's row."""
+
+    epoch: int
+    now_ms: int
+    key: bytes
+
+
+class OutboxAdvanced(Record, tag=7):
+    """Rows of the outbox up to (target partition, number) have been taken in over there."""
+
+    epoch: int
+    upto: tuple[tuple[int, int], ...]
+
+
+class RaiseLevel(Record, tag=8):
+    epoch: int
+    level: int
+
+
+# --- from outside ---
+
+
+class Signal(Record, tag=20):
+    """A signal or awakeable result for the current incarnation. `value` None is void."""
+
+    target_id: bytes
+    index: int  # 0: named
+    name: str
+    value: Outcome | None
+    now_ms: int
+
+
+class Cancel(Record, tag=21):
+    target_id: bytes
+    now_ms: int
+
+
+class Kill(Record, tag=22):
+    target_id: bytes
+    now_ms: int
+
+
+class Pause(Record, tag=23):
+    target_id: bytes
+    now_ms: int
+
+
+class Resume(Record, tag=24):
+    """`deployment` "" keeps the pinned one; `protocol` goes with it."""
+
+    target_id: bytes
+    now_ms: int
+    deployment: str = ""
+    protocol: int = 0
+
+
+class Purge(Record, tag=25):
+    target_id: bytes
+    now_ms: int
+
+
+class PurgeJournal(Record, tag=26):
+    target_id: bytes
+    now_ms: int
+
+
+class PatchState(Record, tag=27):
+    """Replace the whole state of a key; dropped if `version` is given and is not the state's."""
+
+    service: str
+    key: str
+    workflow: bool
+    version: str | None
+    state: tuple[tuple[bytes, bytes], ...]
+    now_ms: int
+
+
+# --- between partitions: items of a Transfer, and rows of the outbox ---
+
+
+class Completion(Record, tag=30):
+    """The result of a call, attach or output for a caller. `outcome` None is void."""
+
+    caller: Caller
+    code: int  # notification code of the protocol
+    outcome: Outcome | None
+    now_ms: int
+
+
+class AttachTo(Record, tag=31):
+    """Register `caller` for the result of `target_id`; `poll` asks for what there is now."""
+
+    target_id: bytes
+    caller: Caller
+    poll: bool
+    now_ms: int
+
+
+Item = Invoke | Completion | AttachTo | Signal | Cancel | Kill
+
+
+class Transfer(Record, tag=9):
+    """Outbox rows of another partition, numbered `first` and up, without gaps."""
+
+    source: int
+    first: int
+    items: tuple[Item, ...]
+
+
+AnyRecord = (
+    AnnounceLeader
+    | Invoke
+    | Journal
+    | TimersFired
+    | PurgeExpired
+    | ChoreStep
+    | OutboxAdvanced
+    | RaiseLevel
+    | Transfer
+    | Signal
+    | Cancel
+    | Kill
+    | Pause
+    | Resume
+    | Purge
+    | PurgeJournal
+    | PatchState
+)
+
+__all__ = ["AnyRecord", "Failure", "Invoke", "Item", "Record"]

@@ -1,0 +1,202 @@
+"""Rows of the store: what applying the log gives. Mutable in the overlay, encoded at the spill.
+
+Kept on disk: never reorder a field; new fields go last with a default and need a new level.
+"""
+
+import msgspec
+
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.records import AttachTo, Cancel, Completion, Kill, PatchState, Signal
+from orchestrator.model.values import Attempted, Caller, Future, Outcome
+
+
+class Chunk(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
+    """Journal entries stored by one record: original frames end to end."""
+
+    at_ms: int
+    frames: bytes
+
+
+class Event(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A life-cycle event of an invocation, for people: `kind` is one of the EVENT_ numbers."""
+
+    kind: int
+    at_ms: int
+    entries: int
+    why: Attempted | None = None
+
+
+EVENT_FAILED = 0
+EVENT_PAUSED = 1
+
+
+class Row(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
+    """One row."""
+
+
+class PartitionRow(Row):
+    """What a partition knows of itself. `applied` is the offset after the last message applied."""
+
+    epoch: int = -1
+    leader: str = ""
+    nonce: int = 0
+    level: int = 1
+    applied: int = 0
+    inbound: dict[int, int] = {}  # source partition -> last number applied
+    outbound: dict[int, int] = {}  # target partition -> last number given
+    acknowledged: dict[int, int] = {}  # target partition -> last number trimmed
+
+
+class InvocationRow(Row):
+    """A live invocation. Entry 0 of its journal is the input, built from `invoke`.
+
+    `entries` and `commands` count it. Entries past JOURNAL_INLINE_BYTES are in `chunk_count`
+    rows of their own, those in `tail` follow.
+    """
+
+    invoke: Invoke
+    incarnation: int
+    status: int
+    modified_at_ms: int
+    inbox_number: int = -1
+    inboxed_at_ms: int = 0
+    scheduled_at_ms: int = 0
+    running_at_ms: int = 0
+    deployment: str = ""
+    protocol: int = 0
+    server: str = ""
+    chunk_count: int = 0
+    tail: list[Chunk] = []
+    tail_bytes: int = 0
+    entries: int = 1
+    commands: int = 1
+    completions: dict[int, int] = {}  # completion id -> SUCCESS | FAILURE
+    signals: dict[int, int] = {}
+    names: dict[str, int] = {}
+    children: list[bytes] = []  # ids of calls and sends, for kill
+    sleeps: dict[int, int] = {}  # completion id -> due_ms of timers not yet fired
+    waiting: Future | None = None
+    sinks: list[Caller] = []  # others who attached, beside invoke.caller
+    output: Outcome | None = None
+    attempt: int = 0  # highest attempt number seen in a record
+    retry_count: int = 0
+    retry_at_ms: int = 0  # not 0: backing off
+    failures_since_entry: int = 0
+    last_entry_at_ms: int = 0
+    last_failure: Attempted | None = None
+    pause_requested: bool = False
+    events: list[Event] = []
+
+
+class CompletedRow(Row):
+    """A completed invocation, as long as it is retained."""
+
+    invoke: Invoke
+    incarnation: int
+    outcome: Outcome
+    completed_at_ms: int
+    expires_at_ms: int  # from here on the id is free
+    journal_expires_at_ms: int
+    entries: int
+    commands: int
+    chunk_count: int
+    tail: list[Chunk]
+    deployment: str
+    protocol: int
+    server: str
+    inboxed_at_ms: int = 0
+    scheduled_at_ms: int = 0
+    running_at_ms: int = 0
+    retry_count: int = 0
+    completions: dict[int, int] = {}
+    signals: dict[int, int] = {}
+    names: dict[str, int] = {}
+    events: list[Event] = []
+
+
+class ChunkRow(Row):
+    """Part of a long journal, written once."""
+
+    chunks: list[Chunk]
+
+
+class ObjectRow(Row):
+    """An object or workflow key: lock, inbox ends, small state.
+
+    `generation` is the position of the record that made the row: rows of state and promises
+    carry it in their keys, so that a key that is dropped and made anew starts empty at once.
+    """
+
+    generation: int
+    service: str
+    key: str
+    lock: bytes = b""
+    lock_incarnation: int = 0
+    inbox_head: int = 0  # number of the next to take
+    inbox_tail: int = 0  # number the next to come will have
+    state: dict[bytes, bytes] = {}
+    state_bytes: int = 0
+    state_generation: int = 0  # not 0: state is in rows of this generation, `state` is empty
+    promise_count: int = 0
+
+
+class InboxRow(Row):
+    """One entry of an object's inbox: an invocation, or a modification of state."""
+
+    id: bytes
+    incarnation: int
+    created_at_ms: int
+    patch: PatchState | None = None
+
+
+class StateRow(Row):
+    value: bytes
+
+
+class PromiseRow(Row):
+    """A durable promise: completed once; until then the completions that wait for it."""
+
+    outcome: Outcome | None = None
+    waiters: list[Caller] = []
+
+
+class TimerRow(Row):
+    """`kind` TIMER_SLEEP completes `completion_id`; TIMER_START starts a scheduled invocation."""
+
+    kind: int
+    id: bytes
+    incarnation: int
+    completion_id: int = 0
+
+
+TIMER_SLEEP = 0
+TIMER_START = 1
+
+
+class OutboxRow(Row):
+    item: Invoke | Completion | AttachTo | Signal | Cancel | Kill
+
+
+class RetentionRow(Row):
+    """Invocations that expire in one bucket and completed in one message: (id, incarnation)."""
+
+    items: list[tuple[bytes, int]]
+    journal_only: bool = False
+
+
+class ChoreRow(Row):
+    """Work that goes on by follow-up records: `kind` says which fields count."""
+
+    kind: int
+    ids: list[bytes] = []  # CHORE_KILL
+    service: str = ""
+    key: str = ""
+    generation: int = 0
+    id: bytes = b""
+    incarnation: int = 0
+
+
+CHORE_KILL = 0
+CHORE_DROP_STATE = 1
+CHORE_DROP_PROMISES = 2
+CHORE_DROP_CHUNKS = 3

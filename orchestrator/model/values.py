@@ -1,0 +1,81 @@
+"""Values shared by records, rows and actions: target kinds, statuses, failures, callers, futures."""
+
+import msgspec
+
+# Kinds of target. Kept in records and rows: never reuse a number.
+SERVICE = 0
+OBJECT_EXCLUSIVE = 1
+OBJECT_SHARED = 2
+WORKFLOW_RUN = 3
+WORKFLOW_SHARED = 4
+
+WRITES_STATE = (OBJECT_EXCLUSIVE, WORKFLOW_RUN)
+WORKFLOW_KINDS = (WORKFLOW_RUN, WORKFLOW_SHARED)
+
+# Status of a live invocation. A completed one is a row of another kind.
+SCHEDULED = 0
+INBOXED = 1
+INVOKED = 2
+SUSPENDED = 3
+PAUSED = 4
+
+# Who asked for an invocation.
+BY_INGRESS = 0
+BY_SERVICE = 1
+BY_SUBSCRIPTION = 2
+BY_RESTART = 3
+
+# How a completion or signal turned out, as the resolution of futures needs it.
+SUCCESS = 1
+FAILURE = 2
+
+# What follows a failed attempt.
+THEN_RETRY = 0
+THEN_PAUSE = 1
+THEN_KILL = 2  # complete with the failure
+
+CODE_NOT_FOUND = 404
+CODE_CONFLICT = 409
+CODE_INTERNAL = 500
+
+
+class Failure(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A terminal outcome the user sees: code (u16), message and metadata pairs."""
+
+    code: int
+    message: str
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+Outcome = bytes | Failure
+
+
+class Caller(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
+    """Where a result goes: a completion of another invocation's journal, that incarnation only."""
+
+    id: bytes
+    incarnation: int
+    completion_id: int
+
+
+class Future(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
+    """What a suspended attempt waits for. Combinators are those of the protocol (0 to 4)."""
+
+    completions: tuple[int, ...] = ()
+    signals: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    nested: tuple["Future", ...] = ()
+    combinator: int = 0
+
+
+class Attempted(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
+    """Why an attempt failed, as shown to people: code, text, the catalogue's code, the command."""
+
+    code: int
+    message: str
+    stacktrace: str = ""
+    restate_code: str = ""
+    command_index: int = -1
+    command_name: str = ""
+    command_type: int = -1
+    at_ms: int = 0
