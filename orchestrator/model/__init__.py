@@ -1,1 +1,1 @@
-"""The words of the engine: ids, records, effects, rows, actions, answers, limits. Pure values only."""
+"""The words of the engine: ids, records, effects, rows, actions, answers and limits."""

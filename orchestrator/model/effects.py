@@ -17,7 +17,7 @@ class Effect(
     """One thing an entry asks for."""
 
 
-class SetOutput(Effect, tag=1):
+class SetOutput(Effect, frozen=True, tag=1):
     """The result so far: bytes [start:end] of the frames, or a failure."""
 
     start: int
@@ -25,42 +25,42 @@ class SetOutput(Effect, tag=1):
     failure: Failure | None = None
 
 
-class SetState(Effect, tag=2):
+class SetState(Effect, frozen=True, tag=2):
     key: bytes
     start: int
     end: int
 
 
-class ClearState(Effect, tag=3):
+class ClearState(Effect, frozen=True, tag=3):
     key: bytes
 
 
-class ClearAllState(Effect, tag=4):
+class ClearAllState(Effect, frozen=True, tag=4):
     pass
 
 
-class GetState(Effect, tag=5):
+class GetState(Effect, frozen=True, tag=5):
     """A lazy read: completes with the value or void."""
 
     key: bytes
     completion_id: int
 
 
-class GetStateKeys(Effect, tag=6):
+class GetStateKeys(Effect, frozen=True, tag=6):
     completion_id: int
 
 
-class GetPromise(Effect, tag=7):
+class GetPromise(Effect, frozen=True, tag=7):
     name: str
     completion_id: int
 
 
-class PeekPromise(Effect, tag=8):
+class PeekPromise(Effect, frozen=True, tag=8):
     name: str
     completion_id: int
 
 
-class CompletePromise(Effect, tag=9):
+class CompletePromise(Effect, frozen=True, tag=9):
     name: str
     completion_id: int
     start: int
@@ -68,12 +68,12 @@ class CompletePromise(Effect, tag=9):
     failure: Failure | None = None
 
 
-class Sleep(Effect, tag=10):
+class Sleep(Effect, frozen=True, tag=10):
     due_ms: int
     completion_id: int
 
 
-class Call(Effect, tag=11):
+class Call(Effect, frozen=True, tag=11):
     """A call or, with `result_completion_id` 0, a send. The body of `invoke` is empty: it is
     bytes [start:end] of the frames. `invoke.caller` names the incarnation for calls."""
 
@@ -84,7 +84,7 @@ class Call(Effect, tag=11):
     result_completion_id: int
 
 
-class SendSignal(Effect, tag=12):
+class SendSignal(Effect, frozen=True, tag=12):
     """Also the completion of an awakeable. Void if start < 0 and there is no failure."""
 
     target_id: bytes
@@ -95,7 +95,7 @@ class SendSignal(Effect, tag=12):
     failure: Failure | None = None
 
 
-class RunResult(Effect, tag=13):
+class RunResult(Effect, frozen=True, tag=13):
     """The result of a run closure: frames [start:end] is its notification frame, whole."""
 
     completion_id: int
@@ -104,12 +104,12 @@ class RunResult(Effect, tag=13):
     end: int
 
 
-class Attach(Effect, tag=14):
+class Attach(Effect, frozen=True, tag=14):
     target_id: bytes
     completion_id: int
 
 
-class GetOutput(Effect, tag=15):
+class GetOutput(Effect, frozen=True, tag=15):
     target_id: bytes
     completion_id: int
 

@@ -1,4 +1,4 @@
-"""Invocation ids: 8 bytes of partition key and 16 of identity; how keys become ids and partitions."""
+"""Invocation ids: 8 bytes of partition key, 16 of identity; keys become ids and partitions."""
 
 import hashlib
 

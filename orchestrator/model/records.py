@@ -18,7 +18,7 @@ class Record(
     """One record."""
 
 
-class AnnounceLeader(Record, tag=2):
+class AnnounceLeader(Record, frozen=True, tag=2):
     """Alone in its message. Accepted only if `epoch_seen` is still the epoch."""
 
     node: str
@@ -29,15 +29,15 @@ class AnnounceLeader(Record, tag=2):
 # --- how a flush of an attempt ends ---
 
 
-class Ended(Record, tag=40):
+class Ended(Record, frozen=True, tag=40):
     """The attempt ended the invocation: its result is the last output."""
 
 
-class Suspended(Record, tag=41):
+class Suspended(Record, frozen=True, tag=41):
     waiting: Future
 
 
-class Failed(Record, tag=42):
+class Failed(Record, frozen=True, tag=42):
     """The attempt failed. `then` is THEN_RETRY at `retry_at_ms`, THEN_PAUSE or THEN_KILL.
 
     `retry_count` is the new count of retries of the policy.
@@ -57,7 +57,7 @@ class Pin(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown
     server: str = ""
 
 
-class Journal(Record, tag=3):
+class Journal(Record, frozen=True, tag=3):
     """One flush of an attempt: entries in order as original frames, what they ask for, the end.
 
     `frames` holds commands and, for run results, their notification frames. `commands` counts
@@ -77,7 +77,7 @@ class Journal(Record, tag=3):
     end: Ended | Suspended | Failed | None
 
 
-class TimersFired(Record, tag=4):
+class TimersFired(Record, frozen=True, tag=4):
     """Timers that were due: keys of their rows."""
 
     epoch: int
@@ -85,7 +85,7 @@ class TimersFired(Record, tag=4):
     keys: tuple[bytes, ...]
 
 
-class PurgeExpired(Record, tag=5):
+class PurgeExpired(Record, frozen=True, tag=5):
     """Remove what expired: the retention rows with these keys."""
 
     epoch: int
@@ -93,7 +93,7 @@ class PurgeExpired(Record, tag=5):
     keys: tuple[bytes, ...]
 
 
-class ChoreStep(Record, tag=6):
+class ChoreStep(Record, frozen=True, tag=6):
     """Go on with bounded work too large for one record: the key of the chore's row."""
 
     epoch: int
@@ -101,14 +101,14 @@ class ChoreStep(Record, tag=6):
     key: bytes
 
 
-class OutboxAdvanced(Record, tag=7):
+class OutboxAdvanced(Record, frozen=True, tag=7):
     """Rows of the outbox up to (target partition, number) have been taken in over there."""
 
     epoch: int
     upto: tuple[tuple[int, int], ...]
 
 
-class RaiseLevel(Record, tag=8):
+class RaiseLevel(Record, frozen=True, tag=8):
     epoch: int
     level: int
 
@@ -116,7 +116,7 @@ class RaiseLevel(Record, tag=8):
 # --- from outside ---
 
 
-class Signal(Record, tag=20):
+class Signal(Record, frozen=True, tag=20):
     """A signal or awakeable result for the current incarnation. `value` None is void."""
 
     target_id: bytes
@@ -126,22 +126,22 @@ class Signal(Record, tag=20):
     now_ms: int
 
 
-class Cancel(Record, tag=21):
+class Cancel(Record, frozen=True, tag=21):
     target_id: bytes
     now_ms: int
 
 
-class Kill(Record, tag=22):
+class Kill(Record, frozen=True, tag=22):
     target_id: bytes
     now_ms: int
 
 
-class Pause(Record, tag=23):
+class Pause(Record, frozen=True, tag=23):
     target_id: bytes
     now_ms: int
 
 
-class Resume(Record, tag=24):
+class Resume(Record, frozen=True, tag=24):
     """`deployment` "" keeps the pinned one; `protocol` goes with it."""
 
     target_id: bytes
@@ -150,17 +150,17 @@ class Resume(Record, tag=24):
     protocol: int = 0
 
 
-class Purge(Record, tag=25):
+class Purge(Record, frozen=True, tag=25):
     target_id: bytes
     now_ms: int
 
 
-class PurgeJournal(Record, tag=26):
+class PurgeJournal(Record, frozen=True, tag=26):
     target_id: bytes
     now_ms: int
 
 
-class PatchState(Record, tag=27):
+class PatchState(Record, frozen=True, tag=27):
     """Replace the whole state of a key; dropped if `version` is given and is not the state's."""
 
     service: str
@@ -174,7 +174,7 @@ class PatchState(Record, tag=27):
 # --- between partitions: items of a Transfer, and rows of the outbox ---
 
 
-class Completion(Record, tag=30):
+class Completion(Record, frozen=True, tag=30):
     """The result of a call, attach or output for a caller. `outcome` None is void."""
 
     caller: Caller
@@ -183,7 +183,7 @@ class Completion(Record, tag=30):
     now_ms: int
 
 
-class AttachTo(Record, tag=31):
+class AttachTo(Record, frozen=True, tag=31):
     """Register `caller` for the result of `target_id`; `poll` asks for what there is now."""
 
     target_id: bytes
@@ -195,7 +195,7 @@ class AttachTo(Record, tag=31):
 Item = Invoke | Completion | AttachTo | Signal | Cancel | Kill
 
 
-class Transfer(Record, tag=9):
+class Transfer(Record, frozen=True, tag=9):
     """Outbox rows of another partition, numbered `first` and up, without gaps."""
 
     source: int

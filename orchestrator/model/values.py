@@ -1,4 +1,4 @@
-"""Values shared by records, rows and actions: target kinds, statuses, failures, callers, futures."""
+"""Values shared by records, rows and actions: kinds, statuses, failures, callers, futures."""
 
 import msgspec
 

@@ -1,0 +1,85 @@
+"""Between the processor that owns the state and the invoker that talks to services."""
+
+from typing import Protocol
+
+import msgspec
+
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.records import Journal
+
+
+class AttemptInput(msgspec.Struct, gc=False):
+    """What an attempt replays, read from state at the moment it gets its slot.
+
+    `frames` are the stored entries after the input, in order, several to an element;
+    `entries` and `commands` count the input too. `deployment` "" means not pinned yet.
+    """
+
+    invoke: Invoke
+    incarnation: int
+    epoch: int
+    attempt: int
+    deployment: str
+    protocol: int
+    frames: list[bytes]
+    entries: int
+    commands: int
+    retry_count: int
+    failures_since_entry: int
+    last_entry_at_ms: int
+    pause_requested: bool
+
+
+class Source(Protocol):
+    """A partition led here, as its attempts see it."""
+
+    def attempt_input(self, invocation_id: bytes, incarnation: int) -> AttemptInput | None:
+        """None: the invocation is over, or it is not its turn."""
+        ...
+
+    def state_of(
+        self, invocation_id: bytes, bytes_max: int
+    ) -> tuple[list[tuple[bytes, bytes]], bool]:
+        """State of the invocation's key, up to a budget in bytes; True if that is all of it."""
+        ...
+
+    def propose(self, record: Journal) -> None:
+        """Hand a proposal to the next turn; never raises, never blocks."""
+        ...
+
+
+class AttemptView(msgspec.Struct, gc=False):
+    """What people see of an attempt that runs or waits for its slot (sys_invocation_state)."""
+
+    id: bytes
+    in_flight: bool
+    started_at_ms: int
+    deployment: str
+    server: str
+
+
+class InvokerPort(Protocol):
+    """What the processor asks of the invoker; every call is idempotent."""
+
+    @property
+    def running_count(self) -> int: ...
+
+    def start(self, source: Source, invocation_id: bytes, incarnation: int) -> None:
+        """Start an attempt as soon as a slot is free, unless one of this incarnation runs."""
+        ...
+
+    def notify(
+        self, invocation_id: bytes, incarnation: int, index: int, frame: bytes, completion_id: int
+    ) -> None:
+        """Entry `index` of the journal for the running attempt; ignored below what it replayed."""
+        ...
+
+    def stop(self, invocation_id: bytes, incarnation: int, abort: bool) -> None:
+        """Drop the attempt without a proposal, or half-close it so that it suspends."""
+        ...
+
+    def forget(self, source: Source) -> None:
+        """The partition is not led here any more: drop its attempts without proposals."""
+        ...
+
+    def views(self) -> list[AttemptView]: ...
