@@ -1,0 +1,101 @@
+"""From a handler and a request to the Invoke record: ids, retention and the input rules."""
+
+from collections.abc import Callable
+
+from orchestrator.model.ids import idempotent_id, key_partition_key, workflow_id
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.values import BY_INGRESS, WORKFLOW_RUN, Caller
+from orchestrator.registry.schema import Handler, InputRules
+
+
+def invocation_id_for(
+    handler: Handler, key: str, idempotency_key: str | None, fresh: Callable[[], bytes]
+) -> bytes:
+    """The id of an invocation: derived from its key where that names it, else from `fresh`.
+
+    `fresh` gives a whole new id (24 bytes) in a partition of the caller's choice; keyed targets
+    keep its identity and go to the partition of their key.
+    """
+    if handler.kind == WORKFLOW_RUN:
+        return workflow_id(handler.service, key)
+    if idempotency_key is not None:
+        on = key if handler.keyed else None
+        return idempotent_id(handler.service, on, handler.name, idempotency_key)
+    if handler.keyed:
+        return key_partition_key(key) + fresh()[8:]
+    return fresh()
+
+
+def retention_of(handler: Handler, idempotency_key: str | None) -> tuple[int, int]:
+    """(completion, journal) retention in ms of an invocation."""
+    journal = handler.journal_retention_ms
+    if handler.kind == WORKFLOW_RUN:
+        completion = handler.workflow_retention_ms
+    elif idempotency_key is not None:
+        completion = handler.idempotency_retention_ms
+    else:
+        return journal, journal
+    return completion, min(journal, completion)
+
+
+def make_invoke(
+    handler: Handler,
+    invocation_id: bytes,
+    key: str,
+    body: bytes,
+    headers: tuple[tuple[str, str], ...],
+    now_ms: int,
+    *,
+    idempotency_key: str | None = None,
+    start_at_ms: int = 0,
+    caller: Caller | None = None,
+    by: int = BY_INGRESS,
+    by_id: bytes = b"",
+    by_target: str = "",
+    trace: tuple[str, str] = ("", ""),
+) -> Invoke:
+    """The record that starts an invocation of `handler`."""
+    completion_ms, journal_ms = retention_of(handler, idempotency_key)
+    return Invoke(
+        id=invocation_id,
+        service=handler.service,
+        handler=handler.name,
+        key=key,
+        kind=handler.kind,
+        body=body,
+        headers=headers,
+        created_at_ms=now_ms,
+        completion_retention_ms=completion_ms,
+        journal_retention_ms=journal_ms,
+        idempotency_key=idempotency_key,
+        start_at_ms=start_at_ms,
+        caller=caller,
+        by=by,
+        by_id=by_id,
+        by_target=by_target,
+        trace=trace,
+    )
+
+
+def check_input(rules: InputRules, content_type: str | None, is_empty: bool) -> str:
+    """Why a request body is not taken by a handler; "" if it is."""
+    if rules.anything or (rules.empty and is_empty and content_type is None):
+        return ""
+    if not rules.content_type:
+        return "this handler takes no input: send neither a body nor a content-type"
+    if content_type is None:
+        return f"a content-type header is needed: {rules.content_type}"
+    if not _media_type_matches(rules.content_type, content_type):
+        return f"content-type {content_type!r} does not match {rules.content_type!r}"
+    if rules.needs_body and is_empty:
+        return "this handler needs a body"
+    return ""
+
+
+def _media_type_matches(pattern: str, content_type: str) -> bool:
+    """Compare media types without parameters; `pattern` may end in wildcards."""
+    wanted = pattern.partition(";")[0].strip().lower()
+    given = content_type.partition(";")[0].strip().lower()
+    if wanted == "*/*" or wanted == given:
+        return True
+    return wanted.endswith("/*") and given.startswith(wanted[:-1])
