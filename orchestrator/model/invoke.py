@@ -15,7 +15,7 @@ class Prefix(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unkn
     entries: int
     commands: int
     completions: tuple[tuple[int, int], ...]  # (completion id, SUCCESS | FAILURE)
-    signals: tuple[tuple[int, int], ...]
+    signals: tuple[tuple[int, int], ...]  # (index, journal index << 2 | SUCCESS or FAILURE)
     names: tuple[tuple[str, int], ...]
     deployment: str
     protocol: int

@@ -34,7 +34,10 @@ class Ended(Record, frozen=True, tag=40):
 
 
 class Suspended(Record, frozen=True, tag=41):
+    """`seen` counts the journal entries the attempt was given: signals below it are used up."""
+
     waiting: Future
+    seen: int = 0
 
 
 class Failed(Record, frozen=True, tag=42):
@@ -178,7 +181,6 @@ class Completion(Record, frozen=True, tag=30):
     """The result of a call, attach or output for a caller. `outcome` None is void."""
 
     caller: Caller
-    code: int  # notification code of the protocol
     outcome: Outcome | None
     now_ms: int
 

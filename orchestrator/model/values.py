@@ -56,6 +56,7 @@ class Caller(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unkn
     id: bytes
     incarnation: int
     completion_id: int
+    code: int = 0x800D  # notification code of the protocol: a call's result
 
 
 class Future(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):

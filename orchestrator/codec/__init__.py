@@ -1,0 +1,1 @@
+"""Records, rows and keys as bytes, versioned."""

@@ -1,0 +1,76 @@
+"""Keys of rows: a table's prefix byte and fields whose byte order is their order."""
+
+import struct
+
+PARTITION = b"m"
+INVOCATION = b"i"
+COMPLETED = b"c"
+CHUNK = b"j"
+OBJECT = b"o"
+INBOX = b"q"
+STATE = b"s"
+PROMISE = b"p"
+TIMER = b"t"
+OUTBOX = b"x"
+RETENTION = b"r"
+CHORE = b"k"
+
+_timer = struct.Struct(">Q24sI").pack
+_u64 = struct.Struct(">Q").pack
+_outbox = struct.Struct(">HQ").pack
+_retention = struct.Struct(">QQB").pack
+_chunk = struct.Struct(">24sQI").pack
+_chore = struct.Struct(">QH").pack
+_u32 = struct.Struct(">I").pack
+
+
+def object_key(service: str, key: str) -> bytes:
+    """Service names hold no NUL; the key's length delimits it from what follows."""
+    raw = key.encode()
+    return service.encode() + b"\0" + _u32(len(raw)) + raw
+
+
+def parse_object_key(raw: bytes) -> tuple[str, str, bytes]:
+    """(service, key, the rest)."""
+    service, _, tail = raw.partition(b"\0")
+    size = int.from_bytes(tail[:4], "big")
+    return service.decode(), tail[4 : 4 + size].decode(), tail[4 + size :]
+
+
+def inbox_key(object_key: bytes, number: int) -> bytes:
+    return object_key + _u64(number)
+
+
+def state_prefix(object_key: bytes, generation: int) -> bytes:
+    return object_key + _u64(generation)
+
+
+def chunk_key(invocation_id: bytes, incarnation: int, number: int) -> bytes:
+    return _chunk(invocation_id, incarnation, number)
+
+
+def timer_key(due_ms: int, invocation_id: bytes, completion_id: int) -> bytes:
+    return _timer(due_ms, invocation_id, completion_id)
+
+
+def timer_due_ms(key: bytes) -> int:
+    """Of a timer's or retention row's key, without its table prefix."""
+    return int.from_bytes(key[:8], "big")
+
+
+def outbox_key(target: int, number: int) -> bytes:
+    return _outbox(target, number)
+
+
+def retention_key(bucket_ms: int, offset: int, journal_only: bool) -> bytes:
+    return _retention(bucket_ms, offset, journal_only)
+
+
+def chore_key(position: int, number: int) -> bytes:
+    return _chore(position, number)
+
+
+def prefix_end(prefix: bytes) -> bytes:
+    """The first key past all that start with `prefix`."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes([stripped[-1] + 1])

@@ -1,0 +1,31 @@
+"""Messages of the log: a version byte and a msgpack array of records."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from orchestrator.model.records import AnyRecord
+
+ENVELOPE_VERSION = 1
+_PREFIX = bytes([ENVELOPE_VERSION])
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[AnyRecord]).decode
+
+
+class UndecodableMessage(Exception):
+    """A message this version cannot read: the partition stops and keeps its data."""
+
+
+def encode_message(records: Sequence[AnyRecord]) -> bytes:
+    """One message of the log."""
+    return _PREFIX + _encode(records)
+
+
+def decode_message(message: bytes) -> list[AnyRecord]:
+    """The records of a message, or UndecodableMessage: unknown version, kind or surplus field."""
+    if message[:1] != _PREFIX:
+        raise UndecodableMessage(f"envelope version {message[:1].hex() or 'none'} is not known")
+    try:
+        return _decode(memoryview(message)[1:])
+    except msgspec.MsgspecError as error:
+        raise UndecodableMessage(str(error)) from None

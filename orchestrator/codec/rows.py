@@ -1,0 +1,30 @@
+"""Rows as bytes: a version byte and a msgpack array."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from orchestrator.model.rows import Row
+
+ROW_VERSION = 1
+_PREFIX = bytes([ROW_VERSION])
+_encode = msgspec.msgpack.Encoder().encode
+R = TypeVar("R", bound=Row)
+
+
+def encode_row(row: Row) -> bytes:
+    """A row's bytes; equal rows give equal bytes when their dicts were filled alike."""
+    return _PREFIX + _encode(row)
+
+
+def row_decoder(kind: type[R]) -> Callable[[bytes], R]:
+    """A function that decodes rows of one kind."""
+    decode = msgspec.msgpack.Decoder(kind).decode
+
+    def decode_row(value: bytes) -> R:
+        if value[:1] != _PREFIX:
+            raise ValueError(f"row version {value[:1].hex() or 'none'} is not known")
+        return decode(memoryview(value)[1:])
+
+    return decode_row

@@ -1,0 +1,1 @@
+"""Typed tables over a byte-level store; the overlay keeps writes as objects until the spill."""
