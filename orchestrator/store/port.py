@@ -1,26 +1,5 @@
-"""The Store port: bytes by key, in order, written in batches; a cache of the log."""
+"""The Store port, as adapters and the processor name it; it is defined under the tables."""
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from orchestrator.tables.port import Store, Writes
 
-Writes = Sequence[tuple[bytes, bytes | None]]  # None deletes
-
-
-class Store(Protocol):
-    """One partition's rows. A batch is atomic. Nothing is durable before `checkpoint`."""
-
-    def get(self, key: bytes) -> bytes | None: ...
-
-    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with start <= key < stop, in order, as they were when the scan began."""
-        ...
-
-    def write(self, writes: Writes) -> None:
-        """One atomic batch."""
-        ...
-
-    def checkpoint(self, name: str) -> None:
-        """Make a durable copy under `name`."""
-        ...
-
-    def close(self) -> None: ...
+__all__ = ["Store", "Writes"]

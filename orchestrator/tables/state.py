@@ -16,7 +16,7 @@ from orchestrator.model.rows import (
     StateRow,
     TimerRow,
 )
-from orchestrator.store.port import Store
+from orchestrator.tables.port import Store
 from orchestrator.tables.table import Table
 
 

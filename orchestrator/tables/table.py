@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from orchestrator.codec.keys import prefix_end
 from orchestrator.codec.rows import encode_row, row_decoder
 from orchestrator.model.rows import Row
-from orchestrator.store.port import Store
+from orchestrator.tables.port import Store
 
 R = TypeVar("R", bound=Row)
 

@@ -1,0 +1,1 @@
+"""The pure machine: apply(state, record) -> actions; recover(state) -> actions."""

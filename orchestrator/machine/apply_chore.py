@@ -1,0 +1,76 @@
+"""ChoreStep: the next bounded part of a chore; its row goes with the last part."""
+
+from orchestrator.codec.keys import chunk_key, object_key, prefix_end, state_prefix
+from orchestrator.machine.routing import route
+from orchestrator.machine.step import Step
+from orchestrator.model.actions import DoChore
+from orchestrator.model.answers import Answer
+from orchestrator.model.limits import CHORE_STEP_COUNT
+from orchestrator.model.records import ChoreStep, Kill
+from orchestrator.model.rows import (
+    CHORE_DROP_CHUNKS,
+    CHORE_DROP_PROMISES,
+    CHORE_DROP_STATE,
+    CHORE_KILL,
+    ChoreRow,
+)
+from orchestrator.tables.table import Table
+
+
+def apply_chore(step: Step, record: ChoreStep) -> Answer:
+    state = step.state
+    if record.epoch != state.partition_row.epoch:
+        return Answer.DROPPED
+    chore = state.chores.get(record.key)
+    if chore is None:
+        return Answer.DROPPED
+    if _PARTS[chore.kind](step, chore):
+        state.chores.delete(record.key)
+        return Answer.DONE
+    state.chores.touch(record.key)
+    step.actions.append(DoChore(record.key))
+    return Answer.ACCEPTED
+
+
+def _kill_some(step: Step, chore: ChoreRow) -> bool:
+    for child in chore.ids[:CHORE_STEP_COUNT]:
+        route(step, Kill(child, step.now_ms))
+    del chore.ids[:CHORE_STEP_COUNT]
+    return not chore.ids
+
+
+def _drop_state(step: Step, chore: ChoreRow) -> bool:
+    return _drop_some(step.state.state_rows, chore)
+
+
+def _drop_promises(step: Step, chore: ChoreRow) -> bool:
+    return _drop_some(step.state.promises, chore)
+
+
+def _drop_some(table: Table, chore: ChoreRow) -> bool:  # type: ignore[type-arg]
+    prefix = state_prefix(object_key(chore.service, chore.key), chore.generation)
+    doomed = []
+    for key, _ in table.scan(prefix, prefix_end(prefix)):
+        doomed.append(key)
+        if len(doomed) == CHORE_STEP_COUNT:
+            break
+    for key in doomed:
+        table.delete(key)
+    return len(doomed) < CHORE_STEP_COUNT
+
+
+def _drop_chunks(step: Step, chore: ChoreRow) -> bool:
+    """`generation` counts the chunk rows that are left."""
+    least = max(0, chore.generation - CHORE_STEP_COUNT)
+    for number in range(least, chore.generation):
+        step.state.chunks.delete(chunk_key(chore.id, chore.incarnation, number))
+    chore.generation = least
+    return not least
+
+
+_PARTS = {
+    CHORE_KILL: _kill_some,
+    CHORE_DROP_STATE: _drop_state,
+    CHORE_DROP_PROMISES: _drop_promises,
+    CHORE_DROP_CHUNKS: _drop_chunks,
+}

@@ -1,0 +1,93 @@
+"""Journal: one flush of an attempt, its effects in order, and how the attempt ended."""
+
+from orchestrator.machine import life
+from orchestrator.machine.apply_pause import add_event, hold
+from orchestrator.machine.entries import APPLY_EFFECT
+from orchestrator.machine.futures import is_resolved
+from orchestrator.machine.journal import store_entries, wake
+from orchestrator.machine.step import Step
+from orchestrator.model.actions import ArmRetry
+from orchestrator.model.answers import Answer
+from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
+from orchestrator.model.rows import EVENT_FAILED, Event, InvocationRow
+from orchestrator.model.values import (
+    CODE_INTERNAL,
+    INVOKED,
+    SUSPENDED,
+    THEN_KILL,
+    THEN_RETRY,
+    Failure,
+)
+
+NO_OUTPUT = Failure(CODE_INTERNAL, "the handler ended without a result")
+
+
+def apply_journal(step: Step, record: Journal) -> Answer:
+    """Dropped if it is of another epoch, incarnation or an earlier attempt."""
+    state = step.state
+    if record.epoch != state.partition_row.epoch:
+        return Answer.DROPPED
+    row = state.invocations.get(record.id)
+    if row is None or row.incarnation != record.incarnation or row.status != INVOKED:
+        return Answer.DROPPED
+    if record.attempt < row.attempt:
+        return Answer.DROPPED
+    row.attempt = record.attempt
+    row.retry_at_ms = 0
+    row.modified_at_ms = record.now_ms
+    state.invocations.touch(record.id)
+    if record.pin is not None:
+        _pin(row, record.pin)
+    if record.entries:
+        row.commands += record.commands
+        row.failures_since_entry = 0
+        row.last_entry_at_ms = record.now_ms
+        store_entries(step, row, record.frames, record.entries)
+        for effect in record.effects:
+            APPLY_EFFECT[type(effect)](step, row, effect, record.frames)
+    if record.end is not None:
+        _end(step, row, record.end)
+    return Answer.DONE
+
+
+def _pin(row: InvocationRow, pin: Pin) -> None:
+    row.deployment = pin.deployment
+    row.protocol = pin.protocol
+    row.server = pin.server
+
+
+def _end(step: Step, row: InvocationRow, end: Ended | Suspended | Failed) -> None:
+    row.attempt += 1
+    if isinstance(end, Ended):
+        life.complete(step, row, NO_OUTPUT if row.output is None else row.output)
+    elif isinstance(end, Suspended):
+        _suspend(step, row, end)
+    else:
+        _fail(step, row, end)
+
+
+def _suspend(step: Step, row: InvocationRow, end: Suspended) -> None:
+    row.retry_count = 0
+    row.last_failure = None
+    row.seen = end.seen
+    if row.pause_requested:
+        hold(step, row, None)
+    elif is_resolved(row, end.waiting):
+        wake(step, row)
+    else:
+        row.status = SUSPENDED
+        row.waiting = end.waiting
+
+
+def _fail(step: Step, row: InvocationRow, end: Failed) -> None:
+    row.retry_count = end.retry_count
+    row.failures_since_entry += 1
+    row.last_failure = end.why
+    add_event(row, Event(EVENT_FAILED, step.now_ms, row.entries, end.why))
+    if end.then == THEN_KILL:
+        life.complete(step, row, Failure(end.why.code, end.why.message))
+    elif end.then == THEN_RETRY and not row.pause_requested:
+        row.retry_at_ms = end.retry_at_ms
+        step.actions.append(ArmRetry(row.invoke.id, row.incarnation, end.retry_at_ms))
+    else:
+        hold(step, row, end.why)

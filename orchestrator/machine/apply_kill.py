@@ -1,0 +1,23 @@
+"""Kill: an invocation ends at once, and with it the children it started."""
+
+from orchestrator.machine import life
+from orchestrator.machine.items import APPLY_ITEM
+from orchestrator.machine.step import Step
+from orchestrator.model.answers import Answer
+from orchestrator.model.records import Kill
+from orchestrator.model.values import CODE_CONFLICT, Failure
+
+KILLED = Failure(CODE_CONFLICT, "killed")
+
+
+def apply_kill(step: Step, kill: Kill) -> Answer:
+    """State that was written stays; the lock is freed."""
+    row = step.state.invocations.get(kill.target_id)
+    if row is not None:
+        life.end_by_force(step, row, KILLED)
+        return Answer.DONE
+    done = step.state.completed.get(kill.target_id)
+    return Answer.NOT_FOUND if done is None else Answer.ALREADY_COMPLETED
+
+
+APPLY_ITEM[Kill] = apply_kill

@@ -1,0 +1,30 @@
+"""AnnounceLeader and RaiseLevel: who leads, and what the machine may write."""
+
+from orchestrator.machine.step import Step
+from orchestrator.model.actions import Lead
+from orchestrator.model.answers import Answer
+from orchestrator.model.records import AnnounceLeader, RaiseLevel
+
+LEVEL_MAX = 1  # the highest level this version knows
+
+
+def apply_announce(step: Step, announce: AnnounceLeader) -> Answer:
+    """Accepted only if nobody was accepted since: the new epoch is this record's offset."""
+    own = step.state.partition_row
+    if announce.epoch_seen != own.epoch:
+        return Answer.DROPPED
+    own.epoch = step.offset
+    own.leader = announce.node
+    own.nonce = announce.nonce
+    step.actions.append(Lead(own.epoch, announce.node, announce.nonce))
+    return Answer.DONE
+
+
+def apply_raise_level(step: Step, record: RaiseLevel) -> Answer:
+    """A level this version does not know stops the replica: it would write other bytes."""
+    own = step.state.partition_row
+    if record.epoch != own.epoch:
+        return Answer.DROPPED
+    assert record.level <= LEVEL_MAX, f"level {record.level} needs a newer version"
+    own.level = max(own.level, record.level)
+    return Answer.DONE

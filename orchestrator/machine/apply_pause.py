@@ -1,0 +1,69 @@
+"""Pause and Resume: an invocation is held where it is, and goes on when told."""
+
+from orchestrator.machine.journal import wake
+from orchestrator.machine.step import Step
+from orchestrator.model.actions import StopAttempt
+from orchestrator.model.answers import Answer
+from orchestrator.model.limits import EVENTS_KEPT_COUNT
+from orchestrator.model.records import Pause, Resume
+from orchestrator.model.rows import EVENT_PAUSED, Event, InvocationRow
+from orchestrator.model.values import INBOXED, INVOKED, PAUSED, SCHEDULED, SUSPENDED, Attempted
+
+
+def hold(step: Step, row: InvocationRow, why: Attempted | None) -> None:
+    """Paused: notifications are stored, only a resume or a cancel goes on."""
+    row.status = PAUSED
+    row.waiting = None
+    row.pause_requested = False
+    row.retry_at_ms = 0
+    row.modified_at_ms = step.now_ms
+    add_event(row, Event(EVENT_PAUSED, step.now_ms, row.entries, why))
+    step.state.invocations.touch(row.invoke.id)
+
+
+def add_event(row: InvocationRow, event: Event) -> None:
+    """The latest few are kept."""
+    row.events.append(event)
+    del row.events[:-EVENTS_KEPT_COUNT]
+
+
+def apply_pause(step: Step, pause: Pause) -> Answer:
+    """A running attempt is asked to come to an end; any other is paused at once."""
+    row = step.state.invocations.get(pause.target_id)
+    if row is None:
+        done = step.state.completed.get(pause.target_id)
+        return Answer.NOT_FOUND if done is None else Answer.ALREADY_COMPLETED
+    if row.status in (SCHEDULED, INBOXED):
+        return Answer.NOT_RUNNING
+    if row.status == PAUSED:
+        return Answer.ALREADY_PAUSED
+    if row.status == INVOKED and not row.retry_at_ms:
+        row.pause_requested = True
+        step.state.invocations.touch(row.invoke.id)
+        step.actions.append(StopAttempt(row.invoke.id, row.incarnation, False))
+        return Answer.ACCEPTED
+    step.actions.append(StopAttempt(row.invoke.id, row.incarnation, True))
+    row.attempt += 1  # what an aborted attempt still proposes is dropped
+    hold(step, row, row.last_failure)
+    return Answer.DONE
+
+
+def apply_resume(step: Step, resume: Resume) -> Answer:
+    """Go on now, with a fresh count of retries; perhaps on another deployment."""
+    row = step.state.invocations.get(resume.target_id)
+    if row is None:
+        done = step.state.completed.get(resume.target_id)
+        return Answer.NOT_FOUND if done is None else Answer.ALREADY_COMPLETED
+    if row.status in (SCHEDULED, INBOXED):
+        return Answer.NOT_STARTED
+    if row.status not in (PAUSED, SUSPENDED) and resume.deployment:
+        return Answer.CANNOT_CHANGE_DEPLOYMENT
+    if resume.deployment:
+        row.deployment = resume.deployment
+        row.protocol = resume.protocol or row.protocol
+    row.retry_count = 0
+    row.retry_at_ms = 0
+    row.failures_since_entry = 0
+    row.modified_at_ms = step.now_ms
+    wake(step, row)
+    return Answer.ACCEPTED

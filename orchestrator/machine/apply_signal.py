@@ -1,0 +1,48 @@
+"""Signal and Cancel: given to the current incarnation of an invocation."""
+
+from orchestrator.machine import life
+from orchestrator.machine.items import APPLY_ITEM
+from orchestrator.machine.journal import give_signal, wake
+from orchestrator.machine.step import Step
+from orchestrator.model.answers import Answer
+from orchestrator.model.records import Cancel, Signal
+from orchestrator.model.values import CODE_CONFLICT, INBOXED, PAUSED, SCHEDULED, Failure
+from perdure.wire.codes import CANCEL_SIGNAL
+
+CANCELED = Failure(CODE_CONFLICT, "canceled")
+
+
+def apply_signal(step: Step, signal: Signal) -> Answer:
+    """Store a signal; the built-in one with index 1 cancels."""
+    if signal.index == CANCEL_SIGNAL:
+        return apply_cancel(step, Cancel(signal.target_id, signal.now_ms))
+    row = step.state.invocations.get(signal.target_id)
+    if row is None:
+        return _over(step, signal.target_id)
+    give_signal(step, row, signal.index, signal.name, signal.value)
+    return Answer.ACCEPTED
+
+
+def apply_cancel(step: Step, cancel: Cancel) -> Answer:
+    """What has not started ends at once; what runs is told, and a paused one wakes for it."""
+    row = step.state.invocations.get(cancel.target_id)
+    if row is None:
+        return _over(step, cancel.target_id)
+    if row.status in (SCHEDULED, INBOXED):
+        life.complete(step, row, CANCELED)
+        return Answer.DONE
+    give_signal(step, row, CANCEL_SIGNAL, "", None)
+    if row.status == PAUSED:
+        row.retry_count = 0
+        row.retry_at_ms = 0
+        wake(step, row)
+    return Answer.ACCEPTED
+
+
+def _over(step: Step, invocation_id: bytes) -> Answer:
+    done = step.state.completed.get(invocation_id)
+    return Answer.NOT_FOUND if done is None else Answer.ALREADY_COMPLETED
+
+
+APPLY_ITEM[Signal] = apply_signal
+APPLY_ITEM[Cancel] = apply_cancel

@@ -1,0 +1,34 @@
+"""TimersFired: sleeps complete, delayed invocations start."""
+
+from orchestrator.machine import life
+from orchestrator.machine.journal import complete_entry
+from orchestrator.machine.step import Step
+from orchestrator.model.answers import Answer
+from orchestrator.model.records import TimersFired
+from orchestrator.model.rows import TIMER_SLEEP, TimerRow
+from orchestrator.model.values import SCHEDULED
+from perdure.wire.codes import SLEEP_COMPLETION
+
+
+def apply_timers_fired(step: Step, fired: TimersFired) -> Answer:
+    """A timer whose row has gone was fired before, or its invocation is over."""
+    if fired.epoch != step.state.partition_row.epoch:
+        return Answer.DROPPED
+    timers = step.state.timers
+    for key in fired.keys:
+        timer = timers.get(key)
+        if timer is not None:
+            timers.delete(key)
+            _fire(step, timer)
+    return Answer.DONE
+
+
+def _fire(step: Step, timer: TimerRow) -> None:
+    row = step.state.invocations.get(timer.id)
+    if row is None or row.incarnation != timer.incarnation:
+        return
+    if timer.kind == TIMER_SLEEP:
+        row.sleeps.pop(timer.completion_id, None)
+        complete_entry(step, row, SLEEP_COMPLETION, timer.completion_id, None)
+    elif row.status == SCHEDULED:
+        life.enter(step, row)

@@ -1,0 +1,22 @@
+"""Transfer: numbered items of another partition, each applied once and in order."""
+
+from orchestrator.machine.items import apply_item
+from orchestrator.machine.step import Step
+from orchestrator.model.answers import Answer
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.records import Transfer
+
+
+def apply_transfer(step: Step, transfer: Transfer) -> Answer:
+    """Exactly the number after the last one is applied; lower was applied, higher comes again."""
+    inbound = step.state.partition_row.inbound
+    for number, item in enumerate(transfer.items, transfer.first):
+        expected = inbound.get(transfer.source, 0) + 1
+        if number < expected:
+            continue
+        if number > expected:
+            return Answer.DROPPED
+        inbound[transfer.source] = number
+        step.now_ms = item.created_at_ms if isinstance(item, Invoke) else item.now_ms
+        apply_item(step, item)
+    return Answer.DONE

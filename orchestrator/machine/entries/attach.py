@@ -1,0 +1,22 @@
+"""Attach and output: the result of another invocation, when there is one or as it is now."""
+
+from orchestrator.machine.routing import route
+from orchestrator.machine.step import Step
+from orchestrator.model.effects import Attach, GetOutput
+from orchestrator.model.records import AttachTo
+from orchestrator.model.rows import InvocationRow
+from orchestrator.model.values import Caller
+from perdure.wire.codes import ATTACH_INVOCATION_COMPLETION, GET_INVOCATION_OUTPUT_COMPLETION
+
+
+def attach(step: Step, row: InvocationRow, effect: Attach, frames: bytes) -> None:
+    _ask(step, row, effect, ATTACH_INVOCATION_COMPLETION, False)
+
+
+def get_output(step: Step, row: InvocationRow, effect: GetOutput, frames: bytes) -> None:
+    _ask(step, row, effect, GET_INVOCATION_OUTPUT_COMPLETION, True)
+
+
+def _ask(step: Step, row: InvocationRow, effect: Attach | GetOutput, code: int, poll: bool) -> None:
+    caller = Caller(row.invoke.id, row.incarnation, effect.completion_id, code)
+    route(step, AttachTo(effect.target_id, caller, poll, step.now_ms))

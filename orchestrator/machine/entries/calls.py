@@ -1,0 +1,20 @@
+"""Calls and sends: the id is known at once, the target is invoked in its own partition."""
+
+import msgspec
+
+from orchestrator.machine.journal import complete_with_frame
+from orchestrator.machine.routing import route
+from orchestrator.machine.step import Step
+from orchestrator.model.effects import Call
+from orchestrator.model.rows import InvocationRow
+from perdure.wire import outgoing
+from perdure.wire.ids import invocation_id_to_str
+
+
+def call(step: Step, row: InvocationRow, effect: Call, frames: bytes) -> None:
+    target = effect.invoke.id
+    frame = outgoing.completion_invocation_id(effect.id_completion_id, invocation_id_to_str(target))
+    complete_with_frame(step, row, effect.id_completion_id, frame)
+    row.children.append(target)
+    body = frames[effect.start : effect.end]
+    route(step, msgspec.structs.replace(effect.invoke, body=body))

@@ -1,0 +1,17 @@
+"""Run results: durable, so the service may use them."""
+
+from orchestrator.machine.step import Step
+from orchestrator.model.actions import Notify
+from orchestrator.model.effects import RunResult
+from orchestrator.model.rows import InvocationRow
+from orchestrator.model.values import FAILURE, SUCCESS
+
+
+def run_result(step: Step, row: InvocationRow, effect: RunResult, frames: bytes) -> None:
+    """The notification is among the frames of the record; it is told to the attempt now."""
+    row.completions[effect.completion_id] = FAILURE if effect.failed else SUCCESS
+    frame = frames[effect.start : effect.end]
+    # An entry of this very flush: its index is below what follows, above what was replayed.
+    step.actions.append(
+        Notify(row.invoke.id, row.incarnation, row.entries - 1, frame, effect.completion_id)
+    )

@@ -1,0 +1,78 @@
+"""The journal of a live invocation: storing entries, giving notifications, waking who waits."""
+
+from orchestrator.codec.keys import chunk_key
+from orchestrator.machine.frames import completion_frame, signal_frame
+from orchestrator.machine.futures import is_resolved
+from orchestrator.machine.step import Step
+from orchestrator.model.actions import Notify, StartAttempt
+from orchestrator.model.limits import JOURNAL_INLINE_BYTES
+from orchestrator.model.rows import Chunk, ChunkRow, InvocationRow
+from orchestrator.model.values import FAILURE, INVOKED, SUCCESS, SUSPENDED, Failure, Outcome
+
+FIRST_FREE_SIGNAL = 16  # above: awakeables, which complete once
+
+
+def store_entries(step: Step, row: InvocationRow, frames: bytes, entries: int) -> None:
+    """Append frames; a tail that grew past its limit becomes a row that is written once."""
+    row.tail.append(Chunk(step.now_ms, frames))
+    row.tail_bytes += len(frames)
+    row.entries += entries
+    if row.tail_bytes > JOURNAL_INLINE_BYTES:
+        key = chunk_key(row.invoke.id, row.incarnation, row.chunk_count)
+        step.state.chunks.add(key, ChunkRow(row.tail))
+        row.chunk_count += 1
+        row.tail = []
+        row.tail_bytes = 0
+
+
+def complete_entry(
+    step: Step, row: InvocationRow, code: int, completion_id: int, outcome: Outcome | None
+) -> None:
+    """Store a completion notification and give it to whoever waits for it. Once only."""
+    kind = FAILURE if isinstance(outcome, Failure) else SUCCESS
+    frame = completion_frame(code, completion_id, outcome)
+    complete_with_frame(step, row, completion_id, frame, kind)
+
+
+def complete_with_frame(
+    step: Step, row: InvocationRow, completion_id: int, frame: bytes, kind: int = SUCCESS
+) -> None:
+    """The same for a notification that is a frame already."""
+    if completion_id not in row.completions:
+        row.completions[completion_id] = kind
+        notify(step, row, frame)
+
+
+def give_signal(
+    step: Step, row: InvocationRow, index: int, name: str, value: Outcome | None
+) -> None:
+    """Store a signal. An awakeable completes once; cancel and named signals may come again."""
+    if index >= FIRST_FREE_SIGNAL and index in row.signals:
+        return
+    mark = row.entries << 2 | (FAILURE if isinstance(value, Failure) else SUCCESS)
+    if index:
+        row.signals[index] = mark
+    else:
+        row.names[name] = mark
+    notify(step, row, signal_frame(index, name, value))
+
+
+def notify(step: Step, row: InvocationRow, frame: bytes) -> None:
+    """Store one notification; push it to a running attempt, or wake a suspended one."""
+    index = row.entries
+    store_entries(step, row, frame, 1)
+    row.modified_at_ms = step.now_ms
+    step.state.invocations.touch(row.invoke.id)
+    if row.status == INVOKED:
+        step.actions.append(Notify(row.invoke.id, row.incarnation, index, frame))
+    elif row.status == SUSPENDED and row.waiting is not None and is_resolved(row, row.waiting):
+        wake(step, row)
+
+
+def wake(step: Step, row: InvocationRow) -> None:
+    """Go on with the next attempt."""
+    row.status = INVOKED
+    row.waiting = None
+    row.running_at_ms = step.now_ms
+    step.state.invocations.touch(row.invoke.id)
+    step.actions.append(StartAttempt(row.invoke.id, row.incarnation))

@@ -1,0 +1,78 @@
+"""K/V state of a key: inline in the object's row while small, then rows of a generation."""
+
+from collections.abc import Iterator
+
+from orchestrator.codec.keys import object_key, prefix_end, state_prefix
+from orchestrator.machine.chores import drop_state_rows
+from orchestrator.machine.step import Step
+from orchestrator.model.limits import STATE_INLINE_BYTES
+from orchestrator.model.rows import ObjectRow, StateRow
+from orchestrator.tables.state import State
+
+
+def get(state: State, owner: ObjectRow, key: bytes) -> bytes | None:
+    """One value."""
+    if not owner.state_generation:
+        return owner.state.get(key)
+    row = state.state_rows.get(_prefix(owner) + key)
+    return None if row is None else row.value
+
+
+def pairs(state: State, owner: ObjectRow) -> Iterator[tuple[bytes, bytes]]:
+    """All entries in key order."""
+    if not owner.state_generation:
+        yield from sorted(owner.state.items())
+        return
+    prefix = _prefix(owner)
+    for key, row in state.state_rows.scan(prefix, prefix_end(prefix)):
+        yield key[len(prefix) :], row.value
+
+
+def put(step: Step, owner: ObjectRow, key: bytes, value: bytes) -> None:
+    if owner.state_generation:
+        step.state.state_rows.put(_prefix(owner) + key, StateRow(value))
+        return
+    before = owner.state.get(key)
+    owner.state_bytes += len(value) + (len(key) if before is None else -len(before))
+    owner.state[key] = value
+    if owner.state_bytes > STATE_INLINE_BYTES:
+        _move_to_rows(step, owner)
+    _touch(step, owner)
+
+
+def clear(step: Step, owner: ObjectRow, key: bytes) -> None:
+    if owner.state_generation:
+        if step.state.state_rows.get(_prefix(owner) + key) is not None:
+            step.state.state_rows.delete(_prefix(owner) + key)
+        return
+    before = owner.state.pop(key, None)
+    if before is not None:
+        owner.state_bytes -= len(key) + len(before)
+        _touch(step, owner)
+
+
+def clear_all(step: Step, owner: ObjectRow) -> None:
+    """Empty at once; rows of the old generation go by follow-up records."""
+    drop_state_rows(step, owner.service, owner.key, owner.state_generation)
+    owner.state = {}
+    owner.state_bytes = 0
+    owner.last_generation = max(owner.last_generation, owner.state_generation)
+    owner.state_generation = 0
+    _touch(step, owner)
+
+
+def _move_to_rows(step: Step, owner: ObjectRow) -> None:
+    owner.state_generation = max(step.position, owner.last_generation + 1)
+    prefix = _prefix(owner)
+    for key, value in sorted(owner.state.items()):
+        step.state.state_rows.add(prefix + key, StateRow(value))
+    owner.state = {}
+    owner.state_bytes = 0
+
+
+def _prefix(owner: ObjectRow) -> bytes:
+    return state_prefix(object_key(owner.service, owner.key), owner.state_generation)
+
+
+def _touch(step: Step, owner: ObjectRow) -> None:
+    step.state.objects.touch(object_key(owner.service, owner.key))

@@ -1,0 +1,221 @@
+"""The life of an invocation: admitted, scheduled, begun, completed, purged."""
+
+from orchestrator.codec.keys import object_key, retention_key, timer_key
+from orchestrator.machine import objects
+from orchestrator.machine.chores import add_chore, drop_state_rows
+from orchestrator.machine.journal import wake
+from orchestrator.machine.routing import respond
+from orchestrator.machine.step import Step
+from orchestrator.model.actions import (
+    ArmRetention,
+    ArmTimer,
+    Complete,
+    StopAttempt,
+)
+from orchestrator.model.invoke import Invoke, Prefix
+from orchestrator.model.limits import (
+    REPLY_RETENTION_MS,
+    REQUEST_DEDUPE_MS,
+    RETENTION_COARSE_FROM_MS,
+    RETENTION_COARSE_MS,
+    RETENTION_FINE_MS,
+)
+from orchestrator.model.rows import (
+    CHORE_DROP_CHUNKS,
+    CHORE_DROP_PROMISES,
+    CHORE_KILL,
+    TIMER_START,
+    ChoreRow,
+    Chunk,
+    CompletedRow,
+    InvocationRow,
+    RetentionRow,
+    TimerRow,
+)
+from orchestrator.model.values import (
+    INBOXED,
+    INVOKED,
+    OBJECT_EXCLUSIVE,
+    SCHEDULED,
+    WORKFLOW_RUN,
+    Caller,
+    Outcome,
+)
+
+HOLDS_LOCK = (OBJECT_EXCLUSIVE, WORKFLOW_RUN)
+
+
+def new_row(step: Step, invoke: Invoke) -> InvocationRow:
+    """A live row for an id that is free."""
+    row = InvocationRow(invoke, step.position, INVOKED, step.now_ms)
+    row.last_entry_at_ms = step.now_ms
+    row.deployment = invoke.deployment
+    if invoke.prefix is not None:
+        _copy_prefix(step, row, invoke.prefix)
+    step.state.invocations.add(invoke.id, row)
+    return row
+
+
+def _copy_prefix(step: Step, row: InvocationRow, prefix: Prefix) -> None:
+    row.tail = [Chunk(step.now_ms, prefix.frames)]
+    row.tail_bytes = len(prefix.frames)
+    row.entries = prefix.entries
+    row.commands = prefix.commands
+    row.completions = dict(prefix.completions)
+    row.signals = dict(prefix.signals)
+    row.names = dict(prefix.names)
+    row.deployment = prefix.deployment
+    row.protocol = prefix.protocol
+
+
+def schedule(step: Step, row: InvocationRow) -> None:
+    """Wait for the start time of a delayed invocation."""
+    invoke = row.invoke
+    row.status = SCHEDULED
+    row.scheduled_at_ms = step.now_ms
+    key = timer_key(invoke.start_at_ms, invoke.id, 0)
+    step.state.timers.put(key, TimerRow(TIMER_START, invoke.id, row.incarnation))
+    step.actions.append(ArmTimer(invoke.start_at_ms, key))
+
+
+def enter(step: Step, row: InvocationRow) -> None:
+    """Begin at once, or wait for the lock of the key."""
+    if row.invoke.kind in HOLDS_LOCK:
+        objects.lock_or_queue(step, row)
+    else:
+        wake(step, row)
+
+
+def complete(step: Step, row: InvocationRow, outcome: Outcome) -> None:
+    """Give the result to everyone who waits, keep it as long as asked, free the lock."""
+    state, invoke = step.state, row.invoke
+    state.invocations.delete(invoke.id)
+    _drop_timers(step, row)
+    done = _completed_row(step, row, outcome)
+    state.completed.put(invoke.id, done)
+    _retain(step, done)
+    step.actions.append(Complete(invoke.id, row.incarnation, outcome, done.expires_at_ms))
+    if row.status != SCHEDULED:
+        if row.status == INBOXED:
+            objects.leave_queue(step, row)
+        elif invoke.kind in HOLDS_LOCK:
+            objects.release(step, invoke.service, invoke.key)
+    if invoke.caller is not None:
+        respond(step, invoke.caller, outcome)
+    for caller in row.sinks:
+        respond(step, caller, outcome)
+
+
+def end_by_force(step: Step, row: InvocationRow, outcome: Outcome) -> None:
+    """Kill: stop the attempt, complete, and kill the children by follow-up records."""
+    children = row.children
+    step.actions.append(StopAttempt(row.invoke.id, row.incarnation, True))
+    complete(step, row, outcome)
+    if children:
+        add_chore(step, ChoreRow(CHORE_KILL, ids=children))
+
+
+def purge(step: Step, done: CompletedRow) -> None:
+    """Forget a completed invocation; with a workflow's run go its state and promises."""
+    state, invoke = step.state, done.invoke
+    state.completed.delete(invoke.id)
+    drop_chunks(step, done)
+    if invoke.kind != WORKFLOW_RUN:
+        return
+    raw = object_key(invoke.service, invoke.key)
+    owner = state.objects.get(raw)
+    if owner is None or owner.lock:
+        return
+    drop_state_rows(step, invoke.service, invoke.key, owner.state_generation)
+    if owner.promise_count:
+        chore = ChoreRow(CHORE_DROP_PROMISES, service=invoke.service, key=invoke.key)
+        chore.generation = owner.generation
+        add_chore(step, chore)
+    state.objects.delete(raw)
+
+
+def drop_chunks(step: Step, done: CompletedRow) -> None:
+    """Forget the chunk rows of a journal."""
+    if done.chunk_count:
+        chore = ChoreRow(CHORE_DROP_CHUNKS, id=done.invoke.id, incarnation=done.incarnation)
+        chore.generation = done.chunk_count
+        add_chore(step, chore)
+        done.chunk_count = 0
+
+
+def drop_journal(step: Step, done: CompletedRow) -> None:
+    """Keep the result, forget how it came about."""
+    drop_chunks(step, done)
+    done.tail = []
+    done.entries = done.commands = 0
+    step.state.completed.touch(done.invoke.id)
+
+
+def attach(step: Step, row: InvocationRow, caller: Caller) -> None:
+    """One more who waits for the result."""
+    if caller != row.invoke.caller and caller not in row.sinks:
+        row.sinks.append(caller)
+        step.state.invocations.touch(row.invoke.id)
+
+
+def _drop_timers(step: Step, row: InvocationRow) -> None:
+    invoke, timers = row.invoke, step.state.timers
+    for completion_id, due_ms in row.sleeps.items():
+        timers.delete(timer_key(due_ms, invoke.id, completion_id))
+    if row.status == SCHEDULED:
+        timers.delete(timer_key(invoke.start_at_ms, invoke.id, 0))
+
+
+def _completed_row(step: Step, row: InvocationRow, outcome: Outcome) -> CompletedRow:
+    invoke, now = row.invoke, step.now_ms
+    done = CompletedRow(
+        invoke=invoke,
+        incarnation=row.incarnation,
+        outcome=outcome,
+        completed_at_ms=now,
+        expires_at_ms=now + invoke.completion_retention_ms,
+        journal_expires_at_ms=now + invoke.journal_retention_ms,
+        entries=row.entries,
+        commands=row.commands,
+        chunk_count=row.chunk_count,
+        tail=row.tail,
+        deployment=row.deployment,
+        protocol=row.protocol,
+        server=row.server,
+        inboxed_at_ms=row.inboxed_at_ms,
+        scheduled_at_ms=row.scheduled_at_ms,
+        running_at_ms=row.running_at_ms,
+        retry_count=row.retry_count,
+        completions=row.completions,
+        signals=row.signals,
+        names=row.names,
+        events=row.events,
+    )
+    if not invoke.journal_retention_ms:
+        drop_journal(step, done)
+    return done
+
+
+def _retain(step: Step, done: CompletedRow) -> None:
+    """An id that was made up for one request is kept against its repetition; a derived one is
+    free when asked, but a waiting client still finds its result."""
+    invoke = done.invoke
+    derived = invoke.idempotency_key is not None or invoke.kind == WORKFLOW_RUN
+    least = REPLY_RETENTION_MS if derived else REQUEST_DEDUPE_MS
+    _arm_retention(step, done, max(invoke.completion_retention_ms, least), False)
+    if 0 < invoke.journal_retention_ms < invoke.completion_retention_ms:
+        _arm_retention(step, done, invoke.journal_retention_ms, True)
+
+
+def _arm_retention(step: Step, done: CompletedRow, keep_ms: int, journal_only: bool) -> None:
+    size = RETENTION_COARSE_MS if keep_ms >= RETENTION_COARSE_FROM_MS else RETENTION_FINE_MS
+    bucket = -(-(step.now_ms + keep_ms) // size) * size
+    key = retention_key(bucket, step.offset, journal_only)
+    retention = step.state.retention
+    row = retention.get(key)
+    if row is None:
+        retention.add(key, RetentionRow([(done.invoke.id, done.incarnation)], journal_only))
+        step.actions.append(ArmRetention(bucket, key))
+    else:
+        row.items.append((done.invoke.id, done.incarnation))
+        retention.touch(key)

@@ -1,0 +1,46 @@
+"""recover(state) -> actions: all that a new leader owes, from state alone."""
+
+from orchestrator.codec.keys import timer_due_ms
+from orchestrator.model.actions import (
+    AnyAction,
+    ArmRetention,
+    ArmRetry,
+    ArmTimer,
+    DoChore,
+    SendOutbox,
+    StartAttempt,
+)
+from orchestrator.model.rows import InvocationRow
+from orchestrator.model.values import INVOKED
+from orchestrator.tables.state import State
+
+
+def recover(state: State, actions: list[AnyAction]) -> None:
+    """Attempts, retries, outbox and chores; timers and retention are loaded by their queues."""
+    for invocation_id, row in state.invocations.scan():
+        if row.status == INVOKED:
+            actions.append(_owed(invocation_id, row))
+    own = state.partition_row
+    given, taken = own.outbound, own.acknowledged
+    actions.extend(SendOutbox(t) for t in sorted(given) if taken.get(t, 0) < given[t])
+    actions.extend(DoChore(key) for key, _ in state.chores.scan())
+
+
+def recover_timers(state: State, actions: list[AnyAction], before_ms: int) -> None:
+    """Timers due before a horizon, in order."""
+    stop = before_ms.to_bytes(8, "big")
+    for key, _ in state.timers.scan(stop=stop):
+        actions.append(ArmTimer(timer_due_ms(key), key))
+
+
+def recover_retention(state: State, actions: list[AnyAction], before_ms: int) -> None:
+    """Retention rows due before a horizon, in order."""
+    stop = before_ms.to_bytes(8, "big")
+    for key, _ in state.retention.scan(stop=stop):
+        actions.append(ArmRetention(timer_due_ms(key), key))
+
+
+def _owed(invocation_id: bytes, row: InvocationRow) -> AnyAction:
+    if row.retry_at_ms:
+        return ArmRetry(invocation_id, row.incarnation, row.retry_at_ms)
+    return StartAttempt(invocation_id, row.incarnation)

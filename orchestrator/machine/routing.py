@@ -1,0 +1,39 @@
+"""Where an item goes: applied at once in its own partition, else a numbered row of the outbox."""
+
+from orchestrator.codec.keys import outbox_key
+from orchestrator.machine import items
+from orchestrator.machine.step import Step
+from orchestrator.model.actions import SendOutbox
+from orchestrator.model.ids import partition_of
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.records import Completion, Item
+from orchestrator.model.rows import OutboxRow
+from orchestrator.model.values import Caller, Outcome
+
+
+def route(step: Step, item: Item) -> None:
+    """Deliver an item to the partition of its target."""
+    state = step.state
+    target = partition_of(target_of(item), state.partition_count)
+    if target == state.partition:
+        items.apply_item(step, item)
+        return
+    numbers = state.partition_row.outbound
+    number = numbers.get(target, 0) + 1
+    numbers[target] = number
+    state.outbox.add(outbox_key(target, number), OutboxRow(item))
+    step.actions.append(SendOutbox(target))
+
+
+def target_of(item: Item) -> bytes:
+    """The invocation an item is for."""
+    if isinstance(item, Invoke):
+        return item.id
+    if isinstance(item, Completion):
+        return item.caller.id
+    return item.target_id
+
+
+def respond(step: Step, caller: Caller, outcome: Outcome | None) -> None:
+    """Give a caller its result."""
+    route(step, Completion(caller, outcome, step.now_ms))

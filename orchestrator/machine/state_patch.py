@@ -1,0 +1,27 @@
+"""Replacing the whole state of a key, and the version that guards it."""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+
+from orchestrator.machine import kv
+from orchestrator.machine.step import Step
+from orchestrator.model.records import PatchState
+from orchestrator.model.rows import ObjectRow
+
+
+def state_version(pairs: Iterable[tuple[bytes, bytes]]) -> str:
+    """The version token of a state: a hash over its entries in key order."""
+    digest = hashlib.sha256()
+    for number, (key, value) in enumerate(sorted(pairs)):
+        digest.update(number.to_bytes(8, "big") + b"\x01" + key + b"\x02" + value + b"\x03")
+    return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+
+
+def apply_patch(step: Step, owner: ObjectRow, patch: PatchState) -> None:
+    """Replace the state, unless it is not the version the patch was made for."""
+    if patch.version is not None and state_version(kv.pairs(step.state, owner)) != patch.version:
+        return
+    kv.clear_all(step, owner)
+    for key, value in patch.state:
+        kv.put(step, owner, key, value)
