@@ -1,0 +1,104 @@
+"""Frames: an eight-byte header (code, flags, length; big-endian) and a payload."""
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import Final
+
+from perdure.wire.errors import FrameTooLarge, WireError
+
+HEADER_BYTES: Final = 8
+_HEADER: Final = Struct(">HHI")
+_pack = _HEADER.pack
+_unpack_from = _HEADER.unpack_from
+
+
+def frame(code: int, payload: bytes, flags: int = 0) -> bytes:
+    """Put the header before a payload."""
+    return _pack(code, flags, len(payload)) + payload
+
+
+class FrameReader:
+    """Cuts a stream of bytes, split anywhere, into whole frames.
+
+    A payload of `limit_bytes` or more is refused as soon as its header is there.
+    """
+
+    __slots__ = ("_chunks", "_failed", "_have_bytes", "_limit_bytes", "_need_bytes")
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._chunks: list[bytes] = []
+        self._have_bytes = 0
+        self._need_bytes = HEADER_BYTES
+        self._failed: FrameTooLarge | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether the stream stands in the middle of a frame."""
+        return self._have_bytes > 0
+
+    def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
+        """Take what arrived; return the frames it completes as (code, flags, header and payload).
+
+        Raises FrameTooLarge, then and at every later call; the frames before it are in the error.
+        """
+        if self._failed is not None:
+            raise FrameTooLarge(
+                self._failed.code, self._failed.size_bytes, self._limit_bytes, frames=[]
+            )
+        if self._have_bytes:
+            # Pieces are joined once enough of them are there: a large frame costs one copy.
+            self._chunks.append(data)
+            self._have_bytes += len(data)
+            if self._have_bytes < self._need_bytes:
+                return []
+            data = b"".join(self._chunks)
+            self._chunks.clear()
+            self._have_bytes = 0
+        return self._cut(data)
+
+    def _cut(self, data: bytes) -> list[tuple[int, int, bytes]]:
+        frames: list[tuple[int, int, bytes]] = []
+        limit_bytes = self._limit_bytes
+        start, end = 0, len(data)
+        need_bytes = HEADER_BYTES
+        while end - start >= HEADER_BYTES:
+            code, flags, size = _unpack_from(data, start)
+            if size >= limit_bytes:
+                self._failed = FrameTooLarge(code, size, limit_bytes, frames)
+                raise self._failed
+            stop = start + HEADER_BYTES + size
+            if stop > end:
+                need_bytes = HEADER_BYTES + size
+                break
+            frames.append((code, flags, data[start:stop]))
+            start = stop
+        if start < end:
+            self._chunks.append(data[start:])
+            self._have_bytes = end - start
+            self._need_bytes = need_bytes
+        return frames
+
+
+def split(frames: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Walk over frames laid end to end, as (code, flags, start, end); a payload is at start + 8."""
+    start, total = 0, len(frames)
+    while start < total:
+        if total - start < HEADER_BYTES:
+            raise WireError(f"{total - start} bytes after the last frame")
+        code, flags, size = _unpack_from(frames, start)
+        end = start + HEADER_BYTES + size
+        if end > total:
+            raise WireError(f"frame at {start} ends at {end}, there are {total} bytes")
+        yield code, flags, start, end
+        start = end
+
+
+def count(frames: bytes) -> tuple[int, int]:
+    """Count the frames laid end to end, and the commands among them."""
+    entries = commands = 0
+    for code, _, _, _ in split(frames):
+        entries += 1
+        if 0x0400 <= code < 0x8000:
+            commands += 1
+    return entries, commands

@@ -1,0 +1,219 @@
+"""Commands on the state of an object: lazy and eager reads, set, clear."""
+
+from dataclasses import dataclass, field
+
+from perdure.wire.proto3 import (
+    U32_MAX,
+    put_bytes,
+    put_text,
+    put_uint,
+    read_text,
+    scan,
+    set_bytes,
+    skip,
+)
+from perdure.wire.values import (
+    Span,
+    read_state_keys,
+    read_value,
+    read_value_span,
+    read_void,
+    set_state_keys,
+    set_value,
+)
+from perdure.wire.versions import VERSION_MAX
+
+
+@dataclass(slots=True)
+class GetLazyState:
+    """Ask the server for the value of a key."""
+
+    key: bytes
+    result_completion_id: int
+    name: str = ""
+
+
+@dataclass(slots=True)
+class SetState:
+    """Set a key; a value of no bytes is a value."""
+
+    key: bytes
+    value: bytes | None
+    name: str = ""
+    value_span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(slots=True)
+class ClearState:
+    """Remove a key."""
+
+    key: bytes
+    name: str = ""
+
+
+@dataclass(slots=True)
+class ClearAllState:
+    """Remove all keys."""
+
+    name: str = ""
+
+
+@dataclass(slots=True)
+class GetLazyStateKeys:
+    """Ask the server for the keys."""
+
+    result_completion_id: int
+    name: str = ""
+
+
+@dataclass(slots=True)
+class GetEagerState:
+    """A read answered from the state in Start: a value, or void for a key that is not there."""
+
+    key: bytes
+    value: bytes | None = None
+    void: bool = False
+    name: str = ""
+
+
+@dataclass(slots=True)
+class GetEagerStateKeys:
+    """The keys as read from the state in Start."""
+
+    keys: tuple[bytes, ...] | None
+    name: str = ""
+
+
+def decode_get_lazy_state(data: bytes, start: int = 0) -> GetLazyState:
+    """Read a GetLazyState command."""
+    m = GetLazyState(b"", 0)
+    for tag, a, b in scan(data, start, len(data)):
+        if tag == 1 << 3 | 2:
+            m.key = data[a:b]
+        elif tag == 11 << 3:
+            m.result_completion_id = a & U32_MAX
+        elif tag == 12 << 3 | 2:
+            m.name = read_text(data, a, b)
+        else:
+            skip(tag, (1, 11, 12))
+    return m
+
+
+def encode_get_lazy_state(m: GetLazyState, version: int = VERSION_MAX) -> bytes:
+    """Write a GetLazyState command."""
+    return put_bytes(1, m.key) + put_uint(11, m.result_completion_id) + put_text(12, m.name)
+
+
+def decode_set_state(data: bytes, start: int = 0) -> SetState:
+    """Read a SetState command."""
+    key, value, name, span = b"", None, "", (0, 0)
+    for tag, a, b in scan(data, start, len(data)):
+        if tag == 1 << 3 | 2:
+            key = data[a:b]
+        elif tag == 3 << 3 | 2:
+            span = read_value_span(data, a, b)
+            value = data[span[0] : span[1]]
+        elif tag == 12 << 3 | 2:
+            name = read_text(data, a, b)
+        else:
+            skip(tag, (1, 3, 12))
+    return SetState(key, value, name, span)
+
+
+def encode_set_state(m: SetState, version: int = VERSION_MAX) -> bytes:
+    """Write a SetState command."""
+    return put_bytes(1, m.key) + set_value(3, m.value) + put_text(12, m.name)
+
+
+def decode_clear_state(data: bytes, start: int = 0) -> ClearState:
+    """Read a ClearState command."""
+    m = ClearState(b"")
+    for tag, a, b in scan(data, start, len(data)):
+        if tag == 1 << 3 | 2:
+            m.key = data[a:b]
+        elif tag == 12 << 3 | 2:
+            m.name = read_text(data, a, b)
+        else:
+            skip(tag, (1, 12))
+    return m
+
+
+def encode_clear_state(m: ClearState, version: int = VERSION_MAX) -> bytes:
+    """Write a ClearState command."""
+    return put_bytes(1, m.key) + put_text(12, m.name)
+
+
+def decode_clear_all_state(data: bytes, start: int = 0) -> ClearAllState:
+    """Read a ClearAllState command."""
+    m = ClearAllState()
+    for tag, a, b in scan(data, start, len(data)):
+        if tag == 12 << 3 | 2:
+            m.name = read_text(data, a, b)
+        else:
+            skip(tag, (12,))
+    return m
+
+
+def encode_clear_all_state(m: ClearAllState, version: int = VERSION_MAX) -> bytes:
+    """Write a ClearAllState command."""
+    return put_text(12, m.name)
+
+
+def decode_get_lazy_state_keys(data: bytes, start: int = 0) -> GetLazyStateKeys:
+    """Read a GetLazyStateKeys command."""
+    m = GetLazyStateKeys(0)
+    for tag, a, b in scan(data, start, len(data)):
+        if tag == 11 << 3:
+            m.result_completion_id = a & U32_MAX
+        elif tag == 12 << 3 | 2:
+            m.name = read_text(data, a, b)
+        else:
+            skip(tag, (11, 12))
+    return m
+
+
+def encode_get_lazy_state_keys(m: GetLazyStateKeys, version: int = VERSION_MAX) -> bytes:
+    """Write a GetLazyStateKeys command."""
+    return put_uint(11, m.result_completion_id) + put_text(12, m.name)
+
+
+def decode_get_eager_state(data: bytes, start: int = 0) -> GetEagerState:
+    """Read a GetEagerState command."""
+    m = GetEagerState(b"")
+    for tag, a, b in scan(data, start, len(data)):
+        if tag == 1 << 3 | 2:
+            m.key = data[a:b]
+        elif tag == 13 << 3 | 2:
+            read_void(data, a, b)
+            m.value, m.void = None, True
+        elif tag == 14 << 3 | 2:
+            m.value, m.void = read_value(data, a, b), False
+        elif tag == 12 << 3 | 2:
+            m.name = read_text(data, a, b)
+        else:
+            skip(tag, (1, 12, 13, 14))
+    return m
+
+
+def encode_get_eager_state(m: GetEagerState, version: int = VERSION_MAX) -> bytes:
+    """Write a GetEagerState command."""
+    result = set_bytes(13, b"") if m.void else set_value(14, m.value)
+    return put_bytes(1, m.key) + put_text(12, m.name) + result
+
+
+def decode_get_eager_state_keys(data: bytes, start: int = 0) -> GetEagerStateKeys:
+    """Read a GetEagerStateKeys command."""
+    m = GetEagerStateKeys(None)
+    for tag, a, b in scan(data, start, len(data)):
+        if tag == 14 << 3 | 2:
+            m.keys = read_state_keys(data, a, b)
+        elif tag == 12 << 3 | 2:
+            m.name = read_text(data, a, b)
+        else:
+            skip(tag, (12, 14))
+    return m
+
+
+def encode_get_eager_state_keys(m: GetEagerStateKeys, version: int = VERSION_MAX) -> bytes:
+    """Write a GetEagerStateKeys command."""
+    return put_text(12, m.name) + set_state_keys(14, m.keys)
