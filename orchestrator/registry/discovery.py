@@ -1,0 +1,32 @@
+"""What registration asks of discovery, and what it gets: the seam to whoever speaks HTTP."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from orchestrator.registry.manifest import Manifest
+from orchestrator.registry.stored import Pairs
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where to ask: a normalised URI, over HTTP/1.1 if `http1`, with these headers."""
+
+    uri: str
+    http1: bool = False
+    additional_headers: Pairs = ()
+
+
+class Discovered(msgspec.Struct, frozen=True):
+    """What came back: the manifest, the value of `x-restate-server` and the HTTP version spoken.
+
+    `http_version` is "1.0", "1.1" or "2".
+    """
+
+    manifest: Manifest
+    sdk_version: str = ""
+    http_version: str = "2"
+
+
+Discover = Callable[[Target], Awaitable[Discovered]]
+"""Raises RegistryError: META0003 unreachable or not 2xx, META0013 no manifest, META0014 an
+HTTP/1.1 answer to HTTP/2."""

@@ -1,0 +1,168 @@
+"""The metadata as a log of changes: each names the version it saw, the first one wins.
+
+`apply` is pure. Records and state are kept on disk: never reuse a tag, never reorder a field.
+"""
+
+from typing import Final, TypeVar
+
+import msgspec
+
+from orchestrator.registry.stored import Settings, StoredDeployment
+
+ENVELOPE_VERSION: Final = 1
+
+T = TypeVar("T")
+
+
+class MetadataRecord(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True, tag=True
+):
+    """A change that was made looking at version `seen`."""
+
+    seen: int
+
+
+class DeploymentRegistered(MetadataRecord, frozen=True, tag=1):
+    """A new deployment: its services become the latest revisions."""
+
+    deployment: StoredDeployment
+
+
+class DeploymentOverwritten(MetadataRecord, frozen=True, tag=2):
+    """The services of a deployment are these now, and the latest revisions; same id."""
+
+    deployment: StoredDeployment
+
+
+class DeploymentMoved(MetadataRecord, frozen=True, tag=3):
+    """A deployment has another address; its services, and who is the latest, stay."""
+
+    deployment: StoredDeployment
+
+
+class DeploymentDeleted(MetadataRecord, frozen=True, tag=4):
+    """A deployment is gone, and with it the services it was the latest of."""
+
+    id: str
+
+
+class ServicePatched(MetadataRecord, frozen=True, tag=5):
+    """Options of the latest revision of a service: these, until it is discovered again."""
+
+    service: str
+    public: bool
+    settings: Settings
+
+
+AnyMetadataRecord = (
+    DeploymentRegistered
+    | DeploymentOverwritten
+    | DeploymentMoved
+    | DeploymentDeleted
+    | ServicePatched
+)
+
+
+class MetadataState(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
+    """What applying the records gives. Its values are immutable, its dicts are not."""
+
+    version: int = 0
+    deployments: dict[str, StoredDeployment] = {}
+    latest: dict[str, str] = {}  # service -> id of the deployment new invocations go to
+    revisions: dict[str, int] = {}  # service -> last revision ever given, so that none comes twice
+
+
+class MetadataCorrupt(Exception):
+    """A record of the metadata log that this version cannot read."""
+
+
+def apply(state: MetadataState, record: AnyMetadataRecord) -> bool:
+    """Change `state`; False if the record was too late or has nothing to change."""
+    if record.seen != state.version:
+        return False
+    match record:
+        case DeploymentRegistered(deployment=deployment):
+            changed = deployment.id not in state.deployments
+            if changed:
+                _serve(state, deployment)
+        case DeploymentOverwritten(deployment=deployment):
+            changed = _drop(state, deployment.id)
+            if changed:
+                _serve(state, deployment)
+        case DeploymentMoved(deployment=deployment):
+            changed = deployment.id in state.deployments
+            if changed:
+                state.deployments[deployment.id] = deployment
+        case DeploymentDeleted(id=deployment_id):
+            changed = _drop(state, deployment_id)
+        case ServicePatched():
+            changed = _patch(state, record)
+    if changed:
+        state.version += 1
+    return changed
+
+
+def _serve(state: MetadataState, deployment: StoredDeployment) -> None:
+    state.deployments[deployment.id] = deployment
+    for service in deployment.services:
+        state.latest[service.name] = deployment.id
+        state.revisions[service.name] = service.revision
+
+
+def _drop(state: MetadataState, deployment_id: str) -> bool:
+    gone = state.deployments.pop(deployment_id, None)
+    if gone is None:
+        return False
+    for service in gone.services:
+        if state.latest.get(service.name) == deployment_id:
+            del state.latest[service.name]
+    return True
+
+
+def _patch(state: MetadataState, record: ServicePatched) -> bool:
+    deployment = state.deployments.get(state.latest.get(record.service, ""))
+    if deployment is None:
+        return False
+    services = tuple(
+        msgspec.structs.replace(one, public=record.public, settings=record.settings)
+        if one.name == record.service
+        else one
+        for one in deployment.services
+    )
+    state.deployments[deployment.id] = msgspec.structs.replace(deployment, services=services)
+    return True
+
+
+_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
+_RECORD: msgspec.msgpack.Decoder[AnyMetadataRecord] = msgspec.msgpack.Decoder(AnyMetadataRecord)
+_STATE = msgspec.msgpack.Decoder(MetadataState)
+_PREFIX = bytes([ENVELOPE_VERSION])
+
+
+def encode_record(record: AnyMetadataRecord) -> bytes:
+    """A message of the metadata log: the envelope's version, then the record."""
+    return _PREFIX + _ENCODER.encode(record)
+
+
+def decode_record(message: bytes) -> AnyMetadataRecord:
+    """Raises MetadataCorrupt for what this version does not know."""
+    return _decode(_RECORD, message)
+
+
+def encode_state(state: MetadataState) -> bytes:
+    """The whole state, for a checkpoint."""
+    return _PREFIX + _ENCODER.encode(state)
+
+
+def decode_state(content: bytes) -> MetadataState:
+    """Raises MetadataCorrupt for what this version does not know."""
+    return _decode(_STATE, content)
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[T], content: bytes) -> T:
+    if content[:1] != _PREFIX:
+        raise MetadataCorrupt(f"metadata of an unknown version: {content[:1].hex() or 'empty'}")
+    try:
+        return decoder.decode(content[1:])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MetadataCorrupt(f"metadata that cannot be read: {error}") from None
