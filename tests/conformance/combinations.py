@@ -1,0 +1,74 @@
+"""What the suite is run over: server, log, mode, SDK and protocol version, pairwise or in full."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import dataclass
+
+MODES = ("normal", "suspending", "lazy")
+SERVICES = ("python", "typescript", "uvicorn")
+LOGS = ("embedded", "kafka")
+PROTOCOLS = (5, 6, 7)
+
+
+@dataclass(frozen=True)
+class Combination:
+    server: str = "perdure"
+    mode: str = "normal"
+    protocol: int = 7
+    services: str = "python"
+    log: str = "embedded"
+    signed: bool = False
+    explicit_routes: bool = False
+
+    @property
+    def name(self) -> str:
+        parts = [self.server, self.mode, f"v{self.protocol}", self.services, self.log]
+        parts += ["signed"] * self.signed + ["explicit"] * self.explicit_routes
+        return "-".join(parts)
+
+    @property
+    def suspending(self) -> bool:
+        """Whether an attempt ends at each wait: asked for, or because HTTP/1.1 is half duplex."""
+        return self.mode == "suspending" or self.services == "uvicorn"
+
+
+# Every pair of values of any two columns is in some row.
+PAIRWISE = [
+    #           server     mode        protocol  services   log     signed  explicit routes
+    Combination("perdure", "normal", 5, "python", "kafka", True, True),
+    Combination("perdure", "normal", 6, "typescript", "embedded", False, False),
+    Combination("perdure", "normal", 7, "uvicorn", "kafka", False, False),
+    Combination("perdure", "suspending", 5, "typescript", "embedded", True, True),
+    Combination("perdure", "suspending", 6, "uvicorn", "kafka", False, True),
+    Combination("perdure", "suspending", 7, "python", "embedded", False, False),
+    Combination("perdure", "lazy", 5, "uvicorn", "embedded", False, False),
+    Combination("perdure", "lazy", 6, "python", "kafka", True, False),
+    Combination("perdure", "lazy", 7, "typescript", "kafka", True, True),
+]
+
+# The real Restate server shows that the suite is right. It cannot be held at version 5.
+REFERENCE = [
+    Combination("restate", "normal", 7, "python", signed=True, explicit_routes=True),
+    Combination("restate", "normal", 6, "typescript"),
+    Combination("restate", "suspending", 6, "python"),
+    Combination("restate", "suspending", 7, "typescript", explicit_routes=True),
+    Combination("restate", "lazy", 6, "uvicorn", signed=True),
+    Combination("restate", "lazy", 7, "typescript"),
+]
+
+
+def _full() -> list[Combination]:
+    """Every mode, version, SDK and log; the two minor columns alternate."""
+    product = itertools.product(MODES, PROTOCOLS, SERVICES, LOGS)
+    return [
+        Combination("perdure", mode, protocol, services, log, number % 2 == 0, number % 4 < 2)
+        for number, (mode, protocol, services, log) in enumerate(product)
+    ]
+
+
+def chosen() -> list[Combination]:
+    """PERDURE_CONFORMANCE: `pairwise` (the default), `full`, or `reference` (a Restate server)."""
+    choice = os.environ.get("PERDURE_CONFORMANCE", "pairwise")
+    return {"pairwise": PAIRWISE, "full": _full(), "reference": REFERENCE}[choice]

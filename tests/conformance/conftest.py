@@ -1,0 +1,115 @@
+"""Fixtures of the suite: one world a combination, shared by all tests; and its last lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.conformance.combinations import Combination, chosen
+from tests.conformance.world import SIGNING_KEY, Services, World, start_services, start_world
+from tests.parts.cache import PartUnavailable
+from tests.parts.client import Client
+from tests.parts.kafka import KafkaBroker
+from tests.parts.laboratory import Laboratory
+
+T = TypeVar("T")
+_not_run: list[str] = []
+
+
+def part(what: str, start: Callable[[], T]) -> T:
+    """The part, or a skip that the last lines report; in CI its absence is a failure."""
+    try:
+        return start()
+    except PartUnavailable as error:
+        if os.environ.get("CI"):
+            raise
+        _not_run.append(f"{what}: {error}")
+        pytest.skip(f"{what} cannot be had here: {error}")
+
+
+class Shelf:
+    """Parts that combinations share: started on first use, stopped at the end of the session."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._parts: dict[str, KafkaBroker | Services | Laboratory] = {}
+
+    def _have(self, name: str, start: Callable[[Path], T]) -> T:
+        if name not in self._parts:
+            directory = self.directory / name
+            directory.mkdir(parents=True)
+            self._parts[name] = part(name, lambda: start(directory))  # type: ignore[assignment]
+        found = self._parts[name]
+        if not found.process.alive:
+            found.start()
+        return found  # type: ignore[return-value]
+
+    def broker(self) -> KafkaBroker:
+        return self._have("kafka", lambda directory: KafkaBroker(directory).start())
+
+    def services(self, kind: str, signed: bool) -> Services:
+        name = f"{kind}-signed" if signed else kind
+        return self._have(name, lambda directory: start_services(kind, directory, signed))
+
+    def laboratory(self, signed: bool) -> Laboratory:
+        key = SIGNING_KEY if signed else None
+        name = "laboratory-signed" if signed else "laboratory"
+        return self._have(name, lambda path: Laboratory(path, signing_key=key).start())
+
+    def close(self) -> None:
+        for part in self._parts.values():
+            part.stop()
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    shelf = Shelf(tmp_path_factory.mktemp("shelf"))
+    yield shelf
+    shelf.close()
+
+
+@pytest.fixture(scope="session", params=chosen(), ids=lambda combination: combination.name)
+def running_world(
+    request: pytest.FixtureRequest, shelf: Shelf, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    combination: Combination = request.param
+    broker = shelf.broker() if combination.log == "kafka" else None
+    services = shelf.services(combination.services, combination.signed)
+    laboratory = shelf.laboratory(combination.signed)
+    directory = tmp_path_factory.mktemp(combination.name)
+    world = part(
+        combination.name,
+        lambda: start_world(combination, directory, broker, services, laboratory),
+    )
+    yield world
+    world.server.stop()
+
+
+@pytest.fixture
+def world(running_world: World) -> Iterator[World]:
+    """The combination under test, whole again after a test that killed a part of it."""
+    running_world.heal()
+    yield running_world
+    running_world.heal()
+
+
+@pytest.fixture
+def client(world: World) -> Client:
+    return world.client
+
+
+@pytest.fixture
+def laboratory(world: World) -> Laboratory:
+    return world.laboratory
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.section("conformance")
+    for line in _not_run:
+        terminalreporter.line(f"could not be run: {line.splitlines()[0]}")
+    if not _not_run:
+        terminalreporter.line("every part could be had; nothing was left out")

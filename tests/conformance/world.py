@@ -1,0 +1,120 @@
+"""One running combination: broker, server, contract services, laboratory, and a client of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tests.conformance.combinations import Combination
+from tests.parts.client import Client, eventually, fresh
+from tests.parts.kafka import KafkaBroker
+from tests.parts.laboratory import Laboratory
+from tests.parts.python_services import PythonServices
+from tests.parts.restate_server import RestateServer
+from tests.parts.server import PerdureServer
+from tests.parts.server_options import ServerOptions
+from tests.parts.typescript_services import TypeScriptServices
+
+# A PKCS#8 key for tests only, and the public key that services are given to check against.
+SIGNING_PEM = """\
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIPe++4ZTPQDF81otpoU/mOGHC2vOAVp9WbiCblvn3nXO
+-----END PRIVATE KEY-----
+"""
+SIGNING_KEY = "publickeyv1_AfQwmwfgEZhrWpvv8N52SHpRtZqGGaFr4AZN6qtYWSiY"
+OTHER_SIGNING_KEY = "publickeyv1_3vxoeNVmT4F9Ps8XrjZ5xrPYqpfdqCMH8whgLsHNAsUt"
+
+Services = PythonServices | TypeScriptServices
+
+
+def start_services(kind: str, log_dir: Path, signed: bool, services: str | None = None) -> Services:
+    key = SIGNING_KEY if signed else None
+    if kind == "typescript":
+        return TypeScriptServices(services, key, log_dir=log_dir).start()
+    server = "uvicorn" if kind == "uvicorn" else "hypercorn"
+    return PythonServices(server, services, key, log_dir=log_dir).start()
+
+
+@dataclass
+class World:
+    combination: Combination
+    directory: Path
+    server: PerdureServer | RestateServer
+    services: Services
+    laboratory: Laboratory
+    broker: KafkaBroker | None
+    client: Client
+
+    @property
+    def reference(self) -> bool:
+        """Whether this is the real Restate server, which deviates in a few documented places."""
+        return self.combination.server == "restate"
+
+    def heal(self) -> None:
+        """Start again whatever a test killed."""
+        parts: list[Any] = [self.broker, self.server, self.services, self.laboratory]
+        for part in parts:
+            if part is not None and not part.process.alive:
+                part.start()
+
+    def other_server(self, change: Callable[[ServerOptions], ServerOptions]) -> OtherServer:
+        """A server of the same combination with other options, for one test."""
+        name = fresh("other")
+        options = replace(change(self.server.options), cluster=name)
+        server = type(self.server)(self.directory / name, options).start()
+        client = Client(server.ingress, server.admin, self.combination.explicit_routes)
+        client.register(self.services.uri, self.services.use_http_11)
+        return OtherServer(server, client)
+
+
+@dataclass
+class OtherServer:
+    server: PerdureServer | RestateServer
+    client: Client
+
+    def __enter__(self) -> Client:
+        return self.client
+
+    def __exit__(self, *_: object) -> None:
+        self.server.stop()
+
+
+def options_of(combination: Combination, directory: Path, bootstrap: str | None) -> ServerOptions:
+    key_file = directory / "identity.pem"
+    key_file.write_text(SIGNING_PEM)
+    return ServerOptions(
+        log=combination.log,
+        kafka_bootstrap=bootstrap,
+        cluster=fresh("conformance"),
+        inactivity_timeout="0s" if combination.mode == "suspending" else None,
+        disable_eager_state=combination.mode == "lazy",
+        cleanup_interval="1s",
+        retry_initial_interval="20ms",
+        protocol_max=combination.protocol,
+        identity_key_file=key_file if combination.signed else None,
+    )
+
+
+def start_world(
+    combination: Combination,
+    directory: Path,
+    broker: KafkaBroker | None,
+    services: Services,
+    laboratory: Laboratory,
+) -> World:
+    bootstrap = broker.bootstrap if broker else None
+    options = options_of(combination, directory, bootstrap)
+    server: PerdureServer | RestateServer
+    if combination.server == "restate":
+        server = RestateServer(directory, options)
+    else:
+        server = PerdureServer(directory, options)
+    server.start()
+    client = Client(server.ingress, server.admin, combination.explicit_routes)
+    client.register(services.uri, services.use_http_11)
+    client.register(laboratory.uri)
+    # A Restate server says that it is healthy before its partitions are: the first answer counts.
+    eventually(lambda: client.call(("TestUtilsService", "echo"), "ready", timeout_s=5.0))
+    return World(combination, directory, server, services, laboratory, broker, client)

@@ -1,0 +1,63 @@
+"""The laboratory: our own services in a process, with gates to open and marks to count."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.parts.cache import REPOSITORY
+from tests.parts.processes import Process, free_port, port_open
+
+_HYPERCORN = """\
+h2_max_concurrent_streams = 2147483647
+keep_alive_max_requests = 2147483647
+keep_alive_timeout = 2147483647
+graceful_timeout = 0.5
+"""
+
+
+class Laboratory:
+    """The services of `laboratory_app.py`; `directory` holds its gates and marks."""
+
+    def __init__(
+        self,
+        directory: Path,
+        version: str = "v1",
+        services: str | None = None,
+        signing_key: str | None = None,
+    ) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        directory.mkdir(parents=True, exist_ok=True)
+        settings = {"LAB_DIR": str(directory), "LAB_VERSION": version, "RESTATE_CORE_LOG": "error"}
+        if services is not None:
+            settings["SERVICES"] = services
+        if signing_key is not None:
+            settings["E2E_REQUEST_SIGNING"] = signing_key
+        config = directory / "hypercorn.toml"
+        config.write_text(_HYPERCORN)
+        command = [sys.executable, "-m", "hypercorn", "tests.parts.laboratory_app:app"]
+        command += ["--config", str(config), "-w", "1", "--bind", f"127.0.0.1:{self.port}"]
+        self.process = Process(f"laboratory-{version}", command, settings, REPOSITORY, directory)
+
+    def start(self, timeout_s: float = 30.0) -> Laboratory:
+        self.process.start()
+        self.process.wait_ready(lambda: port_open(self.port), timeout_s)
+        return self
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def stop(self) -> None:
+        self.process.stop(timeout_s=3.0)
+
+    def restart(self) -> None:
+        self.start()
+
+    def open_gate(self, name: str) -> None:
+        (self.directory / f"gate-{name}").touch()
+
+    def marks(self, name: str) -> list[str]:
+        file = self.directory / f"marks-{name}"
+        return file.read_text().split() if file.exists() else []
