@@ -11,12 +11,16 @@ Rules that every adapter keeps (``tests/contracts/test_log.py`` holds them to it
 - What was acknowledged survives ``kill -9`` of the process, and is read again in the same order.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 META: Final = -1
 """The partition number of the metadata topic; it is read and appended to like any other."""
+
+STALLED_MS: Final = 2000
+"""An append that waits this long says: let no new work in. What was handed over goes on waiting."""
 
 
 class Message(NamedTuple):
@@ -77,6 +81,10 @@ Deliver = Callable[[list[Message]], None]
 CallSoon = Callable[[Callable[[], None]], object]
 ClockMs = Callable[[], int]
 """Milliseconds that never go back."""
+
+
+def monotonic_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
