@@ -15,7 +15,7 @@ from orchestrator.codec.rows import encode_row, row_decoder
 from orchestrator.model import rows
 from orchestrator.model.effects import AnyEffect
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.records import AnyRecord, Ended, Failed, Journal, Suspended
+from orchestrator.model.records import AnyRecord, Ended, Failed, Item, Journal, Suspended, Transfer
 from tests.golden.samples import sample
 
 HERE = Path(__file__).parent
@@ -46,6 +46,10 @@ def _compare(name: str, lines: dict[str, str]) -> None:
 
 def test_records() -> None:
     made = {kind.__name__: sample(kind) for kind in RECORDS} | _journals()
+    whole = sample(Transfer)
+    for kind in Item.__args__:
+        moved = msgspec.structs.replace(whole, items=(sample(kind),))
+        made[f"Transfer.{kind.__name__}"] = moved
     _compare("records.txt", {name: encode_message([r]).hex() for name, r in made.items()})
     for record in made.values():
         assert decode_message(encode_message([record, record])) == [record, record]
