@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from perdure.wire.codes import (
     CALL_INVOCATION_ID_COMPLETION,
     COMMAND_ACK,
+    GET_LAZY_STATE_KEYS_COMPLETION,
     INPUT,
     PROPOSE_RUN_COMPLETION_ACK,
     SIGNAL_NOTIFICATION,
@@ -79,9 +80,10 @@ def completion_invocation_id(completion_id: int, invocation_id: str) -> bytes:
     return frame(CALL_INVOCATION_ID_COMPLETION, payload)
 
 
-def completion_state_keys(code: int, completion_id: int, keys: Iterable[bytes]) -> bytes:
+def completion_state_keys(completion_id: int, keys: Iterable[bytes]) -> bytes:
     """Frame the keys of the state."""
-    return frame(code, put_uint(1, completion_id) + set_state_keys(17, keys))
+    payload = put_uint(1, completion_id) + set_state_keys(17, keys)
+    return frame(GET_LAZY_STATE_KEYS_COMPLETION, payload)
 
 
 def signal_notification(
