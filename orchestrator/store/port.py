@@ -1,5 +1,54 @@
-"""The Store port, as adapters and the processor name it; it is defined under the tables."""
+"""The Store port: bytes by key under the tables, and the places stores live in between processes.
+
+A store is a cache of the log: whatever happens to it, the log brings back the same bytes.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
 
 from orchestrator.tables.port import Store, Writes
 
-__all__ = ["Store", "Writes"]
+CHECKPOINTS_KEPT = 2  # the log is trimmed only below the older one
+
+
+class StoreError(Exception):
+    """The store could not do what was asked; its rows must be taken from a copy and the log."""
+
+
+class DurableStore(Store, Protocol):
+    """A store whose rows can be made to outlive the process."""
+
+    def flush(self) -> None:
+        """Make what is written durable; may be called in a thread, beside reads and writes."""
+        ...
+
+
+class StoreHome(Protocol):
+    """Where the stores of one partition live. One process at a time opens them."""
+
+    def candidates(self) -> Iterator[DurableStore]:
+        """Stores to try, open, best first, the last one empty.
+
+        Asking for the next one closes and discards the one before.
+        """
+        ...
+
+    def checkpoints(self) -> list[int]:
+        """Offsets applied in the durable copies, rising."""
+        ...
+
+
+def checkpoint_name(applied: int) -> str:
+    """The name of the copy that holds everything below this offset."""
+    return f"{applied:020d}"
+
+
+__all__ = [
+    "CHECKPOINTS_KEPT",
+    "DurableStore",
+    "Store",
+    "StoreError",
+    "StoreHome",
+    "Writes",
+    "checkpoint_name",
+]

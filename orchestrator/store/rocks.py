@@ -1,0 +1,128 @@
+"""The store on RocksDB: one database, one column family, no write-ahead log.
+
+The write-ahead log is off because the log replays what was lost. With one column family every
+table file that RocksDB flushed ends between two batches, so whatever a killed process leaves
+holds whole batches, each with the offset it stands for.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    Checkpoint,
+    DBCompressionType,
+    Options,
+    Rdict,
+    ReadOptions,
+    WriteBatch,
+    WriteOptions,
+)
+
+from orchestrator.store.port import StoreError, Writes
+
+MEMTABLE_BYTES = 8 << 20
+MEMTABLES_MAX = 4
+BLOCK_CACHE_BYTES = 16 << 20  # shared by the partitions of a process
+BLOOM_BITS = 10
+MEMTABLE_BLOOM_RATIO = 0.05  # most ids that are looked up are new: say so cheaply
+OPEN_FILES_MAX = 256
+INFO_LOG_BYTES = 1 << 20
+
+T = TypeVar("T")
+BlockCache = Cache
+
+
+def block_cache() -> BlockCache:
+    """One for all databases of a process."""
+    return Cache(BLOCK_CACHE_BYTES)
+
+
+def _options(cache: BlockCache) -> Options:
+    blocks = BlockBasedOptions()
+    blocks.set_block_cache(cache)
+    blocks.set_bloom_filter(BLOOM_BITS, False)
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(blocks)
+    options.set_write_buffer_size(MEMTABLE_BYTES)
+    options.set_max_write_buffer_number(MEMTABLES_MAX)
+    options.set_memtable_whole_key_filtering(True)
+    options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_max_background_jobs(2)
+    options.set_max_open_files(OPEN_FILES_MAX)
+    options.set_keep_log_file_num(2)
+    options.set_max_log_file_size(INFO_LOG_BYTES)
+    options.set_stats_dump_period_sec(0)
+    options.set_stats_persist_period_sec(0)
+    return options
+
+
+def _mapped(call: Callable[[], T], path: Path) -> T:
+    try:
+        return call()
+    except Exception as error:  # the library raises nothing narrower
+        raise StoreError(f"{path}: {error}") from error
+
+
+class RocksStore:
+    """The `DurableStore` port over one database directory."""
+
+    def __init__(self, path: Path, checkpoints: Path, cache: BlockCache) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._checkpoints = checkpoints
+        self._db = _mapped(lambda: Rdict(str(path), _options(cache)), path)
+        self._write_options = WriteOptions()
+        # A property, which the library's type stub takes for a method.
+        self._write_options.disable_wal = True  # type: ignore[method-assign,assignment]
+        self.kept: Callable[[], None] = lambda: None  # told after each checkpoint
+
+    def get(self, key: bytes) -> bytes | None:
+        try:
+            value: bytes | None = self._db.get(key)
+        except Exception as error:  # the library raises nothing narrower
+            raise StoreError(f"{self._path}: {error}") from error
+        return value
+
+    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        bounds = ReadOptions()
+        bounds.set_iterate_upper_bound(stop)  # never the lower bound: it sets the upper one
+        # Made here and not in the generator: rows are those of now, not of the first `next`.
+        rows: Iterator[tuple[bytes, bytes]] = _mapped(
+            lambda: self._db.items(from_key=start, read_opt=bounds),  # type: ignore[arg-type,return-value]
+            self._path,
+        )
+        return self._rows(rows)
+
+    def _rows(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            yield from rows
+        except Exception as error:  # the library raises nothing narrower
+            raise StoreError(f"{self._path}: {error}") from error
+
+    def write(self, writes: Writes) -> None:
+        batch = WriteBatch(raw_mode=True)
+        for key, value in writes:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        _mapped(lambda: self._db.write(batch, self._write_options), self._path)
+
+    def flush(self) -> None:
+        _mapped(self._db.flush, self._path)  # lets go of the interpreter
+
+    def checkpoint(self, name: str) -> None:
+        # Holds the interpreter: flush in a thread before, so that little is left to write.
+        self._checkpoints.mkdir(parents=True, exist_ok=True)
+        path = self._checkpoints / name
+        if not path.exists():
+            _mapped(lambda: Checkpoint(self._db).create_checkpoint(str(path)), path)
+        self.kept()
+
+    def close(self) -> None:
+        _mapped(self._db.close, self._path)

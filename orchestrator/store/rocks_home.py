@@ -1,0 +1,111 @@
+"""Where the databases of a partition live on disk: the live one and two checkpoints.
+
+    <directory>/live/                 what the process works on
+    <directory>/checkpoints/<offset>  complete copies, of hard links
+
+Only a checkpoint counts after a crash of the machine; what a killed process leaves in `live` is
+taken if it opens, is no older than the newest checkpoint, and fits the log. What does not fit is
+put aside, as `<name>.unfit`, until a new checkpoint shows that nothing of it is needed any more.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestrator.store.port import CHECKPOINTS_KEPT, StoreError
+from orchestrator.store.rocks import BlockCache, RocksStore, block_cache
+from orchestrator.store.stamp import read_stamp
+
+TABLE_FILE_SUFFIX = ".sst"
+UNFIT_SUFFIX = ".unfit"
+
+
+class RocksHome:
+    """The `StoreHome` port over one directory of a partition."""
+
+    def __init__(self, directory: Path, cache: BlockCache | None = None) -> None:
+        self._live = directory / "live"
+        self._checkpoints = directory / "checkpoints"
+        self._cache = cache if cache is not None else block_cache()
+
+    def candidates(self) -> Iterator[RocksStore]:
+        store = self._left_behind()
+        if store is not None:
+            yield store
+            store.close()
+        _put_aside(self._live)
+        for applied in reversed(self.checkpoints()):
+            checkpoint = self._checkpoint_path(applied)
+            self._take(checkpoint)
+            store = self._opened()
+            if store is not None:
+                yield store
+                store.close()
+            _put_aside(checkpoint)
+        shutil.rmtree(self._live, ignore_errors=True)
+        yield self._open()
+
+    def checkpoints(self) -> list[int]:
+        if not self._checkpoints.is_dir():
+            return []
+        names = (path.name for path in self._checkpoints.iterdir())
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def _left_behind(self) -> RocksStore | None:
+        if not self._live.is_dir():
+            return None
+        store = self._opened()
+        if store is None:
+            return None
+        stamp = read_stamp(store)
+        newest = max(self.checkpoints(), default=0)
+        if stamp is not None and stamp.applied >= newest:
+            return store
+        store.close()
+        return None
+
+    def _opened(self) -> RocksStore | None:
+        try:
+            return self._open()
+        except StoreError as error:
+            if "LOCK" in str(error):  # in use: not damaged, and not ours to put aside
+                raise
+            return None
+
+    def _open(self) -> RocksStore:
+        store = RocksStore(self._live, self._checkpoints, self._cache)
+        store.kept = self._drop_old
+        return store
+
+    def _checkpoint_path(self, applied: int) -> Path:
+        return next(
+            path
+            for path in self._checkpoints.iterdir()
+            if path.name.isdecimal() and int(path.name) == applied
+        )
+
+    def _take(self, checkpoint: Path) -> None:
+        """Make the live directory of a checkpoint; table files never change, so link them."""
+        shutil.rmtree(self._live, ignore_errors=True)
+        self._live.mkdir(parents=True)
+        for file in checkpoint.iterdir():
+            if file.suffix == TABLE_FILE_SUFFIX:
+                os.link(file, self._live / file.name)
+            else:
+                shutil.copy2(file, self._live / file.name)
+
+    def _drop_old(self) -> None:
+        """After a new checkpoint: keep two, and nothing of what did not fit."""
+        for applied in self.checkpoints()[:-CHECKPOINTS_KEPT]:
+            shutil.rmtree(self._checkpoint_path(applied))
+        for parent in (self._checkpoints, self._live.parent):
+            for unfit in parent.glob("*" + UNFIT_SUFFIX):
+                shutil.rmtree(unfit)
+
+
+def _put_aside(path: Path) -> None:
+    if path.is_dir():
+        aside = path.with_name(path.name + UNFIT_SUFFIX)
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
