@@ -83,7 +83,7 @@ def decode_manifest(body: bytes) -> Manifest:
     """Read a manifest; RegistryError META0013 says what is wrong and where."""
     try:
         manifest = _DECODER.decode(body)
-    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RegistryError(BAD_MANIFEST, f"the endpoint manifest is not valid: {error}") from None
     if manifest.protocol_mode is None:
         raise RegistryError(BAD_MANIFEST, "the endpoint manifest has no protocolMode")

@@ -109,7 +109,11 @@ def _handler(
     above: Defaults,
     forced_lazy: bool,
 ) -> Handler:
-    own = _over(stored.settings, above, forced_lazy)
+    settings = stored.settings
+    if service.settings.workflow_retention_ms is not None:
+        # Only people set it on a service, after it was registered: they have the last word.
+        settings = msgspec.structs.replace(settings, workflow_retention_ms=None)
+    own = _over(settings, above, forced_lazy)
     return Handler(
         service=service.name,
         name=stored.name,

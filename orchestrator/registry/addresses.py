@@ -1,0 +1,76 @@
+"""Addresses of deployments: one way of writing each, and what makes two the same."""
+
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from orchestrator.registry.stored import Pairs
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t -~]*")
+_HOST = re.compile(r"[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\]")
+_PATH = re.compile(r"[!$&-;=@-Z_a-z~%]*")  # the characters of a path, RFC 3986
+_URI_CHARS_MAX = 2048
+_HEADERS_BYTES_MAX = 16 * 1024
+_OURS = frozenset(
+    ["connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"]
+)
+
+
+class AddressError(ValueError):
+    """An address or a header that cannot be used; the message says why."""
+
+
+def normalise_uri(text: str) -> str:
+    """Scheme and host in lower case, no port that goes without saying, a path that is never ""."""
+    if len(text) > _URI_CHARS_MAX:
+        raise AddressError(f"a URI may have {_URI_CHARS_MAX} characters, this one has {len(text)}")
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise AddressError(f"{text!r} is not a URI: a character in it is not allowed")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise AddressError(f"{text!r} is not a URI: {error}") from None
+    _check(text, parts)
+    host = _host_of(parts).lower()
+    known = {"http": 80, "https": 443}[parts.scheme]
+    shown = "" if port is None or port == known else f":{port}"
+    return f"{parts.scheme}://{host}{shown}{parts.path or '/'}"
+
+
+def _host_of(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
+def _check(text: str, parts: SplitResult) -> None:
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise AddressError(f"{text!r} is not absolute: write http://host:port or https://host")
+    if "@" in parts.netloc:
+        raise AddressError("a URI with a password: put credentials into additional_headers")
+    if parts.query or parts.fragment:
+        raise AddressError(f"{text!r} has a query or a fragment, which an endpoint cannot have")
+    if not _HOST.fullmatch(_host_of(parts)) or not _PATH.fullmatch(parts.path):
+        raise AddressError(f"{text!r} is not a URI: a character in it is not allowed")
+    if parts.port == 0:
+        raise AddressError(f"{text!r}: there is no port 0")
+
+
+def check_headers(headers: dict[str, str]) -> Pairs:
+    """Headers to send with every request, names in lower case; AddressError for bad ones."""
+    pairs = []
+    for name, value in headers.items():
+        lower = name.lower()
+        if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise AddressError(f"{name!r} is not a header: a character in it is not allowed")
+        if lower in _OURS:
+            raise AddressError(f"the header {name!r} belongs to the connection: leave it out")
+        pairs.append((lower, value.strip()))
+    if sum(len(name) + len(value) for name, value in pairs) > _HEADERS_BYTES_MAX:
+        raise AddressError(f"additional headers may have {_HEADERS_BYTES_MAX} bytes in sum")
+    return tuple(sorted(pairs))
+
+
+def routing_key(uri: str, headers: Pairs, routing_headers: frozenset[str]) -> tuple[str, Pairs]:
+    """What tells two deployments apart: the URI, and the headers that route."""
+    return uri, tuple(pair for pair in headers if pair[0] in routing_headers)

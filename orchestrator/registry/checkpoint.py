@@ -1,0 +1,84 @@
+"""Two local checkpoints of the metadata: what a node starts from when the log was trimmed.
+
+A file is magic, length, CRC-32 of what follows, then [identity of the log, offset, state]. Each
+checkpoint replaces the older file, so that a torn one leaves the other.
+"""
+
+import os
+import zlib
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from orchestrator.registry.metadata import MetadataCorrupt, MetadataState, decode_state
+
+_MAGIC: Final = b"PDMETA1\n"
+_HEAD_BYTES: Final = len(_MAGIC) + 8
+_NAMES: Final = ("metadata-a", "metadata-b")
+
+
+class Checkpoint(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """State of the metadata of the log `identity` after the offsets below `applied`."""
+
+    identity: bytes
+    applied: int
+    state: bytes
+
+    def decoded(self) -> MetadataState:
+        """Raises MetadataCorrupt for a state that another version wrote."""
+        return decode_state(self.state)
+
+
+def load(directory: Path) -> list[Checkpoint]:
+    """The checkpoints that are whole, the newest first."""
+    found = [one for one in (_read(directory / name) for name in _NAMES) if one is not None]
+    return sorted(found, key=lambda one: one.applied, reverse=True)
+
+
+def save(directory: Path, checkpoint: Checkpoint) -> int:
+    """Replace the older checkpoint, durably; returns the offset below which none needs the log."""
+    directory.mkdir(parents=True, exist_ok=True)
+    held = {name: _applied(directory / name, checkpoint.identity) for name in _NAMES}
+    older = min(_NAMES, key=lambda name: held[name])
+    if held[older] < checkpoint.applied:
+        _write(directory / older, checkpoint)
+        held[older] = checkpoint.applied
+    return max(0, min(held.values()))
+
+
+def _applied(path: Path, identity: bytes) -> int:
+    found = _read(path)
+    return found.applied if found is not None and found.identity == identity else -1
+
+
+def _read(path: Path) -> Checkpoint | None:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    body = content[_HEAD_BYTES:]
+    head = _MAGIC + len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big")
+    if content[:_HEAD_BYTES] != head:
+        return None
+    try:
+        return msgspec.msgpack.decode(body, type=Checkpoint)
+    except msgspec.DecodeError as error:
+        # The checksum holds, so another version wrote it: not something to pass over.
+        raise MetadataCorrupt(f"{path} cannot be read by this version: {error}") from None
+
+
+def _write(path: Path, checkpoint: Checkpoint) -> None:
+    body = msgspec.msgpack.encode(checkpoint)
+    head = _MAGIC + len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big")
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        file.write(head + body)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,187 @@
+"""The metadata of a node: read from the log's metadata partition, changed by appending to it.
+
+A change is decided looking at the newest state known, appended, and applied once acknowledged.
+If another writer was faster the record is passed over, and the change is decided anew.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from orchestrator.log.port import (
+    META,
+    AppendError,
+    Log,
+    LogUnavailable,
+    Message,
+)
+from orchestrator.registry import checkpoint
+from orchestrator.registry.metadata import (
+    AnyMetadataRecord,
+    MetadataState,
+    apply,
+    decode_record,
+    encode_record,
+    encode_state,
+)
+from orchestrator.registry.schema import Registry
+from orchestrator.registry.snapshot import Defaults, build_registry
+
+T = TypeVar("T")
+
+Decide = Callable[[MetadataState], tuple[AnyMetadataRecord | None, T]]
+
+READ_RETRY_S: Final = 0.5
+CONFLICTS_MAX: Final = 20
+APPEND_WAIT_S: Final = 30.0
+
+
+class MetadataUnavailable(Exception):
+    """The change was not made, or (`unknown`) it is not known whether it was."""
+
+    def __init__(self, message: str, *, unknown: bool = False) -> None:
+        super().__init__(message)
+        self.unknown = unknown
+
+
+class MetadataLost(Exception):
+    """The log no longer has the beginning of the metadata, and no checkpoint fits it."""
+
+
+class Metadata:
+    """Deployments and services as this node knows them; `registry` is always a whole version."""
+
+    def __init__(
+        self, log: Log, defaults: Defaults, directory: Path | None, *, trim: bool = False
+    ) -> None:
+        """`directory` holds the checkpoints; `trim` lets the log forget what they cover."""
+        self._log = log
+        self._defaults = defaults
+        self._directory = directory
+        self._trim = trim
+        self._changing = asyncio.Lock()
+        self._reading = asyncio.Lock()
+        self._listeners: list[Callable[[Registry], None]] = []
+        self._watched = b""  # the change being made, and whether it was the first to come
+        self._watched_won = False
+        self.state = MetadataState()
+        self.applied = 0
+        self.registry = build_registry(self.state, defaults)
+
+    def on_change(self, listener: Callable[[Registry], None]) -> None:
+        """Call `listener` on the event loop with every new version."""
+        self._listeners.append(listener)
+
+    async def open(self) -> None:
+        """Start from a checkpoint that fits, then read to the end; waits for a log out of reach."""
+        while True:
+            try:
+                first, following = await self._log.bounds(META)
+                await self._start_from(first, following)
+                await self.refresh()
+                return
+            except LogUnavailable:
+                await asyncio.sleep(READ_RETRY_S)
+
+    async def _start_from(self, first: int, following: int) -> None:
+        saved = []
+        if self._directory is not None:
+            saved = await asyncio.to_thread(checkpoint.load, self._directory)
+        for one in saved:
+            if one.identity == self._log.identity and first <= one.applied <= following:
+                self.state = one.decoded()
+                self.applied = one.applied
+                self._publish()
+                return
+        if first > 0:
+            raise MetadataLost(
+                f"the metadata log begins at offset {first} and no checkpoint of it is left in"
+                f" {self._directory}: restore that directory, or register the deployments again"
+                " on a new log"
+            )
+
+    async def refresh(self) -> None:
+        """Read and apply what others have appended."""
+        async with self._reading:
+            following = await self._log.read(META, self.applied, self._deliver)
+            self.applied = max(self.applied, following)
+
+    def _deliver(self, messages: list[Message]) -> None:
+        changed = False
+        for message in messages:
+            if message.offset >= self.applied:
+                if apply(self.state, decode_record(message.value)):
+                    changed = True
+                    self._watched_won |= message.value == self._watched
+                self.applied = message.offset + 1
+        if changed:
+            self._publish()
+
+    def _publish(self) -> None:
+        self.registry = build_registry(self.state, self._defaults)
+        for listener in self._listeners:
+            listener(self.registry)
+
+    async def change(self, decide: Decide[T]) -> T:
+        """Append what `decide` says and wait until it counts; again if another was faster.
+
+        `decide` sees the newest state and returns a record (None: nothing to change) and a value.
+        Raises MetadataUnavailable.
+        """
+        async with self._changing:
+            for _ in range(CONFLICTS_MAX):
+                record, value = decide(self.state)
+                if record is None or await self._commit(record):
+                    return value
+        raise MetadataUnavailable("other changes of the metadata keep coming first: try again")
+
+    async def _commit(self, record: AnyMetadataRecord) -> bool:
+        """Append, apply, and say whether it counted."""
+        message = encode_record(record)
+        self._watched, self._watched_won = message, False
+        try:
+            await asyncio.wait_for(self._append(message), APPEND_WAIT_S)
+        except TimeoutError:
+            raise MetadataUnavailable("the log does not answer", unknown=True) from None
+        except AppendError as error:
+            if error.refused:
+                raise MetadataUnavailable(f"the log takes no change: {error.reason}") from None
+            # Its fate is unknown: once the log goes on, reading to the end tells.
+            self._log.restart(META)
+        if not self._watched_won:
+            await self._read_to_end()
+        return self._watched_won
+
+    def _append(self, message: bytes) -> asyncio.Future[None]:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done(_partition: int, offset: int, _count: int, error: AppendError | None) -> None:
+            if error is None and offset == self.applied:
+                self._deliver([Message(offset, message)])
+            if waiter.done():
+                return
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+
+        self._log.append([(META, [message])], done)
+        return waiter
+
+    async def _read_to_end(self) -> None:
+        try:
+            await self.refresh()
+        except LogUnavailable as error:
+            raise MetadataUnavailable(
+                f"the log cannot be read after a change: {error}", unknown=True
+            ) from None
+
+    async def checkpoint(self) -> None:
+        """Write a checkpoint if anything changed since the last two, and trim the log below."""
+        if self._directory is None:
+            return
+        content = checkpoint.Checkpoint(self._log.identity, self.applied, encode_state(self.state))
+        below = await asyncio.to_thread(checkpoint.save, self._directory, content)
+        if self._trim and below > 0:
+            self._log.trim(META, below)
