@@ -1,0 +1,1 @@
+"""The HTTP door for callers: checked here, then a record or a read."""

@@ -1,0 +1,53 @@
+"""Resolving and rejecting awakeables: a signal for whoever waits."""
+
+from orchestrator.ingress import replies
+from orchestrator.ingress.exchange import Exchange
+from orchestrator.ingress.options import IngressOptions
+from orchestrator.ingress.refusals import Refused
+from orchestrator.ingress.targets import AwakeableRoute
+from orchestrator.model.answers import Answer
+from orchestrator.model.records import Signal
+from orchestrator.model.values import CODE_INTERNAL, Failure, Outcome
+from orchestrator.processor.port import Engine, Unavailable
+from orchestrator.runtime.clock import Clock
+from perdure.wire.errors import BadId
+from perdure.wire.ids import AwakeableId, parse_awakeable_id
+
+
+def complete_awakeable(
+    exchange: Exchange,
+    target: AwakeableRoute,
+    engine: Engine,
+    clock: Clock,
+    options: IngressOptions,
+) -> None:
+    """Append the signal. One that nobody waits for is taken as well: that cannot be known here."""
+    awakeable = _parse(target.awakeable_id)
+    value = exchange.body if target.resolve else _reason(exchange.body)
+
+    def on_answer(answer: Answer | Unavailable) -> None:
+        # Completing twice changes nothing, so an unknown fate may be tried again too.
+        if isinstance(answer, Unavailable):
+            exchange.respond(replies.unavailable(answer.reason, options.retry_after_s))
+        else:
+            exchange.respond(replies.RESOLVED)
+
+    signal = Signal(awakeable.invocation_id, awakeable.signal_index, "", value, clock.now_ms())
+    engine.operate(signal, on_answer)
+
+
+def _parse(text: str) -> AwakeableId:
+    try:
+        awakeable = parse_awakeable_id(text)
+    except BadId as error:
+        raise Refused(400, str(error)) from None
+    if awakeable.legacy:
+        raise Refused(400, "awakeable ids that begin with prom_ are of protocols not spoken here")
+    return awakeable
+
+
+def _reason(body: bytes) -> Outcome:
+    try:
+        return Failure(CODE_INTERNAL, body.decode())
+    except UnicodeDecodeError:
+        raise Refused(400, "the reason of a rejection must be UTF-8 text") from None

@@ -1,0 +1,54 @@
+"""JSON bodies that name a target: of attach, output and lookup."""
+
+import msgspec
+
+from orchestrator.ingress.refusals import Refused
+from orchestrator.ingress.targets import (
+    ReadRoute,
+    invocation_id,
+    read_idempotent,
+    read_workflow,
+)
+from orchestrator.registry.schema import Registry
+
+
+class _Target(msgspec.Struct, tag_field="target", rename="camel", frozen=True):
+    """A target, told apart by its field `target`."""
+
+
+class InvocationTarget(_Target, tag="invocation", frozen=True):
+    invocation_id: str
+
+
+class WorkflowTarget(_Target, tag="workflow", frozen=True):
+    workflow_name: str
+    workflow_key: str
+    scope: str | None = None
+
+
+class IdempotentTarget(_Target, tag="idempotentInvocation", frozen=True):
+    service: str
+    handler: str
+    idempotency_key: str
+    key: str | None = None
+    scope: str | None = None
+
+
+_decode = msgspec.json.Decoder(InvocationTarget | WorkflowTarget | IdempotentTarget).decode
+
+
+def read_target(body: bytes, registry: Registry, wait: bool) -> ReadRoute:
+    """The invocation a body names."""
+    try:
+        target = _decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Refused(400, f"bad body: {error}") from None
+    if isinstance(target, InvocationTarget):
+        return ReadRoute(invocation_id(target.invocation_id), None, wait)
+    if target.scope is not None:
+        raise Refused(400, "scopes are not enabled on this server")
+    if isinstance(target, WorkflowTarget):
+        return read_workflow(registry, target.workflow_name, target.workflow_key, wait)
+    return read_idempotent(
+        registry, target.service, target.key, target.handler, target.idempotency_key, wait
+    )

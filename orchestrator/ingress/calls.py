@@ -1,0 +1,109 @@
+"""Calls and sends: a checked request becomes an Invoke record."""
+
+from orchestrator.ingress import replies
+from orchestrator.ingress.exchange import Exchange
+from orchestrator.ingress.headers import read_delay_ms, read_headers
+from orchestrator.ingress.options import IngressOptions
+from orchestrator.ingress.refusals import Refused
+from orchestrator.ingress.targets import CallRoute
+from orchestrator.model.values import CODE_CONFLICT, WORKFLOW_RUN
+from orchestrator.processor.port import Accepted, Engine, Reply, Result, Unavailable
+from orchestrator.registry.resolve import check_input, invocation_id_for, make_invoke
+from orchestrator.registry.schema import Handler
+from orchestrator.runtime.clock import Clock
+from perdure.wire.ids import invocation_id_to_str
+
+
+def start_call(
+    exchange: Exchange,
+    target: CallRoute,
+    path: bytes,
+    query: bytes,
+    engine: Engine,
+    clock: Clock,
+    options: IngressOptions,
+) -> None:
+    """Check, append, and answer when the engine does."""
+    handler = target.handler
+    headers = read_headers(exchange.headers, path)
+    idempotency_key = headers.idempotency_key
+    if idempotency_key is not None and handler.kind == WORKFLOW_RUN:
+        raise Refused(400, "no idempotency key for the run of a workflow: its key is the identity")
+    wrong = check_input(handler.input, headers.content_type, not exchange.body)
+    if wrong:
+        raise Refused(400, wrong)
+    delay_ms = read_delay_ms(query, target.send) if query else 0
+    now_ms = clock.now_ms()
+    invoke = make_invoke(
+        handler,
+        invocation_id_for(handler, target.key, idempotency_key, engine.new_id),
+        target.key,
+        exchange.body,
+        headers.forwarded,
+        now_ms,
+        idempotency_key=idempotency_key,
+        start_at_ms=now_ms + delay_ms if delay_ms else 0,
+        trace=headers.trace,
+    )
+    waiting = _Waiting(exchange, handler, invoke.id, invoke.start_at_ms, options)
+    exchange.pending_id = invoke.id
+    on_reply = waiting.sent if target.send else waiting.called
+    exchange.forget = engine.invoke(invoke, not target.send, on_reply)
+
+
+class _Waiting:
+    """A client that waits for the engine's answer."""
+
+    __slots__ = ("exchange", "handler", "invocation_id", "options", "start_at_ms")
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        handler: Handler,
+        invocation_id: bytes,
+        start_at_ms: int,
+        options: IngressOptions,
+    ) -> None:
+        self.exchange = exchange
+        self.handler = handler
+        self.invocation_id = invocation_id
+        self.start_at_ms = start_at_ms
+        self.options = options
+
+    def sent(self, reply: Reply) -> None:
+        """A send is answered once it is in the log."""
+        if isinstance(reply, Accepted):
+            id_text = invocation_id_to_str(self.invocation_id)
+            at_ms = self.start_at_ms if reply.created else 0
+            self.exchange.respond(replies.sent(id_text, reply.created, at_ms))
+        elif isinstance(reply, Unavailable):
+            self._unavailable(reply)
+
+    def called(self, reply: Reply) -> None:
+        """A call is answered with its result; a workflow runs once."""
+        if isinstance(reply, Result):
+            id_text = invocation_id_to_str(self.invocation_id)
+            expires_at_ms = reply.expires_at_ms if reply.replayed else 0
+            self.exchange.respond(
+                replies.result(reply.outcome, self.handler.output, id_text, expires_at_ms)
+            )
+        elif isinstance(reply, Accepted):
+            if not reply.created and self.handler.kind == WORKFLOW_RUN:
+                self._already_run()
+        elif isinstance(reply, Unavailable):
+            self._unavailable(reply)
+
+    def _already_run(self) -> None:
+        forget = self.exchange.forget
+        if forget is not None:
+            forget()
+        id_text = invocation_id_to_str(self.invocation_id)
+        message = "the workflow method was already invoked"
+        self.exchange.respond(replies.failure(CODE_CONFLICT, message, id_text))
+
+    def _unavailable(self, reply: Unavailable) -> None:
+        if reply.kept:
+            id_text = invocation_id_to_str(self.invocation_id)
+            self.exchange.respond(replies.unknown_fate(reply.reason, id_text))
+        else:
+            self.exchange.respond(replies.unavailable(reply.reason, self.options.retry_after_s))

@@ -1,0 +1,53 @@
+"""One request and its way back, free of any transport."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Reply(NamedTuple):
+    """An answer; `headers` are whole header lines without the length of the body."""
+
+    status: int
+    headers: bytes
+    body: bytes
+
+
+class Exchange:
+    """A complete request; `respond` counts once, later calls are ignored.
+
+    `forget` is set while an answer is awaited: to be called when the client goes away.
+    `pending_id` is then the id of the invocation that goes on without the client, if any.
+    """
+
+    __slots__ = ("_respond", "body", "forget", "headers", "method", "pending_id", "url")
+
+    def __init__(
+        self,
+        method: bytes,
+        url: bytes,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        respond: Callable[["Exchange", Reply], None],
+    ) -> None:
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+        self._respond: Callable[[Exchange, Reply], None] | None = respond
+        self.forget: Callable[[], None] | None = None
+        self.pending_id = b""
+
+    def respond(self, reply: Reply) -> None:
+        """Answer the request."""
+        respond = self._respond
+        if respond is not None:
+            self._respond = None
+            self.forget = None
+            respond(self, reply)
+
+    def abandon(self) -> None:
+        """The client went away: whatever was started goes on without it."""
+        self._respond = None
+        forget, self.forget = self.forget, None
+        if forget is not None:
+            forget()

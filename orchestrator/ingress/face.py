@@ -1,0 +1,129 @@
+"""The ingress itself: a request becomes a record or a read of the engine, and its answer."""
+
+from collections.abc import Callable
+from typing import Protocol, assert_never
+
+from orchestrator.ingress import replies
+from orchestrator.ingress.awakeables import complete_awakeable
+from orchestrator.ingress.bodies import read_target
+from orchestrator.ingress.calls import start_call
+from orchestrator.ingress.exchange import Exchange
+from orchestrator.ingress.options import IngressOptions
+from orchestrator.ingress.reads import start_read
+from orchestrator.ingress.refusals import Refused
+from orchestrator.ingress.targets import (
+    AwakeableRoute,
+    CallRoute,
+    HealthRoute,
+    ReadRoute,
+    TargetRoute,
+    route,
+)
+from orchestrator.processor.port import Engine
+from orchestrator.registry.schema import Registry
+from orchestrator.runtime.clock import Clock
+from perdure.wire.ids import invocation_id_to_str
+
+
+class Gate(Protocol):
+    """Whether the door is open; "" if it is, else the reason for the caller."""
+
+    def closed_to_work(self) -> str: ...
+
+    def closed_to_reads(self) -> str: ...
+
+
+class Ingress:
+    """Handles one exchange after the other; free of any transport."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        registry: Callable[[], Registry],
+        clock: Clock,
+        gate: Gate,
+        options: IngressOptions,
+    ) -> None:
+        self._engine = engine
+        self._registry = registry
+        self._clock = clock
+        self._gate = gate
+        self._options = options
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer now, or later through `exchange.respond`."""
+        try:
+            self._handle(exchange)
+        except Refused as refusal:
+            exchange.respond(replies.of_refusal(refusal))
+
+    def _handle(self, exchange: Exchange) -> None:
+        if exchange.method == b"OPTIONS":
+            exchange.respond(replies.PREFLIGHT)
+            return
+        path, _, query = _origin_form(exchange.url).partition(b"?")
+        registry = self._registry()
+        found = route(exchange.method, path, registry)
+        if isinstance(found, CallRoute):
+            if self._open(exchange, self._gate.closed_to_work()):
+                start_call(exchange, found, path, query, self._engine, self._clock, self._options)
+        else:
+            self._handle_rest(exchange, found, registry)
+
+    def _handle_rest(
+        self,
+        exchange: Exchange,
+        found: ReadRoute | TargetRoute | AwakeableRoute | HealthRoute,
+        registry: Registry,
+    ) -> None:
+        match found:
+            case HealthRoute():
+                if self._open(exchange, self._gate.closed_to_work()):
+                    exchange.respond(replies.healthy(list(registry.services)))
+            case ReadRoute():
+                self._read(exchange, found, registry)
+            case TargetRoute():
+                target = read_target(exchange.body, registry, found.what == "attach")
+                if found.what == "lookup":
+                    id_text = invocation_id_to_str(target.invocation_id)
+                    exchange.respond(replies.looked_up(id_text))
+                else:
+                    self._read(exchange, target, registry)
+            case AwakeableRoute():
+                if self._open(exchange, self._gate.closed_to_work()):
+                    complete_awakeable(exchange, found, self._engine, self._clock, self._options)
+            case _:
+                assert_never(found)
+
+    def _read(self, exchange: Exchange, target: ReadRoute, registry: Registry) -> None:
+        if self._open(exchange, self._gate.closed_to_reads()):
+            start_read(exchange, target, self._engine, registry, self._options)
+
+    def _open(self, exchange: Exchange, reason: str) -> bool:
+        if reason:
+            exchange.respond(replies.unavailable(reason, self._options.retry_after_s))
+        return not reason
+
+    def abandon(self, exchange: Exchange) -> None:
+        """The server ends while a client waits: its invocation goes on elsewhere or later."""
+        pending_id = exchange.pending_id
+        forget, exchange.forget = exchange.forget, None
+        if forget is not None:
+            forget()
+        if pending_id:
+            reason = "this server is shutting down; the invocation goes on"
+            exchange.respond(replies.unknown_fate(reason, invocation_id_to_str(pending_id)))
+        else:
+            reason = "this server is shutting down"
+            exchange.respond(replies.unavailable(reason, self._options.retry_after_s))
+
+
+def _origin_form(url: bytes) -> bytes:
+    """The path and query of a request target; proxies send `http://host/path`."""
+    if url.startswith(b"/"):
+        return url
+    scheme, separator, rest = url.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        raise Refused(400, "bad path: it must start with /")
+    slash = rest.find(b"/")
+    return b"/" if slash < 0 else rest[slash:]

@@ -1,0 +1,97 @@
+"""Request headers and query: what the door itself reads, and what goes on to the handler."""
+
+import re
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from orchestrator.ingress.refusals import Refused
+from orchestrator.ingress.targets import check_key
+from orchestrator.registry.durations import DurationError, parse_duration_ms
+
+# Hop by hop, or meant for the door; everything else is the handler's to see.
+_KEPT_BACK = frozenset(
+    (b"connection", b"host", b"idempotency-key", b"idempotency-expires", b"upgrade")
+)
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class CallHeaders(msgspec.Struct, gc=False):
+    """Headers of a call: the handler's, and those that mean something here."""
+
+    forwarded: tuple[tuple[str, str], ...]
+    content_type: str | None
+    idempotency_key: str | None
+    trace: tuple[str, str]
+
+
+def read_headers(headers: list[tuple[bytes, bytes]], path: bytes) -> CallHeaders:
+    """Sort the headers of a call; names come in lower case."""
+    forwarded: list[tuple[str, str]] = []
+    content_type = idempotency_key = None
+    traceparent = tracestate = ""
+    for raw_name, raw_value in headers:
+        value = _text(raw_value)
+        if raw_name in _KEPT_BACK:
+            if raw_name == b"idempotency-key":
+                idempotency_key = _idempotency_key(value)
+            continue
+        name = raw_name.decode("latin-1")
+        forwarded.append((name, value))
+        if name == "content-type":
+            content_type = value
+        elif name == "traceparent":
+            traceparent = value
+        elif name == "tracestate":
+            tracestate = value
+        elif name == "x-restate-limit-key":
+            raise Refused(400, "a limit key needs a scope, and scopes are not enabled here")
+    forwarded.append(("x-restate-ingress-path", _text(path)))
+    trace = ("", "")
+    if traceparent and _TRACEPARENT.fullmatch(traceparent):
+        trace = (traceparent, tracestate)
+    return CallHeaders(tuple(forwarded), content_type, idempotency_key, trace)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _idempotency_key(value: str) -> str:
+    if not value:
+        raise Refused(400, "the idempotency-key header is empty")
+    return check_key(value)
+
+
+def read_delay_ms(query: bytes, send: bool) -> int:
+    """The `delay` of a query in ms, 0 without one. Other parameters mean nothing here."""
+    delay_ms = 0
+    for raw_name, value in _pairs(query):
+        name = raw_name.lower()
+        if name == "limit-key":
+            raise Refused(400, "a limit key needs a scope, and scopes are not enabled here")
+        if name == "delay":
+            if not send:
+                raise Refused(400, "a delay is only for sends: add /send to the path")
+            delay_ms = parse_delay_ms(value)
+    return delay_ms
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100
+        )
+    except ValueError:  # also what is not UTF-8 once decoded
+        raise Refused(400, "bad query: it cannot be decoded") from None
+
+
+def parse_delay_ms(text: str) -> int:
+    """A duration; bare integers are milliseconds, as some clients send them."""
+    try:
+        return parse_duration_ms(text, bare_ms=True)
+    except DurationError as error:
+        raise Refused(400, f"bad delay: {error}") from None

@@ -1,0 +1,68 @@
+"""Attach and output: reads of an invocation's result."""
+
+from orchestrator.ingress import replies
+from orchestrator.ingress.exchange import Exchange
+from orchestrator.ingress.exchange import Reply as Answer
+from orchestrator.ingress.options import IngressOptions
+from orchestrator.ingress.targets import ReadRoute
+from orchestrator.model.values import CODE_NOT_FOUND
+from orchestrator.processor.port import (
+    Accepted,
+    Engine,
+    NotReady,
+    Reply,
+    Result,
+    Unavailable,
+    Unknown,
+)
+from orchestrator.registry.schema import OutputRules, Registry
+from perdure.wire.ids import invocation_id_to_str
+
+_DEFAULT_OUTPUT = OutputRules()
+
+
+def start_read(
+    exchange: Exchange,
+    target: ReadRoute,
+    engine: Engine,
+    registry: Registry,
+    options: IngressOptions,
+) -> None:
+    """Ask the engine; answer when it does."""
+    invocation_id = target.invocation_id
+
+    def on_reply(reply: Reply) -> None:
+        if isinstance(reply, Result):
+            output = _output_rules(target, engine, registry)
+            id_text = invocation_id_to_str(invocation_id)
+            expires_at_ms = reply.expires_at_ms if reply.replayed else 0
+            exchange.respond(replies.result(reply.outcome, output, id_text, expires_at_ms))
+        elif isinstance(reply, NotReady):
+            exchange.respond(replies.refused(replies.NOT_READY, "the result is not ready yet"))
+        elif isinstance(reply, Unknown):
+            exchange.respond(_unknown(invocation_id, target.wait))
+        elif isinstance(reply, Unavailable):
+            exchange.respond(replies.unavailable(reply.reason, options.retry_after_s))
+        else:
+            assert isinstance(reply, Accepted)  # not of a read; the result follows
+
+    if target.wait:
+        exchange.forget = engine.attach(invocation_id, on_reply)
+    else:
+        engine.output(invocation_id, on_reply)
+
+
+def _output_rules(target: ReadRoute, engine: Engine, registry: Registry) -> OutputRules:
+    """How the result is labelled: by the latest revision of its handler, if that is known here."""
+    handler = target.handler
+    if handler is None:
+        row = engine.find(target.invocation_id)
+        if row is not None:
+            handler = registry.handler(row.invoke.service, row.invoke.handler)
+    return _DEFAULT_OUTPUT if handler is None else handler.output
+
+
+def _unknown(invocation_id: bytes, wait: bool) -> Answer:
+    if wait:
+        return replies.failure(CODE_NOT_FOUND, "not found", invocation_id_to_str(invocation_id))
+    return replies.refused(CODE_NOT_FOUND, "invocation not found")

@@ -1,0 +1,112 @@
+"""Answers of the ingress: statuses, header lines and bodies, ready to be written."""
+
+import re
+from datetime import UTC, datetime
+
+import msgspec
+
+from orchestrator.ingress.exchange import Reply
+from orchestrator.ingress.refusals import Refused
+from orchestrator.model.values import Failure, Outcome
+from orchestrator.registry.schema import OutputRules
+
+NOT_READY = 470  # of the protocol: the result is not there yet
+
+# The door is open to pages of every origin.
+_COMMON = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
+_JSON = b"content-type: application/json\r\n"
+_BY_INGRESS = b"x-restate-error-source: ingress\r\n"
+_BY_INVOCATION = b"x-restate-error-source: invocation\r\n"
+_PREFLIGHT = (
+    b"access-control-allow-methods: *\r\naccess-control-allow-headers: *\r\n"
+    b"access-control-max-age: 86400\r\n"
+)
+_NO_HEADER = re.compile(r"[^\x20-\x7e]")
+_to_json = msgspec.json.Encoder().encode
+
+PREFLIGHT = Reply(200, _COMMON + _PREFLIGHT, b"")
+RESOLVED = Reply(202, _COMMON, b"")
+
+
+def content_type_line(output: OutputRules, is_empty: bool) -> bytes:
+    """The content-type header of a result, as the handler declared it."""
+    if is_empty and not output.set_content_type_if_empty:
+        return b""
+    content_type = output.content_type
+    if content_type == "application/json":
+        return _JSON
+    if not content_type or _NO_HEADER.search(content_type):
+        return b""
+    return b"content-type: " + content_type.encode() + b"\r\n"
+
+
+def id_line(id_text: str) -> bytes:
+    return b"x-restate-id: " + id_text.encode() + b"\r\n"
+
+
+def result(outcome: Outcome, output: OutputRules, id_text: str, expires_at_ms: int) -> Reply:
+    """An outcome; `expires_at_ms` is not 0 for a stored one that was asked for again."""
+    headers = _COMMON + id_line(id_text)
+    if expires_at_ms:
+        headers += b"idempotency-expires: " + rfc3339(expires_at_ms).encode() + b"\r\n"
+    if isinstance(outcome, Failure):
+        return _failed(outcome, headers)
+    return Reply(200, headers + content_type_line(output, not outcome), outcome)
+
+
+def _failed(failure: Failure, headers: bytes) -> Reply:
+    # A code below 400 would make a failure look like a success to the client.
+    status = failure.code if 400 <= failure.code <= 999 else 500
+    body: dict[str, object] = {"code": failure.code, "message": failure.message}
+    if failure.metadata:
+        body["metadata"] = dict(failure.metadata)
+    body["source"] = "invocation"
+    return Reply(status, headers + _BY_INVOCATION + _JSON, _to_json(body))
+
+
+def failure(code: int, message: str, id_text: str) -> Reply:
+    """A failure of the invocation that the engine reports rather than its handler."""
+    return _failed(Failure(code, message), _COMMON + id_line(id_text))
+
+
+def sent(id_text: str, created: bool, execution_at_ms: int) -> Reply:
+    """A send was taken; `execution_at_ms` is 0 unless it is a delayed one."""
+    body = {"invocationId": id_text, "status": "Accepted" if created else "PreviouslyAccepted"}
+    if execution_at_ms:
+        body["executionTime"] = rfc3339(execution_at_ms)
+    return Reply(202, _COMMON + id_line(id_text) + _JSON, _to_json(body))
+
+
+def looked_up(id_text: str) -> Reply:
+    return Reply(200, _COMMON + _JSON, _to_json({"invocationId": id_text}))
+
+
+def healthy(services: list[str]) -> Reply:
+    return Reply(200, _COMMON + _JSON, _to_json({"services": services}))
+
+
+def refused(status: int, message: str, extra: bytes = b"") -> Reply:
+    """An error of the ingress itself."""
+    body = _to_json({"code": status, "message": message, "source": "ingress"})
+    return Reply(status, _COMMON + _BY_INGRESS + _JSON + extra, body)
+
+
+def of_refusal(refusal: Refused) -> Reply:
+    return refused(refusal.status, refusal.message, refusal.headers)
+
+
+def unavailable(reason: str, retry_after_s: int) -> Reply:
+    """Nothing was accepted: try again later."""
+    return refused(503, reason, b"retry-after: %d\r\n" % retry_after_s)
+
+
+def unknown_fate(reason: str, id_text: str) -> Reply:
+    """It may have been accepted: nobody should send it again blindly; the id tells."""
+    return failure(500, f"the fate of this invocation is not known here: {reason}", id_text)
+
+
+def rfc3339(at_ms: int) -> str:
+    """A time as RFC 3339 with milliseconds, in UTC; the last one there is for what is beyond."""
+    at_ms = min(at_ms, 253_402_300_799_999)
+    moment = datetime.fromtimestamp(at_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03}Z"

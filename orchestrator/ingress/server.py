@@ -1,0 +1,78 @@
+"""The ingress on a socket: accepts connections, sweeps them once a second, ends in good order."""
+
+import asyncio
+import logging
+
+from orchestrator.ingress import replies
+from orchestrator.ingress.exchange import Exchange
+from orchestrator.ingress.face import Ingress
+from orchestrator.ingress.http1 import Http1
+from orchestrator.ingress.options import IngressOptions
+from orchestrator.ingress.shared import Shared
+from orchestrator.runtime.clock import Clock
+
+_log = logging.getLogger("perdure.ingress")
+_BACKLOG = 1024
+_SWEEP_S = 1.0
+_POLL_S = 0.02
+
+
+class IngressServer:
+    """Serves one `Ingress` on one address."""
+
+    def __init__(self, ingress: Ingress, clock: Clock, options: IngressOptions) -> None:
+        self._ingress = ingress
+        self._shared = Shared(self._handle, clock, options)
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen; returns the address, whose port is a real one if 0 was asked for."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Http1(self._shared), host, port, backlog=_BACKLOG
+        )
+        self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
+        address = self._server.sockets[0].getsockname()
+        return address[0], address[1]
+
+    def _handle(self, exchange: Exchange) -> None:
+        try:
+            self._ingress.handle(exchange)
+        except Exception:  # noqa: BLE001 - the last line of a face: one request must not take others along
+            _log.exception("request failed: %r", exchange.url[:200])
+            exchange.respond(replies.refused(500, "internal error"))
+
+    def _sweep(self) -> None:
+        self._shared.tick += 1
+        for connection in list(self._shared.open):
+            connection.sweep()
+        self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
+
+    def drain(self) -> None:
+        """From now on each answer is the last of its connection, and idle ones are closed."""
+        self._shared.draining = True
+        for connection in list(self._shared.open):
+            connection.drain()
+
+    async def stop(self, grace_s: float) -> None:
+        """Stop listening, wait for the answers under way, tell the rest that we end."""
+        if self._server is not None:
+            self._server.close()
+        self.drain()
+        deadline = asyncio.get_running_loop().time() + grace_s
+        while self._shared.open and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(_POLL_S)
+        for connection in list(self._shared.open):
+            exchange = connection.waiting()
+            if exchange is not None:
+                self._ingress.abandon(exchange)
+        if self._shared.open:
+            await asyncio.sleep(_POLL_S)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    @property
+    def in_flight_count(self) -> int:
+        """Requests whose answer is awaited."""
+        return self._shared.in_flight

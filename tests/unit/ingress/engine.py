@@ -1,0 +1,175 @@
+"""An engine in memory: it keeps what it is asked, and answers as the test decides."""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from orchestrator.ingress.options import IngressOptions
+from orchestrator.model.answers import Answer
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.values import OBJECT_EXCLUSIVE, SERVICE, WORKFLOW_RUN, Outcome
+from orchestrator.processor.port import (
+    Accepted,
+    NotReady,
+    OnReply,
+    Operation,
+    Reply,
+    Result,
+    Unavailable,
+    Unknown,
+)
+from orchestrator.registry.metadata import DeploymentRegistered, MetadataState, apply
+from orchestrator.registry.schema import Registry
+from orchestrator.registry.snapshot import Defaults, build_registry
+from orchestrator.registry.stored import (
+    StoredDeployment,
+    StoredHandler,
+    StoredInput,
+    StoredOutput,
+    StoredService,
+)
+
+EXPIRES_AT_MS = 1_800_000_000_123
+
+
+class MemoryEngine:
+    """Echoes: the result of a call is its body. `hold` keeps results back; `refuse` refuses."""
+
+    partition_count = 4
+
+    def __init__(self) -> None:
+        self.invokes: list[Invoke] = []
+        self.operations: list[Operation] = []
+        self.results: dict[bytes, Outcome] = {}
+        self.waiting: dict[bytes, list[OnReply]] = {}
+        self.forgotten: list[bytes] = []
+        self.hold = False
+        self.refuse: Unavailable | None = None
+        self.outcome: Outcome | None = None
+
+    def new_id(self) -> bytes:
+        return os.urandom(24)
+
+    def _later(self, on_reply: OnReply, reply: Reply) -> None:
+        asyncio.get_running_loop().call_soon(on_reply, reply)
+
+    def invoke(self, invoke: Invoke, wait: bool, on_reply: OnReply) -> Callable[[], None]:
+        if self.refuse is not None:
+            self._later(on_reply, self.refuse)
+            return lambda: None
+        created = all(known.id != invoke.id for known in self.invokes)
+        self._later(on_reply, Accepted(created))
+        if created:
+            self.invokes.append(invoke)
+            if not self.hold:
+                self.finish(invoke.id, invoke.body if self.outcome is None else self.outcome)
+        return self._wait(invoke.id, on_reply, not created) if wait else lambda: None
+
+    def _wait(self, invocation_id: bytes, on_reply: OnReply, replayed: bool) -> Callable[[], None]:
+        if invocation_id in self.results:
+            outcome = self.results[invocation_id]
+            self._later(on_reply, Result(outcome, EXPIRES_AT_MS, replayed))
+        else:
+            self.waiting.setdefault(invocation_id, []).append(on_reply)
+
+        def forget() -> None:
+            self.forgotten.append(invocation_id)
+            if on_reply in self.waiting.get(invocation_id, []):
+                self.waiting[invocation_id].remove(on_reply)
+
+        return forget
+
+    def finish(self, invocation_id: bytes, outcome: Outcome) -> None:
+        self.results[invocation_id] = outcome
+        for on_reply in self.waiting.pop(invocation_id, []):
+            self._later(on_reply, Result(outcome, EXPIRES_AT_MS, False))
+
+    def attach(self, invocation_id: bytes, on_reply: OnReply) -> Callable[[], None]:
+        if all(known.id != invocation_id for known in self.invokes):
+            self._later(on_reply, Unknown())
+            return lambda: None
+        return self._wait(invocation_id, on_reply, True)
+
+    def output(self, invocation_id: bytes, on_reply: OnReply) -> None:
+        if invocation_id in self.results:
+            self._later(on_reply, Result(self.results[invocation_id], EXPIRES_AT_MS, True))
+        elif any(known.id == invocation_id for known in self.invokes):
+            self._later(on_reply, NotReady())
+        else:
+            self._later(on_reply, Unknown())
+
+    def operate(
+        self, operation: Operation, on_answer: Callable[[Answer | Unavailable], None]
+    ) -> None:
+        answer: Answer | Unavailable = Answer.NOT_FOUND if self.refuse is None else self.refuse
+        self.operations.append(operation)
+        asyncio.get_running_loop().call_soon(on_answer, answer)
+
+    def find(self, invocation_id: bytes) -> None:
+        return None
+
+    def journal(self, invocation_id: bytes) -> list[tuple[int, bytes]]:
+        return []
+
+    def writable(self) -> str:
+        return ""
+
+    def export(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        return []
+
+
+class Gate:
+    """A door the test opens and closes."""
+
+    def __init__(self) -> None:
+        self.work = self.reads = ""
+
+    def closed_to_work(self) -> str:
+        return self.work
+
+    def closed_to_reads(self) -> str:
+        return self.reads
+
+
+class StoppedClock:
+    """It is always the same moment."""
+
+    def now_ms(self) -> int:
+        return 1_700_000_000_000
+
+    def monotonic_ms(self) -> int:
+        return 0
+
+
+def registry() -> Registry:
+    """A plain service with handlers of every input rule, an object, a workflow, private ones."""
+    greeter = StoredService(
+        "Greeter",
+        0,
+        1,
+        (
+            StoredHandler("greet", SERVICE),
+            StoredHandler("json", SERVICE, input=StoredInput(True, "application/json", "{}")),
+            StoredHandler("maybe", SERVICE, input=StoredInput(False, "application/json", "")),
+            StoredHandler("text", SERVICE, input=StoredInput(True, "text/*", "")),
+            StoredHandler("nothing", SERVICE, input=StoredInput()),
+            StoredHandler("raw", SERVICE, output=StoredOutput("application/octet-stream", True)),
+            StoredHandler("evil", SERVICE, output=StoredOutput("a/b\r\nx: y", True)),
+            StoredHandler("hidden", SERVICE, public=False),
+        ),
+    )
+    counter = StoredService("Counter", 1, 1, (StoredHandler("add", OBJECT_EXCLUSIVE),))
+    signup = StoredService(
+        "Signup", 2, 1, (StoredHandler("run", WORKFLOW_RUN), StoredHandler("click", 4))
+    )
+    private = StoredService("Private", 0, 1, (StoredHandler("x", SERVICE),), public=False)
+    services = (greeter, counter, signup, private)
+    deployment = StoredDeployment(
+        "dp_1", "http://x", False, True, 5, 7, (), (), 0, "test/1", services
+    )
+    state = MetadataState()
+    assert apply(state, DeploymentRegistered(0, deployment))
+    return build_registry(state, Defaults())
+
+
+OPTIONS = IngressOptions(payload_bytes_max=1_000_000, head_bytes_max=20_000, linger_s=1)
