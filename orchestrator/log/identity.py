@@ -17,6 +17,7 @@ _IDENTITY_BYTES: Final = 16
 
 def open_journal(files: Files, partition_count: int, sizes: SegmentSizes) -> tuple[bytes, Journal]:
     """The log of the directory, made when there is none; raises `OSError`, refusals, corruption."""
+    files.sync_names()  # a process that was killed may have left names that only memory holds
     if _NAME in files.names():
         identity = _verify(files, partition_count)
         journal = Journal(files, identity, partition_count, sizes)

@@ -160,6 +160,9 @@ class Journal:
         segment = Segment(file, base, self._nexts, self._head_bytes)
         segment.begin_empty()
         with self._lock:
+            if last is not None and last.end == last.base:  # empty and too small: it has that name
+                last.file.close()
+                self._segments.pop()
             self._segments.append(segment)
 
     def _replace_tail(self) -> None:
@@ -267,7 +270,6 @@ class Journal:
             with self._lock:
                 if not self._droppable():
                     return
-                segment = self._segments.pop(0)
-                segment.file.close()
-            self._files.delete(segment.name)
+                self._files.delete(self._segments[0].name)  # may fail: then it stays the oldest
+                self._segments.pop(0).file.close()
             self._files.sync_names()  # one by one: no hole between segments may survive a crash

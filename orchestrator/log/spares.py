@@ -8,7 +8,7 @@ from typing import Final
 from orchestrator.log.files import File, Files
 from orchestrator.log.segments import UNFINISHED, discard, write_zeros
 
-_ROUND_BYTES: Final = 1 << 20
+_ROUND_BYTES: Final = 64 << 10
 _SPARE: Final = "spare" + UNFINISHED
 _NEXT: Final = "next" + UNFINISHED
 
