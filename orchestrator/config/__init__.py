@@ -1,0 +1,1 @@
+"""Settings of the server: flags and environment in, checked options out."""
