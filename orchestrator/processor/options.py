@@ -1,0 +1,42 @@
+"""Options of the processor: sizes and times of its loop, each with its unit."""
+
+from collections.abc import Callable
+
+import msgspec
+
+
+def _skip_nothing(partition: int, offset: int) -> bool:
+    return False
+
+
+class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node decides for all its partitions."""
+
+    node: str = "node"
+
+    # A turn (all proposals since the last one) and its pace.
+    turn_gap_max_s: float = 0.002
+    turn_gap_per_attempt_s: float = 30e-6
+    lazy_s: float = 0.005  # what nobody waits for rides along, this long at most
+    stall_s: float = 0.02  # a turn this old does not hold back partitions that are not part of it
+
+    # The door for new work.
+    door_age_s: float = 2.0  # oldest append not acknowledged, or time without a leader
+
+    # Write-behind.
+    spill_rows: int = 1_000
+    spill_s: float = 0.5
+    flush_records: int = 20_000
+    checkpoint_records: int = 200_000
+    checkpoint_bytes: int = 64 << 20
+
+    # Leadership.
+    retry_first_s: float = 0.05
+    retry_max_s: float = 2.0
+    follow_s: float = 5.0  # how often a leader looks whether others wrote to its partition
+
+    cleanup_s: float = 60.0
+    timers_per_record: int = 1_000
+
+    skip: Callable[[int, int], bool] = _skip_nothing
+    """(partition, offset): an operator allowed to go on without this undecodable message."""
