@@ -1,0 +1,1 @@
+"""SQL over the engine's rows: DataFusion in a child process that the server feeds."""

@@ -1,0 +1,41 @@
+"""Life-cycle events of an invocation as columns and JSON."""
+
+from typing import Any
+
+import orjson
+
+from orchestrator.model.rows import EVENT_PAUSED, Event
+from orchestrator.model.values import Attempted
+from perdure.wire.codes import COMMAND_NAMES
+
+
+def event_columns(event: Event) -> dict[str, Any]:
+    paused = event.kind == EVENT_PAUSED
+    shown: dict[str, Any] = {"ty": "Paused" if paused else "TransientError"}
+    why = None if event.why is None else _why(event.why)
+    if paused:
+        if why is not None:
+            shown["last_failure"] = {"ty": "TransientError"} | why
+    elif why is not None:
+        shown |= why
+    return {
+        "after_journal_entry_index": event.entries - 1,
+        "appended_at": event.at_ms,
+        "event_type": shown["ty"],
+        "event_json": orjson.dumps(shown).decode(),
+    }
+
+
+def _why(why: Attempted) -> dict[str, Any]:
+    shown: dict[str, Any] = {"error_code": why.code, "error_message": why.message}
+    if why.stacktrace:
+        shown["error_stacktrace"] = why.stacktrace
+    if why.restate_code:
+        shown["restate_doc_error_code"] = why.restate_code
+    if why.command_index >= 0:
+        shown["related_command_index"] = why.command_index
+    if why.command_name:
+        shown["related_command_name"] = why.command_name
+    if why.command_type in COMMAND_NAMES:
+        shown["related_command_type"] = COMMAND_NAMES[why.command_type]
+    return shown

@@ -1,0 +1,194 @@
+"""Tables as record batches: which raw rows each needs, and how they become columns."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from orchestrator.codec import keys
+from orchestrator.codec.rows import row_decoder
+from orchestrator.model.rows import (
+    ChunkRow,
+    CompletedRow,
+    InvocationRow,
+)
+from orchestrator.sql import invocations, keyed, pushdown, words
+from orchestrator.sql.entries import entries
+from orchestrator.sql.events import event_columns
+from orchestrator.sql.schemas import SCHEMAS
+from perdure.wire.errors import WireError
+from perdure.wire.ids import invocation_id_to_str, parse_invocation_id
+from perdure.wire.outgoing import input_command
+
+BATCH_ROWS = 4_000
+Pair = tuple[bytes, bytes]
+Fetch = Callable[[str, list[bytes]], Iterator[Pair]]
+"""(source, key prefixes) -> raw rows, from the server."""
+
+_live = row_decoder(InvocationRow)
+_done = row_decoder(CompletedRow)
+_chunk = row_decoder(ChunkRow)
+
+
+class Sources:
+    """Reads tables through `fetch`."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+
+    def batches(
+        self, table: str, columns: list[str] | None, where: object
+    ) -> Iterator[pa.RecordBatch]:
+        """Batches with at least the wanted columns; rows that the filter may refuse are in it."""
+        schema = SCHEMAS[table]
+        if columns is not None:
+            schema = pa.schema([schema.field(name) for name in columns])
+        views = {
+            "sys_invocation_status": invocations.STATUS_COLUMNS,
+            "sys_invocation": invocations.INVOCATION_COLUMNS,
+            "sys_invocation_state": invocations.STATE_COLUMNS,
+        }.get(table)
+        if views is not None:
+            live_only = table == "sys_invocation_state"
+            yield from _views(schema, views, self._invocations(where, live_only))
+            return
+        maker = getattr(self, "_" + table, None)
+        yield from _dicts(schema, maker(where) if maker is not None else ())
+
+    # raw rows
+
+    def _invocations(self, where: object, live_only: bool = False) -> Iterator[invocations.View]:
+        now_ms = time.time_ns() // 1_000_000
+        attempts = {key: _json(value) for key, value in self._fetch("attempts", [])}
+        kinds = (keys.INVOCATION,) if live_only else (keys.INVOCATION, keys.COMPLETED)
+        for raw, value in self._fetch("rows", _of_ids(kinds, where)):
+            if raw[:1] == keys.INVOCATION:
+                yield invocations.View(_live(value), attempts.get(raw[1:]))
+            else:
+                row = _done(value)
+                if row.expires_at_ms > now_ms:
+                    yield invocations.View(row, None)
+
+    def _keyed(self, where: object, *kinds: bytes) -> Iterator[Pair]:
+        return self._fetch("rows", _of_keys(kinds, where))
+
+    # tables
+
+    def _sys_journal(self, where: object) -> Iterator[dict[str, Any]]:
+        chunks: dict[tuple[bytes, int], list[tuple[int, list[tuple[int, bytes]]]]] = {}
+        for raw, value in self._fetch("rows", _of_ids((keys.CHUNK,), where)):
+            incarnation = int.from_bytes(raw[25:33], "big")
+            number = int.from_bytes(raw[33:37], "big")
+            stored = [(c.at_ms, c.frames) for c in _chunk(value).chunks]
+            chunks.setdefault((raw[1:25], incarnation), []).append((number, stored))
+        now_ms = time.time_ns() // 1_000_000
+        for view in self._invocations(where):
+            row, invoke = view.row, view.invoke
+            if isinstance(row, CompletedRow) and (
+                not row.entries or row.journal_expires_at_ms <= now_ms
+            ):
+                continue
+            frames = [(invoke.created_at_ms, input_command(invoke.headers, invoke.body))]
+            for _, stored in sorted(chunks.get((invoke.id, row.incarnation), [])):
+                frames += stored
+            frames += [(c.at_ms, c.frames) for c in row.tail]
+            whose = {
+                "partition_key": words.partition_key(invoke.id),
+                "id": invocation_id_to_str(invoke.id),
+            }
+            for entry in entries(frames):
+                yield whose | entry
+
+    def _sys_journal_events(self, where: object) -> Iterator[dict[str, Any]]:
+        for view in self._invocations(where):
+            for event in view.row.events:
+                yield {
+                    "partition_key": words.partition_key(view.invoke.id),
+                    "id": invocation_id_to_str(view.invoke.id),
+                    **event_columns(event),
+                }
+
+    def _sys_inbox(self, where: object) -> Iterator[dict[str, Any]]:
+        return keyed.inbox(self._keyed(where, keys.INBOX))
+
+    def _state(self, where: object) -> Iterator[dict[str, Any]]:
+        return keyed.state(self._keyed(where, keys.OBJECT, keys.STATE))
+
+    def _sys_promise(self, where: object) -> Iterator[dict[str, Any]]:
+        return keyed.promises(self._keyed(where, keys.PROMISE))
+
+    def _sys_keyed_service_status(self, where: object) -> Iterator[dict[str, Any]]:
+        return keyed.holders(self._keyed(where, keys.OBJECT))
+
+    def _sys_locks(self, where: object) -> Iterator[dict[str, Any]]:
+        return keyed.locks(self._keyed(where, keys.OBJECT))
+
+    def _sys_service(self, where: object) -> Iterator[dict[str, Any]]:
+        return (_json(value) for _, value in self._fetch("services", []))
+
+    def _sys_deployment(self, where: object) -> Iterator[dict[str, Any]]:
+        return (_json(value) for _, value in self._fetch("deployments", []))
+
+
+def _json(value: bytes) -> dict[str, Any]:
+    loaded: dict[str, Any] = orjson.loads(value)
+    return loaded
+
+
+def _of_ids(kinds: Iterable[bytes], where: object) -> list[bytes]:
+    """Key prefixes of rows of these kinds, of the ids the filter names, else of all."""
+    ids = pushdown.pinned(where, "id")
+    if ids is None:
+        return list(kinds)
+    known = []
+    for text in ids:
+        try:
+            known.append(parse_invocation_id(text))
+        except WireError:
+            continue
+    return [kind + raw for kind in kinds for raw in known]
+
+
+def _of_keys(kinds: Iterable[bytes], where: object) -> list[bytes]:
+    services = pushdown.pinned(where, "service_name")
+    if services is None:
+        return list(kinds)
+    names = pushdown.pinned(where, "service_key")
+    if names is None:
+        return [kind + service.encode() + b"\0" for kind in kinds for service in services]
+    return [
+        kind + keys.object_key(service, key)
+        for kind in kinds
+        for service in services
+        for key in names
+    ]
+
+
+def _views(
+    schema: pa.Schema, columns: dict[str, invocations.Column], views: Iterator[invocations.View]
+) -> Iterator[pa.RecordBatch]:
+    while some := list(islice(views, BATCH_ROWS)):
+        arrays = [
+            pa.array([columns[f.name](v) for v in some], f.type)
+            if f.name in columns
+            else pa.nulls(len(some), f.type)
+            for f in schema
+        ]
+        yield _batch(arrays, schema, len(some))
+
+
+def _dicts(schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
+    rows = iter(rows)
+    while some := list(islice(rows, BATCH_ROWS)):
+        arrays = [pa.array([row.get(f.name) for row in some], f.type) for f in schema]
+        yield _batch(arrays, schema, len(some))
+
+
+def _batch(arrays: list[pa.Array], schema: pa.Schema, count: int) -> pa.RecordBatch:
+    if arrays:
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    # COUNT(1) wants rows without columns.
+    return pa.RecordBatch.from_struct_array(pa.array([{}] * count, pa.struct([])))

@@ -1,0 +1,82 @@
+"""How numbers of rows are told to people: kinds, statuses, targets, failures."""
+
+import base64
+
+from orchestrator.model import values
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.values import Failure, Future
+from perdure.wire.ids import invocation_id_to_str
+
+STATUS = {
+    values.SCHEDULED: "scheduled",
+    values.INBOXED: "inboxed",
+    values.INVOKED: "invoked",
+    values.SUSPENDED: "suspended",
+    values.PAUSED: "paused",
+}
+SERVICE_TY = {
+    values.SERVICE: "service",
+    values.OBJECT_EXCLUSIVE: "virtual_object",
+    values.OBJECT_SHARED: "virtual_object",
+    values.WORKFLOW_RUN: "workflow",
+    values.WORKFLOW_SHARED: "workflow",
+}
+INVOKED_BY = {
+    values.BY_INGRESS: "ingress",
+    values.BY_SERVICE: "service",
+    values.BY_SUBSCRIPTION: "subscription",
+    values.BY_RESTART: "restart_as_new",
+}
+_COMBINATORS = (
+    "unknown",
+    "first_completed",
+    "all_completed",
+    "first_succeeded_or_all_failed",
+    "all_succeeded_or_first_failed",
+)
+
+
+def partition_key(invocation_id: bytes) -> int:
+    return int.from_bytes(invocation_id[:8], "big")
+
+
+def id_or_none(invocation_id: bytes) -> str | None:
+    return invocation_id_to_str(invocation_id) if invocation_id else None
+
+
+def target(invoke: Invoke) -> str:
+    """`Service/handler` or `Service/key/handler`."""
+    keyed = f"{invoke.key}/" if invoke.kind != values.SERVICE else ""
+    return f"{invoke.service}/{keyed}{invoke.handler}"
+
+
+def failure(value: Failure) -> str:
+    return f"[{value.code}] {value.message}"
+
+
+def utf8(raw: bytes) -> str | None:
+    """The text of some bytes, None if they are none."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def text(raw: bytes) -> str:
+    """The text of some bytes, or base64 of what is none."""
+    decoded = utf8(raw)
+    return base64.b64encode(raw).decode() if decoded is None else decoded
+
+
+def future(waiting: Future) -> dict[str, object]:
+    """An awaited future as JSON-able values."""
+    shown: dict[str, object] = {"combinator": _COMBINATORS[waiting.combinator]}
+    if waiting.completions:
+        shown["waiting_completions"] = list(waiting.completions)
+    if waiting.signals:
+        shown["waiting_signals"] = list(waiting.signals)
+    if waiting.names:
+        shown["waiting_named_signals"] = list(waiting.names)
+    if waiting.nested:
+        shown["nested_futures"] = [future(nested) for nested in waiting.nested]
+    return shown
