@@ -92,9 +92,7 @@ class World:
         jobs = []
         for _ in range(self.random.choice([1, 1, 2, 3])):
             numbers = self.random.sample(NUMBERS, self.random.randint(1, len(NUMBERS)))
-            batch = [
-                (n, [self.value() for _ in range(self.random.randint(1, 3))]) for n in numbers
-            ]
+            batch = [(n, [self.value() for _ in range(self.random.randint(1, 3))]) for n in numbers]
             jobs.append((batch, Append(batch, 0, lambda *_: None)))
         assert self.turns is not None
         try:
