@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from perdure.wire.proto3 import (
     U32_MAX,
+    fills,
     put_text,
     put_uint,
     read_text,
@@ -113,8 +114,14 @@ def encode_input(m: Input, version: int = VERSION_MAX) -> bytes:
 
 def decode_output(data: bytes, start: int = 0) -> Output:
     """Read an Output command."""
+    end = len(data)
+    if end - start >= 2 and data[start] == 14 << 3 | 2:
+        first = fills(data, start + 1, end)
+        if first >= 0:
+            first, last = read_value_span(data, first, end)
+            return Output(data[first:last], None, "", (first, last))
     value, failure, name, span = None, None, "", (0, 0)
-    for tag, a, b in scan(data, start, len(data)):
+    for tag, a, b in scan(data, start, end):
         if tag == 14 << 3 | 2:
             span = read_value_span(data, a, b)
             value, failure = data[span[0] : span[1]], None
@@ -134,8 +141,20 @@ def encode_output(m: Output, version: int = VERSION_MAX) -> bytes:
 
 def decode_run(data: bytes, start: int = 0) -> Run:
     """Read a Run command."""
+    end = len(data)
+    if end - start >= 4:
+        # A small id and a short name, and nothing else.
+        tag, completion_id, name_tag, size = data[start : start + 4]
+        if (
+            tag == 11 << 3
+            and completion_id < 0x80
+            and name_tag == 12 << 3 | 2
+            and size < 0x80
+            and start + 4 + size == end
+        ):
+            return Run(completion_id, read_text(data, start + 4, end))
     completion_id, name = 0, ""
-    for tag, a, b in scan(data, start, len(data)):
+    for tag, a, b in scan(data, start, end):
         if tag == 11 << 3:
             completion_id = a & U32_MAX
         elif tag == 12 << 3 | 2:

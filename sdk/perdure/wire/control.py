@@ -7,6 +7,7 @@ from perdure.wire.errors import WireError
 from perdure.wire.futures import Future, read_future, read_leaf, write_future, write_leaves
 from perdure.wire.proto3 import (
     U32_MAX,
+    fills,
     put_text,
     put_uint,
     read_text,
@@ -170,8 +171,16 @@ def encode_command_ack(m: CommandAck, version: int = VERSION_MAX) -> bytes:
 
 def decode_propose_run_completion(data: bytes, start: int = 0) -> ProposeRunCompletion:
     """Read a ProposeRunCompletion message; its value is raw bytes, in no Value message."""
+    end = len(data)
+    if end - start >= 4:
+        # A small id and a value, and nothing else.
+        tag, completion_id, value_tag = data[start : start + 3]
+        if tag == 1 << 3 and completion_id < 0x80 and value_tag == 14 << 3 | 2:
+            first = fills(data, start + 3, end)
+            if first >= 0:
+                return ProposeRunCompletion(completion_id, data[first:end], None, (first, end))
     completion_id, value, failure, span = 0, None, None, (0, 0)
-    for tag, a, b in scan(data, start, len(data)):
+    for tag, a, b in scan(data, start, end):
         if tag == 1 << 3:
             completion_id = a & U32_MAX
         elif tag == 14 << 3 | 2:

@@ -17,6 +17,8 @@ _U64_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
 def read_varint(data: bytes, pos: int) -> tuple[int, int]:
     """Read the varint at `pos`; return it and the position after it. IndexError at the end."""
     byte = data[pos]
+    if byte >= 0x80 and data[pos + 1] < 0x80:
+        return byte & 0x7F | data[pos + 1] << 7, pos + 2
     value = byte & 0x7F
     shift = 7
     while byte >= 0x80:
@@ -76,6 +78,22 @@ def skip(tag: int, known: Iterable[int]) -> None:
         raise WireError(f"field {tag >> 3} has wire type {tag & 7}")
 
 
+def fills(data: bytes, pos: int, end: int) -> int:
+    """Return where bytes begin whose length is at `pos`, if they reach exactly to `end`; else -1.
+
+    This is how the usual forms of the frequent messages are told, without a walk; lengths of more
+    than two bytes are left to the walk.
+    """
+    size = data[pos]
+    first = pos + 1
+    if size >= 0x80:
+        if first == end or data[first] >= 0x80:
+            return -1
+        size = size & 0x7F | data[first] << 7
+        first += 1
+    return first if first + size == end else -1
+
+
 def read_text(data: bytes, start: int, stop: int) -> str:
     """Read a string field."""
     try:
@@ -127,6 +145,9 @@ def varint(value: int) -> bytes:
     return _long_varint(value)
 
 
+# The writers look lengths up by themselves: a call less is a third of their time.
+
+
 def put_uint(number: int, value: int) -> bytes:
     """Write an integer or bool field; nothing if it is zero."""
     return _VARINT_TAG[number] + varint(value) if value else b""
@@ -139,28 +160,40 @@ def set_uint(number: int, value: int | None) -> bytes:
 
 def put_bytes(number: int, value: bytes) -> bytes:
     """Write a bytes field; nothing if it is empty."""
-    return _BYTES_TAG[number] + varint(len(value)) + value if value else b""
+    if not value:
+        return b""
+    size = len(value)
+    length = _SHORT[size] if size < _SHORT_MAX else _long_varint(size)
+    return _BYTES_TAG[number] + length + value
 
 
 def set_bytes(number: int, value: bytes | None) -> bytes:
     """Write a bytes field or a sub-message with presence; nothing if it is None."""
-    return b"" if value is None else _BYTES_TAG[number] + varint(len(value)) + value
+    if value is None:
+        return b""
+    size = len(value)
+    length = _SHORT[size] if size < _SHORT_MAX else _long_varint(size)
+    return _BYTES_TAG[number] + length + value
 
 
 def put_text(number: int, value: str) -> bytes:
     """Write a string field; nothing if it is empty."""
-    return set_text(number, value) if value else b""
+    if not value:
+        return b""
+    try:
+        encoded = value.encode()
+    except UnicodeEncodeError:
+        raise WireError("a string holds half a surrogate pair") from None
+    size = len(encoded)
+    length = _SHORT[size] if size < _SHORT_MAX else _long_varint(size)
+    return _BYTES_TAG[number] + length + encoded
 
 
 def set_text(number: int, value: str | None) -> bytes:
     """Write a string field with presence; nothing if it is None."""
     if value is None:
         return b""
-    try:
-        encoded = value.encode()
-    except UnicodeEncodeError:
-        raise WireError("a string holds half a surrogate pair") from None
-    return _BYTES_TAG[number] + varint(len(encoded)) + encoded
+    return put_text(number, value) or _BYTES_TAG[number] + b"\x00"
 
 
 def put_packed(number: int, values: Iterable[int]) -> bytes:

@@ -84,17 +84,17 @@ def decode_start(data: bytes, start: int = 0) -> Start:
 
 def encode_start(m: Start, version: int = VERSION_MAX) -> bytes:
     """Write a Start message with the fields its version knows."""
-    state = [set_bytes(4, put_bytes(1, key) + put_bytes(2, value)) for key, value in m.state_map]
-    out = (
-        put_bytes(1, m.id)
-        + put_text(2, m.debug_id)
-        + put_uint(3, m.known_entries)
-        + b"".join(state)
-        + put_uint(5, m.partial_state)
-        + put_text(6, m.key)
-        + put_uint(7, m.retry_count_since_last_stored_entry)
-        + put_uint(8, m.duration_since_last_stored_entry)
-    )
+    out = put_bytes(1, m.id) + put_text(2, m.debug_id) + put_uint(3, m.known_entries)
+    if m.state_map:
+        out += b"".join(set_bytes(4, put_bytes(1, k) + put_bytes(2, v)) for k, v in m.state_map)
+    if m.partial_state:
+        out += b"\x28\x01"
+    if m.key:
+        out += put_text(6, m.key)
+    if m.retry_count_since_last_stored_entry:
+        out += put_uint(7, m.retry_count_since_last_stored_entry)
+    if m.duration_since_last_stored_entry:
+        out += put_uint(8, m.duration_since_last_stored_entry)
     if version >= V6:
         out += put_uint(9, m.random_seed)
     if version >= V7:

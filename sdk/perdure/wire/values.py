@@ -104,7 +104,7 @@ def read_pair(data: bytes, start: int, stop: int) -> tuple[str, str]:
 
 def put_pairs(number: int, pairs: Iterable[tuple[str, str]]) -> bytes:
     """Write a repeated field of pairs."""
-    return b"".join(set_bytes(number, put_text(1, k) + put_text(2, v)) for k, v in pairs)
+    return b"".join([set_bytes(number, put_text(1, k) + put_text(2, v)) for k, v in pairs])
 
 
 def read_failure(data: bytes, start: int, stop: int) -> Failure:

@@ -8,7 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import (  # type: ignore[import-untyped]
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+)
 
 _PROTO = Path(__file__).parent / "proto"
 _TOKEN = re.compile(r'"[^"]*"|[A-Za-z_][A-Za-z0-9_.]*|\d+|[{}=;,]')
@@ -26,7 +30,7 @@ _ENUMS = {"CombinatorType", "ErrorBehavior"}
 
 class _Reader:
     def __init__(self, text: str) -> None:
-        self.tokens = _TOKEN.findall(_COMMENT.sub("", text))
+        self.tokens: list[str] = _TOKEN.findall(_COMMENT.sub("", text))
         self.at = 0
 
     def next(self) -> str:

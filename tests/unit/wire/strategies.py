@@ -76,7 +76,7 @@ VOID, VALUE, FAILURE = (
     st.fixed_dictionaries({"value": data}),
     st.fixed_dictionaries({"failure": failures}),
 )
-NOTHING = st.just({})
+NOTHING: st.SearchStrategy[dict[str, Any]] = st.just({})
 
 
 def _with(result: Any, cls: Any, **fields: Any) -> Any:

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perdure.wire import (
@@ -59,6 +59,7 @@ def test_encodes_as_the_official_encoder_and_reads_back(kind: str, draw: st.Data
 
 
 @every_kind
+@settings(max_examples=30)
 @given(st.data())
 def test_spans_say_where_the_value_lies(kind: str, draw: st.DataObject) -> None:
     frame_bytes = encode(draw.draw(MESSAGES[kind]))
@@ -71,6 +72,7 @@ def test_spans_say_where_the_value_lies(kind: str, draw: st.DataObject) -> None:
 
 
 @every_kind
+@settings(max_examples=30)
 @given(st.data())
 def test_accepts_any_order_and_unknown_fields(kind: str, draw: st.DataObject) -> None:
     """Order matters between fields of one number only; a number nobody knows is passed over."""
@@ -89,6 +91,7 @@ def test_accepts_any_order_and_unknown_fields(kind: str, draw: st.DataObject) ->
 
 
 @every_kind
+@settings(max_examples=25)
 @given(st.data())
 def test_every_prefix_is_read_as_the_official_reader_does(kind: str, draw: st.DataObject) -> None:
     message = draw.draw(MESSAGES[kind])
@@ -141,6 +144,22 @@ def test_damaged_bytes_raise_nothing_but_wire_error(kind: str, draw: st.DataObje
     assert decode_frame(code_of(again), again) == found
 
 
+@pytest.mark.parametrize("kind", ["Run", "ProposeRunCompletion", "Output"])
+@given(st.data())
+def test_short_cuts_find_what_a_walk_finds(kind: str, draw: st.DataObject) -> None:
+    """A field nobody knows, put first, leads off the short cut."""
+    frame_bytes = encode(draw.draw(MESSAGES[kind]))
+    payload, code = frame_bytes[HEADER_BYTES:], code_of(frame_bytes)
+    for candidate in (payload, _damage(payload, draw.draw)):
+        outcomes: list[Message | None] = []
+        for start in (b"", varint(999 << 3) + b"\x00"):
+            try:
+                outcomes.append(decode(code, start + candidate))
+            except WireError:
+                outcomes.append(None)
+        assert outcomes[0] == outcomes[1]
+
+
 @given(st.sampled_from([*DECODERS, *codes.NOTIFICATION_NAMES]), st.binary(max_size=60))
 def test_random_bytes_raise_nothing_but_wire_error(code: int, payload: bytes) -> None:
     try:
@@ -150,6 +169,7 @@ def test_random_bytes_raise_nothing_but_wire_error(code: int, payload: bytes) ->
 
 
 @every_kind
+@settings(max_examples=30)
 @given(st.data())
 def test_known_field_of_another_wire_type_is_refused(kind: str, draw: st.DataObject) -> None:
     message = draw.draw(MESSAGES[kind])

@@ -69,9 +69,9 @@ def test_signals_by_number_and_name() -> None:
     assert (cancel.idx, cancel.WhichOneof("result")) == (1, "void")
     for signal in (17, "", "go"):
         for result in ({"value": b""}, {"value": b"x"}, {"failure": FAILURE}):
-            frame_bytes = signal_notification(signal, **result)  # type: ignore[arg-type]
+            frame_bytes = signal_notification(signal, **result)
             official("SignalNotificationMessage", frame_bytes, code)
-            expected = Notification(code, signal=signal, **result)  # type: ignore[arg-type]
+            expected = Notification(code, signal=signal, **result)
             assert decode_notification(code, frame_bytes, 8) == expected
             assert encode_notification(expected) == frame_bytes[8:]
     old = decode_notification(code, signal_notification(1, failure=FAILURE, version=5), 8)
