@@ -1,0 +1,52 @@
+# Every target sets up .venv by itself: Python 3.11 or newer and make are all that is needed.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+LOG ?= embedded
+
+.PHONY: demo test check unit bench bench-full sim conformance clean
+.DEFAULT_GOAL := test
+
+$(STAMP): pyproject.toml sdk/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python3"; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -e ./sdk -e '.[dev]'
+	@touch $@
+
+# Start a server and a sign-up workflow, kill the service twice, show that nothing is lost.
+demo: $(STAMP)
+	@$(PY) -m demo --log $(LOG)
+
+# Everything that must hold before a change is taken.
+test: check
+	$(PY) -m pytest
+
+# What needs no running: style, types, the direction of imports.
+check: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+
+# The fast part of the tests, for the time between two edits.
+unit: $(STAMP)
+	$(PY) -m pytest tests/architecture tests/unit tests/golden tests/contracts
+
+bench: $(STAMP)
+	$(PY) -m tests.bench
+
+bench-full: $(STAMP)
+	$(PY) -m tests.bench --full
+
+# The simulation for hours; SEEDS=1000:2000 takes other seeds.
+sim: $(STAMP)
+	$(PY) -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS))
+
+# Every combination of mode, log, SDK and protocol version.
+conformance: $(STAMP)
+	PERDURE_CONFORMANCE=full $(PY) -m pytest tests/conformance
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

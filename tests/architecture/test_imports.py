@@ -1,0 +1,67 @@
+"""Which way imports go, and where each library lives."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.sources import ROOT, imported, name_of, source_files, third_party
+
+# msgspec defines every record, row and option, so it is everywhere. Every other library is known
+# to one place of each room that needs it; none passes a port.
+HOMES = {
+    "confluent_kafka": ("orchestrator/log/",),
+    "cryptography": ("orchestrator/invoker/signing.py",),
+    "datafusion": ("orchestrator/sql/child.py",),
+    "fastapi": ("orchestrator/admin/",),
+    "httptools": ("orchestrator/ingress/http1.py", "orchestrator/invoker/http1.py"),
+    "ngh2": ("orchestrator/invoker/http2.py",),
+    "orjson": ("orchestrator/admin/", "orchestrator/sql/", "orchestrator/cli/"),
+    "pyarrow": ("orchestrator/sql/",),
+    "pydantic": ("orchestrator/admin/",),
+    "rocksdict": ("orchestrator/store/rocks.py",),
+    "starlette": ("orchestrator/admin/",),
+    "uvicorn": ("orchestrator/node/admin_server.py",),
+    "uvloop": ("orchestrator/cli/serve.py",),
+}
+
+
+def test_the_contracts_are_kept() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    run = subprocess.run(
+        [linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=100
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("path", source_files(), ids=name_of)
+def test_each_library_has_a_home(path: Path) -> None:
+    for library in third_party(path) - {"msgspec"}:
+        assert library in HOMES, f"{library} needs a line here and a reason in docs/adr/0001"
+        assert name_of(path).startswith(HOMES[library]), f"{library} lives in {HOMES[library]}"
+
+
+def test_every_library_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["sql"]
+    names = {line.split(">")[0].split("=")[0].replace("-", "_") for line in declared}
+    used = set().union(*(third_party(path) for path in source_files()))
+    # starlette and pydantic come with fastapi, whose interface they are part of.
+    assert used - {"starlette", "pydantic"} <= names
+
+
+def test_each_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    reasons = (ROOT / "docs/adr/0001-run-time-dependencies.md").read_text()
+    for line in project["dependencies"] + project["optional-dependencies"]["sql"]:
+        name = line.split(">")[0].split("=")[0]
+        assert f"| {name} |" in reasons, f"{name} has no reason"
+
+
+def test_the_sdk_needs_nothing() -> None:
+    for path in source_files():
+        if name_of(path).startswith("sdk/"):
+            assert not third_party(path), name_of(path)
+            assert "orchestrator" not in imported(path), name_of(path)
