@@ -56,8 +56,8 @@ class Fragment:
         self,
         schema: Any = None,
         columns: Any = None,
-        filter: Any = None,
-        **options: Any,  # noqa: A002
+        filter: Any = None,  # noqa: A002
+        **options: Any,
     ) -> Any:
         # A filter may name columns that are not in the projection.
         wanted = None if filter is not None else columns
