@@ -1,0 +1,133 @@
+"""The bars: what the figures of Perdure must be beside Restate's, and what they aim at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.bench.cells import HYPERCORN, THROUGHPUT_FIVE, TYPESCRIPT, UVICORN, Cell
+from tests.bench.results import LIFE, Results
+from tests.bench.systems import EMBEDDED, KAFKA, RESTATE, RESTATE_4, TITLES
+
+
+@dataclass(frozen=True)
+class Bar:
+    """`metric` of `system` in `cell`, divided by that of `against` unless it is None."""
+
+    cell: str
+    metric: str
+    system: str
+    against: str | None
+    bar: float
+    aim: float
+    at_least: bool = False
+    unit: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.cell}: {_METRICS[self.metric]}, {_SHORT[self.system]}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    bar: Bar
+    measured: float | None
+    ours: float | None
+    theirs: float | None
+
+    @property
+    def word(self) -> str:
+        if self.measured is None:
+            return "not measured"
+        if self._holds(self.bar.aim):
+            return "aim"
+        return "pass" if self._holds(self.bar.bar) else "FAIL"
+
+    def _holds(self, limit: float) -> bool:
+        assert self.measured is not None
+        return self.measured >= limit if self.bar.at_least else self.measured <= limit
+
+
+_METRICS = {
+    "per_second": "throughput",
+    "server_cpu_us": "server CPU",
+    "p50_ms": "p50",
+    "step_p50_ms": "p50 per step",
+    "idle_resident_mb": "resident when idle",
+    "filled_resident_mb": "resident after 100,000 calls",
+    "restart_first_answer_s": "first answer after kill -9",
+    "sleepers_fired": "sleepers fired after kill -9",
+    "lateness_p99_ms": "lateness p99 of 5,000 sleeps",
+    "idle_server_percent": "idle CPU",
+}
+_SHORT = {EMBEDDED: "embedded", KAFKA: "Kafka", RESTATE: "Restate", RESTATE_4: "Restate (4)"}
+
+FIVE = [Cell(TYPESCRIPT, flow, connections).name for flow, connections in THROUGHPUT_FIVE]
+_UVICORN = [Cell(UVICORN, flow, 64).name for flow in ("greet", "counter")]
+_HYPERCORN = [
+    Cell(HYPERCORN, flow, connections).name
+    for flow, connections in THROUGHPUT_FIVE
+    if flow != "counter"
+]
+_GREET, _TEN_STEPS = FIVE[0], FIVE[2]
+_GREET_1, _STEPS_1 = Cell(TYPESCRIPT, "greet", 1).name, Cell(TYPESCRIPT, "100-steps", 1).name
+
+
+def _throughput(cell: str, system: str, against: str, bar: float, aim: float) -> Bar:
+    return Bar(cell, "per_second", system, against, bar, aim, at_least=True, unit="×")
+
+
+def _ratio(cell: str, metric: str, system: str, against: str, bar: float, aim: float) -> Bar:
+    return Bar(cell, metric, system, against, bar, aim, unit="×")
+
+
+def _life(metric: str, unit: str, bar: float, aim: float) -> Bar:
+    return Bar(LIFE, metric, EMBEDDED, None, bar, aim, unit=unit)
+
+
+BARS: list[Bar] = [
+    *[_throughput(cell, EMBEDDED, RESTATE, 1.8, 2.5) for cell in FIVE],
+    *[_throughput(cell, EMBEDDED, RESTATE_4, 1.1, 1.5) for cell in FIVE],
+    *[_throughput(cell, EMBEDDED, RESTATE, 1.8, 3.0) for cell in _UVICORN],
+    *[_throughput(cell, EMBEDDED, RESTATE_4, 1.1, 1.5) for cell in _UVICORN],
+    *[_throughput(cell, EMBEDDED, RESTATE, 1.3, 1.5) for cell in _HYPERCORN],
+    *[_throughput(cell, KAFKA, RESTATE, 1.3, 2.0) for cell in FIVE],
+    *[_ratio(cell, "server_cpu_us", EMBEDDED, RESTATE, 0.3, 0.15) for cell in (_GREET, _TEN_STEPS)],
+    *[
+        _ratio(cell, "server_cpu_us", EMBEDDED, RESTATE_4, 0.6, 0.35)
+        for cell in (_GREET, _TEN_STEPS)
+    ],
+    _ratio(_GREET_1, "p50_ms", EMBEDDED, RESTATE, 0.5, 0.3),
+    _ratio(_GREET_1, "p50_ms", KAFKA, RESTATE, 0.7, 0.5),
+    _ratio(_STEPS_1, "step_p50_ms", EMBEDDED, RESTATE, 0.5, 0.3),
+    _ratio(_STEPS_1, "step_p50_ms", KAFKA, RESTATE, 0.8, 0.5),
+    _life("idle_resident_mb", "MB", 120, 80),
+    _life("filled_resident_mb", "MB", 300, 200),
+    _ratio(LIFE, "restart_first_answer_s", EMBEDDED, RESTATE, 0.4, 0.1),
+    Bar(LIFE, "sleepers_fired", EMBEDDED, None, 10_000, 10_000, at_least=True),
+    _ratio(LIFE, "lateness_p99_ms", EMBEDDED, RESTATE, 0.15, 0.05),
+    _life("idle_server_percent", "%", 1.0, 0.2),
+]
+
+
+def judge(results: Results) -> list[Verdict]:
+    """Every bar against the medians; a system that answered with errors has no figure."""
+    return [_judged(bar, results) for bar in BARS]
+
+
+def _judged(bar: Bar, results: Results) -> Verdict:
+    ours = _figure(bar, bar.system, results)
+    if bar.against is None:
+        return Verdict(bar, ours, ours, None)
+    theirs = _figure(bar, bar.against, results)
+    measured = ours / theirs if ours is not None and theirs else None
+    return Verdict(bar, measured, ours, theirs)
+
+
+def _figure(bar: Bar, system: str, results: Results) -> float | None:
+    if results.errors(bar.cell, system):
+        return None
+    return results.median(bar.cell, system, bar.metric)
+
+
+def against_title(bar: Bar) -> str:
+    return TITLES[bar.against] if bar.against else ""

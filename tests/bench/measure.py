@@ -1,0 +1,67 @@
+"""One run of the load generator against one system, with the CPU that everybody used meanwhile."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from tests.bench import proc
+from tests.bench.endpoints import Endpoint
+from tests.bench.flows import Flow
+from tests.bench.load import Plan
+from tests.bench.systems import System
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How hard and how long: connections, seconds before and in the window, or a total."""
+
+    connections: int
+    seconds: float
+    warmup_s: float = 0.0
+    total: int = 0
+    first: int | None = None
+
+
+def _plan(system: System, flow: Flow, shape: Shape) -> Plan:
+    return {
+        "port": system.port,
+        "connections": shape.connections,
+        "requests": list(flow.requests),
+        "first": flow.first() if shape.first is None else shape.first,
+        "modulo": flow.modulo,
+        "warmup_s": shape.warmup_s,
+        "seconds": shape.seconds,
+        "total": shape.total,
+    }
+
+
+def _used_s(system: System, endpoint: Endpoint) -> dict[str, float]:
+    return {**system.cpu_s(), "service": proc.cpu_s(endpoint.pid)}
+
+
+def run(system: System, endpoint: Endpoint, flow: Flow, shape: Shape) -> dict[str, Any]:
+    """The result of the load generator, and CPU in microseconds per completed sequence."""
+    command = [sys.executable, "-m", "tests.bench.load"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as load:
+        assert load.stdin is not None and load.stdout is not None
+        json.dump(_plan(system, flow, shape), load.stdin)
+        load.stdin.close()
+        load.stdout.readline()  # "begin"
+        before = _used_s(system, endpoint)
+        load.stdout.readline()  # "end"
+        after = _used_s(system, endpoint)
+        text = load.stdout.read()
+    if not text:
+        raise RuntimeError(f"the load generator died; {system.name}:\n{system.server.log_tail()}")
+    result: dict[str, Any] = json.loads(text)
+    count = max(result["completed"], 1)
+    for who, used in after.items():
+        result[f"{who}_cpu_us"] = (used - before[who]) / count * 1e6
+    result["step_p50_ms"] = result["p50_ms"] / flow.per
+    return result

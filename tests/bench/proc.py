@@ -1,0 +1,65 @@
+"""What the kernel says about processes: CPU time, resident memory, and the disk they fill."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_PROC = Path("/proc")
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of `/proc/<pid>/stat` after the command's name; None if the process is gone."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return text[text.rindex(")") + 2 :].split()
+
+
+def tree(root: int) -> list[int]:
+    """`root` and its living descendants."""
+    parents: dict[int, list[int]] = {}
+    for name in os.listdir(_PROC):
+        fields = _stat(int(name)) if name.isdigit() else None
+        if fields is not None:
+            parents.setdefault(int(fields[1]), []).append(int(name))
+    found, waiting = [], [root]
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        waiting += parents.get(pid, [])
+    return found
+
+
+def cpu_s(root: int) -> float:
+    """User and system time of all threads of `root`, its children and those it has buried."""
+    ticks = 0
+    for pid in tree(root):
+        fields = _stat(pid)
+        if fields is not None:
+            # utime, stime, and the same of children that were waited for
+            ticks += sum(int(field) for field in fields[11:15])
+    return ticks / _TICKS_PER_S
+
+
+def resident_mb(pid: int) -> float:
+    """VmRSS of the process itself, without its children."""
+    for line in (_PROC / str(pid) / "status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1000 * 1.024
+    return 0.0
+
+
+def disk_mb(*directories: Path) -> float:
+    """Space allocated to every file below `directories`."""
+    blocks = 0
+    for directory in directories:
+        for at, _, files in os.walk(directory):
+            for file in files:
+                try:
+                    blocks += (Path(at) / file).stat().st_blocks
+                except FileNotFoundError:
+                    continue  # a compaction took it away meanwhile
+    return blocks * 512 / 1e6

@@ -1,0 +1,114 @@
+"""The order of a run: repeats, in each the systems by turns, each on fresh data."""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench import life, measure
+from tests.bench.cells import TYPESCRIPT, Cell
+from tests.bench.endpoints import Endpoint, endpoint
+from tests.bench.life import Sizes
+from tests.bench.results import LIFE, Results
+from tests.bench.systems import System
+from tests.parts.cache import PartUnavailable
+
+
+@dataclass(frozen=True)
+class Schedule:
+    systems: list[str]
+    cells: list[Cell]
+    lives_of: list[str]
+    repeats: int
+    seconds: float
+    warmup_s: float
+    sizes: Sizes
+
+
+class Runner:
+    """Carries out a schedule; a failure of one system is noted and the rest goes on."""
+
+    def __init__(
+        self, schedule: Schedule, results: Results, scratch: Path, say: Callable[[str], None]
+    ) -> None:
+        self._schedule = schedule
+        self._results = results
+        self._scratch = scratch
+        self._say = say
+
+    def run(self) -> None:
+        systems = self._schedule.systems
+        for repeat in range(self._schedule.repeats):
+            # Another one begins each time, so that what drifts does not always favour the same.
+            turn = repeat % len(systems)
+            for name in systems[turn:] + systems[:turn]:
+                self._say(f"repeat {repeat + 1} of {self._schedule.repeats}: {name}")
+                self._guarded(name, "cells", self._run_cells)
+                if name in self._schedule.lives_of:
+                    self._guarded(name, LIFE, self._run_life)
+
+    def _guarded(self, name: str, what: str, work: Callable[[str], None]) -> None:
+        try:
+            work(name)
+        except (AssertionError, RuntimeError, OSError, PartUnavailable) as error:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            self._results.failures.append(f"{name}, {what}: {reason[0]}")
+            self._say(traceback.format_exc())
+
+    @contextmanager
+    def _started(self, name: str) -> Iterator[System]:
+        directory = self._scratch / name
+        shutil.rmtree(directory, ignore_errors=True)
+        system = System(name, directory)
+        try:
+            system.start()
+            self._say(f"  {name}: pid {system.server.pid}, port {system.port}")
+            yield system
+        finally:
+            system.stop()
+            shutil.rmtree(directory, ignore_errors=True)
+
+    @contextmanager
+    def _serving(self, system: System, name: str) -> Iterator[Endpoint]:
+        serving = endpoint(name, self._scratch / "endpoints")
+        try:
+            system.register(serving.start())
+            yield serving
+        finally:
+            serving.stop()
+
+    def _run_cells(self, name: str) -> None:
+        cells = self._schedule.cells
+        if not cells:
+            return
+        with self._started(name) as system:
+            for serving_name in dict.fromkeys(cell.endpoint for cell in cells):
+                with self._serving(system, serving_name) as serving:
+                    for cell in cells:
+                        if cell.endpoint == serving_name:
+                            self._run_cell(system, serving, cell)
+
+    def _run_cell(self, system: System, serving: Endpoint, cell: Cell) -> None:
+        schedule = self._schedule
+        shape = measure.Shape(cell.connections, schedule.seconds, schedule.warmup_s)
+        measured = measure.run(system, serving, cell.flow, shape)
+        self._results.add(cell.name, system.name, measured)
+        broker = f" broker {measured['broker_cpu_us']:.0f}" if "broker_cpu_us" in measured else ""
+        self._say(
+            f"  {cell.name:28} {measured['per_second']:8.1f}/s"
+            f"  p50 {measured['p50_ms']:8.2f} p99 {measured['p99_ms']:8.2f} ms"
+            f"  CPU µs: server {measured['server_cpu_us']:.0f}{broker}"
+            f" service {measured['service_cpu_us']:.0f}"
+        )
+        if measured["errors"]:
+            self._say(f"    {measured['errors']} errors, the first: {measured['first_error']}")
+
+    def _run_life(self, name: str) -> None:
+        with self._started(name) as system, self._serving(system, TYPESCRIPT) as serving:
+            lived = life.live(system, serving, self._schedule.sizes)
+            self._results.add(LIFE, name, lived)
+            self._say("  " + "  ".join(f"{key} {value:.2f}" for key, value in lived.items()))
