@@ -65,6 +65,24 @@ class Shelf:
             part.stop()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "faces: depends on neither mode, SDK nor protocol version")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests marked `faces` run in those combinations that ask for them."""
+    left, kept = [], []
+    for item in items:
+        call = getattr(item, "callspec", None)
+        combination = call.params.get("running_world") if call else None
+        marked = item.get_closest_marker("faces") is not None
+        skipped = marked and combination is not None and not combination.faces
+        (left if skipped else kept).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
+
+
 @pytest.fixture(scope="session")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
     shelf = Shelf(tmp_path_factory.mktemp("shelf"))

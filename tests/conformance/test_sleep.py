@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 
 from tests.parts.client import Client, at_once, fresh
 
@@ -31,4 +32,4 @@ def test_many_sleeps_in_many_invocations(client: Client) -> None:
         result = client.call(target, {"commands": [command]}, timeout_s=60)
         assert result == "|".join(["ok:sleep"] * 20)
 
-    at_once([lambda seed=seed: invocation(seed) for seed in range(25)], threads=25)
+    at_once([partial(invocation, seed) for seed in range(25)], threads=25)

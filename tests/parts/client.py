@@ -219,6 +219,14 @@ class Client:
         rows = self.query(f"SELECT * FROM sys_invocation WHERE id = '{identifier}'")
         return rows[0] if rows else None
 
+    def events(self, identifier: str, kind: str) -> list[dict[str, Any]]:
+        """The events of one kind (TransientError, Paused) of an invocation, oldest first."""
+        rows = self.query(
+            "SELECT event_json FROM sys_journal_events "
+            f"WHERE id = '{identifier}' AND event_type = '{kind}' ORDER BY appended_at"
+        )
+        return [json.loads(row["event_json"]) for row in rows]
+
     def wait_status(self, identifier: str, *statuses: str, timeout_s: float = 20.0) -> Any:
         """The row of an invocation once it has one of `statuses`."""
 

@@ -51,6 +51,16 @@ function future(ctx: restate.ObjectContext, command: Awaitable): restate.Restate
   }
 }
 
+async function firstSuccess(futures: restate.RestatePromise<string>[]): Promise<string> {
+  try {
+    return await restate.RestatePromise.any(futures);
+  } catch (error) {
+    // The aggregate of terminal failures is no terminal failure by itself.
+    if (!(error instanceof AggregateError)) throw error;
+    throw new restate.TerminalError(error.errors.map((one) => (one as Error).message).join("|"));
+  }
+}
+
 async function combined(ctx: restate.ObjectContext, type: Several, commands: Awaitable[]) {
   const futures = commands.map((command) => future(ctx, command));
   switch (type) {
@@ -59,7 +69,7 @@ async function combined(ctx: restate.ObjectContext, type: Several, commands: Awa
       return restate.RestatePromise.race(futures);
     case "awaitAnySuccessful":
     case "awaitFirstSucceededOrAllFailed":
-      return restate.RestatePromise.any(futures);
+      return firstSuccess(futures);
     case "awaitAllSucceededOrFirstFailed":
       return (await restate.RestatePromise.all(futures)).join("|");
     case "awaitAllCompleted":

@@ -1,0 +1,110 @@
+"""Attempts that are used up pause or kill; paused work goes on, also on another deployment."""
+
+from __future__ import annotations
+
+import time
+
+from tests.conformance.world import SIGNING_KEY, World
+from tests.parts.client import Client, eventually, fresh
+from tests.parts.laboratory import Laboratory
+
+
+def test_used_up_attempts_pause_and_resume_goes_on(client: Client, laboratory: Laboratory) -> None:
+    gate = fresh("gate")
+    invocation = client.send(("Pausing", "passGate"), gate, key=fresh())
+    client.wait_status(invocation, "paused")
+    failure = client.events(invocation, "Paused")[-1]["last_failure"]
+    assert gate in failure["error_message"]
+    assert failure["restate_doc_error_code"] == "RT0007"
+    assert len(laboratory.marks(gate)) == 3
+    assert client.output(invocation).status == 470
+
+    laboratory.open_gate(gate)
+    client.operate(invocation, "resume", "?deployment=keep").expect(200)
+    assert client.attach(invocation).expect(200).json() == "v1"
+    client.wait_status(invocation, "completed")
+    client.operate(invocation, "resume").expect(409)
+
+
+def test_a_resumed_invocation_has_fresh_attempts(client: Client, laboratory: Laboratory) -> None:
+    gate = fresh("gate")
+    invocation = client.send(("Pausing", "passGate"), gate)
+    client.wait_status(invocation, "paused")
+    client.operate(invocation, "resume").expect(200)
+
+    def tried_again() -> None:
+        assert len(laboratory.marks(gate)) == 6
+
+    eventually(tried_again)
+    client.wait_status(invocation, "paused")
+    client.operate(invocation, "kill").expect(200)
+
+
+def test_resume_on_another_deployment(world: World) -> None:
+    client, gate = world.client, fresh("gate")
+    invocation = client.send(("Pausing", "passGateInRun"), gate, key=fresh())
+    client.wait_status(invocation, "paused")
+    key = SIGNING_KEY if world.combination.signed else None
+    fixed = Laboratory(world.laboratory.directory, "v2", "Pausing", key).start()
+    try:
+        deployment = client.register(fixed.uri)
+        client.operate(invocation, "resume", "?deployment=dp_1nonsense").expect(400, 404)
+        client.operate(invocation, "resume", f"?deployment={deployment}").expect(200)
+        assert client.attach(invocation).expect(200).json() == "v2"
+        assert client.wait_status(invocation, "completed")["pinned_deployment_id"] == deployment
+    finally:
+        client.register(world.laboratory.uri, force=True)
+        client.admin_request("DELETE", f"/deployments/{deployment}?force=true").expect(202)
+        fixed.stop()
+
+
+def test_used_up_attempts_may_kill(client: Client, laboratory: Laboratory) -> None:
+    name = fresh()
+    reply = client.post(("Killing", "fail"), name)
+    assert reply.status == 500
+    assert name in reply.json()["message"]
+    assert len(laboratory.marks(name)) == 3
+
+
+def test_a_failure_may_ask_for_its_own_delay(client: Client, laboratory: Laboratory) -> None:
+    name, started = fresh(), time.monotonic()
+    assert client.call(("Killing", "askedDelay"), name) == "done"
+    assert time.monotonic() - started >= 0.3
+    assert len(laboratory.marks(name)) == 2
+
+
+def test_pause_a_waiting_invocation(client: Client) -> None:
+    """What runs is asked to stop; what is suspended uses nothing and may stay as it is."""
+    sleep = {"type": "awaitOne", "command": {"type": "sleep", "timeoutMillis": 1_500}}
+    target = ("VirtualObjectCommandInterpreter", fresh(), "interpretCommands")
+    invocation = client.send(target, {"commands": [sleep]}, key=fresh())
+    before = client.wait_status(invocation, "running", "suspended")["status"]
+    reply = client.operate(invocation, "pause")
+    if before == "running" and reply.status == 202:
+        client.wait_status(invocation, "paused")
+        client.operate(invocation, "pause").expect(200)
+        client.operate(invocation, "resume").expect(200)
+    else:
+        reply.expect(200)
+        client.wait_status(invocation, "suspended", "paused")
+        client.operate(invocation, "resume").expect(200)
+    assert client.attach(invocation).expect(200).json() == "sleep"
+    client.operate(invocation, "pause").expect(409)
+
+
+def test_cancel_wakes_a_paused_invocation(client: Client, laboratory: Laboratory) -> None:
+    gate = fresh("gate")
+    invocation = client.send(("Pausing", "passGate"), gate, key=fresh())
+    client.wait_status(invocation, "paused")
+    laboratory.open_gate(gate)
+    client.operate(invocation, "cancel").expect(202)
+    # The handler awaits nothing, so the cancel never reaches it: it ends with its result.
+    assert client.attach(invocation).expect(200).json() == "v1"
+
+
+def test_work_that_has_not_started_can_neither_pause_nor_resume(client: Client) -> None:
+    invocation = client.send(("Counter", fresh(), "add"), 1, delay="1h")
+    client.wait_status(invocation, "scheduled")
+    client.operate(invocation, "pause").expect(409)
+    client.operate(invocation, "resume").expect(425)
+    client.operate(invocation, "kill").expect(200)
