@@ -1,0 +1,357 @@
+"""One attempt of an invocation, as a state machine without I/O: messages in, proposals out.
+
+The shell hands in what arrives and what time it is, sends the bytes it is given, and takes the
+records when `receive` says so. After `over` nothing but `take` counts any more. Pure.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from orchestrator.invoker import codes
+from orchestrator.invoker.awaiting import future_of
+from orchestrator.invoker.callees import Callees, target_name
+from orchestrator.invoker.entries import ENTRIES, Door, Entry, failure_of
+from orchestrator.invoker.failures import Refusal, attempted, shortened
+from orchestrator.invoker.port import AttemptInput
+from orchestrator.invoker.retry import decide
+from orchestrator.model.effects import AnyEffect, RunResult
+from orchestrator.model.ids import random_seed
+from orchestrator.model.limits import TURN_MESSAGE_BYTES
+from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
+from orchestrator.model.values import (
+    THEN_KILL,
+    THEN_PAUSE,
+    THEN_RETRY,
+    Attempted,
+)
+from orchestrator.registry.schema import RetryPolicy
+from perdure import wire
+from perdure.wire import codes as code
+
+# What `receive` asks for.
+NOTHING: Final = 0
+SOON: Final = 1  # nobody waits: it may ride along with the next flush
+NOW: Final = 2
+
+# Frames of one record, unless a single one is larger: a turn's message is split at records.
+RECORD_BYTES: Final = TURN_MESSAGE_BYTES // 4
+_H: Final = wire.HEADER_BYTES
+
+
+class Attempt:
+    """What an attempt was given, what it has said since the last flush, and how it ends."""
+
+    __slots__ = (
+        "_commands",
+        "_deployment",
+        "_done",
+        "_door",
+        "_effects",
+        "_end",
+        "_frames",
+        "_given",
+        "_jitter",
+        "_pinned",
+        "_policy",
+        "_proposed",
+        "_reader",
+        "_seen",
+        "_size_bytes",
+        "_wants",
+        "input_closed",
+        "over",
+        "protocol",
+        "refused",
+        "server",
+    )
+
+    def __init__(
+        self,
+        given: AttemptInput,
+        policy: RetryPolicy,
+        deployment: str,
+        protocol: int,
+        callees: Callees,
+        jitter: Callable[[], float],
+        payload_bytes_max: int,
+    ) -> None:
+        self._given = given
+        self._policy = policy
+        self._deployment = deployment
+        self.protocol = protocol
+        self._jitter = jitter
+        self._door = Door(given.invoke, given.incarnation, callees)
+        self._reader = wire.FrameReader(payload_bytes_max)
+        self._pinned = bool(given.deployment and given.protocol)
+        self.server = ""
+        self._seen = given.entries
+        self._proposed: dict[int, bool] = {}  # run results of this stream: wants an ack
+        self._done: list[Journal] = []
+        self._frames: list[bytes] = []
+        self._size_bytes = 0
+        self._commands = 0
+        self._effects: list[AnyEffect] = []
+        self._end: Ended | Suspended | Failed | None = None
+        self._wants = NOTHING
+        self.input_closed = False
+        self.over = False
+        self.refused = False  # it said what it may not: the service is not to go on
+
+    @property
+    def target(self) -> str:
+        """What is invoked, for people."""
+        invoke = self._given.invoke
+        return target_name(invoke.service, invoke.handler, invoke.key)
+
+    @property
+    def failed(self) -> Failed | None:
+        """How it failed, once it has."""
+        return self._end if isinstance(self._end, Failed) else None
+
+    @property
+    def in_message(self) -> bool:
+        """Part of a message has come."""
+        return self._reader.pending
+
+    @property
+    def untouched(self) -> bool:
+        """Nothing has come of it: it may be begun again as the same attempt."""
+        return not (self.over or self._frames or self._done or self._proposed)
+
+    # --- to the service ---
+
+    def start_frames(
+        self, debug_id: str, state: list[tuple[bytes, bytes]], partial: bool, now_ms: int
+    ) -> list[bytes]:
+        """Start, the input and all stored entries in stored order, as bytes to send."""
+        given = self._given
+        invoke = given.invoke
+        start = wire.start_message(
+            self.protocol,
+            invoke.id,
+            debug_id,
+            given.entries,
+            state=state,
+            partial_state=partial,
+            key=invoke.key,
+            retry_count=given.failures_since_entry,
+            retry_duration_ms=max(0, now_ms - given.last_entry_at_ms),
+            random_seed=invoke.seed or random_seed(invoke.id),
+            idempotency_key=invoke.idempotency_key,
+        )
+        first = start + wire.input_command(invoke.headers, invoke.body)
+        if not given.frames:
+            return [first]
+        return [first, *given.frames]
+
+    def notify(self, index: int, frame: bytes, completion_id: int) -> bytes:
+        """What to send for entry `index` of the journal; b"" if the service has it or hears
+        nothing any more. The stream that proposed a run result gets an acknowledgement if it
+        asked for one (V7), else the notification itself."""
+        if self.over or self.input_closed or index < self._given.entries:
+            return b""
+        if index >= self._seen:
+            self._seen = index + 1
+        if completion_id and self._proposed.get(completion_id):
+            return wire.run_ack(completion_id)
+        return frame
+
+    def discard(self) -> None:
+        """Nothing comes of it any more, not even of what was said."""
+        self.over = True
+        self._wants = NOTHING
+        self._frames, self._done, self._end = [], [], None
+
+    def close_input(self) -> None:
+        """The request was half-closed: the service is given nothing more."""
+        self.input_closed = True
+
+    # --- from the service ---
+
+    def receive(self, data: bytes, now_ms: int) -> int:
+        """Take in what arrived; says whether records are to be taken: NOTHING, SOON or NOW."""
+        if self.over:
+            return NOTHING
+        self._door.now_ms = now_ms
+        too_large = None
+        try:
+            try:
+                frames = self._reader.feed(data)
+            except wire.FrameTooLarge as error:
+                # Messages that came whole before it still count.
+                frames, too_large = error.frames, error
+            for number, flags, frame in frames:
+                self._message(number, flags, frame)
+                if self.over:
+                    return self._wants  # what follows the end means nothing
+            if too_large is not None:
+                raise Refusal(codes.TOO_LARGE, str(too_large))
+        except Refusal as refusal:
+            self._refuse(refusal)
+        except wire.FutureTooLarge as error:
+            self._refuse(Refusal(codes.FUTURE_TOO_LARGE, str(error), then=THEN_PAUSE))
+        except wire.WireError as error:
+            self._refuse(Refusal(codes.PROTOCOL_VIOLATION, str(error)))
+        return self._wants
+
+    def ended(self, now_ms: int) -> None:
+        """The response ended: without an End, Suspension or Error that is a failure."""
+        where = " in the middle of a message" if self._reader.pending else ""
+        self.fail(
+            codes.HANDLER_ERROR,
+            f"the response ended{where} without an End, Suspension or Error message",
+            now_ms,
+        )
+
+    def fail(
+        self,
+        restate_code: str,
+        message: str,
+        now_ms: int,
+        asked_delay_ms: int | None = None,
+        then: int | None = None,
+    ) -> None:
+        """The attempt ends here, as a failure seen from this side."""
+        self._door.now_ms = now_ms
+        self._fail(attempted(restate_code, message, now_ms), asked_delay_ms, then)
+
+    def take(self) -> list[Journal]:
+        """The records of all that was said since the last time."""
+        if self._frames or (self._end is not None and self._wants):
+            self._cut(self._end)
+        self._wants = NOTHING
+        done, self._done = self._done, []
+        return done
+
+    # --- inside ---
+
+    def _message(self, number: int, flags: int, frame: bytes) -> None:
+        entry = ENTRIES.get(number)
+        if entry is not None:
+            self._command(frame, *entry)
+        elif number == code.PROPOSE_RUN_COMPLETION:
+            self._propose_run(flags, frame)
+        elif number == code.END:
+            wire.decode_end(frame, _H)
+            self._finish(Ended())
+        elif number == code.SUSPENSION:
+            waiting = future_of(wire.decode_suspension(frame, _H).awaiting_on)
+            # A service that suspends while it could still be told something may have missed it.
+            seen = self._seen if self.input_closed else self._given.entries
+            self._finish(Suspended(waiting, seen))
+        elif number == code.ERROR:
+            self._error(wire.decode_error(frame, _H))
+        elif number == code.AWAITING_ON and self.protocol >= 7:
+            wire.decode_awaiting_on(frame, _H)
+        else:
+            name = wire.message_name(number)
+            raise Refusal(
+                codes.PROTOCOL_VIOLATION, f"a service may not send the message {name} here"
+            )
+
+    def _command(self, frame: bytes, apply: Entry, urgent: bool) -> None:
+        self._make_room(len(frame))
+        effect = apply(self._door, frame, self._size_bytes)
+        if effect is not None:
+            self._effects.append(effect)
+        self._commands += 1
+        self._append(frame, urgent)
+
+    def _propose_run(self, flags: int, frame: bytes) -> None:
+        m = wire.decode_propose_run_completion(frame, _H)
+        completion_id = m.result_completion_id
+        if not completion_id or completion_id in self._proposed:
+            raise Refusal(
+                codes.PROTOCOL_VIOLATION, f"the result of run {completion_id} is proposed twice"
+            )
+        if m.failure is None:
+            value = m.value or b""
+            stored = wire.completion_value(code.RUN_COMPLETION, completion_id, value)
+        else:
+            known = failure_of(m.failure)
+            failure = wire.Failure(known.code, known.message, known.metadata)
+            stored = wire.completion_failure(
+                code.RUN_COMPLETION, completion_id, failure, self.protocol
+            )
+        self._make_room(len(stored))
+        self._proposed[completion_id] = self.protocol >= 7 and bool(flags & wire.REQUESTED_ACK)
+        start = self._size_bytes
+        failed = m.failure is not None
+        self._effects.append(RunResult(completion_id, failed, start, start + len(stored)))
+        self._append(stored, True)
+
+    def _append(self, frame: bytes, urgent: bool) -> None:
+        self._frames.append(frame)
+        self._size_bytes += len(frame)
+        if urgent:
+            self._wants = NOW
+        elif not self._wants:
+            self._wants = SOON
+
+    def _make_room(self, size_bytes: int) -> None:
+        if self._frames and self._size_bytes + size_bytes > RECORD_BYTES:
+            self._cut(None)
+            self._wants = NOW
+
+    def _error(self, m: wire.Error) -> None:
+        behavior = m.behavior if self.protocol >= 7 else code.BEHAVIOR_RETRY
+        then = {code.BEHAVIOR_PAUSE: THEN_PAUSE, code.BEHAVIOR_FAIL: THEN_KILL}.get(behavior)
+        mismatch = m.code == code.JOURNAL_MISMATCH
+        index, kind = m.related_command_index, m.related_command_type
+        why = Attempted(
+            code=m.code or code.INTERNAL,
+            message=shortened(m.message),
+            stacktrace=shortened(m.stacktrace),
+            restate_code=codes.JOURNAL_MISMATCH if mismatch else codes.HANDLER_ERROR,
+            command_index=-1 if index is None else index,
+            command_name=shortened(m.related_command_name or ""),
+            command_type=-1 if kind is None else kind,
+            at_ms=self._door.now_ms,
+        )
+        self._fail(why, m.next_retry_delay, then)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        why = attempted(refusal.restate_code, refusal.message, self._door.now_ms, code=refusal.code)
+        self.refused = True
+        self._fail(why, None, refusal.then)
+
+    def _fail(self, why: Attempted, asked_delay_ms: int | None, then: int | None) -> None:
+        count = self._given.retry_count
+        if then is None:
+            verdict = decide(self._policy, count, asked_delay_ms, self._jitter())
+            at_ms = self._door.now_ms + verdict.delay_ms if verdict.then == THEN_RETRY else 0
+            self._finish(Failed(why, verdict.then, verdict.retry_count, at_ms))
+        else:
+            self._finish(Failed(why, then, count))
+
+    def _finish(self, end: Ended | Suspended | Failed) -> None:
+        if not self.over:
+            self.over = True
+            self._end = end
+            self._wants = NOW
+
+    def _cut(self, end: Ended | Suspended | Failed | None) -> None:
+        """Make one record of what has gathered."""
+        given, frames = self._given, self._frames
+        pin = None
+        if not self._pinned and (frames or not isinstance(end, Failed)):
+            self._pinned = True
+            pin = Pin(self._deployment, self.protocol, self.server)
+        self._done.append(
+            Journal(
+                given.epoch,
+                given.invoke.id,
+                given.incarnation,
+                given.attempt,
+                self._door.now_ms,
+                pin,
+                frames[0] if len(frames) == 1 else b"".join(frames),
+                len(frames),
+                self._commands,
+                tuple(self._effects),
+                end,
+            )
+        )
+        self._frames = []
+        self._size_bytes = self._commands = 0
+        self._effects = []

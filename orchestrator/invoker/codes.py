@@ -1,0 +1,21 @@
+"""Codes of failed attempts, as people find them in logs, tables and the catalogue of errors."""
+
+from typing import Final
+
+ABORT_TIMEOUT: Final = "RT0001"
+TOO_LARGE: Final = "RT0003"
+GENERIC: Final = "RT0006"
+HANDLER_ERROR: Final = "RT0007"
+NETWORK: Final = "RT0010"
+NO_DEPLOYMENT: Final = "RT0011"
+PROTOCOL_VIOLATION: Final = "RT0012"
+NO_COMMON_VERSION: Final = "RT0013"
+PINNED_VERSION: Final = "RT0014"
+VERSION_DROPPED: Final = "RT0015"
+JOURNAL_MISMATCH: Final = "RT0016"
+PRECONDITION: Final = "RT0017"
+UNKNOWN_CALLEE: Final = "RT0018"
+CONTENT_TOO_LARGE: Final = "RT0019"
+RATE_LIMITED: Final = "RT0023"
+FLOW_CONTROL: Final = "RT0024"
+FUTURE_TOO_LARGE: Final = "RT0025"

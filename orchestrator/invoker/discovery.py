@@ -1,0 +1,149 @@
+"""Discovery: asks an endpoint what it serves, and checks that it answers as it should."""
+
+import asyncio
+from typing import Final
+
+from orchestrator.invoker.exchange import Exchange, Headers
+from orchestrator.invoker.heads import Head, base_head, clean_headers
+from orchestrator.invoker.http2 import ANSWERED_HTTP1
+from orchestrator.invoker.origin import BadUri, parse_origin
+from orchestrator.invoker.pool import NO_HTTP2, Pool, TlsContexts
+from orchestrator.invoker.signing import Signer
+from orchestrator.registry.discovery import Discovered, Target
+from orchestrator.registry.errors import BAD_MANIFEST, HTTP1_ANSWER, UNREACHABLE, RegistryError
+from orchestrator.registry.manifest import ACCEPT, MEDIA_TYPES, decode_manifest
+from orchestrator.runtime.clock import Clock
+
+PATH: Final = "/discover"
+ATTEMPTS_MAX: Final = 5
+ATTEMPT_TIMEOUT_S: Final = 5.0
+_PAUSE_S: Final = 0.1  # before the second attempt; doubles
+_MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024
+_WORTH_RETRYING: Final = frozenset((408, 429, 500, 502, 503, 504))
+_SHOWN_BYTES: Final = 200
+
+
+class _Retryable(Exception):
+    """This attempt failed; the next may not."""
+
+
+class _Answer:
+    """Collects a response."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: Headers = ()
+        self.body = bytearray()
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_response(self, status: int, headers: Headers) -> None:
+        self.status, self.headers = status, headers
+
+    def on_body(self, data: bytes) -> None:
+        if len(self.body) + len(data) > _MANIFEST_BYTES_MAX:
+            self._fail(RegistryError(BAD_MANIFEST, "the endpoint manifest is too large"))
+        else:
+            self.body += data
+
+    def on_end(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def on_broken(self, reason: str, untouched: bool) -> None:
+        if reason in (ANSWERED_HTTP1, NO_HTTP2):
+            self._fail(RegistryError(HTTP1_ANSWER, reason))
+        else:
+            self._fail(_Retryable(reason))
+
+    def header(self, name: bytes) -> str:
+        found = next((value for key, value in self.headers if key == name), b"")
+        return found.decode("utf-8", "replace")
+
+    def _fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+class Discovery:
+    """Asks endpoints; `discover` is what registration needs."""
+
+    def __init__(
+        self, clock: Clock, signer: Signer | None, cluster_name: str, ca_file: str | None = None
+    ) -> None:
+        self._clock = clock
+        self._signer = signer
+        self._cluster_name = cluster_name
+        self._tls = TlsContexts(ca_file)
+
+    async def discover(self, target: Target) -> Discovered:
+        """Ask, again if need be; raises RegistryError."""
+        pause_s, reason = _PAUSE_S, ""
+        for attempt in range(ATTEMPTS_MAX):
+            if attempt:
+                await asyncio.sleep(pause_s)
+                pause_s *= 2
+            try:
+                return await self._ask(target)
+            except _Retryable as error:
+                reason = str(error)
+        raise RegistryError(
+            UNREACHABLE, f"{target.uri} was asked {ATTEMPTS_MAX} times, the last time: {reason}"
+        )
+
+    async def _ask(self, target: Target) -> Discovered:
+        try:
+            origin = parse_origin(target.uri)
+        except BadUri as error:
+            raise RegistryError(UNREACHABLE, str(error)) from None
+        head = base_head(origin, "GET", PATH) + self._headers(target)
+        pool = Pool(origin, target.http1, self._tls, _nothing)
+        answer = _Answer()
+        exchange = Exchange(head, [], True, answer)
+        try:
+            pool.open(exchange)
+            async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
+                await answer.done
+        except TimeoutError:
+            raise _Retryable(f"no answer within {ATTEMPT_TIMEOUT_S:.0f} s") from None
+        finally:
+            exchange.cancel()
+            pool.close("done")
+        return _read(answer, exchange.http_version)
+
+    def _headers(self, target: Target) -> Head:
+        head = [(b"accept", ACCEPT.encode())]
+        if self._cluster_name:
+            head += clean_headers((("x-restate-cluster-name", self._cluster_name),))
+        head += clean_headers(target.additional_headers)
+        if self._signer is not None:
+            head += self._signer.headers(PATH, "", self._clock.now_ms() // 1000)
+        return head
+
+
+def _nothing() -> None:
+    pass
+
+
+def _read(answer: _Answer, http_version: str) -> Discovered:
+    status = answer.status
+    if status in _WORTH_RETRYING:
+        raise _Retryable(f"HTTP status {status}{_said(answer)}")
+    if status == 404:
+        raise RegistryError(UNREACHABLE, f"there is no {PATH} at this address: HTTP status 404")
+    if not 200 <= status < 300:
+        raise RegistryError(UNREACHABLE, f"discovery failed: HTTP status {status}{_said(answer)}")
+    content_type = answer.header(b"content-type")
+    if content_type not in MEDIA_TYPES:
+        raise RegistryError(
+            BAD_MANIFEST,
+            f"the endpoint answered with the content type {content_type[:_SHOWN_BYTES]!r};"
+            f" this server reads {', '.join(MEDIA_TYPES)}",
+        )
+    return Discovered(
+        decode_manifest(bytes(answer.body)), answer.header(b"x-restate-server"), http_version
+    )
+
+
+def _said(answer: _Answer) -> str:
+    text = bytes(answer.body[:_SHOWN_BYTES]).decode("utf-8", "replace").strip()
+    return f": {text}" if text else ""

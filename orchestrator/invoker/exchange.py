@@ -1,0 +1,131 @@
+"""One request and its response over HTTP, whatever the version: what connections and users share.
+
+Everything runs on the event loop and by callbacks: no task or future per exchange.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Receiver(Protocol):
+    """Who listens to a response. After `on_end` or `on_broken` nothing comes any more."""
+
+    def on_response(self, status: int, headers: Headers) -> None: ...
+
+    def on_body(self, data: bytes) -> None: ...
+
+    def on_end(self) -> None:
+        """The response ended as it should."""
+        ...
+
+    def on_broken(self, reason: str, untouched: bool) -> None:
+        """The exchange failed. `untouched`: the peer had not begun to work on it, as far as
+        anyone can know, so that it may be tried at once on another connection."""
+        ...
+
+
+class Carrier(Protocol):
+    """A connection that carries exchanges."""
+
+    def send(self, exchange: "Exchange", data: bytes) -> None: ...
+
+    def end(self, exchange: "Exchange") -> None: ...
+
+    def cancel(self, exchange: "Exchange") -> None: ...
+
+    def drain(self, exchange: "Exchange") -> None: ...
+
+
+class _Ignore:
+    """Listens to what nobody wants to hear any more."""
+
+    def on_response(self, status: int, headers: Headers) -> None:
+        pass
+
+    def on_body(self, data: bytes) -> None:
+        pass
+
+    def on_end(self) -> None:
+        pass
+
+    def on_broken(self, reason: str, untouched: bool) -> None:
+        pass
+
+
+IGNORE: Final = _Ignore()
+
+
+class Exchange:
+    """One request and its response.
+
+    `head` is in the form of HTTP/2: method, scheme, authority and path first. Until a connection
+    carries it, what is sent waits in `chunks`.
+    """
+
+    __slots__ = (
+        "answered",
+        "carrier",
+        "chunks",
+        "closed",
+        "deadline_s",
+        "ended",
+        "head",
+        "http_version",
+        "mark",
+        "receiver",
+        "stream_id",
+        "unread_bytes",
+    )
+
+    def __init__(self, head: Headers, chunks: list[bytes], ended: bool, receiver: Receiver) -> None:
+        self.head = head
+        self.chunks = chunks
+        self.ended = ended
+        self.receiver = receiver
+        self.carrier: Carrier | None = None
+        self.stream_id = 0
+        self.mark = 0  # how much its connection had read when it began
+        self.http_version = "2"
+        self.answered = False  # any byte of the response has come
+        self.closed = False
+        self.unread_bytes = 0  # received, but not yet given back to the peer's window
+        self.deadline_s = 0.0  # when draining: cut it off then
+
+    def send(self, data: bytes) -> None:
+        """More of the request's body."""
+        if self.ended or self.closed:
+            return
+        if self.carrier is None:
+            self.chunks.append(data)
+        else:
+            self.carrier.send(self, data)
+
+    def end(self) -> None:
+        """The request's body is complete: half-close."""
+        if self.ended or self.closed:
+            return
+        self.ended = True
+        if self.carrier is not None:
+            self.carrier.end(self)
+
+    def cancel(self) -> None:
+        """Break it off; nothing is heard of it any more."""
+        self.receiver = IGNORE
+        if self.closed:
+            return
+        self.closed = True
+        if self.carrier is not None:
+            self.carrier.cancel(self)
+
+    def drain(self) -> None:
+        """All that matters was heard: end the request, let the response end by itself soon."""
+        self.receiver = IGNORE
+        self.end()
+        if self.closed:
+            return
+        if self.carrier is None:
+            self.closed = True
+        else:
+            self.carrier.drain(self)

@@ -1,0 +1,36 @@
+"""Why an attempt fails: what was refused at the door, and what people are told."""
+
+from typing import Final
+
+from orchestrator.model.values import CODE_INTERNAL, Attempted
+
+# What goes into the log beside the frames has to fit into the headroom of a message.
+TEXT_CHARS_MAX: Final = 32 * 1024
+
+
+class Refusal(Exception):
+    """What a service asked for cannot be done: its attempt fails, and may be tried again.
+
+    `then` overrides what the retry policy says (None leaves it to the policy).
+    """
+
+    def __init__(
+        self, restate_code: str, message: str, *, code: int = CODE_INTERNAL, then: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.restate_code = restate_code
+        self.message = message
+        self.code = code
+        self.then = then
+
+
+def shortened(text: str) -> str:
+    """A text that fits beside the frames of a record."""
+    if len(text) <= TEXT_CHARS_MAX:
+        return text
+    return text[: TEXT_CHARS_MAX - 3] + "..."
+
+
+def attempted(restate_code: str, message: str, now_ms: int, code: int = CODE_INTERNAL) -> Attempted:
+    """Why an attempt failed, seen from here."""
+    return Attempted(code=code, message=shortened(message), restate_code=restate_code, at_ms=now_ms)

@@ -1,0 +1,103 @@
+"""Heads of requests to services, in the form of HTTP/2; what never changes is made once."""
+
+import re
+from typing import Final
+from urllib.parse import quote
+
+from orchestrator.invoker.origin import Origin, parse_origin
+from orchestrator.invoker.signing import Signer
+from orchestrator.model.invoke import Invoke
+from orchestrator.registry.schema import Deployment, Pairs
+from perdure.wire import media_type
+
+Head = list[tuple[bytes, bytes]]
+
+_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+\Z")
+_VALUE: Final = re.compile(r"[\x20-\x7e]*\Z")
+# What belongs to the connection or to the protocol is not for deployments to set.
+_OWN: Final = frozenset(
+    (
+        "accept",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+
+
+def clean_headers(pairs: Pairs) -> Head:
+    """Headers of a deployment as they may be sent; what would break a request is left out."""
+    head: Head = []
+    for name, value in pairs:
+        name, value = name.strip().lower(), value.strip()
+        if name not in _OWN and _NAME.match(name) and _VALUE.match(value):
+            head.append((name.encode(), value.encode()))
+    return head
+
+
+def base_head(origin: Origin, method: str, path: str) -> Head:
+    """The four fields every request begins with."""
+    return [
+        (b":method", method.encode()),
+        (b":scheme", b"https" if origin.tls else b"http"),
+        (b":authority", origin.authority),
+        (b":path", (origin.prefix + path).encode()),
+    ]
+
+
+class Heads:
+    """Makes the heads of invocation requests."""
+
+    def __init__(self, cluster_name: str, signer: Signer | None) -> None:
+        self._cluster_name = cluster_name
+        self._signer = signer
+        self._made: dict[tuple[str, str, str, int], Head] = {}
+        self._origins: dict[str, Origin] = {}
+
+    def origin(self, uri: str) -> Origin:
+        """Where a URI points; raises BadUri."""
+        origin = self._origins.get(uri)
+        if origin is None:
+            origin = self._origins[uri] = parse_origin(uri)
+        return origin
+
+    def forget(self) -> None:
+        """Deployments changed: make all anew."""
+        self._made.clear()
+        self._origins.clear()
+
+    def invoke(
+        self, deployment: Deployment, invoke: Invoke, protocol: int, debug_id: str, now_ms: int
+    ) -> Head:
+        """The head of a request for an attempt; raises BadUri."""
+        at = (deployment.id, invoke.service, invoke.handler, protocol)
+        made = self._made.get(at)
+        if made is None:
+            made = self._made[at] = self._static(deployment, invoke, protocol)
+        head = [*made, (b"x-restate-invocation-id", debug_id.encode())]
+        if invoke.key:
+            head.append((b"x-restate-service-key", quote(invoke.key, safe="").encode()))
+        parent, state = invoke.trace
+        if parent and _VALUE.match(parent):
+            head.append((b"traceparent", parent.encode()))
+            if state and _VALUE.match(state):
+                head.append((b"tracestate", state.encode()))
+        if self._signer is not None:
+            path = f"/invoke/{invoke.service}/{invoke.handler}"
+            head += self._signer.headers(path, invoke.key, now_ms // 1000)
+        return head
+
+    def _static(self, deployment: Deployment, invoke: Invoke, protocol: int) -> Head:
+        origin = self.origin(deployment.uri)
+        head = base_head(origin, "POST", f"/invoke/{invoke.service}/{invoke.handler}")
+        stream = media_type(protocol).encode()
+        head += [(b"content-type", stream), (b"accept", stream)]
+        if self._cluster_name:
+            head += clean_headers((("x-restate-cluster-name", self._cluster_name),))
+        return head + clean_headers(deployment.additional_headers)

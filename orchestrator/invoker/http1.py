@@ -1,0 +1,211 @@
+"""One HTTP/1.1 connection to a service: one exchange at a time, the whole request at once."""
+
+import asyncio
+from typing import Final, Protocol
+
+import httptools
+
+from orchestrator.invoker.exchange import IGNORE, Exchange, Headers
+
+_DRAIN_S: Final = 5.0
+_IDLE_S: Final = 60.0
+_WITHOUT_BODY: Final = (b"GET", b"HEAD")
+
+
+class Owner(Protocol):
+    """Who keeps connections."""
+
+    def on_room(self) -> None:
+        """An exchange has ended and the connection takes the next."""
+        ...
+
+    def on_closed(self, connection: "Http1Connection") -> None:
+        """It takes no more exchanges."""
+        ...
+
+    def on_batch(self) -> None:
+        """All that arrived at once has been delivered."""
+        ...
+
+
+def request_bytes(head: Headers, body: bytes) -> bytes:
+    """A whole request in the form of HTTP/1.1, from a head in the form of HTTP/2."""
+    method, authority, path = head[0][1], head[2][1], head[3][1]
+    lines = [method, b" ", path, b" HTTP/1.1\r\nhost: ", authority, b"\r\n"]
+    for name, value in head[4:]:
+        lines += (name, b": ", value, b"\r\n")
+    if body or method not in _WITHOUT_BODY:
+        lines += (b"content-length: ", str(len(body)).encode(), b"\r\n")
+    lines += (b"\r\n", body)
+    return b"".join(lines)
+
+
+class Http1Connection(asyncio.Protocol):
+    """A client's side of a connection, over a transport that is connected."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._exchange: Exchange | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._framed = False
+        self._interim = False
+        self._in_body = False
+        self._useful_count = 0
+        self._open = False
+        self._quiet_s = 0.0
+
+    # --- for the pool ---
+
+    @property
+    def free(self) -> int:
+        return 1 if self._open and self._exchange is None else 0
+
+    @property
+    def alpn(self) -> str | None:
+        """The protocol that TLS agreed on."""
+        tls = self._transport.get_extra_info("ssl_object") if self._transport else None
+        return None if tls is None else str(tls.selected_alpn_protocol())
+
+    @property
+    def stream_count(self) -> int:
+        return 0 if self._exchange is None else 1
+
+    def start(self, exchange: Exchange) -> None:
+        """Carry an exchange; a request that is not complete yet waits for its end."""
+        exchange.carrier = self
+        exchange.mark = self._useful_count
+        self._exchange = exchange
+        self._quiet_s = 0.0
+        if exchange.ended:
+            self.end(exchange)
+
+    def close(self, reason: str) -> None:
+        self._fail(reason)
+
+    def sweep(self, now_s: float) -> None:
+        """Cut off what drains for too long; close when idle."""
+        exchange = self._exchange
+        if exchange is None:
+            self._quiet_s = self._quiet_s or now_s
+            if now_s - self._quiet_s > _IDLE_S:
+                self._fail("idle")
+        elif exchange.deadline_s < 0:
+            exchange.deadline_s = now_s + _DRAIN_S
+        elif exchange.deadline_s and now_s > exchange.deadline_s:
+            exchange.cancel()
+
+    # --- for exchanges ---
+
+    def send(self, exchange: Exchange, data: bytes) -> None:
+        exchange.chunks.append(data)
+
+    def end(self, exchange: Exchange) -> None:
+        if self._transport is None:
+            return
+        chunks, exchange.chunks = exchange.chunks, []
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._transport.write(request_bytes(exchange.head, body))
+
+    def cancel(self, exchange: Exchange) -> None:
+        self._fail("cancelled")
+
+    def drain(self, exchange: Exchange) -> None:
+        exchange.deadline_s = -1.0
+
+    # --- from the transport ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._open = True
+
+    def data_received(self, data: bytes) -> None:
+        if self._exchange is None:
+            self._fail("bytes that belong to no request")
+            return
+        self._exchange.answered = True
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail("the endpoint wants another protocol")
+            return
+        except httptools.HttpParserError as error:
+            self._fail(f"HTTP/1.1 error: {error}")
+            return
+        self._owner.on_batch()
+
+    def eof_received(self) -> None:
+        self._lost("the peer closed the connection")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lost(f"connection lost: {error or 'closed by the peer'}")
+
+    # --- from the parser ---
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"content-length" or name == b"transfer-encoding":
+            self._framed = True
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        headers, self._headers = self._headers, []
+        self._interim = status < 200
+        self._in_body = not self._interim
+        if self._in_body and self._exchange is not None:
+            self._exchange.http_version = self._parser.get_http_version()
+            self._exchange.receiver.on_response(status, headers)
+
+    def on_body(self, data: bytes) -> None:
+        if self._exchange is not None:
+            self._exchange.receiver.on_body(data)
+
+    def on_message_complete(self) -> None:
+        if self._interim:
+            return
+        self._framed = self._in_body = False
+        exchange, self._exchange = self._exchange, None
+        self._useful_count += 1
+        # A response before the end of its request leaves the connection in no state to go on.
+        reusable = self._parser.should_keep_alive() and exchange is not None and exchange.ended
+        if not reusable:
+            self._stop_taking()
+        if exchange is not None and not exchange.closed:
+            exchange.closed = True
+            exchange.receiver.on_end()
+        if reusable and self._open:
+            self._owner.on_room()
+        else:
+            self._fail("closed after the response")
+
+    # --- inside ---
+
+    def _lost(self, reason: str) -> None:
+        # A response without a length ends with its connection.
+        if self._in_body and not self._framed:
+            self.on_message_complete()
+        self._fail(reason)
+
+    def _stop_taking(self) -> None:
+        if self._open:
+            self._open = False
+            self._owner.on_closed(self)
+
+    def _fail(self, reason: str) -> None:
+        self._stop_taking()
+        transport, self._transport = self._transport, None
+        exchange, self._exchange = self._exchange, None
+        if transport is not None:
+            if exchange is None:
+                transport.close()
+            else:
+                transport.abort()
+        if exchange is not None and not exchange.closed:
+            exchange.closed = True
+            receiver, exchange.receiver = exchange.receiver, IGNORE
+            # A kept-alive connection may close just as the next request is written to it.
+            receiver.on_broken(reason, exchange.mark > 0 and not exchange.answered)
+            self._owner.on_batch()

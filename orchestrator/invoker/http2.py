@@ -1,0 +1,358 @@
+"""One HTTP/2 connection to a service: many exchanges, full duplex, one write per turn of the loop.
+
+Received bytes are given back to the peer's windows late: per stream when it closes or past a
+share of its window. So a stream never blocks another, and what a connection may hold is bounded.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import ngh2
+
+from orchestrator.invoker.exchange import IGNORE, Exchange
+
+STREAMS_MAX: Final = 128  # per connection; above it batches get no larger and windows would
+STREAM_WINDOW_BYTES: Final = 256 * 1024
+CONNECTION_WINDOW_BYTES: Final = STREAMS_MAX * STREAM_WINDOW_BYTES
+_GIVE_BACK_BYTES: Final = STREAM_WINDOW_BYTES // 8
+_WRITE_BUFFER_BYTES: Final = 1024 * 1024
+_DRAIN_S: Final = 5.0
+_PING_AFTER_S: Final = 40.0
+_PING_TIMEOUT_S: Final = 20.0
+_IDLE_S: Final = 300.0
+
+_CONFIGURATION = ngh2.Configuration(auto_window_update=False)
+_SETTINGS = {
+    ngh2.Setting.ENABLE_PUSH: 0,
+    ngh2.Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW_BYTES,
+}
+_REFUSED: Final = int(ngh2.ErrorCode.REFUSED_STREAM)
+_CANCEL: Final = int(ngh2.ErrorCode.CANCEL)
+_PREFACE_OF_HTTP1: Final = b"HTTP/1."
+
+ANSWERED_HTTP1: Final = "the endpoint answered in HTTP/1.1: register it with use_http_11"
+
+CallSoon = Callable[[Callable[[], None]], object]
+
+
+def _code_name(code: int) -> str:
+    try:
+        return ngh2.ErrorCode(code).name
+    except ValueError:
+        return f"code {code}"
+
+
+class Owner(Protocol):
+    """Who keeps connections."""
+
+    def on_room(self) -> None:
+        """A stream has closed."""
+        ...
+
+    def on_closed(self, connection: "Http2Connection") -> None:
+        """It takes no more exchanges; those it carried are settled or will be."""
+        ...
+
+    def on_batch(self) -> None:
+        """All that arrived at once has been delivered."""
+        ...
+
+
+class Http2Connection(asyncio.Protocol):
+    """A client's side of a connection, over a transport that is connected."""
+
+    def __init__(self, owner: Owner, call_soon: CallSoon) -> None:
+        self._owner = owner
+        self._call_soon = call_soon
+        self._transport: asyncio.Transport | None = None
+        self._h2 = ngh2.Connection(ngh2.Role.CLIENT, _CONFIGURATION)
+        self._streams: dict[int, Exchange] = {}
+        self._draining: list[Exchange] = []
+        self._streams_max = STREAMS_MAX
+        self._flushing = False
+        self._write_paused = False
+        self._open = False
+        self._reason = ""
+        self._last_stream_id = -1  # from a GOAWAY: those above it were not touched
+        self._was_useful = False
+        self._read_count = 0
+        self._heard = False
+        self._heard_s = 0.0
+        self._pinged = False
+
+    # --- for the pool ---
+
+    @property
+    def free(self) -> int:
+        """How many more exchanges it takes."""
+        return self._streams_max - len(self._streams) if self._open else 0
+
+    @property
+    def alpn(self) -> str | None:
+        """The protocol that TLS agreed on."""
+        tls = self._transport.get_extra_info("ssl_object") if self._transport else None
+        return None if tls is None else str(tls.selected_alpn_protocol())
+
+    @property
+    def stream_count(self) -> int:
+        return len(self._streams)
+
+    def start(self, exchange: Exchange) -> None:
+        """Carry an exchange; there must be room."""
+        h2 = self._h2
+        chunks = exchange.chunks
+        try:
+            if exchange.ended and not chunks:
+                stream_id = h2.send_request(exchange.head, end_stream=True)
+            else:
+                stream_id = h2.send_request(exchange.head)
+                for chunk in chunks:
+                    h2.send_data(stream_id, chunk)
+                if exchange.ended:
+                    h2.end_stream(stream_id)
+        except ngh2.NGH2Error as error:
+            self._stop_taking(f"no new stream: {error}")
+            exchange.closed = True
+            exchange.receiver.on_broken(self._reason, True)
+            return
+        exchange.chunks = []
+        exchange.carrier = self
+        exchange.stream_id = stream_id
+        exchange.mark = self._read_count
+        self._streams[stream_id] = exchange
+        self._touch()
+
+    def close(self, reason: str) -> None:
+        """Close it at once; exchanges under way break."""
+        self._fail(reason)
+
+    def sweep(self, now_s: float) -> None:
+        """Cut off what drains for too long, see whether the peer lives, close when idle."""
+        self._cut_off(now_s)
+        if self._heard or not self._heard_s:
+            self._heard, self._pinged, self._heard_s = False, False, now_s
+            return
+        quiet_s = now_s - self._heard_s
+        if not self._streams:
+            if quiet_s > _IDLE_S or not self._open:
+                self._fail("idle")
+        elif self._pinged:
+            if quiet_s > _PING_AFTER_S + _PING_TIMEOUT_S:
+                self._fail("the peer answers no pings")
+        elif quiet_s > _PING_AFTER_S:
+            self._pinged = True
+            self._h2.ping()
+            self._touch()
+
+    def _cut_off(self, now_s: float) -> None:
+        left: list[Exchange] = []
+        for exchange in self._draining:
+            if exchange.closed:
+                continue
+            if not exchange.deadline_s:
+                exchange.deadline_s = now_s + _DRAIN_S
+            if now_s < exchange.deadline_s:
+                left.append(exchange)
+            else:
+                exchange.cancel()
+        self._draining = left
+
+    # --- for exchanges ---
+
+    def send(self, exchange: Exchange, data: bytes) -> None:
+        try:
+            self._h2.send_data(exchange.stream_id, data)
+        except ngh2.NGH2Error:
+            return  # the stream is gone; its closing is on the way to the receiver
+        self._touch()
+
+    def end(self, exchange: Exchange) -> None:
+        # An empty DATA frame with END_STREAM: some HTTP stacks of SDKs depend on it.
+        try:
+            self._h2.end_stream(exchange.stream_id)
+        except ngh2.NGH2Error:
+            return
+        self._touch()
+
+    def cancel(self, exchange: Exchange) -> None:
+        try:
+            self._h2.reset_stream(exchange.stream_id, _CANCEL)
+        except ngh2.NGH2Error:
+            return
+        self._touch()
+
+    def drain(self, exchange: Exchange) -> None:
+        self._draining.append(exchange)
+
+    # --- from the transport ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
+        self._h2.initiate_connection(_SETTINGS)
+        self._h2.set_local_window_size(CONNECTION_WINDOW_BYTES)
+        self._open = True
+        self._touch()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._was_useful and data.startswith(_PREFACE_OF_HTTP1):
+            self._fail(ANSWERED_HTTP1)
+            return
+        self._heard = True
+        self._read_count += 1
+        try:
+            self._h2.receive_data(data)
+        except ngh2.NGH2Error as error:
+            self._deliver()
+            self._fail(f"HTTP/2 error: {error}")
+            return
+        self._deliver()
+        self._owner.on_batch()
+        if self._h2.want_write:
+            self._touch()
+
+    def eof_received(self) -> None:
+        self._fail(self._reason or "the peer closed the connection")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._fail(self._reason or f"connection lost: {error or 'closed by the peer'}")
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        self._touch()
+
+    # --- inside ---
+
+    def _touch(self) -> None:
+        if not self._flushing and self._transport is not None:
+            self._flushing = True
+            self._call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._write_paused or self._transport is None:
+            return
+        try:
+            data = self._h2.data_to_send()
+        except ngh2.NGH2Error as error:
+            self._fail(f"HTTP/2 error: {error}")
+            return
+        if data:
+            self._transport.write(data)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        streams = self._streams
+        for event in self._h2.events():
+            kind = type(event)
+            if kind is ngh2.DataReceived:
+                exchange = streams.get(event.stream_id)  # type: ignore[attr-defined]
+                if exchange is not None:
+                    self._on_data(exchange, event)  # type: ignore[arg-type]
+            elif kind is ngh2.StreamClosed:
+                self._on_stream_closed(event)  # type: ignore[arg-type]
+            elif kind is ngh2.ResponseReceived:
+                exchange = streams.get(event.stream_id)  # type: ignore[attr-defined]
+                if exchange is not None:
+                    self._on_response(exchange, event)  # type: ignore[arg-type]
+            elif kind is not ngh2.StreamReset and kind is not ngh2.WindowUpdated:
+                self._on_rare(event)
+
+    def _on_response(self, exchange: Exchange, event: ngh2.ResponseReceived) -> None:
+        exchange.answered = self._was_useful = True
+        headers = event.headers
+        try:
+            status = int(headers[0][1])
+        except (ValueError, IndexError):
+            status = 0
+        exchange.receiver.on_response(status, headers)
+        if event.end_stream:
+            self._on_response_end(exchange)
+
+    def _on_data(self, exchange: Exchange, event: ngh2.DataReceived) -> None:
+        data = event.data
+        if data:
+            exchange.unread_bytes += len(data)
+            exchange.receiver.on_body(data)
+            if exchange.unread_bytes > _GIVE_BACK_BYTES:
+                self._give_back(exchange)
+        if event.end_stream:
+            self._on_response_end(exchange)
+
+    def _give_back(self, exchange: Exchange) -> None:
+        size_bytes, exchange.unread_bytes = exchange.unread_bytes, 0
+        try:
+            self._h2.acknowledge_received_data(size_bytes, exchange.stream_id)
+        except ngh2.NGH2Error:
+            return
+        self._touch()
+
+    def _on_response_end(self, exchange: Exchange) -> None:
+        # The peer may have said all before we did; then our side ends too.
+        if not exchange.ended:
+            exchange.ended = True
+            self.end(exchange)
+        if not exchange.closed:
+            exchange.closed = True
+            exchange.receiver.on_end()
+
+    def _on_stream_closed(self, event: ngh2.StreamClosed) -> None:
+        exchange = self._streams.pop(event.stream_id, None)
+        if exchange is None:
+            return
+        if exchange.unread_bytes:
+            self._give_back(exchange)
+        if not exchange.closed:
+            exchange.closed = True
+            reason = f"stream reset by the peer: {_code_name(event.error_code)}"
+            self._tell_broken(exchange, reason, event.error_code == _REFUSED)
+        if self._open:
+            self._owner.on_room()
+        elif not self._streams:
+            self._fail(self._reason)
+
+    def _tell_broken(self, exchange: Exchange, reason: str, refused: bool) -> None:
+        receiver, exchange.receiver = exchange.receiver, IGNORE
+        skipped = -1 < self._last_stream_id < exchange.stream_id
+        # A connection that was good before and then closed without another word had most
+        # likely been given up by the peer while it was idle.
+        stale = self._was_useful and exchange.mark == self._read_count
+        receiver.on_broken(reason, not exchange.answered and (refused or skipped or stale))
+
+    def _on_rare(self, event: ngh2.Event) -> None:
+        if isinstance(event, ngh2.SettingsReceived):
+            wanted = event.settings.get(ngh2.Setting.MAX_CONCURRENT_STREAMS, self._streams_max)
+            self._streams_max = max(1, min(STREAMS_MAX, wanted))
+            self._owner.on_room()
+        elif isinstance(event, ngh2.GoAwayReceived):
+            self._last_stream_id = event.last_stream_id
+            said = event.debug_data[:200].decode("utf-8", "replace")
+            self._stop_taking(f"the peer goes away: {_code_name(event.error_code)} {said}".strip())
+        elif isinstance(event, ngh2.ConnectionClosed):
+            self._fail(self._reason or f"HTTP/2 connection closed: {_code_name(event.error_code)}")
+
+    def _stop_taking(self, reason: str) -> None:
+        self._reason = self._reason or reason
+        if self._open:
+            self._open = False
+            self._owner.on_closed(self)
+
+    def _fail(self, reason: str) -> None:
+        self._stop_taking(reason)
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            if self._streams:
+                transport.abort()
+            else:
+                transport.close()
+        streams, self._streams = self._streams, {}
+        for exchange in streams.values():
+            if not exchange.closed:
+                exchange.closed = True
+                self._tell_broken(exchange, reason, False)
+        self._owner.on_batch()

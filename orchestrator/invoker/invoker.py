@@ -1,0 +1,443 @@
+"""The invoker: starts attempts as slots allow, hands what they say to their partitions.
+
+Everything runs on the event loop by callbacks. There is no timer per attempt: one sweep compares
+stamps of last activity. What one read of a connection brings is one record per attempt.
+"""
+
+import heapq
+import logging
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from orchestrator.invoker import codes
+from orchestrator.invoker.attempt import Attempt
+from orchestrator.invoker.callees import Callees
+from orchestrator.invoker.exchange import Exchange
+from orchestrator.invoker.heads import Heads
+from orchestrator.invoker.options import Options
+from orchestrator.invoker.origin import BadUri
+from orchestrator.invoker.placing import Place, Unplaced, place
+from orchestrator.invoker.pool import Pool, TlsContexts
+from orchestrator.invoker.port import AttemptInput, AttemptView, Source
+from orchestrator.invoker.running import Running
+from orchestrator.invoker.signing import Signer
+from orchestrator.invoker.slots import Slots
+from orchestrator.model.records import Failed
+from orchestrator.model.values import THEN_KILL, THEN_PAUSE
+from orchestrator.registry.schema import Deployment, Registry, RetryPolicy
+from orchestrator.runtime.clock import Clock
+from orchestrator.runtime.entropy import Entropy
+from orchestrator.runtime.scheduler import Scheduler, Timer
+from perdure.wire import invocation_id_to_str
+
+_log: Final = logging.getLogger("perdure.invoker")
+
+FLUSH_S: Final = 0.005  # what nobody waits for rides along this long
+SWEEP_S: Final = 1.0
+_SWEEP_MIN_S: Final = 0.02
+_MAKE_WAY_S: Final = 0.01
+_IDLE_MS: Final = 20  # a stream that was quiet for this long may be asked to suspend
+_RESTARTS_MAX: Final = 3
+_THEN: Final = {THEN_PAUSE: "paused", THEN_KILL: "completed with the failure"}
+
+
+class _Waiter(NamedTuple):
+    """An attempt that waits for its slot."""
+
+    source: Source
+    id: bytes
+    incarnation: int
+    deployment: str
+
+
+class Invoker:
+    """Implements InvokerPort over HTTP."""
+
+    def __init__(
+        self,
+        registry: Callable[[], Registry],
+        partition_count: int,
+        clock: Clock,
+        entropy: Entropy,
+        scheduler: Scheduler,
+        options: Options | None = None,
+        signer: Signer | None = None,
+    ) -> None:
+        self._options = options = options or Options()
+        self._registry = registry
+        self._clock = clock
+        self._uniform = entropy.uniform
+        self._scheduler = scheduler
+        self.now_ms = clock.now_ms
+        self.monotonic_ms = clock.monotonic_ms
+        self._callees = Callees(registry, partition_count, entropy.random64, entropy.random_bytes)
+        self._heads = Heads(options.cluster_name, signer)
+        self._heads_version = -1
+        self._tls = TlsContexts(options.ca_file)
+        self._pools: dict[tuple[str, bool], Pool] = {}
+        self._slots: Slots[_Waiter] = Slots(
+            options.attempts_max, options.attempts_per_deployment_max, options.memory_bytes_max
+        )
+        self._running: dict[bytes, Running] = {}
+        self._waiting: dict[bytes, _Waiter] = {}
+        self._flush_now: list[Running] = []
+        self._flush_soon: list[Running] = []
+        self._flush_timer: Timer | None = None
+        self._sweep_timer: Timer | None = None
+        self._sweep_s = SWEEP_S
+        self._make_way_timer: Timer | None = None
+        self._closed = False
+
+    # --- the port ---
+
+    @property
+    def running_count(self) -> int:
+        return len(self._running)
+
+    def start(self, source: Source, invocation_id: bytes, incarnation: int) -> None:
+        """Start an attempt as soon as a slot is free, unless one of this incarnation runs."""
+        if not self._closed and not self._is_known(source, invocation_id, incarnation):
+            self._start(source, invocation_id, incarnation, False)
+
+    def notify(
+        self, invocation_id: bytes, incarnation: int, index: int, frame: bytes, completion_id: int
+    ) -> None:
+        """Entry `index` of the journal for the running attempt."""
+        running = self._running.get(invocation_id)
+        if running is not None and running.incarnation == incarnation:
+            data = running.attempt.notify(index, frame, completion_id)
+            if data:
+                running.send(data)
+
+    def stop(self, invocation_id: bytes, incarnation: int, abort: bool) -> None:
+        """Drop the attempt without a proposal, or half-close it so that it suspends."""
+        waiter = self._waiting.get(invocation_id)
+        if waiter is not None and waiter.incarnation == incarnation and abort:
+            del self._waiting[invocation_id]
+        running = self._running.get(invocation_id)
+        if running is None or running.incarnation != incarnation:
+            return
+        if abort:
+            self._drop(running)
+            self._fill_slots()
+        else:
+            running.half_close()
+
+    def forget(self, source: Source) -> None:
+        """The partition is not led here any more: drop its attempts without proposals."""
+        for waiter in [w for w in self._waiting.values() if w.source is source]:
+            del self._waiting[waiter.id]
+        for running in [r for r in self._running.values() if r.source is source]:
+            self._drop(running)
+        self._fill_slots()
+
+    def views(self) -> list[AttemptView]:
+        """What runs or waits, for people."""
+        views = [
+            AttemptView(r.id, True, r.started_at_ms, r.deployment, r.attempt.server)
+            for r in self._running.values()
+        ]
+        views += [AttemptView(w.id, False, 0, w.deployment, "") for w in self._waiting.values()]
+        return views
+
+    def half_close_all(self) -> None:
+        """Before closing: ask every attempt to suspend, start no more."""
+        self._closed = True
+        self._waiting.clear()
+        for running in list(self._running.values()):
+            running.half_close()
+        self.on_batch()
+        self._flush_rest()
+
+    def close(self) -> None:
+        """Break off everything that runs, without proposals."""
+        self._closed = True
+        self._waiting.clear()
+        for running in list(self._running.values()):
+            self._drop(running)
+        for pool in self._pools.values():
+            pool.close("the server shuts down")
+        self._pools.clear()
+        for timer in (self._flush_timer, self._sweep_timer, self._make_way_timer):
+            if timer is not None:
+                timer.cancel()
+
+    # --- starting ---
+
+    def _start(
+        self, source: Source, invocation_id: bytes, incarnation: int, its_turn: bool
+    ) -> None:
+        given = source.attempt_input(invocation_id, incarnation)
+        if given is None:
+            return
+        where = place(self._registry(), given, self._options.protocol_max)
+        if isinstance(where, Unplaced):
+            self._fail_unplaced(source, given, where)
+            return
+        slots, deployment = self._slots, where.deployment.id
+        if slots.has_room(deployment) and (its_turn or not slots.waiting_of(deployment)):
+            self._begin(source, given, where, 0)
+        else:
+            self._wait(_Waiter(source, invocation_id, incarnation, deployment))
+
+    def _is_known(self, source: Source, invocation_id: bytes, incarnation: int) -> bool:
+        """Whether it runs or waits; one of another incarnation or source is dropped."""
+        running = self._running.get(invocation_id)
+        if running is not None:
+            if running.incarnation == incarnation and running.source is source:
+                return True
+            self._drop(running)
+        waiter = self._waiting.get(invocation_id)
+        if waiter is not None:
+            if waiter.incarnation == incarnation and waiter.source is source:
+                return True
+            del self._waiting[invocation_id]
+        return False
+
+    def _attempt(
+        self, given: AttemptInput, policy: RetryPolicy, deployment: str, protocol: int
+    ) -> Attempt:
+        return Attempt(
+            given,
+            policy,
+            deployment,
+            protocol,
+            self._callees,
+            self._uniform,
+            self._options.payload_bytes_max,
+        )
+
+    def _fail_unplaced(self, source: Source, given: AttemptInput, why: Unplaced) -> None:
+        attempt = self._attempt(given, why.retry, given.deployment, given.protocol)
+        attempt.fail(why.restate_code, why.message, self.now_ms())
+        self._log_failure(attempt, given.invoke.id, given.attempt)
+        for record in attempt.take():
+            source.propose(record)
+
+    def _begin(self, source: Source, given: AttemptInput, where: Place, restarts: int) -> None:
+        """Open the exchange of an attempt that has its slot."""
+        deployment, handler = where.deployment, where.handler
+        attempt = self._attempt(given, handler.retry, deployment.id, where.protocol)
+        duplex = (
+            deployment.bidi
+            and not deployment.http1
+            and handler.inactivity_timeout_ms > 0
+            and not given.pause_requested
+        )
+        invoke = given.invoke
+        running = Running(
+            self,
+            source,
+            invoke.id,
+            given.incarnation,
+            given.attempt,
+            attempt,
+            deployment.id,
+            handler.inactivity_timeout_ms,
+            handler.abort_timeout_ms,
+            duplex,
+        )
+        running.restart_count = restarts
+        self._running[invoke.id] = running
+        self._slots.take(deployment.id)
+        if not duplex:
+            attempt.close_input()
+        self._arm_sweep(running)
+        now_ms = self.now_ms()
+        debug_id = invocation_id_to_str(invoke.id)
+        try:
+            pool = self._pool(deployment)
+            head = self._heads.invoke(deployment, invoke, where.protocol, debug_id, now_ms)
+        except BadUri as error:
+            running.fail(codes.NETWORK, str(error))
+            return
+        state, partial = self._state(source, given, handler.lazy_state, handler.keyed)
+        chunks = attempt.start_frames(debug_id, state, partial, now_ms)
+        running.memory_bytes = size_bytes = sum(map(len, chunks))
+        self._slots.memory_bytes += size_bytes
+        running.exchange = exchange = Exchange(head, chunks, not duplex, running)
+        pool.open(exchange)
+
+    def _state(
+        self, source: Source, given: AttemptInput, lazy: bool, keyed: bool
+    ) -> tuple[list[tuple[bytes, bytes]], bool]:
+        """The state that goes along, and whether it is only part of it."""
+        if not keyed or lazy:
+            return [], True
+        state, whole = source.state_of(given.invoke.id, self._options.eager_state_bytes_max)
+        return state, not whole
+
+    def _pool(self, deployment: Deployment) -> Pool:
+        version = self._registry().version
+        if version != self._heads_version:
+            self._heads_version = version
+            self._heads.forget()
+        at = (deployment.uri, deployment.http1)
+        pool = self._pools.get(at)
+        if pool is None:
+            origin = self._heads.origin(deployment.uri)
+            pool = Pool(origin, deployment.http1, self._tls, self.on_batch)
+            self._pools[at] = pool
+        return pool
+
+    # --- waiting for a slot ---
+
+    def _wait(self, waiter: _Waiter) -> None:
+        self._waiting[waiter.id] = waiter
+        self._slots.wait(waiter.deployment, waiter)
+        if self._make_way_timer is None:
+            self._make_way_timer = self._scheduler.call_later(0, self._make_way)
+
+    def _fill_slots(self) -> None:
+        """Start what waits, as far as there is room."""
+        while (waiter := self._slots.next()) is not None:
+            if self._waiting.get(waiter.id) is waiter:
+                del self._waiting[waiter.id]
+                self._start(waiter.source, waiter.id, waiter.incarnation, True)
+
+    def _make_way(self) -> None:
+        """Ask the longest idle streams to suspend, as many as there are attempts waiting."""
+        self._make_way_timer = None
+        slots = self._slots
+        if not slots.waiting_count or self._closed:
+            return
+        idle_since_ms = self.monotonic_ms() - _IDLE_MS
+        closing = sum(1 for r in self._running.values() if r.duplex and r.attempt.input_closed)
+        idle = [
+            r
+            for r in self._running.values()
+            if r.may_close
+            and r.touched_ms <= idle_since_ms
+            and (slots.is_full or slots.waiting_of(r.deployment))
+        ]
+        wanted = slots.waiting_count - closing
+        if wanted > 0:
+            for running in heapq.nsmallest(wanted, idle, key=lambda r: r.touched_ms):
+                running.half_close()
+        self._make_way_timer = self._scheduler.call_later(_MAKE_WAY_S, self._make_way)
+
+    # --- from running attempts ---
+
+    def flush_now(self, running: Running) -> None:
+        self._flush_now.append(running)
+
+    def flush_soon(self, running: Running) -> None:
+        if not running.flushing:
+            running.flushing = True
+            self._flush_soon.append(running)
+            if self._flush_timer is None:
+                self._flush_timer = self._scheduler.call_later(FLUSH_S, self._flush_rest)
+
+    def hold_memory(self, running: Running, size_bytes: int) -> bool:
+        running.memory_bytes += size_bytes
+        self._slots.memory_bytes += size_bytes
+        return size_bytes <= 0 or not self._slots.over_memory or len(self._running) == 1
+
+    def over(self, running: Running) -> None:
+        if self._running.get(running.id) is running:
+            self._release(running)
+        self._log_failure(running.attempt, running.id, running.number)
+        self._propose(running)
+        self._fill_slots()
+
+    def begin_again(self, running: Running, reason: str) -> None:
+        if running.restart_count >= _RESTARTS_MAX:
+            running.fail(codes.NETWORK, reason)
+            return
+        running.attempt.discard()
+        self._release(running)
+        given = running.source.attempt_input(running.id, running.incarnation)
+        if given is None or self._closed:
+            return
+        where = place(self._registry(), given, self._options.protocol_max)
+        if isinstance(where, Unplaced):
+            self._fail_unplaced(running.source, given, where)
+        else:
+            self._begin(running.source, given, where, running.restart_count + 1)
+
+    def on_batch(self) -> None:
+        """All that a connection read at once was delivered: flush what somebody waits for."""
+        if self._flush_now:
+            batch, self._flush_now = self._flush_now, []
+            for running in batch:
+                self._propose(running)
+
+    def _flush_rest(self) -> None:
+        self._flush_timer = None
+        batch, self._flush_soon = self._flush_soon, []
+        for running in batch:
+            running.flushing = False
+            self._propose(running)
+
+    def _propose(self, running: Running) -> None:
+        for record in running.attempt.take():
+            running.source.propose(record)
+
+    def _release(self, running: Running) -> None:
+        del self._running[running.id]
+        self._slots.give(running.deployment, running.memory_bytes)
+        running.memory_bytes = 0
+
+    def _drop(self, running: Running) -> None:
+        self._release(running)
+        running.drop()
+
+    def _log_failure(self, attempt: Attempt, invocation_id: bytes, number: int) -> None:
+        failed = attempt.failed
+        if failed is not None:
+            why = failed.why
+            _log.warning(
+                "attempt failed: id=%s target=%s attempt=%d code=%s %s reason=%s",
+                invocation_id_to_str(invocation_id),
+                attempt.target,
+                number,
+                why.restate_code or why.code,
+                _next_step(failed, self.now_ms()),
+                why.message,
+            )
+
+    # --- the sweep ---
+
+    def _arm_sweep(self, running: Running) -> None:
+        """Short timeouts need a sweep more often than once a second."""
+        timeouts = [t for t in (running.inactivity_ms, running.abort_ms) if t > 0]
+        wanted_s = max(min(min(timeouts, default=0) / 4000 or SWEEP_S, SWEEP_S), _SWEEP_MIN_S)
+        if self._sweep_timer is None:
+            self._sweep_s = wanted_s
+        elif wanted_s < self._sweep_s:
+            self._sweep_s = wanted_s
+            self._sweep_timer.cancel()
+        else:
+            return
+        self._sweep_timer = self._scheduler.call_later(self._sweep_s, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweep_timer = None
+        now_ms = self.monotonic_ms()
+        for running in list(self._running.values()):
+            self._check_timeouts(running, now_ms)
+        for at, pool in list(self._pools.items()):
+            pool.sweep(now_ms / 1000)
+            if pool.is_idle:
+                del self._pools[at]
+        if self._closed or not (self._running or self._pools):
+            return
+        self._sweep_s = SWEEP_S
+        self._sweep_timer = self._scheduler.call_later(SWEEP_S, self._sweep)
+        for running in self._running.values():
+            self._arm_sweep(running)
+
+    def _check_timeouts(self, running: Running, now_ms: int) -> None:
+        quiet_ms = now_ms - running.touched_ms
+        if running.may_close:
+            if quiet_ms >= running.inactivity_ms:
+                running.half_close()
+        elif quiet_ms >= running.abort_ms:
+            running.fail(
+                codes.ABORT_TIMEOUT,
+                f"the service neither suspended nor said anything for {running.abort_ms} ms",
+            )
+
+
+def _next_step(failed: Failed, now_ms: int) -> str:
+    return _THEN.get(failed.then) or f"next attempt in {max(0, failed.retry_at_ms - now_ms)} ms"

@@ -1,0 +1,42 @@
+"""Where a service listens: the parts of a deployment's URI that connections and requests need."""
+
+from urllib.parse import urlsplit
+
+import msgspec
+
+
+class BadUri(ValueError):
+    """A URI that no service can be reached at; the message says why."""
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """Parts of `http[s]://host[:port][/prefix]`; `prefix` has no slash at its end."""
+
+    tls: bool
+    host: str
+    port: int
+    authority: bytes
+    prefix: str
+
+
+def parse_origin(uri: str) -> Origin:
+    """Take a deployment's URI apart; raises BadUri."""
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError as error:
+        raise BadUri(f"{uri!r} is not a URI: {error}") from None
+    if parts.scheme not in ("http", "https"):
+        raise BadUri(f"{uri!r} begins with neither http:// nor https://")
+    if not parts.hostname:
+        raise BadUri(f"{uri!r} names no host")
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise BadUri(f"{uri!r} has more than scheme, host, port and path")
+    tls = parts.scheme == "https"
+    return Origin(
+        tls=tls,
+        host=parts.hostname,
+        port=port or (443 if tls else 80),
+        authority=parts.netloc.encode("idna" if not parts.netloc.isascii() else "ascii"),
+        prefix=parts.path.rstrip("/"),
+    )

@@ -1,0 +1,67 @@
+"""Where an attempt runs: the pinned deployment or the latest, and in which protocol version."""
+
+import msgspec
+
+from orchestrator.invoker import codes
+from orchestrator.invoker.port import AttemptInput
+from orchestrator.registry.schema import Deployment, Handler, Registry, RetryPolicy
+from perdure.wire import VERSION_MIN, pick
+
+
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """A handler on a deployment, and the protocol version to speak with it."""
+
+    deployment: Deployment
+    handler: Handler
+    protocol: int
+
+
+class Unplaced(msgspec.Struct, frozen=True, gc=False):
+    """It cannot run anywhere now: the attempt fails, by this policy."""
+
+    restate_code: str
+    message: str
+    retry: RetryPolicy
+
+
+def place(registry: Registry, given: AttemptInput, protocol_max: int) -> Place | Unplaced:
+    """Choose by what is pinned, else the newest."""
+    service, name = given.invoke.service, given.invoke.handler
+    if given.deployment:
+        deployment = registry.deployment(given.deployment)
+        why = f"deployment {given.deployment}, on which it is pinned, is not registered any more"
+    else:
+        deployment = registry.latest(service)
+        why = f"no deployment serves {service!r}"
+    if deployment is None:
+        latest = registry.handler(service, name)
+        policy = RetryPolicy() if latest is None else latest.retry
+        return Unplaced(codes.NO_DEPLOYMENT, why, policy)
+    handler = registry.handler_on(deployment.id, service, name)
+    if handler is None:
+        why = f"deployment {deployment.id} does not serve {service}/{name}"
+        return Unplaced(codes.NO_DEPLOYMENT, why, RetryPolicy())
+    return _with_version(deployment, handler, given.protocol, protocol_max)
+
+
+def _with_version(
+    deployment: Deployment, handler: Handler, pinned: int, protocol_max: int
+) -> Place | Unplaced:
+    low, high = deployment.min_protocol, deployment.max_protocol
+    if pinned:
+        # What began in a version goes on in it, whatever the cap on new ones says.
+        if pinned < VERSION_MIN or pick(low, high) is None or not low <= pinned <= high:
+            why = (
+                f"it began in protocol version {pinned};"
+                f" deployment {deployment.id} speaks {low} to {high}"
+            )
+            return Unplaced(codes.PINNED_VERSION, why, handler.retry)
+        return Place(deployment, handler, pinned)
+    protocol = pick(low, high, own_max=protocol_max)
+    if protocol is None:
+        why = (
+            f"deployment {deployment.id} speaks protocol versions {low} to {high},"
+            f" this server {VERSION_MIN} to {protocol_max}"
+        )
+        return Unplaced(codes.NO_COMMON_VERSION, why, handler.retry)
+    return Place(deployment, handler, protocol)

@@ -1,0 +1,59 @@
+"""What follows a failed attempt: the next one after a pause, or the end of trying. Pure."""
+
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import msgspec
+
+from orchestrator.model.values import THEN_RETRY
+from orchestrator.registry.schema import RetryPolicy
+
+JITTER: Final = 0.3  # up to this share is added, so that those that failed together part
+DELAY_MS_MAX: Final = 10 * 365 * 24 * 3_600_000  # ten years: what is longer is a slip
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):
+    """What to do; `retry_count` is the new count of the policy."""
+
+    then: int
+    retry_count: int
+    delay_ms: int = 0
+
+
+def decide(
+    policy: RetryPolicy, retry_count: int, asked_delay_ms: int | None, jitter: float
+) -> Verdict:
+    """What follows a failure after `retry_count` retries; `jitter` is uniform in [0, 1).
+
+    A delay that the service asked for comes as it is, and uses up nothing of the policy.
+    """
+    if asked_delay_ms is not None:
+        return Verdict(THEN_RETRY, retry_count, min(asked_delay_ms, DELAY_MS_MAX))
+    if policy.max_attempts is not None and retry_count + 1 >= policy.max_attempts:
+        return Verdict(policy.on_max_attempts, retry_count + 1)
+    delay_ms = interval_ms(policy, retry_count) * (1 + JITTER * jitter)
+    return Verdict(THEN_RETRY, retry_count + 1, min(int(delay_ms), DELAY_MS_MAX))
+
+
+def interval_ms(policy: RetryPolicy, retry_count: int) -> float:
+    """The pause before the next attempt, without jitter."""
+    try:
+        interval = policy.initial_interval_ms * policy.factor**retry_count
+    except OverflowError:
+        return policy.max_interval_ms
+    return min(interval, policy.max_interval_ms)
+
+
+def parse_retry_after(text: str, now_ms: int) -> int | None:
+    """The delay in ms a Retry-After header asks for: seconds or a date; None if it is neither."""
+    text = text.strip()
+    if text.isascii() and text.isdecimal():
+        return min(int(text[:15]) * 1000, DELAY_MS_MAX)
+    try:
+        at = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return min(max(int(at.timestamp() * 1000) - now_ms, 0), DELAY_MS_MAX)

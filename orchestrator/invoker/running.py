@@ -1,0 +1,207 @@
+"""An attempt that runs: the state machine, its exchange, and what the shell knows of it."""
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from orchestrator.invoker import codes
+from orchestrator.invoker.attempt import NOTHING, NOW, Attempt
+from orchestrator.invoker.exchange import Exchange
+from orchestrator.invoker.port import Source
+from orchestrator.invoker.retry import parse_retry_after
+from perdure.wire import media_type
+
+_CODES_BY_STATUS: Final = {
+    413: (codes.CONTENT_TOO_LARGE, "the service refuses the request as too large"),
+    415: (codes.VERSION_DROPPED, "the service does not speak this protocol version any more"),
+    429: (codes.RATE_LIMITED, "the service is being asked too much"),
+    502: (codes.NETWORK, "the service cannot be reached behind its gateway"),
+    503: (codes.RATE_LIMITED, "the service is not available now"),
+    504: (codes.NETWORK, "the service cannot be reached behind its gateway"),
+}
+
+
+class Shell(Protocol):
+    """Who keeps running attempts."""
+
+    def now_ms(self) -> int: ...
+
+    def monotonic_ms(self) -> int: ...
+
+    def flush_now(self, running: "Running") -> None: ...
+
+    def flush_soon(self, running: "Running") -> None: ...
+
+    def hold_memory(self, running: "Running", size_bytes: int) -> bool:
+        """Count memory an attempt needs; False if that is more than there is."""
+        ...
+
+    def over(self, running: "Running") -> None:
+        """Its end is decided: take its records, give its slot to the next."""
+        ...
+
+    def begin_again(self, running: "Running", reason: str) -> None:
+        """The service never saw it."""
+        ...
+
+
+class Running:
+    """One attempt; listens to the response of its exchange."""
+
+    __slots__ = (
+        "_media_type",
+        "_shell",
+        "abort_ms",
+        "attempt",
+        "deployment",
+        "duplex",
+        "exchange",
+        "flushing",
+        "held_bytes",
+        "id",
+        "inactivity_ms",
+        "incarnation",
+        "memory_bytes",
+        "number",
+        "restart_count",
+        "source",
+        "started_at_ms",
+        "touched_ms",
+    )
+
+    def __init__(
+        self,
+        shell: Shell,
+        source: Source,
+        invocation_id: bytes,
+        incarnation: int,
+        number: int,
+        attempt: Attempt,
+        deployment: str,
+        inactivity_ms: int,
+        abort_ms: int,
+        duplex: bool,
+    ) -> None:
+        self._shell = shell
+        self.source = source
+        self.id = invocation_id
+        self.incarnation = incarnation
+        self.number = number
+        self.attempt = attempt
+        self.deployment = deployment
+        self.inactivity_ms = inactivity_ms
+        self.abort_ms = abort_ms
+        self.duplex = duplex
+        self.exchange: Exchange | None = None
+        self.flushing = False  # it stands in a list of those to be flushed
+        self.held_bytes = 0  # of a message that is half received
+        self.memory_bytes = 0
+        self.restart_count = 0
+        self.started_at_ms = shell.now_ms()
+        self.touched_ms = shell.monotonic_ms()
+        self._media_type = media_type(attempt.protocol).encode()
+
+    @property
+    def may_close(self) -> bool:
+        """Half-closing it would tell the service to suspend."""
+        return self.duplex and not self.attempt.input_closed and not self.attempt.over
+
+    # --- to the service ---
+
+    def send(self, data: bytes) -> None:
+        self.touched_ms = self._shell.monotonic_ms()
+        if self.exchange is not None:
+            self.exchange.send(data)
+
+    def half_close(self) -> None:
+        """Nothing more is told to the service: it should suspend at its next await."""
+        if self.attempt.input_closed:
+            return
+        self.attempt.close_input()
+        self.touched_ms = self._shell.monotonic_ms()
+        if self.exchange is not None:
+            self.exchange.end()
+
+    def drop(self) -> None:
+        """Break it off; nothing comes of it any more."""
+        self.attempt.discard()
+        if self.exchange is not None:
+            self.exchange.cancel()
+
+    def fail(self, restate_code: str, message: str, asked_delay_ms: int | None = None) -> None:
+        """End it from this side, as a failure."""
+        if self.attempt.over:
+            return
+        self.attempt.fail(restate_code, message, self._shell.now_ms(), asked_delay_ms)
+        if self.exchange is not None:
+            self.exchange.cancel()
+        self._shell.over(self)
+
+    # --- from the service ---
+
+    def on_response(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        self.touched_ms = self._shell.monotonic_ms()
+        content_type = b""
+        retry_after = b""
+        for name, value in headers:
+            if name == b"content-type":
+                content_type = value
+            elif name == b"x-restate-server":
+                self.attempt.server = value.decode("utf-8", "replace")[:256]
+            elif name == b"retry-after":
+                retry_after = value
+        if not 200 <= status < 300:
+            self._refused(status, retry_after)
+        elif content_type != self._media_type:
+            self.fail(
+                codes.PROTOCOL_VIOLATION,
+                f"the response has the content type {content_type[:128]!r},"
+                f" not {self._media_type!r}",
+            )
+
+    def _refused(self, status: int, retry_after: bytes) -> None:
+        restate_code, why = _CODES_BY_STATUS.get(
+            status, (codes.PROTOCOL_VIOLATION, "the service refuses the request")
+        )
+        delay_ms = None
+        if restate_code == codes.RATE_LIMITED and retry_after:
+            delay_ms = parse_retry_after(retry_after.decode("latin-1"), self._shell.now_ms())
+        self.fail(restate_code, f"{why}: HTTP status {status}", delay_ms)
+
+    def on_body(self, data: bytes) -> None:
+        shell = self._shell
+        self.touched_ms = shell.monotonic_ms()
+        attempt = self.attempt
+        wants = attempt.receive(data, shell.now_ms())
+        if attempt.over:
+            if self.exchange is not None:
+                if attempt.refused:
+                    self.exchange.cancel()
+                else:
+                    # The service ends its response only once its request has ended.
+                    self.exchange.drain()
+            shell.over(self)
+            return
+        if wants == NOW:
+            shell.flush_now(self)
+        elif wants != NOTHING:
+            shell.flush_soon(self)
+        if attempt.in_message:
+            self.held_bytes += len(data)
+            if not shell.hold_memory(self, len(data)):
+                self.fail(codes.GENERIC, "there is no memory for a message this large now")
+        elif self.held_bytes:
+            shell.hold_memory(self, -self.held_bytes)
+            self.held_bytes = 0
+
+    def on_end(self) -> None:
+        if not self.attempt.over:
+            self.attempt.ended(self._shell.now_ms())
+            self._shell.over(self)
+
+    def on_broken(self, reason: str, untouched: bool) -> None:
+        if self.attempt.over:
+            return
+        if untouched and self.attempt.untouched:
+            self._shell.begin_again(self, reason)
+        else:
+            self.fail(codes.NETWORK, reason)

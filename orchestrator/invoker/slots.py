@@ -1,0 +1,80 @@
+"""Slots: how many attempts run at once, in all and per deployment, and who waits for one."""
+
+from collections import deque
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Slots(Generic[T]):
+    """Counts what runs, queues what waits. Waiting deployments take turns."""
+
+    def __init__(self, total_max: int, per_deployment_max: int, memory_bytes_max: int) -> None:
+        self._total_max = total_max
+        self._per_deployment_max = per_deployment_max
+        self._memory_bytes_max = memory_bytes_max
+        self._total = 0
+        self._running: dict[str, int] = {}
+        self._waiting: dict[str, deque[T]] = {}
+        self.memory_bytes = 0
+        self.waiting_count = 0
+
+    @property
+    def over_memory(self) -> bool:
+        return self.memory_bytes > self._memory_bytes_max
+
+    def has_room(self, deployment: str) -> bool:
+        """Whether one more attempt of a deployment may run now."""
+        return not self.is_full and not self.is_deployment_full(deployment)
+
+    @property
+    def is_full(self) -> bool:
+        """No deployment gets a slot. Something always runs, however much memory it needs."""
+        if self._total >= self._total_max:
+            return True
+        return self.memory_bytes >= self._memory_bytes_max and self._total > 0
+
+    def is_deployment_full(self, deployment: str) -> bool:
+        return self._running.get(deployment, 0) >= self._per_deployment_max
+
+    def take(self, deployment: str) -> None:
+        self._total += 1
+        self._running[deployment] = self._running.get(deployment, 0) + 1
+
+    def give(self, deployment: str, memory_bytes: int) -> None:
+        self._total -= 1
+        self.memory_bytes -= memory_bytes
+        left = self._running[deployment] - 1
+        if left:
+            self._running[deployment] = left
+        else:
+            del self._running[deployment]
+
+    def wait(self, deployment: str, item: T) -> None:
+        """Queue behind those of the same deployment."""
+        queue = self._waiting.get(deployment)
+        if queue is None:
+            queue = self._waiting[deployment] = deque()
+        queue.append(item)
+        self.waiting_count += 1
+
+    def waiting_deployments(self) -> list[str]:
+        return list(self._waiting)
+
+    def waiting_of(self, deployment: str) -> int:
+        queue = self._waiting.get(deployment)
+        return 0 if queue is None else len(queue)
+
+    def next(self) -> T | None:
+        """The next that may run now, or None; its deployment goes behind the others."""
+        if not self.waiting_count or self.is_full:
+            return None
+        for deployment, queue in self._waiting.items():
+            if not self.is_deployment_full(deployment):
+                item = queue.popleft()
+                self.waiting_count -= 1
+                del self._waiting[deployment]
+                if queue:
+                    self._waiting[deployment] = queue
+                return item
+        return None
