@@ -4,6 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 LOG ?= embedded
+TESTS ?= tests/architecture tests/unit tests/golden tests/contracts
 
 .PHONY: demo test check unit bench bench-full sim conformance clean
 .DEFAULT_GOAL := test
@@ -21,7 +22,7 @@ demo: $(STAMP)
 
 # Everything that must hold before a change is taken.
 test: check
-	$(PY) -m pytest
+	$(PY) -m pytest $(TESTS)
 
 # What needs no running: style, types, the direction of imports.
 check: $(STAMP)
