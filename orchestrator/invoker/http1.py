@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection to a service: one exchange at a time, the whole request at once."""
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import httptools
 
@@ -117,8 +117,8 @@ class Http1Connection(asyncio.Protocol):
     # --- from the transport ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         self._open = True
 
     def data_received(self, data: bytes) -> None:

@@ -6,7 +6,7 @@ share of its window. So a stream never blocks another, and what a connection may
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import ngh2
 
@@ -188,9 +188,9 @@ class Http2Connection(asyncio.Protocol):
     # --- from the transport ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
         self._h2.initiate_connection(_SETTINGS)
         self._h2.set_local_window_size(CONNECTION_WINDOW_BYTES)
         self._open = True
