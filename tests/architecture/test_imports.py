@@ -16,7 +16,11 @@ HOMES = {
     "cryptography": ("orchestrator/invoker/signing.py",),
     "datafusion": ("orchestrator/sql/child.py",),
     "fastapi": ("orchestrator/admin/",),
-    "httptools": ("orchestrator/ingress/http1.py", "orchestrator/invoker/http1.py"),
+    "httptools": (
+        "orchestrator/ingress/http1.py",
+        "orchestrator/invoker/http1.py",
+        "orchestrator/node/admin_server.py",
+    ),
     "ngh2": ("orchestrator/invoker/http2.py",),
     "orjson": ("orchestrator/admin/", "orchestrator/sql/", "orchestrator/cli/"),
     "pyarrow": ("orchestrator/sql/",),

@@ -1,0 +1,87 @@
+"""The admin API on a socket, in the node's own event loop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from orchestrator.ingress.upgrade import head_without_offer
+
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+
+_KEEP_ALIVE_S = 75
+_POLL_S = 0.02
+
+
+class _Protocol(HttpToolsProtocol):
+    """Goes on in HTTP/1.1 when a client offers another protocol; else the body would be lost."""
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._decline_offer(data[offer.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _decline_offer(self, rest: bytes) -> None:
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("CONNECT is not supported.")
+            return
+        head = head_without_offer(method, self.url, self.parser.get_http_version(), self.headers)
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(head + rest)
+
+    def on_headers_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+
+class AdminServer:
+    """Serves one ASGI application on one address."""
+
+    def __init__(self, app: Asgi) -> None:
+        self._config = Config(
+            app,
+            access_log=False,
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            ws="none",
+        )
+        self._state = ServerState()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen; returns the address, whose port is a real one if 0 was asked for."""
+        self._config.load()
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: _Protocol(self._config, self._state, app_state={}), host, port
+        )
+        address = self._server.sockets[0].getsockname()
+        return address[0], address[1]
+
+    async def stop(self, grace_s: float) -> None:
+        """Stop listening, let the answers under way go out, then close."""
+        if self._server is None:
+            return
+        self._server.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        deadline = asyncio.get_running_loop().time() + grace_s
+        while self._state.tasks and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(_POLL_S)
+        for task in list(self._state.tasks):
+            task.cancel()

@@ -1,0 +1,92 @@
+"""The admin server keeps the body of a request that offers h2c, however it is cut."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Request
+
+from orchestrator.node.admin_server import AdminServer
+
+APP = FastAPI()
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQA\r\n"
+
+
+@APP.post("/echo")
+async def echo(request: Request) -> dict[str, Any]:
+    return {"body": (await request.body()).decode(), "headers": dict(request.headers)}
+
+
+@APP.get("/slow")
+async def slow() -> str:
+    await asyncio.sleep(0.2)
+    return "done"
+
+
+def run(check: Callable[[AdminServer, int], Awaitable[None]]) -> None:
+    async def serve() -> None:
+        server = AdminServer(APP)
+        _, port = await server.start("127.0.0.1", 0)
+        try:
+            await check(server, port)
+        finally:
+            await server.stop(1)
+
+    asyncio.run(asyncio.wait_for(serve(), 20))
+
+
+def post(body: bytes) -> bytes:
+    length = b"Content-Length: %d\r\n" % len(body)
+    return b"POST /echo HTTP/1.1\r\nHost: a\r\nX-Mine: 1\r\n" + OFFER + length + b"\r\n" + body
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[bytes, Any]:
+    head = await reader.readuntil(b"\r\n\r\n")
+    size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    return head, json.loads(await reader.readexactly(size))
+
+
+@pytest.mark.parametrize("step", [1, 7, 1_000_000])
+def test_an_offer_of_h2c_keeps_its_body(step: int) -> None:
+    async def check(server: AdminServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            data = post(b"hello")
+            for at in range(0, len(data), step):
+                writer.write(data[at : at + step])
+                await writer.drain()
+                await asyncio.sleep(0)
+            head, said = await answer(reader)
+            assert head.startswith(b"HTTP/1.1 200")
+            assert said["body"] == "hello"
+            assert said["headers"] == {"host": "a", "x-mine": "1", "content-length": "5"}
+        writer.close()
+
+    run(check)
+
+
+@pytest.mark.parametrize("data", [b"nonsense\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"])
+def test_what_is_not_http_gets_400(data: bytes) -> None:
+    async def check(server: AdminServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(data)
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+        writer.close()
+
+    run(check)
+
+
+def test_answers_under_way_go_out_before_the_end() -> None:
+    async def check(server: AdminServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.sleep(0.05)
+        await server.stop(5)
+        assert (await reader.read()).endswith(b'"done"')
+        with pytest.raises(OSError):
+            await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+
+    run(check)
