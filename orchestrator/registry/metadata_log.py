@@ -25,8 +25,9 @@ from orchestrator.registry.metadata import (
     encode_record,
     encode_state,
 )
-from orchestrator.registry.schema import Registry
-from orchestrator.registry.snapshot import Defaults, build_registry
+from orchestrator.registry.schema import Deployment, Registry
+from orchestrator.registry.snapshot import Defaults, build_registry, resolve_deployment
+from orchestrator.registry.stored import StoredDeployment
 
 T = TypeVar("T")
 
@@ -68,6 +69,10 @@ class Metadata:
         self.state = MetadataState()
         self.applied = 0
         self.registry = build_registry(self.state, defaults)
+
+    def resolved(self, stored: StoredDeployment) -> Deployment:
+        """A deployment as this server would serve it, registered or only planned."""
+        return resolve_deployment(stored, self._defaults)
 
     def on_change(self, listener: Callable[[Registry], None]) -> None:
         """Call `listener` on the event loop with every new version."""

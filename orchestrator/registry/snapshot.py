@@ -53,7 +53,7 @@ class Defaults(msgspec.Struct, frozen=True):
 def build_registry(state: MetadataState, defaults: Defaults) -> Registry:
     """An immutable snapshot of `state`."""
     deployments = {
-        stored.id: _deployment(stored, defaults) for stored in state.deployments.values()
+        stored.id: resolve_deployment(stored, defaults) for stored in state.deployments.values()
     }
     services = {
         name: deployments[deployment_id].services[name]
@@ -62,7 +62,8 @@ def build_registry(state: MetadataState, defaults: Defaults) -> Registry:
     return Registry(state.version, deployments, services)
 
 
-def _deployment(stored: StoredDeployment, defaults: Defaults) -> Deployment:
+def resolve_deployment(stored: StoredDeployment, defaults: Defaults) -> Deployment:
+    """A deployment with every option resolved."""
     return Deployment(
         id=stored.id,
         uri=stored.uri,

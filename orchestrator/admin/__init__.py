@@ -1,0 +1,1 @@
+"""The admin API over HTTP: deployments, services, invocations, state and queries."""

@@ -1,0 +1,60 @@
+"""The admin API as an ASGI application. FastAPI is imported in this package only."""
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
+
+from orchestrator.admin import deployments, errors, invocation_routes, services, system
+from orchestrator.admin.limits import BodyLimit
+from orchestrator.admin.ports import AdminOptions, Ports, Query
+from orchestrator.admin.versions import Versions
+from orchestrator.processor.port import Engine
+from orchestrator.registry.discovery import Discover
+from orchestrator.registry.metadata_log import Metadata
+from orchestrator.runtime.clock import Clock, SystemClock
+from orchestrator.runtime.entropy import Entropy, SystemEntropy
+
+GZIP_BYTES_MIN = 1024
+
+
+def create_admin(
+    engine: Engine,
+    metadata: Metadata,
+    discover: Discover,
+    query: Query | None = None,
+    options: AdminOptions | None = None,
+    *,
+    query_errors: tuple[type[Exception], ...] = (),
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+) -> ASGIApp:
+    """The whole API: at the root and under /v2, /v3, /v4.
+
+    `query_errors` are what `query` raises for a query it cannot answer.
+    """
+    ports = Ports(
+        engine,
+        metadata,
+        discover,
+        query,
+        query_errors,
+        options or AdminOptions(),
+        clock or SystemClock(),
+        entropy or SystemEntropy(),
+    )
+    app = FastAPI(
+        title="Perdure admin API",
+        version=system.COMPATIBLE_VERSION,
+        openapi_url="/openapi",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    errors.install(app)
+    app.include_router(system.router(ports))
+    app.include_router(deployments.router(ports))
+    app.include_router(services.router(ports))
+    app.include_router(invocation_routes.router(ports))
+    app.include_router(system.absent_router())
+    app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES_MIN)
+    return Versions(BodyLimit(app, ports.options.body_bytes_max))

@@ -1,0 +1,205 @@
+"""Routes of deployments: register, list, describe, move, delete."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+
+from orchestrator.admin.errors import AdminError
+from orchestrator.admin.ports import Ports
+from orchestrator.admin.versions import version_of
+from orchestrator.admin.views import View, deployment_view, service_views, short_services
+from orchestrator.registry.addresses import check_headers, normalise_uri
+from orchestrator.registry.discovery import Target
+from orchestrator.registry.errors import CONFLICT
+from orchestrator.registry.metadata import (
+    AnyMetadataRecord,
+    DeploymentDeleted,
+    MetadataState,
+)
+from orchestrator.registry.register import (
+    Outcome,
+    Plan,
+    Registration,
+    existing,
+    plan_move,
+    plan_registration,
+)
+from orchestrator.registry.schema import Deployment
+from perdure.wire.ids import deployment_id_to_str
+
+LAMBDA_LATER = "AWS Lambda endpoints are not served by this version: register an HTTP endpoint"
+AUTH_LATER = "auth of deployments is not served by this version: use additional_headers"
+
+
+class RegisterDeployment(BaseModel):
+    """An endpoint to discover and to register."""
+
+    uri: str | None = Field(None, description="http:// or https:// address of the endpoint")
+    additional_headers: dict[str, str] | None = None
+    metadata: dict[str, str] | None = None
+    use_http_11: bool = False
+    breaking: bool = False
+    force: bool | None = None
+    dry_run: bool = False
+    arn: str | None = None
+    auth: object | None = None
+
+
+class UpdateDeployment(BaseModel):
+    """What to change of a deployment's address; `overwrite` takes the services found there."""
+
+    uri: str | None = None
+    additional_headers: dict[str, str] | None = None
+    use_http_11: bool | None = None
+    overwrite: bool = False
+    dry_run: bool = False
+    arn: str | None = None
+    auth: object | None = None
+
+
+def router(ports: Ports) -> APIRouter:
+    routes = APIRouter(tags=["deployment"])
+
+    @routes.post("/deployments", status_code=201, response_model=None)
+    async def register(request: Request, asked: RegisterDeployment) -> Response:
+        """Discover an endpoint and register its services."""
+        return await _register(ports, version_of(request.scope), asked)
+
+    @routes.get("/deployments")
+    async def list_all() -> View:
+        """All deployments."""
+        found = ports.metadata.registry.deployments.values()
+        return {"deployments": [deployment_view(one, short_services(one)) for one in found]}
+
+    @routes.get("/deployments/{deployment_id}")
+    async def describe(deployment_id: str) -> View:
+        """One deployment with its services."""
+        found = _find(ports, deployment_id)
+        return deployment_view(found, service_views(found))
+
+    @routes.patch("/deployments/{deployment_id}")
+    async def update(deployment_id: str, asked: UpdateDeployment) -> View:
+        """Give a deployment another address."""
+        return await _update(ports, deployment_id, asked)
+
+    @routes.put("/deployments/{deployment_id}", include_in_schema=False)
+    async def replace(request: Request, deployment_id: str, asked: UpdateDeployment) -> View:
+        if version_of(request.scope) > 2:
+            raise AdminError(405, "PUT belongs to version 2: use PATCH")
+        return await _update(ports, deployment_id, asked)
+
+    @routes.delete("/deployments/{deployment_id}", status_code=202, response_model=None)
+    async def delete(deployment_id: str, force: bool = False) -> Response:
+        """Delete a deployment; what still runs on it will fail."""
+        _find(ports, deployment_id)
+        if not force:
+            raise AdminError(501, "only a forced deletion is served: add ?force=true")
+
+        def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:
+            if deployment_id not in state.deployments:
+                return None, None
+            return DeploymentDeleted(state.version, deployment_id), None
+
+        await ports.metadata.change(decide)
+        return Response(status_code=202)
+
+    return routes
+
+
+def _find(ports: Ports, deployment_id: str) -> Deployment:
+    found = ports.metadata.registry.deployment(deployment_id)
+    if found is None:
+        raise AdminError(404, f"there is no deployment {deployment_id!r}")
+    return found
+
+
+def _refuse_later(asked: RegisterDeployment | UpdateDeployment) -> None:
+    if asked.arn is not None:
+        raise AdminError(501, LAMBDA_LATER)
+    if asked.auth is not None:
+        raise AdminError(501, AUTH_LATER)
+
+
+async def _register(ports: Ports, version: int, asked: RegisterDeployment) -> Response:
+    _refuse_later(asked)
+    if asked.uri is None:
+        raise AdminError(400, "uri is missing: the address of the endpoint to register")
+    target = Target(
+        normalise_uri(asked.uri), asked.use_http_11, check_headers(asked.additional_headers or {})
+    )
+    request = Registration(
+        target=target,
+        metadata=tuple((asked.metadata or {}).items()),
+        force=version <= 2 if asked.force is None else asked.force,
+        breaking=asked.breaking,
+    )
+    plan = await _registered(ports, request, asked.dry_run)
+    if plan.outcome is Outcome.UNCHANGED and version <= 2:
+        raise AdminError(
+            409, f"{target.uri} is registered already: use force to overwrite it", CONFLICT
+        )
+    view = _registration_view(ports, plan)
+    if plan.outcome is Outcome.CREATED:
+        return JSONResponse(view, 201, {"location": f"deployments/{plan.deployment.id}"})
+    overwritten = plan.outcome is Outcome.OVERWRITTEN
+    return JSONResponse(view, 201 if overwritten and version <= 2 else 200)
+
+
+async def _registered(ports: Ports, request: Registration, dry_run: bool) -> Plan:
+    routing = ports.options.routing_headers
+    known = existing(ports.metadata.state, request.target, routing)
+    if known is not None and not request.force:
+        return Plan(Outcome.UNCHANGED, known, None)
+    discovered = await ports.discover(request.target)
+
+    def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, Plan]:
+        plan = plan_registration(
+            state, request, discovered, routing, lambda: _new_id(ports), ports.clock.now_ms()
+        )
+        return None if dry_run else plan.record, plan
+
+    return await ports.metadata.change(decide)
+
+
+def _new_id(ports: Ports) -> str:
+    """A ULID, so that ids sort by age: 48 bits of time, 80 of chance."""
+    raw = ports.clock.now_ms().to_bytes(6, "big") + ports.entropy.random_bytes(10)
+    return deployment_id_to_str(raw)
+
+
+def _registration_view(ports: Ports, plan: Plan) -> View:
+    deployment = ports.metadata.resolved(plan.deployment)
+    view: View = {
+        "id": deployment.id,
+        "services": service_views(deployment),
+        "min_protocol_version": deployment.min_protocol,
+        "max_protocol_version": deployment.max_protocol,
+    }
+    if deployment.sdk_version:
+        view["sdk_version"] = deployment.sdk_version
+    return view
+
+
+async def _update(ports: Ports, deployment_id: str, asked: UpdateDeployment) -> View:
+    _refuse_later(asked)
+    known = _find(ports, deployment_id).stored
+    headers = asked.additional_headers
+    target = Target(
+        known.uri if asked.uri is None else normalise_uri(asked.uri),
+        known.http1 if asked.use_http_11 is None else asked.use_http_11,
+        known.additional_headers if headers is None else check_headers(headers),
+    )
+    discovered = await ports.discover(target)
+
+    def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, Plan]:
+        now = state.deployments.get(deployment_id)
+        if now is None:
+            raise AdminError(404, f"deployment {deployment_id!r} has just been deleted")
+        plan = plan_move(
+            state, now, target, asked.overwrite, discovered, ports.options.routing_headers
+        )
+        return None if asked.dry_run else plan.record, plan
+
+    plan = await ports.metadata.change(decide)
+    deployment = ports.metadata.resolved(plan.deployment)
+    return deployment_view(deployment, service_views(deployment))

@@ -1,0 +1,80 @@
+"""Errors of the admin API: `{"message", "restate_code"?}` and a status, never a traceback."""
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from orchestrator.registry.addresses import AddressError
+from orchestrator.registry.durations import DurationError
+from orchestrator.registry.errors import RegistryError
+from orchestrator.registry.metadata_log import MetadataUnavailable
+from perdure.wire.errors import BadId
+
+_log = logging.getLogger(__name__)
+
+
+class AdminError(Exception):
+    """A request that is not done, and why."""
+
+    def __init__(self, status: int, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+
+
+def refusal(status: int, message: str, code: str = "") -> Response:
+    """The body every error has."""
+    body = {"message": message}
+    if code:
+        body["restate_code"] = code
+    headers = {"retry-after": "1"} if status in (429, 503) else None
+    return JSONResponse(body, status, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Turn every exception of a route into a refusal."""
+
+    @app.exception_handler(AdminError)
+    async def _admin(_: Request, error: AdminError) -> Response:
+        return refusal(error.status, error.message, error.code)
+
+    @app.exception_handler(RegistryError)
+    async def _registry(_: Request, error: RegistryError) -> Response:
+        return refusal(error.status, error.message, error.code)
+
+    @app.exception_handler(MetadataUnavailable)
+    async def _metadata(_: Request, error: MetadataUnavailable) -> Response:
+        if error.unknown:
+            return refusal(500, f"{error}; it is not known whether the change was made")
+        return refusal(503, str(error))
+
+    @app.exception_handler(BadId)
+    @app.exception_handler(AddressError)
+    @app.exception_handler(DurationError)
+    async def _bad_word(_: Request, error: Exception) -> Response:
+        return refusal(400, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(_: Request, error: RequestValidationError) -> Response:
+        return refusal(400, "; ".join(_said(one) for one in error.errors()[:5]))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404:
+            return refusal(404, f"there is nothing at {request.url.path}")
+        return refusal(error.status_code, str(error.detail))
+
+    @app.exception_handler(Exception)
+    async def _bug(request: Request, error: Exception) -> Response:
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return refusal(500, "an error of the server, which its log tells more about")
+
+
+def _said(error: dict[str, object]) -> str:
+    place = error.get("loc")
+    words = [str(one) for one in place] if isinstance(place, tuple) else []
+    return f"{'.'.join(words)}: {error.get('msg')}"

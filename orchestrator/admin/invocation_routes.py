@@ -1,0 +1,140 @@
+"""Routes of invocation operations, one by one and in batches."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from orchestrator.admin.errors import AdminError
+from orchestrator.admin.invocations import (
+    KEEP,
+    LATEST,
+    Simple,
+    restart_as_new,
+    resume,
+    simple,
+)
+from orchestrator.admin.ports import Ports
+from orchestrator.admin.views import View
+from orchestrator.model.answers import Answer
+from orchestrator.model.records import Cancel, Kill, Pause, Purge, PurgeJournal
+from perdure.wire.errors import BadId
+
+_SIMPLE: dict[str, Simple] = {
+    "cancel": Cancel,
+    "kill": Kill,
+    "pause": Pause,
+    "purge": Purge,
+    "purge-journal": PurgeJournal,
+}
+_ABOUT = {
+    "cancel": "Ask an invocation to come to an end; what has not started ends at once.",
+    "kill": "End an invocation at once, and what it has started.",
+    "pause": "Hold an invocation where it is until it is resumed.",
+    "purge": "Forget a completed invocation; of a workflow its state and promises, too.",
+    "purge-journal": "Forget the journal of a completed invocation and keep its result.",
+}
+Deployment = Annotated[str, Query(description="latest, keep, or the id of a deployment")]
+From = Annotated[int, Query(alias="from", description="last index of the journal to keep")]
+Act = Callable[[str], Awaitable[object]]
+
+
+class Batch(BaseModel):
+    """Up to 1000 invocations, and for resume and restart-as-new the deployment."""
+
+    invocation_ids: list[str]
+    deployment: str | None = None
+
+
+def router(ports: Ports) -> APIRouter:
+    routes = APIRouter(tags=["invocation"])
+    for name, kind in _SIMPLE.items():
+        _simple_routes(routes, ports, name, kind)
+
+    @routes.delete("/invocations/{invocation_id}", status_code=202, deprecated=True)
+    async def terminate(
+        invocation_id: str, mode: Literal["cancel", "kill", "purge"] = "cancel"
+    ) -> None:
+        """Cancel, kill or purge: use the routes of those names."""
+        await simple(ports, _SIMPLE[mode], invocation_id)
+
+    @routes.patch("/invocations/{invocation_id}/resume", response_model=None)
+    async def resume_one(invocation_id: str, deployment: Deployment = KEEP) -> Response:
+        """Go on now: a paused or suspended invocation, or one that waits to be tried again."""
+        await resume(ports, invocation_id, deployment)
+        return Response(status_code=200)
+
+    @routes.patch("/invocations/{invocation_id}/restart-as-new")
+    async def restart_one(
+        invocation_id: str, upto: From = 0, deployment: Deployment = LATEST
+    ) -> View:
+        """Start a completed invocation again, under a new id."""
+        new_id = await restart_as_new(ports, invocation_id, upto, deployment)
+        return {"new_invocation_id": new_id}
+
+    @routes.post("/internal/invocations_batch_operations/resume")
+    async def resume_batch(asked: Batch) -> View:
+        """Resume many."""
+        return await _batch(ports, asked, lambda one: resume(ports, one, asked.deployment or KEEP))
+
+    @routes.post("/internal/invocations_batch_operations/restart-as-new")
+    async def restart_batch(asked: Batch) -> View:
+        """Restart many."""
+
+        async def one(text: str) -> View:
+            new_id = await restart_as_new(ports, text, 0, asked.deployment or LATEST)
+            return {"old_invocation_id": text, "new_invocation_id": new_id}
+
+        return await _batch(ports, asked, one)
+
+    return routes
+
+
+def _simple_routes(routes: APIRouter, ports: Ports, name: str, kind: Simple) -> None:
+    async def one(invocation_id: str) -> Response:
+        answer = await simple(ports, kind, invocation_id)
+        under_way = answer is Answer.ACCEPTED and name in ("cancel", "pause")
+        return Response(status_code=202 if under_way else 200)
+
+    async def many(asked: Batch) -> View:
+        async def act(text: str) -> str:
+            await simple(ports, kind, text)
+            return text
+
+        return await _batch(ports, asked, act)
+
+    routes.add_api_route(
+        f"/invocations/{{invocation_id}}/{name}",
+        one,
+        methods=["PATCH"],
+        response_model=None,
+        description=_ABOUT[name],
+        operation_id=f"{name.replace('-', '_')}_invocation",
+    )
+    routes.add_api_route(
+        f"/internal/invocations_batch_operations/{name}",
+        many,
+        methods=["POST"],
+        description=f"{_ABOUT[name]} Many at a time.",
+        operation_id=f"batch_{name.replace('-', '_')}_invocations",
+    )
+
+
+async def _batch(ports: Ports, asked: Batch, act: Act) -> View:
+    count = len(asked.invocation_ids)
+    if count > ports.options.batch_count_max:
+        raise AdminError(400, f"a batch has at most {ports.options.batch_count_max} ids: {count}")
+    failed: list[View] = []
+
+    async def attempt(text: str) -> object:
+        try:
+            return await act(text) or text
+        except (AdminError, BadId) as error:
+            failed.append({"invocation_id": text, "error": str(error)})
+            return None
+
+    done = await asyncio.gather(*(attempt(text) for text in dict.fromkeys(asked.invocation_ids)))
+    return {"succeeded": [one for one in done if one is not None], "failed": failed}

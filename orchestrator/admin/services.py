@@ -1,0 +1,191 @@
+"""Routes of services and handlers: list, describe, options, OpenAPI, state."""
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from orchestrator.admin.errors import AdminError
+from orchestrator.admin.openapi import service_openapi
+from orchestrator.admin.operate import operate
+from orchestrator.admin.ports import Ports
+from orchestrator.admin.views import View, handler_view, service_view
+from orchestrator.model.limits import KEY_BYTES_MAX
+from orchestrator.model.records import PatchState
+from orchestrator.registry.durations import parse_duration_ms
+from orchestrator.registry.metadata import AnyMetadataRecord, MetadataState, ServicePatched
+from orchestrator.registry.schema import Service, ServiceType
+from orchestrator.registry.stored import StoredService
+
+
+class PatchService(BaseModel):
+    """Options to set until the service is discovered again; durations like `1h 30m` or PT1M."""
+
+    public: bool | None = None
+    idempotency_retention: str | None = None
+    workflow_completion_retention: str | None = None
+    journal_retention: str | None = None
+    inactivity_timeout: str | None = None
+    abort_timeout: str | None = None
+
+
+Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
+
+
+class ModifyState(msgspec.Struct):
+    """The whole state of a key, values as arrays of byte values."""
+
+    object_key: str
+    new_state: dict[str, list[Byte]]
+    version: str | None = None
+    scope: str | None = None
+
+
+def router(ports: Ports) -> APIRouter:
+    routes = APIRouter(tags=["service"])
+
+    @routes.get("/services")
+    async def list_all() -> View:
+        """The latest revision of every service."""
+        return {
+            "services": [service_view(one) for one in ports.metadata.registry.services.values()]
+        }
+
+    @routes.get("/services/{service}")
+    async def describe(service: str) -> View:
+        """The latest revision of a service."""
+        return service_view(_find(ports, service))
+
+    @routes.patch("/services/{service}")
+    async def patch(service: str, asked: PatchService) -> View:
+        """Set options of a service."""
+        return await _patch(ports, service, asked)
+
+    @routes.get("/services/{service}/openapi")
+    async def openapi(service: str) -> View:
+        """The OpenAPI document of a service's handlers at the ingress."""
+        return service_openapi(_find(ports, service), ports.options.ingress_endpoint)
+
+    @routes.get("/services/{service}/handlers")
+    async def handlers(service: str) -> View:
+        """The handlers of a service."""
+        return {"handlers": [handler_view(one) for one in _find(ports, service).handlers.values()]}
+
+    @routes.get("/services/{service}/handlers/{handler}")
+    async def handler(service: str, handler: str) -> View:
+        """One handler."""
+        found = _find(ports, service).handlers.get(handler)
+        if found is None:
+            raise AdminError(404, f"service {service!r} has no handler {handler!r}")
+        return handler_view(found)
+
+    @routes.post(
+        "/services/{service}/state",
+        status_code=202,
+        response_model=None,
+        openapi_extra={"requestBody": _STATE_BODY},
+    )
+    async def modify_state(service: str, request: Request) -> Response:
+        """Replace the whole state of an object or workflow key."""
+        await _modify_state(ports, _find(ports, service), await request.body())
+        return Response(status_code=202)
+
+    return routes
+
+
+_STATE_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["object_key", "new_state"],
+                "properties": {
+                    "version": {"type": "string", "nullable": True},
+                    "object_key": {"type": "string"},
+                    "new_state": {
+                        "type": "object",
+                        "additionalProperties": {
+                            "type": "array",
+                            "items": {"type": "integer", "minimum": 0, "maximum": 255},
+                        },
+                    },
+                },
+            }
+        }
+    },
+}
+
+
+def _find(ports: Ports, name: str) -> Service:
+    found = ports.metadata.registry.service(name)
+    if found is None:
+        raise AdminError(404, f"there is no service {name!r}")
+    return found
+
+
+async def _patch(ports: Ports, name: str, asked: PatchService) -> View:
+    found = _find(ports, name)
+    if asked.workflow_completion_retention is not None and found.ty != ServiceType.WORKFLOW:
+        raise AdminError(400, f"{name!r} is no workflow: it has no workflow_completion_retention")
+    given = _durations(asked)
+
+    def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:
+        stored = _stored(state, name)
+        if stored is None:
+            raise AdminError(404, f"service {name!r} has just been deleted")
+        settings = msgspec.structs.replace(stored.settings, **given)
+        public = stored.public if asked.public is None else asked.public
+        if settings == stored.settings and public == stored.public:
+            return None, None
+        return ServicePatched(state.version, name, public, settings), None
+
+    await ports.metadata.change(decide)
+    return service_view(_find(ports, name))
+
+
+def _durations(asked: PatchService) -> dict[str, int]:
+    texts = {
+        "idempotency_retention_ms": asked.idempotency_retention,
+        "workflow_retention_ms": asked.workflow_completion_retention,
+        "journal_retention_ms": asked.journal_retention,
+        "inactivity_timeout_ms": asked.inactivity_timeout,
+        "abort_timeout_ms": asked.abort_timeout,
+    }
+    return {name: parse_duration_ms(text) for name, text in texts.items() if text is not None}
+
+
+def _stored(state: MetadataState, name: str) -> StoredService | None:
+    deployment = state.deployments.get(state.latest.get(name, ""))
+    services = () if deployment is None else deployment.services
+    return next((one for one in services if one.name == name), None)
+
+
+async def _modify_state(ports: Ports, service: Service, body: bytes) -> None:
+    try:
+        asked = msgspec.json.decode(body, type=ModifyState)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise AdminError(400, f"the body is not a modification of state: {error}") from None
+    if service.ty == ServiceType.SERVICE:
+        raise AdminError(400, f"{service.name!r} is a plain service: it has no state")
+    if asked.scope is not None:
+        raise AdminError(400, "scopes are not served by this version: leave scope out")
+    state = tuple(sorted((key.encode(), bytes(value)) for key, value in asked.new_state.items()))
+    keys = [asked.object_key.encode(), *(key for key, _ in state)]
+    if max(map(len, keys)) > KEY_BYTES_MAX:
+        raise AdminError(400, f"a key may have {KEY_BYTES_MAX} bytes")
+    if sum(len(key) + len(value) for key, value in state) > ports.options.payload_bytes_max:
+        raise AdminError(413, f"a state may have {ports.options.payload_bytes_max} bytes here")
+    await operate(
+        ports,
+        PatchState(
+            service=service.name,
+            key=asked.object_key,
+            workflow=service.ty == ServiceType.WORKFLOW,
+            version=asked.version,
+            state=state,
+            now_ms=ports.clock.now_ms(),
+        ),
+    )

@@ -1,0 +1,42 @@
+"""The versions of the admin API: the same routes at the root and under /v2, /v3 and /v4."""
+
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from orchestrator.admin.errors import refusal
+
+VERSION_MIN: Final = 2
+VERSION_MAX: Final = 4
+UNVERSIONED: Final = VERSION_MAX
+_KEY: Final = "perdure.admin_version"
+_PREFIXES: Final = {f"v{n}": n for n in range(VERSION_MIN, VERSION_MAX + 1)}
+
+
+def version_of(scope: Scope) -> int:
+    """The version a request speaks; without a prefix, the newest."""
+    version: int = scope.get(_KEY, UNVERSIONED)
+    return version
+
+
+class Versions:
+    """Takes the version off the path before the routes see it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path: str = scope["path"]
+            first, _, rest = path.removeprefix("/").partition("/")
+            if first == "v1":
+                answer = refusal(400, "version 1 of this API is no longer served: use /v4")
+                await answer(scope, receive, send)
+                return
+            if first in _PREFIXES:
+                raw: bytes = scope.get("raw_path") or path.encode()
+                scope = dict(scope)
+                scope[_KEY] = _PREFIXES[first]
+                scope["path"] = "/" + rest
+                scope["raw_path"] = raw[len(first) + 1 :] or b"/"
+        await self._app(scope, receive, send)
