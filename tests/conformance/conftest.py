@@ -71,7 +71,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests marked `faces` run in those combinations that ask for them."""
-    left, kept = [], []
+    left: list[pytest.Item] = []
+    kept: list[pytest.Item] = []
     for item in items:
         call = getattr(item, "callspec", None)
         combination = call.params.get("running_world") if call else None
