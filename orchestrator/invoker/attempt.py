@@ -4,13 +4,14 @@ The shell hands in what arrives and what time it is, sends the bytes it is given
 records when `receive` says so. After `over` nothing but `take` counts any more. Pure.
 """
 
+import struct
 from collections.abc import Callable
 from typing import Final
 
 from orchestrator.invoker import codes
 from orchestrator.invoker.awaiting import future_of
 from orchestrator.invoker.callees import Callees, target_name
-from orchestrator.invoker.entries import ENTRIES, Door, Entry, failure_of
+from orchestrator.invoker.entries import ENTRIES, Door, failure_of
 from orchestrator.invoker.failures import Refusal, attempted, shortened
 from orchestrator.invoker.port import AttemptInput
 from orchestrator.invoker.retry import decide
@@ -36,6 +37,7 @@ NOW: Final = 2
 # Frames of one record, unless a single one is larger: a turn's message is split at records.
 RECORD_BYTES: Final = TURN_MESSAGE_BYTES // 4
 _H: Final = wire.HEADER_BYTES
+_header: Final = struct.Struct(">HHI").unpack_from
 
 
 class Attempt:
@@ -51,6 +53,7 @@ class Attempt:
         "_frames",
         "_given",
         "_jitter",
+        "_payload_bytes_max",
         "_pinned",
         "_policy",
         "_proposed",
@@ -58,6 +61,7 @@ class Attempt:
         "_seen",
         "_size_bytes",
         "_wants",
+        "in_message",
         "input_closed",
         "over",
         "protocol",
@@ -81,6 +85,7 @@ class Attempt:
         self.protocol = protocol
         self._jitter = jitter
         self._door = Door(given.invoke, given.incarnation, callees)
+        self._payload_bytes_max = payload_bytes_max
         self._reader = wire.FrameReader(payload_bytes_max)
         self._pinned = bool(given.deployment and given.protocol)
         self.server = ""
@@ -93,6 +98,7 @@ class Attempt:
         self._effects: list[AnyEffect] = []
         self._end: Ended | Suspended | Failed | None = None
         self._wants = NOTHING
+        self.in_message = False  # part of a message has come
         self.input_closed = False
         self.over = False
         self.refused = False  # it said what it may not: the service is not to go on
@@ -107,11 +113,6 @@ class Attempt:
     def failed(self) -> Failed | None:
         """How it failed, once it has."""
         return self._end if isinstance(self._end, Failed) else None
-
-    @property
-    def in_message(self) -> bool:
-        """Part of a message has come."""
-        return self._reader.pending
 
     @property
     def untouched(self) -> bool:
@@ -173,19 +174,14 @@ class Attempt:
         if self.over:
             return NOTHING
         self._door.now_ms = now_ms
-        too_large = None
         try:
-            try:
-                frames = self._reader.feed(data)
-            except wire.FrameTooLarge as error:
-                # Messages that came whole before it still count.
-                frames, too_large = error.frames, error
-            for number, flags, frame in frames:
-                self._message(number, flags, frame)
-                if self.over:
-                    return self._wants  # what follows the end means nothing
-            if too_large is not None:
-                raise Refusal(codes.TOO_LARGE, str(too_large))
+            if not self.in_message and len(data) >= _H:
+                # Nearly always one whole message comes at a time.
+                number, flags, size_bytes = _header(data)
+                if size_bytes == len(data) - _H and size_bytes < self._payload_bytes_max:
+                    self._message(number, flags, data)
+                    return self._wants
+            self._messages(data)
         except Refusal as refusal:
             self._refuse(refusal)
         except wire.FutureTooLarge as error:
@@ -196,7 +192,7 @@ class Attempt:
 
     def ended(self, now_ms: int) -> None:
         """The response ended: without an End, Suspension or Error that is a failure."""
-        where = " in the middle of a message" if self._reader.pending else ""
+        where = " in the middle of a message" if self.in_message else ""
         self.fail(
             codes.HANDLER_ERROR,
             f"the response ended{where} without an End, Suspension or Error message",
@@ -225,13 +221,39 @@ class Attempt:
 
     # --- inside ---
 
+    def _messages(self, data: bytes) -> None:
+        """Any number of messages, the last one perhaps only begun."""
+        too_large = None
+        try:
+            frames = self._reader.feed(data)
+        except wire.FrameTooLarge as error:
+            # Messages that came whole before it still count.
+            frames, too_large = error.frames, error
+        self.in_message = self._reader.pending
+        for number, flags, frame in frames:
+            self._message(number, flags, frame)
+            if self.over:
+                return  # what follows the end means nothing
+        if too_large is not None:
+            raise Refusal(codes.TOO_LARGE, str(too_large))
+
     def _message(self, number: int, flags: int, frame: bytes) -> None:
         entry = ENTRIES.get(number)
         if entry is not None:
-            self._command(frame, *entry)
+            self._make_room(len(frame))
+            effect = entry[0](self._door, frame, self._size_bytes)
+            if effect is not None:
+                self._effects.append(effect)
+            self._commands += 1
+            self._append(frame, entry[1])
         elif number == code.PROPOSE_RUN_COMPLETION:
             self._propose_run(flags, frame)
-        elif number == code.END:
+        elif number != code.AWAITING_ON or self.protocol < 7:
+            # AwaitingOn is for people to look at: it comes twice a step, and nobody looks.
+            self._control(number, frame)
+
+    def _control(self, number: int, frame: bytes) -> None:
+        if number == code.END:
             wire.decode_end(frame, _H)
             self._finish(Ended())
         elif number == code.SUSPENSION:
@@ -241,21 +263,11 @@ class Attempt:
             self._finish(Suspended(waiting, seen))
         elif number == code.ERROR:
             self._error(wire.decode_error(frame, _H))
-        elif number == code.AWAITING_ON and self.protocol >= 7:
-            wire.decode_awaiting_on(frame, _H)
         else:
             name = wire.message_name(number)
             raise Refusal(
                 codes.PROTOCOL_VIOLATION, f"a service may not send the message {name} here"
             )
-
-    def _command(self, frame: bytes, apply: Entry, urgent: bool) -> None:
-        self._make_room(len(frame))
-        effect = apply(self._door, frame, self._size_bytes)
-        if effect is not None:
-            self._effects.append(effect)
-        self._commands += 1
-        self._append(frame, urgent)
 
     def _propose_run(self, flags: int, frame: bytes) -> None:
         m = wire.decode_propose_run_completion(frame, _H)

@@ -96,7 +96,7 @@ class Discovery:
         except BadUri as error:
             raise RegistryError(UNREACHABLE, str(error)) from None
         head = base_head(origin, "GET", PATH) + self._headers(target)
-        pool = Pool(origin, target.http1, self._tls, _nothing)
+        pool = Pool(origin, target.http1, self._tls, _nothing, _nothing)
         answer = _Answer()
         exchange = Exchange(head, [], True, answer)
         try:

@@ -23,6 +23,10 @@ class Owner(Protocol):
         """It takes no more exchanges."""
         ...
 
+    def on_read(self) -> None:
+        """Something arrived: what time is it?"""
+        ...
+
     def on_batch(self) -> None:
         """All that arrived at once has been delivered."""
         ...
@@ -126,6 +130,7 @@ class Http1Connection(asyncio.Protocol):
             self._fail("bytes that belong to no request")
             return
         self._exchange.answered = True
+        self._owner.on_read()
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:

@@ -54,6 +54,10 @@ class Owner(Protocol):
         """It takes no more exchanges; those it carried are settled or will be."""
         ...
 
+    def on_read(self) -> None:
+        """Something arrived: what time is it?"""
+        ...
+
     def on_batch(self) -> None:
         """All that arrived at once has been delivered."""
         ...
@@ -202,6 +206,7 @@ class Http2Connection(asyncio.Protocol):
             return
         self._heard = True
         self._read_count += 1
+        self._owner.on_read()
         try:
             self._h2.receive_data(data)
         except ngh2.NGH2Error as error:
@@ -251,9 +256,7 @@ class Http2Connection(asyncio.Protocol):
         for event in self._h2.events():
             kind = type(event)
             if kind is ngh2.DataReceived:
-                exchange = streams.get(event.stream_id)  # type: ignore[attr-defined]
-                if exchange is not None:
-                    self._on_data(exchange, event)  # type: ignore[arg-type]
+                self._on_data(streams.get(event.stream_id), event)  # type: ignore[attr-defined,arg-type]
             elif kind is ngh2.StreamClosed:
                 self._on_stream_closed(event)  # type: ignore[arg-type]
             elif kind is ngh2.ResponseReceived:
@@ -274,7 +277,9 @@ class Http2Connection(asyncio.Protocol):
         if event.end_stream:
             self._on_response_end(exchange)
 
-    def _on_data(self, exchange: Exchange, event: ngh2.DataReceived) -> None:
+    def _on_data(self, exchange: Exchange | None, event: ngh2.DataReceived) -> None:
+        if exchange is None:
+            return
         data = event.data
         if data:
             exchange.unread_bytes += len(data)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from orchestrator.invoker import codes
-from orchestrator.invoker.attempt import Attempt
+from orchestrator.invoker.attempt import NOTHING, NOW, SOON, Attempt
 from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.heads import Heads
@@ -70,9 +70,11 @@ class Invoker:
         self._scheduler = scheduler
         self.now_ms = clock.now_ms
         self.monotonic_ms = clock.monotonic_ms
+        self.on_read()
         self._callees = Callees(registry, partition_count, entropy.random64, entropy.random_bytes)
         self._heads = Heads(options.cluster_name, signer)
-        self._heads_version = -1
+        self._seen_registry: Registry | None = None
+        self._places: dict[tuple[str, str], Place | Unplaced] = {}
         self._tls = TlsContexts(options.ca_file)
         self._pools: dict[tuple[str, bool], Pool] = {}
         self._slots: Slots[_Waiter] = Slots(
@@ -170,7 +172,7 @@ class Invoker:
         given = source.attempt_input(invocation_id, incarnation)
         if given is None:
             return
-        where = place(self._registry(), given, self._options.protocol_max)
+        where = self._place(given)
         if isinstance(where, Unplaced):
             self._fail_unplaced(source, given, where)
             return
@@ -193,6 +195,21 @@ class Invoker:
                 return True
             del self._waiting[invocation_id]
         return False
+
+    def _place(self, given: AttemptInput) -> Place | Unplaced:
+        """Where it runs; for those that are not pinned the answer is kept until metadata change."""
+        registry = self._registry()
+        if registry is not self._seen_registry:
+            self._seen_registry = registry
+            self._places.clear()
+            self._heads.forget()
+        if given.deployment or given.protocol:
+            return place(registry, given, self._options.protocol_max)
+        target = (given.invoke.service, given.invoke.handler)
+        found = self._places.get(target)
+        if found is None:
+            found = self._places[target] = place(registry, given, self._options.protocol_max)
+        return found
 
     def _attempt(
         self, given: AttemptInput, policy: RetryPolicy, deployment: str, protocol: int
@@ -268,15 +285,11 @@ class Invoker:
         return state, not whole
 
     def _pool(self, deployment: Deployment) -> Pool:
-        version = self._registry().version
-        if version != self._heads_version:
-            self._heads_version = version
-            self._heads.forget()
         at = (deployment.uri, deployment.http1)
         pool = self._pools.get(at)
         if pool is None:
             origin = self._heads.origin(deployment.uri)
-            pool = Pool(origin, deployment.http1, self._tls, self.on_batch)
+            pool = Pool(origin, deployment.http1, self._tls, self.on_read, self.on_batch)
             self._pools[at] = pool
         return pool
 
@@ -319,14 +332,14 @@ class Invoker:
     # --- from running attempts ---
 
     def flush_now(self, running: Running) -> None:
+        running.flushing = NOW
         self._flush_now.append(running)
 
     def flush_soon(self, running: Running) -> None:
-        if not running.flushing:
-            running.flushing = True
-            self._flush_soon.append(running)
-            if self._flush_timer is None:
-                self._flush_timer = self._scheduler.call_later(FLUSH_S, self._flush_rest)
+        running.flushing = SOON
+        self._flush_soon.append(running)
+        if self._flush_timer is None:
+            self._flush_timer = self._scheduler.call_later(FLUSH_S, self._flush_rest)
 
     def hold_memory(self, running: Running, size_bytes: int) -> bool:
         running.memory_bytes += size_bytes
@@ -349,11 +362,16 @@ class Invoker:
         given = running.source.attempt_input(running.id, running.incarnation)
         if given is None or self._closed:
             return
-        where = place(self._registry(), given, self._options.protocol_max)
+        where = self._place(given)
         if isinstance(where, Unplaced):
             self._fail_unplaced(running.source, given, where)
         else:
             self._begin(running.source, given, where, running.restart_count + 1)
+
+    def on_read(self) -> None:
+        """A connection read something: one look at the clocks for all of it."""
+        self.read_at_ms = self.now_ms()
+        self.read_touch_ms = self.monotonic_ms()
 
     def on_batch(self) -> None:
         """All that a connection read at once was delivered: flush what somebody waits for."""
@@ -366,10 +384,10 @@ class Invoker:
         self._flush_timer = None
         batch, self._flush_soon = self._flush_soon, []
         for running in batch:
-            running.flushing = False
             self._propose(running)
 
     def _propose(self, running: Running) -> None:
+        running.flushing = NOTHING
         for record in running.attempt.take():
             running.source.propose(record)
 
@@ -400,6 +418,13 @@ class Invoker:
 
     def _arm_sweep(self, running: Running) -> None:
         """Short timeouts need a sweep more often than once a second."""
+        patient_ms = 4000 * self._sweep_s
+        if (
+            self._sweep_timer is not None
+            and running.inactivity_ms >= patient_ms
+            and running.abort_ms >= patient_ms
+        ):
+            return
         timeouts = [t for t in (running.inactivity_ms, running.abort_ms) if t > 0]
         wanted_s = max(min(min(timeouts, default=0) / 4000 or SWEEP_S, SWEEP_S), _SWEEP_MIN_S)
         if self._sweep_timer is None:

@@ -42,7 +42,12 @@ class Pool:
     """Connections to one endpoint; grows as exchanges need, shrinks when idle."""
 
     def __init__(
-        self, origin: Origin, http1: bool, tls: TlsContexts, on_batch: Callable[[], None]
+        self,
+        origin: Origin,
+        http1: bool,
+        tls: TlsContexts,
+        on_read: Callable[[], None],
+        on_batch: Callable[[], None],
     ) -> None:
         self._origin = origin
         self._http1 = http1
@@ -53,6 +58,7 @@ class Pool:
         self._waiting: deque[Exchange] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
         self._closed = False
+        self.on_read = on_read
         self.on_batch = on_batch
 
     @property

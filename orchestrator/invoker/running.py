@@ -23,6 +23,9 @@ _CODES_BY_STATUS: Final = {
 class Shell(Protocol):
     """Who keeps running attempts."""
 
+    read_at_ms: int  # Unix time and monotonic time of the last read of any connection
+    read_touch_ms: int
+
     def now_ms(self) -> int: ...
 
     def monotonic_ms(self) -> int: ...
@@ -92,7 +95,7 @@ class Running:
         self.abort_ms = abort_ms
         self.duplex = duplex
         self.exchange: Exchange | None = None
-        self.flushing = False  # it stands in a list of those to be flushed
+        self.flushing = NOTHING  # NOW or SOON: it stands in that list of those to be flushed
         self.held_bytes = 0  # of a message that is half received
         self.memory_bytes = 0
         self.restart_count = 0
@@ -168,30 +171,38 @@ class Running:
         self.fail(restate_code, f"{why}: HTTP status {status}", delay_ms)
 
     def on_body(self, data: bytes) -> None:
-        shell = self._shell
-        self.touched_ms = shell.monotonic_ms()
-        attempt = self.attempt
-        wants = attempt.receive(data, shell.now_ms())
+        shell, attempt = self._shell, self.attempt
+        self.touched_ms = shell.read_touch_ms
+        wants = attempt.receive(data, shell.read_at_ms)
         if attempt.over:
-            if self.exchange is not None:
-                if attempt.refused:
-                    self.exchange.cancel()
-                else:
-                    # The service ends its response only once its request has ended.
-                    self.exchange.drain()
-            shell.over(self)
+            self._on_over()
             return
-        if wants == NOW:
-            shell.flush_now(self)
-        elif wants != NOTHING:
-            shell.flush_soon(self)
-        if attempt.in_message:
-            self.held_bytes += len(data)
-            if not shell.hold_memory(self, len(data)):
-                self.fail(codes.GENERIC, "there is no memory for a message this large now")
-        elif self.held_bytes:
-            shell.hold_memory(self, -self.held_bytes)
+        if wants > self.flushing:
+            if wants == NOW:
+                shell.flush_now(self)
+            else:
+                shell.flush_soon(self)
+        if attempt.in_message or self.held_bytes:
+            self._hold(len(data))
+
+    def _on_over(self) -> None:
+        if self.exchange is not None:
+            if self.attempt.refused:
+                self.exchange.cancel()
+            else:
+                # The service ends its response only once its request has ended.
+                self.exchange.drain()
+        self._shell.over(self)
+
+    def _hold(self, size_bytes: int) -> None:
+        """Count what a half received message keeps in memory."""
+        if not self.attempt.in_message:
+            self._shell.hold_memory(self, -self.held_bytes)
             self.held_bytes = 0
+            return
+        self.held_bytes += size_bytes
+        if not self._shell.hold_memory(self, size_bytes):
+            self.fail(codes.GENERIC, "there is no memory for a message this large now")
 
     def on_end(self) -> None:
         if not self.attempt.over:
