@@ -14,10 +14,11 @@ from tests.bench import bars, cells, report, results
 from tests.bench.life import Sizes
 from tests.bench.results import LIFE, Results
 from tests.bench.runner import Runner, Schedule
-from tests.bench.systems import NAMES, RESTATE_4
+from tests.bench.systems import EMBEDDED, KAFKA, NAMES, RESTATE_4
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CACHE = _REPOSITORY / ".cache" / "bench"
+_BUDGET = "budget"
 _DOCUMENT = _REPOSITORY / "docs" / "benchmarks.md"
 
 
@@ -30,7 +31,7 @@ def _arguments() -> argparse.Namespace:
         action="append",
         default=[],
         metavar="TEXT",
-        help="cells whose name holds TEXT (greet@64, workflow), or `life`; repeatable",
+        help="cells whose name holds TEXT (greet@64, workflow); `life`; `budget`; repeatable",
     )
     parser.add_argument("--systems", default=names, help=f"some of {names}")
     parser.add_argument("--repeats", type=int, default=3)
@@ -45,13 +46,16 @@ def _arguments() -> argparse.Namespace:
 
 def _schedule(asked: argparse.Namespace) -> Schedule:
     systems = [name for name in NAMES if name in asked.systems.split(",")]
-    only = [text for text in asked.only if text != LIFE]
+    only = [text for text in asked.only if text not in (LIFE, _BUDGET)]
     wanted = [] if asked.only and not only else cells.cells(asked.full, only)
     lives = systems if asked.full else [name for name in systems if name != RESTATE_4]
     return Schedule(
         systems=systems,
         cells=wanted,
         lives_of=lives if not asked.only or LIFE in asked.only else [],
+        budgets_of=[name for name in systems if name in (EMBEDDED, KAFKA)]
+        if not asked.only or _BUDGET in asked.only
+        else [],
         repeats=asked.repeats,
         seconds=asked.seconds,
         warmup_s=asked.warmup,
@@ -97,7 +101,7 @@ def main() -> int:
     verdicts = [verdict.word for verdict in bars.judge(found)]
     failed = verdicts.count("FAIL") + len(found.failures)
     _say(f"bars: {len(verdicts) - verdicts.count('not measured')} judged, {failed} failed")
-    return 1 if failed or (not partial and "not measured" in verdicts) else 0
+    return 1 if failed or (not partial and bars.NOT_MEASURED in verdicts) else 0
 
 
 if __name__ == "__main__":

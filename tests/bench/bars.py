@@ -8,6 +8,8 @@ from tests.bench.cells import HYPERCORN, THROUGHPUT_FIVE, TYPESCRIPT, UVICORN, C
 from tests.bench.results import LIFE, Results
 from tests.bench.systems import EMBEDDED, KAFKA, RESTATE, RESTATE_4, TITLES
 
+NOT_MEASURED = "not measured"
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -37,7 +39,7 @@ class Verdict:
     @property
     def word(self) -> str:
         if self.measured is None:
-            return "not measured"
+            return NOT_MEASURED
         if self._holds(self.bar.aim):
             return "aim"
         return "pass" if self._holds(self.bar.bar) else "FAIL"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from tests.bench.flows import GREET, nap
 from tests.bench.systems import System
 
 _SETTLE_S = 5.0
+_NAP_ROUNDS = 3
 # Numbers of sleepers: seven digits, one range a purpose.
 _NAPS_FIRST, _SLEEPERS_FIRST = 1_000_000, 2_000_000
 
@@ -64,17 +66,26 @@ def _quantile(values: list[float], share: float) -> float:
 
 
 def _naps(system: System, endpoint: Endpoint, sizes: Sizes) -> dict[str, float]:
-    """Sleeps of one second, all under way at once, each on a connection of its own."""
+    """Sleeps of one second, sent as fast as they are accepted; the median of some rounds.
+
+    Lateness is seen by the handler: from the moment its sleep was due, counted from its first
+    attempt, until it goes on.
+    """
+    rounds = [_nap_round(system, endpoint, sizes.naps, turn) for turn in range(_NAP_ROUNDS)]
+    return {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+
+
+def _nap_round(system: System, endpoint: Endpoint, count: int, turn: int) -> dict[str, float]:
     endpoint.naps(forget=True)
-    shape = measure.Shape(sizes.naps, seconds=120.0, total=sizes.naps, first=_NAPS_FIRST)
-    answered = measure.run(system, endpoint, nap("nap", 1000), shape)
+    first = _NAPS_FIRST + turn * count
+    shape = measure.Shape(64, seconds=120.0, total=count, first=first)
+    measure.run(system, endpoint, nap("nap", 1000, "/send"), shape)
+    woken = _wait_for(endpoint, "woken", count)
+    assert woken == count, f"{system.name}: {woken} of {count} naps ended"
     late_ms = endpoint.naps()["lateness_ms"]
-    assert len(late_ms) == sizes.naps, f"{system.name}: {len(late_ms)} of {sizes.naps} naps ended"
     return {
         "lateness_p50_ms": _quantile(late_ms, 0.50),
         "lateness_p99_ms": _quantile(late_ms, 0.99),
-        "nap_answered_p50_ms": answered["p50_ms"] - 1000,
-        "nap_answered_p99_ms": answered["p99_ms"] - 1000,
     }
 
 

@@ -129,6 +129,11 @@ class Load:
         self._sending = False
         self.run(time.perf_counter() + _DRAIN_S)
 
+    def close(self) -> None:
+        for connection in self._connections.values():
+            connection.socket.close()
+        self._poll.close()
+
     def _readable(self, connection: _Connection) -> None:
         try:
             received = connection.socket.recv(_RECEIVE_BYTES)
@@ -185,6 +190,7 @@ def run(plan: Plan, mark: Callable[[str], None]) -> dict[str, Any]:
     mark("end")
     latencies_s = sorted(load.latencies_s)
     load.drain()
+    load.close()
     completed = len(latencies_s)
     requests = max(completed * len(plan["requests"]), 1)
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +44,17 @@ def _used_s(system: System, endpoint: Endpoint) -> dict[str, float]:
     return {**system.cpu_s(), "service": proc.cpu_s(endpoint.pid)}
 
 
-def run(system: System, endpoint: Endpoint, flow: Flow, shape: Shape) -> dict[str, Any]:
-    """The result of the load generator, and CPU in microseconds per completed sequence."""
+def run(
+    system: System,
+    endpoint: Endpoint,
+    flow: Flow,
+    shape: Shape,
+    probe: Callable[[], dict[str, float]] = dict,
+) -> dict[str, Any]:
+    """The result of the load generator, and CPU in microseconds per completed sequence.
+
+    `probe` may name further users of CPU and the seconds they have used so far.
+    """
     command = [sys.executable, "-m", "tests.bench.load"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -53,15 +63,15 @@ def run(system: System, endpoint: Endpoint, flow: Flow, shape: Shape) -> dict[st
         json.dump(_plan(system, flow, shape), load.stdin)
         load.stdin.close()
         load.stdout.readline()  # "begin"
-        before = _used_s(system, endpoint)
+        before = _used_s(system, endpoint) | probe()
         load.stdout.readline()  # "end"
-        after = _used_s(system, endpoint)
+        after = _used_s(system, endpoint) | probe()
         text = load.stdout.read()
     if not text:
         raise RuntimeError(f"the load generator died; {system.name}:\n{system.server.log_tail()}")
     result: dict[str, Any] = json.loads(text)
     count = max(result["completed"], 1)
     for who, used in after.items():
-        result[f"{who}_cpu_us"] = (used - before[who]) / count * 1e6
+        result[f"{who}_cpu_us"] = (used - before.get(who, 0.0)) / count * 1e6
     result["step_p50_ms"] = result["p50_ms"] / flow.per
     return result

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench import bars
-from tests.bench.bars import Verdict
+from tests.bench import bars, budget
+from tests.bench.bars import NOT_MEASURED, Verdict
 from tests.bench.results import LIFE, Results
 from tests.bench.systems import NAMES, TITLES
 
@@ -28,8 +28,6 @@ _LIFE_METRICS = (
     ("filled_disk_mb", "disk after 100,000 completed calls, MB"),
     ("lateness_p50_ms", "5,000 sleeps of 1 s: lateness p50, ms"),
     ("lateness_p99_ms", "… p99"),
-    ("nap_answered_p50_ms", "… answer to the client beyond 1 s, p50"),
-    ("nap_answered_p99_ms", "… p99"),
     ("restart_first_answer_s", "kill -9 to the first answered call, s"),
     ("sleepers_fired", "… of 10,000 sleepers, fired"),
 )
@@ -70,7 +68,9 @@ _BAR_HEAD = ["figure", "against", "medians", "measured", "bar", "aim", "verdict"
 
 
 def bar_table(results: Results) -> list[str]:
-    return _table(_BAR_HEAD, [_verdict_row(verdict) for verdict in bars.judge(results)])
+    """Every bar that this run measured; the rest are counted in the last line of the run."""
+    judged = [verdict for verdict in bars.judge(results) if verdict.word != NOT_MEASURED]
+    return _table(_BAR_HEAD, [_verdict_row(verdict) for verdict in judged])
 
 
 def _systems(results: Results) -> list[str]:
@@ -100,14 +100,46 @@ def life_table(results: Results) -> list[str]:
     return _table(["one life of a server", *[TITLES[system] for system in systems]], rows)
 
 
+def _budget_cells(results: Results) -> list[tuple[str, str]]:
+    """(cell, system) of every sampled run, in the order of the columns."""
+    cells = [cell for cell in results.found if cell.startswith(budget.BUDGET)]
+    return [
+        (cell, system)
+        for cell in cells
+        for system in _systems(results)
+        if system in results.found[cell]
+    ]
+
+
+def budget_table(results: Results) -> list[str]:
+    """The plan for a greet, and what each part costs; medians by room, then summed."""
+    columns = _budget_cells(results)
+    parts = []
+    for cell, system in columns:
+        keys = {key for found in results.repeats(cell, system) for key, _ in budget.by_room(found)}
+        metrics = [(key, f"{budget.BUDGET}{key}_cpu_us") for key in sorted(keys)]
+        rooms = [(key, results.median(cell, system, metric) or 0.0) for key, metric in metrics]
+        parts.append(budget.by_part(rooms))
+    plans = {part: plan for part, (plan, _) in budget.PARTS.items()}
+    rows = [
+        [part, plans.get(part, ""), *[number(column[part]) for column in parts]]
+        for part in [*budget.PARTS, "other"]
+    ]
+    rows.append(["together", "about 200", *[number(sum(column.values())) for column in parts]])
+    titles = [f"{cell.split('/')[1]}, {system}" for cell, system in columns]
+    return _table(["µs of server CPU", "plan for a greet", *titles], rows)
+
+
 def generated(results: Results) -> str:
     """The generated part of the document."""
     lines = [_context(results), "", "### Bars", "", *bar_table(results)]
     if LIFE in results.found:
         lines += ["", "### Idle, memory, disk, timers, restart", "", *life_table(results)]
+    if _budget_cells(results):
+        lines += ["", "### Where the server's CPU goes", "", *budget_table(results)]
     lines += ["", "### Cells", ""]
     for cell in results.found:
-        if cell != LIFE:
+        if cell != LIFE and not cell.startswith(budget.BUDGET):
             lines += [*cell_table(results, cell), ""]
     lines += [f"* failed: {reason}" for reason in results.failures]
     return "\n".join(lines).rstrip() + "\n"

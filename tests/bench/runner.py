@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import life, measure
+from tests.bench import budget, life, measure
 from tests.bench.cells import TYPESCRIPT, Cell
 from tests.bench.endpoints import Endpoint, endpoint
 from tests.bench.life import Sizes
@@ -23,6 +23,7 @@ class Schedule:
     systems: list[str]
     cells: list[Cell]
     lives_of: list[str]
+    budgets_of: list[str]
     repeats: int
     seconds: float
     warmup_s: float
@@ -50,6 +51,8 @@ class Runner:
                 self._guarded(name, "cells", self._run_cells)
                 if name in self._schedule.lives_of:
                     self._guarded(name, LIFE, self._run_life)
+                if name in self._schedule.budgets_of:
+                    self._guarded(name, "budget", self._run_budget)
 
     def _guarded(self, name: str, what: str, work: Callable[[str], None]) -> None:
         try:
@@ -60,10 +63,12 @@ class Runner:
             self._say(traceback.format_exc())
 
     @contextmanager
-    def _started(self, name: str) -> Iterator[System]:
+    def _started(self, name: str, sampled: Path | None = None) -> Iterator[System]:
         directory = self._scratch / name
         shutil.rmtree(directory, ignore_errors=True)
         system = System(name, directory)
+        if sampled is not None:
+            budget.sample(system, sampled)
         try:
             system.start()
             self._say(f"  {name}: pid {system.server.pid}, port {system.port}")
@@ -112,3 +117,18 @@ class Runner:
             lived = life.live(system, serving, self._schedule.sizes)
             self._results.add(LIFE, name, lived)
             self._say("  " + "  ".join(f"{key} {value:.2f}" for key, value in lived.items()))
+
+    def _run_budget(self, name: str) -> None:
+        out = self._scratch / "sampled.json"
+        schedule = self._schedule
+        with (
+            self._started(name, sampled=out) as system,
+            self._serving(system, TYPESCRIPT) as serving,
+        ):
+            for cell in budget.CELLS:
+                shape = measure.Shape(cell.connections, schedule.seconds, schedule.warmup_s)
+                measured = budget.run(system, serving, cell, shape, out)
+                self._results.add(budget.BUDGET + cell.name, name, measured)
+                self._say(f"  {cell.name}, CPU µs by room and thread:")
+                for key, value in budget.by_room(measured):
+                    self._say(f"    {key:16} {value:8.1f}")

@@ -33,14 +33,10 @@ class System:
     def __init__(self, name: str, directory: Path) -> None:
         self.name = name
         self._directory = directory
-        directory.mkdir(parents=True)
+        (directory / "server").mkdir(parents=True)
         self._broker = KafkaBroker(directory / "broker") if name == KAFKA else None
-        self._server: Server | None = None
-
-    @property
-    def server(self) -> Server:
-        assert self._server is not None, f"{self.name} was never started"
-        return self._server
+        self.server = self._build()
+        self._started = False
 
     @property
     def port(self) -> int:
@@ -51,13 +47,12 @@ class System:
     def start(self) -> System:
         if self._broker is not None:
             self._broker.start()
-        self._server = self._build()
-        self._server.start(timeout_s=120.0)
+        self._started = True
+        self.server.start(timeout_s=120.0)
         return self
 
     def _build(self) -> Server:
         directory = self._directory / "server"
-        directory.mkdir()
         if self.name == RESTATE:
             return RestateServer(directory, ServerOptions(partitions=24))
         if self.name == RESTATE_4:
@@ -68,9 +63,9 @@ class System:
         return PerdureServer(directory, options)
 
     def stop(self) -> None:
-        if self._server is not None:
-            self._server.stop()
-        if self._broker is not None:
+        if self._started:
+            self.server.stop()
+        if self._broker is not None and self._broker.process.alive:
             self._broker.stop()
 
     def register(self, endpoint: Endpoint) -> None:

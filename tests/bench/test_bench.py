@@ -1,0 +1,158 @@
+"""The benchmark's own instruments: what it parses, counts and concludes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bench import bars, budget, flows, load, proc, report
+from tests.bench.bars import NOT_MEASURED
+from tests.bench.cells import Cell, cells
+from tests.bench.results import Results
+from tests.bench.results import load as load_results
+from tests.bench.sampled import room_of
+from tests.bench.systems import EMBEDDED, RESTATE
+
+_ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n"ok"'
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        _ANSWER,
+        b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+    ],
+)
+def test_a_response_ends_with_its_last_byte(whole: bytes) -> None:
+    assert load.response_end(whole) == len(whole)
+    for cut in range(len(whole)):
+        assert load.response_end(whole[:cut]) == 0
+
+
+@pytest.mark.parametrize("flow", [*flows.FLOWS.values(), flows.nap("nap", 1000, "/send")])
+def test_every_request_says_its_true_length(flow: flows.Flow) -> None:
+    number = 1_234_567
+    for text in flow.requests:
+        request = text.encode()
+        whole = request % number if b"%d" in request else request
+        head, body = whole.split(b"\r\n\r\n", 1)
+        declared = [line for line in head.split(b"\r\n") if line.startswith(b"content-length")]
+        assert int(declared[0].split(b":")[1]) == len(body) if declared else body == b""
+
+
+class _Answering(threading.Thread):
+    """Answers every read on every connection, the tenth with a 503."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.count = 0
+
+    def run(self) -> None:
+        connection, _ = self.listener.accept()
+        with connection:
+            while connection.recv(65536):
+                self.count += 1
+                refused = _ANSWER.replace(b"200 OK", b"503 Busy")
+                connection.sendall(refused if self.count % 10 == 0 else _ANSWER)
+
+
+@pytest.fixture
+def answering() -> Iterator[_Answering]:
+    server = _Answering()
+    server.start()
+    yield server
+    server.join(5)
+    server.listener.close()
+
+
+def test_a_plan_with_a_total_sends_just_so_many_and_counts_what_was_refused(
+    answering: _Answering,
+) -> None:
+    marks: list[str] = []
+    plan: load.Plan = {
+        "port": answering.listener.getsockname()[1],
+        "connections": 1,
+        "requests": [flows.post("/Counter/k%d/add", "1")],
+        "first": 0,
+        "modulo": 7,
+        "warmup_s": 0.0,
+        "seconds": 20.0,
+        "total": 100,
+    }
+    result = load.run(plan, marks.append)
+    assert marks == ["begin", "end"]
+    assert answering.count == 100
+    assert (result["completed"], result["errors"]) == (90, 10)
+    assert result["first_error"].startswith("HTTP/1.1 503 Busy")
+    assert 0 < result["p50_ms"] <= result["p99_ms"]
+
+
+def test_the_kernel_is_asked_for_cpu_memory_and_disk(tmp_path: Path) -> None:
+    before_s, until = proc.cpu_s(os.getpid()), time.process_time() + 0.2
+    while time.process_time() < until:
+        pass
+    assert 0.1 < proc.cpu_s(os.getpid()) - before_s < 1.0
+    assert proc.resident_mb(os.getpid()) > 5
+    (tmp_path / "file").write_bytes(b"x" * 3_000_000)
+    assert 2.9 < proc.disk_mb(tmp_path) < 3.2
+
+
+def test_only_keeps_the_cells_whose_name_holds_the_text() -> None:
+    assert Cell("typescript", "greet", 256) in cells(full=True, only=[])
+    assert [cell.name for cell in cells(full=False, only=["uvicorn/greet@64"])] == [
+        "uvicorn/greet@64"
+    ]
+    barred = {cell.name for cell in cells(full=False, only=[])}
+    assert {bar.cell for bar in bars.BARS} <= barred | {"life"}
+
+
+def _results(ours: float, theirs: float) -> Results:
+    results = Results({"repeats": 3, "seconds": 5.0, "warmup": 2.0})
+    for turn in (-1, 0, 1):
+        for system, rate in ((EMBEDDED, ours), (RESTATE, theirs)):
+            measured = {"per_second": rate + turn, "server_cpu_us": 1e6 / rate, "errors": 0}
+            results.add("typescript/greet@64", system, measured)
+    return results
+
+
+@pytest.mark.parametrize(("ours", "word"), [(1_700, "FAIL"), (1_900, "pass"), (2_600, "aim")])
+def test_a_bar_is_judged_by_the_ratio_of_medians(ours: float, word: str) -> None:
+    verdict = bars.judge(_results(ours, 1_000))[0]
+    assert verdict.bar.cell == "typescript/greet@64"
+    assert verdict.measured == pytest.approx(ours / 1_000)
+    assert verdict.word == word
+
+
+def test_a_system_that_answered_with_errors_has_no_figure() -> None:
+    results = _results(3_000, 1_000)
+    results.repeats("typescript/greet@64", EMBEDDED)[0]["errors"] = 1
+    assert bars.judge(results)[0].word == NOT_MEASURED
+
+
+def test_results_are_kept_and_written_between_the_markers(tmp_path: Path) -> None:
+    results = _results(2_000, 1_000)
+    kept = tmp_path / "results.json"
+    results.save(kept)
+    document = tmp_path / "benchmarks.md"
+    document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    report.write(load_results(kept), document)
+    text = document.read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    assert "| 2,000 : 1,000 | 2.00× | ≥ 1.8× | ≥ 2.5× | pass |" in text
+
+
+def test_cpu_is_laid_to_the_room_of_the_innermost_file() -> None:
+    assert room_of("/x/orchestrator/ingress/app.py") == "ingress"
+    assert room_of("/x/sdk/perdure/wire/frames.py") == "wire"
+    assert room_of("/x/site-packages/uvicorn/protocols/http/httptools_impl.py") == "uvicorn"
+    assert room_of("/usr/lib/python3.11/asyncio/events.py") is None
+    parts = budget.by_part([("ingress", 20.0), ("uvicorn", 10.0), ("rdk", 5.0), ("new", 1.0)])
+    assert (parts["HTTP face"], parts["log"], parts["other"]) == (30.0, 5.0, 1.0)
