@@ -92,6 +92,8 @@ class _Waiting:
                 self._already_run()
         elif isinstance(reply, Unavailable):
             self._unavailable(reply)
+        else:
+            self._unavailable(Unavailable("its result is not kept any more", kept=True))
 
     def _already_run(self) -> None:
         forget = self.exchange.forget

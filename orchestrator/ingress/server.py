@@ -15,6 +15,7 @@ _log = logging.getLogger("perdure.ingress")
 _BACKLOG = 1024
 _SWEEP_S = 1.0
 _POLL_S = 0.02
+_LAST_WRITES_S = 0.5
 
 
 class IngressServer:
@@ -56,18 +57,23 @@ class IngressServer:
             connection.drain()
 
     async def stop(self, grace_s: float) -> None:
-        """Stop listening, wait for the answers under way, tell the rest that we end."""
+        """Wait for the answers under way, tell the rest that we end, and stop listening.
+
+        Until then who comes is answered: the gate says what.
+        """
+        self.drain()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace_s
+        while self._shared.in_flight and loop.time() < deadline:
+            await asyncio.sleep(_POLL_S)
         if self._server is not None:
             self._server.close()
-        self.drain()
-        deadline = asyncio.get_running_loop().time() + grace_s
-        while self._shared.open and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(_POLL_S)
         for connection in list(self._shared.open):
             exchange = connection.waiting()
             if exchange is not None:
                 self._ingress.abandon(exchange)
-        if self._shared.open:
+        deadline = loop.time() + _LAST_WRITES_S
+        while self._shared.open and loop.time() < deadline:
             await asyncio.sleep(_POLL_S)
         if self._sweeper is not None:
             self._sweeper.cancel()

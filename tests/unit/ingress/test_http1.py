@@ -239,8 +239,10 @@ def test_the_end_in_good_order() -> None:
             done.sendall(post(b"1"))
             left.sendall(post(b"2"))
             wait_for(lambda: len(served.engine.invokes) == 2)
-            stop = asyncio.run_coroutine_threadsafe(served.server.stop(0.3), served.loop)
+            stop = asyncio.run_coroutine_threadsafe(served.server.stop(0.5), served.loop)
             assert read_all(idle) == b""
+            served.gate.work = "shutting down"
+            assert served.raw(post(b"late")).startswith(b"HTTP/1.1 503 ")
             one = next(invoke for invoke in served.engine.invokes if invoke.body == b"1")
             served.do(served.engine.finish, one.id, b"one")
             answer = read_all(done)

@@ -1,0 +1,120 @@
+"""The data directory of a node: one server at a time, and what must not change between starts.
+
+lock         held as long as the server runs; names its process
+node.json    which log the data belongs to, and its partitions
+log/         the embedded log
+metadata/    checkpoints of the metadata
+stores/<n>/  the databases of partition n
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+import msgspec
+
+_VERSION = 1
+
+
+class DirectoryRefused(Exception):
+    """The directory cannot be used; the message says why and what to do."""
+
+
+class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a start after the first one must agree with."""
+
+    version: int
+    log: str
+    cluster: str
+    partitions: int
+
+
+class DataDirectory:
+    """A data directory that is held by this process until `release`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = self._hold()
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @property
+    def metadata(self) -> Path:
+        return self.path / "metadata"
+
+    def store(self, partition: int) -> Path:
+        return self.path / "stores" / str(partition)
+
+    def _hold(self) -> int:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise DirectoryRefused(
+                f"PD0202: The data directory {self.path} cannot be used: {error.strerror}. "
+                "Give a directory that can be written with --data-dir."
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
+            raise DirectoryRefused(
+                f"PD0203: The data directory {self.path} is in use by process {holder}. "
+                "Stop that server, or give this one another --data-dir."
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        return lock
+
+    def release(self) -> None:
+        os.close(self._lock)
+
+    def kept(self) -> Kept | None:
+        """What an earlier start wrote down, if there was one."""
+        file = self.path / "node.json"
+        try:
+            return msgspec.json.decode(file.read_bytes(), type=Kept)
+        except FileNotFoundError:
+            return None
+        except msgspec.MsgspecError as error:
+            raise DirectoryRefused(
+                f"PD0204: {file} cannot be read: {error}. Restore it, or use another --data-dir."
+            ) from error
+
+    def check(self, log: str, cluster: str, partitions: int | None, default: int) -> int:
+        """The number of partitions to use; refuses data of another log."""
+        kept = self.kept()
+        if kept is None:
+            return default if partitions is None else partitions
+        if kept.version != _VERSION:
+            raise DirectoryRefused(
+                f"PD0205: The data directory has format {kept.version}, this server reads "
+                f"{_VERSION}. Start the version of the server that wrote it."
+            )
+        if (kept.log, kept.cluster) != (log, cluster):
+            raise DirectoryRefused(
+                f"PD0206: The data directory {self.path} belongs to the {kept.log} log of cluster "
+                f"{kept.cluster}, not to the {log} log of {cluster}. Use another --data-dir."
+            )
+        if partitions is not None and partitions != kept.partitions:
+            raise DirectoryRefused(
+                f"PD0207: The data directory {self.path} has {kept.partitions} partitions, not "
+                f"{partitions}. Start with --partitions {kept.partitions}, or use another "
+                "--data-dir."
+            )
+        return kept.partitions
+
+    def keep(self, log: str, cluster: str, partitions: int) -> None:
+        """Write down what later starts must agree with, once the log has agreed."""
+        if self.kept() is not None:
+            return
+        content = msgspec.json.encode(Kept(_VERSION, log, cluster, partitions)) + b"\n"
+        unfinished = self.path / "node.json.unfinished"
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(self.path / "node.json")

@@ -1,0 +1,57 @@
+"""The data directory: one server at a time, and the same log and partitions at every start."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.node.data_directory import DataDirectory, DirectoryRefused
+
+
+def test_one_server_at_a_time(tmp_path: Path) -> None:
+    first = DataDirectory(tmp_path / "data")
+    with pytest.raises(DirectoryRefused, match=f"in use by process {os.getpid()}"):
+        DataDirectory(tmp_path / "data")
+    first.release()
+    DataDirectory(tmp_path / "data").release()
+
+
+def test_a_directory_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DirectoryRefused, match="PD0202"):
+        DataDirectory(tmp_path / "file" / "data")
+
+
+def test_what_must_stay_the_same(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    assert directory.check("embedded", "c", None, 4) == 4
+    assert directory.check("embedded", "c", 8, 4) == 8
+    directory.keep("embedded", "c", 8)
+    directory.keep("embedded", "c", 9)  # the first one counts
+    assert directory.check("embedded", "c", None, 4) == 8
+    assert directory.check("embedded", "c", 8, 4) == 8
+    with pytest.raises(DirectoryRefused, match="has 8 partitions, not 4"):
+        directory.check("embedded", "c", 4, 4)
+    with pytest.raises(DirectoryRefused, match="embedded log of cluster c"):
+        directory.check("kafka", "c", 8, 4)
+    with pytest.raises(DirectoryRefused, match="cluster c"):
+        directory.check("embedded", "d", 8, 4)
+    directory.release()
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"version":1}'])
+def test_a_damaged_file(tmp_path: Path, content: str) -> None:
+    directory = DataDirectory(tmp_path)
+    (tmp_path / "node.json").write_text(content)
+    with pytest.raises(DirectoryRefused, match="PD0204"):
+        directory.check("embedded", "c", None, 4)
+    directory.release()
+
+
+def test_a_later_format(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    kept = '{"version":2,"log":"embedded","cluster":"c","partitions":4}'
+    (tmp_path / "node.json").write_text(kept)
+    with pytest.raises(DirectoryRefused, match="format 2"):
+        directory.check("embedded", "c", None, 4)
+    directory.release()
