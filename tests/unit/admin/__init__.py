@@ -1,0 +1,1 @@
+"""The admin API over HTTP, above the real machine and the memory log."""

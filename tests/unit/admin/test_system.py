@@ -1,0 +1,129 @@
+"""Health, versions, queries, what is not served, and errors that are never tracebacks."""
+
+import gzip
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from orchestrator.model.records import Kill
+from orchestrator.processor.port import Unavailable
+from perdure.wire.ids import invocation_id_to_str
+from tests.unit.admin.world import World, world
+from tests.unit.machine.bench import uid
+
+
+@pytest.fixture
+def it() -> Iterator[World]:
+    with world() as made:
+        yield made
+
+
+def test_health_follows_the_engine(it: World) -> None:
+    healthy = it.ask("GET", "/health")
+    assert (healthy.status, healthy.body) == (200, b"")
+    it.engine.closed = "the disk is full"
+    ill = it.ask("GET", "/health")
+    assert ill.status == 503 and ill.json == {"message": "the disk is full"}
+    assert "retry-after" in ill.headers
+
+
+def test_version(it: World) -> None:
+    found = it.ask("GET", "/version").json
+    assert found["version"] == "1.7.12" and found["perdure_version"]
+    assert (found["min_admin_api_version"], found["max_admin_api_version"]) == (2, 4)
+    assert found["ingress_endpoint"] == "http://127.0.0.1:8080/" and found["features"] == {}
+
+
+@pytest.mark.parametrize("prefix", ["", "/v2", "/v3", "/v4"])
+def test_every_version_serves_the_routes(it: World, prefix: str) -> None:
+    assert it.ask("GET", f"{prefix}/services").status == 200
+    assert it.ask("GET", f"{prefix}/cluster-health").json["cluster_name"] == "perdure"
+
+
+def test_version_one_is_gone(it: World) -> None:
+    assert it.ask("GET", "/v1/services").status == 400
+    assert it.ask("GET", "/v5/services").status == 404
+
+
+def test_the_document_of_the_api(it: World) -> None:
+    document = it.ask("GET", "/openapi").json
+    assert "/deployments" in document["paths"]
+    assert "/invocations/{invocation_id}/purge-journal" in document["paths"]
+    operations = [
+        one["operationId"] for path in document["paths"].values() for one in path.values()
+    ]
+    assert len(operations) == len(set(operations))
+
+
+def test_queries(it: World) -> None:
+    it.query.rows = lambda sql: [{"n": 1}] if sql == "SELECT 1" else None
+    asked = {"query": "SELECT 1"}
+    answer = it.ask("POST", "/query", asked, {"accept": "application/json"})
+    assert answer.status == 200 and answer.json == {"rows": [{"n": 1}]}
+    assert answer.headers["content-type"] == "application/json"
+    arrow = it.ask("POST", "/query", asked)
+    assert arrow.body == b"ARROW"
+    assert arrow.headers["content-type"] == "application/vnd.apache.arrow.stream"
+    bad = it.ask("POST", "/query", {"query": "SELEC"}, {"accept": "application/json"})
+    assert bad.status == 400 and bad.json == {"message": "cannot plan SELEC"}
+    assert it.ask("POST", "/query", {}).status == 400
+
+
+def test_queries_without_the_extra() -> None:
+    with world(with_query=False) as made:
+        answer = made.ask("POST", "/query", {"query": "SELECT 1"})
+        assert answer.status == 501 and "perdure-server[sql]" in answer.json["message"]
+
+
+def test_large_answers_are_compressed_when_asked(it: World) -> None:
+    plain = it.ask("GET", "/openapi")
+    packed = it.ask("GET", "/openapi", headers={"accept-encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert json.loads(gzip.decompress(packed.body)) == plain.json
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/subscriptions", 200),
+        ("GET", "/subscriptions?sink=x", 200),
+        ("POST", "/subscriptions", 501),
+        ("GET", "/subscriptions/sub_1", 404),
+        ("DELETE", "/subscriptions/sub_1", 404),
+        ("GET", "/kafka-clusters", 200),
+        ("POST", "/kafka-clusters", 501),
+        ("PATCH", "/kafka-clusters/x", 404),
+        ("PUT", "/limits/rules", 501),
+        ("POST", "/limits/rules/bulk-delete", 501),
+        ("GET", "/nothing", 404),
+        ("GET", "/services/", 404),
+        ("DELETE", "/services", 405),
+        ("GET", "/", 404),
+    ],
+)
+def test_what_is_not_served(it: World, method: str, path: str, status: int) -> None:
+    answer = it.ask(method, path)
+    assert answer.status == status
+    if status != 200:
+        assert answer.json["message"]
+
+
+def test_an_engine_that_takes_nothing(it: World) -> None:
+    path = f"/invocations/{invocation_id_to_str(uid(1))}/kill"
+    it.engine.refuse = Unavailable("no leader", kept=False)
+    assert it.ask("PATCH", path).status == 503
+    it.engine.refuse = Unavailable("no answer", kept=True)
+    unknown = it.ask("PATCH", path)
+    assert unknown.status == 500 and "not known" in unknown.json["message"]
+    assert [type(one) for one in it.engine.operations] == [Kill, Kill]
+
+
+def test_a_bug_is_not_shown(it: World, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(operation: object, on_answer: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    it.engine.operate = broken  # type: ignore[method-assign]
+    answer = it.ask("PATCH", f"/invocations/{invocation_id_to_str(uid(1))}/kill")
+    assert answer.status == 500 and "secret" not in answer.json["message"]
+    assert "secret" in caplog.text

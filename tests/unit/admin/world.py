@@ -1,0 +1,247 @@
+"""The admin API on a socket, over one partition of the real machine and metadata in memory.
+
+Its event loop runs in a thread, so that tests and the command line speak to it over plain HTTP.
+Attempts are scripted: a test appends the Journal records itself.
+"""
+
+import asyncio
+import http.client
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from orchestrator.admin.app import create_admin
+from orchestrator.admin.ports import AdminOptions
+from orchestrator.log.memory import MemoryLog
+from orchestrator.model.answers import Answer
+from orchestrator.model.ids import placed_key
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.rows import CompletedRow, InvocationRow
+from orchestrator.node.admin_server import AdminServer
+from orchestrator.processor.port import Accepted, OnReply, Operation, Unavailable
+from orchestrator.registry.discovery import Discovered, Target
+from orchestrator.registry.errors import UNREACHABLE, RegistryError
+from orchestrator.registry.metadata_log import Metadata
+from orchestrator.registry.snapshot import Defaults
+from orchestrator.runtime.entropy import SeededEntropy
+from perdure.wire import outgoing
+from perdure.wire.frames import split
+from tests.unit.machine.bench import Bench
+from tests.unit.registry.samples import discovered
+
+URI = "http://127.0.0.1:9080/"
+GREETER = {"name": "Greeter", "ty": "SERVICE", "handlers": [{"name": "greet"}]}
+COUNTER = {
+    "name": "Counter",
+    "ty": "VIRTUAL_OBJECT",
+    "handlers": [{"name": "add"}, {"name": "get", "ty": "SHARED"}],
+}
+SIGNUP = {
+    "name": "Signup",
+    "ty": "WORKFLOW",
+    "handlers": [{"name": "run", "ty": "WORKFLOW"}, {"name": "click"}],
+}
+
+
+class Answered(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class BenchClock:
+    """The time of the bench."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    def now_ms(self) -> int:
+        return self._bench.now_ms
+
+    def monotonic_ms(self) -> int:
+        return self._bench.now_ms
+
+
+class BenchEngine:
+    """The engine port over a bench: an operation is applied when it is asked for."""
+
+    partition_count = 1
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.closed = ""
+        self.refuse: Unavailable | None = None
+        self.operations: list[Operation] = []
+        self.invokes: list[Invoke] = []
+
+    def new_id(self) -> bytes:
+        return placed_key(0, 1, len(self.invokes)) + bytes(16)
+
+    def invoke(self, invoke: Invoke, wait: bool, on_reply: OnReply) -> Callable[[], None]:
+        assert not wait
+        if self.refuse is not None:
+            _soon(on_reply, self.refuse)
+        else:
+            self.invokes.append(invoke)
+            _soon(on_reply, Accepted(self.bench.do(invoke) is Answer.DONE))
+        return lambda: None
+
+    def attach(self, invocation_id: bytes, on_reply: OnReply) -> Callable[[], None]:
+        raise AssertionError("the admin API does not attach")
+
+    def output(self, invocation_id: bytes, on_reply: OnReply) -> None:
+        raise AssertionError("the admin API does not read results")
+
+    def operate(
+        self, operation: Operation, on_answer: Callable[[Answer | Unavailable], None]
+    ) -> None:
+        self.operations.append(operation)
+        _soon(on_answer, self.bench.do(operation) if self.refuse is None else self.refuse)
+
+    def find(self, invocation_id: bytes) -> InvocationRow | CompletedRow | None:
+        return self.bench.live(invocation_id) or self.bench.done(invocation_id)
+
+    def journal(self, invocation_id: bytes) -> list[tuple[int, bytes]]:
+        row = self.find(invocation_id)
+        if row is None or not row.entries:
+            return []
+        raw = b"".join(chunk.frames for chunk in row.tail)
+        frames = [outgoing.input_command(row.invoke.headers, row.invoke.body)]
+        frames += [raw[start:end] for _, _, start, end in split(raw)]
+        return [(0, frame) for frame in frames]
+
+    def writable(self) -> str:
+        return self.closed
+
+    def export(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        raise AssertionError("only the SQL room exports")
+
+
+def _soon(callback: Callable[[Any], None], value: object) -> None:
+    asyncio.get_running_loop().call_soon(callback, value)
+
+
+class BadQuery(Exception):
+    status = 400
+
+
+class ScriptedQuery:
+    """Answers queries from a table of texts; any other is a bad query."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.rows: Callable[[str], list[dict[str, Any]] | None] = lambda sql: None
+
+    async def json(self, sql: str) -> AsyncIterator[bytes]:
+        self.asked.append(sql)
+        found = self.rows(sql)
+        if found is None:
+            raise BadQuery(f"cannot plan {sql}")
+        body = json.dumps({"rows": found}).encode()
+        yield body[:5]
+        yield body[5:]
+
+    async def arrow(self, sql: str) -> AsyncIterator[bytes]:
+        if sql != "SELECT 1":
+            raise BadQuery(f"cannot plan {sql}")
+        yield b"ARROW"
+
+
+class World:
+    """A running admin API; use `world()`."""
+
+    def __init__(self, options: AdminOptions | None = None, with_query: bool = True) -> None:
+        self.bench = Bench()
+        self.engine = BenchEngine(self.bench)
+        self.query = ScriptedQuery()
+        self.endpoints: dict[str, Discovered] = {URI: discovered(GREETER, COUNTER, SIGNUP)}
+        self.targets: list[Target] = []
+        self._options = options or AdminOptions(operate_wait_s=5)
+        self._with_query = with_query
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        self.wait(self._start())
+
+    async def _start(self) -> None:
+        log = MemoryLog(1)
+        await log.open()
+        self.metadata = Metadata(log, Defaults(), None)
+        await self.metadata.open()
+        app = create_admin(
+            self.engine,
+            self.metadata,
+            self._discover,
+            self.query if self._with_query else None,
+            self._options,
+            query_errors=(BadQuery,),
+            clock=BenchClock(self.bench),
+            entropy=SeededEntropy(1),
+        )
+        self._server = AdminServer(app)
+        _, self.port = await self._server.start("127.0.0.1", 0)
+
+    def stop(self) -> None:
+        self.wait(self._server.stop(1))
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(5)
+        self.loop.close()
+
+    def wait(self, work: Any) -> Any:
+        """Run a coroutine in the server's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(10)
+
+    async def _discover(self, target: Target) -> Discovered:
+        self.targets.append(target)
+        if target.uri not in self.endpoints:
+            raise RegistryError(UNREACHABLE, f"{target.uri} cannot be reached")
+        return self.endpoints[target.uri]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answered:
+        """One request; a dict or list is sent as JSON."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        given = dict(headers or {})
+        if isinstance(body, dict | list):
+            body = json.dumps(body).encode()
+            given.setdefault("content-type", "application/json")
+        try:
+            connection.request(method, path, body, given)
+            response = connection.getresponse()
+            names = {name.lower(): value for name, value in response.getheaders()}
+            return Answered(response.status, names, response.read())
+        finally:
+            connection.close()
+
+    def register(self, uri: str = URI, **more: Any) -> Any:
+        """Register and return what the API said."""
+        answer = self.ask("POST", "/deployments", {"uri": uri, **more})
+        assert answer.status in (200, 201), answer
+        return answer.json
+
+
+@contextmanager
+def world(options: AdminOptions | None = None, with_query: bool = True) -> Iterator[World]:
+    made = World(options, with_query)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
