@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from orchestrator.log.directory import refuse_files, take_directory
 from orchestrator.log.files import Disk, Files
 from orchestrator.log.identity import open_journal
 from orchestrator.log.journal import Journal
@@ -19,6 +20,7 @@ from orchestrator.log.port import (
     Deliver,
     Done,
     Health,
+    LogCorrupt,
     LogRefused,
     LogUnavailable,
     monotonic_ms,
@@ -80,24 +82,15 @@ class EmbeddedLog:
         self._running = Running(loop, threads, files, identity, journal, self._clock_ms)
 
     def _open_files(self) -> tuple[Files, bytes, Journal]:
+        options = self._options
+        files = take_directory(self._make_files, options.directory)
         try:
-            files = self._make_files()
-            holder = files.lock()
-        except OSError as error:
-            raise _refuse_files(error) from error
-        if holder:
-            raise LogRefused(
-                "PD0103",
-                f"The data directory {self._options.directory} is in use by {holder}.",
-                "Stop that server, or give this one another --data-dir.",
-            )
-        try:
-            options = self._options
             return files, *open_journal(files, options.partitions, options.sizes)
-        except BaseException as error:
+        except OSError as error:
             files.unlock()
-            if isinstance(error, OSError):
-                raise _refuse_files(error) from error
+            raise refuse_files(error) from error
+        except (LogRefused, LogCorrupt):
+            files.unlock()
             raise
 
     async def close(self) -> None:
@@ -172,11 +165,3 @@ class EmbeddedLog:
         if not reason and oldest_ms >= STALLED_MS:
             reason = f"an append has been waiting for {oldest_ms} ms"
         return Health(not reason, reason, oldest_ms, self._leading)
-
-
-def _refuse_files(error: OSError) -> LogRefused:
-    return LogRefused(
-        "PD0106",
-        f"The log in the data directory cannot be opened: {error}.",
-        "See that the directory can be written to and that its device has space left.",
-    )

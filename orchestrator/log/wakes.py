@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-_RING: Final = (1).to_bytes(8, "little")
+RING: Final = (1).to_bytes(8, "little")
 
 
 class Bell:
@@ -12,15 +12,15 @@ class Bell:
     def __init__(self, *, blocking: bool) -> None:
         if hasattr(os, "eventfd"):
             flags = os.EFD_CLOEXEC | (0 if blocking else os.EFD_NONBLOCK)
-            self.fd = self._write_fd = os.eventfd(0, flags)
+            self.fd = self.write_fd = os.eventfd(0, flags)
         else:
-            self.fd, self._write_fd = os.pipe()
+            self.fd, self.write_fd = os.pipe()
             os.set_blocking(self.fd, blocking)
-            os.set_blocking(self._write_fd, False)
+            os.set_blocking(self.write_fd, False)
 
     def ring(self) -> None:
         try:
-            os.write(self._write_fd, _RING)
+            os.write(self.write_fd, RING)
         except BlockingIOError:
             pass  # it rings already
 
@@ -33,5 +33,5 @@ class Bell:
 
     def close(self) -> None:
         os.close(self.fd)
-        if self._write_fd != self.fd:
-            os.close(self._write_fd)
+        if self.write_fd != self.fd:
+            os.close(self.write_fd)

@@ -1,0 +1,158 @@
+"""Who should lead: membership in the group of the log topic, as a static member that never reads.
+
+A static member (its instance id is the name of the node) that comes back gets its partitions back
+at once. The other side of it: a second process under the same name takes the place of the first.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from orchestrator.log.kafka_errors import error_of, refusal_of
+from orchestrator.log.kafka_options import KafkaOptions
+from orchestrator.log.kafka_serve import Served
+from orchestrator.log.kafka_topics import REQUEST_S
+from orchestrator.log.port import LogRefused
+
+_LOOK_AGAIN_S: Final = 0.5
+_LOG = logging.getLogger(__name__)
+
+
+def other_member(admin: AdminClient, options: KafkaOptions, client_id: str) -> str:
+    """The name of another process in the group, or nothing; raises like `ensure_topics`."""
+    asked = admin.describe_consumer_groups([options.group], request_timeout=REQUEST_S)
+    try:
+        members = asked[options.group].result().members
+    except KafkaException as raised:
+        error = error_of(raised)
+        if error.code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return ""
+        refusal = refusal_of(error, f"describe group {options.group}")
+        if refusal is not None:
+            raise refusal from raised
+        raise
+    for member in members:
+        if member.client_id != client_id:
+            return str(member.group_instance_id or member.client_id)
+    return ""
+
+
+def await_sole_member(
+    admin: AdminClient, options: KafkaOptions, client_id: str, cancelled: Callable[[], bool]
+) -> None:
+    """Wait for the session of a node that has died; refuse to start beside one that lives."""
+    give_up = time.monotonic() + options.session_timeout_ms / 1000 + 2
+    while (other := other_member(admin, options, client_id)) and not cancelled():
+        if time.monotonic() > give_up:
+            raise _other_node(options, other)
+        time.sleep(_LOOK_AGAIN_S)
+
+
+def _other_node(options: KafkaOptions, other: str) -> LogRefused:
+    if other == options.node_name:
+        return LogRefused(
+            "PD0118",
+            f"A node named {other} runs on cluster {options.cluster} with another data directory.",
+            "Stop it, or give each node a --node-name of its own.",
+        )
+    return LogRefused(
+        "PD0117",
+        f"Node {other} runs on cluster {options.cluster}, and a cluster has one node.",
+        "Stop it, or give this node another --cluster.",
+    )
+
+
+class Membership:
+    """This node in the group; every method is called on the event loop."""
+
+    def __init__(
+        self,
+        options: KafkaOptions,
+        client_id: str,
+        make: Callable[[Callable[[KafkaError], None]], Consumer],
+        assigned: Callable[[int], None],
+        revoked: Callable[[int], None],
+    ) -> None:
+        self._options = options
+        self._tell_assigned = assigned
+        self._tell_revoked = revoked
+        self._closed = False
+        self.partitions: set[int] = set()
+        self.refused: LogRefused | None = None
+        self._consumer = make(self._client_error)
+        self._consumer.subscribe(
+            [options.log_topic],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
+        )
+        self._served = Served(self._consumer, client_id, self.serve)
+
+    def serve(self) -> None:
+        """Let librdkafka call back; there are no messages, since every partition is paused."""
+        while not self._closed:
+            try:
+                message = self._consumer.poll(0)
+            except KafkaException as raised:
+                self._client_error(error_of(raised))
+                return
+            if message is None:
+                return
+            if (error := message.error()) is not None:
+                self._client_error(error)
+
+    def _client_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError.FENCED_INSTANCE_ID or (
+            error.fatal() and "fenced" in error.str().lower()
+        ):
+            self._end(_other_node(self._options, self._options.node_name))
+            return
+        refusal = refusal_of(error, f"join group {self._options.group}")
+        if refusal is not None:
+            self._end(refusal)
+        elif error.fatal():
+            self._end(LogRefused("PD0120", f"The group was lost: {error.str()}.", "Start again."))
+
+    def _end(self, refusal: LogRefused) -> None:
+        """It must not lead any more, and cannot come back by itself."""
+        if self.refused is None:
+            _LOG.error("%s", refusal)
+            self.refused = refusal
+            self._give_up(sorted(self.partitions))
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        places = [TopicPartition(p.topic, p.partition, 0) for p in partitions]
+        consumer.incremental_assign(places)
+        consumer.pause(places)
+        if self._closed:
+            return
+        for place in sorted(places, key=_number):
+            self.partitions.add(place.partition)
+            self._tell_assigned(place.partition)
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_unassign(partitions)
+        self._give_up(sorted(p.partition for p in partitions))
+
+    def _give_up(self, numbers: list[int]) -> None:
+        if self._closed:
+            return
+        for number in numbers:
+            if number in self.partitions:
+                self.partitions.discard(number)
+                self._tell_revoked(number)
+
+    async def close(self) -> None:
+        """Go without leaving: a static member that comes back soon gets its partitions back."""
+        self._closed = True
+        self._served.close()
+        await asyncio.to_thread(self._consumer.close)
+
+
+def _number(place: TopicPartition) -> int:
+    return int(place.partition)

@@ -1,0 +1,26 @@
+"""One real broker for all contract tests that need one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.places import Place, embedded_place, kafka_place, memory_place
+from tests.parts.kafka import KafkaBroker
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(params=["memory", "embedded", "kafka"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "memory":
+        return memory_place(tmp_path)
+    if request.param == "embedded":
+        return embedded_place(tmp_path)
+    return kafka_place(tmp_path, request.getfixturevalue("broker").bootstrap)
