@@ -1,0 +1,47 @@
+"""The door for new work: open unless the log is slow, the partition has no leader, or we end.
+
+What is refused here was never handed to the log: the client may come back at once.
+"""
+
+from orchestrator.log.port import Log
+from orchestrator.processor.options import ProcessorOptions
+from orchestrator.processor.seat import Seat
+from orchestrator.runtime.scheduler import Scheduler
+
+LOOK_S = 0.1  # how old the log's own word on its health may be
+
+
+class Door:
+    """Says why new work is refused, or ""."""
+
+    def __init__(self, log: Log, scheduler: Scheduler, options: ProcessorOptions) -> None:
+        self._log = log
+        self._scheduler = scheduler
+        self._age_s = options.door_age_s
+        self._log_reason = ""
+        self._looked_s = -LOOK_S
+        self.shut_reason = ""
+
+    def reason(self, seat: Seat | None) -> str:
+        """For work that goes to this partition."""
+        if self.shut_reason:
+            return self.shut_reason
+        if seat is None:
+            return "the partition is not led by this node"
+        if seat.stopped:
+            return f"partition {seat.number} is stopped: {seat.stopped}"
+        now_s = self._scheduler.time_s()
+        if seat.term is None:
+            if now_s - seat.down_since_s >= self._age_s:
+                return f"partition {seat.number} has no leader yet"
+        elif seat.flight is not None and now_s - seat.flight.at_s >= self._age_s:
+            return f"the log is slow to take what goes to partition {seat.number}"
+        return self.log_reason(now_s)
+
+    def log_reason(self, now_s: float) -> str:
+        """Why the log takes nothing, looked at now and then."""
+        if now_s - self._looked_s >= LOOK_S:
+            self._looked_s = now_s
+            health = self._log.health()
+            self._log_reason = "" if health.writable else health.reason or "the log is closed"
+        return self._log_reason

@@ -1,0 +1,214 @@
+"""From assignment to leadership, and back: the log says who leads, by an accepted announcement.
+
+Restore, read to the end, announce, and lead only once the own announcement has been applied.
+Who loses a race, or steps down, reads on and announces anew, with backoff, while it is assigned.
+"""
+
+import asyncio
+import logging
+
+from orchestrator.codec.records import encode_message
+from orchestrator.log.port import AppendError, Log, LogUnavailable, Message, OffsetOutOfRange
+from orchestrator.model.records import AnnounceLeader, AnyRecord
+from orchestrator.processor.options import ProcessorOptions
+from orchestrator.processor.reading import PartitionStopped, Reading, restore
+from orchestrator.processor.seat import Seat
+from orchestrator.processor.term import Surroundings, Term
+from orchestrator.runtime.entropy import Entropy
+from orchestrator.store.port import StoreError, StoreHome
+
+logger = logging.getLogger(__name__)
+NONCE_BITS = 62
+LASTING_S = 5.0  # a term this long was a good one: the backoff begins anew
+
+
+class Leadership:
+    """Serves one seat while it is assigned."""
+
+    def __init__(
+        self,
+        seat: Seat,
+        log: Log,
+        home: StoreHome,
+        around: Surroundings,
+        entropy: Entropy,
+        options: ProcessorOptions,
+    ) -> None:
+        self._seat = seat
+        self._log = log
+        self._home = home
+        self._around = around
+        self._entropy = entropy
+        self._options = options
+        self._nonce = entropy.random64() >> (64 - NONCE_BITS)
+        self._failures = 0
+
+    async def serve(self) -> None:
+        seat = self._seat
+        try:
+            await self._serve()
+        except Exception as error:  # the supervisor of a seat
+            logger.exception("PD0105 partition %d cannot be served", seat.number)
+            seat.stop(f"PD0105 it cannot be served: {error!r}")
+        if not seat.stopped:
+            seat.close_store()
+
+    async def _serve(self) -> None:
+        seat = self._seat
+        while seat.assigned and not seat.stopped:
+            try:
+                if await self._take_office():
+                    await self._hold_office()
+            except PartitionStopped as stop:
+                logger.error("partition %d stops: %s", seat.number, stop)
+                seat.stop(str(stop))
+                return
+            except StoreError as error:
+                seat.lose_store(error)
+            except OffsetOutOfRange as error:
+                logger.warning("partition %d does not fit its log: %s", seat.number, error)
+                seat.close_store()
+            except LogUnavailable as error:
+                logger.info("partition %d waits for its log: %s", seat.number, error)
+            if seat.assigned and not seat.stopped:
+                await self._back_off()
+
+    async def _back_off(self) -> None:
+        options = self._options
+        delay_s = min(options.retry_max_s, options.retry_first_s * 2 ** min(self._failures, 10))
+        self._failures += 1
+        await self._around.scheduler.sleep(delay_s * (0.5 + self._entropy.uniform() / 2))
+
+    async def _take_office(self) -> bool:
+        """True once an announcement of this seat has been applied as the latest one."""
+        seat = self._seat
+        # What is under way from the last term must be in the log, or not, before it is read.
+        while seat.is_awaited and seat.assigned:
+            seat.changed.clear()
+            await seat.changed.wait()
+        self._log.restart(seat.number)
+        if seat.partition is None:
+            partition, store = await restore(seat.number, self._log, self._home, self._options)
+            seat.partition, seat.store = partition, store
+        await self._read_to_end()
+        seat.resolve()
+        if not seat.assigned:
+            return False
+        if not self._is_own_epoch():
+            await self._announce()
+        if not (seat.assigned and self._is_own_epoch()):
+            return False
+        self._begin()
+        return True
+
+    async def _read_to_end(self, stop_before: int | None = None) -> None:
+        seat = self._seat
+        partition = seat.partition
+        assert partition is not None
+        reading = Reading(
+            partition,
+            seat.apply_read,
+            self._options,
+            stop_before=stop_before,
+            is_wanted=lambda: seat.partition is partition and seat.assigned,
+        )
+        await self._log.read(seat.number, partition.next_offset, reading.deliver)
+        reading.finish()
+
+    def _is_own_epoch(self) -> bool:
+        assert self._seat.partition is not None
+        row = self._seat.partition.state.partition_row
+        return row.leader == self._options.node and row.nonce == self._nonce and row.epoch >= 0
+
+    async def _announce(self) -> None:
+        """Append an announcement that names the epoch it saw, alone in its message; apply it."""
+        seat = self._seat
+        partition = seat.partition
+        assert partition is not None
+        epoch_seen = partition.state.partition_row.epoch
+        record: AnyRecord = AnnounceLeader(self._options.node, self._nonce, epoch_seen)
+        message = encode_message([record])
+        first, error = await self._append(message)
+        if error is not None or seat.partition is not partition:
+            return
+        if first == partition.next_offset:
+            seat.apply_read(Message(first, message), [record])
+        else:
+            await self._read_to_end()
+
+    async def _append(self, message: bytes) -> tuple[int, AppendError | None]:
+        answered = asyncio.Event()
+        answer: list[tuple[int, AppendError | None]] = []
+
+        def done(number: int, first: int, count: int, error: AppendError | None) -> None:
+            answer.append((first, error))
+            answered.set()
+
+        self._log.append([(self._seat.number, [message])], done)
+        await answered.wait()
+        return answer[0]
+
+    def _begin(self) -> None:
+        seat = self._seat
+        assert seat.partition is not None
+        state = seat.partition.state
+        term = Term(state, self._around, seat.results, seat.propose)
+        logger.info("partition %d is led here, epoch %d", seat.number, term.epoch)
+        seat.begin(term)
+
+    async def _hold_office(self) -> None:
+        """Until the term is over; look now and then whether others wrote to the partition."""
+        seat = self._seat
+        scheduler = self._around.scheduler
+        since_s = scheduler.time_s()
+        follow = scheduler.spawn(self._follow(), f"follow-{seat.number}")
+        try:
+            while seat.term is not None and seat.assigned:
+                seat.changed.clear()
+                await seat.changed.wait()
+        finally:
+            follow.cancel()
+        if scheduler.time_s() - since_s > LASTING_S:
+            self._failures = 0
+        self._nonce = self._entropy.random64() >> (64 - NONCE_BITS)
+
+    async def _follow(self) -> None:
+        seat = self._seat
+        while seat.term is not None:
+            await self._around.scheduler.sleep(self._options.follow_s)
+            if seat.flight is not None or seat.partition is None:
+                continue
+            try:
+                _, end = await self._log.bounds(seat.number)
+            except LogUnavailable:
+                continue
+            partition = seat.partition
+            if partition is None or seat.flight is not None or end <= partition.next_offset:
+                continue
+            seat.is_reading = True  # nothing takes off: what is read is not ours
+            try:
+                await self.catch_up()
+            finally:
+                seat.is_reading = False
+                seat.wake()
+
+    async def catch_up(self) -> None:
+        """Read what others wrote; then the own flight, if there is one, counts."""
+        seat = self._seat
+        term = seat.term
+        while term is not None and seat.term is term and not seat.stopped:
+            stop_before = seat.flight_first if seat.flight is not None else None
+            try:
+                await self._read_to_end(stop_before)
+                if seat.term is term and seat.flight is not None and seat.flight_first >= 0:
+                    seat.land()
+                return
+            except PartitionStopped as stop:
+                seat.stop(str(stop))
+            except StoreError as error:
+                seat.lose_store(error)
+            except OffsetOutOfRange as error:
+                seat.step_down(f"it does not fit its log: {error}")
+                seat.close_store()
+            except LogUnavailable:
+                await self._back_off()

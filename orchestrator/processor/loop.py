@@ -1,0 +1,168 @@
+"""The processor: all partitions of a process behind one way in.
+
+An Engine to the faces. Records go to the seat of their partition, actions come back through its
+term, clients are told what became of theirs. It never assumes that a partition is led here.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from orchestrator.invoker.port import InvokerPort
+from orchestrator.log.port import Log
+from orchestrator.model.ids import key_partition_key, partition_of, partition_of_key, placed_key
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.records import PatchState
+from orchestrator.model.rows import CompletedRow, InvocationRow
+from orchestrator.processor import reads
+from orchestrator.processor.door import Door
+from orchestrator.processor.options import ProcessorOptions
+from orchestrator.processor.port import OnReply, Operation, Reply, Unavailable
+from orchestrator.processor.seat import Seat
+from orchestrator.processor.seats import Seats
+from orchestrator.processor.waiters import InvokeWaiter, OnAnswer, OperationWaiter, ResultWaiter
+from orchestrator.runtime.clock import Clock
+from orchestrator.runtime.entropy import Entropy
+from orchestrator.runtime.scheduler import Scheduler
+from orchestrator.runtime.telemetry import Counters
+from orchestrator.store.port import StoreHome
+from orchestrator.tables.state import State
+
+IDENTITY_BYTES = 16  # the part of an invocation id after its partition key
+NOT_LED = "the partition is not led by this node"
+
+
+class Processor:
+    """The `Engine` of a process."""
+
+    def __init__(
+        self,
+        log: Log,
+        open_home: Callable[[int], StoreHome],
+        invoker: InvokerPort,
+        clock: Clock,
+        entropy: Entropy,
+        scheduler: Scheduler,
+        options: ProcessorOptions,
+        counters: Counters | None = None,
+    ) -> None:
+        self.partition_count = log.partition_count
+        self.counters = counters if counters is not None else Counters()
+        self._clock = clock
+        self._entropy = entropy
+        self._scheduler = scheduler
+        self._door = Door(log, scheduler, options)
+        self._seats = Seats(
+            log, open_home, invoker, clock, entropy, scheduler, options, self.counters
+        )
+        self._next_seat = 0
+
+    # --- life ---
+
+    def start(self) -> None:
+        """Ask the log for partitions to lead."""
+        self._seats.start()
+
+    def shut_door(self, reason: str) -> None:
+        """Refuse new work; what is under way goes on."""
+        self._door.shut_reason = reason
+
+    async def close(self, wait_s: float = 5.0) -> None:
+        """Let what is in flight land, spill, and let go of the stores."""
+        self.shut_door("the server is shutting down")
+        await self._seats.close(wait_s)
+
+    def leading(self) -> list[int]:
+        """Partitions led here."""
+        return [seat.number for seat in self._seats.all() if seat.term is not None]
+
+    def stopped(self) -> dict[int, str]:
+        """Partitions that serve no more, with the reason."""
+        return {seat.number: seat.stopped for seat in self._seats.all() if seat.stopped}
+
+    # --- Engine ---
+
+    def new_id(self) -> bytes:
+        led = [seat for seat in self._seats.all() if seat.term is not None]
+        if led:
+            self._next_seat = (self._next_seat + 1) % len(led)
+            number = led[self._next_seat].number
+        else:
+            number = self._entropy.random64() % self.partition_count
+        key = placed_key(number, self.partition_count, self._entropy.random64())
+        return key + self._entropy.random_bytes(IDENTITY_BYTES)
+
+    def invoke(self, invoke: Invoke, wait: bool, on_reply: OnReply) -> Callable[[], None]:
+        seat = self._seats.get(partition_of(invoke.id, self.partition_count))
+        reason = self._door.reason(seat)
+        waiter = InvokeWaiter(invoke.id, wait, on_reply)
+        if reason or seat is None:
+            self._later(waiter, Unavailable(reason, False))
+        else:
+            seat.propose(invoke, waiter)
+        return waiter.forget
+
+    def attach(self, invocation_id: bytes, on_reply: OnReply) -> Callable[[], None]:
+        waiter = ResultWaiter(invocation_id, on_reply)
+        seat = self._seats.get(partition_of(invocation_id, self.partition_count))
+        state = _state_of(seat)
+        if seat is None or state is None:
+            self._later(waiter, Unavailable(NOT_LED, False))
+            return waiter.forget
+        live = state.invocations.get(invocation_id)
+        if live is not None:
+            waiter.incarnation = live.incarnation
+            seat.results.add(waiter)
+        else:
+            self._later(waiter, reads.output_of(state, invocation_id, self._clock.now_ms()))
+        return waiter.forget
+
+    def output(self, invocation_id: bytes, on_reply: OnReply) -> None:
+        state = _state_of(self._seats.get(partition_of(invocation_id, self.partition_count)))
+        reply: Reply = Unavailable(NOT_LED, False)
+        if state is not None:
+            reply = reads.output_of(state, invocation_id, self._clock.now_ms())
+        self._later(ResultWaiter(invocation_id, on_reply), reply)
+
+    def operate(self, operation: Operation, on_answer: OnAnswer) -> None:
+        if isinstance(operation, PatchState):
+            number = partition_of_key(key_partition_key(operation.key), self.partition_count)
+        else:
+            number = partition_of(operation.target_id, self.partition_count)
+        seat = self._seats.get(number)
+        reason = self._door.reason(seat)
+        if reason or seat is None:
+            self._scheduler.call_soon(partial(on_answer, Unavailable(reason, False)))
+        else:
+            seat.propose(operation, OperationWaiter(on_answer))
+
+    def find(self, invocation_id: bytes) -> InvocationRow | CompletedRow | None:
+        state = _state_of(self._seats.get(partition_of(invocation_id, self.partition_count)))
+        return None if state is None else reads.find_row(state, invocation_id)
+
+    def journal(self, invocation_id: bytes) -> list[tuple[int, bytes]]:
+        state = _state_of(self._seats.get(partition_of(invocation_id, self.partition_count)))
+        return [] if state is None else reads.journal_of(state, invocation_id)
+
+    def writable(self) -> str:
+        """Of the log and of every partition served here: the first reason there is."""
+        seats = self._seats.all()
+        if not seats:
+            return self._door.reason(None)
+        return next((reason for seat in seats if (reason := self._door.reason(seat))), "")
+
+    def export(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        rows: list[tuple[bytes, bytes]] = []
+        for seat in self._seats.all():
+            if seat.term is not None and seat.partition is not None:
+                rows += reads.export_rows(seat.partition, prefix)
+        return rows
+
+    def _later(self, waiter: ResultWaiter, reply: Reply) -> None:
+        self._scheduler.call_soon(partial(waiter.reply, reply))
+
+
+def _state_of(seat: Seat | None) -> State | None:
+    """The state to answer from: only a leader's is known to be the latest."""
+    if seat is None or seat.term is None or seat.partition is None:
+        return None
+    return seat.partition.state

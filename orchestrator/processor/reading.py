@@ -1,0 +1,182 @@
+"""Reading the log into a partition: restoring a store that fits, and catching up."""
+
+import logging
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from orchestrator.codec.records import UndecodableMessage, decode_message
+from orchestrator.log.port import Log, Message
+from orchestrator.model.records import AnyRecord
+from orchestrator.processor.options import ProcessorOptions
+from orchestrator.processor.partition import Partition
+from orchestrator.store.port import DurableStore, StoreError, StoreHome
+from orchestrator.store.stamp import Stamp, StampedStore, message_hash, read_stamp
+
+logger = logging.getLogger(__name__)
+Apply = Callable[[Message, list[AnyRecord]], None]
+
+
+class PartitionStopped(Exception):
+    """A partition cannot go on; its data is kept and an operator must look."""
+
+
+class StoreMisfit(Exception):
+    """The store stands for another log, or for records the log does not have."""
+
+
+class Reading:
+    """Applies what `Log.read` delivers. The first failure ends it; `finish` raises it.
+
+    A log's `deliver` must not raise: the failure waits here until the read has come back.
+    """
+
+    def __init__(
+        self,
+        partition: Partition,
+        apply: Apply,
+        options: ProcessorOptions,
+        *,
+        check: Stamp | None = None,
+        stop_before: int | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._partition = partition
+        self._apply = apply
+        self._options = options
+        self._check = check
+        self._stop_before = stop_before
+        self._is_wanted = is_wanted
+        self._failure: Exception | None = None
+
+    def deliver(self, messages: list[Message]) -> None:
+        if self._failure is not None or not self._is_wanted():
+            return
+        try:
+            for message in messages:
+                self._take(message)
+            self._spill_if_large()
+        except (PartitionStopped, StoreMisfit, StoreError) as failure:
+            self._failure = failure
+
+    def finish(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _take(self, message: Message) -> None:
+        partition = self._partition
+        if self._check is not None:
+            self._verify(message, self._check)
+            self._check = None
+        if message.offset < partition.next_offset:
+            return
+        if self._stop_before is not None and message.offset >= self._stop_before:
+            return
+        if not self._is_wanted():
+            return
+        try:
+            records = decode_message(message.value)
+        except UndecodableMessage as error:
+            self._undecodable(message, error)
+            return
+        try:
+            self._apply(message, records)
+        except StoreError:
+            raise
+        except Exception as error:  # the supervisor of the pure ring
+            reason = f"PD0101 offset {message.offset} cannot be applied: {error!r}"
+            raise PartitionStopped(reason) from error
+
+    def _verify(self, message: Message, stamp: Stamp) -> None:
+        """The store's last message, if the log still has it, must be the one it remembers."""
+        if message.offset > stamp.last_offset:
+            return
+        if message_hash(message.value) != stamp.last_hash:
+            raise StoreMisfit(f"the log has another message at offset {message.offset}")
+
+    def _undecodable(self, message: Message, error: UndecodableMessage) -> None:
+        partition = self._partition
+        if not self._options.skip(partition.number, message.offset):
+            reason = f"PD0100 the message at offset {message.offset} cannot be decoded: {error}"
+            raise PartitionStopped(reason) from error
+        partition.pass_over(message.offset, message.value)
+
+    def _spill_if_large(self) -> None:
+        if self._partition.state.dirty_count >= self._options.spill_rows:
+            self._partition.spill()
+
+
+async def restore(
+    number: int, log: Log, home: StoreHome, options: ProcessorOptions
+) -> tuple[Partition, DurableStore]:
+    """The best store that fits the log, with everything up to the log's end applied to it.
+
+    Raises PartitionStopped if no store reaches what the log still has.
+    """
+    first, end = await log.bounds(number)
+    broken: StoreError | None = None
+    for store, stamp in _stamped(home):
+        if not _may_fit(stamp, number, log.identity, first, end):
+            continue
+        stamp = msgspec.structs.replace(stamp, log_identity=log.identity, partition=number)
+        partition = _opened(number, log.partition_count, store, stamp)
+        if partition is None:
+            continue
+        try:
+            await _replay(partition, log, options, stamp, first)
+            return partition, store
+        except StoreMisfit as error:
+            logger.warning("a store of partition %d is not used: %s", number, error)
+        except StoreError as error:
+            broken = error
+        except PartitionStopped:
+            store.close()
+            raise
+    if broken is not None:
+        raise broken  # the disk may have room again: worth another try
+    raise PartitionStopped(
+        f"PD0104 the log of partition {number} begins at offset {first}, and no store reaches it"
+    )
+
+
+def _stamped(home: StoreHome) -> Iterator[tuple[DurableStore, Stamp]]:
+    for store in home.candidates():
+        try:
+            stamp = read_stamp(store)
+        except StoreError:
+            continue
+        if stamp is not None:
+            yield store, stamp
+
+
+def _may_fit(stamp: Stamp, number: int, log_identity: bytes, first: int, end: int) -> bool:
+    if stamp == Stamp():
+        return first == 0
+    if stamp.log_identity != log_identity or stamp.partition != number:
+        return False
+    return first <= stamp.applied <= end
+
+
+def _opened(
+    number: int, partition_count: int, store: DurableStore, stamp: Stamp
+) -> Partition | None:
+    """None if the store's own row cannot be read, or is of another moment than its stamp."""
+    stamped = StampedStore(store, stamp)
+    try:
+        partition = Partition(number, partition_count, stamped)
+    except (ValueError, msgspec.MsgspecError, StoreError):
+        return None
+    return partition if partition.next_offset == stamp.applied else None
+
+
+async def _replay(
+    partition: Partition, log: Log, options: ProcessorOptions, stamp: Stamp, first: int
+) -> None:
+    def apply(message: Message, records: list[AnyRecord]) -> None:
+        partition.apply_message(message.offset, message.value, records, [])
+
+    is_known = first <= stamp.last_offset
+    reading = Reading(partition, apply, options, check=stamp if is_known else None)
+    stamped = stamp.last_offset if is_known else partition.next_offset
+    await log.read(partition.number, stamped, reading.deliver)
+    reading.finish()

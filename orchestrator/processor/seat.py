@@ -1,0 +1,339 @@
+"""A partition's seat in this process: what waits to be appended, what is in flight, who waits.
+
+States, in order: no partition (being restored) · following (applied to the end, not leading) ·
+leading (a `term`) · stopped (with its reason, its data kept). Only a leading seat appends.
+"""
+
+import asyncio
+import logging
+from typing import Protocol
+
+from orchestrator.log.port import AppendError, Message
+from orchestrator.model.actions import AnyAction
+from orchestrator.model.answers import Answer
+from orchestrator.model.records import (
+    AnyRecord,
+    ChoreStep,
+    Journal,
+    OutboxAdvanced,
+    PurgeExpired,
+    RaiseLevel,
+    TimersFired,
+)
+from orchestrator.processor.flight import Flight
+from orchestrator.processor.pack import pack
+from orchestrator.processor.partition import Partition
+from orchestrator.processor.term import Term
+from orchestrator.processor.too_large import paused_instead
+from orchestrator.processor.waiters import Results, TransferWaiter, Waiter
+from orchestrator.store.port import DurableStore, StoreError
+
+logger = logging.getLogger(__name__)
+
+OF_A_TERM = (Journal, TimersFired, PurgeExpired, ChoreStep, OutboxAdvanced, RaiseLevel)
+"""Records that carry their epoch: under another one they would only be dropped."""
+
+
+class Owner(Protocol):
+    """The loop that the seats belong to."""
+
+    def wake(self) -> None:
+        """Something waits to be appended."""
+        ...
+
+    def wake_later(self, delay_s: float) -> None: ...
+
+    def now_s(self) -> float: ...
+
+    def catch_up(self, seat: "Seat") -> None:
+        """Read what others wrote, then go on with the seat's flight."""
+        ...
+
+
+class Seat:
+    """One partition as this process serves it."""
+
+    def __init__(self, number: int, owner: Owner, message_bytes_max: int) -> None:
+        self.number = number
+        self.partition: Partition | None = None
+        self.store: DurableStore | None = None
+        self.term: Term | None = None
+        self.stopped = ""  # why it serves no more
+        self.assigned = True
+        self.results = Results()
+        self.pending: list[AnyRecord] = []
+        self.waits: list[Waiter | None] = []
+        self.unsure: list[Waiter] = []  # their records' fate is unknown
+        self.unsure_since = 0
+        self.flight: Flight | None = None
+        self.flight_first = -1  # acknowledged, but others' messages come before it
+        self.is_awaited = False  # the log has not answered for the last append
+        self.changed = asyncio.Event()  # the term is over, or the assignment
+        self.down_since_s = owner.now_s()
+        self.blocked_until_s = 0.0
+        self.is_reading = False  # what others wrote, while leading
+        self.record_count = 0  # applied here, for the upkeep
+        self.byte_count = 0
+        self._owner = owner
+        self.wake = owner.wake
+        self._refusals = 0
+        self._message_bytes_max = message_bytes_max
+
+    # --- proposals ---
+
+    def propose(self, record: AnyRecord, waiter: Waiter | None = None) -> None:
+        """Append with the next turn."""
+        if self.stopped or not self.assigned:
+            if waiter is not None:
+                waiter.failed(self.stopped or "the partition is not served here", False)
+            return
+        self.pending.append(record)
+        self.waits.append(waiter)
+        self.wake()
+
+    def begin(self, term: Term) -> None:
+        """Lead from now on; what waited for a leader goes out."""
+        self.term = term
+        term.begin()
+        if self.pending:
+            self.wake()
+
+    def can_append(self, now_s: float) -> bool:
+        return (
+            self.term is not None
+            and self.flight is None
+            and bool(self.pending)
+            and not self.is_reading
+            and now_s >= self.blocked_until_s
+        )
+
+    def take_off(self, now_s: float) -> list[bytes]:
+        """Everything that waits, as messages; it is in flight from now on."""
+        records, waits = self.pending, self.waits
+        self.pending, self.waits = [], []
+        messages, parts = pack(records)
+        if any(len(message) > self._message_bytes_max for message in messages):
+            self._set_aside(messages, parts, waits)
+            return self.take_off(now_s) if self.pending else []
+        self.flight = Flight(messages, parts, waits, now_s)
+        self.is_awaited = True
+        return messages
+
+    def _set_aside(
+        self,
+        messages: list[bytes],
+        parts: list[list[AnyRecord]],
+        waits: list[Waiter | None],
+    ) -> None:
+        """Keep for the next flight all but what no message of the log can hold."""
+        at = 0
+        for message, part in zip(messages, parts, strict=True):
+            if len(message) <= self._message_bytes_max:
+                self.pending += part
+                self.waits += waits[at : at + len(part)]
+            else:
+                self._refuse_one(part[0], waits[at])
+            at += len(part)
+
+    def _refuse_one(self, record: AnyRecord, waiter: Waiter | None) -> None:
+        logger.error("PD0110 a record of partition %d is too large for the log", self.number)
+        if waiter is not None:
+            waiter.failed("the record is too large for the log", False)
+        elif isinstance(record, Journal) and self.term is not None:
+            self.pending.append(paused_instead(record))
+            self.waits.append(None)
+            self.term.drop_attempt(record)
+
+    # --- what became of a flight ---
+
+    def settle(self, first: int, error: AppendError | None) -> None:
+        """The log has answered for the last append."""
+        self.is_awaited = False
+        if self.flight is None:  # it stepped down meanwhile
+            self.changed.set()
+        elif error is None:
+            self._refusals = 0
+            self.flight_first = first
+            if self.partition is not None and first == self.partition.next_offset:
+                self.land()
+            else:
+                self._owner.catch_up(self)
+        elif error.refused:
+            self._retry_refused(error)
+        else:
+            self.step_down(f"the fate of an append is not known: {error.reason}")
+
+    def land(self) -> None:
+        """Apply the acknowledged flight as the objects it was made of, then act."""
+        flight, partition = self.flight, self.partition
+        assert flight is not None and partition is not None
+        actions: list[AnyAction] = []
+        answers: list[Answer] = []
+        offset = self.flight_first
+        try:
+            for message, part in zip(flight.messages, flight.parts, strict=True):
+                answers += partition.apply_message(offset, message, part, actions)
+                offset += 1
+                self.record_count += len(part)
+                self.byte_count += len(message)
+        except StoreError as error:
+            self.lose_store(error)
+            return
+        except Exception as error:  # the supervisor of the pure ring
+            logger.exception("PD0101 partition %d cannot apply offset %d", self.number, offset)
+            self.stop(f"PD0101 offset {offset} cannot be applied: {error!r}")
+            return
+        self.flight = None
+        self._tell(flight, answers)
+        if self._still_leads():
+            self._act(actions)
+
+    def _tell(self, flight: Flight, answers: list[Answer]) -> None:
+        term, partition = self.term, self.partition
+        assert partition is not None
+        state, results = partition.state, self.results
+        if term is not None:
+            settled = term.source.settled
+            for part in flight.parts:
+                for record in part:
+                    if type(record) is Journal:
+                        settled(record)
+        for waiter, answer in zip(flight.waits, answers, strict=True):
+            if waiter is not None:
+                waiter.applied(state, results, answer)
+
+    def _still_leads(self) -> bool:
+        term, partition = self.term, self.partition
+        if term is None or partition is None:
+            return False
+        if partition.state.partition_row.epoch != term.epoch:
+            self.step_down("another leader was accepted")
+            return False
+        return True
+
+    def _act(self, actions: list[AnyAction]) -> None:
+        assert self.term is not None
+        try:
+            self.term.perform(actions)
+        except StoreError as error:
+            self.lose_store(error)
+        except Exception:  # what was lost is derived again by the next term
+            logger.exception("PD0102 an action of partition %d failed", self.number)
+            self.step_down("an action failed")
+
+    def _retry_refused(self, error: AppendError) -> None:
+        """Nothing was appended: clients are told, what the engine owes is tried again."""
+        flight = self.flight
+        assert flight is not None
+        self.flight = None
+        self._refusals += 1
+        delay_s = min(1.0, 0.02 * 2 ** min(self._refusals, 6))
+        self.blocked_until_s = self._owner.now_s() + delay_s
+        kept: list[AnyRecord] = []
+        kept_waits: list[Waiter | None] = []
+        for record, waiter in zip(flight.records(), flight.waits, strict=True):
+            if waiter is None or isinstance(waiter, TransferWaiter):
+                kept.append(record)
+                kept_waits.append(waiter)
+            else:
+                waiter.failed(error.reason, False)
+        self.pending = kept + self.pending
+        self.waits = kept_waits + self.waits
+        self._owner.wake_later(delay_s)
+
+    # --- messages read back ---
+
+    def apply_read(self, message: Message, records: list[AnyRecord]) -> None:
+        """Apply a message that this seat did not append, or does not remember."""
+        assert self.partition is not None
+        actions: list[AnyAction] = []
+        self.partition.apply_message(message.offset, message.value, records, actions)
+        self.record_count += len(records)
+        self.byte_count += len(message.value)
+        if self.term is not None and self._still_leads():
+            self._act(actions)
+
+    # --- the end of things ---
+
+    def step_down(self, reason: str, level: int = logging.WARNING) -> None:
+        """Stop acting as leader; the seat reads on and announces anew while it is assigned."""
+        if self.term is None:
+            return
+        logger.log(level, "partition %d steps down: %s", self.number, reason)
+        self.term.end()
+        self.term = None
+        self.down_since_s = self._owner.now_s()
+        self._drop_proposals()
+        self._doubt_flight()
+        self.changed.set()
+
+    def _drop_proposals(self) -> None:
+        left = [
+            (record, waiter)
+            for record, waiter in zip(self.pending, self.waits, strict=True)
+            if not isinstance(record, OF_A_TERM)
+        ]
+        self.pending = [record for record, _ in left]
+        self.waits = [waiter for _, waiter in left]
+
+    def _doubt_flight(self) -> None:
+        flight, self.flight, self.flight_first = self.flight, None, -1
+        if flight is None:
+            return
+        assert self.partition is not None
+        if not self.unsure:
+            self.unsure_since = self.partition.next_offset
+        self.unsure += [waiter for waiter in flight.waits if waiter is not None]
+
+    def resolve(self) -> None:
+        """The log has been read to its end: tell those whose records' fate was unknown."""
+        assert self.partition is not None
+        unsure, self.unsure = self.unsure, []
+        state = self.partition.state
+        for waiter in unsure:
+            waiter.look(state, self.results, self.unsure_since)
+        self.results.look(state)
+
+    def lose_store(self, error: StoreError) -> None:
+        """The store failed: give up its rows, they come back from a copy and the log."""
+        logger.error("PD0103 the store of partition %d failed: %s", self.number, error)
+        self.step_down("its store failed")
+        self.close_store()
+        self.changed.set()
+
+    def close_store(self) -> None:
+        store, self.store, self.partition = self.store, None, None
+        if store is not None:
+            try:
+                store.close()
+            except StoreError as error:
+                logger.warning("partition %d: %s", self.number, error)
+
+    def stop(self, reason: str) -> None:
+        """Serve no more, keep the data: an operator must look."""
+        self.stopped = reason
+        self.step_down(reason)
+        self._fail_all(reason)
+        self.changed.set()
+
+    def revoke(self) -> None:
+        """Another process has the partition now."""
+        self.assigned = False
+        self.step_down("it is not assigned to this node any more", logging.INFO)
+        self._fail_all("the partition is not served here any more")
+        self.changed.set()
+
+    def _fail_all(self, reason: str) -> None:
+        self.fail_pending(reason)
+        unsure, self.unsure = self.unsure, []
+        for waiter in unsure:
+            waiter.failed(reason, True)
+        self.results.fail(reason)
+
+    def fail_pending(self, reason: str) -> None:
+        """Certainly not in the log: clients may go elsewhere or come back."""
+        waits = self.waits
+        self.pending, self.waits = [], []
+        for waiter in waits:
+            if waiter is not None:
+                waiter.failed(reason, False)

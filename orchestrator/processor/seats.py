@@ -1,0 +1,216 @@
+"""The seats of a process, and what they share: turns, timers, transfers, housekeeping."""
+
+from collections.abc import Callable
+
+from orchestrator.codec.records import encode_message
+from orchestrator.invoker.port import InvokerPort
+from orchestrator.log.port import AppendError, Log
+from orchestrator.model.records import Transfer
+from orchestrator.processor.leadership import Leadership
+from orchestrator.processor.options import ProcessorOptions
+from orchestrator.processor.seat import Seat
+from orchestrator.processor.turns import Turns
+from orchestrator.processor.upkeep import Upkeep
+from orchestrator.processor.waiters import TransferWaiter
+from orchestrator.runtime.clock import Clock
+from orchestrator.runtime.entropy import Entropy
+from orchestrator.runtime.scheduler import Scheduler, Task
+from orchestrator.runtime.telemetry import Counters
+from orchestrator.store.port import StoreError, StoreHome
+from orchestrator.timers.alarm import Alarm
+
+TICK_S = 0.1
+CLOSE_LOOK_S = 0.01
+PURGE_AGAIN_S = 0.2
+NO_LEADER = "the partition has no leader"
+
+
+class _Served:
+    """A seat with those who look after it."""
+
+    __slots__ = ("leadership", "seat", "task", "upkeep")
+
+    def __init__(self, seat: Seat, leadership: Leadership, upkeep: Upkeep) -> None:
+        self.seat = seat
+        self.leadership = leadership
+        self.upkeep = upkeep
+        self.task: Task | None = None
+
+
+class Seats:
+    """Seats come and go as the log assigns partitions."""
+
+    def __init__(
+        self,
+        log: Log,
+        open_home: Callable[[int], StoreHome],
+        invoker: InvokerPort,
+        clock: Clock,
+        entropy: Entropy,
+        scheduler: Scheduler,
+        options: ProcessorOptions,
+        counters: Counters,
+    ) -> None:
+        self.invoker = invoker
+        self.clock = clock
+        self.scheduler = scheduler
+        self.timers_per_record = options.timers_per_record
+        self._log = log
+        self._open_home = open_home
+        self._entropy = entropy
+        self._options = options
+        self._counters = counters
+        self._served: dict[int, _Served] = {}
+        self._leaving: dict[int, Task] = {}
+        self._turns = Turns(log, scheduler, options, lambda: invoker.running_count, counters)
+        self._turns.after_take_off = self._after_take_off
+        self._alarm = Alarm(scheduler, clock, self._ring)
+        self._is_ticking = False
+        self._is_closed = False
+        self.wake = self._turns.wake
+        self.wake_later = self._turns.wake_later
+        self.now_s = scheduler.time_s
+        self.ring_by = self._alarm.by
+
+    def all(self) -> list[Seat]:
+        """By number."""
+        return self._turns.seats
+
+    def get(self, number: int) -> Seat | None:
+        served = self._served.get(number)
+        return None if served is None else served.seat
+
+    # --- life ---
+
+    def start(self) -> None:
+        self._log.lead(self._assigned, self._revoked)
+        self.scheduler.call_later(self._options.cleanup_s, self._clean_up)
+
+    async def close(self, wait_s: float) -> None:
+        """Wait for what is in flight, spill, let go."""
+        until_s = self.now_s() + wait_s
+        while self.now_s() < until_s and any(s.flight or s.pending for s in self.all()):
+            await self.scheduler.sleep(CLOSE_LOOK_S)
+        self._is_closed = True
+        self._alarm.stop()
+        for number in sorted(self._served):
+            self._revoked(number)
+        while any(not task.done() for task in self._leaving.values()):
+            await self.scheduler.sleep(CLOSE_LOOK_S)
+
+    def _assigned(self, number: int) -> None:
+        if number in self._served or self._is_closed:
+            return
+        home = self._open_home(number)
+        seat = Seat(number, self, self._log.message_bytes_max)
+        served = self._served[number] = _Served(
+            seat,
+            Leadership(seat, self._log, home, self, self._entropy, self._options),
+            Upkeep(seat, self._log, home, self.scheduler, self._options, self._counters),
+        )
+        self._turns.add(seat)
+        served.task = self.scheduler.spawn(self._serve(served), f"partition-{number}")
+
+    async def _serve(self, served: _Served) -> None:
+        number = served.seat.number
+        leaving = self._leaving.get(number)
+        while leaving is not None and not leaving.done():  # it may hold the store open still
+            await self.scheduler.sleep(CLOSE_LOOK_S)
+        self._tick_soon()
+        await served.leadership.serve()
+        if served.seat.stopped:
+            self._counters.add("partitions_stopped")
+
+    def _revoked(self, number: int) -> None:
+        served = self._served.pop(number, None)
+        if served is None:
+            return
+        self._turns.remove(served.seat)
+        if served.seat.term is not None:
+            served.upkeep.spill()
+        served.seat.revoke()
+        if served.seat.stopped:
+            served.seat.close_store()
+        if served.task is not None:
+            self._leaving[number] = served.task
+
+    # --- what terms and seats ask of their surroundings ---
+
+    def catch_up(self, seat: Seat) -> None:
+        served = self._served.get(seat.number)
+        if served is not None and served.seat is seat:
+            self.scheduler.spawn(served.leadership.catch_up(), f"catch-up-{seat.number}")
+
+    def deliver(self, target: int, transfer: Transfer, settled: Callable[[bool], None]) -> None:
+        """Through the leader, if it is here; else straight to the log."""
+        seat = self.get(target)
+        if seat is not None:
+            seat.propose(transfer, TransferWaiter(settled))
+            self._tick_soon()
+            return
+
+        def done(number: int, first: int, count: int, error: AppendError | None) -> None:
+            if error is not None and not error.refused and number not in self._served:
+                self._log.restart(number)
+            settled(error is None)
+
+        self._log.append([(target, [encode_message([transfer])])], done)
+
+    # --- timers ---
+
+    def _ring(self) -> int | None:
+        now_ms = self.clock.now_ms()
+        nexts: list[int] = []
+        for seat in self.all():
+            if seat.term is None:
+                continue
+            try:
+                nexts.append(seat.term.ring(now_ms))
+            except StoreError as error:
+                seat.lose_store(error)
+        return min(nexts, default=None)
+
+    def _clean_up(self) -> None:
+        if self._is_closed:
+            return
+        now_ms = self.clock.now_ms()
+        has_more = False
+        for seat in self.all():
+            if seat.term is None:
+                continue
+            try:
+                has_more |= seat.term.purge_expired(now_ms)
+            except StoreError as error:
+                seat.lose_store(error)
+        delay_s = PURGE_AGAIN_S if has_more else self._options.cleanup_s
+        self.scheduler.call_later(delay_s, self._clean_up)
+
+    # --- housekeeping ---
+
+    def _after_take_off(self) -> None:
+        """The log is at work: the moment for a spill, of one partition at most."""
+        for served in self._served.values():
+            if served.upkeep.spill_if_large():
+                break
+        self._tick_soon()
+
+    def _tick_soon(self) -> None:
+        if not self._is_ticking:
+            self._is_ticking = True
+            self.scheduler.call_later(TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        """Runs while anything is unsettled, and not when all is quiet."""
+        self._is_ticking = False
+        if self._is_closed:
+            return
+        now_s = self.now_s()
+        is_quiet = True
+        for served in list(self._served.values()):
+            seat = served.seat
+            served.upkeep.spill_if_old(now_s)
+            if seat.term is None and now_s - seat.down_since_s >= self._options.door_age_s:
+                seat.fail_pending(NO_LEADER)
+            is_quiet &= served.upkeep.is_clean() and not seat.pending and seat.flight is None
+        if not is_quiet:
+            self._tick_soon()

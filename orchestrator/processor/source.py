@@ -1,0 +1,117 @@
+"""A partition as its attempts see it, for one term of leadership."""
+
+from collections.abc import Callable
+
+from orchestrator.codec.keys import chunk_key, object_key
+from orchestrator.invoker.port import AttemptInput
+from orchestrator.machine import kv
+from orchestrator.model.records import Journal
+from orchestrator.model.rows import CompletedRow, InvocationRow
+from orchestrator.model.values import INVOKED
+from orchestrator.tables.state import State
+
+
+class AttemptSource:
+    """Hands out what an attempt replays, and numbers attempts so that no two are confused.
+
+    An attempt starts only when all that an earlier one proposed has been applied: one that is
+    asked for before is `held` and started by `settled`.
+    """
+
+    __slots__ = ("_held", "_numbers", "_propose", "_start", "_state", "_unapplied", "epoch")
+
+    def __init__(
+        self,
+        state: State,
+        epoch: int,
+        propose: Callable[[Journal], None],
+        start: Callable[[bytes, int], None],
+    ) -> None:
+        self.epoch = epoch
+        self._state = state
+        self._propose = propose
+        self._start = start
+        self._numbers: dict[bytes, int] = {}  # the number the last attempt got
+        self._unapplied: dict[bytes, int] = {}  # proposals not applied yet
+        self._held: dict[bytes, int] = {}
+
+    def attempt_input(self, invocation_id: bytes, incarnation: int) -> AttemptInput | None:
+        row = self._state.invocations.get(invocation_id)
+        if row is None or row.incarnation != incarnation or row.status != INVOKED:
+            return None
+        if invocation_id in self._unapplied:
+            self._held[invocation_id] = incarnation
+            return None
+        number = row.attempt
+        last = self._numbers.get(invocation_id)
+        if last is not None and last >= number:
+            number = last + 1
+        self._numbers[invocation_id] = number
+        return AttemptInput(
+            row.invoke,
+            incarnation,
+            self.epoch,
+            number,
+            row.deployment,
+            row.protocol,
+            frames_of(self._state, row),
+            row.entries,
+            row.commands,
+            row.retry_count,
+            row.failures_since_entry,
+            row.last_entry_at_ms,
+            row.pause_requested,
+        )
+
+    def state_of(
+        self, invocation_id: bytes, bytes_max: int
+    ) -> tuple[list[tuple[bytes, bytes]], bool]:
+        row = self._state.invocations.get(invocation_id)
+        if row is None:
+            return [], False
+        owner = self._state.objects.get(object_key(row.invoke.service, row.invoke.key))
+        if owner is None:
+            return [], True
+        taken: list[tuple[bytes, bytes]] = []
+        for key, value in kv.pairs(self._state, owner):
+            bytes_max -= len(key) + len(value)
+            if bytes_max < 0:
+                return taken, False
+            taken.append((key, value))
+        return taken, True
+
+    def propose(self, record: Journal) -> None:
+        if record.epoch == self.epoch:  # else it comes from before this term
+            unapplied = self._unapplied
+            unapplied[record.id] = unapplied.get(record.id, 0) + 1
+            self._propose(record)
+
+    def settled(self, record: Journal) -> None:
+        """A proposal has been applied."""
+        unapplied = self._unapplied
+        invocation_id = record.id
+        left = unapplied.get(invocation_id, 0) - 1
+        if left > 0:
+            unapplied[invocation_id] = left
+            return
+        unapplied.pop(invocation_id, None)
+        if invocation_id in self._held:
+            self._start(invocation_id, self._held.pop(invocation_id))
+
+    def over(self, invocation_id: bytes) -> None:
+        """The invocation is over: an id that lives again is another incarnation."""
+        self._numbers.pop(invocation_id, None)
+        self._held.pop(invocation_id, None)
+
+
+def frames_of(state: State, row: InvocationRow | CompletedRow) -> list[bytes]:
+    """The stored journal after the input, in order, several entries to an element."""
+    if not row.chunk_count:
+        return [chunk.frames for chunk in row.tail]
+    frames: list[bytes] = []
+    for number in range(row.chunk_count):
+        stored = state.chunks.get(chunk_key(row.invoke.id, row.incarnation, number))
+        assert stored is not None, f"chunk {number} of a journal is missing"
+        frames.extend(chunk.frames for chunk in stored.chunks)
+    frames.extend(chunk.frames for chunk in row.tail)
+    return frames

@@ -1,0 +1,126 @@
+"""Write-behind: spills, flushes, checkpoints, and what the log may forget.
+
+A spill is one batch with its offset. A flush bounds what a killed process replays; it runs in a
+thread. Only checkpoints let the log be trimmed: two are kept, and the older one must do.
+"""
+
+import logging
+
+from orchestrator.log.port import Log
+from orchestrator.processor.options import ProcessorOptions
+from orchestrator.processor.seat import Seat
+from orchestrator.runtime.scheduler import Scheduler
+from orchestrator.runtime.telemetry import Counters
+from orchestrator.store.port import CHECKPOINTS_KEPT, StoreError, StoreHome, checkpoint_name
+
+logger = logging.getLogger(__name__)
+
+
+class Upkeep:
+    """Keeps the store of one seat near what was applied."""
+
+    def __init__(
+        self,
+        seat: Seat,
+        log: Log,
+        home: StoreHome,
+        scheduler: Scheduler,
+        options: ProcessorOptions,
+        counters: Counters,
+    ) -> None:
+        self._seat = seat
+        self._log = log
+        self._home = home
+        self._scheduler = scheduler
+        self._options = options
+        self._counters = counters
+        self._spilled_at = 0  # records applied when last spilled
+        self._spilled_s = scheduler.time_s()
+        self._flushed_at = 0
+        self._checkpoint_at = 0
+        self._checkpoint_bytes = 0
+        self._is_busy = False
+
+    def is_clean(self) -> bool:
+        return self._seat.record_count == self._spilled_at or bool(self._seat.stopped)
+
+    def spill_if_large(self) -> bool:
+        """After a turn has taken off, so that it runs beside the log; True if it did."""
+        partition = self._seat.partition
+        if (
+            self.is_clean()
+            or partition is None
+            or partition.state.dirty_count < self._options.spill_rows
+        ):
+            return False
+        self.spill()
+        return True
+
+    def spill_if_old(self, now_s: float) -> None:
+        if now_s - self._spilled_s >= self._options.spill_s and not self.is_clean():
+            self.spill()
+
+    def spill(self) -> None:
+        seat = self._seat
+        if seat.partition is None or seat.stopped:
+            return
+        self._spilled_at = seat.record_count
+        self._spilled_s = self._scheduler.time_s()
+        try:
+            seat.partition.spill()
+        except StoreError as error:
+            seat.lose_store(error)
+            return
+        self._counters.add("spills")
+        if seat.record_count - self._flushed_at >= self._options.flush_records:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if not self._is_busy:
+            self._is_busy = True
+            self._scheduler.spawn(self._flush(), f"flush-{self._seat.number}")
+
+    async def _flush(self) -> None:
+        seat = self._seat
+        try:
+            store = seat.store
+            if store is None:
+                return
+            flushed_at = seat.record_count
+            await self._scheduler.in_thread(store.flush)
+            self._flushed_at = flushed_at
+            self._counters.add("flushes")
+            if seat.store is store and self._wants_checkpoint():
+                self.checkpoint()
+        except StoreError as error:
+            if seat.store is not None:
+                seat.lose_store(error)
+        finally:
+            self._is_busy = False
+
+    def _wants_checkpoint(self) -> bool:
+        seat, options = self._seat, self._options
+        if seat.partition is None:
+            return False
+        newest = max(self._home.checkpoints(), default=0)
+        return (
+            seat.record_count - self._checkpoint_at >= options.checkpoint_records
+            or seat.byte_count - self._checkpoint_bytes >= options.checkpoint_bytes
+            # Counted over restarts: a message holds a record at least.
+            or seat.partition.next_offset - newest >= options.checkpoint_records
+        )
+
+    def checkpoint(self) -> None:
+        """Copy what is spilled, and let the log forget what both copies stand for."""
+        seat = self._seat
+        if seat.partition is None or seat.store is None or seat.stopped:
+            return
+        self._checkpoint_at = seat.record_count
+        self._checkpoint_bytes = seat.byte_count
+        seat.partition.spill()
+        seat.store.checkpoint(checkpoint_name(seat.partition.next_offset))
+        self._counters.add("checkpoints")
+        kept = self._home.checkpoints()
+        if len(kept) >= CHECKPOINTS_KEPT:
+            # The older copy's last message stays, so that its hash can be compared.
+            self._log.trim(seat.number, max(0, kept[-CHECKPOINTS_KEPT] - 1))

@@ -1,0 +1,205 @@
+"""Who waits in this process for what becomes of a record, or for the result of an invocation.
+
+Waiting clients are not state: they are lost with the process, and nothing in the log knows them.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from orchestrator.model.actions import Complete
+from orchestrator.model.answers import Answer
+from orchestrator.model.limits import POSITION_INDEX_BITS
+from orchestrator.model.rows import CompletedRow
+from orchestrator.processor.port import (
+    Accepted,
+    OnReply,
+    Reply,
+    Result,
+    Unavailable,
+    Unknown,
+)
+from orchestrator.tables.state import State
+
+logger = logging.getLogger(__name__)
+OnAnswer = Callable[[Answer | Unavailable], None]
+
+
+class Waiter(Protocol):
+    """Told once what became of a record. `results` and `state` are those of its partition."""
+
+    def applied(self, state: State, results: "Results", answer: Answer) -> None: ...
+
+    def failed(self, reason: str, kept: bool) -> None: ...
+
+    def look(self, state: State, results: "Results", since_offset: int) -> None:
+        """The record's fate was unknown; the log has been read to its end since."""
+        ...
+
+
+class ResultWaiter:
+    """A client that wants the result of one incarnation of an invocation."""
+
+    __slots__ = ("id", "incarnation", "on_reply", "results")
+
+    def __init__(self, invocation_id: bytes, on_reply: OnReply) -> None:
+        self.id = invocation_id
+        self.incarnation = -1
+        self.on_reply: OnReply | None = on_reply
+        self.results: Results | None = None
+
+    def reply(self, reply: Reply) -> None:
+        on_reply = self.on_reply
+        if on_reply is not None:
+            try:
+                on_reply(reply)
+            except Exception:  # a face's fault must not stop a partition
+                logger.exception("a waiting client could not be answered")
+
+    def forget(self) -> None:
+        """The client went away."""
+        self.on_reply = None
+        if self.results is not None:
+            self.results.drop(self)
+
+    def watch(self, state: State, results: "Results", replayed: bool) -> None:
+        """Reply at once if the result is there, else when it comes."""
+        live = state.invocations.get(self.id)
+        if live is not None:
+            self.incarnation = live.incarnation
+            if self.on_reply is not None:
+                results.add(self)
+            return
+        done = state.completed.get(self.id)
+        if done is None:
+            self.reply(Unknown())
+        else:
+            self.reply(Result(done.outcome, done.expires_at_ms, replayed))
+
+
+class InvokeWaiter(ResultWaiter):
+    """A client that sent an Invoke, and perhaps waits for the result."""
+
+    __slots__ = ("wait",)
+
+    def __init__(self, invocation_id: bytes, wait: bool, on_reply: OnReply) -> None:
+        super().__init__(invocation_id, on_reply)
+        self.wait = wait
+
+    def applied(self, state: State, results: "Results", answer: Answer) -> None:
+        created = answer is Answer.DONE
+        self.reply(Accepted(created))
+        if self.wait:
+            self.watch(state, results, replayed=not created)
+
+    def failed(self, reason: str, kept: bool) -> None:
+        self.reply(Unavailable(reason, kept))
+
+    def look(self, state: State, results: "Results", since_offset: int) -> None:
+        row = state.invocations.get(self.id) or state.completed.get(self.id)
+        if row is None:
+            self.failed("the fate of the record is not known", True)
+            return
+        created = row.incarnation >> POSITION_INDEX_BITS >= since_offset
+        self.applied(state, results, Answer.DONE if created else Answer.DUPLICATE)
+
+
+class OperationWaiter:
+    """Who asked for an operation."""
+
+    __slots__ = ("on_answer",)
+
+    def __init__(self, on_answer: OnAnswer) -> None:
+        self.on_answer = on_answer
+
+    def applied(self, state: State, results: "Results", answer: Answer) -> None:
+        self._tell(answer)
+
+    def failed(self, reason: str, kept: bool) -> None:
+        self._tell(Unavailable(reason, kept))
+
+    def look(self, state: State, results: "Results", since_offset: int) -> None:
+        self.failed("the fate of the record is not known", True)
+
+    def _tell(self, answer: Answer | Unavailable) -> None:
+        try:
+            self.on_answer(answer)
+        except Exception:  # a face's fault must not stop a partition
+            logger.exception("a waiting client could not be answered")
+
+
+class TransferWaiter:
+    """The sender of another partition's outbox; sends again unless it is told that it is in."""
+
+    __slots__ = ("settled",)
+
+    def __init__(self, settled: Callable[[bool], None]) -> None:
+        self.settled = settled
+
+    def applied(self, state: State, results: "Results", answer: Answer) -> None:
+        self.settled(True)
+
+    def failed(self, reason: str, kept: bool) -> None:
+        self.settled(False)
+
+    def look(self, state: State, results: "Results", since_offset: int) -> None:
+        self.settled(False)
+
+
+class Results:
+    """Clients that wait for results of one partition's invocations, by id."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: dict[bytes, list[ResultWaiter]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    def add(self, waiter: ResultWaiter) -> None:
+        waiter.results = self
+        self._waiting.setdefault(waiter.id, []).append(waiter)
+
+    def drop(self, waiter: ResultWaiter) -> None:
+        waiting = self._waiting.get(waiter.id)
+        if waiting is not None and waiter in waiting:
+            waiting.remove(waiter)
+            if not waiting:
+                del self._waiting[waiter.id]
+
+    def complete(self, done: Complete) -> None:
+        """An incarnation has its result; who waits for another one of the id goes on waiting."""
+        waiting = self._waiting.pop(done.id, None)
+        if waiting is None:
+            return
+        result = Result(done.outcome, done.expires_at_ms, False)
+        for waiter in waiting:
+            if waiter.incarnation == done.incarnation:
+                waiter.reply(result)
+            else:
+                self.add(waiter)
+
+    def look(self, state: State) -> None:
+        """Results may have come while nobody led here: reply to those whose result is there."""
+        for invocation_id in sorted(self._waiting):
+            live = state.invocations.get(invocation_id)
+            done = state.completed.get(invocation_id)
+            for waiter in self._waiting.pop(invocation_id):
+                if live is not None and live.incarnation == waiter.incarnation:
+                    self.add(waiter)
+                else:
+                    waiter.reply(_found(done, waiter.incarnation))
+
+    def fail(self, reason: str) -> None:
+        """The partition is not served here any more."""
+        gone, self._waiting = self._waiting, {}
+        for invocation_id in sorted(gone):
+            for waiter in gone[invocation_id]:
+                waiter.reply(Unavailable(reason, True))
+
+
+def _found(done: CompletedRow | None, incarnation: int) -> Reply:
+    if done is None or done.incarnation != incarnation:
+        return Unknown()
+    return Result(done.outcome, done.expires_at_ms, False)
