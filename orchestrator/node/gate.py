@@ -1,23 +1,29 @@
 """The door of a node: closed while it starts, while it ends, and while the log takes nothing."""
 
-from collections.abc import Callable
+from orchestrator.processor.loop import Processor
+
+STARTING = "this server is starting"
+ENDING = "this server is shutting down"
 
 
 class NodeGate:
-    """`writable` is the engine's word: "" or why new work is not taken."""
+    """What the faces say of the door; the admin API asks the processor itself."""
 
-    def __init__(self, writable: Callable[[], str]) -> None:
-        self._writable = writable
-        self._closed = "this server is starting"
+    def __init__(self, processor: Processor) -> None:
+        self._processor = processor
+        self.closed_to_work = processor.writable
+        self._closed = ""
+        self._shut(STARTING)
 
     def open(self) -> None:
-        self._closed = ""
+        self._shut("")
 
     def close(self) -> None:
-        self._closed = "this server is shutting down"
+        self._shut(ENDING)
 
-    def closed_to_work(self) -> str:
-        return self._closed or self._writable()
+    def _shut(self, reason: str) -> None:
+        self._closed = reason
+        self._processor.shut_door(reason)
 
     def closed_to_reads(self) -> str:
         return self._closed

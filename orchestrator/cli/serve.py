@@ -1,0 +1,106 @@
+"""`perdure serve`: run a node until it is told to end."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import uvloop
+
+from orchestrator.config.options import Options, read_options
+from orchestrator.config.settings import ConfigError
+from orchestrator.invoker.signing import BadKey
+from orchestrator.log.port import LogCorrupt, LogRefused
+from orchestrator.node.data_directory import DataDirectory, DirectoryRefused
+from orchestrator.node.node import Node
+from orchestrator.registry.metadata_log import MetadataLost
+
+_log = logging.getLogger("perdure.node")
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+# What a server allocates lives long or dies at once: look for cycles rarely.
+GC_THRESHOLDS = (50_000, 50, 50)
+_REFUSALS = (BadKey, DirectoryRefused, LogCorrupt, LogRefused, MetadataLost, OSError)
+
+
+def run(argv: Sequence[str]) -> int:
+    """The exit code of the process."""
+    try:
+        options = read_options(argv, os.environ)
+    except ConfigError as error:
+        print(f"perdure serve: {error}", file=sys.stderr)
+        print("perdure serve --help lists the options", file=sys.stderr)
+        return EXIT_USAGE
+    _log_to_stderr(options.log_level)
+    try:
+        directory = DataDirectory(options.data_dir)
+        try:
+            return uvloop.run(_serve(options, directory))
+        finally:
+            directory.release()
+    except _REFUSALS as error:
+        print(f"perdure serve: {error}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=level.upper(),
+        format="%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+    )
+    logging.getLogger("asyncio").setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+async def _serve(options: Options, directory: DataDirectory) -> int:
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _asked_to_end, asked)
+    node = Node(options, directory)
+    try:
+        await _until(node, options, asked)
+    finally:
+        _log.info("ending")
+        await node.stop()
+    return EXIT_OK
+
+
+def _asked_to_end(asked: asyncio.Event) -> None:
+    if asked.is_set():
+        os._exit(EXIT_FAILED)  # asked twice: somebody is in a hurry, and the log has it all
+    asked.set()
+
+
+async def _until(node: Node, options: Options, asked: asyncio.Event) -> None:
+    """Start and run; returns when asked to end, raises what refuses to go on."""
+    end = asyncio.ensure_future(asked.wait())
+    life = asyncio.ensure_future(_live(node, options))
+    try:
+        await asyncio.wait((end, life), return_when=asyncio.FIRST_COMPLETED)
+        if life.done():
+            life.result()
+    finally:
+        for task in (end, life):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, *_REFUSALS):
+                await task
+
+
+async def _live(node: Node, options: Options) -> None:
+    await node.start()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    _log.info("Perdure is ready: %s log, %d partitions", options.log, node.partitions)
+    _log.info("  callers    http://%s:%d", *node.ingress_address)
+    _log.info("  operators  http://%s:%d", *node.admin_address)
+    _log.info("  data       %s", options.data_dir.resolve())
+    await node.watch()

@@ -1,0 +1,64 @@
+"""Which adapters stand behind the ports, by option: the only place that names them."""
+
+import importlib.util
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from orchestrator.config.options import Options
+from orchestrator.invoker.invoker import Invoker
+from orchestrator.log.embedded import EmbeddedLog, EmbeddedOptions
+from orchestrator.log.port import Log
+from orchestrator.model.limits import MESSAGE_HEADROOM_BYTES
+from orchestrator.node.data_directory import DataDirectory
+from orchestrator.processor.port import Engine
+from orchestrator.registry.schema import Registry
+from orchestrator.sql.query import SqlQuery
+from orchestrator.store.port import StoreHome
+from orchestrator.store.rocks import block_cache
+from orchestrator.store.rocks_home import RocksHome
+
+
+def make_log(options: Options, directory: DataDirectory, partitions: int) -> Log:
+    """The log that was asked for; librdkafka is loaded only where it is needed."""
+    # One flush of a service may carry its output beside the largest value of a step.
+    message_bytes_max = 2 * options.payload_bytes_max + MESSAGE_HEADROOM_BYTES
+    if options.log == "embedded":
+        return EmbeddedLog(
+            EmbeddedOptions(directory.log, partitions, message_bytes_max=message_bytes_max)
+        )
+    from orchestrator.log.kafka import KafkaLog
+    from orchestrator.log.kafka_options import KafkaOptions
+
+    assert options.kafka_bootstrap is not None
+    return KafkaLog(
+        KafkaOptions(
+            options.kafka_bootstrap,
+            directory.log,
+            cluster=options.cluster,
+            node_name=options.node_name,
+            partitions=partitions,
+            replication_factor=options.replication_factor or -1,
+            message_bytes_max=message_bytes_max,
+            librdkafka=options.kafka_options,
+        )
+    )
+
+
+def make_homes(directory: DataDirectory) -> Callable[[int], StoreHome]:
+    """Where the stores of each partition live; they share one cache."""
+    cache = block_cache()
+    return lambda partition: RocksHome(directory.store(partition), cache)
+
+
+def make_query(
+    engine: Engine, registry: Callable[[], Registry], invoker: Invoker
+) -> SqlQuery | None:
+    """SQL, if the extra for it is installed."""
+    if importlib.util.find_spec("datafusion") is None:
+        return None
+
+    def attempts() -> Iterable[dict[str, object]]:
+        return [msgspec.structs.asdict(view) for view in invoker.views()]
+
+    return SqlQuery(engine, registry, attempts)

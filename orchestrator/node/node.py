@@ -1,0 +1,101 @@
+"""The life of a node.
+
+Start: the doors listen and say 503, the log opens, the metadata is read, partitions are restored
+and led, the doors open. End: new work is refused, streams are half-closed so that attempts
+suspend, what is in flight lands, waiting clients are told, everything is let go.
+"""
+
+import asyncio
+import logging
+
+from orchestrator.config.options import PARTITIONS_DEFAULT, Options
+from orchestrator.log.port import LogRefused
+from orchestrator.node.data_directory import DataDirectory
+from orchestrator.node.metadata_keeper import MetadataKeeper
+from orchestrator.node.parts import assemble
+from orchestrator.node.watchdog import Watchdog
+
+_log = logging.getLogger("perdure.node")
+
+SUSPEND_S = 4.0  # for attempts to suspend once their streams are half-closed
+LAND_S = 2.0  # for the last appends
+ANSWER_S = 0.5  # for answers that are on their way
+_LOOK_S = 0.01
+_HEALTH_S = 1.0
+
+
+class Node:
+    """One server process. Made and used on its event loop."""
+
+    def __init__(self, options: Options, directory: DataDirectory) -> None:
+        self._options = options
+        self._directory = directory
+        self.partitions = directory.check(
+            options.log, options.cluster, options.partitions, PARTITIONS_DEFAULT
+        )
+        self._parts = assemble(options, directory, self.partitions)
+        self._keeper = MetadataKeeper(self._parts.metadata)
+        self._watchdog: Watchdog | None = None
+        self._is_log_open = False
+        self.ingress_address = self.admin_address = ("", 0)
+
+    async def start(self) -> None:
+        """Ready when it returns. Raises LogRefused, LogCorrupt, MetadataLost, OSError."""
+        parts, options = self._parts, self._options
+        self.ingress_address = await parts.ingress.start(*options.ingress)
+        self.admin_address = await parts.admin.start(*options.admin)
+        await parts.log.open()
+        self._is_log_open = True
+        await parts.metadata.open()
+        self._directory.keep(options.log, options.cluster, self.partitions)
+        if options.log == "kafka":
+            self._watchdog = Watchdog(asyncio.get_running_loop())
+            self._watchdog.start()
+        parts.processor.start()
+        await self._all_settled()
+        parts.gate.open()
+
+    async def _all_settled(self) -> None:
+        """Until each partition is led here, or has stopped with its reason."""
+        processor = self._parts.processor
+        while len(processor.leading()) + len(processor.stopped()) < self.partitions:
+            self._raise_refusal()
+            await asyncio.sleep(_LOOK_S)
+
+    def _raise_refusal(self) -> None:
+        refused = self._parts.log.health().refused
+        if refused is not None:
+            raise refused
+
+    async def watch(self) -> None:
+        """Never returns; raises LogRefused if the log no longer lets this node run."""
+        while True:
+            await asyncio.sleep(_HEALTH_S)
+            self._raise_refusal()
+
+    async def stop(self) -> None:
+        """End in good order, within ten seconds; also after a start that failed."""
+        parts = self._parts
+        parts.gate.close()
+        parts.ingress.drain()
+        parts.invoker.half_close_all()
+        await self._attempts_end()
+        await parts.processor.close(LAND_S)
+        parts.invoker.close()
+        await asyncio.gather(parts.ingress.stop(ANSWER_S), parts.admin.stop(ANSWER_S))
+        if parts.query is not None:
+            await parts.query.close()
+        if self._is_log_open:
+            await self._keeper.close()
+        await parts.log.close()
+        if self._watchdog is not None:
+            self._watchdog.stop()
+
+    async def _attempts_end(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + SUSPEND_S
+        while self._parts.invoker.running_count and loop.time() < deadline:
+            await asyncio.sleep(_LOOK_S)
+
+
+__all__ = ["LogRefused", "Node"]

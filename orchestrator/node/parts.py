@@ -1,0 +1,110 @@
+"""The rooms of a node, made and wired; nothing runs yet."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from orchestrator.admin.app import create_admin
+from orchestrator.admin.ports import AdminOptions
+from orchestrator.config.options import Options
+from orchestrator.ingress.face import Ingress
+from orchestrator.ingress.options import IngressOptions
+from orchestrator.ingress.server import IngressServer
+from orchestrator.invoker.discovery import Discovery
+from orchestrator.invoker.invoker import Invoker
+from orchestrator.invoker.options import Options as InvokerOptions
+from orchestrator.invoker.signing import load_signer
+from orchestrator.log.port import Log
+from orchestrator.node.adapters import make_homes, make_log, make_query
+from orchestrator.node.admin_server import AdminServer
+from orchestrator.node.data_directory import DataDirectory
+from orchestrator.node.gate import NodeGate
+from orchestrator.processor.loop import Processor
+from orchestrator.processor.options import ProcessorOptions
+from orchestrator.registry.metadata_log import Metadata
+from orchestrator.registry.schema import Registry
+from orchestrator.runtime.clock import SystemClock
+from orchestrator.runtime.entropy import SystemEntropy
+from orchestrator.runtime.scheduler import LoopScheduler
+from orchestrator.sql.query import QueryError, SqlQuery
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a node starts and ends."""
+
+    log: Log
+    metadata: Metadata
+    invoker: Invoker
+    processor: Processor
+    query: SqlQuery | None
+    gate: NodeGate
+    ingress: IngressServer
+    admin: AdminServer
+
+
+def assemble(options: Options, directory: DataDirectory, partitions: int) -> Parts:
+    """Make everything, on the event loop; raises BadKey for a key file that is none."""
+    clock, entropy, scheduler = SystemClock(), SystemEntropy(), LoopScheduler()
+    key_file = options.request_identity_key_file
+    signer = None if key_file is None else load_signer(key_file)
+    log = make_log(options, directory, partitions)
+    metadata = Metadata(log, options.defaults, directory.metadata, trim=options.log == "embedded")
+    registry = partial(_registry_of, metadata)
+    invoker = Invoker(
+        registry, partitions, clock, entropy, scheduler, _invoker_options(options), signer
+    )
+    processor = Processor(
+        log,
+        make_homes(directory),
+        invoker,
+        clock,
+        entropy,
+        scheduler,
+        ProcessorOptions(node=options.node_name, cleanup_s=options.cleanup_interval_ms / 1000),
+    )
+    query = make_query(processor, registry, invoker)
+    gate = NodeGate(processor)
+    ingress_options = IngressOptions(payload_bytes_max=options.payload_bytes_max)
+    ingress = Ingress(processor, registry, clock, gate, ingress_options)
+    admin = create_admin(
+        processor,
+        metadata,
+        Discovery(clock, signer, options.cluster).discover,
+        query,
+        _admin_options(options),
+        query_errors=(QueryError,),
+        clock=clock,
+        entropy=entropy,
+    )
+    return Parts(
+        log=log,
+        metadata=metadata,
+        invoker=invoker,
+        processor=processor,
+        query=query,
+        gate=gate,
+        ingress=IngressServer(ingress, clock, ingress_options),
+        admin=AdminServer(admin),
+    )
+
+
+def _registry_of(metadata: Metadata) -> Registry:
+    return metadata.registry
+
+
+def _invoker_options(options: Options) -> InvokerOptions:
+    return InvokerOptions(
+        payload_bytes_max=options.payload_bytes_max,
+        eager_state_bytes_max=options.payload_bytes_max,
+        protocol_max=options.protocol_max,
+        cluster_name=options.cluster,
+    )
+
+
+def _admin_options(options: Options) -> AdminOptions:
+    return AdminOptions(
+        ingress_endpoint=options.advertised_ingress + "/",
+        cluster_name=options.cluster,
+        protocol_max=options.protocol_max,
+        payload_bytes_max=options.payload_bytes_max,
+    )
