@@ -1,0 +1,126 @@
+"""Speaks to the admin API over HTTP."""
+
+import http.client
+import json
+import socket
+import ssl
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+EXIT_REFUSED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_UNREACHABLE: Final = 3
+
+DEFAULT_ADMIN: Final = "http://127.0.0.1:9070"
+_TIMEOUT_S: Final = 60
+_PREFIX: Final = "/v4"
+_ANY_HOST: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # a server listens there, nobody calls
+
+
+class CliError(Exception):
+    """A command that was not done: what to tell, and the exit code."""
+
+    def __init__(self, message: str, exit_code: int = EXIT_REFUSED) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Refused(CliError):
+    """The server said no; `status` is HTTP's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def path(*segments: str) -> str:
+    """A path of the API whose segments may hold any character."""
+    return "/" + "/".join(quote(one, safe="") for one in segments)
+
+
+class Admin:
+    """The admin API at one address, written as a URL or as HOST:PORT."""
+
+    def __init__(self, address: str) -> None:
+        parts = urlsplit(address if "://" in address else f"http://{address}")
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+            raise CliError(
+                f"{address!r} is no address of an admin API: write {DEFAULT_ADMIN}", EXIT_USAGE
+            )
+        self.address = address
+        self._host = _ANY_HOST.get(parts.hostname, parts.hostname)
+        self._port = port
+        self._secure = parts.scheme == "https"
+        self._prefix = parts.path.rstrip("/") + _PREFIX
+
+    def get(self, at: str) -> Any:
+        return self.ask("GET", at)
+
+    def ask(self, method: str, at: str, body: object = None) -> Any:
+        """The JSON of the answer, None for an empty one; raises CliError."""
+        content = None if body is None else json.dumps(body).encode()
+        connection = self._connection()
+        try:
+            connection.request(method, self._prefix + at, content, _headers(content))
+            response = connection.getresponse()
+            answer = response.read()
+        except (OSError, http.client.HTTPException, ssl.SSLError) as error:
+            raise CliError(self._unreachable(error), EXIT_UNREACHABLE) from None
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise Refused(response.status, _message(response.status, answer))
+        return _decoded(answer)
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of a query; columns that are null are not there."""
+        answer = self.ask("POST", "/query", {"query": sql})
+        rows: list[dict[str, Any]] = answer["rows"]
+        return rows
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._secure:
+            return http.client.HTTPSConnection(self._host, self._port, timeout=_TIMEOUT_S)
+        return http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
+
+    def _unreachable(self, error: Exception) -> str:
+        if isinstance(error, ConnectionRefusedError | socket.gaierror):
+            return (
+                f"no server answers at {self.address}: start one with 'perdure serve',"
+                " or name another with --admin or PERDURE_ADMIN"
+            )
+        return f"the server at {self.address} did not answer: {error or type(error).__name__}"
+
+
+def _headers(content: bytes | None) -> dict[str, str]:
+    headers = {"accept": "application/json"}
+    if content is not None:
+        headers["content-type"] = "application/json"
+    return headers
+
+
+def _decoded(answer: bytes) -> Any:
+    if not answer:
+        return None
+    try:
+        return json.loads(answer)
+    except ValueError:
+        raise CliError("the answer is no JSON: is this the admin port?") from None
+
+
+def _message(status: int, answer: bytes) -> str:
+    try:
+        said = json.loads(answer)
+        text, code = str(said["message"]), said.get("restate_code")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        text, code = f"HTTP status {status}: {answer[:200].decode('utf-8', 'replace')}", None
+    return f"{text} [{code}]" if code else text
+
+
+def text_literal(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"

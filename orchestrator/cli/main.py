@@ -1,0 +1,63 @@
+"""The command `perdure`: noun, then verb. `serve` is the server, all else asks a running one."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from orchestrator.cli import deployments, invocations, services, sql, state
+from orchestrator.cli.client import DEFAULT_ADMIN, Admin, CliError
+from orchestrator.cli.parsing import shared_options
+
+_NOUNS = (deployments, services, invocations, state, sql)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 1 refused, 2 bad usage, 3 no server."""
+    given = sys.argv[1:] if argv is None else list(argv)
+    if given[:1] == ["serve"]:
+        # Here and not above: the server's libraries would slow down every other command.
+        from orchestrator.cli import serve
+
+        return serve.run(given[1:])
+    try:
+        return _command(given)
+    except CliError as error:
+        print(f"perdure: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing may be flushed at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _command(given: list[str]) -> int:
+    args = _parser().parse_args(given)
+    args.json = getattr(args, "json", False)
+    address = getattr(args, "admin", None) or os.environ.get("PERDURE_ADMIN") or DEFAULT_ADMIN
+    code: int = args.run(args, Admin(address))
+    sys.stdout.flush()
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="perdure",
+        description="Durable execution on the Kafka you already run.",
+        parents=[shared_options()],
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"perdure {version('perdure-server')}"
+    )
+    nouns = parser.add_subparsers(metavar="command", required=True)
+    nouns.add_parser("serve", help="start the server; see perdure serve --help", add_help=False)
+    for noun in _NOUNS:
+        noun.add(nouns)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
