@@ -195,6 +195,7 @@ def run(plan: Plan, mark: Callable[[str], None]) -> dict[str, Any]:
     requests = max(completed * len(plan["requests"]), 1)
     return {
         "completed": completed,
+        "requests": requests,
         "seconds": took_s,
         "per_second": completed / took_s,
         "p50_ms": _quantile_ms(latencies_s, 0.50),

@@ -44,6 +44,16 @@ def _used_s(system: System, endpoint: Endpoint) -> dict[str, float]:
     return {**system.cpu_s(), "service": proc.cpu_s(endpoint.pid)}
 
 
+def _strangers_percent(
+    before: dict[str, float], after: dict[str, float], busy_s: float, result: dict[str, Any]
+) -> float:
+    """CPU of everybody who has no part in the run, in percent of a core: the noise."""
+    ours_s = sum(after.values()) - sum(before.values())
+    load_s: float = result["load_cpu_us_per_request"] * result["requests"] / 1e6
+    seconds: float = result["seconds"]
+    return max(busy_s - ours_s - load_s, 0.0) / seconds * 100
+
+
 def run(
     system: System,
     endpoint: Endpoint,
@@ -63,15 +73,18 @@ def run(
         json.dump(_plan(system, flow, shape), load.stdin)
         load.stdin.close()
         load.stdout.readline()  # "begin"
-        before = _used_s(system, endpoint) | probe()
+        before, busy_before_s, probed_before = _used_s(system, endpoint), proc.busy_s(), probe()
         load.stdout.readline()  # "end"
-        after = _used_s(system, endpoint) | probe()
+        after, busy_after_s, probed_after = _used_s(system, endpoint), proc.busy_s(), probe()
         text = load.stdout.read()
     if not text:
         raise RuntimeError(f"the load generator died; {system.name}:\n{system.server.log_tail()}")
     result: dict[str, Any] = json.loads(text)
+    busy_s = busy_after_s - busy_before_s
+    result["strangers_percent"] = _strangers_percent(before, after, busy_s, result)
     count = max(result["completed"], 1)
-    for who, used in after.items():
-        result[f"{who}_cpu_us"] = (used - before.get(who, 0.0)) / count * 1e6
+    for who, used in (after | probed_after).items():
+        used_before = (before | probed_before).get(who, 0.0)
+        result[f"{who}_cpu_us"] = (used - used_before) / count * 1e6
     result["step_p50_ms"] = result["p50_ms"] / flow.per
     return result

@@ -44,6 +44,13 @@ def cpu_s(root: int) -> float:
     return ticks / _TICKS_PER_S
 
 
+def busy_s() -> float:
+    """CPU time that the whole machine has spent on anything since it started."""
+    fields = (_PROC / "stat").read_text().split("\n", 1)[0].split()[1:]
+    user, nice, system, _idle, _iowait, irq, softirq, *_ = (int(field) for field in fields)
+    return (user + nice + system + irq + softirq) / _TICKS_PER_S
+
+
 def resident_mb(pid: int) -> float:
     """VmRSS of the process itself, without its children."""
     for line in (_PROC / str(pid) / "status").read_text().splitlines():

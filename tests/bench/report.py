@@ -85,10 +85,11 @@ def cell_table(results: Results, cell: str) -> list[str]:
             continue
         figures = [number(results.median(cell, system, metric)) for metric, _ in _CELL_METRICS]
         spread = f"{results.spread(cell, system, 'per_second') * 100:.0f} %"
+        strangers = f"{number(results.median(cell, system, 'strangers_percent'))} %"
         errors = results.errors(cell, system)
         name = TITLES[system] + (f" ({errors} errors)" if errors else "")
-        rows.append([name, *figures, spread])
-    return _table([cell, *[title for _, title in _CELL_METRICS], "spread"], rows)
+        rows.append([name, *figures, spread, strangers])
+    return _table([cell, *[title for _, title in _CELL_METRICS], "spread", "strangers"], rows)
 
 
 def life_table(results: Results) -> list[str]:

@@ -108,6 +108,7 @@ class Runner:
             f"  p50 {measured['p50_ms']:8.2f} p99 {measured['p99_ms']:8.2f} ms"
             f"  CPU µs: server {measured['server_cpu_us']:.0f}{broker}"
             f" service {measured['service_cpu_us']:.0f}"
+            f"  strangers {measured['strangers_percent']:.0f} %"
         )
         if measured["errors"]:
             self._say(f"    {measured['errors']} errors, the first: {measured['first_error']}")
