@@ -62,6 +62,9 @@ class Ingress:
             exchange.respond(replies.PREFLIGHT)
             return
         path, _, query = _origin_form(exchange.url).partition(b"?")
+        # Before anything is looked up: what a server does not know yet, it must not deny.
+        if not self._open(exchange, self._gate.closed_to_reads()):
+            return
         registry = self._registry()
         found = route(exchange.method, path, registry)
         if isinstance(found, CallRoute):
@@ -96,8 +99,7 @@ class Ingress:
                 assert_never(found)
 
     def _read(self, exchange: Exchange, target: ReadRoute, registry: Registry) -> None:
-        if self._open(exchange, self._gate.closed_to_reads()):
-            start_read(exchange, target, self._engine, registry, self._options)
+        start_read(exchange, target, self._engine, registry, self._options)
 
     def _open(self, exchange: Exchange, reason: str) -> bool:
         if reason:
