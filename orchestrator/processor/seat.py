@@ -6,6 +6,7 @@ leading (a `term`) · stopped (with its reason, its data kept). Only a leading s
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from orchestrator.log.port import AppendError, Message
@@ -41,7 +42,7 @@ class Owner(Protocol):
         """Something waits to be appended."""
         ...
 
-    def wake_later(self, delay_s: float) -> None: ...
+    def call_later(self, delay_s: float, callback: Callable[[], object]) -> object: ...
 
     def now_s(self) -> float: ...
 
@@ -70,7 +71,7 @@ class Seat:
         self.is_awaited = False  # the log has not answered for the last append
         self.changed = asyncio.Event()  # the term is over, or the assignment
         self.down_since_s = owner.now_s()
-        self.blocked_until_s = 0.0
+        self.is_blocked = False  # refused a moment ago
         self.is_reading = False  # what others wrote, while leading
         self.record_count = 0  # applied here, for the upkeep
         self.byte_count = 0
@@ -98,13 +99,13 @@ class Seat:
         if self.pending:
             self.wake()
 
-    def can_append(self, now_s: float) -> bool:
+    def can_append(self) -> bool:
         return (
             self.term is not None
             and self.flight is None
             and bool(self.pending)
             and not self.is_reading
-            and now_s >= self.blocked_until_s
+            and not self.is_blocked
         )
 
     def take_off(self, now_s: float) -> list[bytes]:
@@ -228,7 +229,7 @@ class Seat:
         self.flight = None
         self._refusals += 1
         delay_s = min(1.0, 0.02 * 2 ** min(self._refusals, 6))
-        self.blocked_until_s = self._owner.now_s() + delay_s
+        self.is_blocked = True
         kept: list[AnyRecord] = []
         kept_waits: list[Waiter | None] = []
         for record, waiter in zip(flight.records(), flight.waits, strict=True):
@@ -239,7 +240,11 @@ class Seat:
                 waiter.failed(error.reason, False)
         self.pending = kept + self.pending
         self.waits = kept_waits + self.waits
-        self._owner.wake_later(delay_s)
+        self._owner.call_later(delay_s, self._unblock)
+
+    def _unblock(self) -> None:
+        self.is_blocked = False
+        self.wake()
 
     # --- messages read back ---
 

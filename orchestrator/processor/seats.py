@@ -68,7 +68,7 @@ class Seats:
         self._is_ticking = False
         self._is_closed = False
         self.wake = self._turns.wake
-        self.wake_later = self._turns.wake_later
+        self.call_later = scheduler.call_later
         self.now_s = scheduler.time_s
         self.ring_by = self._alarm.by
 

@@ -72,9 +72,6 @@ class Turns:
         else:
             self._scheduler.call_later(wait_s, self._run)
 
-    def wake_later(self, delay_s: float) -> None:
-        self._scheduler.call_later(delay_s, self.wake)
-
     def _run(self) -> None:
         self._is_due = False
         if self._current:
@@ -82,7 +79,7 @@ class Turns:
         now_s = self._scheduler.time_s()
         batch: list[tuple[int, list[bytes]]] = []
         for seat in self.seats:
-            if seat.can_append(now_s):
+            if seat.can_append():
                 messages = seat.take_off(now_s)
                 if messages:
                     batch.append((seat.number, messages))

@@ -34,7 +34,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.now_s
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         future = self.create_future()
         try:
             future.set_result(func(*args))
@@ -63,10 +63,10 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     loop.set_exception_handler(lambda _, context: failures.append(repr(context)))
     try:
         result = loop.run_until_complete(asyncio.wait_for(coroutine, 100_000))
+    finally:
         for task in asyncio.all_tasks(loop):
             task.cancel()
         loop.run_until_complete(asyncio.sleep(0))
-    finally:
         loop.close()
     assert not failures, failures
     return result

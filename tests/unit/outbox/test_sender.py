@@ -1,0 +1,158 @@
+"""The sender of an outbox: batches, one transfer under way, resent until taken, trimmed in time."""
+
+import asyncio
+from collections.abc import Callable
+
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.limits import TURN_MESSAGE_BYTES
+from orchestrator.model.records import Cancel, Item, Transfer
+from orchestrator.model.rows import PartitionRow
+from orchestrator.outbox.sender import ADVANCE_ROWS, ITEMS_MAX, OutboxSender
+from orchestrator.runtime.scheduler import LoopScheduler
+from tests.unit.processor.virtual_loop import run
+
+
+class Source:
+    """The outbox's rows, and the target that takes or refuses."""
+
+    def __init__(self) -> None:
+        self.partition_row = PartitionRow(outbound={}, acknowledged={})
+        self.rows: dict[tuple[int, int], Item] = {}
+        self.sent: list[tuple[int, int, int]] = []  # (target, first, count)
+        self.waiting: list[Callable[[bool], None]] = []
+        self.advanced: list[tuple[tuple[int, int], ...]] = []
+        self.sender = OutboxSender(0, self, self.deliver, self.advanced.append, LoopScheduler())
+
+    def item(self, target: int, number: int) -> Item | None:
+        return self.rows.get((target, number))
+
+    def add(self, target: int, item: Item | None = None) -> None:
+        number = self.partition_row.outbound.get(target, 0) + 1
+        self.partition_row.outbound[target] = number
+        self.rows[target, number] = item or Cancel(b"x" * 24, number)
+
+    def deliver(self, target: int, transfer: Transfer, settled: Callable[[bool], None]) -> None:
+        assert transfer.source == 0
+        self.sent.append((target, transfer.first, len(transfer.items)))
+        self.waiting.append(settled)
+
+    def settle(self, taken: bool) -> None:
+        self.waiting.pop(0)(taken)
+
+
+def large(size_bytes: int) -> Invoke:
+    return Invoke(b"x" * 24, "S", "h", "", 0, b"b" * size_bytes, (), 0, 0, 0)
+
+
+def test_one_transfer_is_under_way_and_the_next_takes_all_that_came() -> None:
+    async def story() -> None:
+        source = Source()
+        source.add(1)
+        source.sender.send(1)
+        for _ in range(50):
+            source.add(1)
+            source.sender.send(1)
+        assert source.sent == [(1, 1, 1)]
+        source.settle(True)
+        assert source.sent == [(1, 1, 1), (1, 2, 50)]
+
+    run(story())
+
+
+def test_targets_do_not_wait_for_each_other() -> None:
+    async def story() -> None:
+        source = Source()
+        for target in (1, 2):
+            source.add(target)
+            source.sender.send(target)
+        assert source.sent == [(1, 1, 1), (2, 1, 1)]
+
+    run(story())
+
+
+def test_batches_are_bounded_in_count_and_bytes() -> None:
+    async def story() -> None:
+        source = Source()
+        for _ in range(ITEMS_MAX + 5):
+            source.add(1)
+        source.sender.send(1)
+        assert source.sent == [(1, 1, ITEMS_MAX)]
+        for size_bytes in (10, TURN_MESSAGE_BYTES * 2, TURN_MESSAGE_BYTES // 2, 10):
+            source.add(2, large(size_bytes))
+        source.sender.send(2)
+        source.waiting.pop()(True)
+        source.waiting.pop()(True)
+        assert source.sent[1:] == [(2, 1, 1), (2, 2, 1), (2, 3, 2)]
+
+    run(story())
+
+
+def test_after_a_failure_it_begins_with_the_first_not_taken() -> None:
+    async def story() -> None:
+        source = Source()
+        source.add(1)
+        source.sender.send(1)
+        source.settle(True)
+        source.add(1)
+        source.sender.send(1)
+        source.add(1)
+        source.settle(False)
+        assert len(source.sent) == 2
+        source.sender.send(1)  # does not hurry it
+        assert len(source.sent) == 2
+        await asyncio.sleep(0.06)
+        assert source.sent[2:] == [(1, 2, 2)]
+
+    run(story())
+
+
+def test_a_new_term_begins_after_what_was_trimmed() -> None:
+    async def story() -> None:
+        source = Source()
+        for _ in range(9):
+            source.add(1)
+        source.partition_row.acknowledged[1] = 4
+        source.sender.send(1)
+        assert source.sent == [(1, 5, 5)]
+
+    run(story())
+
+
+def test_trimming_is_proposed_once_a_second_or_when_rows_are_many() -> None:
+    async def story() -> None:
+        source = Source()
+        for _ in range(5):
+            source.add(1)
+            source.sender.send(1)
+            source.settle(True)
+            await asyncio.sleep(0.1)
+        source.add(2)
+        source.sender.send(2)
+        source.settle(True)
+        assert source.advanced == []
+        await asyncio.sleep(1)
+        assert source.advanced == [((1, 5), (2, 1))]
+        await asyncio.sleep(5)
+        assert len(source.advanced) == 1
+        for _ in range(ADVANCE_ROWS):
+            source.add(1)
+        source.sender.send(1)
+        source.settle(True)
+        assert source.advanced[1:] == [((1, 5 + ADVANCE_ROWS),)]
+
+    run(story())
+
+
+def test_a_term_that_is_over_sends_and_proposes_nothing() -> None:
+    async def story() -> None:
+        source = Source()
+        source.add(1)
+        source.add(1)
+        source.sender.send(1)
+        source.sender.stop()
+        source.add(1)
+        source.settle(True)
+        await asyncio.sleep(3)
+        assert source.sent == [(1, 1, 2)] and source.advanced == []
+
+    run(story())

@@ -1,0 +1,362 @@
+"""What the processor does when the log refuses, loses, stalls, or is written to by others."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from orchestrator.codec.records import encode_message
+from orchestrator.machine.apply import apply
+from orchestrator.model.answers import Answer
+from orchestrator.model.records import AnnounceLeader, AnyRecord, Cancel, Journal
+from orchestrator.processor.port import Accepted, Reply, Result, Unavailable
+from orchestrator.tables.state import State
+from tests.unit.processor.virtual_loop import run
+from tests.unit.processor.world import Attempt, Process, World
+
+
+def announcements(process: Process, partition: int = 0) -> int:
+    return sum(isinstance(r, AnnounceLeader) for r in process.log.records(partition))
+
+
+def test_refused_appends_tell_the_client_and_keep_what_the_engine_owes() -> None:
+    async def story() -> None:
+        hung: list[Attempt] = []
+        process = await World(1).led({"slow": hung.append})
+        slow = process.world.uid()
+        waiting = process.send(process.make(slow, "slow"))
+        await process.until(lambda: bool(hung))
+        process.log.refuse.add(0)
+        hung[0].finish(b"kept")
+        (refusal,) = await process.call(process.make(process.world.uid()))
+        assert refusal == Unavailable("the log is full", False)
+        await asyncio.sleep(0.5)
+        assert len(waiting) == 1
+        process.log.refuse.clear()
+        await process.until(lambda: len(waiting) == 2)
+        assert isinstance(waiting[1], Result) and waiting[1].outcome == b"kept"
+        assert announcements(process) == 1  # it never stepped down
+        await process.processor.close()
+
+    run(story())
+
+
+def test_a_lost_append_that_landed_is_found_and_answered() -> None:
+    async def story() -> None:
+        process = await World(2).led()
+        process.log.lose[0] = True
+        accepted, result = await process.call(process.make(process.world.uid(0)))
+        assert accepted == Accepted(True)
+        assert isinstance(result, Result) and result.outcome == b"echo:in"
+        assert announcements(process, 0) == 2
+        assert announcements(process, 1) == 1
+        assert len(await process.call(process.make(process.world.uid(0)))) == 2
+        await process.processor.close()
+
+    run(story())
+
+
+def test_a_lost_append_that_did_not_land_is_of_unknown_fate_to_its_client() -> None:
+    async def story() -> None:
+        process = await World(1).led()
+        process.log.lose[0] = False
+        uid = process.world.uid()
+        (refusal,) = await process.call(process.make(uid))
+        assert isinstance(refusal, Unavailable) and refusal.kept
+        accepted, _ = await process.call(process.make(uid))
+        assert accepted == Accepted(True)
+        await process.processor.close()
+
+    run(story())
+
+
+def test_an_operation_of_unknown_fate_is_not_answered_as_done() -> None:
+    async def story() -> None:
+        process = await World(1).led()
+        process.log.lose[0] = True
+        answer = await process.operate(Cancel(process.world.uid(), process.clock.now_ms()))
+        assert isinstance(answer, Unavailable) and answer.kept
+        answer = await process.operate(Cancel(process.world.uid(), process.clock.now_ms()))
+        assert answer == Answer.NOT_FOUND
+        await process.processor.close()
+
+    run(story())
+
+
+def test_a_lost_proposal_of_an_attempt_is_made_good_by_the_next_term() -> None:
+    """Landed or not: the invocation ends once, and what the old term still says is dropped."""
+
+    async def story(landed: bool) -> None:
+        world = World(1)
+        hung: list[Attempt] = []
+        process = await world.led({"slow": hung.append})
+        uid = world.uid()
+        waiting = process.send(process.make(uid, "slow"))
+        await process.until(lambda: len(hung) == 1)
+        process.log.lose[0] = landed
+        hung[0].finish(b"first")
+        if not landed:
+            await process.until(lambda: len(hung) == 2)
+            hung[0].finish(b"from the grave")
+            await asyncio.sleep(0.1)
+            assert len(waiting) == 1
+            hung[1].finish(b"second")
+        await process.until(lambda: len(waiting) == 2)
+        assert isinstance(waiting[1], Result)
+        assert waiting[1].outcome == (b"first" if landed else b"second")
+        await process.processor.close()
+
+    run(story(True))
+    run(story(False))
+
+
+def test_a_stalled_partition_does_not_hold_back_the_others() -> None:
+    async def story() -> None:
+        process = await World(2).led()
+        process.log.hold(0)
+        stuck = process.send(process.make(process.world.uid(0)))
+        await asyncio.sleep(0.05)
+        loop = asyncio.get_running_loop()
+        start_s = loop.time()
+        for _ in range(20):
+            assert len(await process.call(process.make(process.world.uid(1)))) == 2
+        assert loop.time() - start_s < 1.0
+        assert stuck == []
+        process.log.let_go(0)
+        await process.until(lambda: len(stuck) == 2)
+        await process.processor.close()
+
+    run(story())
+
+
+def test_the_door_closes_after_two_seconds_and_opens_by_itself() -> None:
+    async def story() -> None:
+        process = await World(1).led()
+        process.log.hold(0)
+        first = process.send(process.make(process.world.uid()))
+        await asyncio.sleep(1.9)
+        second = process.send(process.make(process.world.uid()))
+        await asyncio.sleep(0.2)
+        loop = asyncio.get_running_loop()
+        start_s = loop.time()
+        (refusal,) = await process.call(process.make(process.world.uid()))
+        assert isinstance(refusal, Unavailable) and not refusal.kept
+        assert loop.time() - start_s < 0.01
+        assert process.processor.writable() != ""
+        assert first == second == []
+        process.log.let_go(0)
+        await process.until(lambda: len(first) == len(second) == 2)
+        assert process.processor.writable() == ""
+        assert len(await process.call(process.make(process.world.uid()))) == 2
+        assert announcements(process) == 1
+        await process.processor.close()
+
+    run(story())
+
+
+def test_a_log_that_is_not_writable_closes_the_door_with_its_reason() -> None:
+    async def story() -> None:
+        process = await World(1).led()
+        process.log.unwritable = "the disk is full"
+        await asyncio.sleep(0.2)
+        (refusal,) = await process.call(process.make(process.world.uid()))
+        assert refusal == Unavailable("the disk is full", False)
+        process.log.unwritable = ""
+        await asyncio.sleep(0.2)
+        assert len(await process.call(process.make(process.world.uid()))) == 2
+        await process.processor.close()
+
+    run(story())
+
+
+def test_others_messages_are_read_and_applied_in_their_place() -> None:
+    async def story() -> None:
+        world = World(1)
+        process = await world.led()
+        foreign = world.uid()
+        world.topic.values[0].append(encode_message([process.make(foreign, body=b"foreign")]))
+        accepted, result = await process.call(process.make(world.uid()))
+        assert accepted == Accepted(True) and isinstance(result, Result)
+        await process.until(lambda: len(process.invoker.starts) == 2)
+        assert process.invoker.starts[0][0] == foreign
+        replies: list[Reply] = []
+        process.processor.attach(foreign, replies.append)
+        await process.until(lambda: bool(replies))
+        assert isinstance(replies[0], Result) and replies[0].outcome == b"echo:foreign"
+        assert announcements(process) == 1
+        await process.processor.close()
+
+    run(story())
+
+
+def test_others_messages_are_seen_even_if_nothing_is_appended_here() -> None:
+    async def story() -> None:
+        world = World(1)
+        process = await world.led(follow_s=1.0)
+        foreign = world.uid()
+        await asyncio.sleep(3)
+        world.topic.values[0].append(encode_message([process.make(foreign)]))
+        await process.until(lambda: bool(process.invoker.starts), 2.0)
+        assert process.invoker.starts[0][0] == foreign
+        await process.processor.close()
+
+    run(story())
+
+
+def test_a_second_leader_makes_the_first_harmless() -> None:
+    """A zombie's proposals are dropped; what it was asked to take in stays accepted."""
+
+    async def story() -> None:
+        world = World(1)
+        hung: list[Attempt] = []
+        zombie = await world.led({"slow": hung.append}, follow_s=1e6, retry_first_s=1e5)
+        slow, late = world.uid(), world.uid()
+        zombie.send(zombie.make(slow, "slow"))
+        await zombie.until(lambda: len(hung) == 1)
+        hung_here: list[Attempt] = []
+        heir = await world.led({"slow": hung_here.append})
+        await heir.until(lambda: len(hung_here) == 1)
+        hung[0].finish(b"zombie")
+        zombie.send(zombie.make(late))
+        await zombie.until(lambda: zombie.processor.leading() == [])
+        assert zombie.invoker.forgotten == 1
+        hung_here[0].finish(b"heir")
+        waiting: list[Reply] = []
+        heir.processor.attach(slow, waiting.append)
+        await heir.until(lambda: bool(waiting))
+        assert isinstance(waiting[0], Result) and waiting[0].outcome == b"heir"
+        await heir.until(lambda: heir.processor.find(late) is not None)
+        ends = [r for r in heir.log.records(0) if isinstance(r, Journal) and r.id == slow]
+        assert len(ends) == 2
+        await heir.processor.close()
+
+    run(story())
+
+
+def test_two_assigned_nodes_that_announce_at_once_settle_on_one() -> None:
+    async def story() -> None:
+        world = World(1)
+        first = await world.process(node="a", follow_s=0.5)
+        second = await world.process(node="b", follow_s=0.5)
+        await first.until(
+            lambda: len(first.processor.leading()) + len(second.processor.leading()) > 0
+        )
+        ids = [world.uid() for _ in range(10)]
+        for number, uid in enumerate(ids):
+            node = (first, second)[number % 2]
+            replies = await node.call(node.make(uid))
+            while isinstance(replies[-1], Unavailable):  # it stepped down meanwhile
+                await asyncio.sleep(0.2)
+                replies = await node.call(node.make(uid))
+        ended = [r.id for r in first.log.records(0) if isinstance(r, Journal) and r.end is not None]
+        assert set(ended) == set(ids)
+        # One goes: the other leads within its backoff.
+        await first.processor.close()
+        await second.until(lambda: second.processor.leading() == [0])
+        assert len(await second.call(second.make(world.uid()))) == 2
+        await second.processor.close()
+
+    run(story())
+
+
+def test_a_repeated_announcement_of_the_past_changes_nothing() -> None:
+    async def story() -> None:
+        world = World(1)
+        process = await world.led()
+        world.topic.values[0].append(world.topic.values[0][0])
+        assert len(await process.call(process.make(world.uid()))) == 2
+        assert process.processor.leading() == [0]
+        assert announcements(process) == 2  # the repeated one
+        await process.processor.close()
+
+    run(story())
+
+
+def test_clients_wait_through_a_short_time_without_a_leader() -> None:
+    async def story() -> None:
+        world = World(1)
+        process = await world.process(retry_first_s=0.4)
+        process.log.refuse.add(0)
+        await asyncio.sleep(0.01)
+        replies = process.send(process.make(world.uid()))
+        await asyncio.sleep(1.5)
+        process.log.refuse.clear()
+        await process.until(lambda: len(replies) == 2)
+        assert replies[0] == Accepted(True)
+        await process.processor.close()
+
+    run(story())
+
+
+def test_without_a_leader_for_long_clients_are_sent_away() -> None:
+    async def story() -> None:
+        world = World(1)
+        process = await world.process()
+        process.log.refuse.add(0)
+        early = process.send(process.make(world.uid()))
+        await process.until(lambda: bool(early))
+        assert isinstance(early[0], Unavailable) and not early[0].kept
+        (refusal,) = await process.call(process.make(world.uid()))
+        assert isinstance(refusal, Unavailable) and not refusal.kept
+        process.log.refuse.clear()
+        await process.until(lambda: process.processor.leading() == [0])
+        assert len(await process.call(process.make(world.uid()))) == 2
+        await process.processor.close()
+
+    run(story())
+
+
+def test_a_flush_that_no_message_can_hold_pauses_its_invocation() -> None:
+    async def story() -> None:
+        world = World(1)
+        process = await world.led({"huge": lambda attempt: attempt.finish(b"x" * 2_000_000)})
+        process.log.message_bytes_max = 1_500_000
+        for seat in process.processor._seats.all():
+            seat._message_bytes_max = 1_500_000
+        uid = world.uid()
+        process.send(process.make(uid, "huge"), wait=False)
+        small = process.send(process.make(world.uid()))
+        await process.until(lambda: len(small) == 2)
+        from orchestrator.model.rows import InvocationRow
+        from orchestrator.model.values import PAUSED
+
+        await process.until(lambda: (uid, True) in process.invoker.stops)
+        await asyncio.sleep(0.01)
+        row = process.processor.find(uid)
+        assert isinstance(row, InvocationRow) and row.status == PAUSED
+        assert row.events[-1].why is not None and "larger" in row.events[-1].why.message
+        await process.processor.close()
+
+    run(story())
+
+
+def test_a_failing_apply_stops_the_partition_and_spills_nothing_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story() -> None:
+        world = World(2)
+        process = await world.led(spill_s=0.01)
+        await process.call(process.make(world.uid(0)))
+        await asyncio.sleep(0.5)
+        seat = process.processor._seats.get(0)
+        assert seat is not None and seat.partition is not None
+        applied = seat.partition.next_offset
+
+        def broken(state: State, record: AnyRecord, *rest: Any) -> Answer:
+            if state.partition == 0 and isinstance(record, Journal):
+                raise AssertionError("rows that contradict each other")
+            return apply(state, record, *rest)
+
+        monkeypatch.setattr("orchestrator.processor.partition.apply", broken)
+        replies = process.send(process.make(world.uid(0)))
+        await process.until(lambda: 0 in process.processor.stopped())
+        assert isinstance(replies[-1], Unavailable) and replies[-1].kept
+        assert "PD0101" in process.processor.stopped()[0]
+        assert len(await process.call(process.make(world.uid(1)))) == 2
+        await process.processor.close()
+        from orchestrator.store.stamp import read_stamp
+
+        stamp = read_stamp(next(world.homes[0].candidates()))
+        assert stamp is not None and stamp.applied == applied
+
+    run(story())
