@@ -152,7 +152,7 @@ def _one(args: argparse.Namespace, admin: Admin, identity: str) -> dict[str, str
     try:
         answer = admin.ask("PATCH", f"{at}?{urlencode(asked)}" if asked else at)
     except Refused as error:
-        return {"id": identity, "error": str(error)}
+        return {"id": identity, "error": str(error).removeprefix(f"{identity}: ")}
     if args.operation == "restart-as-new":
         new_id = answer["new_invocation_id"]
         return {"id": identity, "result": f"restarted as {new_id}", "new_invocation_id": new_id}
