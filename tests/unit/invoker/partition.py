@@ -101,13 +101,9 @@ class Partition:
         """Invoke; the id."""
         found = self.registry.handler(service, handler)
         assert found is not None, f"{service}/{handler} is not registered"
-        invocation_id = invocation_id_for(
-            found, key, None, lambda: self.entropy.random_bytes(24)
-        )
+        invocation_id = invocation_id_for(found, key, None, lambda: self.entropy.random_bytes(24))
         now_ms = self.clock.now_ms()
-        self.propose_any(
-            make_invoke(found, invocation_id, key, body, headers, now_ms, trace=trace)
-        )
+        self.propose_any(make_invoke(found, invocation_id, key, body, headers, now_ms, trace=trace))
         return invocation_id
 
     async def result(self, invocation_id: bytes) -> Outcome:

@@ -1,0 +1,122 @@
+"""Small made-up things of the invoker's world."""
+
+from collections.abc import Callable
+
+from orchestrator.invoker.attempt import Attempt
+from orchestrator.invoker.callees import Callees
+from orchestrator.invoker.port import AttemptInput
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.values import OBJECT_EXCLUSIVE, SERVICE
+from orchestrator.registry.discovery import Discovered, Target
+from orchestrator.registry.manifest import decode_manifest
+from orchestrator.registry.metadata import MetadataState, apply
+from orchestrator.registry.register import Registration, plan_registration
+from orchestrator.registry.schema import Deployment, Registry, RetryPolicy
+from orchestrator.registry.snapshot import Defaults, build_registry
+from orchestrator.registry.stored import Pairs
+
+OWN_ID = bytes(range(24))
+MANIFEST = b"""{
+  "protocolMode": "BIDI_STREAM", "minProtocolVersion": 5, "maxProtocolVersion": 7,
+  "services": [
+    {"name": "Svc", "ty": "SERVICE", "handlers": [{"name": "run"}]},
+    {"name": "Obj", "ty": "VIRTUAL_OBJECT",
+     "handlers": [{"name": "run"}, {"name": "look", "ty": "SHARED"}]},
+    {"name": "Flow", "ty": "WORKFLOW",
+     "handlers": [{"name": "run", "ty": "WORKFLOW"}, {"name": "look", "ty": "SHARED"}]}
+  ]
+}"""
+
+
+def registry(
+    uri: str = "http://h:1/", manifest: bytes = MANIFEST, headers: Pairs = (), http1: bool = False
+) -> Registry:
+    """One deployment, `dp_1`."""
+    state = MetadataState()
+    plan = plan_registration(
+        state,
+        Registration(Target(uri, http1, headers)),
+        Discovered(decode_manifest(manifest)),
+        frozenset(),
+        lambda: "dp_1",
+        0,
+    )
+    assert plan.record is not None
+    assert apply(state, plan.record)
+    return build_registry(state, Defaults())
+
+
+def deployment(uri: str, headers: Pairs = ()) -> Deployment:
+    found = registry(uri, headers=headers).deployment("dp_1")
+    assert found is not None
+    return found
+
+
+def invoke(kind: int = SERVICE, service: str = "Svc", key: str = "") -> Invoke:
+    return Invoke(
+        id=OWN_ID,
+        service=service,
+        handler="run",
+        key=key,
+        kind=kind,
+        body=b"in",
+        headers=(("content-type", "text/plain"),),
+        created_at_ms=1,
+        completion_retention_ms=1,
+        journal_retention_ms=1,
+    )
+
+
+def given(
+    what: Invoke | None = None,
+    *,
+    deployment: str = "",
+    protocol: int = 0,
+    frames: list[bytes] | None = None,
+    entries: int = 1,
+    retry_count: int = 0,
+    failures_since_entry: int = 0,
+    last_entry_at_ms: int = 0,
+    pause_requested: bool = False,
+) -> AttemptInput:
+    return AttemptInput(
+        invoke=what or invoke(),
+        incarnation=7,
+        epoch=3,
+        attempt=2,
+        deployment=deployment,
+        protocol=protocol,
+        frames=frames or [],
+        entries=entries,
+        commands=entries,
+        retry_count=retry_count,
+        failures_since_entry=failures_since_entry,
+        last_entry_at_ms=last_entry_at_ms,
+        pause_requested=pause_requested,
+    )
+
+
+def callees(partitions: int = 4, random64: Callable[[], int] = lambda: 5) -> Callees:
+    known = registry()
+    return Callees(lambda: known, partitions, random64, lambda count: b"r" * count)
+
+
+def attempt(
+    what: AttemptInput | None = None,
+    protocol: int = 7,
+    policy: RetryPolicy | None = None,
+    payload_bytes_max: int = 1 << 20,
+) -> Attempt:
+    return Attempt(
+        what or given(),
+        policy or RetryPolicy(),
+        "dp_1",
+        protocol,
+        callees(),
+        lambda: 0.0,
+        payload_bytes_max,
+    )
+
+
+def object_attempt(protocol: int = 7) -> Attempt:
+    return attempt(given(invoke(OBJECT_EXCLUSIVE, "Obj", "k")), protocol)

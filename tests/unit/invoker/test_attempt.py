@@ -1,0 +1,536 @@
+"""One attempt as a state machine: sequences of messages, and the records that come of them."""
+
+import pytest
+from hypothesis import given as forall
+from hypothesis import strategies as st
+
+from orchestrator.invoker.attempt import NOTHING, NOW, RECORD_BYTES, SOON, Attempt
+from orchestrator.model import effects
+from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
+from orchestrator.model.values import THEN_KILL, THEN_PAUSE, THEN_RETRY, Failure, Future
+from orchestrator.registry.schema import RetryPolicy
+from perdure import wire
+from perdure.wire import FrameReader, Message, codes, decode_frame, encode
+from tests.unit.invoker import samples
+
+NOW_MS = 5_000
+
+
+def say(attempt: Attempt, *messages: Message, flags: int = 0) -> int:
+    data = b"".join(encode(m, version=attempt.protocol, flags=flags) for m in messages)
+    return attempt.receive(data, NOW_MS)
+
+
+def one(attempt: Attempt) -> Journal:
+    (journal,) = attempt.take()
+    return journal
+
+
+def failure(attempt: Attempt) -> Failed:
+    end = one(attempt).end
+    assert isinstance(end, Failed)
+    return end
+
+
+def value(journal: Journal, effect: effects.AnyEffect) -> bytes:
+    assert not isinstance(effect, effects.ClearAllState)
+    return journal.frames[effect.start : effect.end]  # type: ignore[union-attr]
+
+
+def messages(data: bytes) -> list[Message]:
+    return [decode_frame(code, frame) for code, _, frame in FrameReader(1 << 30).feed(data)]
+
+
+# --- to the service ---
+
+
+@pytest.mark.parametrize("version", [5, 6, 7])
+def test_start_input_and_stored_entries_in_stored_order(version: int) -> None:
+    stored = encode(wire.Sleep(9, 1)) + encode(wire.Run(2))
+    more = wire.completion_void(codes.SLEEP_COMPLETION, 1)
+    what = samples.given(
+        deployment="dp_1",
+        protocol=version,
+        frames=[stored, more],
+        entries=4,
+        failures_since_entry=3,
+        last_entry_at_ms=4_000,
+    )
+    attempt = samples.attempt(what, version)
+    data = b"".join(attempt.start_frames("inv_x", [(b"a", b"1")], True, NOW_MS))
+    start, given, *entries = messages(data)
+    assert isinstance(start, wire.Start)
+    assert (start.id, start.debug_id, start.known_entries) == (samples.OWN_ID, "inv_x", 4)
+    assert (start.state_map, start.partial_state, start.key) == (((b"a", b"1"),), True, "")
+    assert start.retry_count_since_last_stored_entry == 3
+    assert start.duration_since_last_stored_entry == 1_000
+    assert bool(start.random_seed) is (version >= 6)
+    assert given == wire.Input((("content-type", "text/plain"),), b"in")
+    assert data.endswith(stored + more)
+    assert len(entries) == 3
+
+
+def test_an_empty_body_is_a_value() -> None:
+    what = samples.invoke()
+    data = samples.attempt(samples.given(what)).start_frames("x", [], True, 0)[0]
+    assert isinstance(messages(data)[1], wire.Input)
+    empty = wire.input_command((), b"")
+    (decoded,) = messages(empty)
+    assert isinstance(decoded, wire.Input) and decoded.value == b""
+
+
+def test_notifications_below_what_was_replayed_are_known() -> None:
+    attempt = samples.attempt(samples.given(entries=5, frames=[b""]))
+    assert attempt.notify(4, b"frame", 0) == b""
+    assert attempt.notify(5, b"frame", 0) == b"frame"
+
+
+def test_nothing_is_told_after_the_half_close_or_the_end() -> None:
+    closed = samples.attempt()
+    closed.close_input()
+    assert closed.notify(1, b"frame", 0) == b""
+    over = samples.attempt()
+    say(over, wire.End())
+    assert over.notify(1, b"frame", 0) == b""
+
+
+# --- run results ---
+
+
+def propose(attempt: Attempt, completion_id: int = 1, *, ack: bool, **result: object) -> int:
+    proposal = wire.ProposeRunCompletion(completion_id, **result)  # type: ignore[arg-type]
+    return say(attempt, proposal, flags=wire.REQUESTED_ACK if ack else 0)
+
+
+@pytest.mark.parametrize("version", [5, 6])
+@pytest.mark.parametrize("ack", [True, False])
+def test_below_v7_a_run_result_is_echoed(version: int, ack: bool) -> None:
+    attempt = samples.attempt(protocol=version)
+    propose(attempt, ack=ack, value=b"v")
+    stored = one(attempt).frames
+    assert attempt.notify(2, stored, 1) == stored
+
+
+def test_v7_acknowledges_to_the_stream_that_asked_for_it() -> None:
+    attempt = samples.attempt()
+    propose(attempt, 1, ack=True, value=b"v")
+    propose(attempt, 2, ack=False, value=b"v")
+    attempt.take()
+    assert messages(attempt.notify(2, b"stored", 1)) == [wire.ProposeRunCompletionAck(1)]
+    assert attempt.notify(3, b"stored", 2) == b"stored"
+    assert attempt.notify(4, b"stored", 3) == b"stored"  # of an earlier attempt
+
+
+@pytest.mark.parametrize("content", [b"", b"v", b"x" * 1000])
+def test_a_run_result_becomes_its_notification(content: bytes) -> None:
+    attempt = samples.attempt()
+    assert say(attempt, wire.Run(1, "name")) == SOON
+    assert propose(attempt, ack=True, value=content) == NOW
+    journal = one(attempt)
+    assert (journal.entries, journal.commands) == (2, 1)
+    run, result = messages(journal.frames)
+    assert run == wire.Run(1, "name")
+    assert result == wire.Notification(codes.RUN_COMPLETION, 1, value=content)
+    (effect,) = journal.effects
+    assert isinstance(effect, effects.RunResult) and not effect.failed
+    assert messages(journal.frames[effect.start : effect.end]) == [result]
+
+
+def test_a_failed_run() -> None:
+    attempt = samples.attempt()
+    failed = wire.Failure(500, "no", (("k", "v"),))
+    propose(attempt, ack=True, failure=failed)
+    journal = one(attempt)
+    (effect,) = journal.effects
+    assert isinstance(effect, effects.RunResult) and effect.failed
+    assert messages(journal.frames) == [wire.Notification(codes.RUN_COMPLETION, 1, failure=failed)]
+
+
+def test_a_run_result_comes_once() -> None:
+    attempt = samples.attempt()
+    propose(attempt, ack=False, value=b"1")
+    propose(attempt, ack=False, value=b"2")
+    assert failure(attempt).why.restate_code == "RT0012"
+
+
+# --- flushing ---
+
+
+def test_what_nobody_waits_for_rides_along() -> None:
+    attempt = samples.object_attempt()
+    assert say(attempt, wire.SetState(b"k", b"v")) == SOON
+    assert say(attempt, wire.ClearState(b"k")) == SOON
+    assert say(attempt, wire.Run(1)) == SOON
+    assert say(attempt, wire.GetEagerState(b"k", void=True)) == SOON
+    assert say(attempt, wire.Sleep(9, 2)) == NOW
+    journal = one(attempt)
+    assert journal.entries == 5
+    assert attempt.take() == []
+
+
+def test_output_and_end_are_one_record() -> None:
+    attempt = samples.attempt()
+    say(attempt, wire.Output(value=b"out"))
+    assert say(attempt, wire.End()) == NOW
+    assert attempt.over
+    journal = one(attempt)
+    assert journal.end == Ended()
+    assert value(journal, journal.effects[0]) == b"out"
+    assert (journal.epoch, journal.incarnation, journal.attempt, journal.now_ms) == (
+        3,
+        7,
+        2,
+        NOW_MS,
+    )
+    assert attempt.take() == []
+
+
+def test_spans_count_from_the_start_of_the_record() -> None:
+    attempt = samples.object_attempt()
+    say(attempt, wire.SetState(b"a", b"first"))
+    attempt.take()
+    say(attempt, wire.SetState(b"b", b"second"), wire.SetState(b"c", b""))
+    say(attempt, wire.Output(value=b"out"), wire.End())
+    journal = one(attempt)
+    assert [value(journal, e) for e in journal.effects] == [b"second", b"", b"out"]
+
+
+def test_frames_are_kept_as_they_came() -> None:
+    # Fields in another order, and one that nobody knows.
+    payload = b"\x62\x01n\x58\x01\x08\x09\xf8\x06\x01"
+    raw = wire.frame(codes.SLEEP, payload)
+    attempt = samples.attempt()
+    attempt.receive(raw, NOW_MS)
+    journal = one(attempt)
+    assert journal.frames == raw
+    assert journal.effects == (effects.Sleep(9, 1),)
+
+
+def test_long_flushes_are_split_between_entries() -> None:
+    attempt = samples.object_attempt()
+    large = b"x" * (RECORD_BYTES // 2)
+    for n in range(5):
+        assert say(attempt, wire.SetState(b"%d" % n, large)) == (SOON if n < 1 else NOW)
+    say(attempt, wire.Output(value=b"out"), wire.End())
+    journals = attempt.take()
+    assert len(journals) == 5
+    assert all(len(j.frames) <= RECORD_BYTES + 100 for j in journals)
+    assert [j.pin is not None for j in journals] == [True] + [False] * 4
+    assert [j.end for j in journals] == [None] * 4 + [Ended()]
+    assert [value(j, e) for j in journals for e in j.effects] == [large] * 5 + [b"out"]
+
+
+def test_the_pin_rides_on_the_first_stored_entry() -> None:
+    attempt = samples.attempt(protocol=6)
+    attempt.server = "sdk/1"
+    say(attempt, wire.Sleep(9, 1))
+    assert one(attempt).pin == Pin("dp_1", 6, "sdk/1")
+    say(attempt, wire.Sleep(9, 2))
+    assert one(attempt).pin is None
+
+
+def test_an_attempt_that_stored_nothing_pins_nothing() -> None:
+    attempt = samples.attempt()
+    say(attempt, wire.Error(500, "x"))
+    assert one(attempt).pin is None
+
+
+def test_what_is_pinned_is_not_pinned_again() -> None:
+    attempt = samples.attempt(samples.given(deployment="dp_0", protocol=5), 5)
+    say(attempt, wire.Sleep(9, 1))
+    assert one(attempt).pin is None
+
+
+def test_a_deployment_without_a_version_is_pinned() -> None:
+    attempt = samples.attempt(samples.given(deployment="dp_1"), 6)
+    say(attempt, wire.Sleep(9, 1))
+    assert one(attempt).pin == Pin("dp_1", 6)
+
+
+# --- suspension ---
+
+
+@pytest.mark.parametrize("version", [5, 6])
+def test_a_flat_suspension_waits_for_any(version: int) -> None:
+    attempt = samples.attempt(protocol=version)
+    attempt.close_input()
+    say(attempt, wire.Suspension(wire.Future(0, [1, 2], [1], ["n"])))
+    assert one(attempt).end == Suspended(Future((1, 2), (1,), ("n",)), 1)
+
+
+def test_a_tree_keeps_its_shape() -> None:
+    attempt = samples.attempt()
+    attempt.close_input()
+    inner = wire.Future(codes.ALL_COMPLETED, [1, 2])
+    tree = wire.Future(codes.FIRST_COMPLETED, signals=[1], nested=[inner, wire.Future(4, [3])])
+    say(attempt, wire.Suspension(tree))
+    expected = Future(
+        signals=(1,),
+        nested=(Future((1, 2), combinator=2), Future((3,), combinator=4)),
+        combinator=1,
+    )
+    assert one(attempt).end == Suspended(expected, 1)
+
+
+def test_a_suspension_counts_what_the_attempt_was_given() -> None:
+    attempt = samples.attempt(samples.given(entries=3, frames=[b""]))
+    attempt.notify(3, b"x", 0)
+    attempt.notify(6, b"x", 0)
+    attempt.close_input()
+    attempt.notify(9, b"x", 0)  # too late to be sent
+    say(attempt, wire.Suspension(wire.Future(signals=[1])))
+    assert one(attempt).end == Suspended(Future(signals=(1,)), 7)
+
+
+def test_a_suspension_out_of_turn_may_have_missed_what_was_sent() -> None:
+    attempt = samples.attempt(samples.given(entries=3, frames=[b""]))
+    attempt.notify(3, b"x", 0)
+    say(attempt, wire.Suspension(wire.Future(signals=[1])))
+    assert one(attempt).end == Suspended(Future(signals=(1,)), 3)
+
+
+def test_a_suspension_for_nothing_is_refused() -> None:
+    attempt = samples.attempt()
+    say(attempt, wire.Suspension(wire.Future(1, nested=[wire.Future(2)])))
+    assert failure(attempt).why.restate_code == "RT0012"
+
+
+@pytest.mark.parametrize("depth", [201, 1001])
+def test_a_future_too_deep_to_keep_pauses(depth: int) -> None:
+    tree = wire.Future(1, [1])
+    for _ in range(depth - 1):
+        tree = wire.Future(1, nested=[tree])
+    attempt = samples.attempt()
+    say(attempt, wire.Suspension(tree))
+    failed = failure(attempt)
+    assert (failed.why.restate_code, failed.then) == ("RT0025", THEN_PAUSE)
+
+
+def test_a_future_too_wide_to_keep_pauses() -> None:
+    attempt = samples.attempt()
+    say(attempt, wire.Suspension(wire.Future(1, list(range(1, 100_001)))))
+    failed = failure(attempt)
+    assert (failed.why.restate_code, failed.then) == ("RT0025", THEN_PAUSE)
+
+
+# --- failures ---
+
+
+def test_an_error_is_tried_again_by_the_policy() -> None:
+    attempt = samples.attempt(samples.given(retry_count=2))
+    say(attempt, wire.Error(500, "boom", "trace", 3, "cmd", codes.RUN))
+    failed = failure(attempt)
+    assert failed.then == THEN_RETRY
+    assert (failed.retry_count, failed.retry_at_ms) == (3, NOW_MS + 2_000)
+    why = failed.why
+    assert (why.code, why.message, why.stacktrace, why.restate_code) == (
+        500,
+        "boom",
+        "trace",
+        "RT0007",
+    )
+    assert (why.command_index, why.command_name, why.command_type) == (3, "cmd", codes.RUN)
+    assert attempt.failed is failed and not attempt.refused
+
+
+def test_a_mismatch_has_its_own_code() -> None:
+    attempt = samples.attempt()
+    say(attempt, wire.Error(codes.JOURNAL_MISMATCH, "x"))
+    assert failure(attempt).why.restate_code == "RT0016"
+
+
+def test_next_retry_delay_wins_and_uses_no_attempt_up() -> None:
+    attempt = samples.attempt(samples.given(retry_count=69))
+    say(attempt, wire.Error(500, next_retry_delay=0))
+    failed = failure(attempt)
+    assert (failed.then, failed.retry_count, failed.retry_at_ms) == (THEN_RETRY, 69, NOW_MS)
+
+
+def test_exhausted_retries_pause() -> None:
+    attempt = samples.attempt(samples.given(retry_count=69))
+    say(attempt, wire.Error(500))
+    assert failure(attempt).then == THEN_PAUSE
+
+
+@pytest.mark.parametrize(
+    ("version", "behavior", "then"),
+    [
+        (7, codes.BEHAVIOR_RETRY, THEN_RETRY),
+        (7, codes.BEHAVIOR_PAUSE, THEN_PAUSE),
+        (7, codes.BEHAVIOR_FAIL, THEN_KILL),
+        (6, codes.BEHAVIOR_FAIL, THEN_RETRY),
+        (5, codes.BEHAVIOR_PAUSE, THEN_RETRY),
+    ],
+)
+def test_behavior_counts_from_v7_on(version: int, behavior: int, then: int) -> None:
+    attempt = samples.attempt(protocol=version)
+    # Written as V7 does, whatever was agreed on.
+    attempt.receive(encode(wire.Error(500, behavior=behavior), version=7), NOW_MS)
+    assert failure(attempt).then == then
+
+
+def test_a_long_error_is_cut() -> None:
+    attempt = samples.attempt()
+    say(attempt, wire.Error(500, "m" * 100_000, "s" * 100_000))
+    why = failure(attempt).why
+    assert len(why.message) == len(why.stacktrace) == 32 * 1024
+
+
+def test_a_failure_keeps_what_was_said_before() -> None:
+    attempt = samples.object_attempt()
+    say(attempt, wire.SetState(b"k", b"v"))
+    attempt.fail("RT0010", "lost", 9_000)
+    journal = one(attempt)
+    assert journal.entries == 1 and journal.now_ms == 9_000
+    assert isinstance(journal.end, Failed) and journal.end.why.at_ms == 9_000
+
+
+def test_a_response_that_ends_early_is_an_error() -> None:
+    attempt = samples.attempt()
+    attempt.ended(NOW_MS)
+    failed = failure(attempt)
+    assert failed.why.code == 500 and "without an End" in failed.why.message
+
+
+def test_a_discarded_attempt_says_nothing() -> None:
+    attempt = samples.object_attempt()
+    say(attempt, wire.SetState(b"k", b"v"))
+    attempt.discard()
+    assert attempt.take() == []
+    assert say(attempt, wire.End()) == NOTHING
+    assert attempt.take() == []
+
+
+def test_what_follows_the_end_means_nothing() -> None:
+    attempt = samples.attempt()
+    say(attempt, wire.Output(value=b"1"), wire.End(), wire.Output(value=b"2"), wire.Error(500))
+    journal = one(attempt)
+    assert journal.entries == 1 and journal.end == Ended()
+    assert say(attempt, wire.Sleep(1, 1)) == NOTHING
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        wire.Start(b"x", "x", 1),
+        wire.Input(),
+        wire.CommandAck(1),
+        wire.ProposeRunCompletionAck(1),
+        wire.Notification(codes.SLEEP_COMPLETION, 1, void=True),
+        wire.Notification(codes.SIGNAL_NOTIFICATION, signal=1, void=True),
+    ],
+)
+def test_messages_a_service_may_not_send(message: Message) -> None:
+    attempt = samples.attempt()
+    say(attempt, message)
+    failed = failure(attempt)
+    assert failed.why.restate_code == "RT0012" and "may not send" in failed.why.message
+    assert failed.then == THEN_RETRY and attempt.refused
+
+
+@pytest.mark.parametrize("code", [0x0008, 0x040F, 0x0415, 0xFC00, 0xFFFF])
+def test_messages_nobody_knows(code: int) -> None:
+    attempt = samples.attempt()
+    attempt.receive(wire.frame(code, b""), NOW_MS)
+    assert failure(attempt).why.restate_code == "RT0012"
+
+
+def test_awaiting_on_is_for_v7() -> None:
+    waiting = wire.AwaitingOn(wire.Future(1, [1]), True)
+    attempt = samples.attempt()
+    assert say(attempt, waiting) == NOTHING
+    assert not attempt.over and attempt.take() == []
+    older = samples.attempt(protocol=6)
+    say(older, waiting)
+    assert older.failed is not None
+
+
+def test_a_message_at_the_limit_is_refused_as_soon_as_it_announces_itself() -> None:
+    attempt = samples.attempt(payload_bytes_max=100)
+    attempt.receive(wire.frame(codes.OUTPUT, b"\x72\x61\x0a\x5f" + b"x" * 95), NOW_MS)
+    assert attempt.failed is None
+    good = encode(wire.Run(1))
+    attempt.receive(good + b"\x04\x01\x00\x00\x00\x00\x00\x64", NOW_MS)
+    journal = one(attempt)
+    assert journal.entries == 2
+    assert isinstance(journal.end, Failed) and journal.end.why.restate_code == "RT0003"
+
+
+def test_policies_are_those_of_the_handler() -> None:
+    policy = RetryPolicy(max_attempts=1, on_max_attempts=THEN_KILL)
+    attempt = samples.attempt(policy=policy)
+    say(attempt, wire.Error(418, "x"))
+    assert failure(attempt).then == THEN_KILL
+
+
+# --- however it is cut ---
+
+SCRIPT = b"".join(
+    encode(m)
+    for m in (
+        wire.GetEagerState(b"k", b"old"),
+        wire.SetState(b"k", b"x" * 300),
+        wire.Run(1, "a"),
+        wire.AwaitingOn(wire.Future(1, [1]), True),
+        wire.ProposeRunCompletion(1, value=b"r"),
+        wire.Call("Obj", "run", b"parameter", 2, 3, key="k"),
+        wire.OneWayCall("Svc", "run", b"p", 4),
+        wire.Sleep(77, 5),
+        wire.Output(failure=wire.Failure(409, "no")),
+        wire.End(),
+    )
+)
+
+
+@forall(cuts=st.lists(st.integers(0, len(SCRIPT)), max_size=12), flush=st.booleans())
+def test_however_the_bytes_are_cut_the_same_is_recorded(cuts: list[int], flush: bool) -> None:
+    whole = samples.object_attempt()
+    whole.receive(SCRIPT, NOW_MS)
+    expected = one(whole)
+
+    attempt = samples.object_attempt()
+    journals: list[Journal] = []
+    places = [0, *sorted(cuts), len(SCRIPT)]
+    for start, end in zip(places, places[1:], strict=False):
+        attempt.receive(SCRIPT[start:end], NOW_MS)
+        if flush:
+            journals += attempt.take()
+    journals += attempt.take()
+    assert b"".join(j.frames for j in journals) == expected.frames
+    assert sum(j.entries for j in journals) == expected.entries
+    assert sum(j.commands for j in journals) == expected.commands
+    assert [type(e) for j in journals for e in j.effects] == [type(e) for e in expected.effects]
+    assert [_spelled(j, e) for j in journals for e in j.effects] == [
+        _spelled(expected, e) for e in expected.effects
+    ]
+    assert [j.end for j in journals if j.end is not None] == [Ended()]
+    assert sum(j.pin is not None for j in journals) == 1
+
+
+def _spelled(journal: Journal, effect: effects.AnyEffect) -> bytes | Failure | None:
+    """What an effect says, wherever it stands."""
+    if isinstance(effect, effects.SetOutput) and effect.failure is not None:
+        return effect.failure
+    if isinstance(effect, effects.SetState | effects.RunResult | effects.Call):
+        return journal.frames[effect.start : effect.end]
+    return None
+
+
+@forall(data=st.binary(max_size=200))
+def test_no_bytes_break_it(data: bytes) -> None:
+    attempt = samples.object_attempt()
+    attempt.receive(data, NOW_MS)
+    attempt.ended(NOW_MS)
+    journals = attempt.take()
+    assert journals[-1].end is not None
+
+
+@forall(
+    code=st.sampled_from([*range(8), *range(0x0400, 0x0415), 0x8011]),
+    payload=st.binary(max_size=60),
+)
+def test_no_payload_breaks_it(code: int, payload: bytes) -> None:
+    attempt = samples.object_attempt()
+    attempt.receive(wire.frame(code, payload), NOW_MS)
+    attempt.ended(NOW_MS)
+    assert attempt.take()[-1].end is not None
