@@ -16,7 +16,7 @@ from orchestrator.config.settings import ConfigError
 from orchestrator.invoker.signing import BadKey
 from orchestrator.log.port import LogCorrupt, LogRefused
 from orchestrator.node.data_directory import DataDirectory, DirectoryRefused
-from orchestrator.node.node import Node
+from orchestrator.node.node import CannotListen, Node
 from orchestrator.registry.metadata_log import MetadataLost
 
 _log = logging.getLogger("perdure.node")
@@ -26,7 +26,14 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 # What a server allocates lives long or dies at once: look for cycles rarely.
 GC_THRESHOLDS = (50_000, 50, 50)
-_REFUSALS = (BadKey, DirectoryRefused, LogCorrupt, LogRefused, MetadataLost, OSError)
+_REFUSALS = (
+    BadKey,
+    CannotListen,
+    DirectoryRefused,
+    LogCorrupt,
+    LogRefused,
+    MetadataLost,
+)
 
 
 def run(argv: Sequence[str]) -> int:

@@ -19,6 +19,7 @@ from orchestrator.ingress.upgrade import head_without_offer
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE = b"connection: close\r\n"
 _KEEP_ALIVE = b"connection: keep-alive\r\n"
+_VERSIONS = ("1.1", "1.0")
 _WATCHED = frozenset((b"content-length", b"expect"))
 _JOINED_BYTES_MAX = 64 * 1024  # a larger body is written by itself rather than copied
 
@@ -41,6 +42,7 @@ class Http1(asyncio.Protocol):
         "_current",
         "_ending",
         "_expects",
+        "_half_closed",
         "_head_bytes",
         "_headers",
         "_in_head",
@@ -66,6 +68,7 @@ class Http1(asyncio.Protocol):
         self._partial = False  # a request has begun and is not complete
         self._ending = False  # nothing more is read
         self._lingers = False  # what still comes is dropped before the close
+        self._half_closed = False  # the client has said its last, and may still listen
         self._write_paused = False
         self._head_bytes = 0
         self._body_bytes = 0
@@ -91,6 +94,16 @@ class Http1(asyncio.Protocol):
         if current is not None:
             self._shared.in_flight -= 1
             current.exchange.abandon()
+
+    def eof_received(self) -> bool:
+        """A client may close its side once it has asked; it cannot be told from one that went
+        away, so that its answer is waited for only so long."""
+        if self._current is None and not self._queue:
+            return False
+        self._ending = True
+        self._half_closed = True
+        self._seen = self._shared.tick
+        return True
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -180,6 +193,10 @@ class Http1(asyncio.Protocol):
         if self._offers or self._ending:
             return
         parser = self._parser
+        version = parser.get_http_version()
+        if version not in _VERSIONS:
+            self._refuse_rest(replies.refused(400, f"HTTP/{version} is not spoken here"))
+            return
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._drop_body()
         self._partial = False
@@ -187,7 +204,7 @@ class Http1(asyncio.Protocol):
         keep_alive = parser.should_keep_alive()
         self._ending = not keep_alive
         exchange = Exchange(parser.get_method(), self._url, self._headers, body, self._respond)
-        self._enqueue(_Item(exchange, keep_alive, parser.get_http_version() == "1.0", None))
+        self._enqueue(_Item(exchange, keep_alive, version == "1.0", None))
 
     def _drop_body(self) -> None:
         self._body = []
@@ -244,7 +261,8 @@ class Http1(asyncio.Protocol):
         shared = self._shared
         shared.in_flight -= 1
         self._seen = shared.tick
-        keep_alive = item.keep_alive and not shared.draining
+        is_last = self._ending and not self._queue
+        keep_alive = item.keep_alive and not is_last and not shared.draining
         self._write(reply, exchange.method == b"HEAD", keep_alive, item.old)
         if not keep_alive:
             self._finish()
@@ -284,7 +302,8 @@ class Http1(asyncio.Protocol):
             if idle_s > options.request_stall_s:
                 self._transport.abort()
         elif self._current is not None or self._queue:
-            pass
+            if self._half_closed and idle_s > options.half_closed_s:
+                self._transport.abort()
         elif self._ending:
             if idle_s > options.linger_s:
                 self._transport.abort()

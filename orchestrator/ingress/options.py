@@ -15,5 +15,6 @@ class IngressOptions(msgspec.Struct, frozen=True, kw_only=True):
     requests_max: int = 50_000  # waiting for their answer at the same time
     keep_alive_s: int = 600  # an idle connection is closed after this
     request_stall_s: int = 60  # a request or a reader that makes no progress
+    half_closed_s: int = 30  # an answer is kept for a client that closed its side
     linger_s: int = 5  # what still comes after a refusal is read and dropped this long
     retry_after_s: int = 1

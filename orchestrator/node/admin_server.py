@@ -38,6 +38,13 @@ class _Protocol(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(head + rest)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A client may close its side once it has asked: it gets its answer, the last one."""
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def on_headers_complete(self) -> None:
         if not self.parser.should_upgrade():
             super().on_headers_complete()

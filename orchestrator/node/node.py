@@ -7,9 +7,11 @@ suspend, what is in flight lands, waiting clients are told, everything is let go
 
 import asyncio
 import logging
+import os
+from collections.abc import Awaitable, Callable
 
 from orchestrator.config.options import PARTITIONS_DEFAULT, Options
-from orchestrator.log.port import LogRefused
+from orchestrator.config.values import Address
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.metadata_keeper import MetadataKeeper
 from orchestrator.node.parts import assemble
@@ -22,6 +24,10 @@ LAND_S = 2.0  # for the last appends
 ANSWER_S = 0.5  # for answers that are on their way
 _LOOK_S = 0.01
 _HEALTH_S = 1.0
+
+
+class CannotListen(Exception):
+    """An address is taken, or is none of this machine's."""
 
 
 class Node:
@@ -40,10 +46,10 @@ class Node:
         self.ingress_address = self.admin_address = ("", 0)
 
     async def start(self) -> None:
-        """Ready when it returns. Raises LogRefused, LogCorrupt, MetadataLost, OSError."""
+        """Ready when it returns. Raises LogRefused, LogCorrupt, MetadataLost, CannotListen."""
         parts, options = self._parts, self._options
-        self.ingress_address = await parts.ingress.start(*options.ingress)
-        self.admin_address = await parts.admin.start(*options.admin)
+        self.ingress_address = await _listen(parts.ingress.start, options.ingress, "ingress")
+        self.admin_address = await _listen(parts.admin.start, options.admin, "admin")
         await parts.log.open()
         self._is_log_open = True
         await parts.metadata.open()
@@ -98,4 +104,17 @@ class Node:
             await asyncio.sleep(_LOOK_S)
 
 
-__all__ = ["LogRefused", "Node"]
+async def _listen(
+    start: Callable[[str, int], Awaitable[tuple[str, int]]], address: Address, flag: str
+) -> tuple[str, int]:
+    try:
+        return await start(*address)
+    except OSError as error:
+        raise CannotListen(
+            f"PD0209: Nothing can listen on {address}: {_reason(error)}. "
+            f"Give another address with --{flag}."
+        ) from error
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)

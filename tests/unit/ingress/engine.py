@@ -172,4 +172,6 @@ def registry() -> Registry:
     return build_registry(state, Defaults())
 
 
-OPTIONS = IngressOptions(payload_bytes_max=1_000_000, head_bytes_max=20_000, linger_s=1)
+OPTIONS = IngressOptions(
+    payload_bytes_max=1_000_000, head_bytes_max=20_000, linger_s=1, half_closed_s=1
+)

@@ -22,7 +22,7 @@ def ingress() -> Iterator[Served]:
 
 @pytest.fixture(autouse=True)
 def fresh(ingress: Served) -> None:
-    ingress.engine.__init__()  # type: ignore[misc]
+    ingress.engine.__init__()
 
 
 def post(body: bytes, headers: bytes = b"", path: bytes = b"/Greeter/greet") -> bytes:
@@ -122,6 +122,18 @@ def test_a_client_that_goes_away_leaves_the_invocation(ingress: Served) -> None:
     assert ingress.request("POST", "/Greeter/greet/send", b"").status == 202
 
 
+def test_a_client_that_closes_its_side_gets_its_answers(ingress: Served) -> None:
+    ingress.engine.hold = True
+    with ingress.connect() as connection:
+        connection.sendall(post(b"1") + post(b"2"))
+        connection.shutdown(socket.SHUT_WR)
+        for count, body in ((1, b"one"), (2, b"two")):
+            wait_for(lambda count=count: len(ingress.engine.invokes) == count)
+            ingress.do(ingress.engine.finish, ingress.engine.invokes[-1].id, body)
+        answer = read_all(connection)
+    assert answer.index(b"one") < answer.index(b"connection: close") < answer.index(b"two")
+
+
 @pytest.mark.parametrize("declared", [True, False])
 def test_a_body_over_the_limit(ingress: Served, declared: bool) -> None:
     size = OPTIONS.payload_bytes_max + 1
@@ -157,6 +169,8 @@ def test_an_expectation_is_met_before_the_body(ingress: Served) -> None:
         (b"GET / HTTP/1.1\r\nBad Header\r\n\r\n", 400),
         (b"POST /Greeter/greet HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
         (b"POST /Greeter/greet HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"GET /restate/health\r\n\r\n", 400),
+        (b"GET /restate/health HTTP/9.9\r\nHost: a\r\n\r\n", 400),
         (b"GET relative HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
         (b"GET ftp://a/b HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
         (b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 405),

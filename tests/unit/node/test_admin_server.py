@@ -78,6 +78,19 @@ def test_what_is_not_http_gets_400(data: bytes) -> None:
     run(check)
 
 
+def test_a_client_that_closes_its_side_gets_its_answer() -> None:
+    async def check(server: AdminServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write_eof()
+        answer = await reader.read()
+        assert b"connection: close" in answer
+        assert answer.endswith(b'"done"')
+        writer.close()
+
+    run(check)
+
+
 def test_answers_under_way_go_out_before_the_end() -> None:
     async def check(server: AdminServer, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
