@@ -9,7 +9,13 @@ from functools import partial
 
 from orchestrator.invoker.port import InvokerPort
 from orchestrator.log.port import Log
-from orchestrator.model.ids import key_partition_key, partition_of, partition_of_key, placed_key
+from orchestrator.model.ids import (
+    INVOCATION_ID_BYTES,
+    key_partition_key,
+    partition_of,
+    partition_of_key,
+    placed_key,
+)
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import PatchState
 from orchestrator.model.rows import CompletedRow, InvocationRow
@@ -27,7 +33,6 @@ from orchestrator.runtime.telemetry import Counters
 from orchestrator.store.port import StoreHome
 from orchestrator.tables.state import State
 
-IDENTITY_BYTES = 16  # the part of an invocation id after its partition key
 NOT_LED = "the partition is not led by this node"
 
 
@@ -82,14 +87,19 @@ class Processor:
     # --- Engine ---
 
     def new_id(self) -> bytes:
-        led = [seat for seat in self._seats.all() if seat.term is not None]
-        if led:
-            self._next_seat = (self._next_seat + 1) % len(led)
-            number = led[self._next_seat].number
-        else:
-            number = self._entropy.random64() % self.partition_count
-        key = placed_key(number, self.partition_count, self._entropy.random64())
-        return key + self._entropy.random_bytes(IDENTITY_BYTES)
+        drawn = self._entropy.random_bytes(INVOCATION_ID_BYTES)
+        low = int.from_bytes(drawn[:8], "big")
+        number = self._next_led(low)
+        return placed_key(number, self.partition_count, low) + drawn[8:]
+
+    def _next_led(self, otherwise: int) -> int:
+        """The partitions led here take turns."""
+        seats = self._seats.all()
+        for _ in seats:
+            self._next_seat = (self._next_seat + 1) % len(seats)
+            if seats[self._next_seat].term is not None:
+                return seats[self._next_seat].number
+        return otherwise % self.partition_count
 
     def invoke(self, invoke: Invoke, wait: bool, on_reply: OnReply) -> Callable[[], None]:
         seat = self._seats.get(partition_of(invoke.id, self.partition_count))

@@ -190,15 +190,12 @@ class Seat:
             self._act(actions)
 
     def _tell(self, flight: Flight, answers: list[Answer]) -> None:
-        term, partition = self.term, self.partition
+        """The records have been applied: tell the term, and who waits for one of them."""
+        partition = self.partition
         assert partition is not None
         state, results = partition.state, self.results
-        if term is not None:
-            settled = term.source.settled
-            for part in flight.parts:
-                for record in part:
-                    if type(record) is Journal:
-                        settled(record)
+        if self.term is not None:
+            self.term.settle(flight.parts)
         for waiter, answer in zip(flight.waits, answers, strict=True):
             if waiter is not None:
                 waiter.applied(state, results, answer)

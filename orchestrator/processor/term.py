@@ -117,6 +117,14 @@ class Term:
             self._sender.stop()
             self._around.invoker.forget(self.source)
 
+    def settle(self, parts: list[list[AnyRecord]]) -> None:
+        """Own proposals have been applied."""
+        settled = self.source.settled
+        for part in parts:
+            for record in part:
+                if type(record) is Journal:
+                    settled(record)
+
     def perform(self, actions: list[AnyAction]) -> None:
         """In order, after a whole message was applied."""
         table = _PERFORM

@@ -14,6 +14,7 @@ from orchestrator.runtime.telemetry import Counters
 from orchestrator.store.port import CHECKPOINTS_KEPT, StoreError, StoreHome, checkpoint_name
 
 logger = logging.getLogger(__name__)
+COUNT_EVERY_RECORDS = 100
 
 
 class Upkeep:
@@ -34,6 +35,7 @@ class Upkeep:
         self._scheduler = scheduler
         self._options = options
         self._counters = counters
+        self._count_at = 0
         self._spilled_at = 0  # records applied when last spilled
         self._spilled_s = scheduler.time_s()
         self._flushed_at = 0

@@ -83,7 +83,10 @@ class InvokeWaiter(ResultWaiter):
     __slots__ = ("wait",)
 
     def __init__(self, invocation_id: bytes, wait: bool, on_reply: OnReply) -> None:
-        super().__init__(invocation_id, on_reply)
+        self.id = invocation_id
+        self.incarnation = -1
+        self.on_reply = on_reply
+        self.results = None
         self.wait = wait
 
     def applied(self, state: State, results: "Results", answer: Answer) -> None:
