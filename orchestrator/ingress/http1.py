@@ -171,6 +171,9 @@ class Http1(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_bytes = 0
+        count_max = self._shared.options.header_count_max
+        if len(self._headers) > count_max:
+            self._refuse_rest(replies.refused(431, f"a request may have {count_max} headers"))
         if self._parser.should_upgrade():
             self._offers = True
         elif self._expects and not self._ending:

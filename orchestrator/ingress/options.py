@@ -10,6 +10,7 @@ class IngressOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     payload_bytes_max: int = PAYLOAD_BYTES_MAX
     head_bytes_max: int = HEADERS_BYTES_MAX  # request line and headers
+    header_count_max: int = 1_000
     buffered_bytes_max: int = 512 * 1024 * 1024  # request bodies not yet complete, in sum
     connections_max: int = 20_000
     requests_max: int = 50_000  # waiting for their answer at the same time
