@@ -162,7 +162,7 @@ async def _registered(ports: Ports, request: Registration, dry_run: bool) -> Pla
 
 
 def _new_id(ports: Ports) -> str:
-    """A ULID, so that ids sort by age: 48 bits of time, 80 of chance."""
+    """A ULID: 48 bits of time, 80 of chance."""
     raw = ports.clock.now_ms().to_bytes(6, "big") + ports.entropy.random_bytes(10)
     return deployment_id_to_str(raw)
 
