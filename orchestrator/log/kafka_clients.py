@@ -20,6 +20,8 @@ from orchestrator.log.port import LogRefused
 
 OnError = Callable[[KafkaError], None]
 _LOG = logging.getLogger("orchestrator.log.librdkafka")
+# Warnings of options that only one kind of client takes, or that are called experimental.
+_LOG.addFilter(lambda record: not record.getMessage().startswith("CONFWARN"))
 
 
 class Clients:

@@ -107,15 +107,14 @@ class Membership:
                 self._client_error(error)
 
     def _client_error(self, error: KafkaError) -> None:
-        if error.code() == KafkaError.FENCED_INSTANCE_ID or (
-            error.fatal() and "fenced" in error.str().lower()
-        ):
+        fatal = error.fatal() or error.code() == KafkaError._FATAL
+        if fatal and "fenced" in error.str():
             self._end(_other_node(self._options, self._options.node_name))
             return
         refusal = refusal_of(error, f"join group {self._options.group}")
         if refusal is not None:
             self._end(refusal)
-        elif error.fatal():
+        elif fatal:
             self._end(LogRefused("PD0120", f"The group was lost: {error.str()}.", "Start again."))
 
     def _end(self, refusal: LogRefused) -> None:

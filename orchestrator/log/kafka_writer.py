@@ -8,12 +8,12 @@ appends until `restart`, the others go on with a fresh producer.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaException
 
-from orchestrator.log.kafka_serve import Served
+from orchestrator.log.kafka_producer import Generation, MakeProducer, Pending
 from orchestrator.log.port import AppendError, Batch, ClockMs, Done
 
 IN_FLIGHT_BYTES_MAX: Final = 256 << 20
@@ -26,60 +26,10 @@ class Place(Protocol):
     def __call__(self, partition: int) -> tuple[str, int]: ...
 
 
-class Pending:
-    """The messages of one append to one partition, until all are acknowledged."""
-
-    __slots__ = ("_fail", "_settle", "bytes_count", "count", "done", "error", "first", "left",
-                 "partition", "since_ms")  # fmt: skip
-
-    def __init__(
-        self,
-        partition: int,
-        messages: Sequence[bytes],
-        done: Done,
-        since_ms: int,
-        settle: Callable[[int], None],
-        fail: Callable[[str], None],
-    ) -> None:
-        self.partition = partition
-        self.count = self.left = len(messages)
-        self.bytes_count = sum(map(len, messages))
-        self.done = done
-        self.since_ms = since_ms
-        self.first = -1
-        self.error: AppendError | None = None
-        self._settle = settle
-        self._fail = fail
-
-    def delivered(self, error: KafkaError | None, message: Message) -> None:
-        """librdkafka's report on one message; they come in order."""
-        if not self.left:
-            return  # settled when its producer was given up
-        if error is not None:
-            self._fail(str(error.str()))
-            return
-        offset = message.offset()
-        assert offset is not None, "a message that was delivered has an offset"
-        if self.first < 0:
-            self.first = offset
-        elif offset != self.first + self.count - self.left:
-            self._fail("another writer came between the messages of an append")
-            return
-        self.left -= 1
-        if not self.left:
-            self._settle(self.partition)
-
-
 class KafkaWriter:
     """Appends of this process; every method is called on the event loop."""
 
-    def __init__(
-        self,
-        make: Callable[[Callable[[KafkaError], None]], Producer],
-        client_id: str,
-        place: Place,
-        clock_ms: ClockMs,
-    ) -> None:
+    def __init__(self, make: MakeProducer, client_id: str, place: Place, clock_ms: ClockMs) -> None:
         self._make = make
         self._client_id = client_id
         self._place = place
@@ -91,23 +41,14 @@ class KafkaWriter:
         self._goodbyes: set[asyncio.Future[None]] = set()
         self.down_reason = ""  # why no broker can be reached
         self.closed = False
-        self._begin()
+        self._current = self._begin()
 
-    def _begin(self) -> None:
+    def _begin(self) -> Generation:
         """A fresh producer; at once, since getting its id from the broker takes a while."""
-        self._producer = self._make(self._client_error)
-        self._served = Served(self._producer, self._client_id, self._serve)
+        return Generation(self._make, self._client_id, self._give_up, self._note_down)
 
-    def _serve(self) -> None:
-        producer = self._producer
-        while producer.poll(0) and producer is self._producer:
-            pass
-
-    def _client_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._give_up(str(error.str()))
-        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self.down_reason = str(error.str())
+    def _note_down(self, reason: str) -> None:
+        self.down_reason = reason
 
     def append(self, batch: Batch, done: Done, refused: str = "") -> None:
         for partition, messages in batch:
@@ -130,7 +71,7 @@ class KafkaWriter:
             self._refuse(pending, refused)
             return
         topic, number = self._place(partition)
-        produce, report = self._producer.produce, pending.delivered
+        produce, report = self._current.producer.produce, pending.delivered
         for index, message in enumerate(messages):
             try:
                 produce(topic, message, partition=number, on_delivery=report)
@@ -148,7 +89,7 @@ class KafkaWriter:
         if index == 0:
             self._refuse(pending, reason)
         else:
-            self._loop.call_soon(self._give_up_producer, self._producer, reason)
+            self._loop.call_soon(self._give_up_one, self._current, reason)
 
     def _settle(self, partition: int) -> None:
         """Tell what is settled, in the order of the appends."""
@@ -162,30 +103,27 @@ class KafkaWriter:
             else:
                 pending.done(partition, -1, pending.count, pending.error)
 
-    def _give_up_producer(self, producer: Producer, reason: str) -> None:
-        if producer is self._producer:
+    def _give_up_one(self, generation: Generation, reason: str) -> None:
+        if not generation.over:
             self._give_up(reason)
 
     def _give_up(self, reason: str) -> None:
         """All in flight is of unknown fate; go on with a fresh producer."""
         _LOG.warning("the producer is given up: %s", reason)
-        self._end_producer()
         error = AppendError(reason, refused=False)
         for partition, queue in self._queues.items():
             for pending in queue:
                 if pending.left:
                     pending.error, pending.left = error, 0
                     self._unknown.add(partition)
+        self._end_current()
         if not self.closed:
-            self._begin()
+            self._current = self._begin()
         for partition in list(self._queues):
             self._settle(partition)
 
-    def _end_producer(self) -> None:
-        """Nothing of it may be sent any more; taking it apart may block, so a thread does it."""
-        self._served.close()
-        producer = self._producer
-        goodbye = self._loop.run_in_executor(None, _purge, producer)
+    def _end_current(self) -> None:
+        goodbye = self._current.end()
         self._goodbyes.add(goodbye)
         goodbye.add_done_callback(self._goodbyes.discard)
 
@@ -207,10 +145,5 @@ class KafkaWriter:
         if any(self._queues.values()):
             self._give_up("the log was closed")
         else:
-            self._end_producer()
+            self._end_current()
         await asyncio.gather(*self._goodbyes)
-
-
-def _purge(producer: Producer) -> None:
-    producer.purge(in_queue=True, in_flight=True, blocking=True)
-    producer.flush(0)  # its reports are for appends that are settled

@@ -1,0 +1,348 @@
+"""What only the log on Kafka has to get right: brokers that go, options, topics, other nodes."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
+    AdminClient,
+    NewTopic,
+)
+
+from orchestrator.log import kafka_serve
+from orchestrator.log.kafka import KafkaLog
+from orchestrator.log.kafka_options import KafkaOptions
+from orchestrator.log.port import Log, LogRefused
+from tests.contracts.places import PARTITIONS, kafka_options
+from tests.contracts.test_log import Acknowledgements, append, opened, read
+from tests.parts.kafka import KafkaBroker
+
+pytestmark = pytest.mark.timeout(90)
+
+
+@pytest.fixture
+def options(tmp_path: Path, broker: KafkaBroker) -> KafkaOptions:
+    return kafka_options(tmp_path / "a", broker.bootstrap)
+
+
+async def until(seen: Callable[[], bool], seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not seen():
+            await asyncio.sleep(0.01)
+
+
+async def refusal(options: KafkaOptions) -> LogRefused:
+    log = KafkaLog(options)
+    with pytest.raises(LogRefused) as raised:
+        await log.open()
+    await log.close()
+    assert raised.value.remedy
+    return raised.value
+
+
+def make_topic(options: KafkaOptions, topic: str, count: int, **config: str) -> None:
+    wanted = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
+    wanted["max.message.bytes"] = str(options.batch_bytes_max)
+    wanted |= {name.replace("_", "."): value for name, value in config.items()}
+    admin = AdminClient({"bootstrap.servers": options.bootstrap})
+    for future in admin.create_topics([NewTopic(topic, count, config=wanted)]).values():
+        future.result()
+
+
+@asynccontextmanager
+async def leading(log: Log) -> AsyncIterator[list[int]]:
+    assigned: list[int] = []
+    log.lead(assigned.append, assigned.remove)
+    await until(lambda: len(assigned) == PARTITIONS)
+    yield assigned
+
+
+# options
+
+
+@pytest.mark.parametrize("name", ["acks", "group.instance.id", "message.timeout.ms", "error_cb"])
+def test_an_option_of_the_engine_is_refused_by_name(options: KafkaOptions, name: str) -> None:
+    refused = asyncio.run(refusal(replace(options, librdkafka={name: "1"})))
+    assert refused.code == "PD0110" and name in refused.message and name in refused.remedy
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"no.such.option": "1"}, "no.such.option"),
+        ({"compression.type": "shredder"}, "shredder"),
+        ({"socket.timeout.ms": "x"}, "socket.timeout.ms"),
+    ],
+)
+def test_an_option_that_librdkafka_does_not_take_is_refused(
+    options: KafkaOptions, given: dict[str, str], named: str
+) -> None:
+    refused = asyncio.run(refusal(replace(options, librdkafka=given)))
+    assert refused.code == "PD0111" and named in refused.message
+
+
+def test_other_options_are_passed_on(options: KafkaOptions) -> None:
+    async def main() -> None:
+        given = {"compression.type": "lz4", "linger.ms": "1", "socket.keepalive.enable": "true"}
+        async with opened(KafkaLog(replace(options, librdkafka=given))) as log:
+            await append(log, 0, [b"a" * 1000])
+            assert [m.value for m in (await read(log, 0, 0))[0]] == [b"a" * 1000]
+
+    asyncio.run(main())
+
+
+# topics
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ({"retention_ms": "604800000"}, "retention.ms"),
+        ({"retention_bytes": "1000000"}, "retention.bytes"),
+        ({"cleanup_policy": "compact"}, "cleanup.policy"),
+        ({"max_message_bytes": "1000000"}, "max.message.bytes"),
+    ],
+)
+def test_a_topic_that_cannot_keep_a_log_is_refused(
+    options: KafkaOptions, config: dict[str, str], named: str
+) -> None:
+    make_topic(options, options.log_topic, PARTITIONS, **config)
+    refused = asyncio.run(refusal(options))
+    assert refused.code == "PD0115"
+    assert named in refused.message and f"--add-config {named}=" in refused.remedy
+
+
+@pytest.mark.parametrize(("topic", "count"), [("log", PARTITIONS + 1), ("meta", 2)])
+def test_a_topic_with_another_partition_count_is_refused(
+    options: KafkaOptions, topic: str, count: int
+) -> None:
+    make_topic(options, f"{options.cluster}.{topic}", count)
+    refused = asyncio.run(refusal(options))
+    assert refused.code == "PD0114" and f"has {count} partitions" in refused.message
+
+
+def test_a_replication_that_the_brokers_cannot_give_is_refused(options: KafkaOptions) -> None:
+    refused = asyncio.run(refusal(replace(options, replication_factor=3)))
+    assert refused.code == "PD0116" and "replication" in refused.message.lower()
+
+
+def test_a_log_made_anew_has_another_identity(options: KafkaOptions) -> None:
+    async def identity() -> bytes:
+        async with opened(KafkaLog(options)) as log:
+            return log.identity
+
+    async def main() -> None:
+        before = await identity()
+        admin = AdminClient({"bootstrap.servers": options.bootstrap})
+        await asyncio.to_thread(admin.delete_topics([options.log_topic])[options.log_topic].result)
+        assert await identity() != before
+
+    asyncio.run(main())
+
+
+# brokers that go
+
+
+def test_a_broker_that_cannot_be_reached_at_start_is_waited_for(
+    options: KafkaOptions, broker: KafkaBroker
+) -> None:
+    async def main() -> None:
+        broker.kill()
+        log = KafkaLog(options)
+        opening = asyncio.create_task(log.open())
+        await until(lambda: options.bootstrap in log.health().reason)
+        assert not log.health().writable and not opening.done()
+        await asyncio.to_thread(broker.restart)
+        await asyncio.wait_for(opening, 30)
+        await append(log, 0, [b"a"])
+        assert log.health().writable, log.health().reason
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_appends_wait_for_a_broker_that_was_killed_and_none_is_lost_or_doubled(
+    options: KafkaOptions, broker: KafkaBroker
+) -> None:
+    async def main() -> None:
+        async with opened(KafkaLog(options)) as log, leading(log):
+            await append(log, 0, [b"before"])
+            acknowledgements = Acknowledgements()
+            values = [b"%d" % number for number in range(400)]
+            for value in values[:200]:
+                log.append([(0, [value])], acknowledgements.done)
+            broker.kill()
+            for value in values[200:]:
+                log.append([(0, [value])], acknowledgements.done)
+            await until(lambda: log.health().oldest_unacknowledged_ms >= 2000)
+            assert not log.health().writable
+            await asyncio.to_thread(broker.restart)
+            told = await acknowledgements.wait(400)
+            assert [t.error for t in told] == [None] * 400
+            found, _ = await read(log, 0, 0)
+            assert [m.value for m in found] == [b"before", *values]
+            await until(lambda: log.health().writable)
+
+    asyncio.run(main())
+
+
+def test_an_idle_log_notices_that_brokers_went_and_came_back(
+    options: KafkaOptions, broker: KafkaBroker
+) -> None:
+    async def main() -> None:
+        async with opened(KafkaLog(options)) as log, leading(log) as assigned:
+            broker.kill()
+            await until(lambda: not log.health().writable)
+            await asyncio.to_thread(broker.restart)
+            await until(lambda: log.health().writable)
+            await append(log, 1, [b"a"])
+            await until(lambda: len(assigned) == PARTITIONS)
+
+    asyncio.run(main())
+
+
+# appends of unknown fate
+
+
+def test_when_a_producer_is_given_up_each_partition_goes_on_after_its_restart(
+    options: KafkaOptions,
+) -> None:
+    async def main() -> None:
+        async with opened(KafkaLog(options)) as log:
+            await append(log, 0, [b"first"])
+            acknowledgements = Acknowledgements()
+            values = [b"%d" % number for number in range(300)]
+            for value in values:
+                log.append([(0, [value]), (1, [value])], acknowledgements.done)
+            log.restart(0)
+            told = await acknowledgements.wait(600)
+            unknown = [t for t in told if t.error is not None]
+            assert unknown and not any(t.error and t.error.refused for t in unknown)
+            await append(log, 0, [b"fresh"])
+            await append(log, 2, [b"not concerned"])
+            refused = Acknowledgements()
+            log.append([(1, [b"too early"])], refused.done)
+            error = (await refused.wait(1))[0].error
+            assert error is not None and error.refused
+            log.restart(1)
+            await append(log, 1, [b"fresh"])
+            for partition in (0, 1):
+                found = [m.value for m in (await read(log, partition, 0))[0]]
+                numbers = [value for value in found if value.isdigit()]
+                assert numbers == values[: len(numbers)], "lost in the middle, doubled or moved"
+                assert b"fresh" in found and b"too early" not in found
+
+    asyncio.run(main())
+
+
+def test_a_topic_that_is_gone_gives_up_the_producer_and_says_so(options: KafkaOptions) -> None:
+    async def main() -> None:
+        async with opened(KafkaLog(options)) as log:
+            await append(log, 0, [b"a"])
+            admin = AdminClient({"bootstrap.servers": options.bootstrap})
+            gone = admin.delete_topics([options.log_topic])[options.log_topic]
+            await asyncio.to_thread(gone.result)
+            acknowledgements = Acknowledgements()
+            log.append([(0, [b"b"])], acknowledgements.done)
+            await until(lambda: bool(acknowledgements.told) or not log.health().writable)
+
+    asyncio.run(main())
+
+
+# leading
+
+
+def test_a_second_node_on_the_cluster_is_refused_until_the_first_is_gone(
+    options: KafkaOptions, tmp_path: Path
+) -> None:
+    other = replace(options, directory=tmp_path / "b", node_name="other")
+
+    async def main() -> None:
+        async with opened(KafkaLog(options)) as log, leading(log):
+            refused = await refusal(other)
+            assert refused.code == "PD0117" and options.node_name in refused.message
+            refused = await refusal(replace(other, node_name=options.node_name))
+            assert refused.code == "PD0118" and options.node_name in refused.message
+            assert log.health().writable and log.health().refused is None
+        async with opened(KafkaLog(other)) as log, leading(log):
+            await append(log, 0, [b"a"])
+
+    asyncio.run(main())
+
+
+def test_a_node_whose_name_was_taken_stops_leading_and_says_why(
+    options: KafkaOptions, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with (
+            opened(KafkaLog(options)) as first,
+            opened(KafkaLog(replace(options, directory=tmp_path / "b"))) as second,
+        ):  # both looked before either had joined
+            assigned: list[int] = []
+            first.lead(assigned.append, assigned.remove)
+            await until(lambda: len(assigned) == PARTITIONS)
+            async with leading(second):
+                await until(lambda: not assigned)
+            refused = first.health().refused
+            assert refused is not None and refused.code == "PD0118"
+            assert not first.health().writable
+
+    asyncio.run(main())
+
+
+CHILD = """
+import asyncio, sys
+from pathlib import Path
+from orchestrator.log.kafka import KafkaLog
+from orchestrator.log.kafka_options import KafkaOptions
+
+async def main():
+    log = KafkaLog(KafkaOptions(sys.argv[1], Path(sys.argv[2]), cluster=sys.argv[3], partitions=3,
+                                message_bytes_max=int(sys.argv[4])))
+    await log.open()
+    log.lead(lambda number: print(number, flush=True), lambda number: None)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_a_node_that_was_killed_has_its_partitions_back_at_once(options: KafkaOptions) -> None:
+    arguments = [options.bootstrap, str(options.directory), options.cluster]
+    arguments.append(str(options.message_bytes_max))
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, *arguments], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    with child:
+        for _ in range(PARTITIONS):
+            assert child.stdout.readline()
+        os.kill(child.pid, signal.SIGKILL)
+
+    async def main() -> float:
+        began = time.monotonic()
+        async with opened(KafkaLog(options)) as log, leading(log):
+            return time.monotonic() - began
+
+    assert asyncio.run(main()) < 3, "shorter than a session of the group"
+
+
+def test_with_another_layout_of_the_client_it_is_polled(
+    options: KafkaOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_serve, "_KNOWN_LAYOUT", ("0.0.",))
+
+    async def main() -> None:
+        async with opened(KafkaLog(options)) as log, leading(log):
+            await append(log, 0, [b"a"])
+            assert [m.value for m in (await read(log, 0, 0))[0]] == [b"a"]
+
+    asyncio.run(main())
