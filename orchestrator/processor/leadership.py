@@ -42,14 +42,15 @@ class Leadership:
         self._options = options
         self._nonce = entropy.random64() >> (64 - NONCE_BITS)
         self._failures = 0
+        self._read_to = 0  # there is nothing of others below this offset
 
     async def serve(self) -> None:
         seat = self._seat
         try:
             await self._serve()
         except Exception as error:  # the supervisor of a seat
-            logger.exception("PD0105 partition %d cannot be served", seat.number)
-            seat.stop(f"PD0105 it cannot be served: {error!r}")
+            logger.exception("PD0305 partition %d cannot be served", seat.number)
+            seat.stop(f"PD0305 it cannot be served: {error!r}")
         if not seat.stopped:
             seat.close_store()
 
@@ -112,7 +113,7 @@ class Leadership:
             stop_before=stop_before,
             is_wanted=lambda: seat.partition is partition and seat.assigned,
         )
-        await self._log.read(seat.number, partition.next_offset, reading.deliver)
+        self._read_to = await self._log.read(seat.number, partition.next_offset, reading.deliver)
         reading.finish()
 
     def _is_own_epoch(self) -> bool:
@@ -183,7 +184,9 @@ class Leadership:
             except LogUnavailable:
                 continue
             partition = seat.partition
-            if partition is None or seat.flight is not None or end <= partition.next_offset:
+            if partition is None or seat.flight is not None:
+                continue
+            if end <= max(partition.next_offset, self._read_to):
                 continue
             seat.is_reading = True  # nothing takes off: what is read is not ours
             try:

@@ -84,7 +84,7 @@ class Reading:
         except StoreError:
             raise
         except Exception as error:  # the supervisor of the pure ring
-            reason = f"PD0101 offset {message.offset} cannot be applied: {error!r}"
+            reason = f"PD0301 offset {message.offset} cannot be applied: {error!r}"
             raise PartitionStopped(reason) from error
 
     def _verify(self, message: Message, stamp: Stamp) -> None:
@@ -97,7 +97,7 @@ class Reading:
     def _undecodable(self, message: Message, error: UndecodableMessage) -> None:
         partition = self._partition
         if not self._options.skip(partition.number, message.offset):
-            reason = f"PD0100 the message at offset {message.offset} cannot be decoded: {error}"
+            reason = f"PD0300 the message at offset {message.offset} cannot be decoded: {error}"
             raise PartitionStopped(reason) from error
         partition.pass_over(message.offset, message.value)
 
@@ -135,7 +135,7 @@ async def restore(
     if broken is not None:
         raise broken  # the disk may have room again: worth another try
     raise PartitionStopped(
-        f"PD0104 the log of partition {number} begins at offset {first}, and no store reaches it"
+        f"PD0304 the log of partition {number} begins at offset {first}, and no store reaches it"
     )
 
 

@@ -137,7 +137,7 @@ class Seat:
             at += len(part)
 
     def _refuse_one(self, record: AnyRecord, waiter: Waiter | None) -> None:
-        logger.error("PD0110 a record of partition %d is too large for the log", self.number)
+        logger.error("PD0306 a record of partition %d is too large for the log", self.number)
         if waiter is not None:
             waiter.failed("the record is too large for the log", False)
         elif isinstance(record, Journal) and self.term is not None:
@@ -181,8 +181,8 @@ class Seat:
             self.lose_store(error)
             return
         except Exception as error:  # the supervisor of the pure ring
-            logger.exception("PD0101 partition %d cannot apply offset %d", self.number, offset)
-            self.stop(f"PD0101 offset {offset} cannot be applied: {error!r}")
+            logger.exception("PD0301 partition %d cannot apply offset %d", self.number, offset)
+            self.stop(f"PD0301 offset {offset} cannot be applied: {error!r}")
             return
         self.flight = None
         self._tell(flight, answers)
@@ -216,7 +216,7 @@ class Seat:
         except StoreError as error:
             self.lose_store(error)
         except Exception:  # what was lost is derived again by the next term
-            logger.exception("PD0102 an action of partition %d failed", self.number)
+            logger.exception("PD0302 an action of partition %d failed", self.number)
             self.step_down("an action failed")
 
     def _retry_refused(self, error: AppendError) -> None:
@@ -298,7 +298,7 @@ class Seat:
 
     def lose_store(self, error: StoreError) -> None:
         """The store failed: give up its rows, they come back from a copy and the log."""
-        logger.error("PD0103 the store of partition %d failed: %s", self.number, error)
+        logger.error("PD0303 the store of partition %d failed: %s", self.number, error)
         self.step_down("its store failed")
         self.close_store()
         self.changed.set()

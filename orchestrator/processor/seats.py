@@ -188,11 +188,16 @@ class Seats:
     # --- housekeeping ---
 
     def _after_take_off(self) -> None:
-        """The log is at work: the moment for a spill, of one partition at most."""
-        for served in self._served.values():
-            if served.upkeep.spill_if_large():
-                break
+        """The log is at work: the moment for a spill."""
+        self._spill_one()
         self._tick_soon()
+
+    def _spill_one(self) -> None:
+        """Of one partition at most: several at once would be felt."""
+        now_s = self.now_s()
+        for served in self._served.values():
+            if served.upkeep.spill_if_due(now_s):
+                break
 
     def _tick_soon(self) -> None:
         if not self._is_ticking:
@@ -206,9 +211,9 @@ class Seats:
             return
         now_s = self.now_s()
         is_quiet = True
+        self._spill_one()
         for served in list(self._served.values()):
             seat = served.seat
-            served.upkeep.spill_if_old(now_s)
             if seat.term is None and now_s - seat.down_since_s >= self._options.door_age_s:
                 seat.fail_pending(NO_LEADER)
             is_quiet &= served.upkeep.is_clean() and not seat.pending and seat.flight is None

@@ -18,7 +18,16 @@ class AttemptSource:
     asked for before is `held` and started by `settled`.
     """
 
-    __slots__ = ("_held", "_numbers", "_propose", "_start", "_state", "_unapplied", "epoch")
+    __slots__ = (
+        "_held",
+        "_numbers",
+        "_propose",
+        "_start",
+        "_state",
+        "_unapplied",
+        "epoch",
+        "is_over",
+    )
 
     def __init__(
         self,
@@ -28,6 +37,7 @@ class AttemptSource:
         start: Callable[[bytes, int], None],
     ) -> None:
         self.epoch = epoch
+        self.is_over = False
         self._state = state
         self._propose = propose
         self._start = start
@@ -81,15 +91,19 @@ class AttemptSource:
         return taken, True
 
     def propose(self, record: Journal) -> None:
-        if record.epoch == self.epoch:  # else it comes from before this term
+        if record.epoch == self.epoch and not self.is_over:
             unapplied = self._unapplied
             unapplied[record.id] = unapplied.get(record.id, 0) + 1
             self._propose(record)
 
     def settled(self, record: Journal) -> None:
         """A proposal has been applied."""
+        if record.epoch != self.epoch:
+            return
         unapplied = self._unapplied
         invocation_id = record.id
+        if record.end is not None:  # state numbers the next attempt higher than this one
+            self._numbers.pop(invocation_id, None)
         left = unapplied.get(invocation_id, 0) - 1
         if left > 0:
             unapplied[invocation_id] = left

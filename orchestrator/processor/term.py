@@ -114,6 +114,7 @@ class Term:
     def end(self) -> None:
         if not self.is_over:
             self.is_over = True
+            self.source.is_over = True
             self._sender.stop()
             self._around.invoker.forget(self.source)
 

@@ -46,21 +46,19 @@ class Upkeep:
     def is_clean(self) -> bool:
         return self._seat.record_count == self._spilled_at or bool(self._seat.stopped)
 
-    def spill_if_large(self) -> bool:
-        """After a turn has taken off, so that it runs beside the log; True if it did."""
-        partition = self._seat.partition
-        if (
-            self.is_clean()
-            or partition is None
-            or partition.state.dirty_count < self._options.spill_rows
-        ):
+    def spill_if_due(self, now_s: float) -> bool:
+        """When much is dirty, or for long; True if it spilled."""
+        seat = self._seat
+        if seat.partition is None or self.is_clean():
             return False
+        if now_s - self._spilled_s < self._options.spill_s:
+            if seat.record_count < self._count_at:  # counting rows costs more than a record
+                return False
+            self._count_at = seat.record_count + COUNT_EVERY_RECORDS
+            if seat.partition.state.dirty_count < self._options.spill_rows:
+                return False
         self.spill()
         return True
-
-    def spill_if_old(self, now_s: float) -> None:
-        if now_s - self._spilled_s >= self._options.spill_s and not self.is_clean():
-            self.spill()
 
     def spill(self) -> None:
         seat = self._seat

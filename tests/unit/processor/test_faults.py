@@ -351,7 +351,7 @@ def test_a_failing_apply_stops_the_partition_and_spills_nothing_of_it(
         replies = process.send(process.make(world.uid(0)))
         await process.until(lambda: 0 in process.processor.stopped())
         assert isinstance(replies[-1], Unavailable) and replies[-1].kept
-        assert "PD0101" in process.processor.stopped()[0]
+        assert "PD0301" in process.processor.stopped()[0]
         assert len(await process.call(process.make(world.uid(1)))) == 2
         await process.processor.close()
         from orchestrator.store.stamp import read_stamp

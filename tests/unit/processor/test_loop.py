@@ -195,7 +195,7 @@ def test_state_is_never_lost_silently() -> None:
         again = await world.process()
         await again.until(lambda: again.processor.leading() == [1])
         await again.until(lambda: 0 in again.processor.stopped())
-        assert "PD0104" in again.processor.stopped()[0]
+        assert "PD0304" in again.processor.stopped()[0]
         (refusal,) = await again.call(again.make(world.uid(0)))
         assert isinstance(refusal, Unavailable) and not refusal.kept
         assert len(await again.call(again.make(world.uid(1)))) == 2
@@ -260,7 +260,7 @@ def test_an_undecodable_message_stops_its_partition_and_can_be_skipped() -> None
         offset = world.topic.next_offset(0) - 1
         again = await world.process()
         await again.until(lambda: 0 in again.processor.stopped())
-        assert f"PD0100 the message at offset {offset}" in again.processor.stopped()[0]
+        assert f"PD0300 the message at offset {offset}" in again.processor.stopped()[0]
         assert len(await again.call(again.make(world.uid(1)))) == 2
         await again.processor.close()
         third = await world.led(skip=lambda partition, at: (partition, at) == (0, offset))
