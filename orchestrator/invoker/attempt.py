@@ -60,6 +60,7 @@ class Attempt:
         "_reader",
         "_seen",
         "_size_bytes",
+        "_told",
         "_wants",
         "in_message",
         "input_closed",
@@ -91,6 +92,7 @@ class Attempt:
         self.server = ""
         self._seen = given.entries
         self._proposed: dict[int, bool] = {}  # run results of this stream: wants an ack
+        self._told: set[int] = set()  # run results the service was told of
         self._done: list[Journal] = []
         self._frames: list[bytes] = []
         self._size_bytes = 0
@@ -147,9 +149,16 @@ class Attempt:
 
     def notify(self, index: int, frame: bytes, completion_id: int) -> bytes:
         """What to send for entry `index` of the journal; b"" if the service has it or hears
-        nothing any more. The stream that proposed a run result gets an acknowledgement if it
-        asked for one (V7), else the notification itself."""
+        nothing any more; once, however often it is asked for. The stream that proposed a run
+        result gets an acknowledgement if it asked for one (V7), else the notification itself."""
         if self.over or self.input_closed or index < self._given.entries:
+            return b""
+        if completion_id:
+            # Results of one flush share an index: each is known by its own number.
+            if completion_id in self._told:
+                return b""
+            self._told.add(completion_id)
+        elif index < self._seen:
             return b""
         if index >= self._seen:
             self._seen = index + 1

@@ -1,5 +1,7 @@
 """One attempt as a state machine: sequences of messages, and the records that come of them."""
 
+import itertools
+
 import pytest
 from hypothesis import given as forall
 from hypothesis import strategies as st
@@ -83,6 +85,17 @@ def test_notifications_below_what_was_replayed_are_known() -> None:
     attempt = samples.attempt(samples.given(entries=5, frames=[b""]))
     assert attempt.notify(4, b"frame", 0) == b""
     assert attempt.notify(5, b"frame", 0) == b"frame"
+
+
+def test_a_notification_is_told_once_however_often_it_is_asked_for() -> None:
+    attempt = samples.attempt()
+    assert attempt.notify(1, b"frame", 0) == b"frame"
+    assert attempt.notify(1, b"frame", 0) == b""
+    # Two run results of one flush have the same index.
+    assert attempt.notify(3, b"first", 1) == b"first"
+    assert attempt.notify(3, b"second", 2) == b"second"
+    assert attempt.notify(3, b"first", 1) == b""
+    assert attempt.notify(4, b"next", 0) == b"next"
 
 
 def test_nothing_is_told_after_the_half_close_or_the_end() -> None:
@@ -491,7 +504,7 @@ def test_however_the_bytes_are_cut_the_same_is_recorded(cuts: list[int], flush: 
     attempt = samples.object_attempt()
     journals: list[Journal] = []
     places = [0, *sorted(cuts), len(SCRIPT)]
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         attempt.receive(SCRIPT[start:end], NOW_MS)
         if flush:
             journals += attempt.take()
