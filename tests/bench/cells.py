@@ -54,9 +54,17 @@ def _all() -> list[Cell]:
 
 
 def cells(full: bool, only: list[str]) -> list[Cell]:
-    """The cells of the bars, or all; `only` keeps those whose name holds one of its texts."""
-    chosen = _all() if full or only else _BARS
+    """The cells of the bars, or all; `only` keeps those whose name holds one of its texts.
+
+    A text that fits no cell with a bar is looked for among all.
+    """
+    chosen = _all() if full else _BARS
     if only:
-        chosen = [cell for cell in chosen if any(text in cell.name for text in only)]
+        chosen = [cell for text in only for cell in _fitting(text, chosen)]
     # An endpoint is started once for all of its cells.
-    return sorted(chosen, key=lambda cell: ENDPOINTS.index(cell.endpoint))
+    return sorted(dict.fromkeys(chosen), key=lambda cell: ENDPOINTS.index(cell.endpoint))
+
+
+def _fitting(text: str, among: list[Cell]) -> list[Cell]:
+    fitting = [cell for cell in among if text in cell.name]
+    return fitting or [cell for cell in _all() if text in cell.name]

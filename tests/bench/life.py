@@ -103,7 +103,7 @@ def _killed(system: System, endpoint: Endpoint, sizes: Sizes) -> dict[str, float
     return {
         "restart_first_answer_s": first_answer_s,
         "restart_before_due_s": left_s,
-        "sleepers_fired": fired,
+        "sleepers_fired_percent": fired / sizes.sleepers * 100,
         "restarted_resident_mb": system.resident_mb(),
     }
 

@@ -15,6 +15,8 @@ from tests.bench.flows import Flow
 from tests.bench.load import Plan
 from tests.bench.systems import System
 
+_WITHOUT_ANSWERS = ("completed", "seconds", "per_second", "errors", "first_error")
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -82,7 +84,10 @@ def run(
     result: dict[str, Any] = json.loads(text)
     busy_s = busy_after_s - busy_before_s
     result["strangers_percent"] = _strangers_percent(before, after, busy_s, result)
-    count = max(result["completed"], 1)
+    count = result["completed"]
+    if count == 0:
+        # Nothing was answered in the window: there is a rate, and nothing else to say.
+        return {key: result[key] for key in _WITHOUT_ANSWERS}
     for who, used in (after | probed_after).items():
         used_before = (before | probed_before).get(who, 0.0)
         result[f"{who}_cpu_us"] = (used - used_before) / count * 1e6

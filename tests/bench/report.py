@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from tests.bench import bars, budget
 from tests.bench.bars import NOT_MEASURED, Verdict
@@ -29,7 +30,7 @@ _LIFE_METRICS = (
     ("lateness_p50_ms", "5,000 sleeps of 1 s: lateness p50, ms"),
     ("lateness_p99_ms", "… p99"),
     ("restart_first_answer_s", "kill -9 to the first answered call, s"),
-    ("sleepers_fired", "… of 10,000 sleepers, fired"),
+    ("sleepers_fired_percent", "… of 10,000 sleepers, woken after it, %"),
 )
 
 
@@ -40,6 +41,19 @@ def number(value: float | None) -> str:
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def one_line(measured: dict[str, Any]) -> str:
+    """One measurement of a cell, for the terminal."""
+    rate = f"{measured['per_second']:8.1f}/s"
+    if not measured["completed"]:
+        return f"{rate}  nothing was answered"
+    users = [who for who in ("server", "broker", "service") if f"{who}_cpu_us" in measured]
+    used = " ".join(f"{who} {measured[f'{who}_cpu_us']:.0f}" for who in users)
+    return (
+        f"{rate}  p50 {measured['p50_ms']:8.2f} p99 {measured['p99_ms']:8.2f} ms"
+        f"  CPU µs: {used}  strangers {measured['strangers_percent']:.0f} %"
+    )
 
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import budget, life, measure
+from tests.bench import budget, life, measure, report
 from tests.bench.cells import TYPESCRIPT, Cell
 from tests.bench.endpoints import Endpoint, endpoint
 from tests.bench.life import Sizes
@@ -102,14 +102,7 @@ class Runner:
         shape = measure.Shape(cell.connections, schedule.seconds, schedule.warmup_s)
         measured = measure.run(system, serving, cell.flow, shape)
         self._results.add(cell.name, system.name, measured)
-        broker = f" broker {measured['broker_cpu_us']:.0f}" if "broker_cpu_us" in measured else ""
-        self._say(
-            f"  {cell.name:28} {measured['per_second']:8.1f}/s"
-            f"  p50 {measured['p50_ms']:8.2f} p99 {measured['p99_ms']:8.2f} ms"
-            f"  CPU µs: server {measured['server_cpu_us']:.0f}{broker}"
-            f" service {measured['service_cpu_us']:.0f}"
-            f"  strangers {measured['strangers_percent']:.0f} %"
-        )
+        self._say(f"  {cell.name:28} {report.one_line(measured)}")
         if measured["errors"]:
             self._say(f"    {measured['errors']} errors, the first: {measured['first_error']}")
 

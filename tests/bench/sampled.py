@@ -1,6 +1,6 @@
 """Run a Python module and count where its main thread spends CPU, by room of the server.
 
-`python -m tests.bench.sampled OUT MODULE ARGS…` writes `{room: seconds}` to OUT once a second.
+`python -m tests.bench.sampled OUT MODULE ARGS…` writes `{room: seconds}` to OUT now and then.
 A timer interrupts the process every few milliseconds of its CPU time; each interruption adds the
 CPU that the main thread itself has used since the last one, so other threads do not count.
 """
@@ -18,10 +18,13 @@ from pathlib import Path
 from types import FrameType
 
 _EVERY_S = 0.002
-_WRITE_EVERY_S = 1.0
+_WRITE_EVERY_S = 0.2
 _PACKAGES = ("orchestrator", "perdure")
 # Libraries whose own frames count as theirs, not as the room's that called them.
 _LIBRARIES = ("uvicorn",)
+# The command's frames are below everything: above them alone there is only the loop, in C.
+_LOOP = "event loop"
+_RUNS_THE_LOOP = ("cli", "node")
 
 
 def room_of(filename: str) -> str | None:
@@ -30,7 +33,8 @@ def room_of(filename: str) -> str | None:
     for package in _PACKAGES:
         if package in parts[:-1]:
             below = parts[len(parts) - parts[::-1].index(package) :]
-            return below[0].removesuffix(".py")
+            room = below[0].removesuffix(".py")
+            return _LOOP if room in _RUNS_THE_LOOP else room
     return next((library for library in _LIBRARIES if library in parts), None)
 
 
@@ -54,8 +58,8 @@ class Sampler:
         now_s = time.thread_time()
         self._used_s[self._room(frame)] += now_s - self._last_s
         self._last_s = now_s
-        if now_s > self._write_at:
-            self._write_at = now_s + _WRITE_EVERY_S
+        if time.monotonic() > self._write_at:
+            self._write_at = time.monotonic() + _WRITE_EVERY_S
             self._write()
 
     def _room(self, frame: FrameType | None) -> str:
@@ -67,7 +71,7 @@ class Sampler:
             if room is not None:
                 return room
             frame = frame.f_back
-        return "event loop"
+        return _LOOP
 
     def _write(self) -> None:
         part = self._out.with_suffix(".part")
