@@ -72,7 +72,7 @@ class RocksStore:
     """The `DurableStore` port over one database directory."""
 
     def __init__(self, path: Path, checkpoints: Path, cache: BlockCache) -> None:
-        path.mkdir(parents=True, exist_ok=True)
+        _mapped(lambda: path.mkdir(parents=True, exist_ok=True), path)
         self._path = path
         self._checkpoints = checkpoints
         self._db = _mapped(lambda: Rdict(str(path), _options(cache)), path)
@@ -118,8 +118,8 @@ class RocksStore:
 
     def checkpoint(self, name: str) -> None:
         # Holds the interpreter: flush in a thread before, so that little is left to write.
-        self._checkpoints.mkdir(parents=True, exist_ok=True)
         path = self._checkpoints / name
+        _mapped(lambda: path.parent.mkdir(parents=True, exist_ok=True), path)
         if not path.exists():
             _mapped(lambda: Checkpoint(self._db).create_checkpoint(str(path)), path)
         self.kept()

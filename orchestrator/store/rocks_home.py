@@ -11,6 +11,7 @@ put aside, as `<name>.unfit`, until a new checkpoint shows that nothing of it is
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.store.port import CHECKPOINTS_KEPT, StoreError
@@ -19,6 +20,8 @@ from orchestrator.store.stamp import read_stamp
 
 TABLE_FILE_SUFFIX = ".sst"
 UNFIT_SUFFIX = ".unfit"
+TRANSIENT = ("LOCK", "No space left", "Too many open files")
+"""Signs that a store cannot be opened now though it may be sound: it is not put aside."""
 
 
 class RocksHome:
@@ -43,7 +46,7 @@ class RocksHome:
                 yield store
                 store.close()
             _put_aside(checkpoint)
-        shutil.rmtree(self._live, ignore_errors=True)
+        _remove(self._live)
         yield self._open()
 
     def checkpoints(self) -> list[int]:
@@ -69,7 +72,7 @@ class RocksHome:
         try:
             return self._open()
         except StoreError as error:
-            if "LOCK" in str(error):  # in use: not damaged, and not ours to put aside
+            if any(sign in str(error) for sign in TRANSIENT):
                 raise
             return None
 
@@ -87,25 +90,41 @@ class RocksHome:
 
     def _take(self, checkpoint: Path) -> None:
         """Make the live directory of a checkpoint; table files never change, so link them."""
-        shutil.rmtree(self._live, ignore_errors=True)
-        self._live.mkdir(parents=True)
-        for file in checkpoint.iterdir():
-            if file.suffix == TABLE_FILE_SUFFIX:
-                os.link(file, self._live / file.name)
-            else:
-                shutil.copy2(file, self._live / file.name)
+        _remove(self._live)
+        with _store_errors(checkpoint):
+            self._live.mkdir(parents=True)
+            for file in checkpoint.iterdir():
+                if file.suffix == TABLE_FILE_SUFFIX:
+                    os.link(file, self._live / file.name)
+                else:
+                    shutil.copy2(file, self._live / file.name)
 
     def _drop_old(self) -> None:
         """After a new checkpoint: keep two, and nothing of what did not fit."""
         for applied in self.checkpoints()[:-CHECKPOINTS_KEPT]:
-            shutil.rmtree(self._checkpoint_path(applied))
+            _remove(self._checkpoint_path(applied))
         for parent in (self._checkpoints, self._live.parent):
             for unfit in parent.glob("*" + UNFIT_SUFFIX):
-                shutil.rmtree(unfit)
+                _remove(unfit)
+
+
+@contextmanager
+def _store_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{path}: {error}") from error
+
+
+def _remove(path: Path) -> None:
+    with _store_errors(path):
+        if path.is_dir():
+            shutil.rmtree(path)
 
 
 def _put_aside(path: Path) -> None:
     if path.is_dir():
         aside = path.with_name(path.name + UNFIT_SUFFIX)
-        shutil.rmtree(aside, ignore_errors=True)
-        path.rename(aside)
+        _remove(aside)
+        with _store_errors(path):
+            path.rename(aside)

@@ -357,6 +357,6 @@ def test_a_failing_apply_stops_the_partition_and_spills_nothing_of_it(
         from orchestrator.store.stamp import read_stamp
 
         stamp = read_stamp(next(world.homes[0].candidates()))
-        assert stamp is not None and stamp.applied == applied
+        assert stamp is not None and applied <= stamp.applied <= applied + 1  # the Invoke, at most
 
     run(story())
