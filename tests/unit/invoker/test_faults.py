@@ -1,8 +1,6 @@
 """The invoker against services that behave badly, over real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -18,35 +16,7 @@ from perdure import wire
 from perdure.wire import encode
 from tests.unit.invoker.partition import Partition
 from tests.unit.invoker.scripted import END, OUT, Script, ScriptedService, Served
-
-QUICK = Defaults(retry=RetryPolicy(initial_interval_ms=10, max_interval_ms=20, max_attempts=5))
-
-
-@asynccontextmanager
-async def world(
-    *scripts: Script,
-    defaults: Defaults = QUICK,
-    options: Options | None = None,
-    streams_max: int = 1000,
-    manifest: dict[str, Any] | None = None,
-) -> AsyncIterator[tuple[Partition, ScriptedService]]:
-    service = await ScriptedService(*scripts, streams_max=streams_max, manifest=manifest).start()
-    partition = Partition(options, defaults)
-    found = await Discovery(partition.clock, None, "").discover(service.target)
-    partition.register(service.target, found)
-    try:
-        yield partition, service
-    finally:
-        partition.invoker.close()
-        await service.stop()
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def limited() -> None:
-        async with asyncio.timeout(30):
-            await test()
-
-    asyncio.run(limited())
+from tests.unit.invoker.worlds import QUICK, run, scripted
 
 
 async def good(served: Served) -> None:
@@ -61,7 +31,7 @@ async def answered(partition: Partition, service: str = "Svc", key: str = "") ->
 
 def test_a_good_service_gets_its_request_and_its_end() -> None:
     async def test() -> None:
-        async with world(good) as (partition, service):
+        async with scripted(good) as (partition, service):
             await answered(partition)
             (served,) = service.requests
             assert served.headers[":path"] == "/invoke/Svc/run"
@@ -197,7 +167,7 @@ def test_a_bad_answer_fails_the_attempt_and_the_next_one_succeeds(
     script: Script, code: str, text: str
 ) -> None:
     async def test() -> None:
-        async with world(script, good) as (partition, service):
+        async with scripted(script, good) as (partition, service):
             await answered(partition)
             (failed,) = partition.failures
             assert failed.why.restate_code == code, failed
@@ -226,7 +196,7 @@ def test_what_came_before_a_failure_is_stored_with_it() -> None:
         await served.finish()
 
     async def test() -> None:
-        async with world(cut_after_state, reads) as (partition, _):
+        async with scripted(cut_after_state, reads) as (partition, _):
             await answered(partition, "Obj", "a")
             first = partition.journals[0]
             assert first.entries == 1 and first.end is partition.failures[0]
@@ -236,7 +206,7 @@ def test_what_came_before_a_failure_is_stored_with_it() -> None:
 
 def test_an_error_names_the_command_it_comes_from() -> None:
     async def test() -> None:
-        async with world(error_message, good) as (partition, _):
+        async with scripted(error_message, good) as (partition, _):
             await answered(partition)
             why = partition.failures[0].why
             assert (why.code, why.stacktrace) == (500, "at x")
@@ -248,7 +218,7 @@ def test_an_error_names_the_command_it_comes_from() -> None:
 def test_retries_end_in_a_pause_or_in_the_failure() -> None:
     async def paused() -> None:
         limited = Defaults(retry=RetryPolicy(1, 1.0, 1, 3, THEN_PAUSE))
-        async with world(error_message, defaults=limited) as (partition, service):
+        async with scripted(error_message, defaults=limited) as (partition, service):
             partition.submit("Svc", "run")
             while len(partition.failures) < 3:
                 await asyncio.sleep(0.005)
@@ -258,7 +228,7 @@ def test_retries_end_in_a_pause_or_in_the_failure() -> None:
 
     async def killed() -> None:
         limited = Defaults(retry=RetryPolicy(1, 1.0, 1, 2, THEN_KILL))
-        async with world(error_message, defaults=limited) as (partition, _):
+        async with scripted(error_message, defaults=limited) as (partition, _):
             assert await partition.call("Svc", "run") == Failure(500, "boom")
 
     run(paused)
@@ -275,9 +245,9 @@ def test_a_service_says_pause_or_fail() -> None:
         return script
 
     async def test() -> None:
-        async with world(says(2)) as (partition, _):
+        async with scripted(says(2)) as (partition, _):
             assert await partition.call("Svc", "run") == Failure(518, "enough")
-        async with world(says(1)) as (partition, _):
+        async with scripted(says(1)) as (partition, _):
             partition.submit("Svc", "run")
             while not partition.failures:
                 await asyncio.sleep(0.005)
@@ -294,7 +264,7 @@ def test_a_delay_the_service_asks_for_wins() -> None:
 
     async def test() -> None:
         slow = Defaults(retry=RetryPolicy(60_000, 2.0, 60_000, 1, THEN_KILL))
-        async with world(later, later, good, defaults=slow) as (partition, _):
+        async with scripted(later, later, good, defaults=slow) as (partition, _):
             begin = partition.clock.monotonic_ms()
             await answered(partition)
             assert 230 <= partition.clock.monotonic_ms() - begin < 5_000
@@ -306,7 +276,7 @@ def test_a_delay_the_service_asks_for_wins() -> None:
 def test_retry_after_wins() -> None:
     async def test() -> None:
         slow = Defaults(retry=RetryPolicy(60_000, 2.0, 60_000, 1, THEN_KILL))
-        async with world(status(503, retry_after="1"), good, defaults=slow) as (partition, _):
+        async with scripted(status(503, retry_after="1"), good, defaults=slow) as (partition, _):
             begin = partition.clock.monotonic_ms()
             await answered(partition)
             assert 900 <= partition.clock.monotonic_ms() - begin < 5_000
@@ -323,7 +293,7 @@ def test_a_hanging_service_is_asked_to_suspend_and_then_cut_off() -> None:
 
     async def test() -> None:
         short = msgspec.structs.replace(QUICK, inactivity_timeout_ms=100, abort_timeout_ms=150)
-        async with world(hang, good, defaults=short) as (partition, service):
+        async with scripted(hang, good, defaults=short) as (partition, service):
             await answered(partition)
             assert partition.failures[0].why.restate_code == "RT0001"
             assert service.requests[0].ended.is_set()
@@ -338,7 +308,7 @@ def test_a_service_that_never_answers_does_not_slow_others() -> None:
 
     async def test() -> None:
         few = Options(attempts_max=10, attempts_per_deployment_max=2)
-        async with world(hang, options=few) as (partition, _):
+        async with scripted(hang, options=few) as (partition, _):
             other = await ScriptedService(good, manifest=_only("Other")).start()
             found = await Discovery(partition.clock, None, "").discover(other.target)
             partition.register(other.target, found)
@@ -374,7 +344,7 @@ def test_the_longest_idle_stream_makes_way() -> None:
 
     async def test() -> None:
         few = Options(attempts_per_deployment_max=1)
-        async with world(sleeps, good, options=few) as (partition, _):
+        async with scripted(sleeps, good, options=few) as (partition, _):
             partition.submit("Svc", "run")
             await asyncio.sleep(0.05)
             begin = partition.clock.monotonic_ms()
@@ -390,7 +360,7 @@ def test_refused_streams_are_tried_again_at_once_and_cost_nothing() -> None:
         served.reset(7)
 
     async def test() -> None:
-        async with world(refuse, good) as (partition, service):
+        async with scripted(refuse, good) as (partition, service):
             await answered(partition)
             assert partition.failures == []
             assert len(service.requests) == 2
@@ -403,7 +373,7 @@ def test_streams_above_the_last_one_of_a_goaway_go_elsewhere() -> None:
         served.go_away(0)
 
     async def test() -> None:
-        async with world(go_away, good) as (partition, service):
+        async with scripted(go_away, good) as (partition, service):
             await answered(partition)
             assert partition.failures == []
             assert len(service.connections) >= 2
@@ -420,7 +390,7 @@ def test_streams_of_a_connection_that_goes_away_are_finished_on_it() -> None:
         await served.finish()
 
     async def test() -> None:
-        async with world(finish_then_close, good) as (partition, service):
+        async with scripted(finish_then_close, good) as (partition, service):
             await asyncio.gather(answered(partition))
             await answered(partition)
             assert partition.failures == []
@@ -439,7 +409,7 @@ def test_a_reset_without_error_after_the_end_is_no_failure() -> None:
         served.reset(0)
 
     async def test() -> None:
-        async with world(end_and_reset) as (partition, _):
+        async with scripted(end_and_reset) as (partition, _):
             for _ in range(5):
                 await answered(partition)
             assert partition.failures == []
@@ -449,7 +419,7 @@ def test_a_reset_without_error_after_the_end_is_no_failure() -> None:
 
 def test_a_service_that_cannot_be_reached_is_tried_until_it_can() -> None:
     async def test() -> None:
-        async with world(good) as (partition, service):
+        async with scripted(good) as (partition, service):
             await answered(partition)
             port = service.port
             await service.stop()
@@ -468,7 +438,7 @@ def test_a_service_that_cannot_be_reached_is_tried_until_it_can() -> None:
 
 def test_the_peers_limit_of_streams_is_kept() -> None:
     async def test() -> None:
-        async with world(good, streams_max=2) as (partition, service):
+        async with scripted(good, streams_max=2) as (partition, service):
             await asyncio.gather(*(answered(partition) for _ in range(30)))
             assert partition.failures == []
             assert len(service.requests) == 30
@@ -487,7 +457,7 @@ def test_large_bodies_pass_in_both_directions() -> None:
         await served.finish(encode(wire.Output(value=given.value)))
 
     async def test() -> None:
-        async with world(echo) as (partition, _):
+        async with scripted(echo) as (partition, _):
             results = await asyncio.gather(*(partition.call("Svc", "run", body) for _ in range(4)))
             assert all(result == body for result in results)
             assert partition.failures == []
@@ -497,7 +467,7 @@ def test_large_bodies_pass_in_both_directions() -> None:
 
 def test_nothing_runs_after_close() -> None:
     async def test() -> None:
-        async with world(good) as (partition, _):
+        async with scripted(good) as (partition, _):
             await answered(partition)
             partition.invoker.close()
             partition.submit("Svc", "run")

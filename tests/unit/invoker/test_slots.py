@@ -1,0 +1,50 @@
+"""Slots: limits in all and per deployment, turns among those that wait."""
+
+from orchestrator.invoker.slots import Slots
+
+
+def test_limits_in_all_and_per_deployment() -> None:
+    slots: Slots[str] = Slots(3, 2, 1000)
+    for deployment in ("a", "a", "b"):
+        assert slots.has_room(deployment)
+        slots.take(deployment)
+    assert slots.is_full and slots.is_deployment_full("a")
+    slots.give("b", 0)
+    assert slots.has_room("b") and not slots.has_room("a")
+
+
+def test_waiting_deployments_take_turns() -> None:
+    slots: Slots[str] = Slots(1, 1, 1000)
+    slots.take("x")
+    for item in ("a1", "a2", "a3"):
+        slots.wait("a", item)
+    slots.wait("b", "b1")
+    assert slots.next() is None
+    order = []
+    slots.give("x", 0)
+    while (item := slots.next()) is not None:
+        order.append(item)
+    assert order == ["a1", "b1", "a2", "a3"]
+    assert slots.waiting_count == 0
+
+
+def test_a_full_deployment_does_not_hold_up_others() -> None:
+    slots: Slots[str] = Slots(10, 1, 1000)
+    slots.take("a")
+    slots.wait("a", "a1")
+    slots.wait("b", "b1")
+    assert slots.next() == "b1"
+    assert slots.next() is None
+    slots.give("a", 0)
+    assert slots.next() == "a1"
+
+
+def test_memory_is_a_limit_but_never_stops_everything() -> None:
+    slots: Slots[str] = Slots(10, 10, 100)
+    slots.take("a")
+    slots.memory_bytes += 150
+    assert slots.is_full and slots.over_memory
+    slots.give("a", 150)
+    assert not slots.is_full
+    slots.memory_bytes += 200  # what is held although nothing runs
+    assert not slots.is_full
