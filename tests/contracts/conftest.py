@@ -8,10 +8,15 @@ import pytest
 from tests.contracts.places import Place, embedded_place, kafka_place, memory_place
 from tests.parts.kafka import KafkaBroker
 
+AUTHORIZER = {  # everybody may do everything where no rule says otherwise
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",
+}
+
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), AUTHORIZER)
     broker.start()
     yield broker
     broker.stop()

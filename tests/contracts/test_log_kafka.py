@@ -6,15 +6,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
     AdminClient,
     NewTopic,
+    ResourcePatternType,
+    ResourceType,
 )
 
 from orchestrator.log import kafka_serve
@@ -55,6 +61,14 @@ def make_topic(options: KafkaOptions, topic: str, count: int, **config: str) -> 
     admin = AdminClient({"bootstrap.servers": options.bootstrap})
     for future in admin.create_topics([NewTopic(topic, count, config=wanted)]).values():
         future.result()
+
+
+def delete_log_topic(options: KafkaOptions) -> None:
+    """Returns when the broker no longer shows it."""
+    admin = AdminClient({"bootstrap.servers": options.bootstrap})
+    admin.delete_topics([options.log_topic])[options.log_topic].result()
+    while options.log_topic in admin.list_topics(timeout=5).topics:
+        time.sleep(0.02)
 
 
 @asynccontextmanager
@@ -129,6 +143,81 @@ def test_a_topic_with_another_partition_count_is_refused(
     assert refused.code == "PD0114" and f"has {count} partitions" in refused.message
 
 
+def rule(kind: str, name: str, operation: str, permission: str = "ALLOW") -> AclBinding:
+    return AclBinding(
+        ResourceType[kind],
+        name,
+        ResourcePatternType.LITERAL,
+        "User:ANONYMOUS",
+        "*",
+        AclOperation[operation],
+        AclPermissionType[permission],
+    )
+
+
+def set_rules(options: KafkaOptions, rules: list[AclBinding]) -> None:
+    admin = AdminClient({"bootstrap.servers": options.bootstrap})
+    for future in admin.create_acls(rules).values():
+        future.result()
+
+
+def allow(options: KafkaOptions, kind: str, name: str, operations: str) -> None:
+    """On this topic or group only these operations are allowed from now on."""
+    set_rules(options, [rule(kind, name, operation) for operation in operations.split()])
+
+
+@contextmanager
+def no_topic_may_be_made(options: KafkaOptions) -> Iterator[None]:
+    cluster = "kafka-cluster"
+    set_rules(options, [rule("BROKER", cluster, "ALL"), rule("BROKER", cluster, "CREATE", "DENY")])
+    yield
+    admin = AdminClient({"bootstrap.servers": options.bootstrap})
+    every = AclBindingFilter(
+        ResourceType.BROKER,
+        cluster,
+        ResourcePatternType.LITERAL,
+        None,
+        None,
+        AclOperation.ANY,
+        AclPermissionType.ANY,
+    )
+    for future in admin.delete_acls([every]).values():
+        future.result()
+
+
+@pytest.mark.parametrize(
+    ("operations", "named"),
+    [
+        ("DESCRIBE DESCRIBE_CONFIGS READ DELETE", "lacks WRITE"),
+        ("DESCRIBE DESCRIBE_CONFIGS WRITE DELETE", "lacks READ"),
+        ("DESCRIBE DESCRIBE_CONFIGS READ WRITE", "lacks DELETE"),
+        ("DESCRIBE READ WRITE DELETE", "lacks DESCRIBE_CONFIGS"),
+        ("CREATE", "may not describe topic"),
+    ],
+)
+def test_a_missing_permission_on_a_topic_is_refused(
+    options: KafkaOptions, operations: str, named: str
+) -> None:
+    make_topic(options, options.log_topic, PARTITIONS)
+    allow(options, "TOPIC", options.log_topic, operations)
+    refused = asyncio.run(refusal(options))
+    assert refused.code == "PD0113" and named in refused.message
+
+
+def test_a_missing_permission_to_create_a_topic_is_refused(options: KafkaOptions) -> None:
+    allow(options, "TOPIC", options.meta_topic, "DESCRIBE READ WRITE DELETE DESCRIBE_CONFIGS")
+    with no_topic_may_be_made(options):
+        refused = asyncio.run(refusal(options))
+    assert refused.code == "PD0113"
+    assert f"may not create topic {options.meta_topic}" in refused.message
+
+
+def test_a_missing_permission_on_the_group_is_refused(options: KafkaOptions) -> None:
+    allow(options, "GROUP", options.group, "ALTER_CONFIGS")
+    refused = asyncio.run(refusal(options))
+    assert refused.code == "PD0113" and options.group in refused.message
+
+
 def test_a_replication_that_the_brokers_cannot_give_is_refused(options: KafkaOptions) -> None:
     refused = asyncio.run(refusal(replace(options, replication_factor=3)))
     assert refused.code == "PD0116" and "replication" in refused.message.lower()
@@ -141,8 +230,7 @@ def test_a_log_made_anew_has_another_identity(options: KafkaOptions) -> None:
 
     async def main() -> None:
         before = await identity()
-        admin = AdminClient({"bootstrap.servers": options.bootstrap})
-        await asyncio.to_thread(admin.delete_topics([options.log_topic])[options.log_topic].result)
+        await asyncio.to_thread(delete_log_topic, options)
         assert await identity() != before
 
     asyncio.run(main())
@@ -151,20 +239,27 @@ def test_a_log_made_anew_has_another_identity(options: KafkaOptions) -> None:
 # brokers that go
 
 
-def test_a_broker_that_cannot_be_reached_at_start_is_waited_for(
-    options: KafkaOptions, broker: KafkaBroker
+def test_a_broker_that_is_gone_is_noticed_and_waited_for(
+    options: KafkaOptions, broker: KafkaBroker, tmp_path: Path
 ) -> None:
+    late_options = replace(options, directory=tmp_path / "b", cluster=options.cluster + "late")
+
     async def main() -> None:
-        broker.kill()
-        log = KafkaLog(options)
-        opening = asyncio.create_task(log.open())
-        await until(lambda: options.bootstrap in log.health().reason)
-        assert not log.health().writable and not opening.done()
-        await asyncio.to_thread(broker.restart)
-        await asyncio.wait_for(opening, 30)
-        await append(log, 0, [b"a"])
-        assert log.health().writable, log.health().reason
-        await log.close()
+        async with opened(KafkaLog(options)) as idle, leading(idle) as assigned:
+            broker.kill()
+            await until(lambda: not idle.health().writable)
+            late = KafkaLog(late_options)
+            opening = asyncio.create_task(late.open())
+            await until(lambda: options.bootstrap in late.health().reason)
+            assert not late.health().writable and not opening.done()
+            await asyncio.to_thread(broker.restart)
+            await asyncio.wait_for(opening, 30)
+            await append(late, 0, [b"a"])
+            assert late.health().writable, late.health().reason
+            await late.close()
+            await until(lambda: idle.health().writable)
+            await append(idle, 1, [b"a"])
+            await until(lambda: len(assigned) == PARTITIONS)
 
     asyncio.run(main())
 
@@ -190,21 +285,6 @@ def test_appends_wait_for_a_broker_that_was_killed_and_none_is_lost_or_doubled(
             found, _ = await read(log, 0, 0)
             assert [m.value for m in found] == [b"before", *values]
             await until(lambda: log.health().writable)
-
-    asyncio.run(main())
-
-
-def test_an_idle_log_notices_that_brokers_went_and_came_back(
-    options: KafkaOptions, broker: KafkaBroker
-) -> None:
-    async def main() -> None:
-        async with opened(KafkaLog(options)) as log, leading(log) as assigned:
-            broker.kill()
-            await until(lambda: not log.health().writable)
-            await asyncio.to_thread(broker.restart)
-            await until(lambda: log.health().writable)
-            await append(log, 1, [b"a"])
-            await until(lambda: len(assigned) == PARTITIONS)
 
     asyncio.run(main())
 
@@ -247,9 +327,7 @@ def test_a_topic_that_is_gone_gives_up_the_producer_and_says_so(options: KafkaOp
     async def main() -> None:
         async with opened(KafkaLog(options)) as log:
             await append(log, 0, [b"a"])
-            admin = AdminClient({"bootstrap.servers": options.bootstrap})
-            gone = admin.delete_topics([options.log_topic])[options.log_topic]
-            await asyncio.to_thread(gone.result)
+            await asyncio.to_thread(delete_log_topic, options)
             acknowledgements = Acknowledgements()
             log.append([(0, [b"b"])], acknowledgements.done)
             await until(lambda: bool(acknowledgements.told) or not log.health().writable)
