@@ -1,0 +1,135 @@
+"""What the README tells people to type does what it says."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.parts.cache import REPOSITORY
+from tests.parts.client import http_request
+from tests.parts.processes import Process, free_port, http_status, port_open
+
+README = (REPOSITORY / "README.md").read_text()
+_BUILT = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+GREETER = """
+import restate
+
+greeter = restate.Service("Greeter")
+
+@greeter.handler()
+async def greet(ctx: restate.Context, name: str) -> str:
+    return f"Hello {name}"
+
+app = restate.app([greeter])
+"""
+
+
+def commands() -> list[str]:
+    """Every line of the shell blocks, in order."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line]
+
+
+def test_the_commands_are_these() -> None:
+    """Each is run by a test of this file."""
+    assert commands() == [
+        "make demo",
+        "pip install ./sdk '.[all]'",
+        "perdure serve",
+        "perdure deployments register http://127.0.0.1:9080",
+        "curl http://127.0.0.1:8080/Greeter/greet --json '\"Ann\"'",
+        "perdure invocations list --all",
+        "make test",
+    ]
+    assert "`make demo LOG=kafka`" in README
+
+
+def test_ci_runs_the_test_command() -> None:
+    lines = (REPOSITORY / ".ci" / "run").read_text().splitlines()
+    assert lines[-1] == "exec make test"
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("command", ["make demo", "make demo LOG=kafka"])
+def test_the_demo(command: str) -> None:
+    done = subprocess.run(
+        [*shlex.split(command), f"PYTHON={sys.executable}"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every side effect happened once." in done.stdout
+    assert "Command: GetPromise" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` of a fresh environment with what the README installs."""
+    directory = tmp_path_factory.mktemp("installed")
+    source = directory / "source"
+    source.mkdir()
+    for name in ("orchestrator", "sdk"):
+        shutil.copytree(REPOSITORY / name, source / name, ignore=_BUILT)
+    for name in ("LICENSE", "README.md", "pyproject.toml"):
+        shutil.copy(REPOSITORY / name, source / name)
+    venv.create(directory / "venv", with_pip=True)
+    programs = directory / "venv" / "bin"
+    arguments = shlex.split("pip install ./sdk '.[all]'")[1:]
+    flags = ["--quiet", "--disable-pip-version-check"]
+    command = [str(programs / "python"), "-m", "pip", *arguments, *flags]
+    subprocess.run(command, cwd=source, check=True, timeout=400)
+    return programs
+
+
+@pytest.fixture
+def greeter(tmp_path: Path) -> Iterator[str]:
+    (tmp_path / "greeter.py").write_text(GREETER)
+    port = free_port()
+    command = [sys.executable, "-m", "hypercorn", "greeter:app", "--bind", f"127.0.0.1:{port}"]
+    service = Process("greeter", command, cwd=tmp_path, log_dir=tmp_path)
+    service.start()
+    try:
+        service.wait_ready(lambda: port_open(port), 30.0)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        service.kill()
+
+
+@pytest.mark.timeout(600)
+def test_a_server_that_was_installed(installed: Path, greeter: str, tmp_path: Path) -> None:
+    ingress, admin = free_port(), free_port()
+    env = {"PERDURE_INGRESS": f"127.0.0.1:{ingress}", "PERDURE_ADMIN": f"127.0.0.1:{admin}"}
+    perdure = str(installed / "perdure")
+    server = Process("installed", [perdure, "serve"], env, cwd=tmp_path, log_dir=tmp_path)
+    server.start()
+    try:
+        server.wait_ready(lambda: http_status(ingress, "/restate/health") == 200, 60.0)
+
+        def run(*words: str) -> str:
+            command = [perdure, "--admin", f"http://127.0.0.1:{admin}", *words]
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        run("deployments", "register", greeter)
+        json = {"content-type": "application/json", "accept": "application/json"}
+        reply = http_request(
+            f"127.0.0.1:{ingress}", "POST", "/Greeter/greet", b'"Ann"', json
+        ).expect(200)
+        assert reply.json() == "Hello Ann"
+        assert "Greeter" in run("invocations", "list", "--all")
+        assert (tmp_path / ".perdure").is_dir()
+        assert server.stop() == 0
+    finally:
+        server.kill()
