@@ -143,9 +143,8 @@ class Attempt:
             idempotency_key=invoke.idempotency_key,
         )
         first = start + wire.input_command(invoke.headers, invoke.body)
-        if not given.frames:
-            return [first]
-        return [first, *given.frames]
+        frames, given.frames = given.frames, []
+        return [first, *frames] if frames else [first]
 
     def notify(self, index: int, frame: bytes, completion_id: int) -> bytes:
         """What to send for entry `index` of the journal; b"" if the service has it or hears

@@ -15,7 +15,7 @@ _WITHOUT_BODY: Final = (b"GET", b"HEAD")
 class Owner(Protocol):
     """Who keeps connections."""
 
-    def on_room(self) -> None:
+    def on_room(self, connection: "Http1Connection") -> None:
         """An exchange has ended and the connection takes the next."""
         ...
 
@@ -61,6 +61,11 @@ class Http1Connection(asyncio.Protocol):
         self._quiet_s = 0.0
 
     # --- for the pool ---
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes exchanges, now or once there is room."""
+        return self._open
 
     @property
     def free(self) -> int:
@@ -182,7 +187,7 @@ class Http1Connection(asyncio.Protocol):
             exchange.closed = True
             exchange.receiver.on_end()
         if reusable and self._open:
-            self._owner.on_room()
+            self._owner.on_room(self)
         else:
             self._fail("closed after the response")
 

@@ -46,7 +46,7 @@ def _code_name(code: int) -> str:
 class Owner(Protocol):
     """Who keeps connections."""
 
-    def on_room(self) -> None:
+    def on_room(self, connection: "Http2Connection") -> None:
         """A stream has closed."""
         ...
 
@@ -86,6 +86,11 @@ class Http2Connection(asyncio.Protocol):
         self._pinged = False
 
     # --- for the pool ---
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes exchanges, now or once there is room."""
+        return self._open
 
     @property
     def free(self) -> int:
@@ -317,7 +322,7 @@ class Http2Connection(asyncio.Protocol):
             reason = f"stream reset by the peer: {_code_name(event.error_code)}"
             self._tell_broken(exchange, reason, event.error_code == _REFUSED)
         if self._open:
-            self._owner.on_room()
+            self._owner.on_room(self)
         elif not self._streams:
             self._fail(self._reason)
 
@@ -333,7 +338,7 @@ class Http2Connection(asyncio.Protocol):
         if isinstance(event, ngh2.SettingsReceived):
             wanted = event.settings.get(ngh2.Setting.MAX_CONCURRENT_STREAMS, self._streams_max)
             self._streams_max = max(1, min(STREAMS_MAX, wanted))
-            self._owner.on_room()
+            self._owner.on_room(self)
         elif isinstance(event, ngh2.GoAwayReceived):
             self._last_stream_id = event.last_stream_id
             said = event.debug_data[:200].decode("utf-8", "replace")

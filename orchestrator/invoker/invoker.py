@@ -17,14 +17,16 @@ from orchestrator.invoker.heads import Heads
 from orchestrator.invoker.options import Options
 from orchestrator.invoker.origin import BadUri
 from orchestrator.invoker.placing import Place, Unplaced, place
-from orchestrator.invoker.pool import Pool, TlsContexts
+from orchestrator.invoker.pool import TlsContexts
+from orchestrator.invoker.pools import Pools
 from orchestrator.invoker.port import AttemptInput, AttemptView, Source
 from orchestrator.invoker.running import Running
 from orchestrator.invoker.signing import Signer
 from orchestrator.invoker.slots import Slots
+from orchestrator.invoker.sweep import Sweep
 from orchestrator.model.records import Failed
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE
-from orchestrator.registry.schema import Deployment, Registry, RetryPolicy
+from orchestrator.registry.schema import Registry, RetryPolicy
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
 from orchestrator.runtime.scheduler import Scheduler, Timer
@@ -33,8 +35,6 @@ from perdure.wire import invocation_id_to_str
 _log: Final = logging.getLogger("perdure.invoker")
 
 FLUSH_S: Final = 0.005  # what nobody waits for rides along this long
-SWEEP_S: Final = 1.0
-_SWEEP_MIN_S: Final = 0.02
 _MAKE_WAY_S: Final = 0.01
 _IDLE_MS: Final = 20  # a stream that was quiet for this long may be asked to suspend
 _RESTARTS_MAX: Final = 3
@@ -75,8 +75,7 @@ class Invoker:
         self._heads = Heads(options.cluster_name, signer)
         self._seen_registry: Registry | None = None
         self._places: dict[tuple[str, str], Place | Unplaced] = {}
-        self._tls = TlsContexts(options.ca_file)
-        self._pools: dict[tuple[str, bool], Pool] = {}
+        self._pools = Pools(TlsContexts(options.ca_file), self.on_read, self.on_batch)
         self._slots: Slots[_Waiter] = Slots(
             options.attempts_max, options.attempts_per_deployment_max, options.memory_bytes_max
         )
@@ -85,8 +84,7 @@ class Invoker:
         self._flush_now: list[Running] = []
         self._flush_soon: list[Running] = []
         self._flush_timer: Timer | None = None
-        self._sweep_timer: Timer | None = None
-        self._sweep_s = SWEEP_S
+        self._sweep = Sweep(clock, scheduler, lambda: list(self._running.values()), self._pools)
         self._make_way_timer: Timer | None = None
         self._closed = False
 
@@ -157,10 +155,9 @@ class Invoker:
         self._waiting.clear()
         for running in list(self._running.values()):
             self._drop(running)
-        for pool in self._pools.values():
-            pool.close("the server shuts down")
-        self._pools.clear()
-        for timer in (self._flush_timer, self._sweep_timer, self._make_way_timer):
+        self._pools.close("the server shuts down")
+        self._sweep.stop()
+        for timer in (self._flush_timer, self._make_way_timer):
             if timer is not None:
                 timer.cancel()
 
@@ -259,19 +256,19 @@ class Invoker:
         self._slots.take(deployment.id)
         if not duplex:
             attempt.close_input()
-        self._arm_sweep(running)
+        self._sweep.arm(running)
         now_ms = self.now_ms()
         debug_id = invocation_id_to_str(invoke.id)
         try:
-            pool = self._pool(deployment)
+            pool = self._pools.get(self._heads.origin(deployment.uri), deployment.http1)
             head = self._heads.invoke(deployment, invoke, where.protocol, debug_id, now_ms)
         except BadUri as error:
             running.fail(codes.NETWORK, str(error))
             return
         state, partial = self._state(source, given, handler.lazy_state, handler.keyed)
         chunks = attempt.start_frames(debug_id, state, partial, now_ms)
-        running.memory_bytes = size_bytes = sum(map(len, chunks))
-        self._slots.memory_bytes += size_bytes
+        running.start_bytes = sum(map(len, chunks))
+        self.hold_memory(running, running.start_bytes)
         running.exchange = exchange = Exchange(head, chunks, not duplex, running)
         pool.open(exchange)
 
@@ -283,15 +280,6 @@ class Invoker:
             return [], True
         state, whole = source.state_of(given.invoke.id, self._options.eager_state_bytes_max)
         return state, not whole
-
-    def _pool(self, deployment: Deployment) -> Pool:
-        at = (deployment.uri, deployment.http1)
-        pool = self._pools.get(at)
-        if pool is None:
-            origin = self._heads.origin(deployment.uri)
-            pool = Pool(origin, deployment.http1, self._tls, self.on_read, self.on_batch)
-            self._pools[at] = pool
-        return pool
 
     # --- waiting for a slot ---
 
@@ -342,9 +330,12 @@ class Invoker:
             self._flush_timer = self._scheduler.call_later(FLUSH_S, self._flush_rest)
 
     def hold_memory(self, running: Running, size_bytes: int) -> bool:
+        slots = self._slots
         running.memory_bytes += size_bytes
-        self._slots.memory_bytes += size_bytes
-        return size_bytes <= 0 or not self._slots.over_memory or len(self._running) == 1
+        slots.memory_bytes += size_bytes
+        if size_bytes < 0 and slots.waiting_count:
+            self._fill_slots()
+        return size_bytes <= 0 or not slots.over_memory or len(self._running) == 1
 
     def over(self, running: Running) -> None:
         if self._running.get(running.id) is running:
@@ -405,62 +396,13 @@ class Invoker:
         if failed is not None:
             why = failed.why
             _log.warning(
-                "attempt failed: id=%s target=%s attempt=%d code=%s %s reason=%s",
+                "attempt failed: id=%s target=%s attempt=%d code=%s %s reason=%r",
                 invocation_id_to_str(invocation_id),
                 attempt.target,
                 number,
                 why.restate_code or why.code,
                 _next_step(failed, self.now_ms()),
                 why.message,
-            )
-
-    # --- the sweep ---
-
-    def _arm_sweep(self, running: Running) -> None:
-        """Short timeouts need a sweep more often than once a second."""
-        patient_ms = 4000 * self._sweep_s
-        if (
-            self._sweep_timer is not None
-            and running.inactivity_ms >= patient_ms
-            and running.abort_ms >= patient_ms
-        ):
-            return
-        timeouts = [t for t in (running.inactivity_ms, running.abort_ms) if t > 0]
-        wanted_s = max(min(min(timeouts, default=0) / 4000 or SWEEP_S, SWEEP_S), _SWEEP_MIN_S)
-        if self._sweep_timer is None:
-            self._sweep_s = wanted_s
-        elif wanted_s < self._sweep_s:
-            self._sweep_s = wanted_s
-            self._sweep_timer.cancel()
-        else:
-            return
-        self._sweep_timer = self._scheduler.call_later(self._sweep_s, self._sweep)
-
-    def _sweep(self) -> None:
-        self._sweep_timer = None
-        now_ms = self.monotonic_ms()
-        for running in list(self._running.values()):
-            self._check_timeouts(running, now_ms)
-        for at, pool in list(self._pools.items()):
-            pool.sweep(now_ms / 1000)
-            if pool.is_idle:
-                del self._pools[at]
-        if self._closed or not (self._running or self._pools):
-            return
-        self._sweep_s = SWEEP_S
-        self._sweep_timer = self._scheduler.call_later(SWEEP_S, self._sweep)
-        for running in self._running.values():
-            self._arm_sweep(running)
-
-    def _check_timeouts(self, running: Running, now_ms: int) -> None:
-        quiet_ms = now_ms - running.touched_ms
-        if running.may_close:
-            if quiet_ms >= running.inactivity_ms:
-                running.half_close()
-        elif quiet_ms >= running.abort_ms:
-            running.fail(
-                codes.ABORT_TIMEOUT,
-                f"the service neither suspended nor said anything for {running.abort_ms} ms",
             )
 
 

@@ -54,6 +54,7 @@ class Pool:
         self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._connections: list[Connection] = []
+        self._with_room: dict[Connection, None] = {}  # and perhaps some that have none any more
         self._closing: list[Connection] = []
         self._waiting: deque[Exchange] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
@@ -68,13 +69,12 @@ class Pool:
 
     def open(self, exchange: Exchange) -> None:
         """Start an exchange on a connection with room, or as soon as there is one."""
-        if not self._waiting:
-            for connection in self._connections:
-                if connection.free:
-                    connection.start(exchange)
-                    return
-        self._waiting.append(exchange)
-        self._grow()
+        connection = None if self._waiting else self._free()
+        if connection is not None:
+            connection.start(exchange)
+        else:
+            self._waiting.append(exchange)
+            self._grow()
 
     def close(self, reason: str) -> None:
         """Close everything; exchanges under way break."""
@@ -93,18 +93,14 @@ class Pool:
 
     # --- from connections ---
 
-    def on_room(self) -> None:
+    def on_room(self, connection: Connection) -> None:
         """Give waiting exchanges the room there is."""
-        while self._waiting:
-            connection = next((c for c in self._connections if c.free), None)
-            if connection is None:
-                self._grow()
-                return
-            exchange = self._waiting.popleft()
-            if not exchange.closed:
-                connection.start(exchange)
+        self._with_room[connection] = None
+        if self._waiting:
+            self._fill()
 
     def on_closed(self, connection: Connection) -> None:
+        self._with_room.pop(connection, None)
         if connection in self._connections:
             self._connections.remove(connection)
             self._closing.append(connection)
@@ -112,6 +108,27 @@ class Pool:
             self._grow()
 
     # --- inside ---
+
+    def _free(self) -> Connection | None:
+        """A connection with room: of HTTP/2 the first, to fill it; of HTTP/1.1 the one used last,
+        so that the others grow idle."""
+        with_room = self._with_room
+        while with_room:
+            connection = next(reversed(with_room) if self._http1 else iter(with_room))
+            if connection.free:
+                return connection
+            del with_room[connection]
+        return None
+
+    def _fill(self) -> None:
+        while self._waiting:
+            connection = self._free()
+            if connection is None:
+                self._grow()
+                return
+            exchange = self._waiting.popleft()
+            if not exchange.closed:
+                connection.start(exchange)
 
     def _grow(self) -> None:
         """Have enough connections on their way for those that wait."""
@@ -127,7 +144,7 @@ class Pool:
     def _on_connected(self, task: asyncio.Task[None]) -> None:
         self._connecting.discard(task)
         if not task.cancelled():
-            self.on_room()
+            self._fill()
 
     async def _connect(self) -> None:
         origin = self._origin
@@ -146,10 +163,11 @@ class Pool:
             self._failed(wrong)
         elif self._closed:
             connection.close("closed")
-        elif not connection.free:
+        elif not connection.is_open:
             self._failed("the peer closed the connection at once")
         else:
             self._connections.append(connection)
+            self._with_room[connection] = None
 
     def _make(self) -> Connection:
         if self._http1:

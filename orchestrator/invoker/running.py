@@ -67,6 +67,7 @@ class Running:
         "number",
         "restart_count",
         "source",
+        "start_bytes",
         "started_at_ms",
         "touched_ms",
     )
@@ -97,7 +98,8 @@ class Running:
         self.exchange: Exchange | None = None
         self.flushing = NOTHING  # NOW or SOON: it stands in that list of those to be flushed
         self.held_bytes = 0  # of a message that is half received
-        self.memory_bytes = 0
+        self.start_bytes = 0  # of the request, until the service has said something
+        self.memory_bytes = 0  # all of it
         self.restart_count = 0
         self.started_at_ms = shell.now_ms()
         self.touched_ms = shell.monotonic_ms()
@@ -173,6 +175,10 @@ class Running:
     def on_body(self, data: bytes) -> None:
         shell, attempt = self._shell, self.attempt
         self.touched_ms = shell.read_touch_ms
+        if self.start_bytes:
+            # It begins to speak once it has everything.
+            self._shell.hold_memory(self, -self.start_bytes)
+            self.start_bytes = 0
         wants = attempt.receive(data, shell.read_at_ms)
         if attempt.over:
             self._on_over()
