@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from orchestrator.log.directory import refuse_files, take_directory
 from orchestrator.log.files import Disk, Files
 from orchestrator.log.kafka_clients import Clients
-from orchestrator.log.kafka_errors import error_of
+from orchestrator.log.kafka_errors import text_of
 from orchestrator.log.kafka_group import Membership, await_sole_member
 from orchestrator.log.kafka_node import directory_id
 from orchestrator.log.kafka_options import KafkaOptions, refuse_owned
@@ -34,7 +34,8 @@ from orchestrator.log.port import (
 
 T = TypeVar("T")
 
-_TRY_AGAIN_S: Final = 1.0
+_TRY_AGAIN_S_MIN: Final = 0.1
+_TRY_AGAIN_S_MAX: Final = 1.0
 _TICK_S: Final = 1.0
 _PROBE_S: Final = 2.0
 _LAST_APPENDS_S: Final = 5.0
@@ -79,8 +80,10 @@ class KafkaLog:
         refuse_owned(self._options.librdkafka)
         try:
             clients = await self._in_thread(self._take)
+            pause_s = _TRY_AGAIN_S_MIN
             while not await self._try_open(clients):
-                await asyncio.sleep(_TRY_AGAIN_S)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _TRY_AGAIN_S_MAX)
             self._writer = KafkaWriter(
                 clients.producer, clients.client_id, self._options.place, self._clock_ms
             )
@@ -104,9 +107,10 @@ class KafkaLog:
         try:
             self._identity = await self._in_thread(partial(self._verify, clients))
         except KafkaException as raised:
+            clients.serve()
             if clients.refused is not None:
                 raise clients.refused from raised
-            reason = f"Kafka at {self._options.bootstrap}: {error_of(raised).str()}"
+            reason = f"Kafka at {self._options.bootstrap}: {text_of(raised)}"
             if reason != self._reason:
                 _LOG.warning("%s; trying again", reason)
             self._reason = reason
@@ -218,6 +222,8 @@ class KafkaLog:
         self._tick = loop.call_later(_TICK_S, self._ticked)
         if self._member is not None:
             self._member.serve()
+        if self._clients is not None:
+            self._clients.serve()
         if self._writer is not None and self._writer.down_reason and not self._probing:
             self._probing = True
             loop.run_in_executor(self._threads, self._probe).add_done_callback(self._probed)

@@ -1,6 +1,5 @@
 """Every librdkafka client of the Kafka log is made here, from its options."""
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -8,6 +7,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from orchestrator.log.kafka_errors import error_of, refusal_of
+from orchestrator.log.kafka_logging import LIBRARY_LOG
 from orchestrator.log.kafka_options import (
     KafkaOptions,
     client_config,
@@ -19,9 +19,6 @@ from orchestrator.log.kafka_reader import Readers
 from orchestrator.log.port import LogRefused
 
 OnError = Callable[[KafkaError], None]
-_LOG = logging.getLogger("orchestrator.log.librdkafka")
-# Warnings of options that only one kind of client takes, or that are called experimental.
-_LOG.addFilter(lambda record: not record.getMessage().startswith("CONFWARN"))
 
 
 class Clients:
@@ -34,7 +31,7 @@ class Clients:
         with _refusing():
             config = client_config(options, client_id)
             config["error_cb"] = self._noted
-            self.admin = AdminClient(config, logger=_LOG)
+            self.admin = AdminClient(config, logger=LIBRARY_LOG)
             self.readers = Readers(self._reader)
             self.readers.give_back(self.readers.take())  # so that its options are checked now
 
@@ -42,18 +39,23 @@ class Clients:
         if self.refused is None:
             self.refused = refusal_of(error, "connect")
 
+    def serve(self) -> None:
+        """Let the clients that nobody waits for say what they have to say."""
+        self.admin.poll(0)
+        self.readers.serve()
+
     def _reader(self) -> Consumer:
-        return Consumer(reader_config(self._options, self.client_id), logger=_LOG)
+        return Consumer(reader_config(self._options, self.client_id), logger=LIBRARY_LOG)
 
     def producer(self, on_error: OnError) -> Producer:
         config = producer_config(self._options, self.client_id)
         with _refusing():
-            return Producer({**config, "error_cb": on_error}, logger=_LOG)
+            return Producer({**config, "error_cb": on_error}, logger=LIBRARY_LOG)
 
     def member(self, on_error: OnError) -> Consumer:
         config = member_config(self._options, self.client_id)
         with _refusing():
-            return Consumer({**config, "error_cb": on_error}, logger=_LOG)
+            return Consumer({**config, "error_cb": on_error}, logger=LIBRARY_LOG)
 
 
 @contextmanager

@@ -28,6 +28,12 @@ def error_of(raised: KafkaException) -> KafkaError:
     return error
 
 
+def text_of(raised: KafkaException) -> str:
+    """Its name too, since what some errors say is nothing."""
+    error = error_of(raised)
+    return f"{error.str()} ({error.name()})".strip()
+
+
 def refusal_of(error: KafkaError, doing: str) -> LogRefused | None:
     """The refusal that this error means when met at `doing`; None: try again."""
     code, text = error.code(), error.str()

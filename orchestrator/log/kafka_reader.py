@@ -9,7 +9,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from orchestrator.log.kafka_errors import error_of
+from orchestrator.log.kafka_errors import text_of
 from orchestrator.log.port import Deliver, LogUnavailable, Message, OffsetOutOfRange
 
 CHUNK_COUNT: Final = 500
@@ -48,6 +48,12 @@ class Readers:
                 return
         consumer.close()
 
+    def serve(self) -> None:
+        """Idle ones have no messages, but may have something to log."""
+        with self._lock:
+            for consumer in self._idle:
+                consumer.poll(0)
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
@@ -61,7 +67,7 @@ class Readers:
         try:
             low, high = consumer.get_watermark_offsets(place, timeout=SILENCE_S, cached=False)
         except KafkaException as raised:
-            raise LogUnavailable(f"Kafka cannot be read: {error_of(raised).str()}") from raised
+            raise LogUnavailable(f"Kafka cannot be read: {text_of(raised)}") from raised
         finally:
             self.give_back(consumer)
         return low, high
@@ -90,7 +96,7 @@ class Reading:
             consumer.assign([self._place])
             return self._to_end(consumer)
         except KafkaException as raised:
-            raise LogUnavailable(f"Kafka cannot be read: {error_of(raised).str()}") from raised
+            raise LogUnavailable(f"Kafka cannot be read: {text_of(raised)}") from raised
         finally:
             consumer.unassign()
             self._readers.give_back(consumer)

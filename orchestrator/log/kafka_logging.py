@@ -1,0 +1,35 @@
+"""What librdkafka logs, without what it repeats at every attempt to connect."""
+
+import logging
+import re
+from typing import Final
+
+LIBRARY_LOG: Final = logging.getLogger("orchestrator.log.librdkafka")
+
+_REPEAT_S: Final = 60.0
+_KEPT_MAX: Final = 200
+# Addresses of memory, durations and the numbers of clients and requests differ from line to line.
+_VARYING: Final = re.compile(r"\d+")
+
+
+class OncePerMinute(logging.Filter):
+    """Lets a line through that was not there in the last minute, but for its numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if text.startswith("CONFWARN"):  # options that only another kind of client takes
+            return False
+        shape = _VARYING.sub("", text)
+        if record.created - self._seen.get(shape, 0.0) < _REPEAT_S:
+            return False
+        if len(self._seen) >= _KEPT_MAX:
+            self._seen.clear()
+        self._seen[shape] = record.created
+        return True
+
+
+LIBRARY_LOG.addFilter(OncePerMinute())
