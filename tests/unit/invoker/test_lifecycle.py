@@ -1,0 +1,395 @@
+"""Attempts that are stopped, paused, forgotten; slots, memory, draining, upkeep of connections."""
+
+import asyncio
+import logging
+
+import msgspec
+import pytest
+
+from orchestrator.invoker import http2
+from orchestrator.invoker.exchange import Exchange, Headers
+from orchestrator.invoker.options import Options
+from orchestrator.invoker.origin import parse_origin
+from orchestrator.invoker.pool import Pool, TlsContexts
+from orchestrator.model.records import Failed, Kill, Pause, Resume, Suspended
+from orchestrator.model.rows import InvocationRow
+from orchestrator.model.values import PAUSED, Failure
+from orchestrator.registry.schema import RetryPolicy
+from orchestrator.registry.snapshot import Defaults
+from perdure import wire
+from perdure.wire import encode
+from tests.unit.invoker.scripted import END, OUT, ScriptedService, Served
+from tests.unit.invoker.test_faults import answered, good, half_a_frame
+from tests.unit.invoker.worlds import QUICK, run, scripted
+
+
+async def sleeps(served: Served) -> None:
+    """Sleeps for ever; suspends when it is asked to."""
+    start = (await served.start())[0]
+    assert isinstance(start, wire.Start)
+    served.respond()
+    if start.known_entries == 1:
+        served.say(wire.Sleep(4_000_000_000_000, 1))
+    await served.ended.wait()
+    served.say(wire.Suspension(wire.Future(completions=[1], signals=[1])))
+    served.end()
+
+
+async def until(condition: object) -> None:
+    assert callable(condition)
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def test_kill_breaks_the_stream_off() -> None:
+    async def test() -> None:
+        async with scripted(sleeps) as (partition, service):
+            invocation_id = partition.submit("Svc", "run")
+            await until(lambda: partition.journals)
+            partition.propose_any(Kill(invocation_id, 1))
+            assert isinstance(await partition.result(invocation_id), Failure)
+            assert partition.invoker.running_count == 0
+            await asyncio.wait_for(service.requests[0].was_reset.wait(), 5)
+            assert len(partition.journals) == 1
+
+    run(test)
+
+
+def test_pause_half_closes_and_resume_goes_on() -> None:
+    async def test() -> None:
+        async with scripted(sleeps) as (partition, service):
+            invocation_id = partition.submit("Svc", "run")
+            await until(lambda: partition.journals)
+            partition.propose_any(Pause(invocation_id, 1))
+            await until(lambda: partition.row(invocation_id).status == PAUSED)
+            assert service.requests[0].ended.is_set()
+            assert isinstance(partition.journals[-1].end, Suspended)
+            partition.propose_any(Resume(invocation_id, 1))
+            await until(lambda: len(service.requests) == 2)
+
+    run(test)
+
+
+def test_an_attempt_that_begins_while_a_pause_is_wanted_is_asked_at_once() -> None:
+    async def test() -> None:
+        async with scripted(half_a_frame, sleeps) as (partition, service):
+            slow = Defaults(retry=RetryPolicy(200, 1.0, 200))
+            partition.defaults = slow
+            invocation_id = partition.submit("Svc", "run")
+            await until(lambda: partition.failures)
+            row: InvocationRow = partition.row(invocation_id)
+            row.pause_requested = True
+            await until(lambda: len(service.requests) == 2)
+            await asyncio.wait_for(service.requests[1].ended.wait(), 5)
+
+    run(test)
+
+
+def test_inactivity_zero_is_request_and_response() -> None:
+    async def looks(served: Served) -> None:
+        await served.start()
+        await asyncio.wait_for(served.ended.wait(), 5)  # before any answer
+        served.respond()
+        await served.finish()
+
+    async def test() -> None:
+        always = msgspec.structs.replace(QUICK, inactivity_timeout_ms=0)
+        async with scripted(looks, defaults=always) as (partition, _):
+            await answered(partition)
+
+    run(test)
+
+
+def test_an_active_stream_is_not_inactive() -> None:
+    async def talks(served: Served) -> None:
+        await served.start()
+        served.respond()
+        for n in range(1, 9):
+            served.say(wire.Run(n))
+            await asyncio.sleep(0.05)
+        assert not served.ended.is_set()
+        await served.finish()
+
+    async def test() -> None:
+        short = msgspec.structs.replace(QUICK, inactivity_timeout_ms=150, abort_timeout_ms=100)
+        async with scripted(talks, defaults=short) as (partition, _):
+            await answered(partition)
+            assert partition.failures == []
+
+    run(test)
+
+
+@pytest.mark.parametrize(("lazy", "service"), [(False, "Obj"), (True, "Obj"), (False, "Svc")])
+def test_state_goes_along_unless_it_is_lazy(lazy: bool, service: str) -> None:
+    starts: list[wire.Start] = []
+
+    async def sets(served: Served) -> None:
+        start = (await served.start())[0]
+        assert isinstance(start, wire.Start)
+        starts.append(start)
+        served.respond()
+        if service == "Obj":
+            served.say(wire.SetState(b"k", b"v"))
+        await served.finish()
+
+    async def test() -> None:
+        defaults = msgspec.structs.replace(QUICK, lazy_state=lazy)
+        async with scripted(sets, defaults=defaults) as (partition, _):
+            for _ in range(2):
+                await answered(partition, service, "k" if service == "Obj" else "")
+
+    run(test)
+    first, second = starts
+    if service == "Svc" or lazy:
+        assert first.partial_state and second.partial_state and not second.state_map
+    else:
+        assert not first.partial_state and first.state_map == ()
+        assert not second.partial_state and second.state_map == ((b"k", b"v"),)
+        assert second.key == "k"
+
+
+def test_a_forgotten_partition_gets_no_proposals() -> None:
+    async def test() -> None:
+        async with scripted(sleeps) as (partition, service):
+            partition.submit("Svc", "run")
+            await until(lambda: partition.journals)
+            before = len(partition.journals)
+            partition.invoker.forget(partition)
+            assert partition.invoker.running_count == 0
+            await asyncio.wait_for(service.requests[0].was_reset.wait(), 5)
+            await asyncio.sleep(0.02)
+            assert len(partition.journals) == before
+
+    run(test)
+
+
+def test_starting_twice_is_starting_once() -> None:
+    async def test() -> None:
+        async with scripted(sleeps) as (partition, service):
+            invocation_id = partition.submit("Svc", "run")
+            await until(lambda: partition.journals)
+            incarnation = partition.row(invocation_id).incarnation
+            for _ in range(3):
+                partition.invoker.start(partition, invocation_id, incarnation)
+            partition.invoker.start(partition, invocation_id, incarnation + 1)  # is no more
+            await asyncio.sleep(0.05)
+            assert len(service.requests) == 1
+
+    run(test)
+
+
+def test_a_notification_of_another_incarnation_is_dropped() -> None:
+    async def test() -> None:
+        async with scripted(sleeps) as (partition, service):
+            invocation_id = partition.submit("Svc", "run")
+            await until(lambda: partition.journals)
+            row = partition.row(invocation_id)
+            frame = wire.completion_void(0x800C, 1)
+            partition.invoker.notify(invocation_id, row.incarnation + 1, 99, frame, 0)
+            partition.invoker.notify(invocation_id, row.incarnation, 0, frame, 0)
+            partition.invoker.notify(b"x" * 24, 1, 99, frame, 0)
+            await asyncio.sleep(0.05)
+            assert len(service.requests[0].data_frames) == 1
+
+    run(test)
+
+
+def test_closing_asks_everyone_to_suspend() -> None:
+    async def test() -> None:
+        async with scripted(sleeps) as (partition, _):
+            for _ in range(5):
+                partition.submit("Svc", "run")
+            await until(lambda: len(partition.journals) == 5)
+            partition.invoker.half_close_all()
+            await until(lambda: partition.invoker.running_count == 0)
+            ends = [j.end for j in partition.journals if j.end is not None]
+            assert len(ends) == 5 and all(isinstance(end, Suspended) for end in ends)
+            partition.submit("Svc", "run")
+            await asyncio.sleep(0.02)
+            assert partition.invoker.running_count == 0
+
+    run(test)
+
+
+def test_a_service_that_always_refuses_fails_in_the_end() -> None:
+    async def refuse(served: Served) -> None:
+        served.reset(7)
+
+    async def test() -> None:
+        async with scripted(refuse, refuse, refuse, refuse, good) as (partition, service):
+            await answered(partition)
+            (failed,) = partition.failures
+            assert failed.why.restate_code == "RT0010"
+            assert len(service.requests) == 5
+
+    run(test)
+
+
+def test_a_response_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http2, "_DRAIN_S", 0.1)
+
+    async def never_ends(served: Served) -> None:
+        await served.start()
+        served.respond()
+        served.send(OUT + END)
+        await served.ended.wait()
+        await served.was_reset.wait()
+
+    async def test() -> None:
+        short = msgspec.structs.replace(QUICK, inactivity_timeout_ms=200)
+        async with scripted(never_ends, defaults=short) as (partition, service):
+            await answered(partition)
+            assert partition.invoker.running_count == 0
+            await asyncio.wait_for(service.requests[0].was_reset.wait(), 10)
+            assert partition.failures == []
+
+    run(test)
+
+
+def test_memory_of_half_received_messages_is_limited() -> None:
+    async def large(served: Served) -> None:
+        await served.start()
+        served.respond()
+        served.send(b"\x04\x01\x00\x00\x00\x10\x00\x00" + b"x" * 500_000)
+        await served.was_reset.wait()
+
+    async def test() -> None:
+        small = Options(memory_bytes_max=600_000)
+        async with scripted(large, large, good, options=small) as (partition, _):
+            calls = [partition.call("Svc", "run") for _ in range(2)]
+            await asyncio.wait({asyncio.ensure_future(call) for call in calls}, timeout=0.5)
+            assert any("no memory" in f.why.message for f in partition.failures)
+            assert partition.invoker.running_count >= 1
+
+    run(test)
+
+
+def test_attempts_wait_for_memory_but_one_always_runs() -> None:
+    async def test() -> None:
+        small = Options(memory_bytes_max=1)
+        async with scripted(good, options=small) as (partition, service):
+            await asyncio.gather(*(answered(partition) for _ in range(10)))
+            assert len(service.requests) == 10
+            assert partition.failures == []
+
+    run(test)
+
+
+def test_a_failed_attempt_is_one_line_with_what_one_needs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fails(served: Served) -> None:
+        await served.start()
+        served.respond()
+        served.say(wire.Error(500, "first line\nsecond line"))
+
+    ids: list[bytes] = []
+
+    async def test() -> None:
+        async with scripted(fails, good) as (partition, _):
+            ids.append(partition.submit("Svc", "run"))
+            await partition.result(ids[0])
+
+    with caplog.at_level(logging.WARNING, "perdure.invoker"):
+        run(test)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert wire.invocation_id_to_str(ids[0]) in line
+    assert "attempt=1" in line and "code=RT0007" in line and "next attempt in" in line
+    assert r"first line\nsecond line" in line and "\n" not in line
+
+
+def test_metadata_that_is_gone_fails_the_attempt_until_it_is_back() -> None:
+    async def test() -> None:
+        async with scripted(good) as (partition, _):
+            registry = partition.registry
+            invocation_id = partition.submit("Svc", "run")
+            partition.registry = type(registry)(99, {}, {})
+            await until(lambda: partition.failures)
+            assert partition.failures[0].why.restate_code == "RT0011"
+            partition.registry = registry
+            assert await partition.result(invocation_id) == b"out"
+
+    run(test)
+
+
+class _Hears:
+    def __init__(self) -> None:
+        self.broken = ""
+
+    def on_response(self, status: int, headers: Headers) -> None: ...
+
+    def on_body(self, data: bytes) -> None: ...
+
+    def on_end(self) -> None: ...
+
+    def on_broken(self, reason: str, untouched: bool) -> None:
+        self.broken = reason
+
+
+def test_a_peer_that_answers_no_pings_is_given_up() -> None:
+    async def hang(served: Served) -> None:
+        await served.was_reset.wait()
+
+    async def test() -> None:
+        service = await ScriptedService(hang).start()
+        origin = parse_origin(service.target.uri)
+        pool = Pool(origin, False, TlsContexts(), lambda: None, lambda: None)
+        hears = _Hears()
+        head = [
+            (b":method", b"POST"),
+            (b":scheme", b"http"),
+            (b":authority", origin.authority),
+            (b":path", b"/invoke/Svc/run"),
+        ]
+        pool.open(Exchange(head, [b"x"], False, hears))
+        await until(lambda: service.requests)
+        pool.sweep(1000.0)
+        pool.sweep(1041.0)  # quiet: a ping goes out
+        await asyncio.sleep(0.05)  # and is answered
+        pool.sweep(1042.0)
+        pool.sweep(1062.0)
+        assert hears.broken == ""
+        pool.sweep(1083.0)  # quiet again: a ping, and nobody answers in time
+        pool.sweep(1104.0)
+        assert "pings" in hears.broken
+        pool.close("done")
+        await service.stop()
+
+    run(test)
+
+
+def test_idle_connections_are_closed() -> None:
+    async def test() -> None:
+        async with scripted(good) as (partition, service):
+            await answered(partition)
+            pools = partition.invoker._pools
+            pools.sweep(10.0)
+            pools.sweep(11.0)
+            assert pools
+            pools.sweep(400.0)
+            pools.sweep(401.0)
+            assert not pools
+            await answered(partition)
+            assert len(service.connections) == 3  # discovery's, and two of attempts
+
+    run(test)
+
+
+def test_what_a_talkative_service_says_is_recorded_in_pieces() -> None:
+    async def pours(served: Served) -> None:
+        await served.start()
+        served.respond()
+        value = encode(wire.SetState(b"k", b"x" * 100_000))
+        for _ in range(40):
+            served.send(value)
+            await asyncio.sleep(0)
+        await served.finish()
+
+    async def test() -> None:
+        async with scripted(pours) as (partition, _):
+            assert await partition.call("Obj", "run", b"", "k") == b"out"
+            assert all(len(j.frames) < 400_000 for j in partition.journals)
+            assert not any(isinstance(j.end, Failed) for j in partition.journals)
+
+    run(test)
