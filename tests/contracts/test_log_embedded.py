@@ -1,0 +1,242 @@
+"""What only the embedded log has to get right: processes that are killed and disks that fail."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.log.embedded import EmbeddedLog, EmbeddedOptions
+from orchestrator.log.files import File
+from orchestrator.log.port import AppendError, Log, LogCorrupt, LogRefused
+from orchestrator.log.segments import SUFFIX
+from orchestrator.log.spares import SegmentSizes
+from tests.contracts.test_log import Acknowledgements, Told, append, opened, read
+from tests.unit.log.faulty_disk import Faults, FaultyDisk
+
+SIZES = SegmentSizes(segment_bytes_min=256 << 10, segment_bytes_max=256 << 10, reserve_bytes=1)
+
+
+def on(disk: FaultyDisk, clock_ms: Callable[[], int] | None = None) -> EmbeddedLog:
+    options = EmbeddedOptions(Path("nowhere"), 2, 1 << 20, SIZES)
+    if clock_ms is None:
+        return EmbeddedLog(options, files=lambda: disk)
+    return EmbeddedLog(options, files=lambda: disk, clock_ms=clock_ms)
+
+
+async def tried(log: Log, partition: int, value: bytes) -> Told:
+    acknowledgements = Acknowledgements()
+    log.append([(partition, [value])], acknowledgements.done)
+    return (await acknowledgements.wait(1))[0]
+
+
+async def failed(log: Log, partition: int, value: bytes) -> AppendError:
+    error = (await tried(log, partition, value)).error
+    assert error is not None
+    return error
+
+
+async def until_writable(log: Log) -> None:
+    async with asyncio.timeout(10):
+        while not log.health().writable:
+            await asyncio.sleep(0.02)
+
+
+CHILD = """
+import asyncio, sys
+from pathlib import Path
+from orchestrator.log.embedded import EmbeddedLog, EmbeddedOptions
+
+async def main():
+    log = EmbeddedLog(EmbeddedOptions(Path(sys.argv[1]), 2))
+    await log.open()
+    def done(partition, first, count, error):
+        print(partition, first, flush=True)
+        log.append([(partition, [b"%d:%d" % (partition, first + 1)])], done)
+    for partition in (0, 1):
+        _, end = await log.bounds(partition)
+        log.append([(partition, [b"%d:%d" % (partition, end)])], done)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_what_a_killed_process_had_acknowledged_is_there(tmp_path: Path) -> None:
+    acknowledged = [0, 0]
+    for _ in range(3):
+        with subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        ) as child:
+            assert child.stdout is not None
+            for _ in range(300):
+                partition, first = map(int, child.stdout.readline().split())
+                acknowledged[partition] = first + 1
+            child.kill()
+
+        async def main() -> None:
+            async with opened(EmbeddedLog(EmbeddedOptions(tmp_path, 2))) as log:
+                for partition, count in enumerate(acknowledged):
+                    found, end = await read(log, partition, 0)
+                    assert end >= count
+                    assert [m.value for m in found] == [
+                        b"%d:%d" % (partition, offset) for offset in range(end)
+                    ]
+
+        asyncio.run(main())
+
+
+def test_a_full_disk_refuses_and_heals_without_a_restart() -> None:
+    disk = FaultyDisk(1)
+
+    async def main() -> None:
+        async with opened(on(disk)) as log:
+            kept = [await append(log, 0, [bytes(100_000)])]
+            disk.faults.free_bytes = 0
+            while (told := await tried(log, 0, bytes(100_000))).error is None:
+                kept.append(told.first)
+            assert told.error.refused and "reserve" in told.error.reason
+            assert not log.health().writable
+            assert (await failed(log, 0, bytes(200_000))).refused
+            disk.faults.free_bytes = 1 << 40
+            await until_writable(log)
+            kept.append(await append(log, 0, [b"again"]))
+            assert [m.offset for m in (await read(log, 0, 0))[0]] == kept
+
+    asyncio.run(main())
+
+
+def test_little_space_closes_the_door_before_appends_are_refused() -> None:
+    disk = FaultyDisk(1)
+
+    async def main() -> None:
+        disk.faults.free_bytes = 0
+        async with opened(on(disk, iter(range(0, 10**9, 600)).__next__)) as log:
+            assert not log.health().writable and "space" in log.health().reason
+            await append(log, 0, [b"work that had begun"])
+            disk.faults.free_bytes = 1 << 40
+            assert log.health().writable
+
+    async def begin() -> None:
+        async with opened(on(disk)):
+            pass
+
+    asyncio.run(begin())
+    asyncio.run(main())
+
+
+def test_after_a_sync_that_failed_the_fate_is_unknown_until_restart() -> None:
+    disk = FaultyDisk(1)
+
+    async def main() -> None:
+        async with opened(on(disk)) as log:
+            await append(log, 0, [b"kept"])
+            await append(log, 1, [b"other"])
+            disk.faults = Faults(sync_fails=1.0)
+            assert not (await failed(log, 0, b"perhaps")).refused
+            assert not log.health().writable
+            assert (await failed(log, 1, b"not taken")).refused
+            disk.faults = Faults()
+            assert (await failed(log, 0, b"too early")).refused
+            await until_writable(log)
+            log.restart(0)
+            assert [m.value for m in (await read(log, 0, 0))[0]] == [b"kept"]
+            assert await append(log, 0, [b"next"]) == 1
+            assert await append(log, 1, [b"next"]) == 1
+        disk.power_off()
+        async with opened(on(disk)) as log:
+            assert [m.value for m in (await read(log, 0, 0))[0]] == [b"kept", b"next"]
+
+    asyncio.run(main())
+
+
+def test_one_sync_that_failed_costs_nothing_where_a_copy_can_be_made() -> None:
+    disk = FaultyDisk(3)
+
+    async def main() -> None:
+        async with opened(on(disk)) as log:
+            for number in range(200):
+                disk.faults = Faults(sync_fails=0.2)
+                told = await tried(log, 0, b"%d" % number)
+                if told.error is not None and not told.error.refused:
+                    log.restart(0)
+            disk.faults = Faults()
+            end = await append(log, 0, [b"last"])
+            assert end > 100
+
+    asyncio.run(main())
+
+
+class SlowDisk(FaultyDisk):
+    """Every sync waits while the gate is closed."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def create(self, name: str) -> File:
+        file = super().create(name)
+        sync = file.sync
+
+        def slow() -> None:
+            self.gate.wait()
+            sync()
+
+        file.sync = slow  # type: ignore[method-assign]
+        return file
+
+
+def test_a_disk_that_hangs_closes_the_door_and_loses_nothing() -> None:
+    disk = SlowDisk()
+    now_ms = [0]
+
+    async def main() -> None:
+        async with opened(on(disk, lambda: now_ms[0])) as log:
+            disk.gate.clear()
+            acknowledgements = Acknowledgements()
+            for number in range(3):
+                log.append([(0, [b"%d" % number])], acknowledgements.done)
+            now_ms[0] = 1999
+            assert log.health().writable and log.health().oldest_unacknowledged_ms == 1999
+            now_ms[0] = 2000
+            assert not log.health().writable and "2000 ms" in log.health().reason
+            disk.gate.set()
+            told = await acknowledgements.wait(3)
+            assert [t.error for t in told] == [None] * 3
+            assert log.health().writable and log.health().oldest_unacknowledged_ms == 0
+
+    asyncio.run(main())
+
+
+def test_damage_to_what_was_durable_stops_the_start(tmp_path: Path) -> None:
+    async def main() -> None:
+        options = EmbeddedOptions(tmp_path, 2)
+        async with opened(EmbeddedLog(options)) as log:
+            await append(log, 0, [b"one thing"])
+            await append(log, 0, [b"another"])
+        (segment,) = tmp_path.glob(f"*{SUFFIX}")
+        data = segment.read_bytes()
+        segment.write_bytes(data.replace(b"one thing", b"one think"))
+        for _ in range(2):  # and the directory is let go of
+            with pytest.raises(LogCorrupt):
+                await EmbeddedLog(options).open()
+        segment.write_bytes(data)
+        async with opened(EmbeddedLog(options)) as log:
+            assert len((await read(log, 0, 0))[0]) == 2
+
+    asyncio.run(main())
+
+
+def test_a_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    async def main() -> None:
+        with pytest.raises(LogRefused) as refused:
+            await EmbeddedLog(EmbeddedOptions(tmp_path / "file" / "log")).open()
+        assert refused.value.code == "PD0106" and refused.value.remedy
+
+    asyncio.run(main())
