@@ -116,6 +116,11 @@ class Process:
         """SIGKILL to the process itself; what it left behind (its group) dies with it."""
         self._signal_group(signal.SIGKILL)
 
+    def signal(self, number: int) -> None:
+        """Any other signal, to the process alone."""
+        if self.alive:
+            os.kill(self.pid, number)
+
     def stop(self, timeout_s: float = 15.0) -> int:
         """SIGTERM, then the exit code; SIGKILL to whatever is left after the timeout."""
         assert self._child is not None

@@ -73,6 +73,7 @@ class PerdureServer:
             "PERDURE_DISABLE_EAGER_STATE": "true" if asked.disable_eager_state else None,
             "PERDURE_REQUEST_IDENTITY_KEY_FILE": asked.identity_key_file,
             "PERDURE_RETRY_INITIAL_INTERVAL": asked.retry_initial_interval,
+            "PERDURE_RETRY_MAX_INTERVAL": asked.retry_max_interval,
             "PERDURE_RETRY_MAX_ATTEMPTS": asked.retry_max_attempts,
             "PERDURE_RETRY_ON_MAX_ATTEMPTS": asked.retry_on_max_attempts,
             "PERDURE_PROTOCOL_MAX": asked.protocol_max,
