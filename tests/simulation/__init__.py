@@ -1,0 +1,1 @@
+"""Deterministic simulation: one seed, one virtual clock, injected faults, an oracle of dicts."""

@@ -1,0 +1,232 @@
+"""A durable log that outlives processes, and each process's handle on it, with faults.
+
+The topic keeps all it ever held, so that checkers can apply it from the start. A handle may
+refuse, delay, or lose the acknowledgement of an append; what a dead process had sent may land
+later than its successor has read: only the log's order counts.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Protocol
+
+from orchestrator.log.port import (
+    AppendError,
+    Batch,
+    Deliver,
+    Done,
+    Health,
+    LogUnavailable,
+    Message,
+    OffsetOutOfRange,
+)
+from tests.simulation.clockwork import Life, VirtualLoop
+
+CHUNK_MAX = 40
+
+
+@dataclass
+class LogFaults:
+    """Chances of each fault per append, from 0 to 1, and times in seconds."""
+
+    refused: float = 0.0
+    unknown_landed: float = 0.0
+    unknown_lost: float = 0.0
+    slow: float = 0.0
+    gap: float = 0.0
+    unreadable: float = 0.0
+    latency_s: float = 0.002
+    full: bool = False
+
+
+class Topic:
+    """Messages of every partition, for ever; offsets rise and need not be dense."""
+
+    def __init__(self, partition_count: int, identity: bytes = b"topic") -> None:
+        self.identity = identity
+        self.messages: list[list[Message]] = [[] for _ in range(partition_count)]
+        self.firsts = [0] * partition_count
+        self.nexts = [0] * partition_count
+
+    def append(self, partition: int, values: list[bytes], skip: int = 0) -> int:
+        first = self.nexts[partition] + skip
+        for number, value in enumerate(values):
+            self.messages[partition].append(Message(first + number, value))
+        self.nexts[partition] = first + len(values)
+        return first
+
+    def cut(self, partition: int, below_offset: int) -> int:
+        """Lose what was written from an offset on; how many messages that is."""
+        before = self.messages[partition]
+        kept = [m for m in before if m.offset < below_offset]
+        self.messages[partition] = kept
+        self.nexts[partition] = kept[-1].offset + 1 if kept else 0
+        return len(before) - len(kept)
+
+
+class Owner(Life, Protocol):
+    """The process of a handle."""
+
+    @property
+    def is_alive(self) -> bool: ...
+
+    @property
+    def is_zombie(self) -> bool: ...
+
+
+class BrokerLog:
+    """The `Log` port of one process over a `Topic`."""
+
+    message_bytes_max = 4 << 20
+
+    def __init__(
+        self,
+        topic: Topic,
+        loop: VirtualLoop,
+        owner: Owner,
+        faults: LogFaults,
+        random: Random,
+        landed: Callable[[int], None],
+    ) -> None:
+        self.topic = topic
+        self._loop = loop
+        self._owner = owner
+        self._faults = faults
+        self._random = random
+        self._landed = landed
+        self._blocked: set[int] = set()
+        self._next_s = dict.fromkeys(range(self.partition_count), 0.0)
+        self._assigned: Callable[[int], None] = lambda number: None
+        self._revoked: Callable[[int], None] = lambda number: None
+        self._opened = False
+
+    @property
+    def partition_count(self) -> int:
+        return len(self.topic.messages)
+
+    @property
+    def identity(self) -> bytes:
+        return self.topic.identity
+
+    async def open(self) -> None:
+        self._opened = True
+
+    async def close(self) -> None:
+        self._opened = False
+
+    # --- appends ---
+
+    def append(self, batch: Batch, done: Done) -> None:
+        if not self._owner.lives():
+            return
+        for number, messages in batch:
+            self._append_to(number, list(messages), done)
+
+    def _append_to(self, number: int, messages: list[bytes], done: Done) -> None:
+        random, faults = self._random, self._faults
+        answer = partial(self._answer, done, number, len(messages))
+        land_s = self._at(number, random.random() * faults.latency_s)
+        if number in self._blocked:
+            error = AppendError("an earlier append is of unknown fate", refused=True)
+            self._loop.call_at(land_s, answer, -1, error)
+            return
+        chance = random.random()
+        if faults.full or chance < faults.refused:
+            self._loop.call_at(land_s, answer, -1, AppendError("no space left", refused=True))
+            return
+        chance -= faults.refused
+        if chance < faults.unknown_landed + faults.unknown_lost:
+            self._blocked.add(number)
+            if chance < faults.unknown_landed:
+                self._loop.call_at(land_s, self._land, number, messages, None)
+            gave_up_s = self._at(number, 0.05 + random.random())
+            error = AppendError("the producer gave up", refused=False)
+            self._loop.call_at(gave_up_s, answer, -1, error)
+            return
+        if random.random() < faults.slow:
+            land_s = self._at(number, random.random() * 3)
+        answer_s = self._at(number, random.random() * faults.latency_s)
+        self._loop.call_at(
+            land_s, self._land, number, messages, partial(self._answer_at, answer_s, answer)
+        )
+
+    def _at(self, number: int, delay_s: float) -> float:
+        """Later than all that was asked of the partition before."""
+        at_s = max(self._loop.now_s, self._next_s[number]) + delay_s + 1e-6
+        self._next_s[number] = at_s
+        return at_s
+
+    def _land(self, number: int, messages: list[bytes], then: Callable[[int], None] | None) -> None:
+        if not self._owner.is_alive and self._random.random() < 0.4:
+            return  # it never left the dead process
+        skip = self._random.randrange(1, 3) if self._random.random() < self._faults.gap else 0
+        first = self.topic.append(number, messages, skip)
+        self._landed(number)
+        if then is not None:
+            then(first)
+
+    def _answer_at(
+        self, at_s: float, answer: Callable[[int, AppendError | None], None], first: int
+    ) -> None:
+        self._loop.call_at(at_s, answer, first, None)
+
+    def _answer(
+        self, done: Done, number: int, count: int, first: int, error: AppendError | None
+    ) -> None:
+        if self._owner.lives():
+            done(number, first, count, error)
+
+    def restart(self, partition: int) -> None:
+        self._blocked.discard(partition)
+
+    # --- reads ---
+
+    async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
+        topic = self.topic
+        end = topic.nexts[partition]
+        if not topic.firsts[partition] <= offset <= end:
+            raise OffsetOutOfRange(topic.firsts[partition], end)
+        await asyncio.sleep(self._random.random() * self._faults.latency_s)
+        if self._random.random() < self._faults.unreadable:
+            raise LogUnavailable("the broker is away")
+        found = [m for m in topic.messages[partition] if offset <= m.offset < end]
+        at = 0
+        while at < len(found):
+            count = self._random.randrange(1, CHUNK_MAX)
+            if self._owner.lives():
+                deliver(found[at : at + count])
+            at += count
+            await asyncio.sleep(0)
+        return end
+
+    async def bounds(self, partition: int) -> tuple[int, int]:
+        if self._random.random() < self._faults.unreadable:
+            raise LogUnavailable("the broker is away")
+        return self.topic.firsts[partition], self.topic.nexts[partition]
+
+    def trim(self, partition: int, below_offset: int) -> None:
+        if self._owner.lives() and not self._owner.is_zombie:
+            firsts = self.topic.firsts
+            firsts[partition] = max(firsts[partition], below_offset)
+
+    # --- assignment ---
+
+    def lead(self, assigned: Callable[[int], None], revoked: Callable[[int], None]) -> None:
+        self._assigned, self._revoked = assigned, revoked
+        for number in range(self.partition_count):
+            self._loop.call_later(self._random.random() * 0.01, self.assign, number)
+
+    def assign(self, number: int) -> None:
+        if self._owner.lives():
+            self._assigned(number)
+
+    def revoke(self, number: int) -> None:
+        if self._owner.lives():
+            self._revoked(number)
+
+    def health(self) -> Health:
+        if self._faults.full:
+            return Health(False, "no space left")
+        return Health(self._opened, "" if self._opened else "the log is not open")

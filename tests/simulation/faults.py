@@ -1,0 +1,169 @@
+"""Trouble: crashes, zombies, echoes and operations while clients are at work."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from orchestrator.codec.records import decode_message, encode_message
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.records import (
+    AnnounceLeader,
+    AnyRecord,
+    Cancel,
+    Journal,
+    Kill,
+    PatchState,
+    Pause,
+    Purge,
+    PurgeJournal,
+    Resume,
+    Signal,
+    Transfer,
+)
+from tests.simulation.clients import operate
+from tests.simulation.programs import OBJECT, WILD_KEYS
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class Trouble:
+    """Everything that goes wrong in a world, at moments the seed decides."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._plan = world.plan
+        self._random = world.random
+
+    async def run(self) -> None:
+        plan = self._plan
+        tasks = [
+            *self._times(plan.crash_count, self._crash),
+            *self._times(plan.zombie_count, self._zombie),
+            *self._times(plan.echo_count, self._echo),
+            *self._times(plan.revoke_count, self._revoke),
+            *self._times(plan.full_count, self._full),
+            *self._times(plan.operation_count, self._operate),
+            *self._times(len(self._world.plan.wishes), self._answer),
+            *self._times(1, self._deploy),
+        ]
+        await asyncio.sleep(plan.trouble_s)
+        await asyncio.wait(tasks, timeout=10.0)
+        for task in tasks:
+            task.cancel()
+
+    def _times(self, count: int, act: Callable[[], Awaitable[None]]) -> list["asyncio.Task[None]"]:
+        async def later(delay_s: float) -> None:
+            await asyncio.sleep(delay_s)
+            await act()
+
+        spans = [self._random.random() * self._plan.trouble_s for _ in range(count)]
+        return [self._world.loop.create_task(later(span)) for span in spans]
+
+    # --- processes ---
+
+    async def _crash(self) -> None:
+        node = await self._world.node()
+        node.fuse = self._random.randrange(self._plan.fuse_max)
+
+    async def _zombie(self) -> None:
+        """Another process takes over; this one does not know, until it is ended."""
+        node = self._world.current
+        if self._plan.disk or node is None or not node.is_alive:
+            return
+        node.is_zombie = True
+        await self._world.start_node()
+        await asyncio.sleep(self._random.random() * 1.5)
+        node.kill()
+
+    async def _revoke(self) -> None:
+        node = await self._world.node()
+        number = self._random.randrange(self._plan.partitions)
+        node.log.revoke(number)
+        await asyncio.sleep(self._random.random() * 0.5)
+        node.log.assign(number)
+
+    async def _full(self) -> None:
+        self._plan.log.full = True
+        await asyncio.sleep(self._random.random() * 2)
+        self._plan.log.full = False
+
+    async def _deploy(self) -> None:
+        self._world.metadata.deploy()
+
+    # --- the log ---
+
+    async def _echo(self) -> None:
+        """Something that was sent long ago arrives now, or arrives once more."""
+        number = self._random.randrange(self._plan.partitions)
+        messages = self._world.topic.messages[number]
+        if self._plan.disk or not messages:
+            return
+        records = decode_message(self._random.choice(messages).value)
+        echoes = [echo for record in records if (echo := self._echo_of(record, number))]
+        if echoes:
+            self._world.oracle.counts["echoes"] += 1
+            self._world.topic.append(number, [encode_message(echoes)])
+
+    def _echo_of(self, record: AnyRecord, number: int) -> AnyRecord | None:
+        if isinstance(record, Invoke | Transfer | AnnounceLeader):
+            return record
+        epoch = getattr(record, "epoch", None)
+        if epoch is not None and epoch < self._epoch(number):
+            return record
+        if isinstance(record, Journal) and record.end is not None:
+            return record
+        return None
+
+    def _epoch(self, number: int) -> int:
+        node = self._world.current
+        if node is None or not node.is_alive:
+            return -1
+        state = self._world.state_of(number)
+        return -1 if state is None else int(state.partition_row.epoch)
+
+    # --- operations ---
+
+    async def _operate(self) -> None:
+        random, now_ms = self._random, self._world.now_ms()
+        if random.random() < 0.15:
+            await self._patch(now_ms)
+            return
+        target = self._target()
+        if target is None:
+            return
+        kind = random.choice((Cancel, Kill, Pause, Resume, Purge, PurgeJournal, "bounce"))
+        if kind == "bounce":
+            await asyncio.gather(self._do(Pause(target, now_ms)), self._do(Resume(target, now_ms)))
+        else:
+            await self._do(kind(target, now_ms))  # type: ignore[operator]
+
+    def _target(self) -> bytes | None:
+        known = [wish.id for wish in self._plan.wishes if wish.invoke is not None]
+        known += [invocation_id for invocation_id, _ in self._world.rows()]
+        return self._random.choice(known) if known else None
+
+    async def _do(self, operation: Cancel | Kill | Pause | Resume | Purge | PurgeJournal) -> None:
+        number = self._world.next_number()
+        self._world.oracle.touched(type(operation).__name__, operation.target_id)
+        await operate(self._world, operation, number)
+
+    async def _patch(self, now_ms: int) -> None:
+        key = self._random.choice(WILD_KEYS)
+        patch = PatchState(OBJECT, key, False, None, ((b"log", b'["patched"]'),), now_ms)
+        await operate(self._world, patch, self._world.next_number())
+
+    async def _answer(self) -> None:
+        """Complete an awakeable or a signal, perhaps one that was completed before."""
+        oracle, random = self._world.oracle, self._random
+        now_ms = self._world.now_ms()
+        if oracle.awakeables:
+            target, index = random.choice(oracle.awakeables)
+            value = str(self._world.next_number()).encode()
+            signal = Signal(target, index, "", value, now_ms)
+            await operate(self._world, signal, self._world.next_number())
+        if oracle.named and random.random() < 0.5:
+            target, name = random.choice(oracle.named)
+            await operate(
+                self._world, Signal(target, 0, name, b"x", now_ms), self._world.next_number()
+            )

@@ -1,0 +1,153 @@
+"""A simulated process: the real processor and invoker over simulated log, stores and services."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import cast
+
+from orchestrator.invoker.invoker import Invoker
+from orchestrator.invoker.options import Options
+from orchestrator.invoker.origin import Origin
+from orchestrator.invoker.pool import Pool
+from orchestrator.invoker.port import Source
+from orchestrator.processor.loop import Processor
+from orchestrator.processor.options import ProcessorOptions
+from orchestrator.registry.schema import EMPTY, Registry
+from orchestrator.runtime.entropy import SeededEntropy
+from orchestrator.store.memory import MemoryHome
+from tests.simulation.broker import BrokerLog, LogFaults, Topic
+from tests.simulation.clockwork import ProcessClock, ProcessScheduler, VirtualLoop
+from tests.simulation.homes import ProcessHome
+from tests.simulation.network import Services, SimulatedPool
+
+
+@dataclass
+class NodeFaults:
+    """What goes wrong in a process."""
+
+    repeated: float = 0.0  # chance that an action is done twice
+    late_s: float = 0.001  # timers ring this much later
+
+
+class SimulatedInvoker(Invoker):
+    """The invoker over a simulated network; actions may be repeated."""
+
+    life: "Node"
+
+    def live_on(self, services: Services, life: "Node") -> None:
+        self.life = life
+
+        def get(origin: Origin, http1: bool) -> Pool:
+            uri = origin.authority.decode()
+            pool = SimulatedPool(services, life, uri, self.on_read, self.on_batch)
+            return cast(Pool, pool)
+
+        self._pools.get = get  # type: ignore[method-assign]
+
+    def start(self, source: Source, invocation_id: bytes, incarnation: int) -> None:
+        for _ in range(self.life.times()):
+            super().start(source, invocation_id, incarnation)
+
+    def notify(
+        self, invocation_id: bytes, incarnation: int, index: int, frame: bytes, completion_id: int
+    ) -> None:
+        for _ in range(self.life.times()):
+            super().notify(invocation_id, incarnation, index, frame, completion_id)
+
+    def stop(self, invocation_id: bytes, incarnation: int, abort: bool) -> None:
+        for _ in range(self.life.times()):
+            super().stop(invocation_id, incarnation, abort)
+
+
+class Node:
+    """One process. `fuse` counts the moments it has left to live; -1 is for ever."""
+
+    def __init__(
+        self,
+        number: int,
+        loop: VirtualLoop,
+        topic: Topic,
+        homes: dict[int, MemoryHome],
+        log_faults: LogFaults,
+        node_faults: NodeFaults,
+        services: Services,
+        registry: Callable[[], Registry],
+        random: Random,
+        options: ProcessorOptions,
+        invoker_options: Options,
+        landed: Callable[[int], None],
+        died: Callable[["Node"], None],
+    ) -> None:
+        self.number = number
+        self.is_alive = True
+        self.is_zombie = False  # another process took over, and it does not know
+        self.fuse = -1
+        self.knows_metadata = False
+        self.waiting: dict[int, Callable[[], None]] = {}  # clients to be told of its death
+        self._loop = loop
+        self._died = died
+        self._random = random
+        self._faults = node_faults
+        self._registry = registry
+        self.scheduler = ProcessScheduler(loop, self, random, node_faults.late_s)
+        clock, entropy = ProcessClock(loop), SeededEntropy(random.getrandbits(64))
+        self.log = self._make_log(topic, log_faults, landed)
+        self.invoker = SimulatedInvoker(
+            self.registry,
+            self.log.partition_count,
+            clock,
+            entropy,
+            self.scheduler,
+            invoker_options,
+        )
+        self.invoker.live_on(services, self)
+        self.homes = homes
+        self.engine = Processor(
+            self.log,
+            lambda number: ProcessHome(self.homes[number], self),
+            self.invoker,
+            clock,
+            entropy,
+            self.scheduler,
+            options,
+        )
+
+    def _make_log(
+        self, topic: Topic, faults: LogFaults, landed: Callable[[int], None]
+    ) -> BrokerLog:
+        return BrokerLog(topic, self._loop, self, faults, self._random, landed)
+
+    async def start(self) -> None:
+        await self.log.open()
+        self.engine.start()
+
+    def registry(self) -> Registry:
+        """Metadata comes through a log of its own, perhaps late."""
+        return self._registry() if self.knows_metadata else EMPTY
+
+    def lives(self) -> bool:
+        """A moment at which the process may die."""
+        if self.is_alive and self.fuse >= 0:
+            self.fuse -= 1
+            if self.fuse < 0:
+                self.kill()
+        return self.is_alive
+
+    def kill(self) -> None:
+        """Nothing it does counts from here on."""
+        if self.is_alive:
+            self.is_alive = False
+            self._loop.call_soon(self._buried)
+
+    def _buried(self) -> None:
+        self.scheduler.end()
+        waiting, self.waiting = self.waiting, {}
+        for number in sorted(waiting):
+            waiting[number]()
+        self._died(self)
+
+    def times(self) -> int:
+        """How often to do what is to be done once."""
+        if not self.lives():
+            return 0
+        return 2 if self._random.random() < self._faults.repeated else 1

@@ -1,0 +1,64 @@
+"""What everybody saw, in plain dicts, and the rules that hold at every moment."""
+
+from collections import defaultdict
+
+Life = tuple[bytes, int]  # invocation id, incarnation
+
+
+class Oracle:
+    """Collects what services and clients were told; a broken rule is a violation, in words."""
+
+    def __init__(self) -> None:
+        self.violations: list[str] = []
+        self.trace: list[str] = []
+        self.runs: dict[str, set[Life]] = defaultdict(set)  # token -> lives that ran it
+        self.told: dict[tuple[bytes, int, object], bytes] = {}  # notification of a life -> frame
+        self.executed: dict[tuple[bytes, int, int], int] = defaultdict(int)
+        self.known_runs: dict[tuple[bytes, int, int], bytes] = {}  # results a service may rely on
+        self.outputs: dict[Life, list[bytes]] = defaultdict(list)
+        self.pins: dict[Life, tuple[str, int]] = {}
+        self.awakeables: list[tuple[bytes, int]] = []
+        self.named: list[tuple[bytes, str]] = []
+        self.results: list[tuple[str, str | None]] = []  # of calls: token, failure
+        self.finished: set[str] = set()  # tokens whose program came to its end
+        self.counts: dict[str, int] = defaultdict(int)
+        self.operations: dict[bytes, set[str]] = defaultdict(set)
+
+    def broken(self, rule: str, what: str) -> None:
+        self.violations.append(f"{rule}: {what}")
+
+    def note(self, text: str) -> None:
+        self.trace.append(text)
+
+    def started(self, token: str, life: Life) -> None:
+        self.runs[token].add(life)
+
+    def notified(self, life: Life, key: object, frame: bytes) -> None:
+        """One notification is the same for every attempt of a life."""
+        known = self.told.setdefault((*life, key), frame)
+        if known != frame:
+            self.broken("notifications", f"{life[0].hex()} was told two things for {key}")
+
+    def run_executed(self, life: Life, completion_id: int, is_stale: bool) -> None:
+        at = (*life, completion_id)
+        self.executed[at] += 1
+        if at in self.known_runs and not is_stale:
+            self.broken(
+                "exactly once", f"run {completion_id} of {life[0].hex()} again after its result"
+            )
+
+    def run_known(self, life: Life, completion_id: int, value: bytes) -> None:
+        """A service goes on with the result of a run: it must never change."""
+        known = self.known_runs.setdefault((*life, completion_id), value)
+        if known != value:
+            self.broken("exactly once", f"run {completion_id} of {life[0].hex()} has two results")
+
+    def placed(self, life: Life, uri: str, protocol: int) -> None:
+        """An invocation with stored entries stays where it is."""
+        known = self.pins.setdefault(life, (uri, protocol))
+        if known != (uri, protocol):
+            self.broken("pin", f"{life[0].hex()} moved from {known} to {(uri, protocol)}")
+
+    def touched(self, operation: str, invocation_id: bytes) -> None:
+        """An operator did something to an invocation: it need not come to its own end."""
+        self.operations[invocation_id].add(operation)

@@ -1,0 +1,148 @@
+"""What a seed decides before the world begins: sizes, chances of faults, what clients want."""
+
+from dataclasses import dataclass, field
+from random import Random
+
+from orchestrator.invoker.options import Options
+from orchestrator.processor.options import ProcessorOptions
+from tests.simulation.broker import LogFaults
+from tests.simulation.clients import Wish
+from tests.simulation.network import NetworkFaults
+from tests.simulation.node import NodeFaults
+from tests.simulation.programs import OBJECT, OBJECT_KEYS, SERVICE, WILD_KEYS, WORKFLOW, Programs
+
+
+@dataclass
+class Plan:
+    """One world."""
+
+    partitions: int
+    trouble_s: float  # how long faults go on
+    options: ProcessorOptions
+    invoker: Options
+    log: LogFaults
+    network: NetworkFaults
+    node: NodeFaults
+    wishes: list[Wish]
+    crash_count: int
+    zombie_count: int
+    echo_count: int
+    revoke_count: int
+    full_count: int
+    operation_count: int
+    metadata_late_s: float
+    programs: Programs
+    disk: bool  # on the embedded log's files, else on a broker
+    fuse_max: int
+    tail_lost: bool  # a crash takes acknowledged messages with it
+    reborn: list[Wish] = field(default_factory=list)
+
+
+def make_plan(seed: int) -> Plan:
+    random = Random(f"plan {seed}")
+    programs = Programs(random)
+    trouble_s = random.choice((2.0, 4.0, 8.0))
+    calm = random.random() < 0.1  # a world without faults must be right too
+
+    def chance(most: float) -> float:
+        return 0.0 if calm or random.random() < 0.4 else random.random() * most
+
+    plan = Plan(
+        partitions=random.choice((1, 2, 3, 3)),
+        trouble_s=trouble_s,
+        options=_options(random),
+        invoker=Options(
+            attempts_max=random.choice((4, 50, 4000)),
+            attempts_per_deployment_max=random.choice((3, 40, 1000)),
+            eager_state_bytes_max=random.choice((0, 4000, 1 << 20)),
+            protocol_max=random.choice((5, 6, 7, 7)),
+        ),
+        log=LogFaults(
+            refused=chance(0.05),
+            unknown_landed=chance(0.02),
+            unknown_lost=chance(0.02),
+            slow=chance(0.01),
+            gap=chance(0.1),
+            unreadable=chance(0.1),
+            latency_s=random.choice((0.0002, 0.003, 0.02)),
+        ),
+        network=NetworkFaults(
+            unreachable=chance(0.1),
+            refused=chance(0.1),
+            hangs=chance(0.05),
+            garbage=chance(0.03),
+            cut=chance(0.1),
+            latency_s=random.choice((0.0005, 0.005, 0.03)),
+            slow=chance(0.1),
+        ),
+        node=NodeFaults(repeated=chance(0.3), late_s=random.choice((0.0, 0.002, 0.05))),
+        wishes=[],
+        crash_count=0 if calm else random.choice((0, 1, 2, 4, 8)),
+        zombie_count=0 if calm else random.choice((0, 0, 1, 2)),
+        echo_count=0 if calm else random.choice((0, 5, 20)),
+        revoke_count=0 if calm else random.choice((0, 0, 1, 3)),
+        full_count=0 if calm else random.choice((0, 0, 1)),
+        operation_count=random.choice((0, 5, 15)),
+        metadata_late_s=chance(1.0),
+        programs=programs,
+        disk=random.random() < 0.25,
+        fuse_max=random.choice((30, 300, 1000)),
+        tail_lost=False,
+    )
+    _fill_wishes(plan, random)
+    return plan
+
+
+def _options(random: Random) -> ProcessorOptions:
+    return ProcessorOptions(
+        node="node",
+        turn_gap_max_s=random.choice((0.0, 0.002, 0.02)),
+        turn_gap_per_attempt_s=random.choice((30e-6, 0.001)),
+        spill_rows=random.choice((1, 5, 30, 1000)),
+        spill_s=random.choice((0.05, 0.5, 5.0)),
+        flush_records=random.choice((5, 40, 100_000)),
+        checkpoint_records=random.choice((20, 100, 100_000)),
+        follow_s=random.choice((0.3, 5.0)),
+        cleanup_s=random.choice((0.5, 5.0)),
+        timers_per_record=random.choice((1, 3, 1000)),
+    )
+
+
+def _fill_wishes(plan: Plan, random: Random) -> None:
+    for number in range(random.choice((10, 20, 30))):
+        wish = _wish(plan.programs, random, number, random.random() * plan.trouble_s)
+        plan.wishes.append(wish)
+        if wish.idempotency_key is not None and random.random() < 0.4:
+            # Somebody asks for the same at about the same time.
+            again = Wish(**{**vars(wish), "outcomes": []})
+            again.at_s += random.random() * 0.1
+            plan.wishes.append(again)
+        if wish.service == WORKFLOW:
+            click = plan.programs.click()
+            at_s = wish.at_s + random.random() * 2
+            plan.wishes.append(Wish(WORKFLOW, "click", wish.key, click, at_s))
+
+
+def _wish(programs: Programs, random: Random, number: int, at_s: float) -> Wish:
+    chance = random.random()
+    idempotency_key = f"i{number}" if random.random() < 0.4 else None
+    more = {
+        "idempotency_key": idempotency_key,
+        "delay_ms": random.choice((0, 0, 0, 400, 2000)),
+        "wait": random.random() < 0.8,
+    }
+    if chance < 0.3:
+        handler = "run" if idempotency_key or random.random() < 0.7 else "brief"
+        return Wish(SERVICE, handler, "", programs.service(), at_s, **more)  # type: ignore[arg-type]
+    if chance < 0.65:
+        key = random.choice(OBJECT_KEYS)
+        return Wish(OBJECT, "write", key, programs.exclusive(key), at_s, **more)  # type: ignore[arg-type]
+    if chance < 0.75:
+        key = random.choice(WILD_KEYS)
+        program = programs.exclusive(key, wild=True)
+        return Wish(OBJECT, "write", key, program, at_s, **more)  # type: ignore[arg-type]
+    if chance < 0.82:
+        key = random.choice(OBJECT_KEYS)
+        return Wish(OBJECT, "look", key, programs.shared(), at_s, **more)  # type: ignore[arg-type]
+    key = f"wf{number}"
+    return Wish(WORKFLOW, "run", key, programs.workflow(key), at_s)

@@ -1,0 +1,131 @@
+"""Programs that scripted services run: lists of operations, made from the seed, sent as bodies.
+
+A program is JSON: {"token": unique name, "ops": [[name, arguments…], …]}. Every result is its
+token, so that whoever gets a result can tell whose it is.
+"""
+
+import json
+from random import Random
+from typing import Any
+
+Program = dict[str, Any]
+
+SERVICE, OBJECT, WORKFLOW = "Plain", "Thing", "Flow"
+OBJECT_KEYS = ("a", "b", "c", "d")
+WILD_KEYS = ("w", "x")  # keys whose state is patched and cleared
+DEPTH_MAX = 2
+
+
+class Programs:
+    """Makes programs; remembers what calls and sends they contain, by token."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._count = 0
+        self.sends: dict[str, list[str]] = {}  # token -> tokens of what it sends
+        self.puts: dict[str, list[str]] = {}  # token -> what it puts, in order
+        self.workflow_keys: list[str] = []
+
+    def token(self) -> str:
+        self._count += 1
+        return f"t{self._count}"
+
+    def service(self, depth: int = 0, above: str = "") -> Program:
+        return self._program(depth, ("run", "sleep", "call", "send", "wait"), above)
+
+    def exclusive(self, key: str, depth: int = 0, wild: bool = False) -> Program:
+        first = ["put"]
+        if wild:
+            first = self._random.choice([["put"], ["clear_all"], ["clear", "log"], ["keys"]])
+        kinds = ("put", "put", "pad", "run", "sleep", "call", "send")
+        program = self._program(depth, kinds, key)
+        program["ops"].insert(0, first)
+        self._note_puts(program)
+        return program
+
+    def shared(self) -> Program:
+        return self._program(DEPTH_MAX, ("get", "run", "sleep"))
+
+    def workflow(self, key: str) -> Program:
+        program = self._program(1, ("put", "run", "sleep", "call"))
+        program["ops"] += [["promise", "click"], ["put"]]
+        self._note_puts(program)
+        self.workflow_keys.append(key)
+        return program
+
+    def click(self) -> Program:
+        ops: list[list[Any]] = [["peek", "click"]] if self._random.random() < 0.5 else []
+        return {"token": self.token(), "ops": [*ops, ["resolve", "click"]]}
+
+    def _program(self, depth: int, kinds: tuple[str, ...], above: str = "") -> Program:
+        """`above`: it may hold that key, and waits only for later ones: no deadlocks."""
+        token = self.token()
+        program: Program = {"token": token, "ops": []}
+        self.sends[token] = []
+        for _ in range(self._random.choice((0, 1, 1, 2, 2, 3, 5))):
+            kind = self._random.choice(kinds)
+            if kind in ("call", "send") and depth >= DEPTH_MAX:
+                kind = "run"
+            program["ops"].append(self._op(kind, depth, token, above))
+        if self._random.random() < 0.06:
+            program["ops"].append(["terminal"])
+        self._note_puts(program)
+        return program
+
+    def _op(self, kind: str, depth: int, token: str, above: str) -> list[Any]:
+        random = self._random
+        if kind == "run":
+            return self._run()
+        if kind == "sleep":
+            return ["sleep", random.choice((0, 1, 20, 300, 2500))]
+        if kind == "pad":
+            return ["pad", f"p{random.randrange(4)}", random.choice((10, 3000, 9000))]
+        if kind == "wait":
+            return random.choice([["awakeable"], ["race", 200], ["named", "go"], ["gather"]])
+        if kind == "call":
+            return self._call(depth, token, above)
+        if kind == "send":
+            target = self._target(depth + 1)
+            self.sends[token].append(target[3]["token"])
+            return ["send", *target, random.choice((0, 0, 0, 150, 1500))]
+        return [kind]
+
+    def _run(self) -> list[Any]:
+        failures = self._random.choice((0, 0, 0, 0, 1, 2))
+        return ["run", failures, self._random.choice((0, 0, 0, 9000))]
+
+    def _call(self, depth: int, token: str, above: str) -> list[Any]:
+        chance = self._random.random()
+        if chance < 0.15:
+            count = self._random.randrange(2, 5)
+            return ["calls", [self._target(depth + 1, above) for _ in range(count)]]
+        target = self._target(depth + 1, above)
+        if chance < 0.25:
+            self.sends[token].append(target[3]["token"])
+            return [self._random.choice(("attach", "output", "cancel_child")), *target]
+        return ["call", *target]
+
+    def _target(self, depth: int, above: str = "") -> list[Any]:
+        """[service, handler, key, program]."""
+        chance = self._random.random()
+        keys = [key for key in OBJECT_KEYS if key > above]
+        if chance < 0.3 or (chance < 0.85 and not keys):
+            return [SERVICE, "run", "", self.service(depth, above)]
+        if chance < 0.85:
+            key = self._random.choice(keys)
+            return [OBJECT, "write", key, self.exclusive(key, depth)]
+        return [OBJECT, "look", self._random.choice(OBJECT_KEYS), self.shared()]
+
+    def _note_puts(self, program: Program) -> None:
+        token = program["token"]
+        puts = [f"{token}.{n}" for n, op in enumerate(program["ops"]) if op[0] == "put"]
+        self.puts[token] = puts
+
+
+def encode(program: Program) -> bytes:
+    return json.dumps(program).encode()
+
+
+def decode(body: bytes) -> Program:
+    program: Program = json.loads(body)
+    return program

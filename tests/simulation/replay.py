@@ -1,0 +1,124 @@
+"""The log of a partition applied from its start, watched record by record."""
+
+from collections import defaultdict
+from random import Random
+from typing import TYPE_CHECKING
+
+from orchestrator.codec import keys
+from orchestrator.codec.records import decode_message
+from orchestrator.model.actions import AnyAction
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.limits import REPLY_RETENTION_MS, REQUEST_DEDUPE_MS
+from orchestrator.model.records import AnyRecord, Purge, PurgeExpired, TimersFired
+from orchestrator.model.rows import CompletedRow
+from orchestrator.model.values import WORKFLOW_RUN, Outcome
+from orchestrator.processor.partition import Partition
+from orchestrator.store.memory import MemoryStore
+from orchestrator.store.stamp import Stamp, StampedStore, read_stamp
+from orchestrator.tables.table import Table
+from tests.simulation.oracle import Life, Oracle
+from tests.simulation.programs import decode
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+END = b"\xff" * 8
+
+
+class Known:
+    """What the logs of a world say became of every invocation."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        self.oracle = oracle
+        self.outcomes: dict[Life, Outcome] = {}
+        self.rows: dict[Life, CompletedRow] = {}
+        self.lives: dict[bytes, list[Life]] = defaultdict(list)
+        self.tokens: dict[str, list[Life]] = defaultdict(list)
+
+    def completed(self, row: CompletedRow) -> None:
+        life = (row.invoke.id, row.incarnation)
+        if life in self.outcomes:
+            self.oracle.broken("life", f"{life[0].hex()} completed twice")
+        self.outcomes[life] = row.outcome
+        self.rows[life] = row
+        self.lives[row.invoke.id].append(life)
+        self.tokens[decode(row.invoke.body)["token"]].append(life)
+
+
+class WatchedTable(Table[CompletedRow]):
+    """Completed invocations: none may go before its time."""
+
+    def watch(self, known: Known) -> None:
+        self.known = known
+        self.record: AnyRecord | None = None
+
+    def put(self, key: bytes, row: CompletedRow) -> None:
+        self.known.completed(row)
+        super().put(key, row)
+
+    def delete(self, key: bytes) -> None:
+        row = self.get(key)
+        if row is not None and not self._may_go(row):
+            self.known.oracle.broken(
+                "retention", f"{key.hex()} went with {type(self.record).__name__}, too early"
+            )
+        super().delete(key)
+
+    def _may_go(self, row: CompletedRow) -> bool:
+        record = self.record
+        if isinstance(record, Purge):
+            return True
+        if isinstance(record, PurgeExpired):
+            return record.now_ms >= row.completed_at_ms + _kept_ms(row.invoke)
+        return True  # an id that is submitted anew after it expired
+
+
+def _kept_ms(invoke: Invoke) -> int:
+    derived = invoke.idempotency_key is not None or invoke.kind == WORKFLOW_RUN
+    least_ms = REPLY_RETENTION_MS if derived else REQUEST_DEDUPE_MS
+    return max(invoke.completion_retention_ms, least_ms)
+
+
+def replay(world: "World", number: int, known: Known | None, random: Random | None) -> Partition:
+    """A fresh partition with the whole log applied; with `random`, spilled and opened anew here
+    and there, which must not change a byte."""
+    topic = world.history()
+    store = MemoryStore()
+    stamp = Stamp(topic.identity, number)
+    partition = Partition(number, world.plan.partitions, StampedStore(store, stamp))
+    watched = _watch(partition, store, known) if known is not None else None
+    for message in topic.messages[number]:
+        records = decode_message(message.value)
+        actions: list[AnyAction] = []
+        if watched is not None:
+            watched.record = records[0]
+            for record in records:
+                _check_record(world.oracle, partition, record)
+        partition.apply_message(message.offset, message.value, records, actions)
+        if random is not None and random.random() < 0.2:
+            partition.spill()
+            if random.random() < 0.5:
+                stamped = StampedStore(store, read_stamp(store) or stamp)
+                partition = Partition(number, world.plan.partitions, stamped)
+    partition.spill()
+    return partition
+
+
+def _watch(partition: Partition, store: MemoryStore, known: Known) -> WatchedTable:
+    state = partition.state
+    table = WatchedTable(store, keys.COMPLETED, CompletedRow)
+    table.watch(known)
+    state._tables = tuple(table if one is state.completed else one for one in state._tables)
+    state.completed = table
+    return table
+
+
+def _check_record(oracle: Oracle, partition: Partition, record: AnyRecord) -> None:
+    if isinstance(record, TimersFired):
+        early = [key for key in record.keys if keys.timer_due_ms(key) > record.now_ms]
+        if early:
+            oracle.broken("timers", f"{early[0].hex()} fired before its time")
+
+
+def contents(partition: Partition) -> dict[bytes, bytes]:
+    return dict(partition.state.store.scan(b"", END))

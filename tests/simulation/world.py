@@ -1,0 +1,328 @@
+"""A world: processes, a log, services and clients, from one seed to one digest."""
+
+import asyncio
+import hashlib
+import logging
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from orchestrator.model.ids import placed_key
+from orchestrator.model.records import Resume, Signal
+from orchestrator.model.rows import CompletedRow, InvocationRow
+from orchestrator.model.values import PAUSED
+from orchestrator.processor.partition import Partition
+from orchestrator.registry.schema import Registry
+from orchestrator.store.memory import MemoryHome
+from tests.simulation import handlers
+from tests.simulation.broker import LogFaults, Topic
+from tests.simulation.checkers import check
+from tests.simulation.clients import Client, Wish, operate
+from tests.simulation.clockwork import Deadlock, VirtualLoop
+from tests.simulation.faults import Trouble
+from tests.simulation.metadata import Metadata
+from tests.simulation.network import NetworkFaults, Services
+from tests.simulation.node import Node, NodeFaults
+from tests.simulation.oracle import Oracle
+from tests.simulation.plan import Plan, make_plan
+from tests.simulation.programs import WORKFLOW, encode
+
+CALM_S = 900.0  # all that was accepted is done this long after the last fault
+
+
+@dataclass
+class Verdict:
+    """What a seed came to."""
+
+    seed: int
+    digest: str
+    violations: list[str]
+    counts: dict[str, int]
+
+
+class World:
+    """Implements what clients and faults need of it."""
+
+    def __init__(self, seed: int, loop: VirtualLoop) -> None:
+        self.plan: Plan = make_plan(seed)
+        self.seed = seed
+        self.loop = loop
+        self.random = Random(f"world {seed}")
+        self.oracle = Oracle()
+        self.metadata = Metadata(self.random)
+        self.topic = Topic(self.plan.partitions)
+        self.homes = {number: MemoryHome() for number in range(self.plan.partitions)}
+        self.nodes: list[Node] = []
+        self.finals: dict[int, Partition] = {}  # as the last leader has them
+        self.current: Node | None = None
+        self.is_calm = False
+        self.is_over = False
+        self._number = 0
+        self._restarts: set[asyncio.Task[None]] = set()
+        self.services = Services(
+            self.oracle,
+            loop,
+            Random(f"network {seed}"),
+            self.plan.network,
+            handlers.make(handlers.Flaky()),
+        )
+
+    # --- for clients ---
+
+    def now_ms(self) -> int:
+        return self.loop.now_ms()
+
+    def registry(self) -> Registry:
+        return self.metadata.registry
+
+    def fresh_id(self) -> bytes:
+        count = self.plan.partitions
+        key = placed_key(self.random.randrange(count), count, self.random.getrandbits(64))
+        return key + self.random.randbytes(16)
+
+    def next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    async def node(self) -> Node:
+        """A process that can be reached: rarely one that was replaced and does not know."""
+        while True:
+            living = [node for node in self.nodes if node.is_alive]
+            if living:
+                return living[-1] if self.random.random() < 0.8 else self.random.choice(living)
+            await asyncio.sleep(0.05)
+
+    def history(self) -> Topic:
+        """All that the log ever held."""
+        return self.topic
+
+    # --- processes ---
+
+    async def start_node(self) -> Node:
+        node = Node(
+            self.next_number(),
+            self.loop,
+            self.topic,
+            self.homes,
+            self.plan.log,
+            self.plan.node,
+            self.services,
+            self.registry,
+            Random(self.random.getrandbits(64)),
+            self.plan.options,
+            self.plan.invoker,
+            self._landed,
+            self._died,
+        )
+        self.nodes.append(node)
+        self.current = node
+        late_s = 0.0 if self.is_calm else self.plan.metadata_late_s * self.random.random()
+        self.loop.call_later(late_s, self._learn, node)
+        await node.start()
+        return node
+
+    def _learn(self, node: Node) -> None:
+        node.knows_metadata = True
+
+    def _landed(self, number: int) -> None:
+        self.oracle.counts["messages"] += 1
+
+    def _died(self, node: Node) -> None:
+        self.nodes.remove(node)
+        self.oracle.counts["deaths"] += 1
+        if node is self.current and not self.is_over:
+            task = self.loop.create_task(self._restart())
+            self._restarts.add(task)
+            task.add_done_callback(self._restarts.discard)
+
+    async def _restart(self) -> None:
+        await asyncio.sleep(self.random.random() * 0.3)
+        await self.start_node()
+
+    # --- the course of the world ---
+
+    async def run(self) -> None:
+        await self.start_node()
+        clients = [self.submit(wish) for wish in self.plan.wishes]
+        await Trouble(self).run()
+        self._calm_down()
+        janitor = self.loop.create_task(self._tend())
+        try:
+            await asyncio.wait_for(self._settle(clients), CALM_S)
+        except TimeoutError:
+            waiting = [w.program["token"] for w in self.plan.wishes if not _is_done(w)]
+            self.oracle.broken("liveness", f"{waiting} and {self._unsettled()} never end")
+        janitor.cancel()
+        self.is_over = True
+        for task in clients:
+            task.cancel()
+        await self._close()
+
+    def submit(self, wish: Wish) -> "asyncio.Task[None]":
+        return self.loop.create_task(Client(self, wish, self.next_number()).run())
+
+    def _calm_down(self) -> None:
+        """No more faults; what was broken stays broken until it is mended."""
+        self.is_calm = True
+        for faults, fresh in (
+            (self.plan.log, LogFaults(latency_s=self.plan.log.latency_s)),
+            (self.plan.network, NetworkFaults(latency_s=self.plan.network.latency_s)),
+            (self.plan.node, NodeFaults()),
+        ):
+            vars(faults).update(vars(fresh))
+        for node in self.nodes:
+            node.fuse = -1
+            node.knows_metadata = True
+            if node.is_zombie:
+                node.kill()
+
+    async def _settle(self, clients: list["asyncio.Task[None]"]) -> None:
+        await asyncio.gather(*clients)
+        quiet = 0
+        while quiet < 3:
+            await asyncio.sleep(1.0)
+            quiet = quiet + 1 if self._unsettled() == [] else 0
+
+    def _unsettled(self) -> list[str]:
+        """Invocations that live, as the leader sees them."""
+        if self.current is None or not self.current.is_alive:
+            return ["nobody leads"]
+        found = []
+        for number in range(self.plan.partitions):
+            state = self.state_of(number)
+            if state is None:
+                return [f"partition {number} has no leader"]
+            found += [
+                f"{row.invoke.service}/{row.invoke.handler} {key.hex()[:20]} status {row.status}"
+                for key, row in state.invocations.scan()
+            ]
+            found += [f"chore {key.hex()}" for key, _ in state.chores.scan()]
+            found += [f"outbox {key.hex()}" for key, _ in state.outbox.scan()]
+            found += [f"timer {key.hex()}" for key, _ in state.timers.scan()]
+        return found
+
+    def state_of(self, number: int) -> Any:
+        assert self.current is not None
+        seat = self.current.engine._seats.get(number)
+        if seat is None or seat.term is None or seat.partition is None:
+            return None
+        return seat.partition.state
+
+    def rows(self) -> list[tuple[bytes, InvocationRow]]:
+        if self.current is None or not self.current.is_alive:
+            return []
+        states = [self.state_of(number) for number in range(self.plan.partitions)]
+        return [pair for state in states if state is not None for pair in state.invocations.scan()]
+
+    async def _tend(self) -> None:
+        """Somebody answers every awakeable, signal and promise, and resumes what is paused."""
+        while True:
+            for invocation_id, row in self.rows():
+                if row.status == PAUSED:
+                    await self._operate(Resume(invocation_id, self.now_ms()))
+                await self._answer(invocation_id, row)
+            await asyncio.sleep(0.5)
+
+    async def _answer(self, invocation_id: bytes, row: InvocationRow) -> None:
+        now_ms = self.now_ms()
+        for target, index in list(self.oracle.awakeables):
+            if target == invocation_id and index not in row.signals:
+                await self._operate(Signal(target, index, "", b"late", now_ms))
+        for target, name in list(self.oracle.named):
+            if target == invocation_id and name not in row.names:
+                await self._operate(Signal(target, 0, name, b"late", now_ms))
+        if row.invoke.service == WORKFLOW and row.invoke.handler == "run":
+            click = self.plan.programs.click()
+            await Client(
+                self, Wish(WORKFLOW, "click", row.invoke.key, click, 0.0), self.next_number()
+            ).run()
+
+    async def _operate(self, operation: Any) -> None:
+        await operate(self, operation, self.next_number())
+
+    async def _close(self) -> None:
+        node = self.current
+        if node is not None and node.is_alive:
+            node.fuse = -1
+            stopped = node.engine.stopped()
+            if stopped:
+                self.oracle.broken("stopped", str(stopped))
+            for number in range(self.plan.partitions):
+                seat = node.engine._seats.get(number)
+                if seat is not None and seat.partition is not None:
+                    seat.partition.spill()
+                    self.finals[number] = seat.partition
+            node.kill()
+
+
+def _is_done(wish: Wish) -> bool:
+    return bool(wish.outcomes) if wish.wait else wish.accepted
+
+
+class _Loud(logging.Handler):
+    """What the product calls a fault of its own."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        super().__init__(logging.ERROR)
+        self._oracle = oracle
+
+    def emit(self, record: logging.LogRecord) -> None:
+        why = ""
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            why = f" ({record.exc_info[1]!r})"
+        self._oracle.broken("logged", record.getMessage() + why)
+
+
+def simulate(seed: int) -> Verdict:
+    """One world from its beginning to its end."""
+    loop = VirtualLoop()
+    asyncio.set_event_loop(None)
+    world = World(seed, loop)
+
+    def failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        world.oracle.broken("raised", repr(context.get("exception") or context["message"]))
+
+    loop.set_exception_handler(failed)
+    loud = _Loud(world.oracle)
+    logger = logging.getLogger("orchestrator")
+    before = logger.level, logger.propagate
+    logger.addHandler(loud)
+    logger.propagate = False
+    logger.setLevel(logging.ERROR)
+    quiet = logging.getLogger("perdure")
+    quiet_before = quiet.level
+    quiet.setLevel(logging.CRITICAL)
+    try:
+        loop.run_until_complete(world.run())
+        check(world)
+    except Deadlock as error:
+        world.oracle.broken("liveness", str(error))
+    finally:
+        logger.removeHandler(loud)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+        quiet.setLevel(quiet_before)
+        _end(loop)
+    return Verdict(seed, _digest(world), world.oracle.violations, dict(world.oracle.counts))
+
+
+def _end(loop: VirtualLoop) -> None:
+    for task in sorted(asyncio.all_tasks(loop), key=lambda t: t.get_name()):
+        task.cancel()
+    loop.set_exception_handler(lambda loop, context: None)
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+
+
+def _digest(world: World) -> str:
+    digest = hashlib.sha256()
+    for messages in world.topic.messages:
+        for message in messages:
+            digest.update(message.offset.to_bytes(8, "big") + message.value)
+    for line in [*world.oracle.trace, *world.oracle.violations]:
+        digest.update(line.encode() + b"\n")
+    digest.update(str(world.loop.now_s).encode())
+    return digest.hexdigest()
+
+
+__all__ = ["CompletedRow", "Verdict", "World", "encode", "simulate"]
