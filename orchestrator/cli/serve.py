@@ -16,7 +16,8 @@ from orchestrator.config.settings import ConfigError
 from orchestrator.invoker.signing import BadKey
 from orchestrator.log.port import LogCorrupt, LogRefused
 from orchestrator.node.data_directory import DataDirectory, DirectoryRefused
-from orchestrator.node.node import CannotListen, Node
+from orchestrator.node.listening import CannotListen
+from orchestrator.node.node import Node
 from orchestrator.registry.metadata_log import MetadataLost
 
 _log = logging.getLogger("perdure.node")
@@ -107,7 +108,7 @@ async def _live(node: Node, options: Options) -> None:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     _log.info("Perdure is ready: %s log, %d partitions", options.log, node.partitions)
-    _log.info("  callers    http://%s:%d", *node.ingress_address)
-    _log.info("  operators  http://%s:%d", *node.admin_address)
+    _log.info("  callers    http://%s", node.ingress_address)
+    _log.info("  operators  http://%s", node.admin_address)
     _log.info("  data       %s", options.data_dir.resolve())
     await node.watch()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 
 from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import Exchange
@@ -12,7 +13,6 @@ from orchestrator.ingress.shared import Shared
 from orchestrator.runtime.clock import Clock
 
 _log = logging.getLogger("perdure.ingress")
-_BACKLOG = 1024
 _SWEEP_S = 1.0
 _POLL_S = 0.02
 _LAST_WRITES_S = 0.5
@@ -27,15 +27,11 @@ class IngressServer:
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 
-    async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Listen; returns the address, whose port is a real one if 0 was asked for."""
+    async def start(self, listening: socket.socket) -> None:
+        """Take connections of a socket that listens."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Http1(self._shared), host, port, backlog=_BACKLOG
-        )
+        self._server = await loop.create_server(lambda: Http1(self._shared), sock=listening)
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
-        address = self._server.sockets[0].getsockname()
-        return address[0], address[1]
 
     def _handle(self, exchange: Exchange) -> None:
         try:

@@ -1,6 +1,7 @@
 """The admin API on a socket, in the node's own event loop."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -71,14 +72,12 @@ class AdminServer:
         self._state = ServerState()
         self._server: asyncio.Server | None = None
 
-    async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Listen; returns the address, whose port is a real one if 0 was asked for."""
+    async def start(self, listening: socket.socket) -> None:
+        """Take connections of a socket that listens."""
         self._config.load()
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: _Protocol(self._config, self._state, app_state={}), host, port
+            lambda: _Protocol(self._config, self._state, app_state={}), sock=listening
         )
-        address = self._server.sockets[0].getsockname()
-        return address[0], address[1]
 
     async def stop(self, grace_s: float) -> None:
         """Stop listening, let the answers under way go out, then close."""

@@ -7,12 +7,12 @@ suspend, what is in flight lands, waiting clients are told, everything is let go
 
 import asyncio
 import logging
-import os
-from collections.abc import Awaitable, Callable
 
 from orchestrator.config.options import PARTITIONS_DEFAULT, Options
 from orchestrator.config.values import Address
+from orchestrator.node.admin_face import AdminFace
 from orchestrator.node.data_directory import DataDirectory
+from orchestrator.node.listening import listen
 from orchestrator.node.metadata_keeper import MetadataKeeper
 from orchestrator.node.parts import assemble
 from orchestrator.node.watchdog import Watchdog
@@ -24,10 +24,6 @@ LAND_S = 2.0  # for the last appends
 ANSWER_S = 0.5  # for answers that are on their way
 _LOOK_S = 0.01
 _HEALTH_S = 1.0
-
-
-class CannotListen(Exception):
-    """An address is taken, or is none of this machine's."""
 
 
 class Node:
@@ -43,13 +39,29 @@ class Node:
         self._keeper = MetadataKeeper(self._parts.metadata)
         self._watchdog: Watchdog | None = None
         self._is_log_open = False
-        self.ingress_address = self.admin_address = ("", 0)
+        self._admin: AdminFace | None = None
+        self.ingress_address = self.admin_address = Address("", 0)
 
     async def start(self) -> None:
         """Ready when it returns. Raises LogRefused, LogCorrupt, MetadataLost, CannotListen."""
         parts, options = self._parts, self._options
-        self.ingress_address = await _listen(parts.ingress.start, options.ingress, "ingress")
-        self.admin_address = await _listen(parts.admin.start, options.admin, "admin")
+        ingress = listen(options.ingress, "ingress")
+        self.ingress_address = Address(*ingress.getsockname()[:2])
+        await parts.ingress.start(ingress)
+        admin = listen(options.admin, "admin")
+        self.admin_address = Address(*admin.getsockname()[:2])
+        self._admin = AdminFace(parts, options, admin)
+        ready = asyncio.Event()
+        serving = asyncio.create_task(self._admin.serve_after(ready))
+        try:
+            await self._open_doors()
+            ready.set()
+            await serving
+        finally:
+            serving.cancel()
+
+    async def _open_doors(self) -> None:
+        parts, options = self._parts, self._options
         await parts.log.open()
         self._is_log_open = True
         await parts.metadata.open()
@@ -88,7 +100,9 @@ class Node:
         await self._attempts_end()
         await parts.processor.close(LAND_S)
         parts.invoker.close()
-        await asyncio.gather(parts.ingress.stop(ANSWER_S), parts.admin.stop(ANSWER_S))
+        await parts.ingress.stop(ANSWER_S)
+        if self._admin is not None:
+            await self._admin.stop(ANSWER_S)
         if parts.query is not None:
             await parts.query.close()
         if self._is_log_open:
@@ -102,19 +116,3 @@ class Node:
         deadline = loop.time() + SUSPEND_S
         while self._parts.invoker.running_count and loop.time() < deadline:
             await asyncio.sleep(_LOOK_S)
-
-
-async def _listen(
-    start: Callable[[str, int], Awaitable[tuple[str, int]]], address: Address, flag: str
-) -> tuple[str, int]:
-    try:
-        return await start(*address)
-    except OSError as error:
-        raise CannotListen(
-            f"PD0209: Nothing can listen on {address}: {_reason(error)}. "
-            f"Give another address with --{flag}."
-        ) from error
-
-
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)

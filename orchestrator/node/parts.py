@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from functools import partial
 
-from orchestrator.admin.app import create_admin
-from orchestrator.admin.ports import AdminOptions
 from orchestrator.config.options import Options
 from orchestrator.ingress.face import Ingress
 from orchestrator.ingress.options import IngressOptions
@@ -15,17 +13,16 @@ from orchestrator.invoker.options import Options as InvokerOptions
 from orchestrator.invoker.signing import load_signer
 from orchestrator.log.port import Log
 from orchestrator.node.adapters import make_homes, make_log, make_query
-from orchestrator.node.admin_server import AdminServer
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.gate import NodeGate
 from orchestrator.processor.loop import Processor
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.registry.metadata_log import Metadata
 from orchestrator.registry.schema import Registry
-from orchestrator.runtime.clock import SystemClock
-from orchestrator.runtime.entropy import SystemEntropy
+from orchestrator.runtime.clock import Clock, SystemClock
+from orchestrator.runtime.entropy import Entropy, SystemEntropy
 from orchestrator.runtime.scheduler import LoopScheduler
-from orchestrator.sql.query import QueryError, SqlQuery
+from orchestrator.sql.query import SqlQuery
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,9 @@ class Parts:
     query: SqlQuery | None
     gate: NodeGate
     ingress: IngressServer
-    admin: AdminServer
+    discovery: Discovery
+    clock: Clock
+    entropy: Entropy
 
 
 def assemble(options: Options, directory: DataDirectory, partitions: int) -> Parts:
@@ -66,16 +65,6 @@ def assemble(options: Options, directory: DataDirectory, partitions: int) -> Par
     gate = NodeGate(processor)
     ingress_options = IngressOptions(payload_bytes_max=options.payload_bytes_max)
     ingress = Ingress(processor, registry, clock, gate, ingress_options)
-    admin = create_admin(
-        processor,
-        metadata,
-        Discovery(clock, signer, options.cluster).discover,
-        query,
-        _admin_options(options),
-        query_errors=(QueryError,),
-        clock=clock,
-        entropy=entropy,
-    )
     return Parts(
         log=log,
         metadata=metadata,
@@ -84,7 +73,9 @@ def assemble(options: Options, directory: DataDirectory, partitions: int) -> Par
         query=query,
         gate=gate,
         ingress=IngressServer(ingress, clock, ingress_options),
-        admin=AdminServer(admin),
+        discovery=Discovery(clock, signer, options.cluster),
+        clock=clock,
+        entropy=entropy,
     )
 
 
@@ -98,13 +89,4 @@ def _invoker_options(options: Options) -> InvokerOptions:
         eager_state_bytes_max=options.payload_bytes_max,
         protocol_max=options.protocol_max,
         cluster_name=options.cluster,
-    )
-
-
-def _admin_options(options: Options) -> AdminOptions:
-    return AdminOptions(
-        ingress_endpoint=options.advertised_ingress + "/",
-        cluster_name=options.cluster,
-        protocol_max=options.protocol_max,
-        payload_bytes_max=options.payload_bytes_max,
     )

@@ -70,8 +70,9 @@ def serving(options: IngressOptions = OPTIONS) -> Iterator[Served]:
     served = Served(options)
     thread = threading.Thread(target=served.loop.run_forever, daemon=True)
     thread.start()
-    start = served.server.start("127.0.0.1", 0)
-    served.address = asyncio.run_coroutine_threadsafe(start, served.loop).result(10)
+    listening = socket.create_server(("127.0.0.1", 0))
+    served.address = listening.getsockname()
+    asyncio.run_coroutine_threadsafe(served.server.start(listening), served.loop).result(10)
     try:
         yield served
     finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -28,7 +29,9 @@ async def slow() -> str:
 def run(check: Callable[[AdminServer, int], Awaitable[None]]) -> None:
     async def serve() -> None:
         server = AdminServer(APP)
-        _, port = await server.start("127.0.0.1", 0)
+        listening = socket.create_server(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+        await server.start(listening)
         try:
             await check(server, port)
         finally:

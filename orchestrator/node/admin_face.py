@@ -1,0 +1,66 @@
+"""Loads and serves the admin API beside a node that already takes calls.
+
+FastAPI takes half of a second to import, more than all else together, and who restarts after a
+crash waits for the ingress. So it is loaded in a thread, once the doors are open or late to open.
+"""
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+from orchestrator.config.options import Options
+from orchestrator.node.parts import Parts
+from orchestrator.sql.query import QueryError
+
+if TYPE_CHECKING:
+    from orchestrator.node.admin_server import AdminServer
+
+PATIENCE_S = 5.0  # then operators are told why it takes long
+
+
+class AdminFace:
+    """The admin API on a socket that listens from the start; who comes early waits."""
+
+    def __init__(self, parts: Parts, options: Options, listening: socket.socket) -> None:
+        self._parts = parts
+        self._options = options
+        self._listening = listening
+        self._server: AdminServer | None = None
+
+    async def serve_after(self, ready: asyncio.Event) -> None:
+        """Returns once the API answers."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ready.wait(), PATIENCE_S)
+        server = await asyncio.to_thread(_load, self._parts, self._options)
+        await server.start(self._listening)
+        self._server = server
+
+    async def stop(self, grace_s: float) -> None:
+        if self._server is not None:
+            await self._server.stop(grace_s)
+        self._listening.close()
+
+
+def _load(parts: Parts, options: Options) -> "AdminServer":
+    from orchestrator.admin.app import create_admin
+    from orchestrator.admin.ports import AdminOptions
+    from orchestrator.node.admin_server import AdminServer
+
+    admin_options = AdminOptions(
+        ingress_endpoint=options.advertised_ingress + "/",
+        cluster_name=options.cluster,
+        protocol_max=options.protocol_max,
+        payload_bytes_max=options.payload_bytes_max,
+    )
+    app = create_admin(
+        parts.processor,
+        parts.metadata,
+        parts.discovery.discover,
+        parts.query,
+        admin_options,
+        query_errors=(QueryError,),
+        clock=parts.clock,
+        entropy=parts.entropy,
+    )
+    return AdminServer(app)

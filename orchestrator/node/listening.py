@@ -1,0 +1,27 @@
+"""Sockets of a node, and what it says when it cannot have one."""
+
+import os
+import socket
+
+from orchestrator.config.values import Address
+
+BACKLOG = 1024
+
+
+class CannotListen(Exception):
+    """An address is taken, or is none of this machine's."""
+
+
+def listen(address: Address, flag: str) -> socket.socket:
+    """A socket that listens; port 0 takes a free one. Raises CannotListen."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        listening = socket.create_server(tuple(address), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise CannotListen(
+            f"PD0209: Nothing can listen on {address}: {reason}. "
+            f"Give another address with --{flag}."
+        ) from error
+    listening.setblocking(False)
+    return listening
