@@ -6,6 +6,7 @@ id holds the bytes of its invocation as they are. Both are so on every server of
 
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from perdure.wire.errors import BadId
@@ -85,6 +86,7 @@ def _number(digits: str, size_bytes: int, text: str, what: str) -> bytes:
         raise BadId(f"{text!r} is not {what}: a number in it is too large") from None
 
 
+@lru_cache(maxsize=4096)  # an id is told to the service, the client and the log in a short time
 def invocation_id_to_str(raw: bytes) -> str:
     """Write the 24 bytes of an invocation id (partition key, then uuid) as `inv_1…`."""
     if len(raw) != INVOCATION_ID_BYTES:
