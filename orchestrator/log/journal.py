@@ -66,17 +66,13 @@ class Journal:
 
     def write(self, appends: Appends) -> list[int]:
         """Make all of it durable; returns the first offset of each, raises `AppendError`."""
-        size = sum(
-            frames.FRAME_HEAD_BYTES * len(messages) + sum(map(len, messages))
-            for _, messages in appends
-        )
-        self._make_ready(size)
+        firsts, nexts, placed, data = self._encode(appends, self._segments[-1].end)
+        self._make_ready(len(data))  # the end stays where it is, in whichever segment
         tail = self._segments[-1]
-        firsts, nexts, placed, data = self._encode(appends, tail.end)
         self._put(tail, data)
         for partition, position in placed:
             tail.add(partition, position)
-        tail.end += size
+        tail.end += len(data)
         self._nexts = nexts
         return firsts
 

@@ -13,6 +13,9 @@ TURN_BYTES_MAX: Final = 16 << 20
 """Appends beyond this wait for the next turn, so that one write does not take seconds."""
 
 
+_BEHIND_UNKNOWN: Final = AppendError("an earlier append is of unknown fate", refused=True)
+
+
 class Append(NamedTuple):
     """Something to append and whom to tell; refused in its turn when there is a reason to."""
 
@@ -90,21 +93,40 @@ class Turns:
 
     def _write(self, together: list[Append]) -> list[Outcome]:
         """Write what may be written; an outcome for each partition of each append, in order."""
-        refused = AppendError("an earlier append is of unknown fate", refused=True)
-        outcomes: list[Outcome] = []
+        if not together:
+            return []
+        unknown = self._unknown
         asked = [(job.done, number, values) for job in together for number, values in job.batch]
-        admitted = [(number, values) for _, number, values in asked if number not in self._unknown]
-        firsts, error = self._put(admitted)
+        firsts, error = self._put(
+            [(number, values) for _, number, values in asked if number not in unknown]
+        )
+        if error is None and not unknown:
+            return [
+                (done, number, first, len(values), None)
+                for (done, number, values), first in zip(asked, firsts, strict=True)
+            ]
+        return self._judge(asked, firsts, error)
+
+    def _judge(
+        self,
+        asked: list[tuple[Done, int, Sequence[bytes]]],
+        firsts: list[int],
+        error: AppendError | None,
+    ) -> list[Outcome]:
+        """The outcomes when some were not admitted or nothing could be written."""
+        outcomes: list[Outcome] = []
         offsets = iter(firsts)
+        failed: set[int] = set()
         for done, number, values in asked:
             if number in self._unknown:
-                outcomes.append((done, number, -1, len(values), refused))
+                outcomes.append((done, number, -1, len(values), _BEHIND_UNKNOWN))
             elif error is not None:
                 outcomes.append((done, number, -1, len(values), error))
+                failed.add(number)
             else:
                 outcomes.append((done, number, next(offsets), len(values), None))
         if error is not None and not error.refused:
-            self._unknown.update(number for number, _ in admitted)
+            self._unknown |= failed
         return outcomes
 
     def _put(

@@ -176,8 +176,8 @@ def no_topic_may_be_made(options: KafkaOptions) -> Iterator[None]:
         ResourceType.BROKER,
         cluster,
         ResourcePatternType.LITERAL,
-        None,
-        None,
+        None,  # type: ignore[arg-type]  # any principal
+        None,  # type: ignore[arg-type]  # from any host
         AclOperation.ANY,
         AclPermissionType.ANY,
     )

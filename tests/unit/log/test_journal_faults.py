@@ -146,7 +146,9 @@ class World:
         rare = self.random.choice([0.0, 0.0, 0.02, 0.2])
         kinds = ["write_fails", "write_short", "sync_fails", "names_fail"]
         chosen = self.random.sample(kinds, self.random.randint(0, len(kinds)))
-        self.disk.faults = Faults(**dict.fromkeys(chosen, rare))
+        self.disk.faults = Faults()
+        for kind in chosen:
+            setattr(self.disk.faults, kind, rare)
         self.disk.faults.crash = self.random.choice([0.0, 0.0, 0.01])
         self.disk.faults.free_bytes = self.random.choice([1 << 40, 1 << 40, 1 << 20])
 
