@@ -345,10 +345,10 @@ def test_a_second_node_on_the_cluster_is_refused_until_the_first_is_gone(
 
     async def main() -> None:
         async with opened(KafkaLog(options)) as log, leading(log):
-            refused = await refusal(other)
-            assert refused.code == "PD0117" and options.node_name in refused.message
-            refused = await refusal(replace(other, node_name=options.node_name))
-            assert refused.code == "PD0118" and options.node_name in refused.message
+            twin = replace(other, directory=tmp_path / "c", node_name=options.node_name)
+            of_other, of_twin = await asyncio.gather(refusal(other), refusal(twin))
+            assert of_other.code == "PD0117" and options.node_name in of_other.message
+            assert of_twin.code == "PD0118" and options.node_name in of_twin.message
             assert log.health().writable and log.health().refused is None
         async with opened(KafkaLog(other)) as log, leading(log):
             await append(log, 0, [b"a"])
