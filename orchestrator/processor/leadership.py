@@ -19,7 +19,7 @@ from orchestrator.store.port import StoreError, StoreHome
 
 logger = logging.getLogger(__name__)
 NONCE_BITS = 62
-LASTING_S = 5.0  # a term this long was a good one: the backoff begins anew
+LASTING_S = 1.0  # a term this long was a good one: the backoff begins anew
 
 
 class Leadership:

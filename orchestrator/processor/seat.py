@@ -64,8 +64,8 @@ class Seat:
         self.results = Results()
         self.pending: list[AnyRecord] = []
         self.waits: list[Waiter | None] = []
-        self.unsure: list[Waiter] = []  # their records' fate is unknown
-        self.unsure_since = 0
+        # Their records' fate is unknown; they lie at the offset or after it, if anywhere.
+        self.unsure: list[tuple[Waiter, int]] = []
         self.flight: Flight | None = None
         self.flight_first = -1  # acknowledged, but others' messages come before it
         self.is_awaited = False  # the log has not answered for the last append
@@ -117,6 +117,7 @@ class Seat:
             self._set_aside(messages, parts, waits)
             return self.take_off(now_s) if self.pending else []
         self.flight = Flight(messages, parts, waits, now_s)
+        self.flight_first = -1
         self.is_awaited = True
         return messages
 
@@ -279,21 +280,21 @@ class Seat:
         self.waits = [waiter for _, waiter in left]
 
     def _doubt_flight(self) -> None:
-        flight, self.flight, self.flight_first = self.flight, None, -1
+        flight, first = self.flight, self.flight_first
+        self.flight, self.flight_first = None, -1
         if flight is None:
             return
         assert self.partition is not None
-        if not self.unsure:
-            self.unsure_since = self.partition.next_offset
-        self.unsure += [waiter for waiter in flight.waits if waiter is not None]
+        since = first if first >= 0 else self.partition.next_offset
+        self.unsure += [(waiter, since) for waiter in flight.waits if waiter is not None]
 
     def resolve(self) -> None:
         """The log has been read to its end: tell those whose records' fate was unknown."""
         assert self.partition is not None
         unsure, self.unsure = self.unsure, []
         state = self.partition.state
-        for waiter in unsure:
-            waiter.look(state, self.results, self.unsure_since)
+        for waiter, since in unsure:
+            waiter.look(state, self.results, since)
         self.results.look(state)
 
     def lose_store(self, error: StoreError) -> None:
@@ -328,7 +329,7 @@ class Seat:
     def _fail_all(self, reason: str) -> None:
         self.fail_pending(reason)
         unsure, self.unsure = self.unsure, []
-        for waiter in unsure:
+        for waiter, _ in unsure:
             waiter.failed(reason, True)
         self.results.fail(reason)
 

@@ -110,7 +110,10 @@ class AttemptSource:
             return
         unapplied.pop(invocation_id, None)
         if invocation_id in self._held:
-            self._start(invocation_id, self._held.pop(invocation_id))
+            incarnation = self._held.pop(invocation_id)
+            row = self._state.invocations.get(invocation_id)
+            if row is None or not row.retry_at_ms:  # else it starts when its backoff is over
+                self._start(invocation_id, incarnation)
 
     def over(self, invocation_id: bytes) -> None:
         """The invocation is over: an id that lives again is another incarnation."""

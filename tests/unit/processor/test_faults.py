@@ -203,6 +203,46 @@ def test_others_messages_are_seen_even_if_nothing_is_appended_here() -> None:
     run(story())
 
 
+def test_what_others_wrote_is_read_while_own_appends_are_acknowledged_late() -> None:
+    async def story() -> None:
+        world = World(1)
+        process = await world.led(follow_s=0.05)
+        process.log.ack_delay_s = 0.03
+        process.log.read_delay_s = 0.02
+        calls = []
+        for number in range(60):
+            calls.append(process.send(process.make(world.uid())))
+            if number % 3 == 0:
+                foreign = encode_message([process.make(world.uid())])
+                world.topic.values[0].append(foreign)
+            await asyncio.sleep(0.01)
+        await process.until(lambda: all(len(got) == 2 for got in calls))
+        await process.until(lambda: len(process.invoker.starts) == 80)
+        assert announcements(process) == 1
+        await process.processor.close()
+
+    run(story())
+
+
+def test_nothing_takes_off_while_what_others_wrote_is_read() -> None:
+    """Else the own message could be read back before it is acknowledged, and count twice."""
+
+    async def story() -> None:
+        world = World(1)
+        process = await world.led(follow_s=0.05)
+        process.log.ack_delay_s = 0.05
+        process.log.read_delay_s = 0.02
+        calls: list[list[Reply]] = []
+        process.log.on_read = lambda: calls.append(process.send(process.make(world.uid())))
+        world.topic.values[0].append(encode_message([process.make(world.uid())]))
+        await process.until(lambda: len(process.invoker.starts) >= 2)
+        await process.until(lambda: all(len(got) == 2 for got in calls))
+        assert calls and process.processor.stopped() == {}
+        await process.processor.close()
+
+    run(story())
+
+
 def test_a_second_leader_makes_the_first_harmless() -> None:
     """A zombie's proposals are dropped; what it was asked to take in stays accepted."""
 
@@ -229,6 +269,26 @@ def test_a_second_leader_makes_the_first_harmless() -> None:
         ends = [r for r in heir.log.records(0) if isinstance(r, Journal) and r.id == slow]
         assert len(ends) == 2
         await heir.processor.close()
+
+    run(story())
+
+
+def test_what_another_leader_took_before_was_not_created_by_a_zombie() -> None:
+    """A zombie's append lands behind that of its successor: its client was not the first."""
+
+    async def story() -> None:
+        world = World(1)
+        zombie = await world.led({}, follow_s=1e6)
+        heir = await world.led({})
+        known = world.uid()
+        heir.send(heir.make(known))
+        await heir.until(lambda: heir.processor.find(known) is not None)
+        told: list[Reply] = []
+        zombie.processor.invoke(zombie.make(known), False, told.append)
+        await zombie.until(lambda: bool(told))
+        assert isinstance(told[0], Accepted) and not told[0].created
+        await heir.processor.close()
+        await zombie.processor.close()
 
     run(story())
 

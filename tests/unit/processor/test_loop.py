@@ -5,6 +5,7 @@ import asyncio
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import AnnounceLeader, Invoke, Journal
 from orchestrator.processor.port import Accepted, NotReady, Reply, Result, Unavailable, Unknown
+from tests.unit.processor.comparing import compare
 from tests.unit.processor.virtual_loop import run
 from tests.unit.processor.world import Attempt, World
 
@@ -245,6 +246,7 @@ def test_a_store_ahead_of_a_log_that_lost_its_tail_is_not_used() -> None:
         third = await world.led()
         assert third.processor.find(kept) is not None
         await third.processor.close()
+        compare(world)
 
     run(story())
 

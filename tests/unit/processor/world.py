@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from orchestrator.codec.records import decode_message
 from orchestrator.invoker.port import AttemptInput, AttemptView, Source
 from orchestrator.log.memory import MemoryLog, MemoryTopic
-from orchestrator.log.port import AppendError, Batch, Done, Health
+from orchestrator.log.port import AppendError, Batch, Deliver, Done, Health
 from orchestrator.model.answers import Answer
 from orchestrator.model.effects import AnyEffect, SetOutput
 from orchestrator.model.ids import placed_key
@@ -36,6 +36,10 @@ class FaultyLog(MemoryLog):
         self.lose: dict[int, bool] = {}  # partition -> whether it lands all the same
         self.held: dict[int, list[Callable[[], None]] | None] = {}
         self.broken: set[int] = set()  # until a restart
+        self.ack_delay_s = 0.0
+        self.read_delay_s = 0.0
+        self.on_read: Callable[[], object] = lambda: None
+        self._last_ack_s: dict[int, float] = {}
         self.appends: list[dict[int, int]] = []  # messages by partition, by append
         self.unwritable = ""
 
@@ -59,7 +63,27 @@ class FaultyLog(MemoryLog):
             assert parked is not None
             parked.append(lambda: super(FaultyLog, self).append([(number, messages)], done))
         else:
-            super().append([(number, messages)], done)
+            super().append([(number, messages)], self._delayed(done))
+
+    def _delayed(self, done: Done) -> Done:
+        """Acknowledgements come late, in order, while what was appended can be read already."""
+        loop = asyncio.get_running_loop()
+
+        def late(number: int, first: int, count: int, error: AppendError | None) -> None:
+            at_s = max(loop.time() + self.ack_delay_s, self._last_ack_s.get(number, 0.0))
+            if at_s <= loop.time():
+                done(number, first, count, error)
+            else:
+                self._last_ack_s[number] = at_s + 1e-6
+                loop.call_at(at_s, done, number, first, count, error)
+
+        return late if self.ack_delay_s or self._last_ack_s else done
+
+    async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
+        self.on_read()
+        if self.read_delay_s:
+            await asyncio.sleep(self.read_delay_s)
+        return await super().read(partition, offset, deliver)
 
     def hold(self, number: int) -> None:
         self.held[number] = []

@@ -1,0 +1,136 @@
+"""Partitions come and go; stores fail: what waits is told, what is owed is done all the same."""
+
+import asyncio
+from collections.abc import Iterator
+
+from orchestrator.processor.port import Accepted, Reply, Result, Unavailable
+from orchestrator.store.memory import MemoryHome, MemoryStore
+from orchestrator.store.port import StoreError, Writes
+from tests.unit.processor.virtual_loop import run
+from tests.unit.processor.world import Attempt, World
+
+
+def test_a_revoked_partition_tells_its_clients_and_may_come_back() -> None:
+    async def story() -> None:
+        world = World(2)
+        hung: list[Attempt] = []
+        process = await world.led({"slow": hung.append})
+        seats = process.processor._seats
+        slow = world.uid(0)
+        waiting = process.send(process.make(slow, "slow"))
+        await process.until(lambda: len(hung) == 1)
+        process.log.hold(0)
+        in_flight = process.send(process.make(world.uid(0)))
+        await asyncio.sleep(0.01)
+        pending = process.send(process.make(world.uid(0)))
+        seats._revoked(0)
+        assert isinstance(waiting[-1], Unavailable) and waiting[-1].kept
+        assert isinstance(pending[-1], Unavailable) and not pending[-1].kept
+        assert isinstance(in_flight[-1], Unavailable) and in_flight[-1].kept
+        assert process.processor.leading() == [1]
+        assert process.processor.find(slow) is None
+        (refusal,) = await process.call(process.make(world.uid(0)))
+        assert isinstance(refusal, Unavailable) and not refusal.kept
+        assert len(await process.call(process.make(world.uid(1)))) == 2
+        process.log.let_go(0)
+        seats._assigned(0)
+        await process.until(lambda: len(hung) == 2)
+        hung[0].finish(b"of the old term")
+        hung[1].finish(b"of the new term")
+        replies: list[Reply] = []
+        process.processor.attach(slow, replies.append)
+        await process.until(lambda: bool(replies))
+        assert isinstance(replies[0], Result) and replies[0].outcome == b"of the new term"
+        await process.processor.close()
+
+    run(story())
+
+
+def test_a_partition_that_comes_back_at_once_waits_for_its_store() -> None:
+    async def story() -> None:
+        world = World(1)
+        process = await world.led()
+        seats = process.processor._seats
+        for _ in range(5):
+            seats._revoked(0)
+            seats._assigned(0)
+            await process.until(lambda: process.processor.leading() == [0])
+            assert len(await process.call(process.make(world.uid()))) == 2
+        await process.processor.close()
+
+    run(story())
+
+
+class BrittleStore(MemoryStore):
+    """Fails when its home says so."""
+
+    def __init__(self, home: "BrittleHome", rows: dict[bytes, bytes] | None = None) -> None:
+        super().__init__(home, rows)
+        self.brittle = home
+
+    def write(self, writes: Writes) -> None:
+        if self.brittle.failures > 0:
+            self.brittle.failures -= 1
+            raise StoreError("no room")
+        super().write(writes)
+
+
+class BrittleHome(MemoryHome):
+    """A home whose next writes fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures = 0
+
+    def candidates(self) -> Iterator[MemoryStore]:
+        for store in super().candidates():
+            yield BrittleStore(self, store._rows)
+
+
+def test_a_store_that_fails_is_restored_from_the_log_and_no_client_is_told_wrong() -> None:
+    async def story() -> None:
+        world = World(1)
+        home = BrittleHome()
+        world.homes = [home]
+        process = await world.led(spill_s=0.05, spill_rows=5)
+        asked = {}
+        for number in range(200):
+            if number % 40 == 20:
+                home.failures = 3
+            uid = world.uid()
+            asked[uid] = process.send(process.make(uid))
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(10)
+        answered = 0
+        for uid, replies in asked.items():
+            if isinstance(replies[-1], Unavailable) and not replies[-1].kept:
+                assert process.processor.find(uid) is None
+            elif replies[0] == Accepted(True):
+                answered += 1
+                assert isinstance(replies[-1], Result), replies
+                assert process.processor.find(uid) is not None
+        assert answered > 150
+        assert process.processor.counters.get("spills") > 5
+        await process.processor.close()
+
+    run(story())
+
+
+def test_a_store_that_fails_under_an_append_does_not_make_its_fate_unknown() -> None:
+    async def story() -> None:
+        world = World(1)
+        home = BrittleHome()
+        world.homes = [home]
+        process = await world.led(spill_s=0.05)
+        await process.call(process.make(world.uid()))
+        home.failures = 1
+        process.log.hold(0)
+        replies = process.send(process.make(world.uid()))
+        await asyncio.sleep(1)
+        assert replies == [] and process.processor.leading() == []
+        process.log.let_go(0)
+        await process.until(lambda: len(replies) == 2)
+        assert replies[0] == Accepted(True)
+        await process.processor.close()
+
+    run(story())

@@ -1,0 +1,47 @@
+"""Attempts are numbered, held until all before them is applied, and keep their backoff."""
+
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.records import Failed, Journal
+from orchestrator.model.rows import InvocationRow
+from orchestrator.model.values import INVOKED, SERVICE, THEN_RETRY, Attempted
+from orchestrator.processor.source import AttemptSource
+from orchestrator.store.memory import MemoryStore
+from orchestrator.tables.state import State
+
+ID = bytes(24)
+FAILED = Journal(
+    0, ID, 0, 1, 0, None, b"", 0, 0, (), Failed(Attempted(500, "no"), THEN_RETRY, 1, 900)
+)
+
+
+def _source(row: InvocationRow) -> tuple[AttemptSource, list[bytes]]:
+    state = State(0, 1, MemoryStore())
+    state.invocations.add(ID, row)
+    started: list[bytes] = []
+    source = AttemptSource(state, 0, lambda record: None, lambda id_, _: started.append(id_))
+    return source, started
+
+
+def _row() -> InvocationRow:
+    invoke = Invoke(ID, "S", "run", "", SERVICE, b"", (), 0, 0, 0)
+    return InvocationRow(invoke, 0, INVOKED, 0)
+
+
+def test_an_attempt_is_held_until_what_was_proposed_is_applied() -> None:
+    source, started = _source(_row())
+    source.propose(FAILED)
+    assert source.attempt_input(ID, 0) is None
+    assert started == []
+    source.settled(FAILED)
+    assert started == [ID]
+
+
+def test_an_attempt_that_was_held_does_not_begin_before_its_backoff_is_over() -> None:
+    row = _row()
+    source, started = _source(row)
+    source.propose(FAILED)
+    assert source.attempt_input(ID, 0) is None
+    row.retry_at_ms = 900  # what applying the failure does
+    source.settled(FAILED)
+    assert started == []
+    assert source.attempt_input(ID, 0) is not None  # when its time has come
