@@ -27,7 +27,7 @@ def test_the_head_of_a_segment() -> None:
     head = encode_head(bytes(range(1, 17)), 128, [5, 7, 0])
     assert len(head) == head_bytes_of(2) == 4096
     assert head.rstrip(b"\0").hex() == HEAD
-    assert head_bytes_of(1000) == 12288
+    assert head_bytes_of(1000) == 8192
 
 
 def test_a_frame() -> None:
