@@ -75,6 +75,8 @@ class Owner(Life, Protocol):
     @property
     def is_zombie(self) -> bool: ...
 
+    def kill(self) -> None: ...
+
 
 class BrokerLog:
     """The `Log` port of one process over a `Topic`."""

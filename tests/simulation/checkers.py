@@ -5,6 +5,7 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
+from orchestrator.codec.keys import parse_object_key, state_prefix
 from orchestrator.machine import kv
 from orchestrator.model.rows import CompletedRow
 from orchestrator.model.values import Failure
@@ -35,7 +36,7 @@ def check(world: "World") -> None:
     _check_sends(world, known)
     for partition in partitions:
         _check_journals(world, partition)
-        _check_state(world, known, partition)
+        _check_state(world, known, partition, roots)
 
 
 # --- stores ---
@@ -78,6 +79,21 @@ def _check_rest(world: "World", partitions: list[Partition]) -> None:
         for key, owner in partition.state.objects.scan():
             if owner.lock or owner.inbox_head != owner.inbox_tail:
                 world.oracle.broken("locks", f"{key!r} is held when all is done")
+        _check_orphans(world, partition)
+
+
+def _check_orphans(world: "World", partition: Partition) -> None:
+    """Rows of state and promises go with the generation they belong to."""
+    state = partition.state
+    owned = set()
+    for raw, owner in state.objects.scan():
+        owned |= {state_prefix(raw, owner.generation), state_prefix(raw, owner.state_generation)}
+    for table in (state.state_rows, state.promises):
+        for key, _ in table.scan():
+            service, name, rest = parse_object_key(key)
+            prefix = key[: len(key) - len(rest) + 8]
+            if prefix not in owned:
+                world.oracle.broken("stores", f"a row of {service}/{name} belongs to nobody")
 
 
 # --- clients ---
@@ -179,7 +195,9 @@ def _check_journals(world: "World", partition: Partition) -> None:
             )
 
 
-def _check_state(world: "World", known: Known, partition: Partition) -> None:
+def _check_state(
+    world: "World", known: Known, partition: Partition, roots: dict[str, Wish]
+) -> None:
     """Every write of an exclusive handler once, none between those of another one."""
     state = partition.state
     done = _by_key(world, known)
@@ -187,7 +205,11 @@ def _check_state(world: "World", known: Known, partition: Partition) -> None:
         if owner.service != OBJECT:
             continue
         log = json.loads(kv.get(state, owner, b"log") or b"[]")
-        twice = [put for put, count in Counter(log).items() if count > 1 and put != "patched"]
+        twice = [
+            put
+            for put, count in Counter(log).items()
+            if count > 1 and put != "patched" and not _is_purged(world, roots, put)
+        ]
         if twice:
             world.oracle.broken("exactly once", f"{owner.key} has {twice} more than once")
         if owner.key not in WILD_KEYS:
@@ -196,6 +218,14 @@ def _check_state(world: "World", known: Known, partition: Partition) -> None:
         own = [row for row in rows if _puts(world, row)]
         if own and key not in WILD_KEYS and _is_here(key, partition):
             world.oracle.broken("exactly once", f"the state of {key} is gone")
+
+
+def _is_purged(world: "World", roots: dict[str, Wish], put: str) -> bool:
+    """An operator had it forgotten: it may be done anew."""
+    wish = roots.get(put.partition(".")[0])
+    if wish is None or wish.invoke is None:
+        return True
+    return "Purge" in world.oracle.operations[wish.id]
 
 
 def _is_here(key: str, partition: Partition) -> bool:

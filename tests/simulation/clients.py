@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, Protocol
 
 from orchestrator.model.answers import Answer
@@ -13,7 +14,7 @@ from orchestrator.registry.resolve import invocation_id_for, make_invoke
 from orchestrator.registry.schema import Registry
 from tests.simulation.node import Node
 from tests.simulation.oracle import Oracle
-from tests.simulation.programs import Program, encode
+from tests.simulation.programs import WORKFLOW, Program, encode
 
 RETRY_S = 0.2
 
@@ -22,6 +23,7 @@ class Surroundings(Protocol):
     """What clients need of their world."""
 
     oracle: Oracle
+    random: Random
 
     async def node(self) -> Node:
         """A process that can be reached."""
@@ -49,6 +51,7 @@ class Wish:
     invoke: Invoke | None = None
     accepted: bool = False
     created_count: int = 0
+    uncertain: bool = False  # a request of it may be in the log
     outcomes: list[Outcome] = field(default_factory=list)
 
     @property
@@ -82,6 +85,14 @@ class Client:
         await asyncio.sleep(wish.at_s)
         while not await self._try():
             await asyncio.sleep(RETRY_S)
+
+    def _refused(self, reply: Reply | _Lost) -> None:
+        """Who is told that nothing was taken may well ask in another way."""
+        wish = self._wish
+        wish.uncertain |= not isinstance(reply, Unavailable) or reply.kept or wish.accepted
+        is_derived = wish.idempotency_key is not None or wish.service == WORKFLOW
+        if not wish.uncertain and not is_derived and self._world.random.random() < 0.5:
+            wish.invoke = None
 
     def _resolve(self, node: Node) -> Invoke | None:
         """The record is made once: the same id again is the same request."""
@@ -130,6 +141,7 @@ class Client:
                     wish.outcomes.append(reply.outcome)
                     return True
                 else:
+                    self._refused(reply)
                     return False
         finally:
             node.waiting.pop(self._number, None)

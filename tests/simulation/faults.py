@@ -20,8 +20,8 @@ from orchestrator.model.records import (
     Signal,
     Transfer,
 )
-from tests.simulation.clients import operate
-from tests.simulation.programs import OBJECT, WILD_KEYS
+from tests.simulation.clients import Wish, operate
+from tests.simulation.programs import OBJECT, WILD_KEYS, WORKFLOW
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -45,6 +45,7 @@ class Trouble:
             *self._times(plan.full_count, self._full),
             *self._times(plan.operation_count, self._operate),
             *self._times(len(self._world.plan.wishes), self._answer),
+            *self._times(plan.rebirth_count, self._rebirth),
             *self._times(1, self._deploy),
         ]
         await asyncio.sleep(plan.trouble_s)
@@ -84,9 +85,14 @@ class Trouble:
         node.log.assign(number)
 
     async def _full(self) -> None:
+        device = self._world.device
         self._plan.log.full = True
+        if device is not None:
+            device.fill(True)
         await asyncio.sleep(self._random.random() * 2)
         self._plan.log.full = False
+        if device is not None:
+            device.fill(False)
 
     async def _deploy(self) -> None:
         self._world.metadata.deploy()
@@ -147,6 +153,21 @@ class Trouble:
         number = self._world.next_number()
         self._world.oracle.touched(type(operation).__name__, operation.target_id)
         await operate(self._world, operation, number)
+
+    async def _rebirth(self) -> None:
+        """A key is ended by force, forgotten and submitted again."""
+        world = self._world
+        key = f"re{world.next_number()}"
+        for number in range(self._random.choice((2, 3))):
+            wish = Wish(WORKFLOW, "run", key, self._plan.programs.reborn(), 0.0, wait=number > 0)
+            self._plan.wishes.append(wish)
+            world.submit(wish)
+            await asyncio.sleep(self._random.random() * 1.2)
+            if wish.invoke is not None and number == 0:
+                now_ms = world.now_ms()
+                await asyncio.gather(
+                    self._do(Kill(wish.id, now_ms)), self._do(Purge(wish.id, now_ms))
+                )
 
     async def _patch(self, now_ms: int) -> None:
         key = self._random.choice(WILD_KEYS)

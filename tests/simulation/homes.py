@@ -12,6 +12,9 @@ class Disk(Life, Protocol):
     """A process and the disk it writes to."""
 
     @property
+    def is_alive(self) -> bool: ...
+
+    @property
     def is_zombie(self) -> bool:
         """It goes on writing to a disk that nobody reads."""
         ...
@@ -25,13 +28,14 @@ class ProcessHome:
         self._life = life
 
     def candidates(self) -> Iterator["ProcessStore"]:
-        if self._life.is_zombie:
+        if self._life.is_zombie or not self._life.is_alive:
             yield ProcessStore(MemoryStore(), self._life)
             return
-        kept = self._home.flushed, dict(self._home.copies)
+        kept = self._home.flushed
         for store in self._home.candidates():
             if not self._life.lives():
-                self._home.flushed = kept[0]
+                self._home.flushed = kept
+                yield ProcessStore(MemoryStore(), self._life)
                 return
             yield ProcessStore(store, self._life)
 

@@ -10,6 +10,7 @@ from orchestrator.invoker.options import Options
 from orchestrator.invoker.origin import Origin
 from orchestrator.invoker.pool import Pool
 from orchestrator.invoker.port import Source
+from orchestrator.model.rows import InvocationRow
 from orchestrator.processor.loop import Processor
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.registry.schema import EMPTY, Registry
@@ -17,6 +18,7 @@ from orchestrator.runtime.entropy import SeededEntropy
 from orchestrator.store.memory import MemoryHome
 from tests.simulation.broker import BrokerLog, LogFaults, Topic
 from tests.simulation.clockwork import ProcessClock, ProcessScheduler, VirtualLoop
+from tests.simulation.disk_log import Device, DiskLog
 from tests.simulation.homes import ProcessHome
 from tests.simulation.network import Services, SimulatedPool
 
@@ -45,6 +47,9 @@ class SimulatedInvoker(Invoker):
         self._pools.get = get  # type: ignore[method-assign]
 
     def start(self, source: Source, invocation_id: bytes, incarnation: int) -> None:
+        row = self.life.engine.find(invocation_id)
+        if isinstance(row, InvocationRow) and row.retry_at_ms > self.now_ms() + 1:
+            self.life.oracle.broken("backoff", f"{invocation_id.hex()} begins too early")
         for _ in range(self.life.times()):
             super().start(source, invocation_id, incarnation)
 
@@ -66,7 +71,7 @@ class Node:
         self,
         number: int,
         loop: VirtualLoop,
-        topic: Topic,
+        topic: Topic | Device,
         homes: dict[int, MemoryHome],
         log_faults: LogFaults,
         node_faults: NodeFaults,
@@ -80,10 +85,12 @@ class Node:
     ) -> None:
         self.number = number
         self.is_alive = True
+        self.is_up = False
         self.is_zombie = False  # another process took over, and it does not know
         self.fuse = -1
         self.knows_metadata = False
         self.waiting: dict[int, Callable[[], None]] = {}  # clients to be told of its death
+        self.oracle = services.oracle
         self._loop = loop
         self._died = died
         self._random = random
@@ -113,13 +120,17 @@ class Node:
         )
 
     def _make_log(
-        self, topic: Topic, faults: LogFaults, landed: Callable[[int], None]
+        self, topic: Topic | Device, faults: LogFaults, landed: Callable[[int], None]
     ) -> BrokerLog:
+        if isinstance(topic, Device):
+            return DiskLog(topic, self._loop, self, faults, self._random, landed)
         return BrokerLog(topic, self._loop, self, faults, self._random, landed)
 
     async def start(self) -> None:
         await self.log.open()
-        self.engine.start()
+        if self.is_alive:
+            self.is_up = True
+            self.engine.start()
 
     def registry(self) -> Registry:
         """Metadata comes through a log of its own, perhaps late."""

@@ -1,6 +1,6 @@
 """What a seed decides before the world begins: sizes, chances of faults, what clients want."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 from orchestrator.invoker.options import Options
@@ -35,7 +35,8 @@ class Plan:
     disk: bool  # on the embedded log's files, else on a broker
     fuse_max: int
     tail_lost: bool  # a crash takes acknowledged messages with it
-    reborn: list[Wish] = field(default_factory=list)
+    rebirth_count: int = 0
+    alien: bool = False  # at the end a record comes that nobody knows
 
 
 def make_plan(seed: int) -> Plan:
@@ -89,6 +90,11 @@ def make_plan(seed: int) -> Plan:
         fuse_max=random.choice((30, 300, 1000)),
         tail_lost=False,
     )
+    plan.rebirth_count = random.choice((0, 0, 1, 2))
+    plan.alien = random.random() < 0.1 and not plan.disk
+    if random.random() < 0.1 and not calm:
+        plan.tail_lost, plan.disk, plan.partitions, plan.zombie_count = True, False, 1, 0
+        plan.crash_count, plan.alien = 4, False
     _fill_wishes(plan, random)
     return plan
 

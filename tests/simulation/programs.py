@@ -53,6 +53,14 @@ class Programs:
         self.workflow_keys.append(key)
         return program
 
+    def reborn(self) -> Program:
+        """For a key that is killed, purged and submitted again: much is under way."""
+        program = self._program(1, ("sleep", "call", "put"))
+        first = [["promise", "click"]] if self._random.random() < 0.3 else []
+        self.sends[program["token"]] = []
+        program["ops"] = [*first, self._call(1, program["token"], ""), ["sleep", 700]]
+        return program
+
     def click(self) -> Program:
         ops: list[list[Any]] = [["peek", "click"]] if self._random.random() < 0.5 else []
         return {"token": self.token(), "ops": [*ops, ["resolve", "click"]]}

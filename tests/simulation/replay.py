@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from orchestrator.codec import keys
 from orchestrator.codec.records import decode_message
-from orchestrator.model.actions import AnyAction
+from orchestrator.model.actions import AnyAction, Lead
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import REPLY_RETENTION_MS, REQUEST_DEDUPE_MS
-from orchestrator.model.records import AnyRecord, Purge, PurgeExpired, TimersFired
+from orchestrator.model.records import AnnounceLeader, AnyRecord, Purge, PurgeExpired, TimersFired
 from orchestrator.model.rows import CompletedRow
 from orchestrator.model.values import WORKFLOW_RUN, Outcome
 from orchestrator.processor.partition import Partition
@@ -33,6 +33,7 @@ class Known:
         self.outcomes: dict[Life, Outcome] = {}
         self.rows: dict[Life, CompletedRow] = {}
         self.lives: dict[bytes, list[Life]] = defaultdict(list)
+        self.terms: set[tuple[int, int, int]] = set()
         self.tokens: dict[str, list[Life]] = defaultdict(list)
 
     def completed(self, row: CompletedRow) -> None:
@@ -95,6 +96,8 @@ def replay(world: "World", number: int, known: Known | None, random: Random | No
             for record in records:
                 _check_record(world.oracle, partition, record)
         partition.apply_message(message.offset, message.value, records, actions)
+        if known is not None:
+            _check_leads(known, number, records[0], actions)
         if random is not None and random.random() < 0.2:
             partition.spill()
             if random.random() < 0.5:
@@ -118,6 +121,16 @@ def _check_record(oracle: Oracle, partition: Partition, record: AnyRecord) -> No
         early = [key for key in record.keys if keys.timer_due_ms(key) > record.now_ms]
         if early:
             oracle.broken("timers", f"{early[0].hex()} fired before its time")
+
+
+def _check_leads(known: Known, number: int, record: AnyRecord, actions: list[AnyAction]) -> None:
+    """An announcement counts once, however often it comes."""
+    for action in actions:
+        if isinstance(action, Lead) and isinstance(record, AnnounceLeader):
+            at = (number, action.nonce, record.epoch_seen)
+            if at in known.terms:
+                known.oracle.broken("leadership", f"nonce {action.nonce} was accepted twice")
+            known.terms.add(at)
 
 
 def contents(partition: Partition) -> dict[bytes, bytes]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import msgspec
+
 from orchestrator.model.ids import placed_key
 from orchestrator.model.records import Resume, Signal
 from orchestrator.model.rows import CompletedRow, InvocationRow
@@ -19,6 +21,7 @@ from tests.simulation.broker import LogFaults, Topic
 from tests.simulation.checkers import check
 from tests.simulation.clients import Client, Wish, operate
 from tests.simulation.clockwork import Deadlock, VirtualLoop
+from tests.simulation.disk_log import Device
 from tests.simulation.faults import Trouble
 from tests.simulation.metadata import Metadata
 from tests.simulation.network import NetworkFaults, Services
@@ -48,7 +51,9 @@ class World:
         self.seed = seed
         self.loop = loop
         self.random = Random(f"world {seed}")
-        self.oracle = Oracle()
+        self.oracle = Oracle(self.plan.tail_lost)
+        self.device = Device(seed, self.plan.partitions, self.oracle) if self.plan.disk else None
+        self.clients: list[asyncio.Task[None]] = []
         self.metadata = Metadata(self.random)
         self.topic = Topic(self.plan.partitions)
         self.homes = {number: MemoryHome() for number in range(self.plan.partitions)}
@@ -87,14 +92,14 @@ class World:
     async def node(self) -> Node:
         """A process that can be reached: rarely one that was replaced and does not know."""
         while True:
-            living = [node for node in self.nodes if node.is_alive]
+            living = [node for node in self.nodes if node.is_alive and node.is_up]
             if living:
                 return living[-1] if self.random.random() < 0.8 else self.random.choice(living)
             await asyncio.sleep(0.05)
 
     def history(self) -> Topic:
         """All that the log ever held."""
-        return self.topic
+        return self.topic if self.device is None else self.device.history
 
     # --- processes ---
 
@@ -102,7 +107,7 @@ class World:
         node = Node(
             self.next_number(),
             self.loop,
-            self.topic,
+            self.topic if self.device is None else self.device,
             self.homes,
             self.plan.log,
             self.plan.node,
@@ -137,29 +142,45 @@ class World:
 
     async def _restart(self) -> None:
         await asyncio.sleep(self.random.random() * 0.3)
+        if self.device is not None:
+            self.device.lose_process()
+        if self.plan.tail_lost and not self.is_calm:
+            self._lose_tail()
         await self.start_node()
+
+    def _lose_tail(self) -> None:
+        """The broker comes back without its last messages; stores may be ahead of it."""
+        low = self.topic.firsts[0]
+        if low:
+            low = min(self.homes[0].copies)
+        end = self.topic.nexts[0]
+        self.topic.cut(0, max(low, end - self.random.randrange(12)))
 
     # --- the course of the world ---
 
     async def run(self) -> None:
         await self.start_node()
-        clients = [self.submit(wish) for wish in self.plan.wishes]
+        if self.device is not None and self.plan.log.latency_s:
+            self.device.trouble(self.random.choice((0.0, 0.02, 0.1)))
+        for wish in self.plan.wishes:
+            self.submit(wish)
         await Trouble(self).run()
         self._calm_down()
         janitor = self.loop.create_task(self._tend())
         try:
-            await asyncio.wait_for(self._settle(clients), CALM_S)
+            await asyncio.wait_for(self._settle(), CALM_S)
         except TimeoutError:
             waiting = [w.program["token"] for w in self.plan.wishes if not _is_done(w)]
             self.oracle.broken("liveness", f"{waiting} and {self._unsettled()} never end")
         janitor.cancel()
         self.is_over = True
-        for task in clients:
+        for task in self.clients:
             task.cancel()
         await self._close()
 
-    def submit(self, wish: Wish) -> "asyncio.Task[None]":
-        return self.loop.create_task(Client(self, wish, self.next_number()).run())
+    def submit(self, wish: Wish) -> None:
+        client = Client(self, wish, self.next_number())
+        self.clients.append(self.loop.create_task(client.run()))
 
     def _calm_down(self) -> None:
         """No more faults; what was broken stays broken until it is mended."""
@@ -170,14 +191,16 @@ class World:
             (self.plan.node, NodeFaults()),
         ):
             vars(faults).update(vars(fresh))
-        for node in self.nodes:
+        if self.device is not None:
+            self.device.calm()
+        for node in list(self.nodes):
             node.fuse = -1
             node.knows_metadata = True
             if node.is_zombie:
                 node.kill()
 
-    async def _settle(self, clients: list["asyncio.Task[None]"]) -> None:
-        await asyncio.gather(*clients)
+    async def _settle(self) -> None:
+        await asyncio.gather(*self.clients)
         quiet = 0
         while quiet < 3:
             await asyncio.sleep(1.0)
@@ -185,7 +208,7 @@ class World:
 
     def _unsettled(self) -> list[str]:
         """Invocations that live, as the leader sees them."""
-        if self.current is None or not self.current.is_alive:
+        if self.current is None or not self.current.is_up or not self.current.is_alive:
             return ["nobody leads"]
         found = []
         for number in range(self.plan.partitions):
@@ -240,6 +263,22 @@ class World:
     async def _operate(self, operation: Any) -> None:
         await operate(self, operation, self.next_number())
 
+    async def _meet_alien(self, node: Node) -> None:
+        """A record of another kind, version or shape stops its partition, and no other."""
+        number = self.random.randrange(self.plan.partitions)
+        aliens = (
+            b"\x02\x90",
+            b"\x01" + msgspec.msgpack.encode([[99, 1]]),
+            b"\x01" + msgspec.msgpack.encode([[21, bytes(24), self.now_ms(), "surplus"]]),
+        )
+        offset = self.topic.append(number, [self.random.choice(aliens)])
+        await asyncio.sleep(self.plan.options.follow_s * 2 + 3)
+        if list(node.engine.stopped()) != [number]:
+            self.oracle.broken("records", f"an unknown record does not stop partition {number}")
+        if len(node.engine.leading()) != self.plan.partitions - 1:
+            self.oracle.broken("records", "a stopped partition takes others along")
+        self.topic.cut(number, offset)
+
     async def _close(self) -> None:
         node = self.current
         if node is not None and node.is_alive:
@@ -252,6 +291,8 @@ class World:
                 if seat is not None and seat.partition is not None:
                     seat.partition.spill()
                     self.finals[number] = seat.partition
+            if self.plan.alien:
+                await self._meet_alien(node)
             node.kill()
 
 
@@ -316,7 +357,7 @@ def _end(loop: VirtualLoop) -> None:
 
 def _digest(world: World) -> str:
     digest = hashlib.sha256()
-    for messages in world.topic.messages:
+    for messages in world.history().messages:
         for message in messages:
             digest.update(message.offset.to_bytes(8, "big") + message.value)
     for line in [*world.oracle.trace, *world.oracle.violations]:
