@@ -6,6 +6,7 @@ Rules that every adapter keeps (``tests/contracts/test_log.py`` holds them to it
   partition have consecutive offsets from ``first_offset`` on.
 - ``done`` is called on the event loop, never from inside ``append``, once for each partition of
   the batch, and for one partition in the order of the appends.
+- ``done`` must not raise, and is cheap; it may append again.
 - After an append of unknown fate to a partition every later append to it is refused until
   ``restart``; so nothing can land behind a hole that the writer has not looked at.
 - What was acknowledged survives ``kill -9`` of the process, and is read again in the same order.
