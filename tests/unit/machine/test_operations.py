@@ -115,6 +115,15 @@ def test_pause_of_a_running_one_waits_for_its_attempt_to_end() -> None:
     assert row.status == INVOKED and row.deployment == "dp_2" and bench.took(StartAttempt)
 
 
+def test_a_resume_takes_back_a_pause_that_is_still_asked_for() -> None:
+    bench = Bench()
+    bench.invoke(A)
+    bench.do(Pause(A, 0))
+    assert bench.do(Resume(A, 0)) == Answer.ACCEPTED
+    bench.flush(A, end=Suspended(Future((1,)), 1))
+    assert bench.live(A).status == SUSPENDED
+
+
 def test_a_paused_one_stores_notifications_and_wakes_for_cancel_only() -> None:
     bench = Bench()
     suspended(bench, Future((), (17,)))
