@@ -64,6 +64,7 @@ def apply_resume(step: Step, resume: Resume) -> Answer:
     row.retry_count = 0
     row.retry_at_ms = 0
     row.failures_since_entry = 0
+    row.pause_requested = False
     row.modified_at_ms = step.now_ms
     wake(step, row)
     return Answer.ACCEPTED
