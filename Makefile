@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 LOG ?= embedded
-TESTS ?= tests/architecture tests/unit tests/golden tests/contracts
+TESTS ?= tests
 
 .PHONY: demo test check unit bench bench-full sim conformance clean
 .DEFAULT_GOAL := test
