@@ -21,8 +21,8 @@ class Receiver(Protocol):
         ...
 
     def on_broken(self, reason: str, untouched: bool) -> None:
-        """The exchange failed. `untouched`: the peer had not begun to work on it, as far as
-        anyone can know, so that it may be tried at once on another connection."""
+        """The exchange failed. `untouched`: through no fault of its own, and as far as anyone can
+        know before the peer did much, so that it may be tried at once on another connection."""
         ...
 
 

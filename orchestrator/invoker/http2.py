@@ -20,6 +20,8 @@ _WRITE_BUFFER_BYTES: Final = 1024 * 1024
 _DRAIN_S: Final = 5.0
 _PING_AFTER_S: Final = 40.0
 _PING_TIMEOUT_S: Final = 20.0
+_LAST_PING_AFTER_S: Final = 5.0  # the same, of a peer that said good-bye
+_LAST_PING_TIMEOUT_S: Final = 5.0
 _IDLE_S: Final = 300.0
 
 _CONFIGURATION = ngh2.Configuration(auto_window_update=False)
@@ -79,6 +81,7 @@ class Http2Connection(asyncio.Protocol):
         self._open = False
         self._reason = ""
         self._last_stream_id = -1  # from a GOAWAY: those above it were not touched
+        self._said_goodbye = False
         self._was_useful = False
         self._read_count = 0
         self._heard = False
@@ -146,13 +149,24 @@ class Http2Connection(asyncio.Protocol):
         if not self._streams:
             if quiet_s > _IDLE_S or not self._open:
                 self._fail("idle")
-        elif self._pinged:
-            if quiet_s > _PING_AFTER_S + _PING_TIMEOUT_S:
+            return
+        after_s, timeout_s = _PING_AFTER_S, _PING_TIMEOUT_S
+        if self._said_goodbye:
+            after_s, timeout_s = _LAST_PING_AFTER_S, _LAST_PING_TIMEOUT_S
+        if self._pinged:
+            if quiet_s > after_s + timeout_s:
                 self._fail("the peer answers no pings")
-        elif quiet_s > _PING_AFTER_S:
-            self._pinged = True
+        elif quiet_s > after_s:
+            self._ping()
+
+    def _ping(self) -> None:
+        self._pinged = True
+        try:
             self._h2.ping()
-            self._touch()
+        except ngh2.NGH2Error as error:
+            self._fail(f"HTTP/2 error: {error}")
+            return
+        self._touch()
 
     def _cut_off(self, now_s: float) -> None:
         left: list[Exchange] = []
@@ -332,7 +346,9 @@ class Http2Connection(asyncio.Protocol):
         # A connection that was good before and then closed without another word had most
         # likely been given up by the peer while it was idle.
         stale = self._was_useful and exchange.mark == self._read_count
-        receiver.on_broken(reason, not exchange.answered and (refused or skipped or stale))
+        untouched = not exchange.answered and (refused or skipped or stale)
+        # A peer that says good-bye should finish what it has taken; some (hypercorn) do not.
+        receiver.on_broken(reason, untouched or self._said_goodbye)
 
     def _on_rare(self, event: ngh2.Event) -> None:
         if isinstance(event, ngh2.SettingsReceived):
@@ -341,8 +357,12 @@ class Http2Connection(asyncio.Protocol):
             self._owner.on_room(self)
         elif isinstance(event, ngh2.GoAwayReceived):
             self._last_stream_id = event.last_stream_id
+            self._said_goodbye = self._said_goodbye or event.error_code == 0
             said = event.debug_data[:200].decode("utf-8", "replace")
             self._stop_taking(f"the peer goes away: {_code_name(event.error_code)} {said}".strip())
+            if self._streams:
+                # Some (hypercorn) forget what they had taken, and notice when spoken to.
+                self._ping()
         elif isinstance(event, ngh2.ConnectionClosed):
             self._fail(self._reason or f"HTTP/2 connection closed: {_code_name(event.error_code)}")
 

@@ -475,3 +475,24 @@ def test_nothing_runs_after_close() -> None:
             assert partition.invoker.running_count == 0
 
     run(test)
+
+
+@pytest.mark.parametrize("answers_first", [True, False])
+def test_a_server_that_says_good_bye_and_forgets_what_it_took_costs_nothing(
+    answers_first: bool,
+) -> None:
+    async def forgets(served: Served) -> None:
+        await served.start()
+        if answers_first:
+            served.respond()
+        served.go_away(served.id)
+        await asyncio.sleep(0.02)
+        served.cut()
+
+    async def test() -> None:
+        async with scripted(forgets, good) as (partition, service):
+            await answered(partition)
+            assert partition.failures == []
+            assert len(service.requests) == 2
+
+    run(test)
