@@ -7,6 +7,7 @@ Attempts are scripted: a test appends the Journal records itself.
 import asyncio
 import http.client
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -187,7 +188,9 @@ class World:
             entropy=SeededEntropy(1),
         )
         self._server = AdminServer(app)
-        _, self.port = await self._server.start("127.0.0.1", 0)
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.port = listening.getsockname()[1]
+        await self._server.start(listening)
 
     def stop(self) -> None:
         self.wait(self._server.stop(1))
