@@ -18,6 +18,7 @@ class MemoryHome:
         for applied in sorted(self.copies, reverse=True):
             self.flushed = dict(self.copies[applied])
             yield MemoryStore(self, self.flushed)
+            del self.copies[applied]  # it did not fit: no later copy is to be taken for older
         self.flushed = {}
         yield MemoryStore(self)
 

@@ -109,6 +109,7 @@ def test_candidates_go_from_the_newest_copy_to_an_empty_store(homes: Homes) -> N
         assert stamp is not None
         seen.append((stamp.applied, candidate.get(b"a")))
     assert seen == [(8, b"8"), (5, b"5"), (3, b"3"), (0, None)]
+    assert homes().checkpoints() == []  # what did not fit is no copy any more
 
 
 def test_two_checkpoints_are_kept(homes: Homes) -> None:
