@@ -12,6 +12,7 @@ from functools import partial
 from random import Random
 from typing import Protocol
 
+from orchestrator.codec.records import decode_message, encode_message
 from orchestrator.log.port import (
     AppendError,
     Batch,
@@ -22,6 +23,7 @@ from orchestrator.log.port import (
     Message,
     OffsetOutOfRange,
 )
+from orchestrator.model.records import Transfer
 from tests.simulation.clockwork import Life, VirtualLoop
 
 CHUNK_MAX = 40
@@ -36,6 +38,7 @@ class LogFaults:
     unknown_lost: float = 0.0
     slow: float = 0.0
     gap: float = 0.0
+    overtaken: float = 0.0  # rows of an outbox land before the one they follow
     unreadable: float = 0.0
     latency_s: float = 0.002
     full: bool = False
@@ -76,6 +79,8 @@ class Owner(Life, Protocol):
     def is_zombie(self) -> bool: ...
 
     def kill(self) -> None: ...
+
+    def may_be_stale(self) -> bool: ...
 
 
 class BrokerLog:
@@ -128,6 +133,8 @@ class BrokerLog:
 
     def _append_to(self, number: int, messages: list[bytes], done: Done) -> None:
         random, faults = self._random, self._faults
+        if random.random() < faults.overtaken:
+            self._overtake(number, messages)
         answer = partial(self._answer, done, number, len(messages))
         land_s = self._at(number, random.random() * faults.latency_s)
         if number in self._blocked:
@@ -153,6 +160,14 @@ class BrokerLog:
         self._loop.call_at(
             land_s, self._land, number, messages, partial(self._answer_at, answer_s, answer)
         )
+
+    def _overtake(self, number: int, messages: list[bytes]) -> None:
+        """A producer whose append of row n failed may still land row n + 1."""
+        for message in messages:
+            for record in decode_message(message):
+                if isinstance(record, Transfer) and len(record.items) > 1:
+                    rest = Transfer(record.source, record.first + 1, record.items[1:])
+                    self.topic.append(number, [encode_message([rest])])
 
     def _at(self, number: int, delay_s: float) -> float:
         """Later than all that was asked of the partition before."""

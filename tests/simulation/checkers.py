@@ -239,9 +239,9 @@ def _by_key(world: "World", known: Known) -> dict[str, list[CompletedRow]]:
     """Exclusive invocations that came to their own end, in the order they were admitted."""
     done: dict[str, list[CompletedRow]] = {}
     for life, row in sorted(known.rows.items(), key=lambda pair: pair[0][1]):
-        if row.invoke.service == OBJECT and row.invoke.handler == "write":
-            if isinstance(known.outcomes[life], bytes):
-                done.setdefault(row.invoke.key, []).append(row)
+        ended = isinstance(known.outcomes[life], bytes)
+        if ended and row.invoke.service == OBJECT and row.invoke.handler == "write":
+            done.setdefault(row.invoke.key, []).append(row)
     return done
 
 

@@ -64,7 +64,7 @@ class Device:
     def note(self, journal: Journal) -> None:
         """What was acknowledged is there, and what is there is kept for the checkers."""
         for number in range(len(self.history.messages)):
-            first, end = journal.bounds(number)
+            _, end = journal.bounds(number)
             known = self.history.nexts[number]
             if end < known:
                 self.oracle.broken("durable", f"partition {number} had {known}, has {end}")

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from orchestrator.codec.records import decode_message, encode_message
+from orchestrator.model.ids import partition_of
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import (
     AnnounceLeader,
@@ -46,6 +47,7 @@ class Trouble:
             *self._times(plan.operation_count, self._operate),
             *self._times(len(self._world.plan.wishes), self._answer),
             *self._times(plan.rebirth_count, self._rebirth),
+            *self._times(plan.hurry_count, self._hurry),
             *self._times(1, self._deploy),
         ]
         await asyncio.sleep(plan.trouble_s)
@@ -73,8 +75,10 @@ class Trouble:
         if self._plan.disk or node is None or not node.is_alive:
             return
         node.is_zombie = True
-        await self._world.start_node()
-        await asyncio.sleep(self._random.random() * 1.5)
+        heir = await self._world.start_node()
+        over_s = self._world.loop.now_s + self._random.random() * 1.5
+        node.rivals_until_s = heir.rivals_until_s = over_s + self._plan.options.follow_s
+        await asyncio.sleep(over_s - self._world.loop.now_s)
         node.kill()
 
     async def _revoke(self) -> None:
@@ -165,9 +169,35 @@ class Trouble:
             await asyncio.sleep(self._random.random() * 1.2)
             if wish.invoke is not None and number == 0:
                 now_ms = world.now_ms()
+                if self._plan.crash_count and self._random.random() < 0.6:
+                    (await world.node()).fuse = self._random.randrange(80)
                 await asyncio.gather(
                     self._do(Kill(wish.id, now_ms)), self._do(Purge(wish.id, now_ms))
                 )
+            elif wish.invoke is not None:
+                self._late_flushes(wish.id)
+
+    def _late_flushes(self, invocation_id: bytes) -> None:
+        """What attempts of an earlier life had said arrives when the next one has begun."""
+        number = partition_of(invocation_id, self._plan.partitions)
+        if self._plan.disk or not self._plan.echo_count:
+            return
+        flushes = [
+            record
+            for message in self._world.topic.messages[number]
+            for record in decode_message(message.value)
+            if isinstance(record, Journal) and record.id == invocation_id
+        ]
+        late = [r for r in flushes if r.incarnation < flushes[-1].incarnation]
+        if late:
+            self._world.topic.append(number, [encode_message(late)])
+
+    async def _hurry(self) -> None:
+        """An impatient operator: resumes what runs or has just come to rest."""
+        rows = self._world.rows()
+        if rows:
+            target, _ = self._random.choice(rows)
+            await self._do(Resume(target, self._world.now_ms()))
 
     async def _patch(self, now_ms: int) -> None:
         key = self._random.choice(WILD_KEYS)

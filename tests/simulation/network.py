@@ -90,7 +90,7 @@ class Link:
             uri,
             protocol,
             given.invoke.start_at_ms,
-            lambda: self._owner.is_zombie or not self._owner.is_alive,
+            self._owner.may_be_stale,
         )
 
     # --- from the invoker ---

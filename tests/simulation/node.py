@@ -48,7 +48,8 @@ class SimulatedInvoker(Invoker):
 
     def start(self, source: Source, invocation_id: bytes, incarnation: int) -> None:
         row = self.life.engine.find(invocation_id)
-        if isinstance(row, InvocationRow) and row.retry_at_ms > self.now_ms() + 1:
+        is_early = isinstance(row, InvocationRow) and row.retry_at_ms > self.now_ms() + 1
+        if is_early and "Resume" not in self.life.oracle.operations[invocation_id]:
             self.life.oracle.broken("backoff", f"{invocation_id.hex()} begins too early")
         for _ in range(self.life.times()):
             super().start(source, invocation_id, incarnation)
@@ -86,6 +87,7 @@ class Node:
         self.number = number
         self.is_alive = True
         self.is_up = False
+        self.rivals_until_s = -1.0  # another process may lead by then
         self.is_zombie = False  # another process took over, and it does not know
         self.fuse = -1
         self.knows_metadata = False
@@ -135,6 +137,10 @@ class Node:
     def registry(self) -> Registry:
         """Metadata comes through a log of its own, perhaps late."""
         return self._registry() if self.knows_metadata else EMPTY
+
+    def may_be_stale(self) -> bool:
+        """Another one may have taken over, or have been leading until a moment ago."""
+        return not self.is_alive or self._loop.now_s < self.rivals_until_s
 
     def lives(self) -> bool:
         """A moment at which the process may die."""

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from random import Random
 
+import msgspec
+
 from orchestrator.invoker.options import Options
 from orchestrator.processor.options import ProcessorOptions
 from tests.simulation.broker import LogFaults
@@ -36,6 +38,8 @@ class Plan:
     fuse_max: int
     tail_lost: bool  # a crash takes acknowledged messages with it
     rebirth_count: int = 0
+    hurry_count: int = 0
+    long: bool = False  # until results have expired
     alien: bool = False  # at the end a record comes that nobody knows
 
 
@@ -64,6 +68,7 @@ def make_plan(seed: int) -> Plan:
             unknown_lost=chance(0.02),
             slow=chance(0.01),
             gap=chance(0.1),
+            overtaken=chance(0.5),
             unreadable=chance(0.1),
             latency_s=random.choice((0.0002, 0.003, 0.02)),
         ),
@@ -92,9 +97,14 @@ def make_plan(seed: int) -> Plan:
     )
     plan.rebirth_count = random.choice((0, 0, 1, 2))
     plan.alien = random.random() < 0.1 and not plan.disk
-    if random.random() < 0.1 and not calm:
+    plan.hurry_count = 0 if calm else random.choice((0, 20, 60))
+    plan.long = plan.rebirth_count > 0 and random.random() < 0.7
+    if random.random() < 0.12 and not calm:
         plan.tail_lost, plan.disk, plan.partitions, plan.zombie_count = True, False, 1, 0
-        plan.crash_count, plan.alien = 4, False
+        plan.crash_count, plan.alien = 6, False
+        plan.options = msgspec.structs.replace(
+            plan.options, spill_rows=1, spill_s=0.05, flush_records=2
+        )
     _fill_wishes(plan, random)
     return plan
 

@@ -103,8 +103,14 @@ def replay(world: "World", number: int, known: Known | None, random: Random | No
             if random.random() < 0.5:
                 stamped = StampedStore(store, read_stamp(store) or stamp)
                 partition = Partition(number, world.plan.partitions, stamped)
-    partition.spill()
+    settle(partition)
     return partition
+
+
+def settle(partition: Partition) -> None:
+    """Write what is dirty, if there is any, and what stands for it."""
+    partition.spill()
+    partition.spill()
 
 
 def _watch(partition: Partition, store: MemoryStore, known: Known) -> WatchedTable:

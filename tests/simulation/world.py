@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.codec.records import encode_message
 from orchestrator.model.ids import placed_key
-from orchestrator.model.records import Resume, Signal
-from orchestrator.model.rows import CompletedRow, InvocationRow
+from orchestrator.model.records import AnnounceLeader, Resume, Signal
+from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import PAUSED
 from orchestrator.processor.partition import Partition
 from orchestrator.registry.schema import Registry
@@ -23,12 +24,13 @@ from tests.simulation.clients import Client, Wish, operate
 from tests.simulation.clockwork import Deadlock, VirtualLoop
 from tests.simulation.disk_log import Device
 from tests.simulation.faults import Trouble
-from tests.simulation.metadata import Metadata
+from tests.simulation.metadata import BRIEF_MS, Metadata
 from tests.simulation.network import NetworkFaults, Services
 from tests.simulation.node import Node, NodeFaults
 from tests.simulation.oracle import Oracle
 from tests.simulation.plan import Plan, make_plan
-from tests.simulation.programs import WORKFLOW, encode
+from tests.simulation.programs import WORKFLOW
+from tests.simulation.replay import settle
 
 CALM_S = 900.0  # all that was accepted is done this long after the last fault
 
@@ -119,6 +121,7 @@ class World:
             self._landed,
             self._died,
         )
+        node.rivals_until_s = max((n.rivals_until_s for n in self.nodes), default=-1.0)
         self.nodes.append(node)
         self.current = node
         late_s = 0.0 if self.is_calm else self.plan.metadata_late_s * self.random.random()
@@ -154,7 +157,11 @@ class World:
         if low:
             low = min(self.homes[0].copies)
         end = self.topic.nexts[0]
-        self.topic.cut(0, max(low, end - self.random.randrange(12)))
+        lost = self.topic.cut(0, max(low, end - self.random.randrange(12)))
+        if self.random.random() < 0.5:
+            # It has grown again since, with other messages (old announcements mean nothing).
+            for _ in range(lost + self.random.randrange(3)):
+                self.topic.append(0, [encode_message([AnnounceLeader("node", 0, -2)])])
 
     # --- the course of the world ---
 
@@ -205,6 +212,8 @@ class World:
         while quiet < 3:
             await asyncio.sleep(1.0)
             quiet = quiet + 1 if self._unsettled() == [] else 0
+        if self.plan.long:
+            await asyncio.sleep(BRIEF_MS / 1000 + 10)
 
     def _unsettled(self) -> list[str]:
         """Invocations that live, as the leader sees them."""
@@ -242,6 +251,7 @@ class World:
         while True:
             for invocation_id, row in self.rows():
                 if row.status == PAUSED:
+                    self.oracle.touched("Resume", invocation_id)
                     await self._operate(Resume(invocation_id, self.now_ms()))
                 await self._answer(invocation_id, row)
             await asyncio.sleep(0.5)
@@ -289,7 +299,7 @@ class World:
             for number in range(self.plan.partitions):
                 seat = node.engine._seats.get(number)
                 if seat is not None and seat.partition is not None:
-                    seat.partition.spill()
+                    settle(seat.partition)
                     self.finals[number] = seat.partition
             if self.plan.alien:
                 await self._meet_alien(node)
@@ -364,6 +374,3 @@ def _digest(world: World) -> str:
         digest.update(line.encode() + b"\n")
     digest.update(str(world.loop.now_s).encode())
     return digest.hexdigest()
-
-
-__all__ = ["CompletedRow", "Verdict", "World", "encode", "simulate"]
