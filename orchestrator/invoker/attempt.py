@@ -13,10 +13,10 @@ from orchestrator.invoker.awaiting import future_of
 from orchestrator.invoker.callees import Callees, target_name
 from orchestrator.invoker.entries import ENTRIES, Door, failure_of
 from orchestrator.invoker.failures import Refusal, attempted, shortened
+from orchestrator.invoker.opening import opening
 from orchestrator.invoker.port import AttemptInput
 from orchestrator.invoker.retry import decide
 from orchestrator.model.effects import AnyEffect, RunResult
-from orchestrator.model.ids import random_seed
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
 from orchestrator.model.values import (
@@ -128,21 +128,7 @@ class Attempt:
     ) -> list[bytes]:
         """Start, the input and all stored entries in stored order, as bytes to send."""
         given = self._given
-        invoke = given.invoke
-        start = wire.start_message(
-            self.protocol,
-            invoke.id,
-            debug_id,
-            given.entries,
-            state=state,
-            partial_state=partial,
-            key=invoke.key,
-            retry_count=given.failures_since_entry,
-            retry_duration_ms=max(0, now_ms - given.last_entry_at_ms),
-            random_seed=invoke.seed or random_seed(invoke.id),
-            idempotency_key=invoke.idempotency_key,
-        )
-        first = start + wire.input_command(invoke.headers, invoke.body)
+        first = opening(given, self.protocol, debug_id, state, partial, now_ms)
         frames, given.frames = given.frames, []
         return [first, *frames] if frames else [first]
 

@@ -90,6 +90,14 @@ class Http1Connection(asyncio.Protocol):
         if exchange.ended:
             self.end(exchange)
 
+    def hold_back(self, held_back: bool) -> None:
+        """Read no more until it is taken back."""
+        if self._transport is not None:
+            if held_back:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
     def close(self, reason: str) -> None:
         self._fail(reason)
 

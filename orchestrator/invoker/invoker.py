@@ -140,6 +140,10 @@ class Invoker:
         views += [AttemptView(w.id, False, 0, w.deployment, "") for w in self._waiting.values()]
         return views
 
+    def hold_back(self, held_back: bool) -> None:
+        """While the log takes nothing: hear of each service at most a window more."""
+        self._pools.hold_back(held_back)
+
     def half_close_all(self) -> None:
         """Before closing: ask every attempt to suspend, start no more."""
         self._closed = True

@@ -393,3 +393,28 @@ def test_what_a_talkative_service_says_is_recorded_in_pieces() -> None:
             assert not any(isinstance(j.end, Failed) for j in partition.journals)
 
     run(test)
+
+
+def test_services_can_be_held_back() -> None:
+    async def pours(served: Served) -> None:
+        await served.start()
+        served.respond()
+        value = encode(wire.SetState(b"k", b"x" * 100_000))
+        for _ in range(40):
+            served.send(value)
+            await asyncio.sleep(0)
+        await served.finish()
+
+    async def test() -> None:
+        async with scripted(good, pours) as (partition, _):
+            await answered(partition)  # there is a connection
+            partition.invoker.hold_back(True)
+            pending = asyncio.ensure_future(partition.call("Obj", "run", b"", "k"))
+            await asyncio.sleep(0.3)
+            assert sum(len(j.frames) for j in partition.journals) < 2 * http2.STREAM_WINDOW_BYTES
+            assert not pending.done()
+            partition.invoker.hold_back(False)
+            assert await pending == b"out"
+            assert sum(len(j.frames) for j in partition.journals) > 4_000_000
+
+    run(test)

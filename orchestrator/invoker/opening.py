@@ -1,0 +1,88 @@
+"""The first bytes of an attempt, Start and Input, put together with few steps.
+
+Each attempt needs them, and most of their fields are nearly always absent: what is common is
+written here at once, the rest is left to `perdure.wire`, whose bytes these are (a test holds it).
+"""
+
+from struct import Struct
+from typing import Final
+
+from orchestrator.invoker.port import AttemptInput
+from orchestrator.model.ids import random_seed
+from perdure import wire
+from perdure.wire import codes as code
+from perdure.wire.proto3 import varint
+from perdure.wire.values import put_pairs
+
+_header: Final = Struct(">HHI").pack
+_PAIRS_MAX: Final = 4096
+_pairs: Final[dict[tuple[str, str], bytes]] = {}
+
+
+def _input(headers: tuple[tuple[str, str], ...], body: bytes) -> bytes:
+    """The Input command; headers repeat from request to request, so their bytes are kept."""
+    parts = [b""]
+    size_bytes = 0
+    for pair in headers:
+        part = _pairs.get(pair)
+        if part is None:
+            part = put_pairs(1, (pair,))
+            if len(part) <= 128:
+                if len(_pairs) >= _PAIRS_MAX:
+                    _pairs.clear()
+                _pairs[pair] = part
+        parts.append(part)
+        size_bytes += len(part)
+    length = len(body)
+    value = b"\x0a" + varint(length) + body if length else b""
+    wrapped = b"\x72" + varint(len(value))
+    parts[0] = _header(code.INPUT, 0, size_bytes + len(wrapped) + len(value))
+    parts.append(wrapped)
+    parts.append(value)
+    return b"".join(parts)
+
+
+def opening(
+    given: AttemptInput,
+    protocol: int,
+    debug_id: str,
+    state: list[tuple[bytes, bytes]],
+    partial: bool,
+    now_ms: int,
+) -> bytes:
+    """Start and Input of an attempt."""
+    invoke = given.invoke
+    seed = invoke.seed or random_seed(invoke.id)
+    rare = state or invoke.key or given.failures_since_entry or invoke.idempotency_key is not None
+    waited_ms = max(0, now_ms - given.last_entry_at_ms)
+    if rare:
+        start = wire.start_message(
+            protocol,
+            invoke.id,
+            debug_id,
+            given.entries,
+            state=state,
+            partial_state=partial,
+            key=invoke.key,
+            retry_count=given.failures_since_entry,
+            retry_duration_ms=waited_ms,
+            random_seed=seed,
+            idempotency_key=invoke.idempotency_key,
+        )
+        return start + _input(invoke.headers, invoke.body)
+    name = debug_id.encode()
+    payload = b"".join(
+        (
+            b"\x0a\x18",
+            invoke.id,
+            b"\x12",
+            varint(len(name)),
+            name,
+            b"\x18",
+            varint(given.entries),
+            b"\x28\x01" if partial else b"",
+            b"\x40" + varint(waited_ms) if waited_ms else b"",
+            b"\x48" + varint(seed) if protocol >= 6 else b"",
+        )
+    )
+    return _header(code.START, 0, len(payload)) + payload + _input(invoke.headers, invoke.body)
