@@ -26,7 +26,7 @@ from orchestrator.processor.pack import pack
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.term import Term
 from orchestrator.processor.too_large import paused_instead
-from orchestrator.processor.waiters import Results, TransferWaiter, Waiter
+from orchestrator.processor.waiters import InvokeWaiter, Results, TransferWaiter, Waiter
 from orchestrator.store.port import DurableStore, StoreError
 
 logger = logging.getLogger(__name__)
@@ -293,7 +293,12 @@ class Seat:
         assert self.partition is not None
         unsure, self.unsure = self.unsure, []
         state = self.partition.state
+        seen: set[bytes] = set()
         for waiter, since in unsure:
+            if isinstance(waiter, InvokeWaiter):
+                if waiter.id in seen:  # only the first of an id can have created it
+                    since = self.partition.next_offset
+                seen.add(waiter.id)
             waiter.look(state, self.results, since)
         self.results.look(state)
 

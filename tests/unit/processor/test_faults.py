@@ -56,6 +56,20 @@ def test_a_lost_append_that_landed_is_found_and_answered() -> None:
     run(story())
 
 
+def test_of_two_lost_appends_of_one_id_that_landed_one_created_it() -> None:
+    async def story() -> None:
+        process = await World(1).led()
+        process.log.lose[0] = True
+        uid = process.world.uid()
+        both = await asyncio.gather(
+            process.call(process.make(uid)), process.call(process.make(uid))
+        )
+        assert [replies[0] for replies in both] == [Accepted(True), Accepted(False)]
+        await process.processor.close()
+
+    run(story())
+
+
 def test_a_lost_append_that_did_not_land_is_of_unknown_fate_to_its_client() -> None:
     async def story() -> None:
         process = await World(1).led()
