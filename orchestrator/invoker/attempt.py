@@ -16,6 +16,7 @@ from orchestrator.invoker.failures import Refusal, attempted, shortened
 from orchestrator.invoker.opening import opening
 from orchestrator.invoker.port import AttemptInput
 from orchestrator.invoker.retry import decide
+from orchestrator.invoker.urgency import NOTHING, NOW
 from orchestrator.model.effects import AnyEffect, RunResult
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
@@ -28,11 +29,6 @@ from orchestrator.model.values import (
 from orchestrator.registry.schema import RetryPolicy
 from perdure import wire
 from perdure.wire import codes as code
-
-# What `receive` asks for.
-NOTHING: Final = 0
-SOON: Final = 1  # nobody waits: it may ride along with the next flush
-NOW: Final = 2
 
 # Frames of one record, unless a single one is larger: a turn's message is split at records.
 RECORD_BYTES: Final = TURN_MESSAGE_BYTES // 4
@@ -164,7 +160,7 @@ class Attempt:
     # --- from the service ---
 
     def receive(self, data: bytes, now_ms: int) -> int:
-        """Take in what arrived; says whether records are to be taken: NOTHING, SOON or NOW."""
+        """Take in what arrived; says when records are to be taken: an urgency."""
         if self.over:
             return NOTHING
         self._door.now_ms = now_ms
@@ -284,15 +280,13 @@ class Attempt:
         start = self._size_bytes
         failed = m.failure is not None
         self._effects.append(RunResult(completion_id, failed, start, start + len(stored)))
-        self._append(stored, True)
+        self._append(stored, NOW)
 
-    def _append(self, frame: bytes, urgent: bool) -> None:
+    def _append(self, frame: bytes, wants: int) -> None:
         self._frames.append(frame)
         self._size_bytes += len(frame)
-        if urgent:
-            self._wants = NOW
-        elif not self._wants:
-            self._wants = SOON
+        if wants > self._wants:
+            self._wants = wants
 
     def _make_room(self, size_bytes: int) -> None:
         if self._frames and self._size_bytes + size_bytes > RECORD_BYTES:

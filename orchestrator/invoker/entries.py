@@ -12,6 +12,7 @@ import msgspec
 from orchestrator.invoker import codes
 from orchestrator.invoker.callees import Callees, check_key, read_id
 from orchestrator.invoker.failures import Refusal, shortened
+from orchestrator.invoker.urgency import LATER, NOW, SOON
 from orchestrator.model import effects
 from orchestrator.model.effects import AnyEffect
 from orchestrator.model.invoke import Invoke
@@ -221,25 +222,25 @@ def _get_output(door: Door, frame: bytes, base: int) -> AnyEffect:
 
 Entry = Callable[[Door, bytes, int], AnyEffect | None]
 
-ENTRIES: Final[dict[int, tuple[Entry, bool]]] = {
-    code.OUTPUT: (_output, False),
-    code.GET_LAZY_STATE: (_get_lazy_state, True),
-    code.SET_STATE: (_set_state, False),
-    code.CLEAR_STATE: (_clear_state, False),
-    code.CLEAR_ALL_STATE: (_clear_all_state, False),
-    code.GET_LAZY_STATE_KEYS: (_get_lazy_state_keys, True),
-    code.GET_EAGER_STATE: (_get_eager_state, False),
-    code.GET_EAGER_STATE_KEYS: (_get_eager_state_keys, False),
-    code.GET_PROMISE: (_get_promise, True),
-    code.PEEK_PROMISE: (_peek_promise, True),
-    code.COMPLETE_PROMISE: (_complete_promise, True),
-    code.SLEEP: (_sleep, True),
-    code.CALL: (_call, True),
-    code.ONE_WAY_CALL: (_one_way_call, False),
-    code.SEND_SIGNAL: (_send_signal, False),
-    code.RUN: (_run, False),
-    code.ATTACH_INVOCATION: (_attach, True),
-    code.GET_INVOCATION_OUTPUT: (_get_output, True),
-    code.COMPLETE_AWAKEABLE: (_complete_awakeable, False),
+ENTRIES: Final[dict[int, tuple[Entry, int]]] = {
+    code.OUTPUT: (_output, LATER),
+    code.GET_LAZY_STATE: (_get_lazy_state, NOW),
+    code.SET_STATE: (_set_state, SOON),
+    code.CLEAR_STATE: (_clear_state, SOON),
+    code.CLEAR_ALL_STATE: (_clear_all_state, SOON),
+    code.GET_LAZY_STATE_KEYS: (_get_lazy_state_keys, NOW),
+    code.GET_EAGER_STATE: (_get_eager_state, LATER),
+    code.GET_EAGER_STATE_KEYS: (_get_eager_state_keys, LATER),
+    code.GET_PROMISE: (_get_promise, NOW),
+    code.PEEK_PROMISE: (_peek_promise, NOW),
+    code.COMPLETE_PROMISE: (_complete_promise, NOW),
+    code.SLEEP: (_sleep, NOW),
+    code.CALL: (_call, NOW),
+    code.ONE_WAY_CALL: (_one_way_call, SOON),
+    code.SEND_SIGNAL: (_send_signal, SOON),
+    code.RUN: (_run, LATER),
+    code.ATTACH_INVOCATION: (_attach, NOW),
+    code.GET_INVOCATION_OUTPUT: (_get_output, NOW),
+    code.COMPLETE_AWAKEABLE: (_complete_awakeable, SOON),
 }
-"""By message code: the function, and whether somebody waits for what the entry brings about."""
+"""By message code: the function, and how long the entry may wait."""

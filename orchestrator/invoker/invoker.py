@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from orchestrator.invoker import codes
-from orchestrator.invoker.attempt import NOTHING, NOW, SOON, Attempt
+from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.exchange import Exchange
+from orchestrator.invoker.flusher import Flusher, propose
 from orchestrator.invoker.heads import Heads
 from orchestrator.invoker.options import Options
 from orchestrator.invoker.origin import BadUri
@@ -34,7 +35,6 @@ from perdure.wire import invocation_id_to_str
 
 _log: Final = logging.getLogger("perdure.invoker")
 
-FLUSH_S: Final = 0.005  # what nobody waits for rides along this long
 _MAKE_WAY_S: Final = 0.01
 _IDLE_MS: Final = 20  # a stream that was quiet for this long may be asked to suspend
 _RESTARTS_MAX: Final = 3
@@ -81,9 +81,8 @@ class Invoker:
         )
         self._running: dict[bytes, Running] = {}
         self._waiting: dict[bytes, _Waiter] = {}
-        self._flush_now: list[Running] = []
-        self._flush_soon: list[Running] = []
-        self._flush_timer: Timer | None = None
+        self._flusher = Flusher(scheduler)
+        self.flush = self._flusher.add
         self._sweep = Sweep(clock, scheduler, lambda: list(self._running.values()), self._pools)
         self._make_way_timer: Timer | None = None
         self._closed = False
@@ -150,8 +149,7 @@ class Invoker:
         self._waiting.clear()
         for running in list(self._running.values()):
             running.half_close()
-        self.on_batch()
-        self._flush_rest()
+        self._flusher.flush_all()
 
     def close(self) -> None:
         """Break off everything that runs, without proposals."""
@@ -161,9 +159,9 @@ class Invoker:
             self._drop(running)
         self._pools.close("the server shuts down")
         self._sweep.stop()
-        for timer in (self._flush_timer, self._make_way_timer):
-            if timer is not None:
-                timer.cancel()
+        self._flusher.stop()
+        if self._make_way_timer is not None:
+            self._make_way_timer.cancel()
 
     # --- starting ---
 
@@ -323,16 +321,6 @@ class Invoker:
 
     # --- from running attempts ---
 
-    def flush_now(self, running: Running) -> None:
-        running.flushing = NOW
-        self._flush_now.append(running)
-
-    def flush_soon(self, running: Running) -> None:
-        running.flushing = SOON
-        self._flush_soon.append(running)
-        if self._flush_timer is None:
-            self._flush_timer = self._scheduler.call_later(FLUSH_S, self._flush_rest)
-
     def hold_memory(self, running: Running, size_bytes: int) -> bool:
         slots = self._slots
         running.memory_bytes += size_bytes
@@ -345,7 +333,7 @@ class Invoker:
         if self._running.get(running.id) is running:
             self._release(running)
         self._log_failure(running.attempt, running.id, running.number)
-        self._propose(running)
+        propose(running)
         self._fill_slots()
 
     def begin_again(self, running: Running, reason: str) -> None:
@@ -370,21 +358,7 @@ class Invoker:
 
     def on_batch(self) -> None:
         """All that a connection read at once was delivered: flush what somebody waits for."""
-        if self._flush_now:
-            batch, self._flush_now = self._flush_now, []
-            for running in batch:
-                self._propose(running)
-
-    def _flush_rest(self) -> None:
-        self._flush_timer = None
-        batch, self._flush_soon = self._flush_soon, []
-        for running in batch:
-            self._propose(running)
-
-    def _propose(self, running: Running) -> None:
-        running.flushing = NOTHING
-        for record in running.attempt.take():
-            running.source.propose(record)
+        self._flusher.flush_now()
 
     def _release(self, running: Running) -> None:
         del self._running[running.id]

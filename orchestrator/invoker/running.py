@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from orchestrator.invoker import codes
-from orchestrator.invoker.attempt import NOTHING, NOW, Attempt
+from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.port import Source
 from orchestrator.invoker.retry import parse_retry_after
+from orchestrator.invoker.urgency import NOTHING
 from perdure.wire import media_type
 
 _CODES_BY_STATUS: Final = {
@@ -30,9 +31,9 @@ class Shell(Protocol):
 
     def monotonic_ms(self) -> int: ...
 
-    def flush_now(self, running: "Running") -> None: ...
-
-    def flush_soon(self, running: "Running") -> None: ...
+    def flush(self, running: "Running", wants: int) -> None:
+        """It has something to say, and more urgently than before."""
+        ...
 
     def hold_memory(self, running: "Running", size_bytes: int) -> bool:
         """Count memory an attempt needs; False if that is more than there is."""
@@ -96,7 +97,7 @@ class Running:
         self.abort_ms = abort_ms
         self.duplex = duplex
         self.exchange: Exchange | None = None
-        self.flushing = NOTHING  # NOW or SOON: it stands in that list of those to be flushed
+        self.flushing = NOTHING  # the urgency with which it waits to be flushed
         self.held_bytes = 0  # of a message that is half received
         self.start_bytes = 0  # of the request, until the service has said something
         self.memory_bytes = 0  # all of it
@@ -184,10 +185,7 @@ class Running:
             self._on_over()
             return
         if wants > self.flushing:
-            if wants == NOW:
-                shell.flush_now(self)
-            else:
-                shell.flush_soon(self)
+            shell.flush(self, wants)
         if attempt.in_message or self.held_bytes:
             self._hold(len(data))
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given as forall
 from hypothesis import strategies as st
 
-from orchestrator.invoker.attempt import NOTHING, NOW, RECORD_BYTES, SOON, Attempt
+from orchestrator.invoker.attempt import RECORD_BYTES, Attempt
+from orchestrator.invoker.urgency import LATER, NOTHING, NOW, SOON
 from orchestrator.model import effects
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE, THEN_RETRY, Failure, Future
@@ -137,7 +138,7 @@ def test_v7_acknowledges_to_the_stream_that_asked_for_it() -> None:
 @pytest.mark.parametrize("content", [b"", b"v", b"x" * 1000])
 def test_a_run_result_becomes_its_notification(content: bytes) -> None:
     attempt = samples.attempt()
-    assert say(attempt, wire.Run(1, "name")) == SOON
+    assert say(attempt, wire.Run(1, "name")) == LATER
     assert propose(attempt, ack=True, value=content) == NOW
     journal = one(attempt)
     assert (journal.entries, journal.commands) == (2, 1)
@@ -171,13 +172,14 @@ def test_a_run_result_comes_once() -> None:
 
 def test_what_nobody_waits_for_rides_along() -> None:
     attempt = samples.object_attempt()
+    assert say(attempt, wire.Run(1)) == LATER
+    assert say(attempt, wire.GetEagerState(b"k", void=True)) == LATER
     assert say(attempt, wire.SetState(b"k", b"v")) == SOON
     assert say(attempt, wire.ClearState(b"k")) == SOON
-    assert say(attempt, wire.Run(1)) == SOON
-    assert say(attempt, wire.GetEagerState(b"k", void=True)) == SOON
+    assert say(attempt, wire.Run(3)) == SOON
     assert say(attempt, wire.Sleep(9, 2)) == NOW
     journal = one(attempt)
-    assert journal.entries == 5
+    assert journal.entries == 6
     assert attempt.take() == []
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from orchestrator.invoker.attempt import NOW, SOON, Attempt
+from orchestrator.invoker.attempt import Attempt
+from orchestrator.invoker.urgency import LATER, NOW, SOON
 from orchestrator.model import effects, ids
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import Failed, Journal
@@ -56,72 +57,72 @@ def refused(message: Message, kind: int = WORKFLOW_RUN) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("message", "expected", "urgent"),
+    ("message", "expected", "wanted"),
     [
-        (wire.ClearState(b"a"), [effects.ClearState(b"a")], False),
-        (wire.ClearAllState(), [effects.ClearAllState()], False),
-        (wire.GetLazyState(b"a", 1), [effects.GetState(b"a", 1)], True),
-        (wire.GetLazyStateKeys(1), [effects.GetStateKeys(1)], True),
-        (wire.GetEagerState(b"a", b"v"), [], False),
-        (wire.GetEagerStateKeys((b"a",)), [], False),
-        (wire.GetPromise("p", 1), [effects.GetPromise("p", 1)], True),
-        (wire.PeekPromise("p", 1), [effects.PeekPromise("p", 1)], True),
-        (wire.Sleep(2**64 - 1, 1), [effects.Sleep(2**64 - 1, 1)], True),
-        (wire.Run(1), [], False),
-        (wire.AttachInvocation(OTHER, 1), [effects.Attach(OTHER_ID, 1)], True),
-        (wire.GetInvocationOutput(OTHER, 1), [effects.GetOutput(OTHER_ID, 1)], True),
+        (wire.ClearState(b"a"), [effects.ClearState(b"a")], SOON),
+        (wire.ClearAllState(), [effects.ClearAllState()], SOON),
+        (wire.GetLazyState(b"a", 1), [effects.GetState(b"a", 1)], NOW),
+        (wire.GetLazyStateKeys(1), [effects.GetStateKeys(1)], NOW),
+        (wire.GetEagerState(b"a", b"v"), [], LATER),
+        (wire.GetEagerStateKeys((b"a",)), [], LATER),
+        (wire.GetPromise("p", 1), [effects.GetPromise("p", 1)], NOW),
+        (wire.PeekPromise("p", 1), [effects.PeekPromise("p", 1)], NOW),
+        (wire.Sleep(2**64 - 1, 1), [effects.Sleep(2**64 - 1, 1)], NOW),
+        (wire.Run(1), [], LATER),
+        (wire.AttachInvocation(OTHER, 1), [effects.Attach(OTHER_ID, 1)], NOW),
+        (wire.GetInvocationOutput(OTHER, 1), [effects.GetOutput(OTHER_ID, 1)], NOW),
         (
             wire.AttachInvocation(wire.WorkflowTarget("Flow", "k"), 1),
             [effects.Attach(ids.workflow_id("Flow", "k"), 1)],
-            True,
+            NOW,
         ),
         (
             wire.AttachInvocation(wire.IdempotentRequestTarget("Svc", "run", "i"), 1),
             [effects.Attach(ids.idempotent_id("Svc", None, "run", "i"), 1)],
-            True,
+            NOW,
         ),
         (
             wire.GetInvocationOutput(wire.IdempotentRequestTarget("Obj", "run", "i", "k"), 1),
             [effects.GetOutput(ids.idempotent_id("Obj", "k", "run", "i"), 1)],
-            True,
+            NOW,
         ),
         (
             wire.SendSignal(OTHER, 1, void=True),
             [effects.SendSignal(OTHER_ID, 1, "", -1, -1)],
-            False,
+            SOON,
         ),
         (
             wire.SendSignal(OTHER, "name", failure=wire.Failure(400, "f")),
             [effects.SendSignal(OTHER_ID, 0, "name", -1, -1, Failure(400, "f"))],
-            False,
+            SOON,
         ),
         (
             wire.CompleteAwakeable(
                 wire.awakeable_id_to_str(OTHER_ID, 17), failure=wire.Failure(400, "f")
             ),
             [effects.SendSignal(OTHER_ID, 17, "", -1, -1, Failure(400, "f"))],
-            False,
+            SOON,
         ),
         (
             wire.CompletePromise("p", 1, failure=wire.Failure(400, "f")),
             [effects.CompletePromise("p", 1, -1, -1, Failure(400, "f"))],
-            True,
+            NOW,
         ),
         (
             wire.Output(failure=wire.Failure(409, "f", (("k", "v"),))),
             [effects.SetOutput(-1, -1, Failure(409, "f", (("k", "v"),)))],
-            False,
+            LATER,
         ),
     ],
 )
 def test_commands_become_effects(
-    message: Message, expected: Sequence[effects.AnyEffect], urgent: bool
+    message: Message, expected: Sequence[effects.AnyEffect], wanted: int
 ) -> None:
     journal, wants = record(message)
     assert journal.end is None, journal.end
     assert list(journal.effects) == list(expected)
     assert (journal.entries, journal.commands) == (1, 1)
-    assert wants == (NOW if urgent else SOON)
+    assert wants == wanted
 
 
 @pytest.mark.parametrize("content", [b"", b"v", b"x" * 200, b"y" * 70_000])

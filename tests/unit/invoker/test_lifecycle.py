@@ -418,3 +418,28 @@ def test_services_can_be_held_back() -> None:
             assert sum(len(j.frames) for j in partition.journals) > 4_000_000
 
     run(test)
+
+
+@pytest.mark.parametrize(
+    ("message", "most_ms"), [(wire.SetState(b"k", b"v"), 60), (wire.Run(1, "long"), 250)]
+)
+def test_what_nobody_waits_for_is_recorded_all_the_same(
+    message: wire.Message, most_ms: int
+) -> None:
+    async def thinks(served: Served) -> None:
+        await served.start()
+        served.respond()
+        served.say(message)
+        await asyncio.sleep(0.5)
+        await served.finish()
+
+    async def test() -> None:
+        async with scripted(thinks) as (partition, _):
+            invocation_id = partition.submit("Obj", "run", key="k")
+            await until(lambda: partition.invoker.running_count)
+            begin = partition.clock.monotonic_ms()
+            await until(lambda: partition.journals)
+            assert partition.clock.monotonic_ms() - begin < most_ms
+            assert await partition.result(invocation_id) == b"out"
+
+    run(test)

@@ -1,0 +1,78 @@
+"""Proposes what attempts have said: at once what somebody waits for, the rest a little later.
+
+One read of a connection may bring several messages of several attempts: each attempt makes one
+record of its own. Timers are shared by all attempts.
+"""
+
+from typing import Final
+
+from orchestrator.invoker.running import Running
+from orchestrator.invoker.urgency import LATER, NOTHING, NOW, SOON
+from orchestrator.runtime.scheduler import Scheduler, Timer
+
+SOON_S: Final = 0.005
+LATER_S: Final = 0.1  # a step that takes longer is seen in the journal while it runs
+
+
+def propose(running: Running) -> None:
+    """Hand over all that an attempt has said."""
+    running.flushing = NOTHING
+    for record in running.attempt.take():
+        running.source.propose(record)
+
+
+class Flusher:
+    """Lists of attempts that have something to say, by how long it may wait."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._now: list[Running] = []
+        self._soon: list[Running] = []
+        self._later: list[Running] = []
+        self._soon_timer: Timer | None = None
+        self._later_timer: Timer | None = None
+
+    def add(self, running: Running, wants: int) -> None:
+        """An attempt has something to say, more urgent than before."""
+        running.flushing = wants
+        if wants == NOW:
+            self._now.append(running)
+        elif wants == SOON:
+            self._soon.append(running)
+            if self._soon_timer is None:
+                self._soon_timer = self._scheduler.call_later(SOON_S, self._flush_soon)
+        elif wants == LATER:
+            self._later.append(running)
+            if self._later_timer is None:
+                self._later_timer = self._scheduler.call_later(LATER_S, self._flush_later)
+
+    def flush_now(self) -> None:
+        """What came in one read has been delivered."""
+        if self._now:
+            batch, self._now = self._now, []
+            for running in batch:
+                propose(running)
+
+    def flush_all(self) -> None:
+        self.flush_now()
+        self._flush_soon()
+        self._flush_later()
+
+    def stop(self) -> None:
+        for timer in (self._soon_timer, self._later_timer):
+            if timer is not None:
+                timer.cancel()
+
+    def _flush_soon(self) -> None:
+        self._soon_timer = None
+        batch, self._soon = self._soon, []
+        for running in batch:
+            propose(running)
+
+    def _flush_later(self) -> None:
+        self._later_timer = None
+        batch, self._later = self._later, []
+        for running in batch:
+            # It may have been proposed, and more said that is new, since it was listed.
+            if running.flushing == LATER:
+                propose(running)
