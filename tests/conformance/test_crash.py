@@ -54,7 +54,7 @@ def a_workflow(client: Client) -> Check:
     def check() -> None:
         client.insist(("BlockAndWaitWorkflow", key, "unblock"), "clicked")
         answers(client, invocation, "clicked")
-        assert client.call(("BlockAndWaitWorkflow", key, "getState"), "") == "kept"
+        assert client.insist(("BlockAndWaitWorkflow", key, "getState"), "") == "kept"
 
     return check
 
@@ -110,7 +110,7 @@ def adds(client: Client) -> Check:
     def check() -> None:
         values = [result["newValue"] for result in waiting.result(60.0)]
         assert sorted(values) == list(range(1, count + 1))
-        assert client.call(("Counter", key, "get")) == count
+        assert client.insist(("Counter", key, "get")) == count
 
     return check
 
