@@ -82,6 +82,8 @@ class Owner(Life, Protocol):
 
     def may_be_stale(self) -> bool: ...
 
+    def resume(self, invocation_id: bytes) -> None: ...
+
 
 class BrokerLog:
     """The `Log` port of one process over a `Topic`."""

@@ -163,7 +163,9 @@ class Trouble:
         world = self._world
         key = f"re{world.next_number()}"
         for number in range(self._random.choice((2, 3))):
-            wish = Wish(WORKFLOW, "run", key, self._plan.programs.reborn(), 0.0, wait=number > 0)
+            wish = Wish(
+                WORKFLOW, "run", key, self._plan.programs.reborn(number), 0.0, wait=number > 0
+            )
             self._plan.wishes.append(wish)
             world.submit(wish)
             await asyncio.sleep(self._random.random() * 1.2)

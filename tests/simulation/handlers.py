@@ -142,6 +142,29 @@ def _check_result(a: Attempt, program: dict[str, Any], result: wire.Notification
         a.oracle.broken("results", f"{program['token']} gave {result.value!r}")
 
 
+def _forget(a: Attempt, op: list[Any], where: str) -> Course:
+    """Call, and end without the result."""
+    _ask(a, op[1:5])
+    yield from ()
+
+
+def _ping(a: Attempt, op: list[Any], where: str) -> Course:
+    """Signals to what was sent: each comes once, in order."""
+    target = yield from _sent_id(a, op)
+    for number in range(2):
+        a.command(wire.SendSignal(target, "ping", value=b"%d" % number))
+
+
+def _pong(a: Attempt, op: list[Any], where: str) -> Course:
+    if a.life[0] not in a.oracle.pongs:
+        a.oracle.pongs.append(a.life[0])
+    found = yield from wait(a, ("n", "ping"))
+    if found.value != b"late":
+        if a.pings and found.value <= a.pings[-1]:
+            a.oracle.broken("outbox", f"{where} was told {found.value!r} after {a.pings}")
+        a.pings.append(found.value)
+
+
 def _calls(a: Attempt, op: list[Any], where: str) -> Course:
     asked = [(_ask(a, target)[1], target[3]) for target in op[1]]
     for completion_id, program in asked:
@@ -269,6 +292,9 @@ OPS: dict[str, Op] = {
     "sleep": _sleep,
     "call": _call,
     "calls": _calls,
+    "forget": _forget,
+    "ping": _ping,
+    "pong": _pong,
     "send": _send,
     "attach": _attach,
     "output": _output,

@@ -36,7 +36,6 @@ from orchestrator.model.records import (
     AnnounceLeader,
     Completion,
     Journal,
-    OutboxAdvanced,
     PurgeExpired,
     TimersFired,
     Transfer,
@@ -52,6 +51,7 @@ from orchestrator.timers.queue import TimerQueue
 
 Mutant = Callable[["Patch"], None]
 MUTANTS: dict[str, Mutant] = {}
+HASHED = ("sets_are_not_sorted",)  # found by the digests of two PYTHONHASHSEEDs only
 
 
 class Patch:
@@ -284,16 +284,13 @@ def the_outbox_is_sent_for_ever(patch: Patch) -> None:
 
 
 @mutant
-def the_outbox_is_trimmed_too_far(patch: Patch) -> None:
-    def make(before: Any) -> Any:
-        def applied(step: Step, advanced: OutboxAdvanced) -> Any:
-            given = step.state.partition_row.outbound
-            upto = tuple((target, given[target]) for target, _ in advanced.upto)
-            return before(step, msgspec.structs.replace(advanced, upto=upto))
+def the_outbox_is_trimmed_before_it_is_taken(patch: Patch) -> None:
+    def send(self: Any, target: int, lane: Any) -> None:
+        before(self, target, lane)
+        if lane.is_busy:
+            self._advance(((target, self._rows.partition_row.outbound[target]),))
 
-        return applied
-
-    _apply(patch, OutboxAdvanced, make)
+    before = patch.set(sender.OutboxSender, "_send_next", send)
 
 
 # --- attempt to journal ---
@@ -624,6 +621,7 @@ def the_last_in_the_queue_is_first(patch: Patch) -> None:
 # --- rule 8, found by another PYTHONHASHSEED only ---
 
 
+@mutant
 def sets_are_not_sorted(patch: Patch) -> None:
     def pairs(state: Any, owner: Any) -> Any:
         found = dict(before(state, owner))

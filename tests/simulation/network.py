@@ -30,6 +30,7 @@ class NetworkFaults:
     cut: float = 0.0  # per delivery
     latency_s: float = 0.002
     slow: float = 0.0
+    hasty: float = 0.0  # somebody resumes what is about to come to rest
 
 
 class Services:
@@ -157,6 +158,17 @@ class Link:
             piece = data[at : at + count]
             self._later(self._down, lambda piece=piece: self._deliver(piece))  # type: ignore[misc]
             at += count
+        if self._s.random.random() < self._s.faults.hasty:
+            self._hasten()
+
+    def _hasten(self) -> None:
+        """A resume that is on its way to the log when the attempt ends."""
+        before_s = self._s.random.random() * self._s.faults.latency_s
+        self._s.loop.call_at(max(self._s.loop.now_s, self._down_s - before_s), self._resume)
+
+    def _resume(self) -> None:
+        if self._owner.lives():
+            self._owner.resume(self._attempt.life[0])
 
     def finish(self) -> None:
         self._later(self._down, self._finished)

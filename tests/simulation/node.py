@@ -10,6 +10,7 @@ from orchestrator.invoker.options import Options
 from orchestrator.invoker.origin import Origin
 from orchestrator.invoker.pool import Pool
 from orchestrator.invoker.port import Source
+from orchestrator.model.records import Resume
 from orchestrator.model.rows import InvocationRow
 from orchestrator.processor.loop import Processor
 from orchestrator.processor.options import ProcessorOptions
@@ -137,6 +138,11 @@ class Node:
     def registry(self) -> Registry:
         """Metadata comes through a log of its own, perhaps late."""
         return self._registry() if self.knows_metadata else EMPTY
+
+    def resume(self, invocation_id: bytes) -> None:
+        self.oracle.touched("Resume", invocation_id)
+        resume = Resume(invocation_id, self._loop.now_ms())
+        self.engine.operate(resume, lambda answer: None)
 
     def may_be_stale(self) -> bool:
         """Another one may have taken over, or have been leading until a moment ago."""

@@ -22,6 +22,7 @@ class Oracle:
         self.outputs: dict[Life, list[bytes]] = defaultdict(list)
         self.pins: dict[Life, tuple[str, int]] = {}
         self.awakeables: list[tuple[bytes, int]] = []
+        self.pongs: list[bytes] = []
         self.named: list[tuple[bytes, str]] = []
         self.results: list[tuple[str, str | None]] = []  # of calls: token, failure
         self.finished: set[str] = set()  # tokens whose program came to its end

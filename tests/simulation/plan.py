@@ -53,7 +53,7 @@ def make_plan(seed: int) -> Plan:
         return 0.0 if calm or random.random() < 0.4 else random.random() * most
 
     plan = Plan(
-        partitions=random.choice((1, 2, 3, 3)),
+        partitions=random.choice((1, 2, 3, 3, 3)),
         trouble_s=trouble_s,
         options=_options(random),
         invoker=Options(
@@ -64,11 +64,11 @@ def make_plan(seed: int) -> Plan:
         ),
         log=LogFaults(
             refused=chance(0.05),
-            unknown_landed=chance(0.02),
+            unknown_landed=chance(0.08),
             unknown_lost=chance(0.02),
             slow=chance(0.01),
             gap=chance(0.1),
-            overtaken=chance(0.5),
+            overtaken=random.choice((0.0, 0.5, 1.0)),
             unreadable=chance(0.1),
             latency_s=random.choice((0.0002, 0.003, 0.02)),
         ),
@@ -80,6 +80,7 @@ def make_plan(seed: int) -> Plan:
             cut=chance(0.1),
             latency_s=random.choice((0.0005, 0.005, 0.03)),
             slow=chance(0.1),
+            hasty=chance(0.3),
         ),
         node=NodeFaults(repeated=chance(0.3), late_s=random.choice((0.0, 0.002, 0.05))),
         wishes=[],
@@ -95,7 +96,7 @@ def make_plan(seed: int) -> Plan:
         fuse_max=random.choice((30, 300, 1000)),
         tail_lost=False,
     )
-    plan.rebirth_count = random.choice((0, 0, 1, 2))
+    plan.rebirth_count = random.choice((0, 1, 2, 3))
     plan.alien = random.random() < 0.1 and not plan.disk
     plan.hurry_count = 0 if calm else random.choice((0, 20, 60))
     plan.long = plan.rebirth_count > 0 and random.random() < 0.7

@@ -53,8 +53,14 @@ class Programs:
         self.workflow_keys.append(key)
         return program
 
-    def reborn(self) -> Program:
-        """For a key that is killed, purged and submitted again: much is under way."""
+    def reborn(self, number: int) -> Program:
+        """For a key that is ended, purged and submitted again: much is under way."""
+        if self._random.random() < 0.6:
+            # The first life calls and does not wait; its result comes when the next one waits.
+            child = {"token": self.token(), "ops": [["sleep", 400 + 500 * number]]}
+            target = [SERVICE, "run", "", child]
+            kind = "call" if number else "forget"
+            return {"token": self.token(), "ops": [[kind, *target]]}
         program = self._program(1, ("sleep", "call", "put"))
         first = [["promise", "click"]] if self._random.random() < 0.3 else []
         self.sends[program["token"]] = []
@@ -104,11 +110,14 @@ class Programs:
 
     def _call(self, depth: int, token: str, above: str) -> list[Any]:
         chance = self._random.random()
-        if chance < 0.15:
+        if chance < 0.3:
             count = self._random.randrange(2, 5)
             return ["calls", [self._target(depth + 1, above) for _ in range(count)]]
         target = self._target(depth + 1, above)
-        if chance < 0.25:
+        if chance < 0.38:
+            pong = {"token": self.token(), "ops": [["pong"], ["pong"]]}
+            return ["ping", OBJECT, "look", self._random.choice(OBJECT_KEYS), pong]
+        if chance < 0.46:
             self.sends[token].append(target[3]["token"])
             return [self._random.choice(("attach", "output", "cancel_child")), *target]
         return ["call", *target]

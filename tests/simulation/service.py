@@ -80,6 +80,7 @@ class Attempt:
         self._proposed: dict[int, wire.Notification] = {}
         self._written: list[bytes] = []
         self._input_closed = False
+        self.pings: list[bytes] = []
         self.is_over = False
 
     # --- from the server ---

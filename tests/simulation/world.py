@@ -264,6 +264,8 @@ class World:
         for target, name in list(self.oracle.named):
             if target == invocation_id and name not in row.names:
                 await self._operate(Signal(target, 0, name, b"late", now_ms))
+        if invocation_id in self.oracle.pongs:
+            await self._operate(Signal(invocation_id, 0, "ping", b"late", now_ms))
         if row.invoke.service == WORKFLOW and row.invoke.handler == "run":
             click = self.plan.programs.click()
             await Client(

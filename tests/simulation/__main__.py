@@ -1,0 +1,78 @@
+"""The simulation from the command line: `python -m tests.simulation --hours 2`."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+from tests.simulation import seeds
+from tests.simulation.mutants import HASHED, mutated
+from tests.simulation.pool import run
+from tests.simulation.world import simulate
+
+FIRST_SEED = 10_000  # make test has those below
+REPORT_EVERY = 100
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--hours", type=float, default=1.0, help="how long to try new seeds")
+    parser.add_argument("--seeds", help="these seeds only: 7, 1-200 or 1:200")
+    parser.add_argument("--digests", action="store_true", help="print the digest of each seed")
+    parser.add_argument("--mutant", default="", help=f"with {', '.join(HASHED)} in place")
+    return parser.parse_args()
+
+
+def span(text: str) -> range:
+    first, _, last = text.replace(":", "-").partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def print_digests(wanted: range, mutant: str) -> int:
+    with mutated(mutant) if mutant else nullcontext():
+        for seed in wanted:
+            print(seed, simulate(seed).digest)
+    return 0
+
+
+def new_seeds(hours: float) -> Iterator[int]:
+    """Seeds that failed before, then new ones until the time is over."""
+    until_s = time.monotonic() + hours * 3600
+    yield from seeds.kept()
+    seed = FIRST_SEED
+    while time.monotonic() < until_s:
+        yield seed
+        seed += 1
+
+
+def batches(wanted: Iterator[int], size: int) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for seed in wanted:
+        batch.append(seed)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def main() -> int:
+    options = parse()
+    if options.digests:
+        return print_digests(span(options.seeds), options.mutant)
+    wanted = iter(span(options.seeds)) if options.seeds else new_seeds(options.hours)
+    count = failed = 0
+    for batch in batches(wanted, REPORT_EVERY):
+        for verdict in run(batch):
+            count += 1
+            if verdict.violations:
+                failed += 1
+                seeds.keep(verdict.seed, verdict.violations[0])
+                print(f"seed {verdict.seed}:", *verdict.violations[:5], sep="\n  ", flush=True)
+        print(f"{count} seeds, {failed} failed, the last is {batch[-1]}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

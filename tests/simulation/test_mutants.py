@@ -1,0 +1,15 @@
+"""Each mutant of the engine is found within 50 seeds."""
+
+import pytest
+
+from tests.simulation.mutants import HASHED, MUTANTS, mutated
+from tests.simulation.world import simulate
+
+SEEDS_MAX = 50
+
+
+@pytest.mark.parametrize("name", sorted(set(MUTANTS) - set(HASHED)))
+def test_a_mutant_is_found(name: str) -> None:
+    with mutated(name):
+        found = any(simulate(seed).violations for seed in range(1, SEEDS_MAX + 1))
+    assert found, f"{name}: {MUTANTS[name].__doc__ or 'not found'}"
