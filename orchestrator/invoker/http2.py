@@ -364,6 +364,10 @@ class Http2Connection(asyncio.Protocol):
             wanted = event.settings.get(ngh2.Setting.MAX_CONCURRENT_STREAMS, self._streams_max)
             self._streams_max = max(1, min(STREAMS_MAX, wanted))
             self._owner.on_room(self)
+        elif isinstance(event, ngh2.TrailersReceived):
+            exchange = self._streams.get(event.stream_id)
+            if exchange is not None:
+                self._on_response_end(exchange)
         elif isinstance(event, ngh2.GoAwayReceived):
             self._last_stream_id = event.last_stream_id
             self._said_goodbye = self._said_goodbye or event.error_code == 0

@@ -98,6 +98,10 @@ class Served:
         self._connection.h2.end_stream(self.id)
         self._connection.flush()
 
+    def trailers(self) -> None:
+        self._connection.h2.send_trailers(self.id, [(b"grpc-status", b"0")])
+        self._connection.flush()
+
     def reset(self, code: int = 2) -> None:
         self._connection.h2.reset_stream(self.id, code)
         self._connection.flush()

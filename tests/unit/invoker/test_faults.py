@@ -417,6 +417,21 @@ def test_a_reset_without_error_after_the_end_is_no_failure() -> None:
     run(test)
 
 
+def test_trailers_end_a_response() -> None:
+    async def with_trailers(served: Served) -> None:
+        await served.start()
+        served.respond()
+        served.send(OUT)
+        served.trailers()
+
+    async def test() -> None:
+        async with scripted(with_trailers, good) as (partition, _):
+            await answered(partition)
+            assert "without an End" in partition.failures[0].why.message
+
+    run(test)
+
+
 def test_a_service_that_cannot_be_reached_is_tried_until_it_can() -> None:
     async def test() -> None:
         async with scripted(good) as (partition, service):
