@@ -128,14 +128,14 @@ def test_commands_become_effects(
 @pytest.mark.parametrize("content", [b"", b"v", b"x" * 200, b"y" * 70_000])
 @pytest.mark.parametrize("make", ["output", "state", "promise", "signal", "awakeable"])
 def test_values_are_named_by_their_place(make: str, content: bytes) -> None:
-    message: Message = {
+    made: dict[str, Message] = {
         "output": wire.Output(value=content),
         "state": wire.SetState(b"k", content),
         "promise": wire.CompletePromise("p", 1, value=content),
         "signal": wire.SendSignal(OTHER, 17, value=content),
         "awakeable": wire.CompleteAwakeable(wire.awakeable_id_to_str(OTHER_ID, 17), value=content),
-    }[make]
-    journal, _ = record(message)
+    }
+    journal, _ = record(made[make])
     (effect,) = journal.effects
     start, end = effect.start, effect.end  # type: ignore[union-attr]
     assert journal.frames[start:end] == content and start >= 0

@@ -22,8 +22,8 @@ def test_waiting_deployments_take_turns() -> None:
     assert slots.next() is None
     order = []
     slots.give("x", 0)
-    while (item := slots.next()) is not None:
-        order.append(item)
+    while (item_now := slots.next()) is not None:
+        order.append(item_now)
     assert order == ["a1", "b1", "a2", "a3"]
     assert slots.waiting_count == 0
 
