@@ -9,6 +9,7 @@ from tests.bench.results import LIFE, Results
 from tests.bench.systems import EMBEDDED, KAFKA, RESTATE, RESTATE_4, TITLES
 
 NOT_MEASURED = "not measured"
+_STRANGERS_PERCENT_MAX = 10.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Verdict:
     measured: float | None
     ours: float | None
     theirs: float | None
+    noisy: bool = False
 
     @property
     def word(self) -> str:
@@ -118,17 +120,25 @@ def judge(results: Results) -> list[Verdict]:
 
 def _judged(bar: Bar, results: Results) -> Verdict:
     ours = _figure(bar, bar.system, results)
+    noisy = _noisy(bar, results)
     if bar.against is None:
-        return Verdict(bar, ours, ours, None)
+        return Verdict(bar, ours, ours, None, noisy)
     theirs = _figure(bar, bar.against, results)
     measured = ours / theirs if ours is not None and theirs else None
-    return Verdict(bar, measured, ours, theirs)
+    return Verdict(bar, measured, ours, theirs, noisy)
 
 
 def _figure(bar: Bar, system: str, results: Results) -> float | None:
     if results.errors(bar.cell, system):
         return None
     return results.median(bar.cell, system, bar.metric)
+
+
+def _noisy(bar: Bar, results: Results) -> bool:
+    """Whether others used so much of the machine that the verdict may be theirs."""
+    systems = [system for system in (bar.system, bar.against) if system is not None]
+    strangers = [results.median(bar.cell, system, "strangers_percent") for system in systems]
+    return any(percent > _STRANGERS_PERCENT_MAX for percent in strangers if percent is not None)
 
 
 def against_title(bar: Bar) -> str:

@@ -46,7 +46,8 @@ def _idle(system: System, sizes: Sizes) -> dict[str, float]:
     shares = {
         f"idle_{who}_percent": (after[who] - before[who]) / sizes.idle_s * 100 for who in after
     }
-    return {**shares, "idle_resident_mb": system.resident_mb(), "idle_disk_mb": system.disk_mb()}
+    memory = {"idle_resident_mb": system.resident_mb(), **system.broker_resident_mb()}
+    return {**shares, **memory, "idle_disk_mb": system.disk_mb()}
 
 
 def _filled(system: System, endpoint: Endpoint, sizes: Sizes) -> dict[str, Any]:

@@ -24,7 +24,8 @@ _LIFE_METRICS = (
     ("idle_server_percent", "idle CPU, % of a core"),
     ("idle_broker_percent", "… of the broker"),
     ("idle_resident_mb", "resident when idle, MB"),
-    ("filled_resident_mb", "… after 100,000 completed calls"),
+    ("idle_broker_resident_mb", "… of the broker"),
+    ("filled_resident_mb", "… after 100,000 completed calls, of the server"),
     ("restarted_resident_mb", "… after the restart"),
     ("filled_disk_mb", "disk after 100,000 completed calls, MB"),
     ("lateness_p50_ms", "5,000 sleeps of 1 s: lateness p50, ms"),
@@ -74,7 +75,7 @@ def _verdict_row(verdict: Verdict) -> list[str]:
         measured,
         f"{sign} {bar.bar:g}{unit}",
         f"{sign} {bar.aim:g}{unit}",
-        verdict.word,
+        verdict.word + (" (noisy)" if verdict.noisy else ""),
     ]
 
 
@@ -162,11 +163,13 @@ def generated(results: Results) -> str:
 
 def _context(results: Results) -> str:
     host, asked = results.machine, results.settings
+    sizes = asked["sizes"]
     return (
         f"Measured {results.started} on {host['cores']} cores of {host['cpu']}, "
         f"{host['memory_gib']} GiB, Linux {host['kernel']}, Python {host['python']}: "
         f"{asked['repeats']} alternating repeats, {asked['seconds']:g} s a cell after "
-        f"{asked['warmup']:g} s of warm-up; medians."
+        f"{asked['warmup']:g} s of warm-up; medians. A life: {sizes['completed']:,} calls, "
+        f"{sizes['sleepers']:,} sleepers."
     )
 
 

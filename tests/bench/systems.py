@@ -121,6 +121,12 @@ class System:
     def resident_mb(self) -> float:
         return proc.resident_mb(self.server.pid)
 
+    def broker_resident_mb(self) -> dict[str, float]:
+        """By name of the figure; empty without a broker."""
+        if self._broker is None:
+            return {}
+        return {"idle_broker_resident_mb": proc.resident_mb(self._broker.pid)}
+
     def disk_mb(self) -> float:
         places = [self._directory / "server" / "data"]
         if self._broker is not None:

@@ -115,7 +115,8 @@ def test_only_keeps_the_cells_whose_name_holds_the_text() -> None:
 
 
 def _results(ours: float, theirs: float) -> Results:
-    results = Results({"repeats": 3, "seconds": 5.0, "warmup": 2.0})
+    sizes = {"completed": 100_000, "sleepers": 10_000}
+    results = Results({"repeats": 3, "seconds": 5.0, "warmup": 2.0, "sizes": sizes})
     for turn in (-1, 0, 1):
         for system, rate in ((EMBEDDED, ours), (RESTATE, theirs)):
             measured = {"per_second": rate + turn, "server_cpu_us": 1e6 / rate, "errors": 0}
@@ -135,6 +136,14 @@ def test_a_system_that_answered_with_errors_has_no_figure() -> None:
     results = _results(3_000, 1_000)
     results.repeats("typescript/greet@64", EMBEDDED)[0]["errors"] = 1
     assert bars.judge(results)[0].word == NOT_MEASURED
+
+
+def test_a_verdict_on_a_busy_machine_says_so() -> None:
+    results = _results(3_000, 1_000)
+    assert not bars.judge(results)[0].noisy
+    for measured in results.repeats("typescript/greet@64", RESTATE):
+        measured["strangers_percent"] = 40.0
+    assert bars.judge(results)[0].noisy
 
 
 def test_results_are_kept_and_written_between_the_markers(tmp_path: Path) -> None:
