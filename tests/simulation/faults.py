@@ -22,7 +22,7 @@ from orchestrator.model.records import (
     Transfer,
 )
 from tests.simulation.clients import Wish, operate
-from tests.simulation.programs import OBJECT, WILD_KEYS, WORKFLOW
+from tests.simulation.programs import OBJECT, REBORN_STYLES, WILD_KEYS, WORKFLOW
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -162,17 +162,23 @@ class Trouble:
         """A key is ended by force, forgotten and submitted again."""
         world = self._world
         key = f"re{world.next_number()}"
+        style = self._random.choice(REBORN_STYLES)
         for number in range(self._random.choice((2, 3))):
             wish = Wish(
-                WORKFLOW, "run", key, self._plan.programs.reborn(number), 0.0, wait=number > 0
+                WORKFLOW,
+                "run",
+                key,
+                self._plan.programs.reborn(style, number),
+                0.0,
+                wait=number > 0,
             )
             self._plan.wishes.append(wish)
             world.submit(wish)
-            await asyncio.sleep(self._random.random() * 1.2)
+            await asyncio.sleep(self._random.random() * (0.5 if number == 0 else 1.2))
             if wish.invoke is not None and number == 0:
                 now_ms = world.now_ms()
                 if self._plan.crash_count and self._random.random() < 0.6:
-                    (await world.node()).fuse = self._random.randrange(80)
+                    (await world.node()).fuse = self._random.randrange(40)
                 await asyncio.gather(
                     self._do(Kill(wish.id, now_ms)), self._do(Purge(wish.id, now_ms))
                 )
@@ -182,7 +188,7 @@ class Trouble:
     def _late_flushes(self, invocation_id: bytes) -> None:
         """What attempts of an earlier life had said arrives when the next one has begun."""
         number = partition_of(invocation_id, self._plan.partitions)
-        if self._plan.disk or not self._plan.echo_count:
+        if self._plan.disk:
             return
         flushes = [
             record

@@ -261,7 +261,11 @@ def a_failed_transfer_counts_as_taken(patch: Patch) -> None:
     def failed(self: Any, reason: str, kept: bool) -> None:
         self.settled(True)
 
+    def look(self: Any, state: Any, results: Any, since_offset: int) -> None:
+        self.settled(True)
+
     patch.set(waiters.TransferWaiter, "failed", failed)
+    patch.set(waiters.TransferWaiter, "look", look)
 
 
 @mutant

@@ -87,7 +87,7 @@ def make_plan(seed: int) -> Plan:
         crash_count=0 if calm else random.choice((0, 1, 2, 4, 8)),
         zombie_count=0 if calm else random.choice((0, 0, 1, 2)),
         echo_count=0 if calm else random.choice((0, 5, 20)),
-        revoke_count=0 if calm else random.choice((0, 0, 1, 3)),
+        revoke_count=0 if calm else random.choice((0, 1, 4)),
         full_count=0 if calm else random.choice((0, 0, 1)),
         operation_count=random.choice((0, 5, 15)),
         metadata_late_s=chance(1.0),
@@ -96,7 +96,7 @@ def make_plan(seed: int) -> Plan:
         fuse_max=random.choice((30, 300, 1000)),
         tail_lost=False,
     )
-    plan.rebirth_count = random.choice((0, 1, 2, 3))
+    plan.rebirth_count = 0 if calm else random.choice((0, 2, 3, 4))
     plan.alien = random.random() < 0.1 and not plan.disk
     plan.hurry_count = 0 if calm else random.choice((0, 20, 60))
     plan.long = plan.rebirth_count > 0 and random.random() < 0.7

@@ -14,6 +14,7 @@ SERVICE, OBJECT, WORKFLOW = "Plain", "Thing", "Flow"
 OBJECT_KEYS = ("a", "b", "c", "d")
 WILD_KEYS = ("w", "x")  # keys whose state is patched and cleared
 DEPTH_MAX = 2
+REBORN_STYLES = ("results", "timers", "children", "promises")
 
 
 class Programs:
@@ -53,18 +54,20 @@ class Programs:
         self.workflow_keys.append(key)
         return program
 
-    def reborn(self, number: int) -> Program:
-        """For a key that is ended, purged and submitted again: much is under way."""
-        if self._random.random() < 0.6:
+    def reborn(self, style: str, number: int) -> Program:
+        """For a key that is ended, purged and submitted again: the `number`th of its lives."""
+        program: Program = {"token": self.token(), "ops": []}
+        child = {"token": self.token(), "ops": [["sleep", 400 + 500 * number]]}
+        target = [SERVICE, "run", "", child]
+        if style == "results":
             # The first life calls and does not wait; its result comes when the next one waits.
-            child = {"token": self.token(), "ops": [["sleep", 400 + 500 * number]]}
-            target = [SERVICE, "run", "", child]
-            kind = "call" if number else "forget"
-            return {"token": self.token(), "ops": [[kind, *target]]}
-        program = self._program(1, ("sleep", "call", "put"))
-        first = [["promise", "click"]] if self._random.random() < 0.3 else []
-        self.sends[program["token"]] = []
-        program["ops"] = [*first, self._call(1, program["token"], ""), ["sleep", 700]]
+            program["ops"].append(["call" if number else "forget", *target])
+        elif style == "timers":
+            program["ops"].append(["sleep", 500 + 900 * number])
+        elif style == "children":
+            program["ops"] += [["calls", [target]], ["sleep", 300]]
+        else:
+            program["ops"] += [["promise", "click"], ["call", *target]]
         return program
 
     def click(self) -> Program:
