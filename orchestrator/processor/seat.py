@@ -94,7 +94,9 @@ class Seat:
 
     def begin(self, term: Term) -> None:
         """Lead from now on; what waited for a leader goes out."""
+        assert self.partition is not None
         self.term = term
+        self.results.look(self.partition.state)  # some may have come while it announced itself
         term.begin()
         if self.pending:
             self.wake()

@@ -3,12 +3,14 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from orchestrator.codec.records import encode_message
+from orchestrator.log.port import Batch, Done
 from orchestrator.machine.apply import apply
 from orchestrator.model.answers import Answer
-from orchestrator.model.records import AnnounceLeader, AnyRecord, Cancel, Journal
+from orchestrator.model.records import AnnounceLeader, AnyRecord, Cancel, Ended, Journal
 from orchestrator.processor.port import Accepted, Reply, Result, Unavailable
 from orchestrator.tables.state import State
 from tests.unit.processor.virtual_loop import run
@@ -201,6 +203,44 @@ def test_others_messages_are_read_and_applied_in_their_place() -> None:
         await process.processor.close()
 
     run(story())
+
+
+def test_a_result_that_comes_just_before_the_announcement_is_told() -> None:
+    """Another leader completes the call after the log was read to its end, before one's own
+    announcement."""
+
+    async def story() -> None:
+        world = World(1)
+        hung: list[Attempt] = []
+        process = await world.led({"slow": hung.append}, follow_s=0.2)
+        replies = process.send(process.make(world.uid(), "slow"))
+        await process.until(lambda: len(hung) == 1)
+        values = world.topic.values[0]
+        other = AnnounceLeader("other", 1, hung[0].input.epoch)
+        values.append(encode_message([other]))
+        ended = msgspec.structs.replace(
+            _end_of(hung[0]), epoch=len(values) - 1, now_ms=process.clock.now_ms()
+        )
+        append = process.log.append
+
+        def late(batch: Batch, done: Done) -> None:
+            if announcements(process) == 2:  # the first one and the other's
+                values.append(encode_message([ended]))
+            append(batch, done)
+
+        process.log.append = late  # type: ignore[method-assign]
+        await process.until(lambda: any(isinstance(reply, Result) for reply in replies))
+        assert announcements(process) == 3
+        await process.processor.close()
+
+    run(story())
+
+
+def _end_of(attempt: Attempt) -> Journal:
+    given = attempt.input
+    return Journal(
+        0, given.invoke.id, given.incarnation, given.attempt, 0, None, b"", 0, 0, (), Ended()
+    )
 
 
 def test_others_messages_are_seen_even_if_nothing_is_appended_here() -> None:
