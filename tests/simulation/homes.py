@@ -1,5 +1,6 @@
 """Homes of stores that forget what was not flushed, and take nothing from the dead."""
 
+from asyncio import CancelledError
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -10,9 +11,6 @@ from tests.simulation.clockwork import Life
 
 class Disk(Life, Protocol):
     """A process and the disk it writes to."""
-
-    @property
-    def is_alive(self) -> bool: ...
 
     @property
     def is_zombie(self) -> bool:
@@ -28,16 +26,19 @@ class ProcessHome:
         self._life = life
 
     def candidates(self) -> Iterator["ProcessStore"]:
-        if self._life.is_zombie or not self._life.is_alive:
-            yield ProcessStore(MemoryStore(), self._life)
+        if self._life.is_zombie:
+            yield from self._of_zombie()
             return
-        kept = self._home.flushed
         for store in self._home.candidates():
             if not self._life.lives():
-                self._home.flushed = kept
-                yield ProcessStore(MemoryStore(), self._life)
-                return
+                raise CancelledError  # the dead restore nothing
             yield ProcessStore(store, self._life)
+
+    def _of_zombie(self) -> Iterator["ProcessStore"]:
+        """A copy of what there was: nothing it does to it counts."""
+        home = self._home
+        for rows in (home.flushed, *(home.copies[at] for at in sorted(home.copies)), {}):
+            yield ProcessStore(MemoryStore(rows=rows), self._life)
 
     def checkpoints(self) -> list[int]:
         return self._home.checkpoints()
