@@ -176,10 +176,13 @@ class Invoker:
             self._fail_unplaced(source, given, where)
             return
         slots, deployment = self._slots, where.deployment.id
-        if slots.has_room(deployment) and (its_turn or not slots.waiting_of(deployment)):
+        goes_on = bool(given.frames)
+        if slots.has_room(deployment) and (
+            its_turn or not slots.has_waiting(deployment, goes_on=goes_on)
+        ):
             self._begin(source, given, where, 0)
         else:
-            self._wait(_Waiter(source, invocation_id, incarnation, deployment))
+            self._wait(_Waiter(source, invocation_id, incarnation, deployment), goes_on)
 
     def _is_known(self, source: Source, invocation_id: bytes, incarnation: int) -> bool:
         """Whether it runs or waits; one of another incarnation or source is dropped."""
@@ -285,9 +288,9 @@ class Invoker:
 
     # --- waiting for a slot ---
 
-    def _wait(self, waiter: _Waiter) -> None:
+    def _wait(self, waiter: _Waiter, goes_on: bool) -> None:
         self._waiting[waiter.id] = waiter
-        self._slots.wait(waiter.deployment, waiter)
+        self._slots.wait(waiter.deployment, waiter, goes_on=goes_on)
         if self._make_way_timer is None:
             self._make_way_timer = self._scheduler.call_later(0, self._make_way)
 

@@ -1,4 +1,8 @@
-"""Slots: how many attempts run at once, in all and per deployment, and who waits for one."""
+"""Slots: how many attempts run at once, in all and per deployment, and who waits for one.
+
+What goes on comes before what begins: whoever was woken by a timer or a result is late already,
+and lets go of what it holds sooner.
+"""
 
 from collections import deque
 from typing import Generic, TypeVar
@@ -15,7 +19,7 @@ class Slots(Generic[T]):
         self._memory_bytes_max = memory_bytes_max
         self._total = 0
         self._running: dict[str, int] = {}
-        self._waiting: dict[str, deque[T]] = {}
+        self._waiting: dict[str, tuple[deque[T], deque[T]]] = {}  # those that go on, that begin
         self.memory_bytes = 0
         self.waiting_count = 0
 
@@ -50,31 +54,33 @@ class Slots(Generic[T]):
         else:
             del self._running[deployment]
 
-    def wait(self, deployment: str, item: T) -> None:
-        """Queue behind those of the same deployment."""
-        queue = self._waiting.get(deployment)
-        if queue is None:
-            queue = self._waiting[deployment] = deque()
-        queue.append(item)
+    def wait(self, deployment: str, item: T, *, goes_on: bool = False) -> None:
+        """Queue behind those of the same deployment and kind."""
+        queues = self._waiting.get(deployment)
+        if queues is None:
+            queues = self._waiting[deployment] = (deque(), deque())
+        queues[0 if goes_on else 1].append(item)
         self.waiting_count += 1
 
-    def waiting_deployments(self) -> list[str]:
-        return list(self._waiting)
-
     def waiting_of(self, deployment: str) -> int:
-        queue = self._waiting.get(deployment)
-        return 0 if queue is None else len(queue)
+        queues = self._waiting.get(deployment)
+        return 0 if queues is None else len(queues[0]) + len(queues[1])
+
+    def has_waiting(self, deployment: str, *, goes_on: bool) -> bool:
+        """Whether one that comes now has others before it."""
+        queues = self._waiting.get(deployment)
+        return queues is not None and bool(queues[0] or (queues[1] and not goes_on))
 
     def next(self) -> T | None:
         """The next that may run now, or None; its deployment goes behind the others."""
         if not self.waiting_count or self.is_full:
             return None
-        for deployment, queue in self._waiting.items():
+        for deployment, queues in self._waiting.items():
             if not self.is_deployment_full(deployment):
-                item = queue.popleft()
+                item = (queues[0] or queues[1]).popleft()
                 self.waiting_count -= 1
                 del self._waiting[deployment]
-                if queue:
-                    self._waiting[deployment] = queue
+                if queues[0] or queues[1]:
+                    self._waiting[deployment] = queues
                 return item
         return None

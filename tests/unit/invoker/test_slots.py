@@ -48,3 +48,14 @@ def test_memory_is_a_limit_but_never_stops_everything() -> None:
     assert not slots.is_full
     slots.memory_bytes += 200  # what is held although nothing runs
     assert not slots.is_full
+
+
+def test_what_goes_on_comes_before_what_begins() -> None:
+    slots: Slots[str] = Slots(1, 1, 1 << 20)
+    slots.take("a")
+    slots.wait("a", "begins")
+    assert slots.has_waiting("a", goes_on=False)
+    assert not slots.has_waiting("a", goes_on=True)
+    slots.wait("a", "goes on", goes_on=True)
+    slots.give("a", 0)
+    assert [slots.next(), slots.next()] == ["goes on", "begins"]
