@@ -29,6 +29,12 @@ class Combination:
         parts += ["signed"] * self.signed + ["explicit"] * self.explicit_routes
         return "-".join(parts)
 
+    def has(self, condition: str) -> bool:
+        """Whether a test that needs `condition` says something here."""
+        if condition == "kafka":
+            return self.log == "kafka"
+        return bool(getattr(self, condition))
+
     @property
     def suspending(self) -> bool:
         """Whether an attempt ends at each wait: asked for, or because HTTP/1.1 is half duplex."""

@@ -66,19 +66,27 @@ class Shelf:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "faces: depends on neither mode, SDK nor protocol version")
+    line = (
+        "needs(*conditions): runs where the combination has them: faces, suspending, signed, kafka"
+    )
+    config.addinivalue_line("markers", line)
+    config.addinivalue_line("markers", "xdist_group: tests that one worker runs")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests marked `faces` run in those combinations that ask for them."""
+    """Leave out tests that say nothing in a combination, so that a skip is a missing part."""
     left: list[pytest.Item] = []
     kept: list[pytest.Item] = []
     for item in items:
         call = getattr(item, "callspec", None)
         combination = call.params.get("running_world") if call else None
-        marked = item.get_closest_marker("faces") is not None
-        skipped = marked and combination is not None and not combination.faces
-        (left if skipped else kept).append(item)
+        if combination is None:
+            kept.append(item)
+            continue
+        # With several workers, one has all the tests of a combination and starts it once.
+        item.add_marker(pytest.mark.xdist_group(combination.name))
+        needs = [one for mark in item.iter_markers("needs") for one in mark.args]
+        (kept if all(map(combination.has, needs)) else left).append(item)
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept

@@ -8,7 +8,7 @@ from tests.conformance.world import World
 from tests.parts.client import Client
 from tests.parts.processes import free_port
 
-pytestmark = pytest.mark.faces
+pytestmark = pytest.mark.needs("faces")
 
 
 def test_the_list_and_the_detail_agree(world: World) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.parts.client import Client, at_once, eventually, fresh, in_background, proxied
 
-pytestmark = pytest.mark.faces
+pytestmark = pytest.mark.needs("faces")
 
 
 def test_repeated_calls_give_the_first_result(client: Client) -> None:

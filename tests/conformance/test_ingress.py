@@ -11,7 +11,7 @@ import pytest
 from tests.conformance.world import World
 from tests.parts.client import Client, at_once, fresh, http_request
 
-pytestmark = pytest.mark.faces
+pytestmark = pytest.mark.needs("faces")
 
 CUSTOM = {"X-My-Custom-Header": "x-my-custom-value"}
 

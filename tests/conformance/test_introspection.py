@@ -7,7 +7,7 @@ import pytest
 from tests.conformance.world import World
 from tests.parts.client import Client, eventually, fresh, http_request
 
-pytestmark = pytest.mark.faces
+pytestmark = pytest.mark.needs("faces")
 
 TABLES = [
     "sys_invocation",

@@ -10,6 +10,9 @@ import pytest
 from tests.conformance.world import World
 from tests.parts.client import Client, at_once, eventually, fresh
 
+# Elsewhere attempts do not end at a wait, so nothing is replayed.
+pytestmark = pytest.mark.needs("suspending")
+
 HANDLERS = [
     "eitherSleepOrCall",
     "callDifferentMethod",
@@ -20,8 +23,6 @@ HANDLERS = [
 
 def test_divergence_fails_and_has_no_effect(world: World) -> None:
     """One attempt after the first wait, then the invocation is killed: the counter stays."""
-    if not world.combination.suspending:
-        pytest.skip("attempts do not end at a wait here, so nothing is replayed")
 
     def diverge(client: Client, handler: str) -> None:
         key = fresh(handler)
@@ -43,8 +44,6 @@ def test_divergence_fails_and_has_no_effect(world: World) -> None:
 
 def test_divergence_pauses_with_its_own_code(world: World) -> None:
     """The failure is seen from outside; the next attempt is an odd one, which agrees again."""
-    if not world.combination.suspending:
-        pytest.skip("attempts do not end at a wait here, so nothing is replayed")
     key = fresh()
     with world.other_server(
         lambda options: replace(options, retry_max_attempts=1, retry_on_max_attempts="pause")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.parts.client import Client, eventually, fresh
 
-pytestmark = pytest.mark.faces
+pytestmark = pytest.mark.needs("faces")
 
 NAP = ["Command: Input", "Command: Sleep", "Notification: Sleep", "Command: Output"]
 

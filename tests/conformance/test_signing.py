@@ -12,7 +12,7 @@ from tests.conformance.world import OTHER_SIGNING_KEY, SIGNING_KEY, World
 from tests.parts.client import http_request
 from tests.parts.laboratory import Laboratory
 
-pytestmark = pytest.mark.faces
+pytestmark = pytest.mark.needs("faces")
 
 
 def test_a_service_with_another_key_cannot_be_registered(world: World) -> None:
@@ -27,9 +27,8 @@ def test_a_service_with_another_key_cannot_be_registered(world: World) -> None:
         laboratory.stop()
 
 
+@pytest.mark.needs("signed")
 def test_a_service_with_the_key_refuses_whoever_does_not_sign(world: World) -> None:
-    if not world.combination.signed:
-        pytest.skip("this combination does not sign")
     headers = {"accept": "application/vnd.restate.endpointmanifest.v3+json"}
     with_key = Laboratory(world.laboratory.directory, "probe", "Typed", SIGNING_KEY)
     # The laboratory speaks HTTP/1.1 too, so a plain client can knock.

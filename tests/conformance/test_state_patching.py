@@ -12,7 +12,7 @@ import pytest
 from tests.conformance.world import World
 from tests.parts.client import Client, eventually, fresh
 
-pytestmark = pytest.mark.faces
+pytestmark = pytest.mark.needs("faces")
 
 
 def patch(client: Client, key: str, state: dict[str, Any], version: str | None = None) -> None:
