@@ -96,13 +96,19 @@ class RocksStore:
             lambda: self._db.items(from_key=start, read_opt=bounds),  # type: ignore[arg-type,return-value]
             self._path,
         )
-        return self._rows(rows)
+        return self._rows(rows, bounds, stop)
 
-    def _rows(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    def _rows(
+        self, rows: Iterator[tuple[bytes, bytes]], bounds: ReadOptions, stop: bytes
+    ) -> Iterator[tuple[bytes, bytes]]:
+        # The iterator compares with the memory of `stop`, which the library neither copies nor
+        # keeps: both live here for as long as it does.
         try:
             yield from rows
         except Exception as error:  # the library raises nothing narrower
             raise StoreError(f"{self._path}: {error}") from error
+        finally:
+            del bounds, stop
 
     def write(self, writes: Writes) -> None:
         batch = WriteBatch(raw_mode=True)
