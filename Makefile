@@ -22,7 +22,7 @@ demo: $(STAMP)
 
 # Everything that must hold before a change is taken.
 test: check
-	$(PY) -m pytest $(TESTS)
+	$(PY) -m pytest -n 2 --dist loadgroup $(TESTS)
 
 # What needs no running: style, types, the direction of imports.
 check: $(STAMP)
