@@ -36,6 +36,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--systems", default=names, help=f"some of {names}")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--lives", type=int, help="repeats that include a life; all by default")
     parser.add_argument("--seconds", type=float, default=5.0, help="measured, a cell")
     parser.add_argument("--warmup", type=float, default=2.0, help="seconds before, a cell")
     parser.add_argument("--completed", type=int, default=100_000, help="calls that fill a life")
@@ -58,6 +59,7 @@ def _schedule(asked: argparse.Namespace) -> Schedule:
         if not asked.only or _BUDGET in asked.only
         else [],
         repeats=asked.repeats,
+        lives=asked.repeats if asked.lives is None else asked.lives,
         seconds=asked.seconds,
         warmup_s=asked.warmup,
         sizes=Sizes(completed=asked.completed, sleepers=asked.sleepers),
@@ -75,6 +77,7 @@ def _measured(asked: argparse.Namespace) -> Results:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     settings = {
         "repeats": asked.repeats,
+        "lives": schedule.lives,
         "seconds": asked.seconds,
         "warmup": asked.warmup,
         "sizes": asdict(schedule.sizes),

@@ -25,6 +25,7 @@ class Schedule:
     lives_of: list[str]
     budgets_of: list[str]
     repeats: int
+    lives: int  # repeats that include a life
     seconds: float
     warmup_s: float
     sizes: Sizes
@@ -49,7 +50,7 @@ class Runner:
             for name in systems[turn:] + systems[:turn]:
                 self._say(f"repeat {repeat + 1} of {self._schedule.repeats}: {name}")
                 self._guarded(name, "cells", self._run_cells)
-                if name in self._schedule.lives_of:
+                if name in self._schedule.lives_of and repeat < self._schedule.lives:
                     self._guarded(name, LIFE, self._run_life)
                 if name in self._schedule.budgets_of:
                     self._guarded(name, "budget", self._run_budget)
