@@ -4,6 +4,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 
 from orchestrator.store.port import CHECKPOINTS_KEPT, Writes
+from orchestrator.store.stamp import read_stamp
 
 
 class MemoryHome:
@@ -14,7 +15,10 @@ class MemoryHome:
         self.copies: dict[int, dict[bytes, bytes]] = {}
 
     def candidates(self) -> Iterator["MemoryStore"]:
-        yield MemoryStore(self, self.flushed)
+        live = MemoryStore(self, self.flushed)
+        stamp = read_stamp(live)
+        if stamp is not None and stamp.applied >= max(self.copies, default=0):
+            yield live
         for applied in sorted(self.copies, reverse=True):
             self.flushed = dict(self.copies[applied])
             yield MemoryStore(self, self.flushed)

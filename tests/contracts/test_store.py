@@ -121,6 +121,18 @@ def test_candidates_go_from_the_newest_copy_to_an_empty_store(homes: Homes) -> N
     assert homes().checkpoints() == []  # what did not fit is no copy any more
 
 
+def test_a_store_that_is_older_than_the_newest_copy_is_not_used(homes: Homes) -> None:
+    """Else a copy of what the log has lost since would be taken for one that fits."""
+    first = best(homes)
+    spill(first, 3, a=b"3")
+    first.flush()
+    spill(first, 5, a=b"5")
+    first.checkpoint(checkpoint_name(5))
+    first.close()
+    stamp = read_stamp(best(homes))
+    assert stamp is not None and stamp.applied == 5
+
+
 def test_two_checkpoints_are_kept(homes: Homes) -> None:
     store = best(homes)
     for applied in (10, 200, 3000):
