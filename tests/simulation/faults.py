@@ -77,7 +77,9 @@ class Trouble:
         node.is_zombie = True
         heir = await self._world.start_node()
         over_s = self._world.loop.now_s + self._random.random() * 1.5
-        node.rivals_until_s = heir.rivals_until_s = over_s + self._plan.options.follow_s
+        until_s = max(node.rivals_until_s, over_s + self._plan.options.follow_s)
+        for rival in (node, heir, *self._world.nodes):
+            rival.rivals_until_s = max(rival.rivals_until_s, until_s)
         await asyncio.sleep(over_s - self._world.loop.now_s)
         node.kill()
 
