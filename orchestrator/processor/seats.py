@@ -22,6 +22,7 @@ from orchestrator.timers.alarm import Alarm
 TICK_S = 0.1
 CLOSE_LOOK_S = 0.01
 PURGE_AGAIN_S = 0.2
+PENDING_RECORDS_MAX = 4_000  # more than a turn takes: the log is behind, services must wait
 NO_LEADER = "the partition has no leader"
 
 
@@ -66,6 +67,7 @@ class Seats:
         self._turns.after_take_off = self._after_take_off
         self._alarm = Alarm(scheduler, clock, self._ring)
         self._is_ticking = False
+        self._is_holding_back = False
         self._is_closed = False
         self.wake = self._turns.wake
         self.call_later = scheduler.call_later
@@ -212,6 +214,7 @@ class Seats:
         now_s = self.now_s()
         is_quiet = True
         self._spill_one()
+        self._hold_back()
         for served in list(self._served.values()):
             seat = served.seat
             if seat.term is None and now_s - seat.down_since_s >= self._options.door_age_s:
@@ -219,3 +222,11 @@ class Seats:
             is_quiet &= served.upkeep.is_clean() and not seat.pending and seat.flight is None
         if not is_quiet:
             self._tick_soon()
+
+    def _hold_back(self) -> None:
+        """What services say without waiting must not pile up here while the log takes nothing."""
+        count = sum(len(seat.pending) for seat in self.all())
+        hold = count > PENDING_RECORDS_MAX // (2 if self._is_holding_back else 1)
+        if hold != self._is_holding_back:
+            self._is_holding_back = hold
+            self.invoker.hold_back(hold)

@@ -12,6 +12,7 @@ from orchestrator.machine.apply import apply
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import AnnounceLeader, AnyRecord, Cancel, Ended, Journal
 from orchestrator.processor.port import Accepted, Reply, Result, Unavailable
+from orchestrator.processor.seats import PENDING_RECORDS_MAX
 from orchestrator.tables.state import State
 from tests.unit.processor.virtual_loop import run
 from tests.unit.processor.world import Attempt, Process, World
@@ -165,6 +166,23 @@ def test_the_door_closes_after_two_seconds_and_opens_by_itself() -> None:
         assert process.processor.writable() == ""
         assert len(await process.call(process.make(process.world.uid()))) == 2
         assert announcements(process) == 1
+        await process.processor.close()
+
+    run(story())
+
+
+def test_services_are_held_back_while_proposals_pile_up() -> None:
+    async def story() -> None:
+        process = await World(1).led()
+        process.log.hold(0)
+        sent = [process.send(process.make(process.world.uid()))]
+        await asyncio.sleep(0.05)  # in flight, and the rest behind it
+        ids = [process.world.uid() for _ in range(PENDING_RECORDS_MAX + 1)]
+        sent += [process.send(process.make(i)) for i in ids]
+        await process.until(lambda: process.invoker.held_back == [True])
+        process.log.let_go(0)
+        await process.until(lambda: process.invoker.held_back == [True, False])
+        await process.until(lambda: all(len(replies) == 2 for replies in sent))
         await process.processor.close()
 
     run(story())

@@ -162,6 +162,10 @@ class ScriptedInvoker:
         self.starts: list[tuple[bytes, int]] = []  # (id, attempt number)
         self.stops: list[tuple[bytes, bool]] = []
         self.forgotten = 0
+        self.held_back: list[bool] = []
+
+    def hold_back(self, held_back: bool) -> None:
+        self.held_back.append(held_back)
 
     @property
     def running_count(self) -> int:
