@@ -6,8 +6,7 @@ switch for any of this.
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -48,49 +47,9 @@ from orchestrator.processor.seat import Seat
 from orchestrator.processor.source import AttemptSource
 from orchestrator.store.stamp import Stamp
 from orchestrator.timers.queue import TimerQueue
+from tests.simulation.mutation import MUTANTS, Patch, mutant, mutated
 
-Mutant = Callable[["Patch"], None]
-MUTANTS: dict[str, Mutant] = {}
 HASHED = ("sets_are_not_sorted",)  # found by the digests of two PYTHONHASHSEEDs only
-
-
-class Patch:
-    """Puts things in the place of others, and back."""
-
-    def __init__(self) -> None:
-        self._undo: list[Callable[[], None]] = []
-
-    def set(self, owner: Any, name: str, value: Any) -> Any:
-        """Replace an attribute; what was there before."""
-        before = getattr(owner, name)
-        setattr(owner, name, value)
-        self._undo.append(partial(setattr, owner, name, before))
-        return before
-
-    def item(self, table: dict[Any, Any], key: Any, value: Any) -> Any:
-        before = table[key]
-        table[key] = value
-        self._undo.append(partial(table.__setitem__, key, before))
-        return before
-
-    def undo(self) -> None:
-        for undo in reversed(self._undo):
-            undo()
-
-
-@contextmanager
-def mutated(name: str) -> Iterator[None]:
-    patch = Patch()
-    MUTANTS[name](patch)
-    try:
-        yield
-    finally:
-        patch.undo()
-
-
-def mutant(make: Mutant) -> Mutant:
-    MUTANTS[make.__name__] = make
-    return make
 
 
 def _apply(patch: Patch, kind: type, make: Callable[[Any], Any]) -> None:
@@ -632,3 +591,6 @@ def sets_are_not_sorted(patch: Patch) -> None:
         yield from ((key, found[key]) for key in set(found))
 
     before = patch.set(kv, "pairs", pairs)
+
+
+__all__ = ["HASHED", "MUTANTS", "mutated"]

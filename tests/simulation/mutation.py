@@ -1,0 +1,48 @@
+"""Putting something else in the place of a part of the engine, and back."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+Mutant = Callable[["Patch"], None]
+MUTANTS: dict[str, Mutant] = {}
+
+
+class Patch:
+    """Puts things in the place of others, and back."""
+
+    def __init__(self) -> None:
+        self._undo: list[Callable[[], None]] = []
+
+    def set(self, owner: Any, name: str, value: Any) -> Any:
+        """Replace an attribute; what was there before."""
+        before = getattr(owner, name)
+        setattr(owner, name, value)
+        self._undo.append(partial(setattr, owner, name, before))
+        return before
+
+    def item(self, table: dict[Any, Any], key: Any, value: Any) -> Any:
+        before = table[key]
+        table[key] = value
+        self._undo.append(partial(table.__setitem__, key, before))
+        return before
+
+    def undo(self) -> None:
+        for undo in reversed(self._undo):
+            undo()
+
+
+@contextmanager
+def mutated(name: str) -> Iterator[None]:
+    patch = Patch()
+    MUTANTS[name](patch)
+    try:
+        yield
+    finally:
+        patch.undo()
+
+
+def mutant(make: Mutant) -> Mutant:
+    MUTANTS[make.__name__] = make
+    return make
