@@ -6,6 +6,7 @@ stamps of last activity. What one read of a connection brings is one record per 
 
 import heapq
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -36,6 +37,7 @@ from perdure.wire import invocation_id_to_str
 _log: Final = logging.getLogger("perdure.invoker")
 
 _MAKE_WAY_S: Final = 0.01
+OPENING_MS: Final = 200  # an answer that takes longer says nothing about what waits before it
 _IDLE_MS: Final = 20  # a stream that was quiet for this long may be asked to suspend
 _RESTARTS_MAX: Final = 3
 _THEN: Final = {THEN_PAUSE: "paused", THEN_KILL: "completed with the failure"}
@@ -85,6 +87,7 @@ class Invoker:
         self.flush = self._flusher.add
         self._sweep = Sweep(clock, scheduler, lambda: list(self._running.values()), self._pools)
         self._make_way_timer: Timer | None = None
+        self._openings: deque[Running] = deque()
         self._closed = False
 
     # --- the port ---
@@ -259,6 +262,7 @@ class Invoker:
         running.restart_count = restarts
         self._running[invoke.id] = running
         self._slots.take(deployment.id)
+        self._note_opening(running)
         if not duplex:
             attempt.close_input()
         self._sweep.arm(running)
@@ -307,6 +311,7 @@ class Invoker:
         slots = self._slots
         if not slots.waiting_count or self._closed:
             return
+        self._forget_slow_openings()
         idle_since_ms = self.monotonic_ms() - _IDLE_MS
         closing = sum(1 for r in self._running.values() if r.duplex and r.attempt.input_closed)
         idle = [
@@ -314,13 +319,37 @@ class Invoker:
             for r in self._running.values()
             if r.may_close
             and r.touched_ms <= idle_since_ms
-            and (slots.is_full or slots.waiting_of(r.deployment))
+            and (slots.is_full or (slots.waiting_of(r.deployment) and slots.is_short(r.deployment)))
         ]
         wanted = slots.waiting_count - closing
         if wanted > 0:
             for running in heapq.nsmallest(wanted, idle, key=lambda r: r.touched_ms):
                 running.half_close()
         self._make_way_timer = self._scheduler.call_later(_MAKE_WAY_S, self._make_way)
+
+    # --- what the service has not answered yet ---
+
+    def _note_opening(self, running: Running) -> None:
+        openings = self._openings
+        while openings and not openings[0].is_opening:
+            openings.popleft()
+        running.is_opening = True
+        openings.append(running)
+
+    def opened(self, running: Running) -> None:
+        running.is_opening = False
+        self._slots.opened(running.deployment)
+        if self._slots.waiting_count:
+            self._fill_slots()
+
+    def _forget_slow_openings(self) -> None:
+        """A service that answers late is slow, not busy: it is not kept from having more."""
+        before_ms = self.monotonic_ms() - OPENING_MS
+        openings = self._openings
+        while openings and not (openings[0].is_opening and openings[0].begun_ms > before_ms):
+            running = openings.popleft()
+            if running.is_opening:
+                self.opened(running)
 
     # --- from running attempts ---
 
@@ -365,6 +394,9 @@ class Invoker:
 
     def _release(self, running: Running) -> None:
         del self._running[running.id]
+        if running.is_opening:
+            running.is_opening = False
+            self._slots.opened(running.deployment)
         self._slots.give(running.deployment, running.memory_bytes)
         running.memory_bytes = 0
 

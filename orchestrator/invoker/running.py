@@ -39,6 +39,10 @@ class Shell(Protocol):
         """Count memory an attempt needs; False if that is more than there is."""
         ...
 
+    def opened(self, running: "Running") -> None:
+        """The service has begun with it."""
+        ...
+
     def over(self, running: "Running") -> None:
         """Its end is decided: take its records, give its slot to the next."""
         ...
@@ -56,6 +60,7 @@ class Running:
         "_shell",
         "abort_ms",
         "attempt",
+        "begun_ms",
         "deployment",
         "duplex",
         "exchange",
@@ -64,6 +69,7 @@ class Running:
         "id",
         "inactivity_ms",
         "incarnation",
+        "is_opening",
         "memory_bytes",
         "number",
         "restart_count",
@@ -96,6 +102,7 @@ class Running:
         self.inactivity_ms = inactivity_ms
         self.abort_ms = abort_ms
         self.duplex = duplex
+        self.is_opening = False  # it counts among those the service has not answered yet
         self.exchange: Exchange | None = None
         self.flushing = NOTHING  # the urgency with which it waits to be flushed
         self.held_bytes = 0  # of a message that is half received
@@ -103,7 +110,7 @@ class Running:
         self.memory_bytes = 0  # all of it
         self.restart_count = 0
         self.started_at_ms = shell.now_ms()
-        self.touched_ms = shell.monotonic_ms()
+        self.begun_ms = self.touched_ms = shell.monotonic_ms()
         self._media_type = media_type(attempt.protocol).encode()
 
     @property
@@ -146,6 +153,8 @@ class Running:
 
     def on_response(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         self.touched_ms = self._shell.monotonic_ms()
+        if self.is_opening:
+            self._shell.opened(self)
         content_type = b""
         retry_after = b""
         for name, value in headers:

@@ -2,12 +2,18 @@
 
 What goes on comes before what begins: whoever was woken by a timer or a result is late already,
 and lets go of what it holds sooner.
+
+A service works through its requests in order, so what it has not begun yet waits there, behind
+everything else. Only so many attempts are therefore opening (not answered yet) at a time: the
+rest wait here, where what goes on may overtake.
 """
 
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+
+OPENING_MAX: Final = 64  # of a deployment; more than keep any service busy for a round trip
 
 
 class Slots(Generic[T]):
@@ -19,6 +25,7 @@ class Slots(Generic[T]):
         self._memory_bytes_max = memory_bytes_max
         self._total = 0
         self._running: dict[str, int] = {}
+        self._opening: dict[str, int] = {}
         self._waiting: dict[str, tuple[deque[T], deque[T]]] = {}  # those that go on, that begin
         self.memory_bytes = 0
         self.waiting_count = 0
@@ -39,11 +46,25 @@ class Slots(Generic[T]):
         return self.memory_bytes >= self._memory_bytes_max and self._total > 0
 
     def is_deployment_full(self, deployment: str) -> bool:
+        """It has no slot, or has enough to begin with."""
+        return self.is_short(deployment) or self._opening.get(deployment, 0) >= OPENING_MAX
+
+    def is_short(self, deployment: str) -> bool:
+        """All its slots are taken: one has to end before another can begin."""
         return self._running.get(deployment, 0) >= self._per_deployment_max
 
     def take(self, deployment: str) -> None:
+        """One more runs, and is opening until `opened`."""
         self._total += 1
         self._running[deployment] = self._running.get(deployment, 0) + 1
+        self._opening[deployment] = self._opening.get(deployment, 0) + 1
+
+    def opened(self, deployment: str) -> None:
+        left = self._opening[deployment] - 1
+        if left:
+            self._opening[deployment] = left
+        else:
+            del self._opening[deployment]
 
     def give(self, deployment: str, memory_bytes: int) -> None:
         self._total -= 1

@@ -1,6 +1,6 @@
 """Slots: limits in all and per deployment, turns among those that wait."""
 
-from orchestrator.invoker.slots import Slots
+from orchestrator.invoker.slots import OPENING_MAX, Slots
 
 
 def test_limits_in_all_and_per_deployment() -> None:
@@ -59,3 +59,16 @@ def test_what_goes_on_comes_before_what_begins() -> None:
     slots.wait("a", "goes on", goes_on=True)
     slots.give("a", 0)
     assert [slots.next(), slots.next()] == ["goes on", "begins"]
+
+
+def test_only_so_many_are_opening_at_a_time() -> None:
+    slots: Slots[str] = Slots(1000, 1000, 1 << 30)
+    for _ in range(OPENING_MAX):
+        assert slots.has_room("a")
+        slots.take("a")
+    assert not slots.has_room("a") and slots.has_room("b")
+    assert not slots.is_full and not slots.is_short("a")
+    slots.wait("a", "next")
+    assert slots.next() is None
+    slots.opened("a")
+    assert slots.next() == "next"
