@@ -17,6 +17,8 @@ from orchestrator.log.port import (
 )
 from tests.contracts.places import MESSAGE_BYTES_MAX, PARTITIONS, Place
 
+DURABLE = pytest.mark.parametrize("place", ["embedded", "kafka"], indirect=True)
+
 pytestmark = pytest.mark.timeout(60)
 
 Scenario = Callable[[Log], Awaitable[None]]
@@ -318,10 +320,8 @@ def test_restart_of_a_partition_lets_appends_through(place: Place) -> None:
     with_open_log(place, scenario)
 
 
+@DURABLE
 def test_a_second_log_on_the_same_directory_is_refused(place: Place) -> None:
-    if place.kind == "memory":
-        pytest.skip("memory has no directory")
-
     async def scenario(_: Log) -> None:
         second = place.make()
         with pytest.raises(LogRefused, match="in use by process") as refused:
@@ -332,10 +332,8 @@ def test_a_second_log_on_the_same_directory_is_refused(place: Place) -> None:
     with_open_log(place, scenario)
 
 
+@DURABLE
 def test_another_partition_count_is_refused(place: Place) -> None:
-    if place.make_with is None:
-        pytest.skip("memory keeps no count")
-
     async def main() -> None:
         async with opened(place.make()) as log:
             await append(log, 0, [b"kept"])
