@@ -16,8 +16,7 @@ def apply_kill(step: Step, kill: Kill) -> Answer:
     if row is not None:
         life.end_by_force(step, row, KILLED)
         return Answer.DONE
-    done = step.state.completed.get(kill.target_id)
-    return Answer.NOT_FOUND if done is None else Answer.ALREADY_COMPLETED
+    return life.answer_if_over(step, kill.target_id)
 
 
 APPLY_ITEM[Kill] = apply_kill

@@ -1,5 +1,6 @@
 """Pause and Resume: an invocation is held where it is, and goes on when told."""
 
+from orchestrator.machine import life
 from orchestrator.machine.journal import wake
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import StopAttempt
@@ -31,8 +32,7 @@ def apply_pause(step: Step, pause: Pause) -> Answer:
     """A running attempt is asked to come to an end; any other is paused at once."""
     row = step.state.invocations.get(pause.target_id)
     if row is None:
-        done = step.state.completed.get(pause.target_id)
-        return Answer.NOT_FOUND if done is None else Answer.ALREADY_COMPLETED
+        return life.answer_if_over(step, pause.target_id)
     if row.status in (SCHEDULED, INBOXED):
         return Answer.NOT_RUNNING
     if row.status == PAUSED:
@@ -52,8 +52,7 @@ def apply_resume(step: Step, resume: Resume) -> Answer:
     """Go on now, with a fresh count of retries; perhaps on another deployment."""
     row = step.state.invocations.get(resume.target_id)
     if row is None:
-        done = step.state.completed.get(resume.target_id)
-        return Answer.NOT_FOUND if done is None else Answer.ALREADY_COMPLETED
+        return life.answer_if_over(step, resume.target_id)
     if row.status in (SCHEDULED, INBOXED):
         return Answer.NOT_STARTED
     if row.status not in (PAUSED, SUSPENDED) and resume.deployment:

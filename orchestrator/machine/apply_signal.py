@@ -18,7 +18,7 @@ def apply_signal(step: Step, signal: Signal) -> Answer:
         return apply_cancel(step, Cancel(signal.target_id, signal.now_ms))
     row = step.state.invocations.get(signal.target_id)
     if row is None:
-        return _over(step, signal.target_id)
+        return life.answer_if_over(step, signal.target_id)
     give_signal(step, row, signal.index, signal.name, signal.value)
     return Answer.ACCEPTED
 
@@ -27,7 +27,7 @@ def apply_cancel(step: Step, cancel: Cancel) -> Answer:
     """What has not started ends at once; what runs is told, and a paused one wakes for it."""
     row = step.state.invocations.get(cancel.target_id)
     if row is None:
-        return _over(step, cancel.target_id)
+        return life.answer_if_over(step, cancel.target_id)
     if row.status in (SCHEDULED, INBOXED):
         life.complete(step, row, CANCELED)
         return Answer.DONE
@@ -37,11 +37,6 @@ def apply_cancel(step: Step, cancel: Cancel) -> Answer:
         row.retry_at_ms = 0
         wake(step, row)
     return Answer.ACCEPTED
-
-
-def _over(step: Step, invocation_id: bytes) -> Answer:
-    done = step.state.completed.get(invocation_id)
-    return Answer.NOT_FOUND if done is None else Answer.ALREADY_COMPLETED
 
 
 APPLY_ITEM[Signal] = apply_signal

@@ -12,6 +12,7 @@ from orchestrator.model.actions import (
     Complete,
     StopAttempt,
 )
+from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke, Prefix
 from orchestrator.model.limits import (
     REPLY_RETENTION_MS,
@@ -66,6 +67,12 @@ def _copy_prefix(step: Step, row: InvocationRow, prefix: Prefix) -> None:
     row.names = dict(prefix.names)
     row.deployment = prefix.deployment
     row.protocol = prefix.protocol
+
+
+def answer_if_over(step: Step, invocation_id: bytes) -> Answer:
+    """What an operation on an invocation that is not live is told."""
+    done = step.state.completed.get(invocation_id)
+    return Answer.NOT_FOUND if done is None else Answer.ALREADY_COMPLETED
 
 
 def schedule(step: Step, row: InvocationRow) -> None:
