@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -47,6 +48,7 @@ def run(argv: Sequence[str]) -> int:
         return EXIT_USAGE
     _log_to_stderr(options.log_level)
     try:
+        _allow_files()
         directory = DataDirectory(options.data_dir)
         try:
             return uvloop.run(_serve(options, directory))
@@ -55,6 +57,13 @@ def run(argv: Sequence[str]) -> int:
     except _REFUSALS as error:
         print(f"perdure serve: {error}", file=sys.stderr)
         return EXIT_FAILED
+
+
+def _allow_files() -> None:
+    """As many open files as the process may have: each client and HTTP/1.1 attempt takes one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS: no more than the kernel's own limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _log_to_stderr(level: str) -> None:

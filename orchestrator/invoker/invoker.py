@@ -26,6 +26,7 @@ from orchestrator.invoker.running import Running
 from orchestrator.invoker.signing import Signer
 from orchestrator.invoker.slots import Slots
 from orchestrator.invoker.sweep import Sweep
+from orchestrator.invoker.window import OpeningWindow
 from orchestrator.model.records import Failed
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE
 from orchestrator.registry.schema import Registry, RetryPolicy
@@ -39,6 +40,8 @@ _log: Final = logging.getLogger("perdure.invoker")
 _MAKE_WAY_S: Final = 0.01
 OPENING_MS: Final = 200  # an answer that takes longer says nothing about what waits before it
 _IDLE_MS: Final = 20  # a stream that was quiet for this long may be asked to suspend
+_SUSPENDING_MAX: Final = 64  # asked at a time: they, too, come before what wakes
+_SUSPENDING_MS: Final = 100  # one that has not followed by then is in the middle of a step
 _RESTARTS_MAX: Final = 3
 _THEN: Final = {THEN_PAUSE: "paused", THEN_KILL: "completed with the failure"}
 
@@ -238,7 +241,7 @@ class Invoker:
 
     def _begin(self, source: Source, given: AttemptInput, where: Place, restarts: int) -> None:
         """Open the exchange of an attempt that has its slot."""
-        deployment, handler = where.deployment, where.handler
+        deployment, handler, options = where.deployment, where.handler, self._options
         attempt = self._attempt(given, handler.retry, deployment.id, where.protocol)
         duplex = (
             deployment.bidi
@@ -261,8 +264,9 @@ class Invoker:
         )
         running.restart_count = restarts
         self._running[invoke.id] = running
-        self._slots.take(deployment.id)
-        self._note_opening(running)
+        self._note_opening(running, self._slots.take(deployment.id))
+        if deployment.http1:
+            self._slots.bound(deployment.id, options.attempts_per_http1_deployment_max)
         if not duplex:
             attempt.close_input()
         self._sweep.arm(running)
@@ -312,33 +316,43 @@ class Invoker:
         if not slots.waiting_count or self._closed:
             return
         self._forget_slow_openings()
-        idle_since_ms = self.monotonic_ms() - _IDLE_MS
-        closing = sum(1 for r in self._running.values() if r.duplex and r.attempt.input_closed)
-        idle = [
-            r
-            for r in self._running.values()
-            if r.may_close
-            and r.touched_ms <= idle_since_ms
-            and (slots.is_full or (slots.waiting_of(r.deployment) and slots.is_short(r.deployment)))
-        ]
-        wanted = slots.waiting_count - closing
+        if slots.short_of_slots:
+            self._suspend_idle()
+        self._make_way_timer = self._scheduler.call_later(_MAKE_WAY_S, self._make_way)
+
+    def _suspend_idle(self) -> None:
+        slots, now_ms = self._slots, self.monotonic_ms()
+        closing = asked = 0
+        idle: list[Running] = []
+        for r in self._running.values():
+            if r.duplex and r.attempt.input_closed:
+                closing += 1
+                asked += r.touched_ms > now_ms - _SUSPENDING_MS
+            elif (
+                r.may_close
+                and r.touched_ms <= now_ms - _IDLE_MS
+                and (
+                    slots.is_full
+                    or (slots.waiting_of(r.deployment) and slots.is_short(r.deployment))
+                )
+            ):
+                idle.append(r)
+        wanted = min(slots.waiting_count - closing, _SUSPENDING_MAX - asked)
         if wanted > 0:
             for running in heapq.nsmallest(wanted, idle, key=lambda r: r.touched_ms):
                 running.half_close()
-        self._make_way_timer = self._scheduler.call_later(_MAKE_WAY_S, self._make_way)
 
     # --- what the service has not answered yet ---
 
-    def _note_opening(self, running: Running) -> None:
+    def _note_opening(self, running: Running, window: OpeningWindow) -> None:
         openings = self._openings
-        while openings and not openings[0].is_opening:
+        while openings and openings[0].opening is None:
             openings.popleft()
-        running.is_opening = True
+        running.opening = window
         openings.append(running)
 
-    def opened(self, running: Running) -> None:
-        running.is_opening = False
-        self._slots.opened(running.deployment)
+    def opened(self, window: OpeningWindow, took_ms: int) -> None:
+        window.answered(took_ms)
         if self._slots.waiting_count:
             self._fill_slots()
 
@@ -346,10 +360,12 @@ class Invoker:
         """A service that answers late is slow, not busy: it is not kept from having more."""
         before_ms = self.monotonic_ms() - OPENING_MS
         openings = self._openings
-        while openings and not (openings[0].is_opening and openings[0].begun_ms > before_ms):
+        while openings and (openings[0].opening is None or openings[0].begun_ms <= before_ms):
             running = openings.popleft()
-            if running.is_opening:
-                self.opened(running)
+            if running.opening is not None:
+                running.opening.late()
+                running.opening = None
+        self._fill_slots()
 
     # --- from running attempts ---
 
@@ -394,9 +410,9 @@ class Invoker:
 
     def _release(self, running: Running) -> None:
         del self._running[running.id]
-        if running.is_opening:
-            running.is_opening = False
-            self._slots.opened(running.deployment)
+        if running.opening is not None:
+            running.opening.left()
+            running.opening = None
         self._slots.give(running.deployment, running.memory_bytes)
         running.memory_bytes = 0
 

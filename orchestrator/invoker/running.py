@@ -9,6 +9,7 @@ from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.port import Source
 from orchestrator.invoker.retry import parse_retry_after
 from orchestrator.invoker.urgency import NOTHING
+from orchestrator.invoker.window import OpeningWindow
 from perdure.wire import media_type
 
 _CODES_BY_STATUS: Final = {
@@ -39,8 +40,8 @@ class Shell(Protocol):
         """Count memory an attempt needs; False if that is more than there is."""
         ...
 
-    def opened(self, running: "Running") -> None:
-        """The service has begun with it."""
+    def opened(self, window: OpeningWindow, took_ms: int) -> None:
+        """The service has begun with one of them."""
         ...
 
     def over(self, running: "Running") -> None:
@@ -69,9 +70,9 @@ class Running:
         "id",
         "inactivity_ms",
         "incarnation",
-        "is_opening",
         "memory_bytes",
         "number",
+        "opening",
         "restart_count",
         "source",
         "start_bytes",
@@ -102,7 +103,7 @@ class Running:
         self.inactivity_ms = inactivity_ms
         self.abort_ms = abort_ms
         self.duplex = duplex
-        self.is_opening = False  # it counts among those the service has not answered yet
+        self.opening: OpeningWindow | None = None  # while it counts as not answered yet
         self.exchange: Exchange | None = None
         self.flushing = NOTHING  # the urgency with which it waits to be flushed
         self.held_bytes = 0  # of a message that is half received
@@ -153,8 +154,10 @@ class Running:
 
     def on_response(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         self.touched_ms = self._shell.monotonic_ms()
-        if self.is_opening:
-            self._shell.opened(self)
+        window = self.opening
+        if window is not None:
+            self.opening = None
+            self._shell.opened(window, self.touched_ms - self.begun_ms)
         content_type = b""
         retry_after = b""
         for name, value in headers:

@@ -1,19 +1,16 @@
 """Slots: how many attempts run at once, in all and per deployment, and who waits for one.
 
 What goes on comes before what begins: whoever was woken by a timer or a result is late already,
-and lets go of what it holds sooner.
-
-A service works through its requests in order, so what it has not begun yet waits there, behind
-everything else. Only so many attempts are therefore opening (not answered yet) at a time: the
-rest wait here, where what goes on may overtake.
+and lets go of what it holds sooner. It can overtake only here, not in the queue of the service: so
+only so many attempts of a service are opening (not answered yet) at a time.
 """
 
 from collections import deque
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
+
+from orchestrator.invoker.window import OpeningWindow
 
 T = TypeVar("T")
-
-OPENING_MAX: Final = 64  # of a deployment; more than keep any service busy for a round trip
 
 
 class Slots(Generic[T]):
@@ -25,7 +22,8 @@ class Slots(Generic[T]):
         self._memory_bytes_max = memory_bytes_max
         self._total = 0
         self._running: dict[str, int] = {}
-        self._opening: dict[str, int] = {}
+        self._bounds: dict[str, int] = {}
+        self._windows: dict[str, OpeningWindow] = {}
         self._waiting: dict[str, tuple[deque[T], deque[T]]] = {}  # those that go on, that begin
         self.memory_bytes = 0
         self.waiting_count = 0
@@ -47,24 +45,39 @@ class Slots(Generic[T]):
 
     def is_deployment_full(self, deployment: str) -> bool:
         """It has no slot, or has enough to begin with."""
-        return self.is_short(deployment) or self._opening.get(deployment, 0) >= OPENING_MAX
+        running = self._running.get(deployment, 0)
+        if not running:
+            return False
+        if self.is_short(deployment):
+            return True
+        window = self._windows[deployment]
+        return window.is_full(running - window.count)
 
     def is_short(self, deployment: str) -> bool:
         """All its slots are taken: one has to end before another can begin."""
-        return self._running.get(deployment, 0) >= self._per_deployment_max
+        slots_max = self._bounds.get(deployment, self._per_deployment_max)
+        return self._running.get(deployment, 0) >= slots_max
 
-    def take(self, deployment: str) -> None:
-        """One more runs, and is opening until `opened`."""
+    def bound(self, deployment: str, slots_max: int) -> None:
+        """Give it fewer slots than others."""
+        self._bounds[deployment] = min(slots_max, self._per_deployment_max)
+
+    @property
+    def short_of_slots(self) -> bool:
+        """Something waits until another ends."""
+        return self.waiting_count > 0 and (
+            self.is_full or any(self.is_short(deployment) for deployment in self._waiting)
+        )
+
+    def take(self, deployment: str) -> OpeningWindow:
+        """One more runs; it is opening until the window is told otherwise."""
         self._total += 1
         self._running[deployment] = self._running.get(deployment, 0) + 1
-        self._opening[deployment] = self._opening.get(deployment, 0) + 1
-
-    def opened(self, deployment: str) -> None:
-        left = self._opening[deployment] - 1
-        if left:
-            self._opening[deployment] = left
-        else:
-            del self._opening[deployment]
+        window = self._windows.get(deployment)
+        if window is None:
+            window = self._windows[deployment] = OpeningWindow()
+        window.count += 1
+        return window
 
     def give(self, deployment: str, memory_bytes: int) -> None:
         self._total -= 1

@@ -1,6 +1,7 @@
 """Slots: limits in all and per deployment, turns among those that wait."""
 
-from orchestrator.invoker.slots import OPENING_MAX, Slots
+from orchestrator.invoker.slots import Slots
+from orchestrator.invoker.window import LARGE
 
 
 def test_limits_in_all_and_per_deployment() -> None:
@@ -63,12 +64,23 @@ def test_what_goes_on_comes_before_what_begins() -> None:
 
 def test_only_so_many_are_opening_at_a_time() -> None:
     slots: Slots[str] = Slots(1000, 1000, 1 << 30)
-    for _ in range(OPENING_MAX):
+    for _ in range(LARGE):
         assert slots.has_room("a")
-        slots.take("a")
+        window = slots.take("a")
     assert not slots.has_room("a") and slots.has_room("b")
     assert not slots.is_full and not slots.is_short("a")
     slots.wait("a", "next")
     assert slots.next() is None
-    slots.opened("a")
+    assert not slots.short_of_slots
+    window.answered(5)
     assert slots.next() == "next"
+
+
+def test_a_deployment_may_be_bound_to_fewer_slots() -> None:
+    slots: Slots[str] = Slots(10, 5, 1 << 30)
+    slots.bound("a", 2)
+    slots.take("a")
+    slots.take("a")
+    slots.wait("a", "third")
+    assert slots.is_short("a") and slots.short_of_slots
+    assert not slots.is_short("b")

@@ -1,0 +1,54 @@
+"""How many attempts of one service may be opening at a time: sent to it, not yet answered.
+
+A service works through its requests in order: what it has not begun waits there, before whatever
+wakes one of its open streams. So no more is sent than keeps it busy. What lies in its queue is
+told by how much longer an answer takes than the shortest did (as in TCP Vegas); a service whose
+answers are late for other reasons (a proxy that keeps them until they are whole) is given more.
+"""
+
+from typing import Final
+
+LARGE: Final = 64  # where few streams are open, so much may always be opening
+SMALL: Final = 16
+LARGEST: Final = 4_096
+MANY_OPEN: Final = 128  # streams of a service that may wake
+_QUEUED_MIN: Final = 8  # less than so many in its queue: it may run dry
+_QUEUED_MAX: Final = 16
+_FORGET: Final = 1 + 2**-16  # the shortest answer counts for less by and by: paths change
+
+
+class OpeningWindow:
+    """The attempts of one deployment that are opening, and how many may be."""
+
+    __slots__ = ("_shortest_ms", "count", "size")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.size = LARGE
+        self._shortest_ms = float("inf")
+
+    def is_full(self, open_count: int) -> bool:
+        """Whether no more should be sent to a service with so many open streams."""
+        if open_count > MANY_OPEN:
+            return self.count >= self.size
+        return self.count >= max(self.size, LARGE)
+
+    def answered(self, took_ms: int) -> None:
+        """One is open."""
+        took_ms = max(took_ms, 1)  # of a clock that counts milliseconds
+        shortest_ms = self._shortest_ms = min(self._shortest_ms * _FORGET, took_ms)
+        queued = self.size * (1 - shortest_ms / took_ms)
+        if queued > _QUEUED_MAX:
+            self.size = max(SMALL, self.size - 1)
+        elif queued < _QUEUED_MIN and self.count >= self.size:
+            self.size = min(LARGEST, self.size + 1)
+        self.count -= 1
+
+    def late(self) -> None:
+        """One was not answered for so long that it says nothing about what waits."""
+        self.size = min(LARGEST, self.size + 1)
+        self.count -= 1
+
+    def left(self) -> None:
+        """One ended before it was answered."""
+        self.count -= 1
