@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 
 from tests.simulation import seeds
-from tests.simulation.mutants import HASHED, mutated
+from tests.simulation.mutation import mutated
 from tests.simulation.pool import run
+from tests.simulation.rule_mutants import HASHED
 from tests.simulation.world import simulate
 
 FIRST_SEED = 10_000  # make test has those below

@@ -139,7 +139,7 @@ def _check_lives(world: "World", known: Known, roots: dict[str, Wish]) -> None:
     """What was asked once is done once: calls, sends and requests."""
     for token, wish in roots.items():
         lives = known.tokens.get(token, [])
-        if wish.invoke is None or "Purge" in world.oracle.operations[wish.id]:
+        if wish.invoke is None or _may_repeat(world, wish):
             continue
         if len(lives) > 1:
             world.oracle.broken("exactly once", f"{token} has {len(lives)} lives")
@@ -225,7 +225,12 @@ def _is_purged(world: "World", roots: dict[str, Wish], put: str) -> bool:
     wish = roots.get(put.partition(".")[0])
     if wish is None or wish.invoke is None:
         return True
-    return "Purge" in world.oracle.operations[wish.id]
+    return _may_repeat(world, wish)
+
+
+def _may_repeat(world: "World", wish: Wish) -> bool:
+    """An operator had it forgotten, or done again as new."""
+    return not world.oracle.operations[wish.id].isdisjoint(("Purge", "Restart"))
 
 
 def _is_here(key: str, partition: Partition) -> bool:
@@ -260,7 +265,7 @@ def _check_key(world: "World", key: str, log: list[str], rows: list[CompletedRow
         if at < 0 or log[at : at + len(puts)] != puts:
             world.oracle.broken("exactly once", f"{key} lacks {puts} or has others between: {log}")
             return
-        if row.invoke.start_at_ms or _shares_record(row, rows):
+        if row.invoke.start_at_ms or _shares_record(row, rows) or log.count(puts[0]) > 1:
             continue
         if at < last:
             world.oracle.broken("order", f"{puts} of {key} came out of their turn: {log}")

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import Outcome
-from orchestrator.processor.port import Accepted, Operation, Reply, Result, Unavailable
+from orchestrator.processor.port import Accepted, Operation, Reply, Result, Unavailable, Unknown
 from orchestrator.registry.resolve import invocation_id_for, make_invoke
 from orchestrator.registry.schema import Registry
 from tests.simulation.node import Node
@@ -148,6 +148,21 @@ class Client:
             forget()
 
 
+async def watch(world: Surroundings, wish: Wish, number: int, after_s: float) -> None:
+    """Somebody else attaches to the result of a request, and asks again until it is known."""
+    await asyncio.sleep(after_s)
+    while True:
+        if wish.accepted:
+            reply = await _attach(await world.node(), wish.id, number)
+            world.oracle.note(f"{number} attaches {describe(reply)}")
+            if isinstance(reply, Result):
+                world.oracle.counts["attached"] += 1
+                wish.outcomes.append(reply.outcome)
+            if isinstance(reply, Result | Unknown):
+                return
+        await asyncio.sleep(RETRY_S)
+
+
 async def operate(world: Surroundings, operation: Operation, number: int) -> Answer | None:
     """Ask once; None if what became of it is not known."""
     node = await world.node()
@@ -167,7 +182,11 @@ async def look(world: Surroundings, invocation_id: bytes, number: int) -> Reply 
     return None if isinstance(reply, _Lost | Unavailable) else reply
 
 
-async def _ask(node: Node, number: int, ask: Callable[[Callable[[Any], None]], None]) -> Any:
+async def _attach(node: Node, invocation_id: bytes, number: int) -> Any:
+    return await _ask(node, number, lambda told: node.engine.attach(invocation_id, told))
+
+
+async def _ask(node: Node, number: int, ask: Callable[[Callable[[Any], None]], object]) -> Any:
     answers: asyncio.Queue[Any] = asyncio.Queue()
     node.waiting[number] = lambda: answers.put_nowait(LOST)
     ask(answers.put_nowait)

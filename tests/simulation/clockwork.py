@@ -37,13 +37,20 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.now_s = 0.0
+        self.skew_ms = 0  # the wall clock of the machine is set anew now and then
+        self.turned_back_ms = 0  # by how much in all
         self._selector = _Selector(self)
 
     def time(self) -> float:
         return self.now_s
 
     def now_ms(self) -> int:
-        return EPOCH_MS + int(self.now_s * 1000)
+        return EPOCH_MS + int(self.now_s * 1000) + self.skew_ms
+
+    def set_clock(self, by_ms: int) -> None:
+        """The wall clock jumps; time goes on as before."""
+        self.skew_ms += by_ms
+        self.turned_back_ms += max(0, -by_ms)
 
     def _process_events(self, event_list: list[Any]) -> None:
         pass

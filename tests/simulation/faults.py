@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from random import Random
 from typing import TYPE_CHECKING
 
+from orchestrator.admin.restart import RestartRefused, check_restartable, restarted
 from orchestrator.codec.records import decode_message, encode_message
 from orchestrator.model.ids import partition_of
 from orchestrator.model.invoke import Invoke
@@ -21,8 +23,9 @@ from orchestrator.model.records import (
     Signal,
     Transfer,
 )
+from orchestrator.model.rows import CompletedRow
 from tests.simulation.clients import Wish, operate
-from tests.simulation.programs import OBJECT, REBORN_STYLES, WILD_KEYS, WORKFLOW
+from tests.simulation.programs import OBJECT, REBORN_STYLES, SERVICE, WILD_KEYS, WORKFLOW
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -35,6 +38,7 @@ class Trouble:
         self._world = world
         self._plan = world.plan
         self._random = world.random
+        self._more = Random(f"more trouble of {world.seed}")
 
     async def run(self) -> None:
         plan = self._plan
@@ -49,18 +53,25 @@ class Trouble:
             *self._times(plan.rebirth_count, self._rebirth),
             *self._times(plan.hurry_count, self._hurry),
             *self._times(1, self._deploy),
+            *self._times(plan.jump_count, self._jump, self._more),
+            *self._times(plan.resend_count, self._resend, self._more),
+            *self._times(plan.restart_count, self._restart, self._more),
         ]
         await asyncio.sleep(plan.trouble_s)
         await asyncio.wait(tasks, timeout=10.0)
         for task in tasks:
             task.cancel()
 
-    def _times(self, count: int, act: Callable[[], Awaitable[None]]) -> list["asyncio.Task[None]"]:
+    def _times(
+        self, count: int, act: Callable[[], Awaitable[None]], random: Random | None = None
+    ) -> list["asyncio.Task[None]"]:
+        chance = random if random is not None else self._random
+
         async def later(delay_s: float) -> None:
             await asyncio.sleep(delay_s)
             await act()
 
-        spans = [self._random.random() * self._plan.trouble_s for _ in range(count)]
+        spans = [chance.random() * self._plan.trouble_s for _ in range(count)]
         return [self._world.loop.create_task(later(span)) for span in spans]
 
     # --- processes ---
@@ -103,6 +114,11 @@ class Trouble:
     async def _deploy(self) -> None:
         self._world.metadata.deploy()
 
+    async def _jump(self) -> None:
+        """Somebody sets the wall clock of the machine."""
+        by_ms = self._more.choice((50, 700, 5_000))
+        self._world.loop.set_clock(self._more.choice((by_ms, -by_ms)))
+
     # --- the log ---
 
     async def _echo(self) -> None:
@@ -133,6 +149,18 @@ class Trouble:
             return -1
         state = self._world.state_of(number)
         return -1 if state is None else int(state.partition_row.epoch)
+
+    async def _resend(self) -> None:
+        """A partition hears once more what another one has given it."""
+        number = self._more.randrange(self._plan.partitions)
+        given = [
+            record
+            for message in self._world.topic.messages[number][-30:]
+            for record in decode_message(message.value)
+            if isinstance(record, Transfer)
+        ]
+        if given:
+            self._world.topic.append(number, [encode_message([self._more.choice(given)])])
 
     # --- operations ---
 
@@ -187,6 +215,34 @@ class Trouble:
             elif wish.invoke is not None:
                 self._late_flushes(wish.id)
 
+    async def _restart(self) -> None:
+        """Something that was done is done again as new, from somewhere in its journal."""
+        world = self._world
+        node = await world.node()
+        done = [wish for wish in self._plan.wishes if wish.service == SERVICE and wish.outcomes]
+        if not done:
+            return
+        wish = self._more.choice(done)
+        row, frames = node.engine.find(wish.id), node.engine.journal(wish.id)
+        if not isinstance(row, CompletedRow):
+            return
+        upto = self._more.randrange(len(frames)) if frames else 0
+        identity = self._more.randbytes(16)
+        try:
+            check_restartable(row, len(frames), upto)
+            invoke = restarted(
+                row, [frame for _, frame in frames], upto, identity, row.deployment, world.now_ms()
+            )
+        except RestartRefused:
+            return
+        world.oracle.counts["restarts"] += 1
+        again = Wish(wish.service, wish.handler, wish.key, wish.program, 0.0, invoke=invoke)
+        again.uncertain = True  # asked for in one way only
+        for invocation_id in (wish.id, again.id):
+            world.oracle.touched("Restart", invocation_id)
+        self._plan.wishes.append(again)
+        world.submit(again)
+
     def _late_flushes(self, invocation_id: bytes) -> None:
         """What attempts of an earlier life had said arrives when the next one has begun."""
         number = partition_of(invocation_id, self._plan.partitions)
@@ -211,7 +267,8 @@ class Trouble:
 
     async def _patch(self, now_ms: int) -> None:
         key = self._random.choice(WILD_KEYS)
-        patch = PatchState(OBJECT, key, False, None, ((b"log", b'["patched"]'),), now_ms)
+        pads = tuple((b"p%d" % number, b"." * 3000) for number in range(4))
+        patch = PatchState(OBJECT, key, False, None, ((b"log", b'["patched"]'), *pads), now_ms)
         await operate(self._world, patch, self._world.next_number())
 
     async def _answer(self) -> None:

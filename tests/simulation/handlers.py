@@ -117,7 +117,7 @@ def _sleep(a: Attempt, op: list[Any], where: str) -> Course:
     completion_id = a.completion_id()
     due_ms = a.command(wire.Sleep(a.now_ms() + op[1], completion_id)).wake_up_time
     yield from wait(a, ("c", completion_id))
-    if a.now_ms() < due_ms:
+    if a.now_ms() + a.turned_back_ms() < due_ms:
         a.oracle.broken("timers", f"{where} woke {due_ms - a.now_ms()} ms early")
 
 

@@ -5,6 +5,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import msgspec
+
+from orchestrator.machine import apply
+from orchestrator.machine.step import Step
+
 Mutant = Callable[["Patch"], None]
 MUTANTS: dict[str, Mutant] = {}
 
@@ -46,3 +51,18 @@ def mutated(name: str) -> Iterator[None]:
 def mutant(make: Mutant) -> Mutant:
     MUTANTS[make.__name__] = make
     return make
+
+
+def apply_otherwise(patch: Patch, kind: type, make: Callable[[Any], Any]) -> None:
+    """Replace how records of a kind are applied; `make` is given how it was."""
+    patch.item(apply._TABLE, kind, make(apply._TABLE[kind]))
+
+
+def with_any_epoch(before: Any) -> Any:
+    """Every proposal counts, whatever its epoch."""
+
+    def applied(step: Step, record: Any) -> Any:
+        epoch = step.state.partition_row.epoch
+        return before(step, msgspec.structs.replace(record, epoch=epoch))
+
+    return applied

@@ -86,6 +86,7 @@ class Link:
             self._s.oracle,
             self,
             self._s.loop.now_ms,
+            lambda: self._s.loop.turned_back_ms,
             self._s.program,
             (running.id, running.incarnation),
             uri,

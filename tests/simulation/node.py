@@ -49,7 +49,8 @@ class SimulatedInvoker(Invoker):
 
     def start(self, source: Source, invocation_id: bytes, incarnation: int) -> None:
         row = self.life.engine.find(invocation_id)
-        is_early = isinstance(row, InvocationRow) and row.retry_at_ms > self.now_ms() + 1
+        latest_ms = self.now_ms() + 1 + self.life.turned_back_ms()
+        is_early = isinstance(row, InvocationRow) and row.retry_at_ms > latest_ms
         if is_early and "Resume" not in self.life.oracle.operations[invocation_id]:
             self.life.oracle.broken("backoff", f"{invocation_id.hex()} begins too early")
         for _ in range(self.life.times()):
@@ -143,6 +144,9 @@ class Node:
         self.oracle.touched("Resume", invocation_id)
         resume = Resume(invocation_id, self._loop.now_ms())
         self.engine.operate(resume, lambda answer: None)
+
+    def turned_back_ms(self) -> int:
+        return self._loop.turned_back_ms
 
     def may_be_stale(self) -> bool:
         """Another one may have taken over, or have been leading until a moment ago."""

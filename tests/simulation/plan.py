@@ -39,6 +39,10 @@ class Plan:
     tail_lost: bool  # a crash takes acknowledged messages with it
     rebirth_count: int = 0
     hurry_count: int = 0
+    jump_count: int = 0
+    restart_count: int = 0
+    resend_count: int = 0
+    watched: float = 0.0  # share of the requests whose result somebody else attaches to
     long: bool = False  # until results have expired
     alien: bool = False  # at the end a record comes that nobody knows
 
@@ -107,6 +111,17 @@ def make_plan(seed: int) -> Plan:
             plan.options, spill_rows=1, spill_s=0.05, flush_records=2
         )
     _fill_wishes(plan, random)
+    if not calm:
+        more = Random(f"more trouble {seed}")
+        plan.jump_count = more.choice((0, 0, 0, 2, 6))
+        plan.restart_count = more.choice((0, 0, 3, 8))
+        plan.resend_count = 0 if plan.disk else more.choice((0, 20, 60))
+        for number in range(more.choice((0, 2, 6)) if plan.resend_count else 0):
+            ping = plan.programs.ping(OBJECT_KEYS[number % len(OBJECT_KEYS)])
+            plan.wishes.append(Wish(SERVICE, "run", "", ping, more.random() * trouble_s))
+        plan.watched = more.choice((0.0, 0.3))
+        if more.random() < 0.3:
+            plan.log.unknown_lost = max(plan.log.unknown_lost, 0.12)
     return plan
 
 

@@ -57,18 +57,31 @@ class Programs:
     def reborn(self, style: str, number: int) -> Program:
         """For a key that is ended, purged and submitted again: the `number`th of its lives."""
         program: Program = {"token": self.token(), "ops": []}
-        child = {"token": self.token(), "ops": [["sleep", 400 + 500 * number]]}
-        target = [SERVICE, "run", "", child]
+        target = self._sleeper(400 + 500 * number)
         if style == "results":
             # The first life calls and does not wait; its result comes when the next one waits.
             program["ops"].append(["call" if number else "forget", *target])
         elif style == "timers":
             program["ops"].append(["sleep", 500 + 900 * number])
         elif style == "children":
-            program["ops"] += [["calls", [target]], ["sleep", 300]]
+            others = [self._sleeper(400 + 100 * n) for n in range(2)]
+            program["ops"] += [["calls", [target, *others]], ["sleep", 300]]
         else:
             program["ops"] += [["promise", "click"], ["call", *target]]
         return program
+
+    def _sleeper(self, delay_ms: int) -> list[Any]:
+        return [SERVICE, "run", "", {"token": self.token(), "ops": [["sleep", delay_ms]]}]
+
+    def ping(self, key: str) -> Program:
+        """Signals, which are not the same when they come once more."""
+        token = self.token()
+        self.sends[token], self.puts[token] = [], []
+        return {"token": token, "ops": [self._ping(key), ["sleep", 300]]}
+
+    def _ping(self, key: str) -> list[Any]:
+        pong = {"token": self.token(), "ops": [["pong"], ["pong"]]}
+        return ["ping", OBJECT, "look", key, pong]
 
     def click(self) -> Program:
         ops: list[list[Any]] = [["peek", "click"]] if self._random.random() < 0.5 else []
@@ -118,8 +131,7 @@ class Programs:
             return ["calls", [self._target(depth + 1, above) for _ in range(count)]]
         target = self._target(depth + 1, above)
         if chance < 0.38:
-            pong = {"token": self.token(), "ops": [["pong"], ["pong"]]}
-            return ["ping", OBJECT, "look", self._random.choice(OBJECT_KEYS), pong]
+            return self._ping(self._random.choice(OBJECT_KEYS))
         if chance < 0.46:
             self.sends[token].append(target[3]["token"])
             return [self._random.choice(("attach", "output", "cancel_child")), *target]

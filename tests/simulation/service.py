@@ -8,6 +8,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Generator, Hashable
 from typing import Any, Protocol
+from zlib import crc32
 
 from perdure import wire
 from perdure.wire import codes
@@ -15,6 +16,7 @@ from tests.simulation.oracle import Life, Oracle
 from tests.simulation.programs import decode
 
 FRAME_BYTES_MAX = 32 << 20
+UNKNOWN_FIELD = b"\xfa\x06\x03new"  # number 111, three bytes
 Key = Hashable
 Wait = list[Key]  # ("c", completion id) | ("s", signal number) | ("n", signal name)
 CANCEL: Key = ("s", codes.CANCEL_SIGNAL)
@@ -49,6 +51,7 @@ class Attempt:
         oracle: Oracle,
         out: Out,
         now_ms: Callable[[], int],
+        turned_back_ms: Callable[[], int],
         program_of: Callable[["Attempt", list[list[Any]], str], Course],
         life: Life,
         uri: str,
@@ -59,6 +62,7 @@ class Attempt:
         self.oracle = oracle
         self.life = life
         self.now_ms = now_ms
+        self.turned_back_ms = turned_back_ms
         self.protocol = protocol
         self.start: wire.Start = wire.Start(b"", "", 0)
         self.state: dict[bytes, bytes] = {}
@@ -124,7 +128,7 @@ class Attempt:
         self._to_come = start.known_entries
         if start.id != self.life[0]:
             self.oracle.broken("start", "the id of the start message is another one")
-        if self._start_at_ms > self.now_ms():
+        if self._start_at_ms > self.now_ms() + self.turned_back_ms():
             self.oracle.broken("timers", "a delayed invocation began early")
 
     def _run(self) -> None:
@@ -178,7 +182,7 @@ class Attempt:
 
     def command(self, message: Any, flags: int = 0) -> Any:
         """Make a command, or find it in the journal; the message as it is stored."""
-        frame = wire.encode(message, version=self.protocol, flags=flags)
+        frame = _from_a_later_sdk(wire.encode(message, version=self.protocol, flags=flags))
         if not self._replay:
             self._written.append(frame)
             return message
@@ -274,3 +278,11 @@ class Attempt:
         written, self._written = self._written, []
         if written:
             self._out.respond(b"".join(written))
+
+
+def _from_a_later_sdk(frame: bytes) -> bytes:
+    """Some commands carry a field that nobody here knows: it must come back as it was sent."""
+    if crc32(frame) % 3:
+        return frame
+    payload = frame[wire.HEADER_BYTES :] + UNKNOWN_FIELD
+    return frame[:4] + len(payload).to_bytes(4, "big") + payload

@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.simulation.mutants import HASHED, MUTANTS, mutated
+from tests.simulation import table_mutants  # noqa: F401 they register
+from tests.simulation.mutation import MUTANTS, mutated
+from tests.simulation.rule_mutants import HASHED
 from tests.simulation.world import simulate
 
 SEEDS_MAX = 50

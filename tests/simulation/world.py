@@ -18,9 +18,10 @@ from orchestrator.processor.partition import Partition
 from orchestrator.registry.schema import Registry
 from orchestrator.store.memory import MemoryHome
 from tests.simulation import handlers
+from tests.simulation.bounds import bounded, make_bounds
 from tests.simulation.broker import LogFaults, Topic
 from tests.simulation.checkers import check
-from tests.simulation.clients import Client, Wish, operate
+from tests.simulation.clients import Client, Wish, operate, watch
 from tests.simulation.clockwork import Deadlock, VirtualLoop
 from tests.simulation.disk_log import Device
 from tests.simulation.faults import Trouble
@@ -53,6 +54,7 @@ class World:
         self.seed = seed
         self.loop = loop
         self.random = Random(f"world {seed}")
+        self._watchers = Random(f"watchers {seed}")
         self.oracle = Oracle(self.plan.tail_lost)
         self.device = Device(seed, self.plan.partitions, self.oracle) if self.plan.disk else None
         self.clients: list[asyncio.Task[None]] = []
@@ -188,6 +190,10 @@ class World:
     def submit(self, wish: Wish) -> None:
         client = Client(self, wish, self.next_number())
         self.clients.append(self.loop.create_task(client.run()))
+        if self.plan.watched and self._watchers.random() < self.plan.watched:
+            after_s = wish.at_s + self._watchers.random() * 2
+            watching = watch(self, wish, self.next_number(), after_s)
+            self.clients.append(self.loop.create_task(watching))
 
     def _calm_down(self) -> None:
         """No more faults; what was broken stays broken until it is mended."""
@@ -291,10 +297,22 @@ class World:
             self.oracle.broken("records", "a stopped partition takes others along")
         self.topic.cut(number, offset)
 
+    async def _come_to_rest(self, node: Node) -> None:
+        """What was begun in the last moment, as the purge of what expired, is ended."""
+        for _ in range(200):
+            seats = [node.engine._seats.get(number) for number in range(self.plan.partitions)]
+            if all(
+                seat is None or seat.partition is None or (seat.flight is None and not seat.pending)
+                for seat in seats
+            ):
+                return
+            await asyncio.sleep(0.05)
+
     async def _close(self) -> None:
         node = self.current
         if node is not None and node.is_alive:
             node.fuse = -1
+            await self._come_to_rest(node)
             stopped = node.engine.stopped()
             if stopped:
                 self.oracle.broken("stopped", str(stopped))
@@ -346,10 +364,13 @@ def simulate(seed: int) -> Verdict:
     quiet_before = quiet.level
     quiet.setLevel(logging.CRITICAL)
     try:
-        loop.run_until_complete(world.run())
-        check(world)
+        with bounded(make_bounds(seed), world.oracle):
+            loop.run_until_complete(world.run())
+            check(world)
     except Deadlock as error:
         world.oracle.broken("liveness", str(error))
+    except Exception as error:  # of the engine, while its log is applied again
+        world.oracle.broken("raised", repr(error))
     finally:
         logger.removeHandler(loud)
         logger.setLevel(before[0])

@@ -1,0 +1,101 @@
+"""What one record may do: work that could be large is bounded, and goes on by follow-up records.
+
+Worlds are small, so the bounds are made small too.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from orchestrator.codec import keys
+from orchestrator.machine import apply_chore, journal, kv
+from orchestrator.model import limits
+from orchestrator.model.actions import AnyAction
+from orchestrator.model.answers import Answer
+from orchestrator.model.records import AnyRecord, ChoreStep, Journal, PurgeExpired
+from orchestrator.model.rows import ChoreRow
+from orchestrator.processor import partition, term
+from orchestrator.tables.state import State
+from orchestrator.tables.table import Table
+from tests.simulation.mutation import Patch
+from tests.simulation.oracle import Oracle
+
+_MANY = (keys.STATE, keys.PROMISE, keys.CHUNK)  # tables of which one owner may have many rows
+
+
+@dataclass
+class Bounds:
+    """Rows a follow-up record, invocations a purge record may touch; where rows are split."""
+
+    chore: int
+    purge: int
+    journal_bytes: int
+    state_bytes: int
+
+
+def make_bounds(seed: int) -> Bounds:
+    random = Random(f"bounds {seed}")
+    return Bounds(
+        chore=random.choice((1, 2, 200)),
+        purge=random.choice((1, 3, 500)),
+        journal_bytes=random.choice((150, limits.JOURNAL_INLINE_BYTES)),
+        state_bytes=random.choice((30, limits.STATE_INLINE_BYTES)),
+    )
+
+
+@contextmanager
+def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
+    """Every record that is applied meanwhile is held to its bounds."""
+    patch = Patch()
+    patch.set(apply_chore, "CHORE_STEP_COUNT", bounds.chore)
+    patch.set(term, "PURGE_STEP_COUNT", bounds.purge)
+    patch.set(journal, "JOURNAL_INLINE_BYTES", bounds.journal_bytes)
+    patch.set(kv, "STATE_INLINE_BYTES", bounds.state_bytes)
+    deleted: Counter[bytes] = Counter()
+    delete = Table.delete
+    apply = partition.apply
+
+    def counted(self: Table[Any], key: bytes) -> None:
+        deleted[self.prefix] += 1
+        delete(self, key)
+
+    def watched(state: State, record: AnyRecord, position: int, actions: list[AnyAction]) -> Answer:
+        deleted.clear()
+        chore = state.chores.get(record.key) if isinstance(record, ChoreStep) else None
+        to_kill = 0 if chore is None else len(chore.ids)
+        answer = apply(state, record, position, actions)
+        _check(bounds, oracle, record, deleted, to_kill, chore)
+        return answer
+
+    patch.set(Table, "delete", counted)
+    patch.set(partition, "apply", watched)
+    try:
+        yield
+    finally:
+        patch.undo()
+
+
+def _check(
+    bounds: Bounds,
+    oracle: Oracle,
+    record: AnyRecord,
+    deleted: Counter[bytes],
+    to_kill: int,
+    chore: ChoreRow | None,
+) -> None:
+    rows = sum(deleted[prefix] for prefix in _MANY)
+    most = bounds.chore if isinstance(record, ChoreStep) else 0
+    if isinstance(record, Journal):
+        most = len(record.effects)  # each may clear a key
+    if rows > most:
+        oracle.broken("bounds", f"{type(record).__name__} deletes {rows} rows, may {most}")
+    killed = to_kill - len(chore.ids) if chore is not None else 0
+    if killed > bounds.chore:
+        oracle.broken("bounds", f"one record kills {killed}, may {bounds.chore}")
+    if isinstance(record, PurgeExpired) and len(record.keys) > 1:
+        purged = deleted[keys.COMPLETED]
+        if purged > bounds.purge:
+            oracle.broken("bounds", f"one record purges {purged}, may {bounds.purge}")
