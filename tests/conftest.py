@@ -1,15 +1,24 @@
-"""What holds for every suite: where all of them should run, a skipped test is a failure."""
+"""What holds for every suite: its last lines say what could not be run; in CI that is a failure."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 
 import pytest
 
 
-def _skipped(config: pytest.Config) -> int:
+def _skipped(config: pytest.Config) -> Counter[str]:
+    """How many tests were skipped for each reason."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    return 0 if reporter is None else len(reporter.stats.get("skipped", ()))
+    reports = [] if reporter is None else reporter.stats.get("skipped", [])
+    return Counter(_reason(report) for report in reports)
+
+
+def _reason(report: pytest.TestReport) -> str:
+    where = report.longrepr
+    text = where[2] if isinstance(where, tuple) else str(where)
+    return text.removeprefix("Skipped: ")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -17,7 +26,15 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(config: pytest.Config) -> None:
-    count = _skipped(config)
-    if os.environ.get("CI") and count:
-        config.get_terminal_writer().line(f"CI runs every test: {count} skipped is a failure")
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    skipped = _skipped(config)
+    if not skipped:
+        return
+    terminalreporter.section("not run")
+    for reason, count in sorted(skipped.items()):
+        terminalreporter.line(f"{count} tests: {reason}")
+    if os.environ.get("CI"):
+        terminalreporter.line("CI runs every test: that is a failure")

@@ -1,8 +1,7 @@
-"""Fixtures of the suite: one world a combination, shared by all tests; and its last lines."""
+"""Fixtures of the suite: one world a combination, shared by all tests."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -11,24 +10,12 @@ import pytest
 
 from tests.conformance.combinations import Combination, chosen
 from tests.conformance.world import SIGNING_KEY, Services, World, start_services, start_world
-from tests.parts.cache import PartUnavailable
 from tests.parts.client import Client
 from tests.parts.kafka import KafkaBroker
 from tests.parts.laboratory import Laboratory
+from tests.parts.needed import needed
 
 T = TypeVar("T")
-_not_run: list[str] = []
-
-
-def part(what: str, start: Callable[[], T]) -> T:
-    """The part, or a skip that the last lines report; in CI its absence is a failure."""
-    try:
-        return start()
-    except PartUnavailable as error:
-        if os.environ.get("CI"):
-            raise
-        _not_run.append(f"{what}: {error}")
-        pytest.skip(f"{what} cannot be had here: {error}")
 
 
 class Shelf:
@@ -42,7 +29,7 @@ class Shelf:
         if name not in self._parts:
             directory = self.directory / name
             directory.mkdir(parents=True)
-            self._parts[name] = part(name, lambda: start(directory))  # type: ignore[assignment]
+            self._parts[name] = needed(name, lambda: start(directory))  # type: ignore[assignment]
         found = self._parts[name]
         if not found.process.alive:
             found.start()
@@ -108,7 +95,7 @@ def running_world(
     services = shelf.services(combination.services, combination.signed)
     laboratory = shelf.laboratory(combination.signed)
     directory = tmp_path_factory.mktemp(combination.name)
-    world = part(
+    world = needed(
         combination.name,
         lambda: start_world(combination, directory, broker, services, laboratory),
     )
@@ -132,11 +119,3 @@ def client(world: World) -> Client:
 @pytest.fixture
 def laboratory(world: World) -> Laboratory:
     return world.laboratory
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    terminalreporter.section("conformance")
-    for line in _not_run:
-        terminalreporter.line(f"could not be run: {line.splitlines()[0]}")
-    if not _not_run:
-        terminalreporter.line("every part could be had; nothing was left out")

@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
-from tests.parts.cache import PartUnavailable
 from tests.parts.client import Client, fresh
 from tests.parts.kafka import KafkaBroker
 from tests.parts.laboratory import Laboratory
+from tests.parts.needed import needed
 from tests.parts.restate_server import RestateServer
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
 from tests.parts.typescript_services import TypeScriptServices
 
-T = TypeVar("T")
 AnyServer = PerdureServer | RestateServer
 # The reference shows that a test itself is right, where it does not speak of our own flags.
 SERVER_CLASS = RestateServer if os.environ.get("PERDURE_E2E") == "reference" else PerdureServer
 
 
-def have(what: str, start: Callable[[], T]) -> T:
-    """The part, or a skip with its reason; in CI its absence is a failure."""
-    try:
-        return start()
-    except PartUnavailable as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"{what} cannot be had here: {error}")
-
-
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     directory = tmp_path_factory.mktemp("kafka")
-    broker = have("a Kafka broker", lambda: KafkaBroker(directory).start())
+    broker = needed("a Kafka broker", lambda: KafkaBroker(directory).start())
     yield broker
     broker.stop()
 
@@ -45,7 +33,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
 @pytest.fixture(scope="session")
 def typescript(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TypeScriptServices]:
     log_dir = tmp_path_factory.mktemp("typescript")
-    services = have("the TypeScript SDK", lambda: TypeScriptServices(log_dir=log_dir).start())
+    services = needed("the TypeScript SDK", lambda: TypeScriptServices(log_dir=log_dir).start())
     yield services
     services.stop()
 
@@ -78,7 +66,7 @@ def shared_server(
     laboratory: Laboratory,
 ) -> Iterator[AnyServer]:
     """One embedded server for tests that leave it whole."""
-    server = have("the server", lambda: SERVER_CLASS(tmp_path_factory.mktemp("server")).start())
+    server = needed("the server", lambda: SERVER_CLASS(tmp_path_factory.mktemp("server")).start())
     client = client_of(server)
     client.register(typescript.uri)
     client.register(laboratory.uri)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import AnyServer, have
+from tests.e2e.conftest import AnyServer
 from tests.parts.client import Client, eventually, fresh
 from tests.parts.laboratory import Laboratory
+from tests.parts.needed import needed
 from tests.parts.restate_server import restate_cli_binary
 from tests.parts.typescript_services import TypeScriptServices
 
@@ -22,7 +23,7 @@ Run = Callable[..., str]
 @pytest.fixture
 def run(shared_server: AnyServer, tmp_path: Path) -> Run:
     """Run the command line with arguments; its output, after a success."""
-    binary = have("the restate command line", restate_cli_binary)
+    binary = needed("the restate command line", restate_cli_binary)
     env = {
         **os.environ,
         "HOME": str(tmp_path),

@@ -163,7 +163,8 @@ class World:
         if self.random.random() < 0.5:
             # It has grown again since, with other messages (old announcements mean nothing).
             for _ in range(lost + self.random.randrange(3)):
-                self.topic.append(0, [encode_message([AnnounceLeader("node", 0, -2)])])
+                other = AnnounceLeader("node", self.next_number(), -2)  # no two are the same
+                self.topic.append(0, [encode_message([other])])
 
     # --- the course of the world ---
 
