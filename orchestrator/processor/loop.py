@@ -104,7 +104,7 @@ class Processor:
     def invoke(self, invoke: Invoke, wait: bool, on_reply: OnReply) -> Callable[[], None]:
         seat = self._seats.get(partition_of(invoke.id, self.partition_count))
         reason = self._door.reason(seat)
-        waiter = InvokeWaiter(invoke.id, wait, on_reply)
+        waiter = InvokeWaiter(invoke, wait, on_reply)
         if reason or seat is None:
             self._later(waiter, Unavailable(reason, False))
         else:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from orchestrator.model.actions import Complete
 from orchestrator.model.answers import Answer
+from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import POSITION_INDEX_BITS
 from orchestrator.model.rows import CompletedRow
 from orchestrator.processor.port import (
@@ -80,10 +81,11 @@ class ResultWaiter:
 class InvokeWaiter(ResultWaiter):
     """A client that sent an Invoke, and perhaps waits for the result."""
 
-    __slots__ = ("wait",)
+    __slots__ = ("created_at_ms", "wait")
 
-    def __init__(self, invocation_id: bytes, wait: bool, on_reply: OnReply) -> None:
-        self.id = invocation_id
+    def __init__(self, invoke: Invoke, wait: bool, on_reply: OnReply) -> None:
+        self.id = invoke.id
+        self.created_at_ms = invoke.created_at_ms
         self.incarnation = -1
         self.on_reply = on_reply
         self.results = None
@@ -103,7 +105,11 @@ class InvokeWaiter(ResultWaiter):
         if row is None:
             self.failed("the fate of the record is not known", True)
             return
-        created = row.incarnation >> POSITION_INDEX_BITS >= since_offset
+        # Another leader may have taken the same request meanwhile, asked for once more.
+        created = (
+            row.incarnation >> POSITION_INDEX_BITS >= since_offset
+            and row.invoke.created_at_ms == self.created_at_ms
+        )
         self.applied(state, results, Answer.DONE if created else Answer.DUPLICATE)
 
 

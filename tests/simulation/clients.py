@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
+import msgspec
+
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import Outcome
@@ -95,10 +97,10 @@ class Client:
             wish.invoke = None
 
     def _resolve(self, node: Node) -> Invoke | None:
-        """The record is made once: the same id again is the same request."""
+        """The id is made once: the same one again is the same request, at another time."""
         wish = self._wish
         if wish.invoke is not None:
-            return wish.invoke
+            return msgspec.structs.replace(wish.invoke, created_at_ms=self._world.now_ms())
         handler = node.registry().handler(wish.service, wish.handler)
         if handler is None:
             return None
