@@ -299,15 +299,19 @@ class World:
         self.topic.cut(number, offset)
 
     async def _come_to_rest(self, node: Node) -> None:
-        """What was begun in the last moment, as the purge of what expired, is ended."""
-        for _ in range(200):
-            seats = [node.engine._seats.get(number) for number in range(self.plan.partitions)]
-            if all(
-                seat is None or seat.partition is None or (seat.flight is None and not seat.pending)
-                for seat in seats
-            ):
+        """What was begun in the last moment, as the purge of what expired, is ended; and what a
+        replaced leader wrote late has been read."""
+        for _ in range(300):
+            if all(self._is_at_rest(node, number) for number in range(self.plan.partitions)):
                 return
             await asyncio.sleep(0.05)
+
+    def _is_at_rest(self, node: Node, number: int) -> bool:
+        seat = node.engine._seats.get(number)
+        if seat is None or seat.partition is None:
+            return True
+        has_read_all = seat.partition.next_offset >= self.history().nexts[number]
+        return has_read_all and seat.flight is None and not seat.pending
 
     async def _close(self) -> None:
         node = self.current
