@@ -4,7 +4,8 @@ An Engine to the faces. Records go to the seat of their partition, actions come 
 term, clients are told what became of theirs. It never assumes that a partition is led here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from orchestrator.invoker.port import InvokerPort
@@ -30,7 +31,7 @@ from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
 from orchestrator.runtime.scheduler import Scheduler
 from orchestrator.runtime.telemetry import Counters
-from orchestrator.store.port import StoreHome
+from orchestrator.store.port import StoreError, StoreHome
 from orchestrator.tables.state import State
 
 NOT_LED = "the partition is not led by this node"
@@ -114,23 +115,31 @@ class Processor:
     def attach(self, invocation_id: bytes, on_reply: OnReply) -> Callable[[], None]:
         waiter = ResultWaiter(invocation_id, on_reply)
         seat = self._seats.get(partition_of(invocation_id, self.partition_count))
-        state = _state_of(seat)
-        if seat is None or state is None:
-            self._later(waiter, Unavailable(NOT_LED, False))
-            return waiter.forget
-        live = state.invocations.get(invocation_id)
-        if live is not None:
+        live = None
+        reply: Reply = Unavailable(NOT_LED, False)
+        try:
+            state = _state_of(seat)
+            if state is not None:
+                live = state.invocations.get(invocation_id)
+                reply = reads.output_of(state, invocation_id, self._clock.now_ms())
+        except StoreError as error:
+            reply = _given_up(seat, error)
+        if live is not None and seat is not None:
             waiter.incarnation = live.incarnation
             seat.results.add(waiter)
         else:
-            self._later(waiter, reads.output_of(state, invocation_id, self._clock.now_ms()))
+            self._later(waiter, reply)
         return waiter.forget
 
     def output(self, invocation_id: bytes, on_reply: OnReply) -> None:
-        state = _state_of(self._seats.get(partition_of(invocation_id, self.partition_count)))
+        seat = self._seats.get(partition_of(invocation_id, self.partition_count))
         reply: Reply = Unavailable(NOT_LED, False)
-        if state is not None:
-            reply = reads.output_of(state, invocation_id, self._clock.now_ms())
+        try:
+            state = _state_of(seat)
+            if state is not None:
+                reply = reads.output_of(state, invocation_id, self._clock.now_ms())
+        except StoreError as error:
+            reply = _given_up(seat, error)
         self._later(ResultWaiter(invocation_id, on_reply), reply)
 
     def operate(self, operation: Operation, on_answer: OnAnswer) -> None:
@@ -146,12 +155,12 @@ class Processor:
             seat.propose(operation, OperationWaiter(on_answer))
 
     def find(self, invocation_id: bytes) -> InvocationRow | CompletedRow | None:
-        state = _state_of(self._seats.get(partition_of(invocation_id, self.partition_count)))
-        return None if state is None else reads.find_row(state, invocation_id)
+        with self._reading(invocation_id) as state:
+            return None if state is None else reads.find_row(state, invocation_id)
 
     def journal(self, invocation_id: bytes) -> list[tuple[int, bytes]]:
-        state = _state_of(self._seats.get(partition_of(invocation_id, self.partition_count)))
-        return [] if state is None else reads.journal_of(state, invocation_id)
+        with self._reading(invocation_id) as state:
+            return [] if state is None else reads.journal_of(state, invocation_id)
 
     def writable(self) -> str:
         """Of the log and of every partition served here: the first reason there is."""
@@ -164,11 +173,35 @@ class Processor:
         rows: list[tuple[bytes, bytes]] = []
         for seat in self._seats.all():
             if seat.term is not None and seat.partition is not None:
-                rows += reads.export_rows(seat.partition, prefix)
+                with _giving_up(seat):
+                    rows += reads.export_rows(seat.partition, prefix)
         return rows
+
+    @contextmanager
+    def _reading(self, invocation_id: bytes) -> Iterator[State | None]:
+        seat = self._seats.get(partition_of(invocation_id, self.partition_count))
+        with _giving_up(seat):
+            yield _state_of(seat)
 
     def _later(self, waiter: ResultWaiter, reply: Reply) -> None:
         self._scheduler.call_soon(partial(waiter.reply, reply))
+
+
+@contextmanager
+def _giving_up(seat: Seat | None) -> Iterator[None]:
+    """A store that fails is given up, its rows come back from a copy and the log; whoever asked
+    is told to ask again."""
+    try:
+        yield
+    except StoreError as error:
+        _given_up(seat, error)
+        raise
+
+
+def _given_up(seat: Seat | None, error: StoreError) -> Reply:
+    if seat is not None:
+        seat.lose_store(error)
+    return Unavailable("the store of the partition failed and is being restored", False)
 
 
 def _state_of(seat: Seat | None) -> State | None:

@@ -63,7 +63,8 @@ Operation = Signal | Cancel | Kill | Pause | Resume | Purge | PurgeJournal | Pat
 
 class Engine(Protocol):
     """The way in. Callbacks run on the event loop, later, at most a few times each:
-    `invoke` gives Accepted and, if `wait`, then Result; or Unavailable."""
+    `invoke` gives Accepted and, if `wait`, then Result; or Unavailable. `find`, `journal` and
+    `export` raise `StoreError` when the store fails; it is restored: they may be asked again."""
 
     partition_count: int
 

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Iterator
 
+import pytest
+
 from orchestrator.processor.port import Accepted, Reply, Result, Unavailable
 from orchestrator.store.memory import MemoryHome, MemoryStore
 from orchestrator.store.port import StoreError, Writes
@@ -67,6 +69,13 @@ class BrittleStore(MemoryStore):
     def __init__(self, home: "BrittleHome", rows: dict[bytes, bytes] | None = None) -> None:
         super().__init__(home, rows)
         self.brittle = home
+        self.get = self._get
+
+    def _get(self, key: bytes) -> bytes | None:
+        if self.brittle.bad_reads > 0:
+            self.brittle.bad_reads -= 1
+            raise StoreError("no longer readable")
+        return self._rows.get(key)
 
     def write(self, writes: Writes) -> None:
         if self.brittle.failures > 0:
@@ -76,11 +85,11 @@ class BrittleStore(MemoryStore):
 
 
 class BrittleHome(MemoryHome):
-    """A home whose next writes fail."""
+    """A home whose next reads or writes fail."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.failures = 0
+        self.failures = self.bad_reads = 0
 
     def candidates(self) -> Iterator[MemoryStore]:
         for store in super().candidates():
@@ -131,6 +140,33 @@ def test_a_store_that_fails_under_an_append_does_not_make_its_fate_unknown() -> 
         process.log.let_go(0)
         await process.until(lambda: len(replies) == 2)
         assert replies[0] == Accepted(True)
+        await process.processor.close()
+
+    run(story())
+
+
+def test_a_store_that_fails_under_a_read_is_restored_and_whoever_asked_asks_again() -> None:
+    async def story() -> None:
+        world = World(1)
+        home = BrittleHome()
+        world.homes = [home]
+        process = await world.led(spill_s=0.05, spill_rows=1)
+        done, absent = world.uid(), world.uid()
+        await process.call(process.make(done))
+        for ask in (process.processor.attach, process.processor.output):
+            replies: list[Reply] = []
+            home.bad_reads = 1
+            ask(absent, replies.append)
+            await process.until(lambda replies=replies: bool(replies))  # type: ignore[misc]
+            assert isinstance(replies[0], Unavailable) and not replies[0].kept
+            await process.until(lambda: process.processor.leading() == [0])
+        for read in (process.processor.find, process.processor.journal):
+            home.bad_reads = 1
+            with pytest.raises(StoreError):
+                read(absent)
+            await process.until(lambda: process.processor.leading() == [0])
+        assert process.processor.find(done) is not None
+        assert len(await process.call(process.make(world.uid()))) == 2
         await process.processor.close()
 
     run(story())
