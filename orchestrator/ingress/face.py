@@ -26,11 +26,15 @@ from perdure.wire.ids import invocation_id_to_str
 
 
 class Gate(Protocol):
-    """Whether the door is open; "" if it is, else the reason for the caller."""
+    """Says "", or a reason for the caller. What one partition cannot take, the engine refuses."""
 
-    def closed_to_work(self) -> str: ...
+    def closed(self) -> str:
+        """Why nobody is served."""
+        ...
 
-    def closed_to_reads(self) -> str: ...
+    def unready(self) -> str:
+        """Why the next call may not be answered."""
+        ...
 
 
 class Ingress:
@@ -63,13 +67,12 @@ class Ingress:
             return
         path, _, query = _origin_form(exchange.url).partition(b"?")
         # Before anything is looked up: what a server does not know yet, it must not deny.
-        if not self._open(exchange, self._gate.closed_to_reads()):
+        if not self._open(exchange, self._gate.closed()):
             return
         registry = self._registry()
         found = route(exchange.method, path, registry)
         if isinstance(found, CallRoute):
-            if self._open(exchange, self._gate.closed_to_work()):
-                start_call(exchange, found, path, query, self._engine, self._clock, self._options)
+            start_call(exchange, found, path, query, self._engine, self._clock, self._options)
         else:
             self._handle_rest(exchange, found, registry)
 
@@ -81,7 +84,7 @@ class Ingress:
     ) -> None:
         match found:
             case HealthRoute():
-                if self._open(exchange, self._gate.closed_to_work()):
+                if self._open(exchange, self._gate.unready()):
                     exchange.respond(replies.healthy(list(registry.services)))
             case ReadRoute():
                 self._read(exchange, found, registry)
@@ -93,8 +96,7 @@ class Ingress:
                 else:
                     self._read(exchange, target, registry)
             case AwakeableRoute():
-                if self._open(exchange, self._gate.closed_to_work()):
-                    complete_awakeable(exchange, found, self._engine, self._clock, self._options)
+                complete_awakeable(exchange, found, self._engine, self._clock, self._options)
             case _:
                 assert_never(found)
 

@@ -1,4 +1,4 @@
-"""The door of a node: closed while it starts, while it ends, and while the log takes nothing."""
+"""The door of a node: closed while it starts and while it ends."""
 
 from orchestrator.processor.loop import Processor
 
@@ -11,7 +11,7 @@ class NodeGate:
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
-        self.closed_to_work = processor.writable
+        self.unready = processor.writable
         self._closed = ""
         self._shut(STARTING)
 
@@ -25,5 +25,5 @@ class NodeGate:
         self._closed = reason
         self._processor.shut_door(reason)
 
-    def closed_to_reads(self) -> str:
+    def closed(self) -> str:
         return self._closed

@@ -122,13 +122,13 @@ class Gate:
     """A door the test opens and closes."""
 
     def __init__(self) -> None:
-        self.work = self.reads = ""
+        self.why_closed = self.why_unready = ""
 
-    def closed_to_work(self) -> str:
-        return self.work
+    def closed(self) -> str:
+        return self.why_closed
 
-    def closed_to_reads(self) -> str:
-        return self.reads
+    def unready(self) -> str:
+        return self.why_closed or self.why_unready
 
 
 class StoppedClock:

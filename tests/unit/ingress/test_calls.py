@@ -8,7 +8,7 @@ import pytest
 from orchestrator.model.ids import idempotent_id, workflow_id
 from orchestrator.model.values import Failure
 from orchestrator.processor.port import Unavailable
-from perdure.wire.ids import invocation_id_to_str
+from perdure.wire.ids import awakeable_id_to_str, invocation_id_to_str
 from tests.unit.ingress.engine import StoppedClock
 from tests.unit.ingress.serving import Served, serving
 
@@ -206,14 +206,25 @@ def test_a_closed_gate(ingress: Served) -> None:
     assert ingress.request("GET", "/restate/health").status == 200
     services = json.loads(ingress.request("GET", "/restate/health").body)["services"]
     assert services == ["Greeter", "Counter", "Signup", "Private"]
-    ingress.gate.work = "the disk is full"
+    ingress.gate.why_closed = "starting"
     for path in ("/Greeter/greet", "/Greeter/greet/send", "/restate/awakeables/x/resolve"):
         reply = ingress.request("POST", path, b"")
         assert (reply.status, reply.headers["retry-after"]) == (503, "1")
-        assert reply.json()["message"] == "the disk is full"
+        assert reply.json()["message"] == "starting"
     assert ingress.request("GET", "/restate/health").status == 503
     assert not ingress.engine.invokes
     assert not ingress.engine.operations
+
+
+def test_what_one_partition_cannot_take_the_others_can(ingress: Served) -> None:
+    """The engine refuses by partition; only who asks for health hears of all of them."""
+    ingress.gate.why_unready = "partition 3 is stopped"
+    health = ingress.request("GET", "/restate/health")
+    assert (health.status, health.headers["retry-after"]) == (503, "1")
+    assert health.json()["message"] == "partition 3 is stopped"
+    assert ingress.request("POST", "/Greeter/greet", b"x").status == 200
+    awakeable = awakeable_id_to_str(bytes(24), 17)
+    assert ingress.request("POST", f"/restate/a/{awakeable}/resolve", b"").status == 202
 
 
 def test_preflight(ingress: Served) -> None:

@@ -256,7 +256,7 @@ def test_the_end_in_good_order() -> None:
             wait_for(lambda: len(served.engine.invokes) == 2)
             stop = asyncio.run_coroutine_threadsafe(served.server.stop(0.5), served.loop)
             assert read_all(idle) == b""
-            served.gate.work = "shutting down"
+            served.gate.why_closed = "shutting down"
             assert served.raw(post(b"late")).startswith(b"HTTP/1.1 503 ")
             one = next(invoke for invoke in served.engine.invokes if invoke.body == b"1")
             served.do(served.engine.finish, one.id, b"one")

@@ -151,7 +151,7 @@ def test_bad_awakeables(ingress: Served, awakeable: str, verb: str, body: bytes)
 
 def test_reads_when_closed(ingress: Served) -> None:
     id_text = send(ingress, "/Greeter/greet/send")
-    ingress.gate.work = "the log cannot be written"
+    ingress.gate.why_unready = "the log cannot be written"
     assert ingress.request("GET", f"/restate/output/{id_text}").status == 200
-    ingress.gate.reads = "starting"
+    ingress.gate.why_closed = "starting"
     assert ingress.request("GET", f"/restate/output/{id_text}").status == 503
