@@ -92,6 +92,7 @@ def options_of(combination: Combination, directory: Path, bootstrap: str | None)
         disable_eager_state=combination.mode == "lazy",
         cleanup_interval="1s",
         retry_initial_interval="20ms",
+        retry_max_interval="1s",  # a coin that falls on its face ten times must cost no minute
         protocol_max=combination.protocol,
         identity_key_file=key_file if combination.signed else None,
     )
