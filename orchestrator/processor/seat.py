@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 OF_A_TERM = (Journal, TimersFired, PurgeExpired, ChoreStep, OutboxAdvanced, RaiseLevel)
 """Records that carry their epoch: under another one they would only be dropped."""
 
+STALLED = "the log is slow to take what goes to the partition"
+
 
 class Owner(Protocol):
     """The loop that the seats belong to."""
@@ -230,14 +232,7 @@ class Seat:
         self._refusals += 1
         delay_s = min(1.0, 0.02 * 2 ** min(self._refusals, 6))
         self.is_blocked = True
-        kept: list[AnyRecord] = []
-        kept_waits: list[Waiter | None] = []
-        for record, waiter in zip(flight.records(), flight.waits, strict=True):
-            if waiter is None or isinstance(waiter, TransferWaiter):
-                kept.append(record)
-                kept_waits.append(waiter)
-            else:
-                waiter.failed(error.reason, False)
+        kept, kept_waits = _refuse_clients(flight.records(), flight.waits, error.reason)
         self.pending = kept + self.pending
         self.waits = kept_waits + self.waits
         self._owner.call_later(delay_s, self._unblock)
@@ -245,6 +240,15 @@ class Seat:
     def _unblock(self) -> None:
         self.is_blocked = False
         self.wake()
+
+    def refuse_if_stalled(self, now_s: float, age_s: float) -> None:
+        """Whoever came while a flight does not land was not handed over, and may come back."""
+        if self.flight is not None and now_s - self.flight.at_s >= age_s:
+            records, waits = self.pending, self.waits
+            self.pending, self.waits = [], []
+            kept, kept_waits = _refuse_clients(records, waits, STALLED)
+            self.pending = kept + self.pending
+            self.waits = kept_waits + self.waits
 
     # --- messages read back ---
 
@@ -347,3 +351,18 @@ class Seat:
         for waiter in waits:
             if waiter is not None:
                 waiter.failed(reason, False)
+
+
+def _refuse_clients(
+    records: list[AnyRecord], waits: list[Waiter | None], reason: str
+) -> tuple[list[AnyRecord], list[Waiter | None]]:
+    """Tell clients that theirs is not in the log; what is left is owed by the engine itself."""
+    kept: list[AnyRecord] = []
+    kept_waits: list[Waiter | None] = []
+    for record, waiter in zip(records, waits, strict=True):
+        if waiter is None or isinstance(waiter, TransferWaiter):
+            kept.append(record)
+            kept_waits.append(waiter)
+        else:
+            waiter.failed(reason, False)
+    return kept, kept_waits

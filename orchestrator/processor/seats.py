@@ -211,13 +211,14 @@ class Seats:
         self._is_ticking = False
         if self._is_closed:
             return
-        now_s = self.now_s()
+        now_s, age_s = self.now_s(), self._options.door_age_s
         is_quiet = True
         self._spill_one()
         self._hold_back()
         for served in list(self._served.values()):
             seat = served.seat
-            if seat.term is None and now_s - seat.down_since_s >= self._options.door_age_s:
+            seat.refuse_if_stalled(now_s, age_s)
+            if seat.term is None and now_s - seat.down_since_s >= age_s:
                 seat.fail_pending(NO_LEADER)
             is_quiet &= served.upkeep.is_clean() and not seat.pending and seat.flight is None
         if not is_quiet:
