@@ -24,6 +24,9 @@ def complete_awakeable(
     """Append the signal. One that nobody waits for is taken as well: that cannot be known here."""
     awakeable = _parse(target.awakeable_id)
     value = exchange.body if target.resolve else _reason(exchange.body)
+    if awakeable.legacy:  # an entry of journals not spoken here, so that nobody waits for it
+        exchange.respond(replies.RESOLVED)
+        return
 
     def on_answer(answer: Answer | Unavailable) -> None:
         # Completing twice changes nothing, so an unknown fate may be tried again too.
@@ -38,12 +41,9 @@ def complete_awakeable(
 
 def _parse(text: str) -> AwakeableId:
     try:
-        awakeable = parse_awakeable_id(text)
+        return parse_awakeable_id(text)
     except BadId as error:
         raise Refused(400, str(error)) from None
-    if awakeable.legacy:
-        raise Refused(400, "awakeable ids that begin with prom_ are of protocols not spoken here")
-    return awakeable
 
 
 def _reason(body: bytes) -> Outcome:

@@ -74,7 +74,7 @@ class _Waiting:
         """A send is answered once it is in the log."""
         if isinstance(reply, Accepted):
             id_text = invocation_id_to_str(self.invocation_id)
-            at_ms = self.start_at_ms if reply.created else 0
+            at_ms = self.start_at_ms if reply.created else reply.start_at_ms
             self.exchange.respond(replies.sent(id_text, reply.created, at_ms))
         elif isinstance(reply, Unavailable):
             self._unavailable(reply)

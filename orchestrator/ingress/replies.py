@@ -70,7 +70,7 @@ def failure(code: int, message: str, id_text: str) -> Reply:
 
 
 def sent(id_text: str, created: bool, execution_at_ms: int) -> Reply:
-    """A send was taken; `execution_at_ms` is 0 unless it is a delayed one."""
+    """A send was taken; `execution_at_ms` is 0 unless it is a delayed one, not started yet."""
     body = {"invocationId": id_text, "status": "Accepted" if created else "PreviouslyAccepted"}
     if execution_at_ms:
         body["executionTime"] = rfc3339(execution_at_ms)

@@ -26,9 +26,11 @@ from orchestrator.model.values import Outcome
 
 
 class Accepted(msgspec.Struct, gc=False):
-    """The invocation is in the log. `created`: by this very request."""
+    """The invocation is in the log. `created`: by this very request; else `start_at_ms` says
+    when it starts, 0 if it has."""
 
     created: bool
+    start_at_ms: int = 0
 
 
 class Result(msgspec.Struct, gc=False):

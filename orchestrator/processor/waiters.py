@@ -12,6 +12,7 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import POSITION_INDEX_BITS
 from orchestrator.model.rows import CompletedRow
+from orchestrator.model.values import SCHEDULED
 from orchestrator.processor.port import (
     Accepted,
     OnReply,
@@ -93,7 +94,7 @@ class InvokeWaiter(ResultWaiter):
 
     def applied(self, state: State, results: "Results", answer: Answer) -> None:
         created = answer is Answer.DONE
-        self.reply(Accepted(created))
+        self.reply(Accepted(True) if created else Accepted(False, _starts_at_ms(state, self.id)))
         if self.wait:
             self.watch(state, results, replayed=not created)
 
@@ -206,6 +207,11 @@ class Results:
         for invocation_id in sorted(gone):
             for waiter in gone[invocation_id]:
                 waiter.reply(Unavailable(reason, True))
+
+
+def _starts_at_ms(state: State, invocation_id: bytes) -> int:
+    live = state.invocations.get(invocation_id)
+    return live.invoke.start_at_ms if live is not None and live.status == SCHEDULED else 0
 
 
 def _found(done: CompletedRow | None, incarnation: int) -> Reply:

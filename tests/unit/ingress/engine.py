@@ -58,7 +58,9 @@ class MemoryEngine:
             self._later(on_reply, self.refuse)
             return lambda: None
         created = all(known.id != invoke.id for known in self.invokes)
-        self._later(on_reply, Accepted(created))
+        known = next((one for one in self.invokes if one.id == invoke.id), invoke)
+        starts_at_ms = 0 if created or known.id in self.results else known.start_at_ms
+        self._later(on_reply, Accepted(created, starts_at_ms))
         if created:
             self.invokes.append(invoke)
             if not self.hold:

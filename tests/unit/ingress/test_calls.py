@@ -45,6 +45,14 @@ def test_a_call_gives_its_result(ingress: Served) -> None:
     assert invoke.headers[-1][1] == "/Greeter/greet"
 
 
+def test_headers_of_the_door_and_of_the_hop_stay_here(ingress: Served) -> None:
+    kept = {"connection": "x", "idempotency-key": "k", "idempotency-expires": "z"}
+    ingress.request("POST", "/Greeter/greet", b"", kept | {"upgrade": "foo", "te": "trailers"})
+    (invoke,) = ingress.engine.invokes
+    names = [name for name, _ in invoke.headers]
+    assert names == ["accept-encoding", "content-length", "upgrade", "te", "x-restate-ingress-path"]
+
+
 def test_get_calls_too(ingress: Served) -> None:
     reply = ingress.request("GET", "/Greeter/nothing")
     assert (reply.status, reply.body) == (200, b"")
@@ -107,6 +115,8 @@ def test_a_send(ingress: Served) -> None:
         ("DELAY=60%20sec", 60_000),
         ("delay=1h+4m", 3_840_000),
         ("other=1&delay=1500", 1_500),
+        ("other=%FF&%C3&delay=1s", 1_000),
+        ("a=1&" * 200 + "delay=1s", 1_000),
         ("delay=0", 0),
     ],
 )
@@ -118,6 +128,18 @@ def test_a_delayed_send(ingress: Served, query: str, delay_ms: int) -> None:
     assert ("executionTime" in reply.json()) == bool(delay_ms)
     if delay_ms == 60_000:
         assert reply.json()["executionTime"] == "2023-11-14T22:14:20.000Z"
+
+
+def test_a_delayed_send_again_tells_when_the_first_one_starts(ingress: Served) -> None:
+    ingress.engine.hold = True
+    headers = {"idempotency-key": "k"}
+    for query in ("?delay=60s", "?delay=10s", ""):
+        said = ingress.request("POST", f"/Greeter/greet/send{query}", b"x", headers).json()
+        assert said["executionTime"] == "2023-11-14T22:14:20.000Z"
+        assert said["status"] == ("Accepted" if query == "?delay=60s" else "PreviouslyAccepted")
+    ingress.do(ingress.engine.finish, ingress.engine.invokes[0].id, b"")
+    done = ingress.request("POST", "/Greeter/greet/send?delay=10s", b"x", headers).json()
+    assert "executionTime" not in done
 
 
 @pytest.mark.parametrize(

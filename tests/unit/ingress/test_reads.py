@@ -134,12 +134,20 @@ def test_awakeables(ingress: Served) -> None:
     ]
 
 
+def test_an_awakeable_of_old_protocols_is_one_that_nobody_waits_for(ingress: Served) -> None:
+    for verb in ("resolve", "reject"):
+        path = f"/restate/awakeables/prom_1{'A' * 38}/{verb}"
+        assert ingress.request("POST", path, b"x").status == 202
+    assert not ingress.engine.operations
+
+
 @pytest.mark.parametrize(
     ("awakeable", "verb", "body"),
     [
         ("sign_1", "resolve", b""),
         ("inv_1" + "0" * 33, "resolve", b""),
-        ("prom_1" + "A" * 38, "resolve", b""),
+        ("prom_1" + "A" * 37, "resolve", b""),
+        ("prom_1" + "A" * 38, "reject", b"\xff"),
         (awakeable_id_to_str(ID, 17), "reject", b"\xff"),
     ],
 )

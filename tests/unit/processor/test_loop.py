@@ -39,6 +39,26 @@ def test_the_same_id_again_is_not_created_and_gets_the_result_at_once() -> None:
     run(story())
 
 
+def test_the_same_id_again_is_told_when_it_starts() -> None:
+    async def story() -> None:
+        process = await World().led()
+        uid = process.world.uid()
+        start_at_ms = process.clock.now_ms() + 5_000
+        process.send(process.make(uid, start_at_ms=start_at_ms), wait=False)
+        for delay_ms in (1_000, 0):
+            again = process.make(uid, start_at_ms=process.clock.now_ms() + delay_ms)
+            replies = process.send(again, wait=False)
+            await process.until(lambda replies=replies: bool(replies))
+            assert replies == [Accepted(False, start_at_ms)]
+        await asyncio.sleep(6)
+        replies = process.send(process.make(uid), wait=False)
+        await process.until(lambda: bool(replies))
+        assert replies == [Accepted(False)]
+        await process.processor.close()
+
+    run(story())
+
+
 def test_attach_and_output_before_and_after_the_result() -> None:
     async def story() -> None:
         waiting: list[Attempt] = []
