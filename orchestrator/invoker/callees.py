@@ -9,6 +9,7 @@ from orchestrator.model.ids import idempotent_id, partition_of, placed_key, work
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import HEADERS_BYTES_MAX, KEY_BYTES_MAX
 from orchestrator.model.values import BY_SERVICE, WORKFLOW_RUN, Caller
+from orchestrator.registry.durations import DURATION_MS_MAX
 from orchestrator.registry.resolve import invocation_id_for, make_invoke
 from orchestrator.registry.schema import Handler, Registry
 from perdure.wire import BadId, Call, IdempotentRequestTarget, OneWayCall, Target, WorkflowTarget
@@ -76,7 +77,8 @@ class Callees:
             m.headers,
             now_ms,
             idempotency_key=idempotency_key,
-            start_at_ms=start_at_ms if start_at_ms > now_ms else 0,
+            # No later than a request may ask for: what is beyond has no date.
+            start_at_ms=min(start_at_ms, now_ms + DURATION_MS_MAX) if start_at_ms > now_ms else 0,
             caller=sink,
             by=BY_SERVICE,
             by_id=caller.id,

@@ -9,6 +9,7 @@ from orchestrator.invoker.exchange import IGNORE, Exchange, Headers
 
 _DRAIN_S: Final = 5.0
 _IDLE_S: Final = 60.0
+_HEAD_BYTES_MAX: Final = 64 * 1024  # of a response, with what comes before its final status
 _WITHOUT_BODY: Final = (b"GET", b"HEAD")
 
 
@@ -53,6 +54,7 @@ class Http1Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._exchange: Exchange | None = None
         self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0
         self._framed = False
         self._interim = False
         self._in_body = False
@@ -143,6 +145,7 @@ class Http1Connection(asyncio.Protocol):
             self._fail("bytes that belong to no request")
             return
         self._exchange.answered = True
+        useful_count = self._useful_count
         self._owner.on_read()
         try:
             self._parser.feed_data(data)
@@ -153,6 +156,12 @@ class Http1Connection(asyncio.Protocol):
             self._fail(f"HTTP/1.1 error: {error}")
             return
         self._owner.on_batch()
+        if self._in_body or self._useful_count != useful_count:
+            self._head_bytes = 0
+        else:
+            self._head_bytes += len(data)
+            if self._head_bytes > _HEAD_BYTES_MAX:
+                self._fail(f"the head of the response is longer than {_HEAD_BYTES_MAX} bytes")
 
     def eof_received(self) -> None:
         self._lost("the peer closed the connection")
@@ -163,6 +172,8 @@ class Http1Connection(asyncio.Protocol):
     # --- from the parser ---
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_body:
+            return  # a trailer: it says nothing, here or of the next response
         name = name.lower()
         if name == b"content-length" or name == b"transfer-encoding":
             self._framed = True

@@ -161,7 +161,8 @@ class Pool:
                 _, connection = await self._loop.create_connection(
                     self._make, origin.host, origin.port, ssl=context
                 )
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ValueError) as error:
+            # ValueError: a host that cannot be looked up, such as `a..b`.
             self._failed(f"cannot connect to {origin.host}:{origin.port}: {_text(error)}")
             return
         wrong = self._wrong_protocol(connection)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.invoker import discovery
 from orchestrator.invoker.discovery import ATTEMPTS_MAX, Discovery
 from orchestrator.invoker.options import Options
 from orchestrator.invoker.signing import parse_signer
@@ -129,6 +130,18 @@ def test_nobody_listens() -> None:
         await server.stop()
         with pytest.raises(RegistryError) as caught:
             await Discovery(SystemClock(), None, "").discover(Target(server.uri))
+        assert caught.value.code == "META0003" and "cannot connect" in caught.value.message
+
+    run(test)
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example"])
+def test_a_host_that_cannot_be_looked_up(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "ATTEMPTS_MAX", 1)
+
+    async def test() -> None:
+        with pytest.raises(RegistryError) as caught:
+            await Discovery(SystemClock(), None, "").discover(Target(f"http://{host}:9080/"))
         assert caught.value.code == "META0003" and "cannot connect" in caught.value.message
 
     run(test)

@@ -20,6 +20,7 @@ from orchestrator.model.values import (
     Caller,
     Failure,
 )
+from orchestrator.registry.durations import DURATION_MS_MAX
 from perdure import wire
 from perdure.wire import Message, encode
 from tests.unit.invoker import samples
@@ -200,6 +201,8 @@ def test_a_send_has_no_caller_and_may_start_later() -> None:
     assert journal.frames[effect.start : effect.end] == b"p"
     later = wire.OneWayCall("Svc", "run", b"", 1, invoke_time=NOW_MS + 1)
     assert call(later).start_at_ms == NOW_MS + 1
+    never = wire.OneWayCall("Svc", "run", b"", 1, invoke_time=2**64 - 1)
+    assert call(never).start_at_ms == NOW_MS + DURATION_MS_MAX
     past = wire.OneWayCall("Svc", "run", b"", 1, invoke_time=NOW_MS)
     assert call(past).start_at_ms == 0
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from orchestrator.invoker.options import Options
 from orchestrator.model.values import Failure
 from perdure import wire
 from perdure.wire import encode
@@ -121,27 +122,90 @@ async def too_many_bytes(request: Request) -> None:
     request.write(b"HTTP/1.1 200 OK\r\n\r\nwhat nobody asked for")
 
 
+async def endless_head(request: Request) -> None:
+    request.write(b"HTTP/1.1 200 OK\r\n")
+    for number in range(1000):
+        request.write(b"x-%d: %s\r\n" % (number, b"a" * 1000))
+        await request.writer.drain()
+
+
+async def endless_header(request: Request) -> None:
+    request.write(b"HTTP/1.1 200 OK\r\nx: ")
+    for _ in range(1000):
+        request.write(b"a" * 1000)
+        await request.writer.drain()
+
+
+async def endlessly_early(request: Request) -> None:
+    for _ in range(10_000):
+        request.write(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n")
+        await request.writer.drain()
+
+
 async def upgrade(request: Request) -> None:
     request.write(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n")
 
 
 @pytest.mark.parametrize(
-    ("answer", "code"),
+    ("answer", "code", "text"),
     [
-        (nonsense, "RT0010"),
-        (cut_head, "RT0010"),
-        (cut_body, "RT0010"),
-        (cut_chunk, "RT0010"),
-        (no_answer, "RT0010"),
-        (upgrade, "RT0010"),
+        (nonsense, "RT0010", ""),
+        (cut_head, "RT0010", ""),
+        (cut_body, "RT0010", ""),
+        (cut_chunk, "RT0010", ""),
+        (no_answer, "RT0010", ""),
+        (upgrade, "RT0010", ""),
+        (endless_head, "RT0010", "longer than"),
+        (endless_header, "RT0010", "longer than"),
+        (endlessly_early, "RT0010", "longer than"),
     ],
 )
-def test_a_broken_answer_fails_the_attempt(answer: Answer, code: str) -> None:
+def test_a_broken_answer_fails_the_attempt(answer: Answer, code: str, text: str) -> None:
     async def test() -> None:
         async with scripted_http1(answer, good) as (partition, _):
             assert await partition.call("Svc", "run") == b"out"
             (failed,) = partition.failures
             assert failed.why.restate_code == code
+            assert text in failed.why.message
+
+    run(test)
+
+
+def test_trailers_say_nothing_of_the_next_response() -> None:
+    async def with_trailers(request: Request) -> None:
+        request.write(_head(request, "transfer-encoding: chunked"))
+        request.write(b"%x\r\n%s\r\n0\r\n" % (len(DONE), DONE))
+        request.write(b"retry-after: 3600\r\nx-restate-server: trailer\r\n\r\n")
+
+    async def refuses(request: Request) -> None:
+        request.respond(b"", "503 Service Unavailable")
+
+    async def test() -> None:
+        async with scripted_http1(with_trailers, refuses, good) as (partition, service):
+            assert await partition.call("Svc", "run") == b"out"
+            assert await partition.call("Svc", "run") == b"out"
+            (failed,) = partition.failures
+            assert failed.why.restate_code == "RT0023" and failed.retry_count == 1
+            assert service.requests[0].writer is service.requests[1].writer
+            assert all(j.pin is None or j.pin.server == "" for j in partition.journals)
+
+    run(test)
+
+
+def test_a_kept_connection_takes_any_number_of_responses() -> None:
+    padded = encode(wire.Output(value=b"x" * 70_000)) + END
+
+    async def padding(request: Request) -> None:
+        await asyncio.sleep(0.01)
+        request.respond(padded)
+
+    async def test() -> None:
+        async with scripted_http1(padding) as (partition, service):
+            partition.invoker._options = Options(attempts_per_http1_deployment_max=1)
+            calls = [partition.call("Svc", "run") for _ in range(10)]
+            assert await asyncio.gather(*calls) == [b"x" * 70_000] * 10
+            assert partition.failures == []
+            assert len(service.requests) == 10
 
     run(test)
 
