@@ -19,11 +19,8 @@ def apply_attach(step: Step, request: AttachTo) -> None:
         else:
             life.attach(step, live, request.caller)
         return
-    done = step.state.completed.get(request.target_id)
-    if done is not None and done.expires_at_ms > request.now_ms:
-        respond(step, request.caller, done.outcome)
-    else:
-        respond(step, request.caller, NOT_FOUND)
+    done = life.find_completed(step, request.target_id)
+    respond(step, request.caller, NOT_FOUND if done is None else done.outcome)
 
 
 APPLY_ITEM[AttachTo] = apply_attach

@@ -1,7 +1,10 @@
 """ChoreStep: the next bounded part of a chore; its row goes with the last part."""
 
+from itertools import islice
+from typing import TypeVar
+
 from orchestrator.codec.keys import chunk_key, object_key, prefix_end, state_prefix
-from orchestrator.machine.routing import route
+from orchestrator.machine.routing import respond, route
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import DoChore
 from orchestrator.model.answers import Answer
@@ -13,8 +16,13 @@ from orchestrator.model.rows import (
     CHORE_DROP_STATE,
     CHORE_KILL,
     ChoreRow,
+    Row,
 )
+from orchestrator.model.values import CODE_GONE, Failure
 from orchestrator.tables.table import Table
+
+R = TypeVar("R", bound=Row)
+PROMISE_GONE = Failure(CODE_GONE, "the workflow of this promise was purged")
 
 
 def apply_chore(step: Step, record: ChoreStep) -> Answer:
@@ -40,23 +48,24 @@ def _kill_some(step: Step, chore: ChoreRow) -> bool:
 
 
 def _drop_state(step: Step, chore: ChoreRow) -> bool:
-    return _drop_some(step.state.state_rows, chore)
+    return len(_drop_some(step.state.state_rows, chore)) < CHORE_STEP_COUNT
 
 
 def _drop_promises(step: Step, chore: ChoreRow) -> bool:
-    return _drop_some(step.state.promises, chore)
+    """Nobody can complete them any more: who still waits for one is told so."""
+    dropped = _drop_some(step.state.promises, chore)
+    for promise in dropped:
+        for waiter in promise.waiters:
+            respond(step, waiter, PROMISE_GONE)
+    return len(dropped) < CHORE_STEP_COUNT
 
 
-def _drop_some(table: Table, chore: ChoreRow) -> bool:  # type: ignore[type-arg]
+def _drop_some(table: Table[R], chore: ChoreRow) -> list[R]:
     prefix = state_prefix(object_key(chore.service, chore.key), chore.generation)
-    doomed = []
-    for key, _ in table.scan(prefix, prefix_end(prefix)):
-        doomed.append(key)
-        if len(doomed) == CHORE_STEP_COUNT:
-            break
-    for key in doomed:
+    doomed = list(islice(table.scan(prefix, prefix_end(prefix)), CHORE_STEP_COUNT))
+    for key, _ in doomed:
         table.delete(key)
-    return len(doomed) < CHORE_STEP_COUNT
+    return [row for _, row in doomed]
 
 
 def _drop_chunks(step: Step, chore: ChoreRow) -> bool:

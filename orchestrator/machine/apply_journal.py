@@ -1,5 +1,7 @@
 """Journal: one flush of an attempt, its effects in order, and how the attempt ended."""
 
+from collections.abc import Sequence
+
 from orchestrator.machine import life
 from orchestrator.machine.apply_pause import add_event, hold
 from orchestrator.machine.entries import APPLY_EFFECT
@@ -8,6 +10,7 @@ from orchestrator.machine.journal import store_entries, wake
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import ArmRetry
 from orchestrator.model.answers import Answer
+from orchestrator.model.effects import AnyEffect, RunResult
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
 from orchestrator.model.rows import EVENT_FAILED, Event, InvocationRow
 from orchestrator.model.values import (
@@ -18,6 +21,7 @@ from orchestrator.model.values import (
     THEN_RETRY,
     Failure,
 )
+from perdure.wire.codes import CANCEL_SIGNAL
 
 NO_OUTPUT = Failure(CODE_INTERNAL, "the handler ended without a result")
 
@@ -43,11 +47,22 @@ def apply_journal(step: Step, record: Journal) -> Answer:
         row.failures_since_entry = 0
         row.last_entry_at_ms = record.now_ms
         store_entries(step, row, record.frames, record.entries)
-        for effect in record.effects:
+        for effect in _as_stored(record.effects):
             APPLY_EFFECT[type(effect)](step, row, effect, record.frames)
     if record.end is not None:
         _end(step, row, record.end)
     return Answer.DONE
+
+
+def _as_stored(effects: Sequence[AnyEffect]) -> Sequence[AnyEffect]:
+    """Run results first: they lie among the frames, what other effects complete comes after.
+
+    A service is told in the order that it replays later, else a race could end otherwise."""
+    return effects if len(effects) < 2 else sorted(effects, key=_is_no_run_result)
+
+
+def _is_no_run_result(effect: AnyEffect) -> bool:
+    return type(effect) is not RunResult
 
 
 def _pin(row: InvocationRow, pin: Pin) -> None:
@@ -84,10 +99,17 @@ def _fail(step: Step, row: InvocationRow, end: Failed) -> None:
     row.failures_since_entry += 1
     row.last_failure = end.why
     add_event(row, Event(EVENT_FAILED, step.now_ms, row.entries, end.why))
+    seen, row.seen = row.seen, row.entries
     if end.then == THEN_KILL:
         life.complete(step, row, Failure(end.why.code, end.why.message))
-    elif end.then == THEN_RETRY and not row.pause_requested:
+    elif row.pause_requested:
+        hold(step, row, end.why)
+    elif end.then == THEN_RETRY:
         row.retry_at_ms = end.retry_at_ms
         step.actions.append(ArmRetry(row.invoke.id, row.incarnation, end.retry_at_ms))
+    elif row.signals.get(CANCEL_SIGNAL, -1) >> 2 >= seen:
+        # Canceled during this attempt: it goes on as if that had come after the pause.
+        row.retry_count = 0
+        wake(step, row)
     else:
         hold(step, row, end.why)

@@ -59,7 +59,7 @@ def apply_resume(step: Step, resume: Resume) -> Answer:
         return Answer.CANNOT_CHANGE_DEPLOYMENT
     if resume.deployment:
         row.deployment = resume.deployment
-        row.protocol = resume.protocol or row.protocol
+        row.protocol = row.protocol or resume.protocol  # a journal keeps its version
     row.retry_count = 0
     row.retry_at_ms = 0
     row.failures_since_entry = 0

@@ -7,8 +7,8 @@ from orchestrator.model.records import Purge, PurgeExpired, PurgeJournal
 
 
 def apply_purge(step: Step, purge: Purge) -> Answer:
-    done = step.state.completed.get(purge.target_id)
-    if done is None or done.expires_at_ms <= purge.now_ms:
+    done = life.find_completed(step, purge.target_id)
+    if done is None:
         live = step.state.invocations.get(purge.target_id)
         return Answer.NOT_FOUND if live is None else Answer.NOT_COMPLETED
     life.purge(step, done)
@@ -16,8 +16,8 @@ def apply_purge(step: Step, purge: Purge) -> Answer:
 
 
 def apply_purge_journal(step: Step, purge: PurgeJournal) -> Answer:
-    done = step.state.completed.get(purge.target_id)
-    if done is None or done.expires_at_ms <= purge.now_ms:
+    done = life.find_completed(step, purge.target_id)
+    if done is None:
         live = step.state.invocations.get(purge.target_id)
         return Answer.NOT_FOUND if live is None else Answer.NOT_COMPLETED
     life.drop_journal(step, done)

@@ -31,6 +31,7 @@ def apply_cancel(step: Step, cancel: Cancel) -> Answer:
     if row.status in (SCHEDULED, INBOXED):
         life.complete(step, row, CANCELED)
         return Answer.DONE
+    row.pause_requested = False  # as one that is paused would, it goes on to see the cancel
     give_signal(step, row, CANCEL_SIGNAL, "", None)
     if row.status == PAUSED:
         row.retry_count = 0

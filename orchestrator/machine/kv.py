@@ -23,9 +23,9 @@ def pairs(state: State, owner: ObjectRow) -> Iterator[tuple[bytes, bytes]]:
     if not owner.state_generation:
         yield from sorted(owner.state.items())
         return
-    prefix = _prefix(owner)
-    for key, row in state.state_rows.scan(prefix, prefix_end(prefix)):
-        yield key[len(prefix) :], row.value
+    cut = len(_prefix(owner))
+    for key, row in _rows(state, owner):
+        yield key[cut:], row.value
 
 
 def put(step: Step, owner: ObjectRow, key: bytes, value: bytes) -> None:
@@ -52,22 +52,31 @@ def clear(step: Step, owner: ObjectRow, key: bytes) -> None:
 
 
 def clear_all(step: Step, owner: ObjectRow) -> None:
-    """Empty at once; rows of the old generation go by follow-up records."""
-    drop_state_rows(step, owner.service, owner.key, owner.state_generation)
+    """Empty at once. Rows of an older generation go by follow-up records; those this record
+    wrote go now, so that what it writes next may have its generation again."""
+    if owner.state_generation == step.position:
+        for key in [key for key, _ in _rows(step.state, owner)]:
+            step.state.state_rows.delete(key)
+    else:
+        drop_state_rows(step, owner.service, owner.key, owner.state_generation)
     owner.state = {}
     owner.state_bytes = 0
-    owner.last_generation = max(owner.last_generation, owner.state_generation)
     owner.state_generation = 0
     _touch(step, owner)
 
 
 def _move_to_rows(step: Step, owner: ObjectRow) -> None:
-    owner.state_generation = max(step.position, owner.last_generation + 1)
+    owner.state_generation = step.position
     prefix = _prefix(owner)
     for key, value in sorted(owner.state.items()):
         step.state.state_rows.add(prefix + key, StateRow(value))
     owner.state = {}
     owner.state_bytes = 0
+
+
+def _rows(state: State, owner: ObjectRow) -> Iterator[tuple[bytes, StateRow]]:
+    prefix = _prefix(owner)
+    return state.state_rows.scan(prefix, prefix_end(prefix))
 
 
 def _prefix(owner: ObjectRow) -> bytes:

@@ -1,5 +1,7 @@
 """The life of an invocation: admitted, scheduled, begun, completed, purged."""
 
+import msgspec
+
 from orchestrator.codec.keys import object_key, retention_key, timer_key
 from orchestrator.machine import objects
 from orchestrator.machine.chores import add_chore, drop_state_rows
@@ -71,8 +73,14 @@ def _copy_prefix(step: Step, row: InvocationRow, prefix: Prefix) -> None:
 
 def answer_if_over(step: Step, invocation_id: bytes) -> Answer:
     """What an operation on an invocation that is not live is told."""
-    done = step.state.completed.get(invocation_id)
+    done = find_completed(step, invocation_id)
     return Answer.NOT_FOUND if done is None else Answer.ALREADY_COMPLETED
+
+
+def find_completed(step: Step, invocation_id: bytes) -> CompletedRow | None:
+    """A completed one that is still retained: what has expired is not there for anyone."""
+    done = step.state.completed.get(invocation_id)
+    return None if done is None or done.expires_at_ms <= step.now_ms else done
 
 
 def schedule(step: Step, row: InvocationRow) -> None:
@@ -100,6 +108,8 @@ def complete(step: Step, row: InvocationRow, outcome: Outcome) -> None:
     _drop_timers(step, row)
     done = _completed_row(step, row, outcome)
     state.completed.put(invoke.id, done)
+    if not invoke.journal_retention_ms:
+        drop_journal(step, done)
     _retain(step, done)
     step.actions.append(Complete(invoke.id, row.incarnation, outcome, done.expires_at_ms))
     if row.status != SCHEDULED:
@@ -151,9 +161,11 @@ def drop_chunks(step: Step, done: CompletedRow) -> None:
 
 
 def drop_journal(step: Step, done: CompletedRow) -> None:
-    """Keep the result, forget how it came about."""
+    """Keep the result, forget how it came about: the input too, which is entry 0."""
     drop_chunks(step, done)
+    done.invoke = msgspec.structs.replace(done.invoke, body=b"", headers=(), prefix=None)
     done.tail = []
+    done.completions, done.signals, done.names = {}, {}, {}
     done.entries = done.commands = 0
     step.state.completed.touch(done.invoke.id)
 
@@ -175,7 +187,7 @@ def _drop_timers(step: Step, row: InvocationRow) -> None:
 
 def _completed_row(step: Step, row: InvocationRow, outcome: Outcome) -> CompletedRow:
     invoke, now = row.invoke, step.now_ms
-    done = CompletedRow(
+    return CompletedRow(
         invoke=invoke,
         incarnation=row.incarnation,
         outcome=outcome,
@@ -198,9 +210,6 @@ def _completed_row(step: Step, row: InvocationRow, outcome: Outcome) -> Complete
         names=row.names,
         events=row.events,
     )
-    if not invoke.journal_retention_ms:
-        drop_journal(step, done)
-    return done
 
 
 def _retain(step: Step, done: CompletedRow) -> None:

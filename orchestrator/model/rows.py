@@ -139,7 +139,7 @@ class ObjectRow(Row):
     state_bytes: int = 0
     state_generation: int = 0  # not 0: state is in rows of this generation, `state` is empty
     promise_count: int = 0
-    last_generation: int = 0  # highest state generation that was dropped
+    last_generation: int = 0  # not used any more
 
 
 class InboxRow(Row):

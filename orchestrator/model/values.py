@@ -36,6 +36,7 @@ THEN_KILL = 2  # complete with the failure
 
 CODE_NOT_FOUND = 404
 CODE_CONFLICT = 409
+CODE_GONE = 410
 CODE_INTERNAL = 500
 
 

@@ -4,6 +4,8 @@ from collections import defaultdict
 from random import Random
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from orchestrator.codec import keys
 from orchestrator.codec.records import decode_message
 from orchestrator.model.actions import AnyAction, Lead
@@ -41,7 +43,7 @@ class Known:
         if life in self.outcomes:
             self.oracle.broken("life", f"{life[0].hex()} completed twice")
         self.outcomes[life] = row.outcome
-        self.rows[life] = row
+        self.rows[life] = msgspec.structs.replace(row)  # its journal may go, and its input
         self.lives[row.invoke.id].append(life)
         self.tokens[decode(row.invoke.body)["token"]].append(life)
 
