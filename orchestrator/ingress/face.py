@@ -63,7 +63,7 @@ class Ingress:
 
     def _handle(self, exchange: Exchange) -> None:
         if exchange.method == b"OPTIONS":
-            exchange.respond(replies.PREFLIGHT)
+            exchange.respond(replies.preflight(exchange.headers))
             return
         path, _, query = _origin_form(exchange.url).partition(b"?")
         # Before anything is looked up: what a server does not know yet, it must not deny.

@@ -21,6 +21,7 @@ _CLOSE = b"connection: close\r\n"
 _KEEP_ALIVE = b"connection: keep-alive\r\n"
 _VERSIONS = ("1.1", "1.0")
 _WATCHED = frozenset((b"content-length", b"expect"))
+_FRAMING_RATIO_MAX = 16  # a chunk of one byte takes six
 _JOINED_BYTES_MAX = 64 * 1024  # a larger body is written by itself rather than copied
 
 
@@ -42,6 +43,7 @@ class Http1(asyncio.Protocol):
         "_current",
         "_ending",
         "_expects",
+        "_framed_bytes",
         "_half_closed",
         "_head_bytes",
         "_headers",
@@ -54,6 +56,7 @@ class Http1(asyncio.Protocol):
         "_seen",
         "_shared",
         "_transport",
+        "_unsent_bytes",
         "_url",
         "_write_paused",
     )
@@ -70,7 +73,9 @@ class Http1(asyncio.Protocol):
         self._lingers = False  # what still comes is dropped before the close
         self._half_closed = False  # the client has said its last, and may still listen
         self._write_paused = False
+        self._unsent_bytes = 0  # when the last sweep saw a reader that is slow
         self._head_bytes = 0
+        self._framed_bytes = 0  # of a body as it came, with all that is around its chunks
         self._body_bytes = 0
         self._body: list[bytes] = []
         self._in_head = True
@@ -119,6 +124,8 @@ class Http1(asyncio.Protocol):
         self._seen = self._shared.tick
         if self._in_head:
             self._head_bytes += len(data)
+        else:
+            self._framed_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
@@ -126,7 +133,11 @@ class Http1(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse_rest(replies.refused(400, f"bad HTTP request: {error}"))
         head_bytes_max = self._shared.options.head_bytes_max
-        if self._in_head and self._head_bytes > head_bytes_max:
+        if not self._in_head:
+            # Extensions and trailers of chunks are a head of their own: they mean nothing here.
+            if self._framed_bytes > head_bytes_max + _FRAMING_RATIO_MAX * self._body_bytes:
+                self._refuse_rest(replies.refused(400, "there is too much around a chunked body"))
+        elif self._head_bytes > head_bytes_max:
             message = f"the headers of a request may have at most {head_bytes_max} bytes"
             self._refuse_rest(replies.refused(431, message))
 
@@ -170,7 +181,7 @@ class Http1(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._head_bytes = 0
+        self._head_bytes = self._framed_bytes = 0
         count_max = self._shared.options.header_count_max
         if len(self._headers) > count_max:
             self._refuse_rest(replies.refused(431, f"a request may have {count_max} headers"))
@@ -299,6 +310,11 @@ class Http1(asyncio.Protocol):
     # --- the server ---
 
     def sweep(self) -> None:
+        if self._write_paused:
+            unsent_bytes = self._transport.get_write_buffer_size()
+            if unsent_bytes != self._unsent_bytes:  # nothing is written meanwhile: it went out
+                self._unsent_bytes = unsent_bytes
+                self._seen = self._shared.tick
         idle_s = self._shared.tick - self._seen
         options = self._shared.options
         if self._write_paused:

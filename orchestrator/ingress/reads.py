@@ -16,6 +16,7 @@ from orchestrator.processor.port import (
     Unknown,
 )
 from orchestrator.registry.schema import OutputRules, Registry
+from orchestrator.store.port import StoreError
 from perdure.wire.ids import invocation_id_to_str
 
 _DEFAULT_OUTPUT = OutputRules()
@@ -56,7 +57,10 @@ def _output_rules(target: ReadRoute, engine: Engine, registry: Registry) -> Outp
     """How the result is labelled: by the latest revision of its handler, if that is known here."""
     handler = target.handler
     if handler is None:
-        row = engine.find(target.invocation_id)
+        try:
+            row = engine.find(target.invocation_id)
+        except StoreError:  # the result is here all the same
+            row = None
         if row is not None:
             handler = registry.handler(row.invoke.service, row.invoke.handler)
     return _DEFAULT_OUTPUT if handler is None else handler.output

@@ -17,15 +17,18 @@ _COMMON = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r
 _JSON = b"content-type: application/json\r\n"
 _BY_INGRESS = b"x-restate-error-source: ingress\r\n"
 _BY_INVOCATION = b"x-restate-error-source: invocation\r\n"
-_PREFLIGHT = (
-    b"access-control-allow-methods: *\r\naccess-control-allow-headers: *\r\n"
-    b"access-control-max-age: 86400\r\n"
-)
+_PREFLIGHT = b"access-control-allow-methods: *\r\naccess-control-max-age: 86400\r\n"
 _NO_HEADER = re.compile(r"[^\x20-\x7e]")
 _to_json = msgspec.json.Encoder().encode
 
-PREFLIGHT = Reply(200, _COMMON + _PREFLIGHT, b"")
 RESOLVED = Reply(202, _COMMON, b"")
+
+
+def preflight(headers: list[tuple[bytes, bytes]]) -> Reply:
+    """Any header is allowed; by its name where it is asked for: `*` leaves out Authorization."""
+    asked = dict(headers).get(b"access-control-request-headers", b"*")
+    allowed = b"access-control-allow-headers: " + asked + b"\r\n"
+    return Reply(200, _COMMON + _PREFLIGHT + allowed, b"")
 
 
 def content_type_line(output: OutputRules, is_empty: bool) -> bytes:

@@ -254,6 +254,9 @@ def test_preflight(ingress: Served) -> None:
     assert reply.status == 200
     for what in ("origin", "methods", "headers"):
         assert reply.headers[f"access-control-allow-{what}"] == "*"
+    asks = {"origin": "http://a", "access-control-request-headers": "authorization,x-a"}
+    reply = ingress.request("OPTIONS", "/Greeter/greet", headers=asks)
+    assert reply.headers["access-control-allow-headers"] == "authorization,x-a"
 
 
 def test_a_bug_is_a_500_and_harms_nobody_else(ingress: Served) -> None:

@@ -93,6 +93,26 @@ def test_chunks_and_trailers(ingress: Served) -> None:
     assert ingress.engine.invokes[0].idempotency_key is None
 
 
+@pytest.mark.parametrize(
+    "around", [b"3;x=" + b"y" * 30_000, b"3\r\nabc\r\n0\r\nX: " + b"y" * 30_000]
+)
+def test_what_is_around_chunks_has_a_limit(ingress: Served, around: bytes) -> None:
+    head = b"POST /Greeter/greet HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with ingress.connect() as connection:
+        connection.sendall(head)
+        time.sleep(0.05)
+        connection.sendall(around)
+        assert read_all(connection).startswith(b"HTTP/1.1 400 ")
+    assert not ingress.engine.invokes
+
+
+def test_chunks_may_be_small(ingress: Served) -> None:
+    head = b"POST /Greeter/greet HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+    answer = ingress.raw(head + CLOSE + b"\r\n", b"1\r\nx\r\n" * 20_000, b"0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"\r\n\r\n" + b"x" * 20_000)
+
+
 def test_pipelined_requests_are_answered_in_order(ingress: Served) -> None:
     ingress.engine.hold = True
     with ingress.connect() as connection:
@@ -221,6 +241,22 @@ def test_what_stalls_is_ended() -> None:
         answer = served.raw(post(b"12345")[:-2])
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert served.raw(b"") == b""  # idle
+
+
+def test_a_slow_reader_gets_all_of_it_and_one_that_stalls_does_not() -> None:
+    size = 16_000_000  # more than the kernel takes at once
+    with serving(IngressOptions(request_stall_s=1)) as served:
+        served.engine.outcome = b"z" * size
+        with served.connect() as slow, served.connect() as stalled:
+            for connection in (slow, stalled):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
+                connection.sendall(post(b"1", CLOSE))
+            received = 0
+            while chunk := slow.recv(100_000):
+                received += len(chunk)
+                time.sleep(0.02 * len(chunk) / 100_000)
+            assert received > size
+            assert len(read_all(stalled)) < size
 
 
 def test_limits_on_requests_and_connections() -> None:

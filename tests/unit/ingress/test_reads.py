@@ -9,6 +9,7 @@ import pytest
 from orchestrator.model.ids import idempotent_id, workflow_id
 from orchestrator.model.records import Signal
 from orchestrator.model.values import Failure
+from orchestrator.store.port import StoreError
 from perdure.wire.ids import awakeable_id_to_str, invocation_id_to_str
 from tests.unit.ingress.serving import Served, serving
 
@@ -41,6 +42,19 @@ def test_output_before_and_after(ingress: Served) -> None:
     late = ingress.request("GET", f"/restate/invocation/{id_text}/output")
     assert (late.status, late.body) == (200, b"done")
     assert late.headers["x-restate-id"] == id_text
+
+
+def test_a_result_is_answered_though_the_store_fails(ingress: Served) -> None:
+    def failing(invocation_id: bytes) -> None:
+        raise StoreError("a bad sector")
+
+    id_text = send(ingress, "/Greeter/greet/send")
+    ingress.engine.find = failing  # type: ignore[method-assign]
+    try:
+        reply = ingress.request("GET", f"/restate/attach/{id_text}")
+    finally:
+        del ingress.engine.find
+    assert (reply.status, reply.body) == (200, b"42")
 
 
 def test_attach_waits(ingress: Served) -> None:
