@@ -1,12 +1,12 @@
 """Reading the log into a partition: restoring a store that fits, and catching up."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import msgspec
 
 from orchestrator.codec.records import UndecodableMessage, decode_message
-from orchestrator.log.port import Log, Message
+from orchestrator.log.port import Log, LogUnavailable, Message, OffsetOutOfRange
 from orchestrator.model.records import AnyRecord
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.partition import Partition
@@ -111,42 +111,45 @@ async def restore(
 ) -> tuple[Partition, DurableStore]:
     """The best store that fits the log, with everything up to the log's end applied to it.
 
-    Raises PartitionStopped if no store reaches what the log still has.
+    Asking for the next store discards the one before: so only one that does not fit, or is
+    damaged, is passed over. Raises PartitionStopped if no store reaches what the log still has,
+    and whatever else keeps one from being read now: then all of them are still there.
     """
     first, end = await log.bounds(number)
-    broken: StoreError | None = None
-    for store, stamp in _stamped(home):
-        if not _may_fit(stamp, number, log.identity, first, end):
-            continue
-        stamp = msgspec.structs.replace(stamp, log_identity=log.identity, partition=number)
-        partition = _opened(number, log.partition_count, store, stamp)
-        if partition is None:
-            continue
+    for store in home.candidates():
         try:
-            await _replay(partition, log, options, stamp, first)
-            return partition, store
+            partition = await _filled(store, number, log, options, first, end)
+        except StoreError as error:
+            if not error.corrupt:  # the disk may have room again
+                store.close()
+                raise
+            logger.warning("PD0303 a store of partition %d is damaged: %s", number, error)
+            continue
         except StoreMisfit as error:
             logger.warning("a store of partition %d is not used: %s", number, error)
-        except StoreError as error:
-            broken = error
-        except PartitionStopped:
+            continue
+        except (LogUnavailable, OffsetOutOfRange, PartitionStopped):
             store.close()
             raise
-    if broken is not None:
-        raise broken  # the disk may have room again: worth another try
+        if partition is not None:
+            return partition, store
     raise PartitionStopped(
         f"PD0304 the log of partition {number} begins at offset {first}, and no store reaches it"
     )
 
 
-def _stamped(home: StoreHome) -> Iterator[tuple[DurableStore, Stamp]]:
-    for store in home.candidates():
-        try:
-            stamp = read_stamp(store)
-        except StoreError:
-            continue
-        if stamp is not None:
-            yield store, stamp
+async def _filled(
+    store: DurableStore, number: int, log: Log, options: ProcessorOptions, first: int, end: int
+) -> Partition | None:
+    """What it holds and the log goes on with; None if it stands for something else."""
+    stamp = read_stamp(store)
+    if stamp is None or not _may_fit(stamp, number, log.identity, first, end):
+        return None
+    stamp = msgspec.structs.replace(stamp, log_identity=log.identity, partition=number)
+    partition = _opened(number, log.partition_count, store, stamp)
+    if partition is not None:
+        await _replay(partition, log, options, stamp, first)
+    return partition
 
 
 def _may_fit(stamp: Stamp, number: int, log_identity: bytes, first: int, end: int) -> bool:
@@ -164,7 +167,7 @@ def _opened(
     stamped = StampedStore(store, stamp)
     try:
         partition = Partition(number, partition_count, stamped)
-    except (ValueError, msgspec.MsgspecError, StoreError):
+    except (ValueError, msgspec.MsgspecError):
         return None
     return partition if partition.next_offset == stamp.applied else None
 

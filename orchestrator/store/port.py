@@ -12,7 +12,15 @@ CHECKPOINTS_KEPT = 2  # the log is trimmed only below the older one
 
 
 class StoreError(Exception):
-    """The store could not do what was asked; its rows must be taken from a copy and the log."""
+    """The store could not do what was asked; its rows must be read anew.
+
+    ``corrupt``: what it holds is damaged, so that another copy must be taken. Otherwise it may be
+    sound, and the disk full or away: the same one is tried again.
+    """
+
+    def __init__(self, reason: str, *, corrupt: bool = False) -> None:
+        super().__init__(reason)
+        self.corrupt = corrupt
 
 
 class DurableStore(Store, Protocol):

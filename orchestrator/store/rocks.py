@@ -5,6 +5,7 @@ table file that RocksDB flushed ends between two batches, so whatever a killed p
 holds whole batches, each with the offset it stands for.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +17,7 @@ from rocksdict import (
     DBCompressionType,
     Options,
     Rdict,
+    RdictIter,
     ReadOptions,
     WriteBatch,
     WriteOptions,
@@ -30,6 +32,7 @@ BLOOM_BITS = 10
 MEMTABLE_BLOOM_RATIO = 0.05  # most ids that are looked up are new: say so cheaply
 OPEN_FILES_MAX = 256
 INFO_LOG_BYTES = 1 << 20
+CORRUPTION = "Corruption:"  # what RocksDB says of bytes that are not what it wrote
 
 T = TypeVar("T")
 BlockCache = Cache
@@ -61,11 +64,23 @@ def _options(cache: BlockCache) -> Options:
     return options
 
 
+def _error(path: Path, error: Exception) -> StoreError:
+    return StoreError(f"{path}: {error}", corrupt=CORRUPTION in str(error))
+
+
 def _mapped(call: Callable[[], T], path: Path) -> T:
     try:
         return call()
     except Exception as error:  # the library raises nothing narrower
-        raise StoreError(f"{path}: {error}") from error
+        raise _error(path, error) from error
+
+
+def _sync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 class RocksStore:
@@ -79,34 +94,38 @@ class RocksStore:
         self._write_options = WriteOptions()
         # A property, which the library's type stub takes for a method.
         self._write_options.disable_wal = True  # type: ignore[method-assign,assignment]
+        self._is_damaged = False
         self.kept: Callable[[], None] = lambda: None  # told after each checkpoint
+        self.damaged: Callable[[], None] = lambda: None  # told once closed, if it was found damaged
 
     def get(self, key: bytes) -> bytes | None:
         try:
             value: bytes | None = self._db.get(key)
         except Exception as error:  # the library raises nothing narrower
-            raise StoreError(f"{self._path}: {error}") from error
+            raise self._noted(error) from error
         return value
 
     def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         bounds = ReadOptions()
         bounds.set_iterate_upper_bound(stop)  # never the lower bound: it sets the upper one
         # Made here and not in the generator: rows are those of now, not of the first `next`.
-        rows: Iterator[tuple[bytes, bytes]] = _mapped(
-            lambda: self._db.items(from_key=start, read_opt=bounds),  # type: ignore[arg-type,return-value]
-            self._path,
-        )
-        return self._rows(rows, bounds, stop)
+        rows = _mapped(lambda: self._db.iter(bounds), self._path)
+        return self._rows(rows, start, bounds, stop)
 
     def _rows(
-        self, rows: Iterator[tuple[bytes, bytes]], bounds: ReadOptions, stop: bytes
+        self, rows: RdictIter, start: bytes, bounds: ReadOptions, stop: bytes
     ) -> Iterator[tuple[bytes, bytes]]:
         # The iterator compares with the memory of `stop`, which the library neither copies nor
         # keeps: both live here for as long as it does.
         try:
-            yield from rows
+            rows.seek(start)
+            valid, key, value, forward = rows.valid, rows.key, rows.value, rows.next
+            while valid():
+                yield key(), value()
+                forward()
+            rows.status()  # one that meets damage ends like one that is at its end
         except Exception as error:  # the library raises nothing narrower
-            raise StoreError(f"{self._path}: {error}") from error
+            raise self._noted(error) from error
         finally:
             del bounds, stop
 
@@ -117,18 +136,32 @@ class RocksStore:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        _mapped(lambda: self._db.write(batch, self._write_options), self._path)
+        self._do(lambda: self._db.write(batch, self._write_options))
 
     def flush(self) -> None:
-        _mapped(self._db.flush, self._path)  # lets go of the interpreter
+        self._do(self._db.flush)  # lets go of the interpreter
 
     def checkpoint(self, name: str) -> None:
         # Holds the interpreter: flush in a thread before, so that little is left to write.
         path = self._checkpoints / name
         _mapped(lambda: path.parent.mkdir(parents=True, exist_ok=True), path)
         if not path.exists():
-            _mapped(lambda: Checkpoint(self._db).create_checkpoint(str(path)), path)
+            self._do(lambda: Checkpoint(self._db).create_checkpoint(str(path)))
+            _mapped(lambda: _sync_directory(path.parent), path)  # before the log forgets
         self.kept()
 
     def close(self) -> None:
         _mapped(self._db.close, self._path)
+        if self._is_damaged:
+            self.damaged()
+
+    def _do(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except Exception as error:  # the library raises nothing narrower
+            raise self._noted(error) from error
+
+    def _noted(self, error: Exception) -> StoreError:
+        failure = _error(self._path, error)
+        self._is_damaged |= failure.corrupt
+        return failure

@@ -6,6 +6,7 @@
 Only a checkpoint counts after a crash of the machine; what a killed process leaves in `live` is
 taken if it opens, is no older than the newest checkpoint, and fits the log. What does not fit is
 put aside, as `<name>.unfit`, until a new checkpoint shows that nothing of it is needed any more.
+A live store that is found damaged is put aside too, and with it the checkpoint it was made of.
 """
 
 import os
@@ -20,6 +21,7 @@ from orchestrator.store.stamp import read_stamp
 
 TABLE_FILE_SUFFIX = ".sst"
 UNFIT_SUFFIX = ".unfit"
+UNFINISHED_SUFFIX = ".tmp"  # of a checkpoint whose making was cut short
 TRANSIENT = ("LOCK", "No space left", "Too many open files")
 """Signs that a store cannot be opened now though it may be sound: it is not put aside."""
 
@@ -31,6 +33,7 @@ class RocksHome:
         self._live = directory / "live"
         self._checkpoints = directory / "checkpoints"
         self._cache = cache if cache is not None else block_cache()
+        self._made_of: int | None = None  # the checkpoint that `live` began as, in this process
 
     def candidates(self) -> Iterator[RocksStore]:
         store = self._left_behind()
@@ -41,11 +44,13 @@ class RocksHome:
         for applied in reversed(self.checkpoints()):
             checkpoint = self._checkpoint_path(applied)
             self._take(checkpoint)
+            self._made_of = applied
             store = self._opened()
             if store is not None:
                 yield store
                 store.close()
             _put_aside(checkpoint)
+        self._made_of = None
         _remove(self._live)
         yield self._open()
 
@@ -61,7 +66,13 @@ class RocksHome:
         store = self._opened()
         if store is None:
             return None
-        stamp = read_stamp(store)
+        try:
+            stamp = read_stamp(store)
+        except StoreError as error:
+            store.close()
+            if not error.corrupt:
+                raise
+            return None
         newest = max(self.checkpoints(), default=0)
         if stamp is not None and stamp.applied >= newest:
             return store
@@ -79,7 +90,15 @@ class RocksHome:
     def _open(self) -> RocksStore:
         store = RocksStore(self._live, self._checkpoints, self._cache)
         store.kept = self._drop_old
+        store.damaged = self._drop_damaged
         return store
+
+    def _drop_damaged(self) -> None:
+        """Take neither it nor what it was made of again: files are shared between them."""
+        made_of, self._made_of = self._made_of, None
+        _put_aside(self._live)
+        if made_of is not None and made_of in self.checkpoints():
+            _put_aside(self._checkpoint_path(made_of))
 
     def _checkpoint_path(self, applied: int) -> Path:
         return next(
@@ -100,12 +119,14 @@ class RocksHome:
                     shutil.copy2(file, self._live / file.name)
 
     def _drop_old(self) -> None:
-        """After a new checkpoint: keep two, and nothing of what did not fit."""
+        """After a new checkpoint: keep two, and nothing of what did not fit or was cut short."""
+        self._made_of = None
         for applied in self.checkpoints()[:-CHECKPOINTS_KEPT]:
             _remove(self._checkpoint_path(applied))
         for parent in (self._checkpoints, self._live.parent):
-            for unfit in parent.glob("*" + UNFIT_SUFFIX):
-                _remove(unfit)
+            for suffix in (UNFIT_SUFFIX, UNFINISHED_SUFFIX):
+                for left in parent.glob("*" + suffix):
+                    _remove(left)
 
 
 @contextmanager

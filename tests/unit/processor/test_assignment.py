@@ -125,6 +125,35 @@ def test_a_store_that_fails_is_restored_from_the_log_and_no_client_is_told_wrong
     run(story())
 
 
+def test_a_store_that_fails_while_it_is_restored_is_tried_again_and_none_is_given_up() -> None:
+    """A full disk at a start: the copies are all there is of what the log has forgotten."""
+
+    async def story() -> None:
+        world = World(1)
+        home = BrittleHome()
+        world.homes = [home]
+        process = await world.led(
+            spill_rows=20, spill_s=0.05, flush_records=50, checkpoint_records=100
+        )
+        ids = [world.uid() for _ in range(300)]
+        for uid in ids:
+            await process.call(process.make(uid))
+        await process.processor.close()
+        assert world.topic.firsts[0] > 0
+        for field, count in (("failures", 10), ("bad_reads", 10)):
+            kept = dict(home.copies)
+            home.flushed = dict(kept[min(kept)])  # what a killed process had flushed
+            home.copies.pop(max(kept))
+            setattr(home, field, count)
+            again = await world.led(spill_rows=1)
+            assert getattr(home, field) == 0 and home.copies
+            assert all(again.processor.find(uid) is not None for uid in ids)
+            await again.processor.close()
+            home.copies = kept
+
+    run(story())
+
+
 def test_a_store_that_fails_under_an_append_does_not_make_its_fate_unknown() -> None:
     async def story() -> None:
         world = World(1)

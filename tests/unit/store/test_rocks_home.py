@@ -74,6 +74,84 @@ def test_a_damaged_live_store_gives_way_to_the_newest_checkpoint(tmp_path: Path)
     store.close()
 
 
+def damage(directory: Path, at: float) -> None:
+    """Other bytes than were written, at a part of the length of the newest table file."""
+    table = max((directory / "live").glob("*.sst"))
+    copy = table.with_suffix(".copy")
+    copy.write_bytes(table.read_bytes())  # checkpoints keep their own
+    copy.replace(table)
+    with table.open("r+b") as file:
+        file.seek(int(table.stat().st_size * at))
+        file.write(b"\xff" * 64)
+
+
+ROWS = [(b"row%05d" % number, os.urandom(100)) for number in range(2000)]
+
+
+def large(directory: Path) -> RocksStore:
+    store = opened(directory)
+    StampedStore(store, Stamp(b"log", 0, 4, 3)).write(ROWS)
+    store.checkpoint(checkpoint_name(4))
+    return store
+
+
+def test_a_scan_that_meets_damage_does_not_end_as_if_there_was_no_more(tmp_path: Path) -> None:
+    large(tmp_path).close()
+    damage(tmp_path, 0.5)
+    store = opened(tmp_path)
+    found: list[tuple[bytes, bytes]] = []
+    with pytest.raises(StoreError) as raised:
+        found.extend(store.scan(b"row", b"rox"))
+    assert raised.value.corrupt and found == ROWS[: len(found)]
+    store.close()
+
+
+def test_a_damaged_live_store_is_not_taken_again(tmp_path: Path) -> None:
+    large(tmp_path).close()
+    damage(tmp_path, 0.5)
+    home = RocksHome(tmp_path)
+    store = next(iter(home.candidates()))
+    with pytest.raises(StoreError):
+        list(store.scan(b"row", b"rox"))
+    store.close()
+    store = next(iter(home.candidates()))
+    assert list(store.scan(b"row", b"rox")) == ROWS
+    store.close()
+
+
+def test_a_checkpoint_whose_live_store_is_damaged_is_not_taken_again(tmp_path: Path) -> None:
+    store = large(tmp_path)
+    StampedStore(store, Stamp(b"log", 0, 6, 5)).write([(b"later", b"6")])
+    store.checkpoint(checkpoint_name(6))
+    store.close()
+    (tmp_path / "live").rename(tmp_path / "gone")
+    home = RocksHome(tmp_path)
+    next(iter(home.candidates())).close()
+    damage(tmp_path, 0.0)  # the file with the stamp and the later row
+    store = next(iter(home.candidates()))
+    assert read_stamp(store) == Stamp(b"log", 0, 4, 3) and store.get(b"later") is None
+    store.close()
+    assert home.checkpoints() == [4]
+
+
+def test_a_live_store_whose_stamp_cannot_be_read_gives_way(tmp_path: Path) -> None:
+    large(tmp_path).close()
+    damage(tmp_path, 0.0)
+    store = opened(tmp_path)
+    assert list(store.scan(b"row", b"rox")) == ROWS
+    store.close()
+
+
+def test_what_is_left_of_a_checkpoint_cut_short_goes_with_the_next(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    spill(store, 4)
+    left = tmp_path / "checkpoints" / (checkpoint_name(3) + ".tmp")
+    left.mkdir(parents=True)
+    store.checkpoint(checkpoint_name(4))
+    assert not left.exists() and RocksHome(tmp_path).checkpoints() == [4]
+    store.close()
+
+
 def test_a_live_store_older_than_a_checkpoint_is_not_taken(tmp_path: Path) -> None:
     """As after a crash of the machine that lost what `live` had not written yet."""
     first = opened(tmp_path)
