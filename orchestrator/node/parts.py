@@ -47,7 +47,8 @@ def assemble(options: Options, directory: DataDirectory, partitions: int) -> Par
     key_file = options.request_identity_key_file
     signer = None if key_file is None else load_signer(key_file)
     log = make_log(options, directory, partitions)
-    metadata = Metadata(log, options.defaults, directory.metadata, trim=options.log == "embedded")
+    trims = options.log == "embedded"  # it goes with the checkpoints; Kafka must outlive this disk
+    metadata = Metadata(log, options.defaults, directory.metadata, trim=trims)
     registry = partial(_registry_of, metadata)
     invoker = Invoker(
         registry, partitions, clock, entropy, scheduler, _invoker_options(options), signer
@@ -59,7 +60,9 @@ def assemble(options: Options, directory: DataDirectory, partitions: int) -> Par
         clock,
         entropy,
         scheduler,
-        ProcessorOptions(node=options.node_name, cleanup_s=options.cleanup_interval_ms / 1000),
+        ProcessorOptions(
+            node=options.node_name, cleanup_s=options.cleanup_interval_ms / 1000, trims=trims
+        ),
     )
     query = make_query(processor, registry, invoker)
     gate = NodeGate(processor)

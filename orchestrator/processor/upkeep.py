@@ -121,6 +121,6 @@ class Upkeep:
         seat.store.checkpoint(checkpoint_name(seat.partition.next_offset))
         self._counters.add("checkpoints")
         kept = self._home.checkpoints()
-        if len(kept) >= CHECKPOINTS_KEPT:
+        if self._options.trims and len(kept) >= CHECKPOINTS_KEPT:
             # The older copy's last message stays, so that its hash can be compared.
             self._log.trim(seat.number, max(0, kept[-CHECKPOINTS_KEPT] - 1))

@@ -5,6 +5,7 @@ import asyncio
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import AnnounceLeader, Invoke, Journal
 from orchestrator.processor.port import Accepted, NotReady, Reply, Result, Unavailable, Unknown
+from orchestrator.store.memory import MemoryHome
 from tests.unit.processor.comparing import compare
 from tests.unit.processor.virtual_loop import run
 from tests.unit.processor.world import Attempt, World
@@ -195,6 +196,25 @@ def test_checkpoints_let_the_log_forget_and_a_restart_still_knows() -> None:
         older = min(world.homes[0].copies)
         assert world.topic.firsts[0] == older - 1
         world.homes[0].flushed = {}  # the live store is gone: only the copies are left
+        again = await world.led()
+        assert all(again.processor.find(uid) is not None for uid in ids)
+        await again.processor.close()
+
+    run(story())
+
+
+def test_a_log_that_outlives_this_disk_is_not_trimmed() -> None:
+    async def story() -> None:
+        world = World(1)
+        options = {"spill_rows": 20, "spill_s": 0.05, "flush_records": 50}
+        process = await world.led(**options, checkpoint_records=100, trims=False)
+        ids = [world.uid() for _ in range(300)]
+        for uid in ids:
+            await process.call(process.make(uid))
+        assert len(world.homes[0].copies) == 2
+        await process.processor.close()
+        assert world.topic.firsts[0] == 0
+        world.homes = [MemoryHome()]  # another disk
         again = await world.led()
         assert all(again.processor.find(uid) is not None for uid in ids)
         await again.processor.close()

@@ -1,0 +1,28 @@
+"""What the wiring of a node depends on."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config.options import read_options
+from orchestrator.node.data_directory import DataDirectory
+from orchestrator.node.parts import assemble
+
+
+@pytest.mark.parametrize(("log", "trims"), [("embedded", True), ("kafka", False)])
+def test_only_the_log_beside_the_checkpoints_forgets_what_they_hold(
+    tmp_path: Path, log: str, trims: bool
+) -> None:
+    """A node that loses its disk reads all of it back from Kafka."""
+    given = [f"--data-dir={tmp_path}", f"--log={log}", "--kafka-bootstrap=127.0.0.1:1"]
+
+    async def main() -> None:
+        directory = DataDirectory(tmp_path)
+        parts = assemble(read_options(given, {}), directory, 4)
+        assert parts.processor._seats._options.trims == trims
+        assert parts.metadata._trim == trims
+        await parts.log.close()
+        directory.release()
+
+    asyncio.run(main())
