@@ -37,6 +37,9 @@ OF_A_TERM = (Journal, TimersFired, PurgeExpired, ChoreStep, OutboxAdvanced, Rais
 STALLED = "the log is slow to take what goes to the partition"
 
 
+NEVER = 1 << 62  # an offset that no record has
+
+
 class Owner(Protocol):
     """The loop that the seats belong to."""
 
@@ -190,20 +193,36 @@ class Seat:
             self.stop(f"PD0301 offset {offset} cannot be applied: {error!r}")
             return
         self.flight = None
-        self._tell(flight, answers)
+        try:
+            self._tell(flight, answers)
+        except StoreError as error:
+            self.lose_store(error)
+            return
         if self._still_leads():
             self._act(actions)
 
     def _tell(self, flight: Flight, answers: list[Answer]) -> None:
-        """The records have been applied: tell the term, and who waits for one of them."""
+        """The records have been applied: tell the term, and who waits for one of them.
+
+        If the store fails under that, whoever has not been told is when it has been restored.
+        """
         partition = self.partition
         assert partition is not None
-        state, results = partition.state, self.results
-        if self.term is not None:
-            self.term.settle(flight.parts)
-        for waiter, answer in zip(flight.waits, answers, strict=True):
-            if waiter is not None:
-                waiter.applied(state, results, answer)
+        state, results, waits = partition.state, self.results, flight.waits
+        number = 0
+        try:
+            if self.term is not None:
+                self.term.settle(flight.parts)
+            for number, answer in enumerate(answers):
+                waiter = waits[number]
+                if waiter is not None:
+                    waiter.applied(state, results, answer)
+        except StoreError:
+            for waiter, answer in zip(waits[number:], answers[number:], strict=True):
+                if waiter is not None:
+                    since = self.flight_first if answer is Answer.DONE else NEVER
+                    self.unsure.append((waiter, since))
+            raise
 
     def _still_leads(self) -> bool:
         term, partition = self.term, self.partition
@@ -292,20 +311,26 @@ class Seat:
             return
         assert self.partition is not None
         since = first if first >= 0 else self.partition.next_offset
-        self.unsure += [(waiter, since) for waiter in flight.waits if waiter is not None]
+        seen: set[bytes] = set()
+        for waiter in flight.waits:
+            if isinstance(waiter, InvokeWaiter):
+                # Only the first of an id can have created it.
+                self.unsure.append((waiter, NEVER if waiter.id in seen else since))
+                seen.add(waiter.id)
+            elif waiter is not None:
+                self.unsure.append((waiter, since))
 
     def resolve(self) -> None:
         """The log has been read to its end: tell those whose records' fate was unknown."""
         assert self.partition is not None
-        unsure, self.unsure = self.unsure, []
         state = self.partition.state
-        seen: set[bytes] = set()
-        for waiter, since in unsure:
-            if isinstance(waiter, InvokeWaiter):
-                if waiter.id in seen:  # only the first of an id can have created it
-                    since = self.partition.next_offset
-                seen.add(waiter.id)
-            waiter.look(state, self.results, since)
+        told = 0
+        try:
+            for waiter, since in self.unsure:
+                waiter.look(state, self.results, since)
+                told += 1
+        finally:  # the others when the store has been restored
+            del self.unsure[:told]
         self.results.look(state)
 
     def lose_store(self, error: StoreError) -> None:

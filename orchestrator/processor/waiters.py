@@ -11,7 +11,7 @@ from orchestrator.model.actions import Complete
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import POSITION_INDEX_BITS
-from orchestrator.model.rows import CompletedRow
+from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.model.values import SCHEDULED
 from orchestrator.processor.port import (
     Accepted,
@@ -64,19 +64,18 @@ class ResultWaiter:
         if self.results is not None:
             self.results.drop(self)
 
-    def watch(self, state: State, results: "Results", replayed: bool) -> None:
+    def watch(
+        self, row: InvocationRow | CompletedRow | None, results: "Results", replayed: bool
+    ) -> None:
         """Reply at once if the result is there, else when it comes."""
-        live = state.invocations.get(self.id)
-        if live is not None:
-            self.incarnation = live.incarnation
+        if isinstance(row, InvocationRow):
+            self.incarnation = row.incarnation
             if self.on_reply is not None:
                 results.add(self)
-            return
-        done = state.completed.get(self.id)
-        if done is None:
+        elif row is None:
             self.reply(Unknown())
         else:
-            self.reply(Result(done.outcome, done.expires_at_ms, replayed))
+            self.reply(Result(row.outcome, row.expires_at_ms, replayed))
 
 
 class InvokeWaiter(ResultWaiter):
@@ -94,15 +93,20 @@ class InvokeWaiter(ResultWaiter):
 
     def applied(self, state: State, results: "Results", answer: Answer) -> None:
         created = answer is Answer.DONE
-        self.reply(Accepted(True) if created else Accepted(False, _starts_at_ms(state, self.id)))
+        if created and not self.wait:
+            self.reply(Accepted(True))
+            return
+        # Read before anything is told: after a store that failed all of it is told once.
+        row = _row(state, self.id)
+        self.reply(Accepted(True) if created else Accepted(False, _starts_at_ms(row)))
         if self.wait:
-            self.watch(state, results, replayed=not created)
+            self.watch(row, results, replayed=not created)
 
     def failed(self, reason: str, kept: bool) -> None:
         self.reply(Unavailable(reason, kept))
 
     def look(self, state: State, results: "Results", since_offset: int) -> None:
-        row = state.invocations.get(self.id) or state.completed.get(self.id)
+        row = _row(state, self.id)
         if row is None:
             self.failed("the fate of the record is not known", True)
             return
@@ -209,9 +213,13 @@ class Results:
                 waiter.reply(Unavailable(reason, True))
 
 
-def _starts_at_ms(state: State, invocation_id: bytes) -> int:
-    live = state.invocations.get(invocation_id)
-    return live.invoke.start_at_ms if live is not None and live.status == SCHEDULED else 0
+def _row(state: State, invocation_id: bytes) -> InvocationRow | CompletedRow | None:
+    return state.invocations.get(invocation_id) or state.completed.get(invocation_id)
+
+
+def _starts_at_ms(row: InvocationRow | CompletedRow | None) -> int:
+    is_scheduled = isinstance(row, InvocationRow) and row.status == SCHEDULED
+    return row.invoke.start_at_ms if row is not None and is_scheduled else 0
 
 
 def _found(done: CompletedRow | None, incarnation: int) -> Reply:

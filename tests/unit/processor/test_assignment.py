@@ -72,7 +72,9 @@ class BrittleStore(MemoryStore):
         self.get = self._get
 
     def _get(self, key: bytes) -> bytes | None:
-        if self.brittle.bad_reads > 0:
+        if self.brittle.good_reads > 0:
+            self.brittle.good_reads -= 1
+        elif self.brittle.bad_reads > 0:
             self.brittle.bad_reads -= 1
             raise StoreError("no longer readable")
         return self._rows.get(key)
@@ -89,7 +91,7 @@ class BrittleHome(MemoryHome):
 
     def __init__(self) -> None:
         super().__init__()
-        self.failures = self.bad_reads = 0
+        self.failures = self.good_reads = self.bad_reads = 0  # the good ones come first
 
     def candidates(self) -> Iterator[MemoryStore]:
         for store in super().candidates():
@@ -196,6 +198,27 @@ def test_a_store_that_fails_under_a_read_is_restored_and_whoever_asked_asks_agai
             await process.until(lambda: process.processor.leading() == [0])
         assert process.processor.find(done) is not None
         assert len(await process.call(process.make(world.uid()))) == 2
+        await process.processor.close()
+
+    run(story())
+
+
+@pytest.mark.parametrize("good_reads", range(8))
+def test_a_store_that_fails_while_clients_are_told_leaves_nobody_untold(good_reads: int) -> None:
+    async def story() -> None:
+        world = World(1)
+        home = BrittleHome()
+        world.homes = [home]
+        process = await world.led(spill_s=0.05, spill_rows=1)
+        done = world.uid()
+        await process.call(process.make(done))
+        await asyncio.sleep(1)
+        home.good_reads, home.bad_reads = good_reads, 1
+        wanted = (done, world.uid(), done, world.uid())
+        told = await asyncio.gather(*(process.call(process.make(one)) for one in wanted))
+        assert [replies[0] for replies in told] == [Accepted(one != done) for one in wanted]
+        assert all(isinstance(replies[1], Result) for replies in told)
+        assert home.bad_reads == 0
         await process.processor.close()
 
     run(story())
