@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 import uvloop
@@ -26,6 +27,7 @@ _log = logging.getLogger("perdure.node")
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+END_S = 9.0  # who asks for the end may count on it within ten seconds
 # What a server allocates lives long or dies at once: look for cycles rarely.
 GC_THRESHOLDS = (50_000, 50, 50)
 _REFUSALS = (
@@ -94,6 +96,15 @@ def _asked_to_end(asked: asyncio.Event) -> None:
     if asked.is_set():
         os._exit(EXIT_FAILED)  # asked twice: somebody is in a hurry, and the log has it all
     asked.set()
+    # A device or a broker that does not answer must not keep us.
+    timer = threading.Timer(END_S, _give_up)
+    timer.daemon = True
+    timer.start()
+
+
+def _give_up() -> None:
+    _log.warning("not everything could be let go in good order: ending all the same")
+    os._exit(EXIT_OK)  # the log has it all
 
 
 async def _until(node: Node, options: Options, asked: asyncio.Event) -> None:

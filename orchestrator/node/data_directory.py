@@ -7,6 +7,7 @@ metadata/    checkpoints of the metadata
 stores/<n>/  the databases of partition n
 """
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -52,10 +53,7 @@ class DataDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise DirectoryRefused(
-                f"PD0202: The data directory {self.path} cannot be used: {error.strerror}. "
-                "Give a directory that can be written with --data-dir."
-            ) from error
+            raise self._unusable(error) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -65,9 +63,19 @@ class DataDirectory:
                 f"PD0203: The data directory {self.path} is in use by process {holder}. "
                 "Stop that server, or give this one another --data-dir."
             ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:  # a file system without locks
+            os.close(lock)
+            raise self._unusable(error) from error
+        with contextlib.suppress(OSError):  # for people only: a full disk need not keep it
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         return lock
+
+    def _unusable(self, error: OSError) -> DirectoryRefused:
+        return DirectoryRefused(
+            f"PD0202: The data directory {self.path} cannot be used: {error.strerror}. "
+            "Give a directory that can be written, on a device with space, with --data-dir."
+        )
 
     def release(self) -> None:
         os.close(self._lock)
@@ -113,8 +121,11 @@ class DataDirectory:
             return
         content = msgspec.json.encode(Kept(_VERSION, log, cluster, partitions)) + b"\n"
         unfinished = self.path / "node.json.unfinished"
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(self.path / "node.json")
+        try:
+            with unfinished.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.rename(self.path / "node.json")
+        except OSError as error:
+            raise self._unusable(error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.parts.server_options import ServerOptions
 from tests.parts.typescript_services import TypeScriptServices
 
 DISK = "256m"
+PARTITIONS = 12  # RocksDB takes a second to close each of them while it cannot write
 
 
 def small_disks_can_be_had(directory: Path) -> bool:
@@ -29,7 +31,7 @@ def small_disks_can_be_had(directory: Path) -> bool:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[PerdureServer]:
     """A server whose data directory is a disk of its own, in its own mount namespace."""
-    server = PerdureServer(tmp_path, ServerOptions())
+    server = PerdureServer(tmp_path, ServerOptions(partitions=PARTITIONS))
     server.data_dir.mkdir()
     try:
         possible = small_disks_can_be_had(server.data_dir)
@@ -86,3 +88,14 @@ def test_a_full_disk(server: PerdureServer, typescript: TypeScriptServices) -> N
 
     eventually(taken_again, 30.0)
     assert eventually(partial(client.attach, sleeping), 30.0).expect(200).json() == "sleep"
+
+
+def test_the_end_on_a_full_disk(server: PerdureServer, typescript: TypeScriptServices) -> None:
+    client = client_of(server)
+    client.register(typescript.uri)
+    for number in range(5 * PARTITIONS):
+        client.call(("Counter", f"{fresh()}-{number}", "add"), 1)
+    fill(server)
+    started = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - started < 10.0

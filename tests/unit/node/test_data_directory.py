@@ -1,5 +1,7 @@
 """The data directory: one server at a time, and the same log and partitions at every start."""
 
+import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -20,6 +22,28 @@ def test_a_directory_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DirectoryRefused, match="PD0202"):
         DataDirectory(tmp_path / "file" / "data")
+
+
+def full(*_: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_told_and_not_a_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "pwrite", full)
+    directory = DataDirectory(tmp_path)  # that it is locked need not be written down
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DirectoryRefused, match=r"PD0202.*No space left"):
+        directory.keep("embedded", "c", 4)
+    monkeypatch.undo()
+    directory.keep("embedded", "c", 4)
+    assert directory.check("embedded", "c", None, 1) == 4
+    directory.release()
+
+
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", full)
+    with pytest.raises(DirectoryRefused, match="PD0202"):
+        DataDirectory(tmp_path)
 
 
 def test_what_must_stay_the_same(tmp_path: Path) -> None:
