@@ -1,9 +1,11 @@
 """Two local checkpoints of the metadata: what a node starts from when the log was trimmed.
 
-A file is magic, length, CRC-32 of what follows, then [identity of the log, offset, state]. Each
-checkpoint replaces the older file, so that a torn one leaves the other.
+A file is magic, length, CRC-32 of what follows, then [identity of the log, offset, state, offset
+and hash of the last message]. Each checkpoint replaces the older file, so that a torn one leaves
+the other.
 """
 
+import hashlib
 import os
 import zlib
 from pathlib import Path
@@ -24,10 +26,16 @@ class Checkpoint(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fi
     identity: bytes
     applied: int
     state: bytes
+    last_offset: int = -1  # of the last message in it, which must be there again
+    last_hash: bytes = b""
 
     def decoded(self) -> MetadataState:
         """Raises MetadataCorrupt for a state that another version wrote."""
         return decode_state(self.state)
+
+
+def message_hash(message: bytes) -> bytes:
+    return hashlib.blake2b(message, digest_size=16).digest()
 
 
 def load(directory: Path) -> list[Checkpoint]:
@@ -45,6 +53,13 @@ def save(directory: Path, checkpoint: Checkpoint) -> int:
         _write(directory / older, checkpoint)
         held[older] = checkpoint.applied
     return max(0, min(held.values()))
+
+
+def forget(directory: Path, checkpoint: Checkpoint) -> None:
+    """What the log does not have must not be taken for it once the log is as long again."""
+    for name in _NAMES:
+        if _read(directory / name) == checkpoint:
+            (directory / name).unlink()
 
 
 def _applied(path: Path, identity: bytes) -> int:

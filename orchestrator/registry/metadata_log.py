@@ -15,6 +15,7 @@ from orchestrator.log.port import (
     Log,
     LogUnavailable,
     Message,
+    OffsetOutOfRange,
 )
 from orchestrator.registry import checkpoint
 from orchestrator.registry.metadata import (
@@ -66,8 +67,10 @@ class Metadata:
         self._listeners: list[Callable[[Registry], None]] = []
         self._watched = b""  # the change being made, and whether it was the first to come
         self._watched_won = False
+        self._is_in_doubt = False  # the log takes no more until it was told that we know
         self.state = MetadataState()
         self.applied = 0
+        self._last = (-1, b"")  # offset and hash of the last message applied
         self.registry = build_registry(self.state, defaults)
 
     def resolved(self, stored: StoredDeployment) -> Deployment:
@@ -90,21 +93,37 @@ class Metadata:
                 await asyncio.sleep(READ_RETRY_S)
 
     async def _start_from(self, first: int, following: int) -> None:
-        saved = []
+        saved, unfit = [], []
         if self._directory is not None:
             saved = await asyncio.to_thread(checkpoint.load, self._directory)
         for one in saved:
-            if one.identity == self._log.identity and first <= one.applied <= following:
+            if await self._fits(one, first, following):
                 self.state = one.decoded()
                 self.applied = one.applied
+                self._last = (one.last_offset, one.last_hash)
                 self._publish()
-                return
-        if first > 0:
-            raise MetadataLost(
-                f"the metadata log begins at offset {first} and no checkpoint of it is left in"
-                f" {self._directory}: restore that directory, or register the deployments again"
-                " on a new log"
-            )
+                break
+            unfit.append(one)
+        else:
+            if first > 0:
+                raise MetadataLost(
+                    f"the metadata log begins at offset {first} and no checkpoint of it is left in"
+                    f" {self._directory}: restore that directory, or register the deployments again"
+                    " on a new log"
+                )
+        for one in unfit:
+            assert self._directory is not None
+            await asyncio.to_thread(checkpoint.forget, self._directory, one)
+
+    async def _fits(self, one: checkpoint.Checkpoint, first: int, following: int) -> bool:
+        """Whether it is of this log, and its last message, if the log still has it, is that one."""
+        if one.identity != self._log.identity or not first <= one.applied <= following:
+            return False
+        if one.last_offset < first:
+            return True
+        found: list[Message] = []
+        await self._log.read(META, one.last_offset, found.extend)
+        return bool(found) and _mark(found[0]) == (one.last_offset, one.last_hash)
 
     async def refresh(self) -> None:
         """Read and apply what others have appended."""
@@ -120,6 +139,7 @@ class Metadata:
                     changed = True
                     self._watched_won |= message.value == self._watched
                 self.applied = message.offset + 1
+                self._last = _mark(message)
         if changed:
             self._publish()
 
@@ -145,6 +165,7 @@ class Metadata:
         """Append, apply, and say whether it counted."""
         message = encode_record(record)
         self._watched, self._watched_won = message, False
+        self._go_on()
         try:
             await asyncio.wait_for(self._append(message), APPEND_WAIT_S)
         except TimeoutError:
@@ -153,10 +174,16 @@ class Metadata:
             if error.refused:
                 raise MetadataUnavailable(f"the log takes no change: {error.reason}") from None
             # Its fate is unknown: once the log goes on, reading to the end tells.
-            self._log.restart(META)
+            self._go_on()
         if not self._watched_won:
             await self._read_to_end()
         return self._watched_won
+
+    def _go_on(self) -> None:
+        """After an append of unknown fate, which may have come to it after we stopped waiting."""
+        if self._is_in_doubt:
+            self._is_in_doubt = False
+            self._log.restart(META)
 
     def _append(self, message: bytes) -> asyncio.Future[None]:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -164,6 +191,8 @@ class Metadata:
         def done(_partition: int, offset: int, _count: int, error: AppendError | None) -> None:
             if error is None and offset == self.applied:
                 self._deliver([Message(offset, message)])
+            if error is not None and not error.refused:
+                self._is_in_doubt = True
             if waiter.done():
                 return
             if error is None:
@@ -177,7 +206,7 @@ class Metadata:
     async def _read_to_end(self) -> None:
         try:
             await self.refresh()
-        except LogUnavailable as error:
+        except (LogUnavailable, OffsetOutOfRange) as error:
             raise MetadataUnavailable(
                 f"the log cannot be read after a change: {error}", unknown=True
             ) from None
@@ -186,7 +215,13 @@ class Metadata:
         """Write a checkpoint if anything changed since the last two, and trim the log below."""
         if self._directory is None:
             return
-        content = checkpoint.Checkpoint(self._log.identity, self.applied, encode_state(self.state))
+        content = checkpoint.Checkpoint(
+            self._log.identity, self.applied, encode_state(self.state), *self._last
+        )
         below = await asyncio.to_thread(checkpoint.save, self._directory, content)
         if self._trim and below > 0:
             self._log.trim(META, below)
+
+
+def _mark(message: Message) -> tuple[int, bytes]:
+    return message.offset, checkpoint.message_hash(message.value)

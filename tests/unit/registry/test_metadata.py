@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -231,6 +233,83 @@ def test_a_checkpoint_ahead_of_a_log_that_lost_its_tail_is_not_used(tmp_path: Pa
         await metadata.change(registering("b"))
         await metadata.checkpoint()
         topic.cut(META, 1)
+        again = await start(topic, tmp_path)
+        assert list(again.state.deployments) == ["a"]
+
+    asyncio.run(run())
+
+
+def test_a_checkpoint_of_a_tail_that_grew_again_is_not_used(tmp_path: Path) -> None:
+    async def run() -> None:
+        topic = MemoryTopic(1)
+        metadata = await start(topic, tmp_path)
+        await metadata.change(registering("a"))
+        await metadata.checkpoint()
+        await metadata.change(registering("lost"))
+        await metadata.checkpoint()
+        topic.cut(META, 1)
+        elsewhere = await start(topic)
+        await elsewhere.change(registering("new"))
+        again = await start(topic, tmp_path)
+        assert list(again.state.deployments) == ["a", "new"]
+        await again.checkpoint()
+        again = await start(topic, tmp_path)
+        assert list(again.state.deployments) == ["a", "new"]
+
+    asyncio.run(run())
+
+
+def test_a_change_whose_fate_is_unknown_too_late_does_not_block_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class GivenUpLog(MemoryLog):
+        """Its producer is given up after whoever waited has gone; it needs a restart then."""
+
+        blocked = given_up = False
+
+        def append(self, batch: Batch, done: Done) -> None:
+            loop = asyncio.get_running_loop()
+            if self.blocked:
+                error = AppendError("an earlier append is of unknown fate", refused=True)
+                loop.call_soon(done, META, -1, 1, error)
+            elif self.given_up:
+                super().append(batch, done)
+            else:
+                loop.call_later(0.05, self.give_up, done)
+
+        def give_up(self, done: Done) -> None:
+            self.blocked = self.given_up = True
+            done(META, -1, 1, AppendError("given up", refused=False))
+
+        def restart(self, partition: int) -> None:
+            self.blocked = False
+
+    async def run() -> None:
+        monkeypatch.setattr(metadata_log, "APPEND_WAIT_S", 0.01)
+        log = GivenUpLog(1)
+        await log.open()
+        metadata = Metadata(log, Defaults(), None)
+        await metadata.open()
+        with pytest.raises(MetadataUnavailable) as caught:
+            await metadata.change(registering("a"))
+        assert caught.value.unknown
+        await asyncio.sleep(0.1)
+        monkeypatch.setattr(metadata_log, "APPEND_WAIT_S", 5.0)
+        assert await metadata.change(registering("b")) == "b"
+        assert list(metadata.state.deployments) == ["b"]
+
+    asyncio.run(run())
+
+
+def test_a_checkpoint_of_the_first_version_is_still_read(tmp_path: Path) -> None:
+    async def run() -> None:
+        topic = MemoryTopic(1)
+        metadata = await start(topic)
+        await metadata.change(registering("a"))
+        old = msgspec.msgpack.encode([topic.identity, 1, encode_state(metadata.state)])
+        head = len(old).to_bytes(4, "big") + zlib.crc32(old).to_bytes(4, "big")
+        (tmp_path / "metadata-a").write_bytes(b"PDMETA1\n" + head + old)
+        topic.trim(META, 1)
         again = await start(topic, tmp_path)
         assert list(again.state.deployments) == ["a"]
 
