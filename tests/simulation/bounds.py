@@ -55,21 +55,35 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
     patch.set(journal, "JOURNAL_INLINE_BYTES", bounds.journal_bytes)
     patch.set(kv, "STATE_INLINE_BYTES", bounds.state_bytes)
     deleted: Counter[bytes] = Counter()
-    delete = Table.delete
+    own: set[bytes] = set()  # rows the record wrote itself: it may take them back
+    add, put, delete = Table.add, Table.put, Table.delete
     apply = partition.apply
 
+    def added(self: Table[Any], key: bytes, row: Any) -> None:
+        own.add(self.prefix + key)
+        add(self, key, row)
+
+    def written(self: Table[Any], key: bytes, row: Any) -> None:
+        if self.get(key) is None:
+            own.add(self.prefix + key)
+        put(self, key, row)
+
     def counted(self: Table[Any], key: bytes) -> None:
-        deleted[self.prefix] += 1
+        if self.prefix + key not in own:
+            deleted[self.prefix] += 1
         delete(self, key)
 
     def watched(state: State, record: AnyRecord, position: int, actions: list[AnyAction]) -> Answer:
         deleted.clear()
+        own.clear()
         chore = state.chores.get(record.key) if isinstance(record, ChoreStep) else None
         to_kill = 0 if chore is None else len(chore.ids)
         answer = apply(state, record, position, actions)
         _check(bounds, oracle, record, deleted, to_kill, chore)
         return answer
 
+    patch.set(Table, "add", added)
+    patch.set(Table, "put", written)
     patch.set(Table, "delete", counted)
     patch.set(partition, "apply", watched)
     try:

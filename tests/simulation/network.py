@@ -100,6 +100,8 @@ class Link:
     def begin(self) -> None:
         random, faults = self._s.random, self._s.faults
         chance = random.random()
+        if chance < faults.unreachable + faults.refused:
+            self._hangs = True  # no service hears what is sent meanwhile
         if chance < faults.unreachable:
             untouched = random.random() < 0.5
             self._later(self._down, lambda: self._break("connection refused", untouched))

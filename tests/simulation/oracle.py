@@ -17,8 +17,10 @@ class Oracle:
         self.trace: list[str] = []
         self.runs: dict[str, set[Life]] = defaultdict(set)  # token -> lives that ran it
         self.told: dict[tuple[bytes, int, object], bytes] = {}  # notification of a life -> frame
+        self.orders: dict[Life, list[object]] = defaultdict(list)  # of what is told once
         self.executed: dict[tuple[bytes, int, int], int] = defaultdict(int)
         self.known_runs: dict[tuple[bytes, int, int], bytes] = {}  # results a service may rely on
+        self.acked: dict[Life, int] = defaultdict(int)  # the last command known to be durable
         self.outputs: dict[Life, list[bytes]] = defaultdict(list)
         self.pins: dict[Life, tuple[str, int]] = {}
         self.awakeables: list[tuple[bytes, int]] = []
@@ -44,6 +46,26 @@ class Oracle:
         known = self.told.setdefault((*life, key), frame)
         if known != frame:
             self.broken("notifications", f"{life[0].hex()} was told two things for {key}")
+
+    def came(self, life: Life, place: int, key: object) -> None:
+        """Live or replayed, every attempt of a life is told the same in the same order."""
+        order = self.orders[life]
+        if place == len(order):
+            order.append(key)
+        elif order[place] != key:
+            self.broken("notifications", f"{life[0].hex()} was told {key} before {order[place]}")
+
+    def command_acknowledged(self, life: Life, index: int) -> None:
+        self.acked[life] = max(self.acked[life], index)
+
+    def replayed(self, life: Life, commands: int) -> None:
+        """What was acknowledged is durable: every later attempt gets it."""
+        if commands < self.acked[life]:
+            self.broken(
+                "notifications",
+                f"{life[0].hex()} was told that command {self.acked[life]} is durable,"
+                f" an attempt has {commands}",
+            )
 
     def run_executed(self, life: Life, completion_id: int, is_stale: bool) -> None:
         at = (*life, completion_id)

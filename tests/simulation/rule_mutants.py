@@ -24,7 +24,7 @@ from orchestrator.machine import (
 )
 from orchestrator.machine.entries import promises
 from orchestrator.machine.step import Step
-from orchestrator.model.effects import RunResult
+from orchestrator.model.effects import AckCommand, RunResult
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import (
     Completion,
@@ -259,6 +259,12 @@ def an_attempt_is_told_what_it_replayed(patch: Patch) -> None:
     patch.set(Attempt, "notify", notify)
 
 
+@mutant
+def a_service_is_told_in_another_order(patch: Patch) -> None:
+    """Run results lie among the frames of a flush, before what its commands complete."""
+    patch.set(apply_journal, "_as_stored", lambda effects: effects)
+
+
 # --- rule 5: a service is told something only by an action of apply ---
 
 
@@ -274,6 +280,22 @@ def run_results_are_acknowledged_at_once(patch: Patch) -> None:
                 frame = record.frames[effect.start : effect.end]
                 leads.term._notify(
                     record.id, record.incarnation, 1 << 40, frame, effect.completion_id
+                )
+
+    before = patch.set(AttemptSource, "propose", propose)
+
+
+@mutant
+def commands_are_acknowledged_at_once(patch: Patch) -> None:
+    def propose(self: AttemptSource, record: Journal) -> None:
+        before(self, record)
+        leads = getattr(self._propose, "__self__", None)
+        if leads is None or leads.term is None:
+            return
+        for effect in record.effects:
+            if isinstance(effect, AckCommand):
+                leads.term._around.invoker.acknowledge(
+                    record.id, record.incarnation, effect.command_index
                 )
 
     before = patch.set(AttemptSource, "propose", propose)

@@ -16,6 +16,7 @@ from tests.simulation.oracle import Life, Oracle
 from tests.simulation.programs import decode
 
 FRAME_BYTES_MAX = 32 << 20
+ACKED_EVERY = 3  # commands from one that wants to know when it is durable to the next
 UNKNOWN_FIELD = b"\xfa\x06\x03new"  # number 111, three bytes
 Key = Hashable
 Wait = list[Key]  # ("c", completion id) | ("s", signal number) | ("n", signal name)
@@ -78,10 +79,12 @@ class Attempt:
         self._body = b""
         self._replay: deque[bytes] = deque()
         self._arrived: list[tuple[Key, wire.Notification]] = []
-        self._got: set[Key] = set()
+        self._got: list[Key] = []  # what comes once, in the order in which it came
         self._waits: Wait | None = None
         self._course: Course | None = None
         self._proposed: dict[int, wire.Notification] = {}
+        self._commands = 1  # the input is the first
+        self._unacked: list[int] = []  # commands of this stream that asked for it
         self._written: list[bytes] = []
         self._input_closed = False
         self.pings: list[bytes] = []
@@ -111,6 +114,8 @@ class Attempt:
             self._notified(message, frame)
         elif isinstance(message, wire.ProposeRunCompletionAck):
             self._acknowledged(message.completion_id)
+        elif isinstance(message, wire.CommandAck):
+            self._command_is_durable(message.command_index)
         elif isinstance(message, wire.Input):
             self._body = message.value or b""
         elif codes.is_command(number):
@@ -136,6 +141,8 @@ class Attempt:
         self.oracle.started(program["token"], self.life)
         if self._replay:
             self.oracle.placed(self.life, self._uri, self.protocol)
+        if not self.is_stale():
+            self.oracle.replayed(self.life, len(self._replay))
         self._course = self._whole(program)
         self._waits = []
         self._resume(None)
@@ -164,7 +171,7 @@ class Attempt:
         if once:
             if key in self._got:
                 self.oracle.broken("notifications", f"{self.life[0].hex()} got {key} twice")
-            self._got.add(key)
+            self._note(key)
             self.oracle.notified(self.life, key, frame)
         self._arrived.append((key, m))
 
@@ -175,16 +182,33 @@ class Attempt:
             return
         if ("c", completion_id) in self._got:
             self.oracle.broken("notifications", f"run {completion_id} was acknowledged twice")
-        self._got.add(("c", completion_id))
+        self._note(("c", completion_id))
         self._arrived.append((("c", completion_id), result))
+
+    def _command_is_durable(self, index: int) -> None:
+        if index not in self._unacked:
+            self.oracle.broken("notifications", f"an ack for command {index}, not asked for")
+            return
+        self._unacked.remove(index)
+        self.oracle.command_acknowledged(self.life, index)
+
+    def _note(self, key: Key) -> None:
+        self.oracle.came(self.life, len(self._got), key)
+        self._got.append(key)
 
     # --- the course of the program ---
 
     def command(self, message: Any, flags: int = 0) -> Any:
         """Make a command, or find it in the journal; the message as it is stored."""
+        index = self._commands
+        self._commands += 1
+        if index % ACKED_EVERY == 0:
+            flags |= wire.REQUESTED_ACK
         frame = _from_a_later_sdk(wire.encode(message, version=self.protocol, flags=flags))
         if not self._replay:
             self._written.append(frame)
+            if index % ACKED_EVERY == 0:
+                self._unacked.append(index)
             return message
         stored = self._replay.popleft()
         code = int.from_bytes(stored[:2], "big")
