@@ -1,6 +1,6 @@
 """What the admin API stands on, and its options."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 import msgspec
@@ -18,14 +18,15 @@ class Query(Protocol):
     """SQL over what the engine knows.
 
     What cannot be answered is one of the exceptions that `create_admin` is told, with the HTTP
-    status in its attribute `status`; it comes before the first part.
+    status in its attribute `status`; it comes before the first part. Whoever asks closes the
+    generator: others wait behind it.
     """
 
-    def json(self, sql: str) -> AsyncIterator[bytes]:
+    def json(self, sql: str) -> AsyncGenerator[bytes]:
         """Parts of a JSON document `{"rows": […]}`."""
         ...
 
-    def arrow(self, sql: str) -> AsyncIterator[bytes]:
+    def arrow(self, sql: str) -> AsyncGenerator[bytes]:
         """Parts of an Arrow IPC stream."""
         ...
 

@@ -36,6 +36,8 @@ from orchestrator.tables.state import State
 
 NOT_LED = "the partition is not led by this node"
 
+Rows = Iterator[tuple[bytes, bytes]]
+
 
 class Processor:
     """The `Engine` of a process."""
@@ -169,13 +171,13 @@ class Processor:
             return self._door.reason(None)
         return next((reason for seat in seats if (reason := self._door.reason(seat))), "")
 
-    def export(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
-        rows: list[tuple[bytes, bytes]] = []
+    def export(self, prefix: bytes) -> Rows:
+        scans = []
         for seat in self._seats.all():
             if seat.term is not None and seat.partition is not None:
                 with _giving_up(seat):
-                    rows += reads.export_rows(seat.partition, prefix)
-        return rows
+                    scans.append((seat, reads.export_rows(seat.partition, prefix)))
+        return _taken(scans)
 
     @contextmanager
     def _reading(self, invocation_id: bytes) -> Iterator[State | None]:
@@ -185,6 +187,12 @@ class Processor:
 
     def _later(self, waiter: ResultWaiter, reply: Reply) -> None:
         self._scheduler.call_soon(partial(waiter.reply, reply))
+
+
+def _taken(scans: list[tuple[Seat, Rows]]) -> Rows:
+    for seat, rows in scans:
+        with _giving_up(seat):
+            yield from rows
 
 
 @contextmanager

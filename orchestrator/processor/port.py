@@ -4,7 +4,7 @@ One object per process implements `Engine`. It never assumes that the caller's p
 the partition: an id decides where a record goes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import msgspec
@@ -104,6 +104,9 @@ class Engine(Protocol):
         """ "" if new work is taken, else why not."""
         ...
 
-    def export(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
-        """Raw rows (key, value) under a table prefix in every partition led here, after a spill."""
+    def export(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Raw rows (key, value) under a table prefix in every partition led here, as of this call.
+
+        They may be taken later, and a few at a time.
+        """
         ...

@@ -1,5 +1,7 @@
 """Reads of applied state: rows, journals and raw tables of partitions led here."""
 
+from collections.abc import Iterator
+
 from orchestrator.codec.keys import chunk_key, prefix_end
 from orchestrator.model.rows import ChunkRow, CompletedRow, InvocationRow
 from orchestrator.processor.partition import Partition
@@ -45,7 +47,7 @@ def _add(entries: list[tuple[int, bytes]], row: ChunkRow) -> None:
         entries += [(chunk.at_ms, frames[start:end]) for _, _, start, end in split(frames)]
 
 
-def export_rows(partition: Partition, prefix: bytes) -> list[tuple[bytes, bytes]]:
+def export_rows(partition: Partition, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Raw rows under a prefix, as of now."""
     partition.spill()
-    return list(partition.state.store.scan(prefix, prefix_end(prefix)))
+    return partition.state.store.scan(prefix, prefix_end(prefix))

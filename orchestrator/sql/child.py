@@ -3,17 +3,18 @@
 A process of its own: converting rows holds the interpreter, and the libraries cost 75 MB.
 """
 
+import io
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import datafusion
-import orjson
 import pyarrow as pa
 import pyarrow.dataset as pads
 
 from orchestrator.sql import pipe
-from orchestrator.sql.json_rows import json_row
+from orchestrator.sql.json_rows import json_rows
 from orchestrator.sql.schemas import SCHEMAS
 from orchestrator.sql.sources import Sources
 
@@ -66,6 +67,30 @@ class Fragment:
         return pads.dataset(whole).scanner(columns=columns, filter=filter)
 
 
+class Outward(io.BufferedIOBase):
+    """A file whose content is sent in parts of a bounded size."""
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self._send = send
+        self._kept = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        given = memoryview(content)
+        for start in range(0, len(given), PART_BYTES):
+            self._kept += given[start : start + PART_BYTES]
+            if len(self._kept) >= PART_BYTES:
+                self.flush()
+        return len(given)
+
+    def flush(self) -> None:
+        if self._kept:
+            self._send(bytes(self._kept))
+            self._kept.clear()
+
+
 class Child:
     """Answers one query at a time over a pair of pipes."""
 
@@ -104,21 +129,19 @@ class Child:
         return pipe.Done(STATUS_OK)
 
     def _arrow(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, schema) as writer:
+        with Outward(self._send) as sink, pa.ipc.new_stream(sink, schema) as writer:
             for batch in batches:
                 writer.write_batch(batch)
-        self._send(sink.getvalue().to_pybytes())
 
     def _json(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
         out = bytearray(b'{"rows":[')
         first = True
         for batch in batches:
-            for row in batch.to_pylist():
+            for row in json_rows(batch):
                 if not first:
                     out += b","
                 first = False
-                out += orjson.dumps(json_row(row))
+                out += row
                 if len(out) > PART_BYTES:
                     self._send(bytes(out))
                     out.clear()
@@ -146,6 +169,7 @@ def _text(error: Exception) -> str:
 
 def main() -> None:
     """Serve until the server closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this
     Child(sys.stdin.buffer, sys.stdout.buffer).serve()
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from itertools import chain
 
 import orjson
 
@@ -12,17 +13,27 @@ from orchestrator.registry.schema import Registry
 from orchestrator.sql import pipe, registry_rows
 
 ROWS_AT_ONCE = 2_000
+BYTES_AT_ONCE = 1 << 20  # of rows on their way to the child: all that a query costs in memory here
+SCANS_MAX = 32  # open at once; more are of single keys, whose rows are few: they are taken at once
+WAITING_MAX = 32  # queries behind the one that runs
+CHILD_SILENT_S_MAX = 30.0  # for a query to say something: no query may hold up the others
 STATUS_OK = 200
+STATUS_TOO_MANY = 429
+STATUS_FAILED = 500
 IDLE_S = 300.0  # a child nobody asks for this long is let go: it is larger than the server
 Views = Callable[[], Iterable[dict[str, object]]]
 
 
 class QueryError(Exception):
-    """A query that cannot be answered; `status` is HTTP's."""
+    """A query that cannot be answered; `status` is HTTP's.
 
-    def __init__(self, status: int, message: str) -> None:
+    `whole`: the child has said all about it, and can be asked the next one.
+    """
+
+    def __init__(self, status: int, message: str, *, whole: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.whole = whole
 
 
 class SqlQuery:
@@ -33,14 +44,15 @@ class SqlQuery:
         self._registry = registry
         self._attempts = attempts
         self._turn = asyncio.Lock()
+        self._waiting = 0
         self._child: asyncio.subprocess.Process | None = None
         self._idle: asyncio.TimerHandle | None = None
 
-    def json(self, sql: str) -> AsyncIterator[bytes]:
+    def json(self, sql: str) -> AsyncGenerator[bytes]:
         """Parts of a JSON document; raises QueryError before the first one."""
         return self._run(pipe.Ask(sql, False))
 
-    def arrow(self, sql: str) -> AsyncIterator[bytes]:
+    def arrow(self, sql: str) -> AsyncGenerator[bytes]:
         """Parts of an Arrow IPC stream."""
         return self._run(pipe.Ask(sql, True))
 
@@ -52,21 +64,36 @@ class SqlQuery:
             child.kill()
             await child.wait()
 
-    async def _run(self, ask: pipe.Ask) -> AsyncIterator[bytes]:
-        async with self._turn:
+    async def _run(self, ask: pipe.Ask) -> AsyncGenerator[bytes]:
+        async with self._in_turn():
             child = await self._started()
             whole = False
             try:
                 async for part in self._converse(child, ask):
                     yield part
                 whole = True
-            except QueryError:
-                whole = True
+            except QueryError as error:
+                whole = error.whole
                 raise
             finally:
-                if not whole:  # the asker went away in the middle: the pipe is of no use now
+                if whole:
+                    self._rest()
+                else:  # the asker went away in the middle: the pipe is of no use now
                     await self.close()
-            self._rest()
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        if self._waiting >= WAITING_MAX:
+            raise QueryError(STATUS_TOO_MANY, f"{WAITING_MAX} queries wait already: try again")
+        self._waiting += 1
+        try:
+            await self._turn.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     async def _converse(
         self, child: asyncio.subprocess.Process, ask: pipe.Ask
@@ -80,17 +107,15 @@ class SqlQuery:
                 await self._feed(child, message)
             elif isinstance(message, pipe.Done):
                 if message.status != STATUS_OK:
-                    raise QueryError(message.status, message.message)
+                    raise QueryError(message.status, message.message, whole=True)
                 return
 
     async def _feed(self, child: asyncio.subprocess.Process, need: pipe.Need) -> None:
         rows = self._rows(need)
-        while True:
-            some = list(islice(rows, ROWS_AT_ONCE))
-            last = len(some) < ROWS_AT_ONCE
+        last = False
+        while not last:
+            some, last = _handful(rows)
             await _send(child, pipe.Rows(some, last))
-            if last:
-                return
             await asyncio.sleep(0)  # calls go on between two handfuls of rows
 
     def _rows(self, need: pipe.Need) -> Iterator[tuple[bytes, bytes]]:
@@ -104,8 +129,14 @@ class SqlQuery:
         elif need.source == "deployments":
             yield from ((b"", row) for row in registry_rows.deployments(self._registry()))
         else:
-            for prefix in need.prefixes:
-                yield from self._engine.export(prefix)
+            yield from self._stored(need.prefixes)
+
+    def _stored(self, prefixes: list[bytes]) -> Iterable[tuple[bytes, bytes]]:
+        """Rows of all prefixes as of one moment, whatever is written while they are sent."""
+        scans = (self._engine.export(prefix) for prefix in prefixes)
+        if len(prefixes) <= SCANS_MAX:
+            return chain.from_iterable(list(scans))
+        return [row for scan in scans for row in scan]
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._idle is not None:
@@ -113,6 +144,7 @@ class SqlQuery:
         if self._child is None or self._child.returncode is not None:
             self._child = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # what lies in the working directory is none of its modules
                 "-m",
                 "orchestrator.sql.child",
                 stdin=asyncio.subprocess.PIPE,
@@ -132,21 +164,38 @@ class SqlQuery:
             self._child = None
 
 
+def _handful(rows: Iterator[tuple[bytes, bytes]]) -> tuple[list[tuple[bytes, bytes]], bool]:
+    """Some rows, and whether they were the last."""
+    some: list[tuple[bytes, bytes]] = []
+    room = BYTES_AT_ONCE
+    for row in rows:
+        some.append(row)
+        room -= len(row[1])
+        if room <= 0 or len(some) == ROWS_AT_ONCE:
+            return some, False
+    return some, True
+
+
 async def _send(child: asyncio.subprocess.Process, message: pipe.Message) -> None:
     assert child.stdin is not None
     try:
         child.stdin.write(pipe.pack(message))
         await child.stdin.drain()
     except ConnectionError:
-        raise QueryError(500, "the SQL process ended; try again") from None
+        raise QueryError(STATUS_FAILED, "the SQL process ended; try again") from None
 
 
 async def _receive(child: asyncio.subprocess.Process) -> pipe.Message:
     assert child.stdout is not None
     try:
-        head = await child.stdout.readexactly(pipe.LENGTH_BYTES)
-        body = await child.stdout.readexactly(int.from_bytes(head, "big"))
-        message: pipe.Message = pipe.decode(body)
-        return message
+        async with asyncio.timeout(CHILD_SILENT_S_MAX):
+            head = await child.stdout.readexactly(pipe.LENGTH_BYTES)
+            body = await child.stdout.readexactly(int.from_bytes(head, "big"))
+    except TimeoutError:
+        raise QueryError(
+            STATUS_FAILED, f"the query said nothing for {CHILD_SILENT_S_MAX:g} s: ask for less"
+        ) from None
     except asyncio.IncompleteReadError:
-        raise QueryError(500, "the SQL process ended; try again") from None
+        raise QueryError(STATUS_FAILED, "the SQL process ended; try again") from None
+    message: pipe.Message = pipe.decode(body)
+    return message

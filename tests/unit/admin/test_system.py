@@ -2,15 +2,24 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+import os
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from orchestrator.admin import system
 from orchestrator.model.records import Kill
 from orchestrator.processor.port import Unavailable
 from perdure.wire.ids import invocation_id_to_str
 from tests.unit.admin.world import World, world
 from tests.unit.machine.bench import uid
+
+SELECT_1 = (
+    b"POST /query HTTP/1.1\r\nhost: x\r\ncontent-length: 21\r\n"
+    b'content-type: application/json\r\n\r\n{"query": "SELECT 1"}'
+)
 
 
 @pytest.fixture
@@ -68,6 +77,26 @@ def test_queries(it: World) -> None:
     bad = it.ask("POST", "/query", {"query": "SELEC"}, {"accept": "application/json"})
     assert bad.status == 400 and bad.json == {"message": "cannot plan SELEC"}
     assert it.ask("POST", "/query", {}).status == 400
+
+
+def test_a_query_ends_when_its_client_takes_nothing(
+    it: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(system, "TAKE_S_MAX", 0.3)
+    ended = threading.Event()
+
+    async def endless(sql: str) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield os.urandom(1 << 20)
+        finally:
+            ended.set()
+
+    it.query.arrow = endless  # type: ignore[method-assign]
+    with socket.create_connection(("127.0.0.1", it.port)) as client:
+        client.sendall(SELECT_1)
+        assert ended.wait(10)
+    assert "took nothing for 0.3 s" in caplog.text
 
 
 def test_queries_without_the_extra() -> None:

@@ -120,7 +120,7 @@ class BenchEngine:
     def writable(self) -> str:
         return self.closed
 
-    def export(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+    def export(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise AssertionError("only the SQL room exports")
 
 

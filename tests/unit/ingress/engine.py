@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.model.answers import Answer
@@ -116,7 +116,7 @@ class MemoryEngine:
     def writable(self) -> str:
         return ""
 
-    def export(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+    def export(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         return []
 
 

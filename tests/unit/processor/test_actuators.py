@@ -86,7 +86,7 @@ def test_long_sleepers_hold_rows_and_no_memory_and_outlive_the_process() -> None
         again = await world.led({"nap": sleeper(0)})
         await asyncio.sleep(3_700)
         assert len(again.invoker.starts) == 300
-        assert again.processor.export(b"t") == []
+        assert list(again.processor.export(b"t")) == []
         await again.processor.close()
 
     run(story())
@@ -182,7 +182,7 @@ def test_calls_cross_partitions_both_ways_once_and_rows_are_trimmed() -> None:
         process = await world.led()
         await calls_across(process, 40)
         await asyncio.sleep(3)
-        assert process.processor.export(b"x") == []
+        assert list(process.processor.export(b"x")) == []
         transfers = [r for r in process.log.records(1) if isinstance(r, Transfer)]
         assert sum(len(r.items) for r in transfers) == 40 and len(transfers) < 10
         advanced = [r for r in process.log.records(0) if isinstance(r, OutboxAdvanced)]
@@ -200,7 +200,7 @@ def test_a_transfer_of_unknown_fate_counts_once(landed: bool) -> None:
             process.log.lose[1] = landed
             await calls_across(process, 5)
             process.invoker.scripts.clear()
-        done = process.processor.export(b"c")
+        done = list(process.processor.export(b"c"))
         assert len(done) == 60  # callers and callees
         await process.processor.close()
 
@@ -213,10 +213,10 @@ def test_what_expired_is_forgotten_in_bounded_records() -> None:
         for _ in range(1_200):
             process.send(process.make(process.world.uid()), wait=False)
         await asyncio.sleep(5)
-        assert len(process.processor.export(b"c")) == 1_200
+        assert len(list(process.processor.export(b"c"))) == 1_200
         await asyncio.sleep(86_400 + 200)
-        assert process.processor.export(b"c") == []
-        assert process.processor.export(b"r") == []
+        assert list(process.processor.export(b"c")) == []
+        assert list(process.processor.export(b"r")) == []
         assert any(isinstance(r, PurgeExpired) for r in process.log.records(0))
         await process.processor.close()
 
@@ -236,7 +236,7 @@ def test_a_kill_reaches_the_children_by_follow_up_records() -> None:
         await process.until(lambda: (child, True) in process.invoker.stops)
         assert not isinstance(process.processor.find(child), InvocationRow)
         await asyncio.sleep(2)
-        assert process.processor.export(b"k") == []
+        assert list(process.processor.export(b"k")) == []
         await process.processor.close()
 
     run(story())

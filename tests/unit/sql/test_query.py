@@ -1,7 +1,7 @@
 """SQL over real rows, through the real child process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -9,15 +9,19 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.model.effects import CompletePromise, GetPromise, SetState, Sleep
-from orchestrator.model.records import Failed, Suspended
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.records import Failed, Kill, Suspended
 from orchestrator.model.values import (
     OBJECT_EXCLUSIVE,
+    SERVICE,
     THEN_RETRY,
     WORKFLOW_RUN,
     Attempted,
     Future,
 )
 from orchestrator.registry.schema import Registry
+from orchestrator.sql import pipe
+from orchestrator.sql import query as running
 from orchestrator.sql.query import QueryError, SqlQuery
 from perdure.wire import codes
 from perdure.wire.frames import frame
@@ -32,13 +36,13 @@ class Rows:
     """The part of the engine that SQL reads: raw rows by prefix; remembers what was asked."""
 
     def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+        self.bench = bench
         self.asked: list[bytes] = []
 
-    def export(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+    def export(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         self.asked.append(prefix)
-        self._bench.state.spill()
-        return list(self._bench.store.scan(prefix, prefix + b"\xff" * 40))
+        self.bench.state.spill()
+        return self.bench.store.scan(prefix, prefix + b"\xff" * 40)
 
 
 def filled() -> Bench:
@@ -79,9 +83,9 @@ async def whole(parts: AsyncIterator[bytes]) -> bytes:
     return b"".join([part async for part in parts])
 
 
-def run(test: Callable[[SqlQuery, Rows], Awaitable[None]]) -> None:
+def run(test: Callable[[SqlQuery, Rows], Awaitable[None]], bench: Bench | None = None) -> None:
     async def main() -> None:
-        rows = Rows(filled())
+        rows = Rows(bench or filled())
         query = SqlQuery(rows, lambda: Registry(0, {}, {}), attempts)  # type: ignore[arg-type]
         try:
             await test(query, rows)
@@ -195,5 +199,91 @@ def test_joins_and_the_forms_the_command_line_uses() -> None:
             ("running", 1),
             ("suspended", 1),
         ]
+
+    run(check)
+
+
+def test_what_a_query_costs_in_the_server_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[pipe.Message] = []
+    send = running._send
+
+    async def watched(child: asyncio.subprocess.Process, message: pipe.Message) -> None:
+        sent.append(message)
+        await send(child, message)
+
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        parts = [part async for part in query.arrow("SELECT * FROM sys_journal")]
+        assert len(parts) > 100 and max(map(len, parts)) < 200_000
+        assert pa.ipc.open_stream(b"".join(parts)).read_all().num_rows == 40
+        carried = [sum(len(v) for _, v in m.rows) for m in sent if isinstance(m, pipe.Rows)]
+        assert sum(carried) > 20_000_000 and max(carried) < 2_000_000
+
+    monkeypatch.setattr(running, "_send", watched)
+    bench = Bench()
+    for number in range(40):
+        bench.do(Invoke(uid(number), "Greeter", "greet", "", SERVICE, b"x" * 600_000, (), 1, 1, 1))
+    run(check, bench)
+
+
+def test_all_of_an_answer_is_of_one_moment() -> None:
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        bench = rows.bench
+        asked = rows.export
+
+        def overtaken(prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+            scan = asked(prefix)
+            yielded = len(rows.asked)
+
+            def taken() -> Iterator[tuple[bytes, bytes]]:
+                if yielded == 1 and bench.live(HOLDER):
+                    bench.do(Kill(HOLDER, bench.now_ms))
+                yield from scan
+
+            return taken()
+
+        rows.export = overtaken  # type: ignore[method-assign]
+        shown = await ask(query, "SELECT id, status FROM sys_invocation")
+        status = [row["status"] for row in shown if row["id"] == invocation_id_to_str(HOLDER)]
+        assert status == ["suspended"]
+
+    run(check)
+
+
+def test_a_query_that_takes_too_long_ends_and_the_next_one_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        assert await ask(query, "SELECT 1 AS one") == [{"one": 1}]
+        monkeypatch.setattr(running, "CHILD_SILENT_S_MAX", 0.5)
+        five = " CROSS JOIN ".join(f"(SELECT * FROM range(0, 100000)) AS t{n}" for n in range(5))
+        with pytest.raises(QueryError) as refused:
+            await whole(query.json(f"SELECT COUNT(1) FROM {five}"))
+        assert refused.value.status == 500 and "0.5 s" in str(refused.value)
+        monkeypatch.setattr(running, "CHILD_SILENT_S_MAX", 20.0)
+        assert await ask(query, "SELECT 1 AS one") == [{"one": 1}]
+
+    run(check)
+
+
+def test_only_so_many_queries_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        monkeypatch.setattr(running, "WAITING_MAX", 2)
+        several = (ask(query, "SELECT 1 AS one") for _ in range(5))
+        answers = await asyncio.gather(*several, return_exceptions=True)
+        refused = [one for one in answers if isinstance(one, QueryError)]
+        assert [one.status for one in refused] == [429, 429]
+        assert len(answers) - len(refused) == 3
+
+    run(check)
+
+
+def test_the_child_is_let_go_after_a_failed_query_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        monkeypatch.setattr(running, "IDLE_S", 0.1)
+        with pytest.raises(QueryError):
+            await whole(query.json("SELEC"))
+        child = query._child
+        assert child is not None
+        assert await asyncio.wait_for(child.wait(), 10) == 0
 
     run(check)
