@@ -119,8 +119,14 @@ class Http1(asyncio.Protocol):
         self._next()
 
     def data_received(self, data: bytes) -> None:
+        rest = self._feed(data)
+        while rest:
+            rest = self._feed(rest)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Parse; what is left is to be parsed again, after an offer of another protocol."""
         if self._ending:
-            return
+            return b""
         self._seen = self._shared.tick
         if self._in_head:
             self._head_bytes += len(data)
@@ -129,7 +135,7 @@ class Http1(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            self._decline_offer(data, offer.args[0])
+            return self._decline_offer(data, offer.args[0])
         except httptools.HttpParserError as error:
             self._refuse_rest(replies.refused(400, f"bad HTTP request: {error}"))
         head_bytes_max = self._shared.options.head_bytes_max
@@ -140,18 +146,19 @@ class Http1(asyncio.Protocol):
         elif self._head_bytes > head_bytes_max:
             message = f"the headers of a request may have at most {head_bytes_max} bytes"
             self._refuse_rest(replies.refused(431, message))
+        return b""
 
-    def _decline_offer(self, data: bytes, offset: int) -> None:
+    def _decline_offer(self, data: bytes, offset: int) -> bytes:
         """Go on in HTTP/1.1 after an offer of another protocol."""
         method = self._parser.get_method()
         version = self._parser.get_http_version()
         self._parser = httptools.HttpRequestParser(self)
         if method == b"CONNECT":
             self._refuse_rest(replies.refused(405, "method not allowed, use GET, POST"))
-            return
+            return b""
         head = head_without_offer(method, self._url, version, self._headers)
         self._head_bytes = 0
-        self.data_received(head + data[offset:])
+        return head + data[offset:]
 
     # --- the parser ---
 

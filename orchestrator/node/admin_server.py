@@ -23,21 +23,28 @@ class _Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
+        rest = data
+        while rest:
+            rest = self._feed(rest)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Parse; what is left is to be parsed again."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            self._decline_offer(data[offer.args[0] :])
+            return self._decline_offer(data[offer.args[0] :])
         except httptools.HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
+        return b""
 
-    def _decline_offer(self, rest: bytes) -> None:
+    def _decline_offer(self, rest: bytes) -> bytes:
         method = self.parser.get_method()
         if method == b"CONNECT":
             self.send_400_response("CONNECT is not supported.")
-            return
+            return b""
         head = head_without_offer(method, self.url, self.parser.get_http_version(), self.headers)
         self.parser = httptools.HttpRequestParser(self)
-        self.data_received(head + rest)
+        return head + rest
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client may close its side once it has asked: it gets its answer, the last one."""

@@ -76,6 +76,11 @@ def test_an_offer_byte_by_byte(ingress: Served) -> None:
     assert answer.endswith(b"next")
 
 
+def test_many_offers_at_once(ingress: Served) -> None:
+    answer = ingress.raw(post(b"1", OFFER) * 2_000 + post(b"2", CLOSE))
+    assert answer.count(b"HTTP/1.1 200") == 2_001
+
+
 def test_an_offer_with_a_chunked_body(ingress: Served) -> None:
     head = b"POST /Greeter/greet HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\n"
     head += b"Upgrade: h2c\r\nTransfer-Encoding: chunked\r\n\r\n"
