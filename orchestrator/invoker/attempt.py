@@ -17,7 +17,7 @@ from orchestrator.invoker.opening import opening
 from orchestrator.invoker.port import AttemptInput
 from orchestrator.invoker.retry import decide
 from orchestrator.invoker.urgency import NOTHING, NOW
-from orchestrator.model.effects import AnyEffect, RunResult
+from orchestrator.model.effects import AckCommand, AnyEffect, RunResult
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
 from orchestrator.model.values import (
@@ -33,6 +33,7 @@ from perdure.wire import codes as code
 # Frames of one record, unless a single one is larger: a turn's message is split at records.
 RECORD_BYTES: Final = TURN_MESSAGE_BYTES // 4
 _H: Final = wire.HEADER_BYTES
+_ACK: Final = wire.REQUESTED_ACK
 _header: Final = struct.Struct(">HHI").unpack_from
 
 
@@ -40,6 +41,7 @@ class Attempt:
     """What an attempt was given, what it has said since the last flush, and how it ends."""
 
     __slots__ = (
+        "_acked",
         "_commands",
         "_deployment",
         "_done",
@@ -87,6 +89,7 @@ class Attempt:
         self._pinned = bool(given.deployment and given.protocol)
         self.server = ""
         self._seen = given.entries
+        self._acked = given.commands  # below it all were acknowledged, or replayed
         self._proposed: dict[int, bool] = {}  # run results of this stream: wants an ack
         self._told: set[int] = set()  # run results the service was told of
         self._done: list[Journal] = []
@@ -146,6 +149,13 @@ class Attempt:
         if completion_id and self._proposed.get(completion_id):
             return wire.run_ack(completion_id)
         return frame
+
+    def acknowledge(self, command_index: int) -> bytes:
+        """What to send for a durable command of this stream that asked for it; once."""
+        if self.over or self.input_closed or command_index < self._acked:
+            return b""
+        self._acked = command_index + 1
+        return wire.command_ack(command_index)
 
     def discard(self) -> None:
         """Nothing comes of it any more, not even of what was said."""
@@ -232,10 +242,14 @@ class Attempt:
         if entry is not None:
             self._make_room(len(frame))
             effect = entry[0](self._door, frame, self._size_bytes)
+            wants = entry[1]
+            if flags & _ACK:
+                self._effects.append(AckCommand(self._given.commands + self._commands))
+                wants = NOW
             if effect is not None:
                 self._effects.append(effect)
             self._commands += 1
-            self._append(frame, entry[1])
+            self._append(frame, wants)
         elif number == code.PROPOSE_RUN_COMPLETION:
             self._propose_run(flags, frame)
         elif number != code.AWAITING_ON or self.protocol < 7:
@@ -276,7 +290,7 @@ class Attempt:
                 code.RUN_COMPLETION, completion_id, failure, self.protocol
             )
         self._make_room(len(stored))
-        self._proposed[completion_id] = self.protocol >= 7 and bool(flags & wire.REQUESTED_ACK)
+        self._proposed[completion_id] = self.protocol >= 7 and bool(flags & _ACK)
         start = self._size_bytes
         failed = m.failure is not None
         self._effects.append(RunResult(completion_id, failed, start, start + len(stored)))
@@ -352,6 +366,7 @@ class Attempt:
                 end,
             )
         )
+        given.commands += self._commands
         self._frames = []
         self._size_bytes = self._commands = 0
         self._effects = []

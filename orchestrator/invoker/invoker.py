@@ -114,6 +114,14 @@ class Invoker:
             if data:
                 running.send(data)
 
+    def acknowledge(self, invocation_id: bytes, incarnation: int, command_index: int) -> None:
+        """A command of the running attempt is durable."""
+        running = self._running.get(invocation_id)
+        if running is not None and running.incarnation == incarnation:
+            data = running.attempt.acknowledge(command_index)
+            if data:
+                running.send(data)
+
     def stop(self, invocation_id: bytes, incarnation: int, abort: bool) -> None:
         """Drop the attempt without a proposal, or half-close it so that it suspends."""
         waiter = self._waiting.get(invocation_id)

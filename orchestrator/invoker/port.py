@@ -74,6 +74,10 @@ class InvokerPort(Protocol):
         """Entry `index` of the journal for the running attempt; ignored below what it replayed."""
         ...
 
+    def acknowledge(self, invocation_id: bytes, incarnation: int, command_index: int) -> None:
+        """A command that asked for it is durable; ignored if another attempt said it."""
+        ...
+
     def stop(self, invocation_id: bytes, incarnation: int, abort: bool) -> None:
         """Drop the attempt without a proposal, or half-close it so that it suspends."""
         ...

@@ -40,6 +40,14 @@ class Notify(Action):
     completion_id: int = 0
 
 
+class AckCommand(Action):
+    """Tell the attempt that said it that a command is durable."""
+
+    id: bytes
+    incarnation: int
+    command_index: int
+
+
 class StopAttempt(Action):
     """The invocation is over or was taken away: drop its attempt (`abort`) or half-close it."""
 
@@ -89,6 +97,7 @@ AnyAction = (
     StartAttempt
     | ArmRetry
     | Notify
+    | AckCommand
     | StopAttempt
     | ArmTimer
     | ArmRetention

@@ -114,6 +114,12 @@ class GetOutput(Effect, frozen=True, tag=15):
     completion_id: int
 
 
+class AckCommand(Effect, frozen=True, tag=16):
+    """The service wants to be told that this command is durable; 0 is the input."""
+
+    command_index: int
+
+
 AnyEffect = (
     SetOutput
     | SetState
@@ -130,4 +136,5 @@ AnyEffect = (
     | RunResult
     | Attach
     | GetOutput
+    | AckCommand
 )

@@ -11,6 +11,7 @@ from orchestrator.codec.keys import outbox_key
 from orchestrator.invoker.port import InvokerPort
 from orchestrator.machine.recover import recover
 from orchestrator.model.actions import (
+    AckCommand,
     AnyAction,
     ArmRetention,
     ArmRetry,
@@ -147,6 +148,9 @@ class Term:
             action.id, action.incarnation, action.index, action.frame, action.completion_id
         )
 
+    def ack_command(self, action: AckCommand) -> None:
+        self._around.invoker.acknowledge(action.id, action.incarnation, action.command_index)
+
     def stop_attempt(self, action: StopAttempt) -> None:
         if action.abort:
             self.retries.drop(action.id)
@@ -232,6 +236,7 @@ _PERFORM: dict[type, Callable[[Term, Any], None]] = {
     StartAttempt: Term.start_attempt,
     ArmRetry: Term.arm_retry,
     Notify: Term.notify,
+    AckCommand: Term.ack_command,
     StopAttempt: Term.stop_attempt,
     ArmTimer: Term.arm_timer,
     ArmRetention: Term.arm_retention,

@@ -99,5 +99,5 @@ def test_the_trace_of_a_request_reaches_the_service(client: Client, raw: Scripte
 
 
 def test_a_command_may_ask_for_an_acknowledgement(client: Client, raw: ScriptedService) -> None:
-    """It is stored like any other; a service that waits for one would hang in any server."""
+    """There is no way back to a service over HTTP/1.1: its command is stored like any other."""
     assert client.call((raw.name, "acknowledged")) == "stored"

@@ -3,9 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.machine.entries import attach, calls, output, promises, run, signals, sleep, state
+from orchestrator.machine.entries import (
+    ack,
+    attach,
+    calls,
+    output,
+    promises,
+    run,
+    signals,
+    sleep,
+    state,
+)
 from orchestrator.machine.step import Step
 from orchestrator.model.effects import (
+    AckCommand,
     Attach,
     Call,
     ClearAllState,
@@ -42,4 +53,5 @@ APPLY_EFFECT: dict[type, ApplyEffect] = {
     RunResult: run.run_result,
     Attach: attach.attach,
     GetOutput: attach.get_output,
+    AckCommand: ack.ack_command,
 }

@@ -15,6 +15,7 @@ from orchestrator.invoker.signing import Signer
 from orchestrator.machine import kv
 from orchestrator.machine.apply import apply
 from orchestrator.model.actions import (
+    AckCommand,
     AnyAction,
     ArmRetry,
     ArmTimer,
@@ -191,6 +192,8 @@ class Partition:
             self.invoker.notify(
                 action.id, action.incarnation, action.index, action.frame, action.completion_id
             )
+        elif isinstance(action, AckCommand):
+            self.invoker.acknowledge(action.id, action.incarnation, action.command_index)
         elif isinstance(action, StopAttempt):
             self.invoker.stop(action.id, action.incarnation, action.abort)
         elif isinstance(action, ArmRetry):

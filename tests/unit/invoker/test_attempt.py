@@ -167,6 +167,41 @@ def test_a_run_result_comes_once() -> None:
     assert failure(attempt).why.restate_code == "RT0012"
 
 
+# --- commands that want to be acknowledged ---
+
+
+@pytest.mark.parametrize("version", [5, 6, 7])
+def test_a_command_that_asks_for_it_is_acknowledged_once_it_is_durable(version: int) -> None:
+    attempt = samples.attempt(protocol=version)
+    say(attempt, wire.Run(1))
+    assert say(attempt, wire.Run(2), flags=wire.REQUESTED_ACK) == NOW  # it waits for the answer
+    assert one(attempt).effects == (effects.AckCommand(2),)  # the input is command 0
+    say(attempt, wire.Sleep(9, 3), wire.ClearState(b"k"), flags=wire.REQUESTED_ACK)
+    assert attempt.failed is not None  # a plain service has no state: only what was taken counts
+    assert one(attempt).effects == (effects.AckCommand(3), effects.Sleep(9, 3))
+
+
+def test_a_command_is_acknowledged_once_and_by_its_own_stream() -> None:
+    attempt = samples.attempt(samples.given(entries=4, commands=3, frames=[b""]))
+    say(attempt, wire.Run(1), wire.Run(2), wire.Run(3), flags=wire.REQUESTED_ACK)
+    asked = [e.command_index for e in one(attempt).effects if isinstance(e, effects.AckCommand)]
+    assert asked == [3, 4, 5]
+    assert attempt.acknowledge(2) == b""  # of an earlier attempt: it was replayed
+    assert messages(attempt.acknowledge(3)) == [wire.CommandAck(3)]
+    assert attempt.acknowledge(3) == b""
+    assert messages(attempt.acknowledge(4)) == [wire.CommandAck(4)]
+    attempt.close_input()
+    assert attempt.acknowledge(5) == b""
+
+
+@pytest.mark.parametrize("version", [5, 6, 7])
+def test_who_asks_for_nothing_is_acknowledged_nothing(version: int) -> None:
+    attempt = samples.object_attempt(version)
+    script = [wire.Run(1), wire.SetState(b"k", b"v"), wire.Sleep(1, 2), wire.Output(value=b"")]
+    say(attempt, *script, flags=0)
+    assert not any(isinstance(e, effects.AckCommand) for e in one(attempt).effects)
+
+
 # --- flushing ---
 
 

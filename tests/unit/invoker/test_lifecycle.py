@@ -18,6 +18,7 @@ from orchestrator.registry.schema import RetryPolicy
 from orchestrator.registry.snapshot import Defaults
 from perdure import wire
 from perdure.wire import encode
+from tests.unit.invoker.partition import Partition
 from tests.unit.invoker.scripted import END, OUT, ScriptedService, Served
 from tests.unit.invoker.test_faults import answered, good, half_a_frame
 from tests.unit.invoker.worlds import QUICK, run, scripted
@@ -192,6 +193,31 @@ def test_a_notification_of_another_incarnation_is_dropped() -> None:
             await asyncio.sleep(0.05)
             assert len(service.requests[0].data_frames) == 1
 
+    run(test)
+
+
+def test_a_service_may_wait_until_its_commands_are_durable() -> None:
+    stored: list[int] = []
+
+    async def waits(served: Served) -> None:
+        partition = partitions[0]
+        await served.start()
+        served.respond()
+        for n in range(1, 4):
+            served.say(wire.SetState(b"k", b"v"))
+            served.say(wire.Run(n), flags=wire.REQUESTED_ACK)
+            assert await served.message() == wire.CommandAck(2 * n)
+            stored.append(sum(j.commands for j in partition.journals))
+        await served.finish()
+
+    async def test() -> None:
+        async with scripted(waits) as (partition, _):
+            partitions.append(partition)
+            assert await partition.call("Obj", "run", b"", "k") == b"out"
+            assert stored == [2, 4, 6]
+            assert partition.failures == []
+
+    partitions: list[Partition] = []
     run(test)
 
 

@@ -1,8 +1,10 @@
 """Effects of journal commands: state, promises, calls across partitions, attach."""
 
+from orchestrator.model import actions
 from orchestrator.model.actions import Complete, Notify, SendOutbox, StartAttempt
 from orchestrator.model.answers import Answer
 from orchestrator.model.effects import (
+    AckCommand,
     Attach,
     Call,
     ClearAllState,
@@ -98,6 +100,16 @@ def test_a_run_result_is_told_by_the_machine() -> None:
     bench.flush(A, RunResult(1, False, 0, 11), frames=FRAME)
     (notify,) = bench.took(Notify)
     assert notify.frame == FRAME and notify.completion_id == 1 and notify.index == 1
+
+
+def test_a_command_is_acknowledged_by_the_machine() -> None:
+    bench = object_bench()
+    bench.flush(A, AckCommand(1), GetState(b"k", 1), frames=FRAME)
+    acknowledged, told = bench.actions
+    assert acknowledged == actions.AckCommand(A, bench.live(A).incarnation, 1)
+    assert isinstance(told, Notify)
+    bench.flush(A, AckCommand(2), frames=FRAME, epoch=bench.epoch - 1)  # not stored, not told
+    assert bench.actions == []
 
 
 def child_of(bench: Bench, target: bytes, result_id: int = 2) -> Call:

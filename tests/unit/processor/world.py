@@ -190,6 +190,9 @@ class ScriptedInvoker:
         if attempt is not None and index >= attempt.input.entries:
             attempt.notified.append((index, frame))
 
+    def acknowledge(self, invocation_id: bytes, incarnation: int, command_index: int) -> None:
+        pass
+
     def stop(self, invocation_id: bytes, incarnation: int, abort: bool) -> None:
         self.stops.append((invocation_id, abort))
         self.running.pop((invocation_id, incarnation), None)

@@ -1,0 +1,10 @@
+"""Commands whose service wants to know when they are durable: now they are."""
+
+from orchestrator.machine.step import Step
+from orchestrator.model import actions
+from orchestrator.model.effects import AckCommand
+from orchestrator.model.rows import InvocationRow
+
+
+def ack_command(step: Step, row: InvocationRow, effect: AckCommand, frames: bytes) -> None:
+    step.actions.append(actions.AckCommand(row.invoke.id, row.incarnation, effect.command_index))
