@@ -12,6 +12,7 @@ from orchestrator.model.limits import TURN_MESSAGE_BYTES
 from orchestrator.model.records import Completion, Item, Signal, Transfer
 from orchestrator.model.rows import PartitionRow
 from orchestrator.runtime.scheduler import Scheduler, Timer
+from orchestrator.store.port import StoreError
 
 ITEMS_MAX = 1_000
 ITEM_OVERHEAD_BYTES = 200
@@ -51,13 +52,20 @@ class OutboxSender:
     """The outbox of one partition led here; a new one for each term of leadership."""
 
     def __init__(
-        self, source: int, rows: Rows, deliver: Deliver, advance: Advance, scheduler: Scheduler
+        self,
+        source: int,
+        rows: Rows,
+        deliver: Deliver,
+        advance: Advance,
+        scheduler: Scheduler,
+        lost: Callable[[StoreError], None],
     ) -> None:
         self._source = source
         self._rows = rows
         self._deliver = deliver
         self._advance = advance
         self._scheduler = scheduler
+        self._lost = lost  # told when the rows cannot be read; another sender goes on then
         self._lanes: dict[int, _Lane] = {}
         self._trim: Timer | None = None
         self._stopped = False
@@ -79,7 +87,11 @@ class OutboxSender:
             self._trim = None
 
     def _send_next(self, target: int, lane: _Lane) -> None:
-        items = self._items(target, lane.taken + 1)
+        try:
+            items = self._items(target, lane.taken + 1)
+        except StoreError as error:
+            self._lost(error)
+            return
         if not items:
             return
         lane.is_busy = True

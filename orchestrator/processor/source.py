@@ -8,6 +8,7 @@ from orchestrator.machine import kv
 from orchestrator.model.records import Journal
 from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.model.values import INVOKED
+from orchestrator.store.port import StoreError
 from orchestrator.tables.state import State
 
 
@@ -15,11 +16,13 @@ class AttemptSource:
     """Hands out what an attempt replays, and numbers attempts so that no two are confused.
 
     An attempt starts only when all that an earlier one proposed has been applied: one that is
-    asked for before is `held` and started by `settled`.
+    asked for before is `held` and started by `settled`. A store that fails under a read is `lost`:
+    the attempt is begun anew by the next term.
     """
 
     __slots__ = (
         "_held",
+        "_lost",
         "_numbers",
         "_propose",
         "_start",
@@ -35,17 +38,26 @@ class AttemptSource:
         epoch: int,
         propose: Callable[[Journal], None],
         start: Callable[[bytes, int], None],
+        lost: Callable[[StoreError], None],
     ) -> None:
         self.epoch = epoch
         self.is_over = False
         self._state = state
         self._propose = propose
         self._start = start
+        self._lost = lost
         self._numbers: dict[bytes, int] = {}  # the number the last attempt got
         self._unapplied: dict[bytes, int] = {}  # proposals not applied yet
         self._held: dict[bytes, int] = {}
 
     def attempt_input(self, invocation_id: bytes, incarnation: int) -> AttemptInput | None:
+        try:
+            return self._input(invocation_id, incarnation)
+        except StoreError as error:
+            self._lost(error)
+            return None
+
+    def _input(self, invocation_id: bytes, incarnation: int) -> AttemptInput | None:
         row = self._state.invocations.get(invocation_id)
         if row is None or row.incarnation != incarnation or row.status != INVOKED:
             return None
@@ -74,6 +86,15 @@ class AttemptSource:
         )
 
     def state_of(
+        self, invocation_id: bytes, bytes_max: int
+    ) -> tuple[list[tuple[bytes, bytes]], bool]:
+        try:
+            return self._pairs(invocation_id, bytes_max)
+        except StoreError as error:
+            self._lost(error)
+            return [], False
+
+    def _pairs(
         self, invocation_id: bytes, bytes_max: int
     ) -> tuple[list[tuple[bytes, bytes]], bool]:
         row = self._state.invocations.get(invocation_id)

@@ -40,6 +40,7 @@ from orchestrator.processor.source import AttemptSource
 from orchestrator.processor.waiters import Results
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.scheduler import Scheduler
+from orchestrator.store.port import StoreError
 from orchestrator.tables.state import State
 from orchestrator.timers.queue import TimerQueue
 from orchestrator.timers.retries import Retry, RetryQueue
@@ -89,6 +90,7 @@ class Term:
         around: Surroundings,
         results: Results,
         propose: Callable[[AnyRecord], None],
+        lose_store: Callable[[StoreError], None],
     ) -> None:
         self.epoch = state.partition_row.epoch
         self.timers = TimerQueue()
@@ -98,11 +100,17 @@ class Term:
         self._around = around
         self._results = results
         self._propose = propose
+        self._lose_store = lose_store
         self._start = around.invoker.start
         self._notify = around.invoker.notify
-        self.source = AttemptSource(state, self.epoch, propose, self._start_held)
+        self.source = AttemptSource(state, self.epoch, propose, self._start_held, self._lost)
         self._sender = OutboxSender(
-            state.partition, _Outbox(state), around.deliver, self._advance, around.scheduler
+            state.partition,
+            _Outbox(state),
+            around.deliver,
+            self._advance,
+            around.scheduler,
+            self._lost,
         )
 
     def begin(self) -> None:
@@ -226,6 +234,14 @@ class Term:
         self._around.scheduler.call_soon(
             partial(self._start_if_leading, invocation_id, incarnation)
         )
+
+    def _lost(self, error: StoreError) -> None:
+        """The store failed under a read that is nobody's turn: end the term once that is over."""
+        self._around.scheduler.call_soon(partial(self._lose_if_leading, error))
+
+    def _lose_if_leading(self, error: StoreError) -> None:
+        if not self.is_over:
+            self._lose_store(error)
 
     def _start_if_leading(self, invocation_id: bytes, incarnation: int) -> None:
         if not self.is_over:

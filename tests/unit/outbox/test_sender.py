@@ -9,6 +9,7 @@ from orchestrator.model.records import Cancel, Item, Transfer
 from orchestrator.model.rows import PartitionRow
 from orchestrator.outbox.sender import ADVANCE_ROWS, ITEMS_MAX, OutboxSender
 from orchestrator.runtime.scheduler import LoopScheduler
+from orchestrator.store.port import StoreError
 from tests.unit.processor.virtual_loop import run
 
 
@@ -21,9 +22,15 @@ class Source:
         self.sent: list[tuple[int, int, int]] = []  # (target, first, count)
         self.waiting: list[Callable[[bool], None]] = []
         self.advanced: list[tuple[tuple[int, int], ...]] = []
-        self.sender = OutboxSender(0, self, self.deliver, self.advanced.append, LoopScheduler())
+        self.unreadable: StoreError | None = None
+        self.lost: list[StoreError] = []
+        self.sender = OutboxSender(
+            0, self, self.deliver, self.advanced.append, LoopScheduler(), self.lost.append
+        )
 
     def item(self, target: int, number: int) -> Item | None:
+        if self.unreadable is not None:
+            raise self.unreadable
         return self.rows.get((target, number))
 
     def add(self, target: int, item: Item | None = None) -> None:
@@ -154,5 +161,24 @@ def test_a_term_that_is_over_sends_and_proposes_nothing() -> None:
         source.settle(True)
         await asyncio.sleep(3)
         assert source.sent == [(1, 1, 2)] and source.advanced == []
+
+    run(story())
+
+
+def test_a_store_that_fails_is_said_to_whose_it_is_and_to_nobody_else() -> None:
+    async def story() -> None:
+        source = Source()
+        source.add(1)
+        source.sender.send(1)
+        source.add(1)
+        source.unreadable = StoreError("no longer readable")
+        source.settle(True)  # in the turn of another partition: it must not raise there
+        assert source.lost == [source.unreadable]
+        source.unreadable = None
+        source.sender.send(1)
+        source.settle(False)
+        source.unreadable = StoreError("again")
+        await asyncio.sleep(1)  # in a timer
+        assert source.lost[1:] == [source.unreadable]
 
     run(story())

@@ -1,11 +1,13 @@
 """Attempts are numbered, held until all before them is applied, and keep their backoff."""
 
+from orchestrator.codec import keys
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import Failed, Journal
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import INVOKED, SERVICE, THEN_RETRY, Attempted
 from orchestrator.processor.source import AttemptSource
 from orchestrator.store.memory import MemoryStore
+from orchestrator.store.port import StoreError
 from orchestrator.tables.state import State
 
 ID = bytes(24)
@@ -18,7 +20,9 @@ def _source(row: InvocationRow) -> tuple[AttemptSource, list[bytes]]:
     state = State(0, 1, MemoryStore())
     state.invocations.add(ID, row)
     started: list[bytes] = []
-    source = AttemptSource(state, 0, lambda record: None, lambda id_, _: started.append(id_))
+    source = AttemptSource(
+        state, 0, lambda record: None, lambda id_, _: started.append(id_), lambda error: None
+    )
     return source, started
 
 
@@ -45,3 +49,23 @@ def test_an_attempt_that_was_held_does_not_begin_before_its_backoff_is_over() ->
     source.settled(FAILED)
     assert started == []
     assert source.attempt_input(ID, 0) is not None  # when its time has come
+
+
+def test_a_store_that_fails_under_a_read_is_said_and_no_attempt_begins() -> None:
+    class Failing(MemoryStore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.get = self._get  # type: ignore[assignment]
+
+        def _get(self, key: bytes) -> bytes | None:
+            if key == keys.PARTITION:
+                return None
+            raise error
+
+    error = StoreError("no longer readable")
+    lost: list[StoreError] = []
+    state = State(0, 1, Failing())
+    source = AttemptSource(state, 0, lambda record: None, lambda id_, _: None, lost.append)
+    assert source.attempt_input(ID, 0) is None
+    assert source.state_of(ID, 100) == ([], False)
+    assert lost == [error, error]
