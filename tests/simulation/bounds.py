@@ -18,6 +18,7 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.records import AnyRecord, ChoreStep, Journal, PurgeExpired
 from orchestrator.model.rows import ChoreRow
 from orchestrator.processor import partition, term
+from orchestrator.tables import table
 from orchestrator.tables.state import State
 from orchestrator.tables.table import Table
 from tests.simulation.mutation import Patch
@@ -34,15 +35,17 @@ class Bounds:
     purge: int
     journal_bytes: int
     state_bytes: int
+    clean_rows: int  # kept over a spill
 
 
 def make_bounds(seed: int) -> Bounds:
     random = Random(f"bounds {seed}")
     return Bounds(
-        chore=random.choice((1, 2, 200)),
+        chore=random.choice((1, 1, 2, 200)),
         purge=random.choice((1, 3, 500)),
         journal_bytes=random.choice((150, limits.JOURNAL_INLINE_BYTES)),
         state_bytes=random.choice((30, limits.STATE_INLINE_BYTES)),
+        clean_rows=random.choice((0, 4, table.CLEAN_ROWS_MAX)),
     )
 
 
@@ -54,6 +57,7 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
     patch.set(term, "PURGE_STEP_COUNT", bounds.purge)
     patch.set(journal, "JOURNAL_INLINE_BYTES", bounds.journal_bytes)
     patch.set(kv, "STATE_INLINE_BYTES", bounds.state_bytes)
+    patch.set(table, "CLEAN_ROWS_MAX", bounds.clean_rows)
     deleted: Counter[bytes] = Counter()
     own: set[bytes] = set()  # rows the record wrote itself: it may take them back
     add, put, delete = Table.add, Table.put, Table.delete

@@ -36,6 +36,8 @@ class LogFaults:
     refused: float = 0.0
     unknown_landed: float = 0.0
     unknown_lost: float = 0.0
+    late: float = 0.0  # of what landed though the producer gave up: after it did
+    fatal: float = 0.0  # the process dies while the append is on its way
     slow: float = 0.0
     gap: float = 0.0
     overtaken: float = 0.0  # rows of an outbox land before the one they follow
@@ -139,6 +141,8 @@ class BrokerLog:
             self._overtake(number, messages)
         answer = partial(self._answer, done, number, len(messages))
         land_s = self._at(number, random.random() * faults.latency_s)
+        if random.random() < faults.fatal:
+            self._loop.call_later(random.random() * 3 * faults.latency_s, self._owner.kill)
         if number in self._blocked:
             error = AppendError("an earlier append is of unknown fate", refused=True)
             self._loop.call_at(land_s, answer, -1, error)
@@ -150,9 +154,11 @@ class BrokerLog:
         chance -= faults.refused
         if chance < faults.unknown_landed + faults.unknown_lost:
             self._blocked.add(number)
-            if chance < faults.unknown_landed:
-                self._loop.call_at(land_s, self._land, number, messages, None)
             gave_up_s = self._at(number, 0.05 + random.random())
+            if chance < faults.unknown_landed:
+                is_late = random.random() < faults.late
+                land_s = gave_up_s + random.random() if is_late else land_s
+                self._loop.call_at(land_s, self._land, number, messages, None)
             error = AppendError("the producer gave up", refused=False)
             self._loop.call_at(gave_up_s, answer, -1, error)
             return
@@ -178,8 +184,12 @@ class BrokerLog:
         return at_s
 
     def _land(self, number: int, messages: list[bytes], then: Callable[[int], None] | None) -> None:
-        if not self._owner.is_alive and self._random.random() < 0.4:
-            return  # it never left the dead process
+        if not self._owner.is_alive and then is not None:
+            # It never left the dead process, or comes by a slow way.
+            if self._random.random() < 0.6:
+                late_s = self._random.random() * 1.5
+                self._loop.call_later(late_s, self._land, number, messages, None)
+            return
         skip = self._random.randrange(1, 3) if self._random.random() < self._faults.gap else 0
         first = self.topic.append(number, messages, skip)
         self._landed(number)

@@ -1,4 +1,4 @@
-"""Trouble: crashes, zombies, echoes and operations while clients are at work."""
+"""Trouble: crashes, zombies and operations while clients are at work."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,14 +6,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from orchestrator.admin.restart import RestartRefused, check_restartable, restarted
-from orchestrator.codec.records import decode_message, encode_message
-from orchestrator.model.ids import partition_of
-from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import (
-    AnnounceLeader,
-    AnyRecord,
     Cancel,
-    Journal,
     Kill,
     PatchState,
     Pause,
@@ -21,10 +15,10 @@ from orchestrator.model.records import (
     PurgeJournal,
     Resume,
     Signal,
-    Transfer,
 )
 from orchestrator.model.rows import CompletedRow
 from tests.simulation.clients import Wish, operate
+from tests.simulation.echoes import Echoes
 from tests.simulation.programs import OBJECT, REBORN_STYLES, SERVICE, WILD_KEYS, WORKFLOW
 
 if TYPE_CHECKING:
@@ -39,13 +33,14 @@ class Trouble:
         self._plan = world.plan
         self._random = world.random
         self._more = Random(f"more trouble of {world.seed}")
+        self._echoes = Echoes(world, self._more)
 
     async def run(self) -> None:
         plan = self._plan
         tasks = [
             *self._times(plan.crash_count, self._crash),
             *self._times(plan.zombie_count, self._zombie),
-            *self._times(plan.echo_count, self._echo),
+            *self._times(plan.echo_count, self._echoes.anything),
             *self._times(plan.revoke_count, self._revoke),
             *self._times(plan.full_count, self._full),
             *self._times(plan.operation_count, self._operate),
@@ -54,8 +49,9 @@ class Trouble:
             *self._times(plan.hurry_count, self._hurry),
             *self._times(1, self._deploy),
             *self._times(plan.jump_count, self._jump, self._more),
-            *self._times(plan.resend_count, self._resend, self._more),
+            *self._times(plan.resend_count, self._echoes.transfer, self._more),
             *self._times(plan.restart_count, self._restart, self._more),
+            *self._times(plan.stale_count, self._echoes.stale_flush, self._more),
         ]
         await asyncio.sleep(plan.trouble_s)
         await asyncio.wait(tasks, timeout=10.0)
@@ -119,49 +115,6 @@ class Trouble:
         by_ms = self._more.choice((50, 700, 5_000))
         self._world.loop.set_clock(self._more.choice((by_ms, -by_ms)))
 
-    # --- the log ---
-
-    async def _echo(self) -> None:
-        """Something that was sent long ago arrives now, or arrives once more."""
-        number = self._random.randrange(self._plan.partitions)
-        messages = self._world.topic.messages[number]
-        if self._plan.disk or not messages:
-            return
-        records = decode_message(self._random.choice(messages).value)
-        echoes = [echo for record in records if (echo := self._echo_of(record, number))]
-        if echoes:
-            self._world.oracle.counts["echoes"] += 1
-            self._world.topic.append(number, [encode_message(echoes)])
-
-    def _echo_of(self, record: AnyRecord, number: int) -> AnyRecord | None:
-        if isinstance(record, Invoke | Transfer | AnnounceLeader):
-            return record
-        epoch = getattr(record, "epoch", None)
-        if epoch is not None and epoch < self._epoch(number):
-            return record
-        if isinstance(record, Journal) and record.end is not None:
-            return record
-        return None
-
-    def _epoch(self, number: int) -> int:
-        node = self._world.current
-        if node is None or not node.is_alive:
-            return -1
-        state = self._world.state_of(number)
-        return -1 if state is None else int(state.partition_row.epoch)
-
-    async def _resend(self) -> None:
-        """A partition hears once more what another one has given it."""
-        number = self._more.randrange(self._plan.partitions)
-        given = [
-            record
-            for message in self._world.topic.messages[number][-30:]
-            for record in decode_message(message.value)
-            if isinstance(record, Transfer)
-        ]
-        if given:
-            self._world.topic.append(number, [encode_message([self._more.choice(given)])])
-
     # --- operations ---
 
     async def _operate(self) -> None:
@@ -213,7 +166,7 @@ class Trouble:
                     self._do(Kill(wish.id, now_ms)), self._do(Purge(wish.id, now_ms))
                 )
             elif wish.invoke is not None:
-                self._late_flushes(wish.id)
+                self._echoes.of_earlier_life(wish.id)
 
     async def _restart(self) -> None:
         """Something that was done is done again as new, from somewhere in its journal."""
@@ -223,7 +176,8 @@ class Trouble:
         if not done:
             return
         wish = self._more.choice(done)
-        row, frames = node.engine.find(wish.id), node.engine.journal(wish.id)
+        with node.probed() as engine:
+            row, frames = engine.find(wish.id), engine.journal(wish.id)
         if not isinstance(row, CompletedRow):
             return
         upto = self._more.randrange(len(frames)) if frames else 0
@@ -242,21 +196,6 @@ class Trouble:
             world.oracle.touched("Restart", invocation_id)
         self._plan.wishes.append(again)
         world.submit(again)
-
-    def _late_flushes(self, invocation_id: bytes) -> None:
-        """What attempts of an earlier life had said arrives when the next one has begun."""
-        number = partition_of(invocation_id, self._plan.partitions)
-        if self._plan.disk:
-            return
-        flushes = [
-            record
-            for message in self._world.topic.messages[number]
-            for record in decode_message(message.value)
-            if isinstance(record, Journal) and record.id == invocation_id
-        ]
-        late = [r for r in flushes if r.incarnation < flushes[-1].incarnation]
-        if late:
-            self._world.topic.append(number, [encode_message(late)])
 
     async def _hurry(self) -> None:
         """An impatient operator: resumes what runs or has just come to rest."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from orchestrator.store.memory import MemoryHome, MemoryStore
-from orchestrator.store.port import Writes
+from orchestrator.store.port import StoreError, Writes
 from tests.simulation.clockwork import Life
 
 
@@ -15,6 +15,10 @@ class Disk(Life, Protocol):
     @property
     def is_zombie(self) -> bool:
         """It goes on writing to a disk that nobody reads."""
+        ...
+
+    def store_fails(self) -> bool:
+        """The disk does not do what it is asked this time."""
         ...
 
 
@@ -50,20 +54,33 @@ class ProcessStore:
     def __init__(self, inner: MemoryStore, life: Disk) -> None:
         self._inner = inner
         self._life = life
-        self.get = inner.get
-        self.scan = inner.scan
+
+    def get(self, key: bytes) -> bytes | None:
+        self._perhaps_fail()
+        return self._inner.get(key)
+
+    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        self._perhaps_fail()
+        return self._inner.scan(start, stop)
 
     def write(self, writes: Writes) -> None:
         self._life.lives()
+        self._perhaps_fail()
         self._inner.write(writes)
 
     def checkpoint(self, name: str) -> None:
         if self._life.lives() and not self._life.is_zombie:
+            self._perhaps_fail()
             self._inner.checkpoint(name)
 
     def flush(self) -> None:
         if self._life.lives() and not self._life.is_zombie:
+            self._perhaps_fail()
             self._inner.flush()
+
+    def _perhaps_fail(self) -> None:
+        if self._life.store_fails():
+            raise StoreError("the disk does not answer")
 
     def close(self) -> None:
         self._inner.close()

@@ -39,13 +39,19 @@ class Patch:
 
 
 @contextmanager
-def mutated(name: str) -> Iterator[None]:
+def patched(make: Mutant) -> Iterator[None]:
     patch = Patch()
-    MUTANTS[name](patch)
+    make(patch)
     try:
         yield
     finally:
         patch.undo()
+
+
+@contextmanager
+def mutated(name: str) -> Iterator[None]:
+    with patched(MUTANTS[name]):
+        yield
 
 
 def mutant(make: Mutant) -> Mutant:

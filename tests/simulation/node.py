@@ -1,17 +1,21 @@
 """A simulated process: the real processor and invoker over simulated log, stores and services."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
-from typing import cast
+from typing import Any, cast
 
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.invoker.options import Options
 from orchestrator.invoker.origin import Origin
 from orchestrator.invoker.pool import Pool
 from orchestrator.invoker.port import Source
+from orchestrator.model.actions import ArmRetry, ArmTimer, Complete, DoChore, SendOutbox
 from orchestrator.model.records import Resume
 from orchestrator.model.rows import InvocationRow
+from orchestrator.processor import term
 from orchestrator.processor.loop import Processor
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.registry.schema import EMPTY, Registry
@@ -21,6 +25,7 @@ from tests.simulation.broker import BrokerLog, LogFaults, Topic
 from tests.simulation.clockwork import ProcessClock, ProcessScheduler, VirtualLoop
 from tests.simulation.disk_log import Device, DiskLog
 from tests.simulation.homes import ProcessHome
+from tests.simulation.mutation import Patch
 from tests.simulation.network import Services, SimulatedPool
 
 
@@ -29,6 +34,7 @@ class NodeFaults:
     """What goes wrong in a process."""
 
     repeated: float = 0.0  # chance that an action is done twice
+    store: float = 0.0  # chance that a store fails, per call
     late_s: float = 0.001  # timers ring this much later
 
 
@@ -48,7 +54,8 @@ class SimulatedInvoker(Invoker):
         self._pools.get = get  # type: ignore[method-assign]
 
     def start(self, source: Source, invocation_id: bytes, incarnation: int) -> None:
-        row = self.life.engine.find(invocation_id)
+        with self.life.probed() as engine:
+            row = engine.find(invocation_id)
         latest_ms = self.now_ms() + 1 + self.life.turned_back_ms()
         is_early = isinstance(row, InvocationRow) and row.retry_at_ms > latest_ms
         if is_early and "Resume" not in self.life.oracle.operations[invocation_id]:
@@ -65,6 +72,18 @@ class SimulatedInvoker(Invoker):
     def stop(self, invocation_id: bytes, incarnation: int, abort: bool) -> None:
         for _ in range(self.life.times()):
             super().stop(invocation_id, incarnation, abort)
+
+
+def repeating(patch: Patch) -> None:
+    """What a term does by itself may be done twice, too, or be what its process dies of."""
+    table = term._PERFORM
+    for kind in (ArmTimer, ArmRetry, SendOutbox, DoChore, Complete):
+        patch.item(table, kind, partial(_perhaps_twice, table[kind]))
+
+
+def _perhaps_twice(perform: Callable[[Any, Any], None], self: Any, action: Any) -> None:
+    for _ in range(self._around.invoker.life.times()):
+        perform(self, action)
 
 
 class Node:
@@ -93,6 +112,7 @@ class Node:
         self.is_zombie = False  # another process took over, and it does not know
         self.fuse = -1
         self.knows_metadata = False
+        self._is_probed = False
         self.waiting: dict[int, Callable[[], None]] = {}  # clients to be told of its death
         self.oracle = services.oracle
         self._loop = loop
@@ -172,6 +192,18 @@ class Node:
         for number in sorted(waiting):
             waiting[number]()
         self._died(self)
+
+    @contextmanager
+    def probed(self) -> Iterator[Processor]:
+        """While the world looks at it from outside, no store fails."""
+        self._is_probed = True
+        try:
+            yield self.engine
+        finally:
+            self._is_probed = False
+
+    def store_fails(self) -> bool:
+        return not self._is_probed and self._random.random() < self._faults.store
 
     def times(self) -> int:
         """How often to do what is to be done once."""

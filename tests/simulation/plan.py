@@ -42,6 +42,7 @@ class Plan:
     jump_count: int = 0
     restart_count: int = 0
     resend_count: int = 0
+    stale_count: int = 0
     watched: float = 0.0  # share of the requests whose result somebody else attaches to
     long: bool = False  # until results have expired
     alien: bool = False  # at the end a record comes that nobody knows
@@ -122,6 +123,10 @@ def make_plan(seed: int) -> Plan:
         plan.watched = more.choice((0.0, 0.3))
         if more.random() < 0.3:
             plan.log.unknown_lost = max(plan.log.unknown_lost, 0.12)
+        plan.log.late = more.choice((0.0, 0.5))
+        plan.log.fatal = more.choice((0.0, 0.0, 0.02))
+        plan.node.store = more.choice((0.0, 0.0, 0.01))
+        plan.stale_count = more.choice((0, 10, 40))
     return plan
 
 

@@ -26,13 +26,15 @@ from tests.simulation.clockwork import Deadlock, VirtualLoop
 from tests.simulation.disk_log import Device
 from tests.simulation.faults import Trouble
 from tests.simulation.metadata import BRIEF_MS, Metadata
+from tests.simulation.mutation import patched
 from tests.simulation.network import NetworkFaults, Services
-from tests.simulation.node import Node, NodeFaults
+from tests.simulation.node import Node, NodeFaults, repeating
 from tests.simulation.oracle import Oracle
 from tests.simulation.plan import Plan, make_plan
 from tests.simulation.programs import WORKFLOW
 from tests.simulation.replay import settle
 
+STORE_FAILED = "PD0303"
 CALM_S = 900.0  # all that was accepted is done this long after the last fault
 
 
@@ -251,7 +253,10 @@ class World:
         if self.current is None or not self.current.is_alive:
             return []
         states = [self.state_of(number) for number in range(self.plan.partitions)]
-        return [pair for state in states if state is not None for pair in state.invocations.scan()]
+        with self.current.probed():
+            return [
+                pair for state in states if state is not None for pair in state.invocations.scan()
+            ]
 
     async def _tend(self) -> None:
         """Somebody answers every awakeable, signal and promise, and resumes what is paused."""
@@ -343,6 +348,8 @@ class _Loud(logging.Handler):
         self._oracle = oracle
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage().startswith(STORE_FAILED):
+            return  # as it was told to
         why = ""
         if record.exc_info is not None and record.exc_info[1] is not None:
             why = f" ({record.exc_info[1]!r})"
@@ -369,7 +376,7 @@ def simulate(seed: int) -> Verdict:
     quiet_before = quiet.level
     quiet.setLevel(logging.CRITICAL)
     try:
-        with bounded(make_bounds(seed), world.oracle):
+        with bounded(make_bounds(seed), world.oracle), patched(repeating):
             loop.run_until_complete(world.run())
             check(world)
     except Deadlock as error:
