@@ -11,7 +11,7 @@ from orchestrator.codec.records import encode_message
 from orchestrator.log.port import AppendError, Log, LogUnavailable, Message, OffsetOutOfRange
 from orchestrator.model.records import AnnounceLeader, AnyRecord
 from orchestrator.processor.options import ProcessorOptions
-from orchestrator.processor.reading import PartitionStopped, Reading, restore
+from orchestrator.processor.reading import PartitionStopped, Reading, StoreMisfit, restore
 from orchestrator.processor.seat import Seat
 from orchestrator.processor.term import Surroundings, Term
 from orchestrator.runtime.entropy import Entropy
@@ -66,7 +66,7 @@ class Leadership:
                 return
             except StoreError as error:
                 seat.lose_store(error)
-            except OffsetOutOfRange as error:
+            except (OffsetOutOfRange, StoreMisfit) as error:
                 logger.warning("partition %d does not fit its log: %s", seat.number, error)
                 seat.close_store()
             except LogUnavailable as error:
@@ -132,6 +132,7 @@ class Leadership:
         first, error = await self._append(message)
         if error is not None or seat.partition is not partition:
             return
+        _refuse_lost_tail(first, partition.next_offset)
         if first == partition.next_offset:
             seat.apply_read(Message(first, message), [record])
         else:
@@ -153,7 +154,7 @@ class Leadership:
         seat = self._seat
         assert seat.partition is not None
         state = seat.partition.state
-        term = Term(state, self._around, seat.results, seat.propose)
+        term = Term(state, self._around, seat.results, seat.propose, seat.lose_store)
         logger.info("partition %d is led here, epoch %d", seat.number, term.epoch)
         seat.begin(term)
 
@@ -204,14 +205,24 @@ class Leadership:
             try:
                 await self._read_to_end(stop_before)
                 if seat.term is term and seat.flight is not None and seat.flight_first >= 0:
+                    assert seat.partition is not None
+                    _refuse_lost_tail(seat.flight_first, seat.partition.next_offset)
+                    if self._read_to < seat.flight_first:
+                        raise LogUnavailable("what was acknowledged cannot be read yet")
                     seat.land()
                 return
             except PartitionStopped as stop:
                 seat.stop(str(stop))
             except StoreError as error:
                 seat.lose_store(error)
-            except OffsetOutOfRange as error:
+            except (OffsetOutOfRange, StoreMisfit) as error:
                 seat.step_down(f"it does not fit its log: {error}")
                 seat.close_store()
             except LogUnavailable:
                 await self._back_off()
+
+
+def _refuse_lost_tail(first: int, next_offset: int) -> None:
+    """An append that took the place of something applied: the log has lost that since."""
+    if first < next_offset:
+        raise StoreMisfit(f"what was at offset {first} is not there any more")
