@@ -82,7 +82,10 @@ class Invoker:
         self._places: dict[tuple[str, str], Place | Unplaced] = {}
         self._pools = Pools(TlsContexts(options.ca_file), self.on_read, self.on_batch)
         self._slots: Slots[_Waiter] = Slots(
-            options.attempts_max, options.attempts_per_deployment_max, options.memory_bytes_max
+            options.attempts_max,
+            options.attempts_per_deployment_max,
+            options.memory_bytes_max,
+            options.memory_per_deployment_bytes_max,
         )
         self._running: dict[bytes, Running] = {}
         self._waiting: dict[bytes, _Waiter] = {}
@@ -269,10 +272,11 @@ class Invoker:
             handler.inactivity_timeout_ms,
             handler.abort_timeout_ms,
             duplex,
+            self._slots.take(deployment.id),
         )
         running.restart_count = restarts
         self._running[invoke.id] = running
-        self._note_opening(running, self._slots.take(deployment.id))
+        self._note_opening(running)
         if deployment.http1:
             self._slots.bound(deployment.id, options.attempts_per_http1_deployment_max)
         if not duplex:
@@ -352,11 +356,10 @@ class Invoker:
 
     # --- what the service has not answered yet ---
 
-    def _note_opening(self, running: Running, window: OpeningWindow) -> None:
+    def _note_opening(self, running: Running) -> None:
         openings = self._openings
         while openings and openings[0].opening is None:
             openings.popleft()
-        running.opening = window
         openings.append(running)
 
     def opened(self, window: OpeningWindow, took_ms: int) -> None:
@@ -380,10 +383,13 @@ class Invoker:
     def hold_memory(self, running: Running, size_bytes: int) -> bool:
         slots = self._slots
         running.memory_bytes += size_bytes
+        running.window.memory_bytes += size_bytes
         slots.memory_bytes += size_bytes
         if size_bytes < 0 and slots.waiting_count:
             self._fill_slots()
-        return size_bytes <= 0 or not slots.over_memory or len(self._running) == 1
+        return (
+            size_bytes <= 0 or not slots.is_over_memory(running.window) or len(self._running) == 1
+        )
 
     def over(self, running: Running) -> None:
         if self._running.get(running.id) is running:
@@ -422,6 +428,7 @@ class Invoker:
             running.opening.left()
             running.opening = None
         self._slots.give(running.deployment, running.memory_bytes)
+        running.window.memory_bytes -= running.memory_bytes
         running.memory_bytes = 0
 
     def _drop(self, running: Running) -> None:

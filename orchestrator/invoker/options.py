@@ -13,6 +13,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     attempts_per_deployment_max: int = 4_000  # so that one that hangs leaves room for others
     attempts_per_http1_deployment_max: int = 1_000  # a connection each: processes have few files
     memory_bytes_max: int = 1536 * 1024 * 1024  # journals being sent, messages half received
+    memory_per_deployment_bytes_max: int = 768 * 1024 * 1024  # so that one leaves some for others
     payload_bytes_max: int = PAYLOAD_BYTES_MAX  # one message of a service
     eager_state_bytes_max: int = PAYLOAD_BYTES_MAX  # state sent along with an attempt
     protocol_max: int = VERSION_MAX

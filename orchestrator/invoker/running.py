@@ -78,6 +78,7 @@ class Running:
         "start_bytes",
         "started_at_ms",
         "touched_ms",
+        "window",
     )
 
     def __init__(
@@ -92,6 +93,7 @@ class Running:
         inactivity_ms: int,
         abort_ms: int,
         duplex: bool,
+        window: OpeningWindow,
     ) -> None:
         self._shell = shell
         self.source = source
@@ -103,7 +105,8 @@ class Running:
         self.inactivity_ms = inactivity_ms
         self.abort_ms = abort_ms
         self.duplex = duplex
-        self.opening: OpeningWindow | None = None  # while it counts as not answered yet
+        self.window = window
+        self.opening: OpeningWindow | None = window  # while it counts as not answered yet
         self.exchange: Exchange | None = None
         self.flushing = NOTHING  # the urgency with which it waits to be flushed
         self.held_bytes = 0  # of a message that is half received

@@ -16,10 +16,17 @@ T = TypeVar("T")
 class Slots(Generic[T]):
     """Counts what runs, queues what waits. Waiting deployments take turns."""
 
-    def __init__(self, total_max: int, per_deployment_max: int, memory_bytes_max: int) -> None:
+    def __init__(
+        self,
+        total_max: int,
+        per_deployment_max: int,
+        memory_bytes_max: int,
+        memory_per_deployment_bytes_max: int,
+    ) -> None:
         self._total_max = total_max
         self._per_deployment_max = per_deployment_max
         self._memory_bytes_max = memory_bytes_max
+        self._memory_per_deployment_bytes_max = memory_per_deployment_bytes_max
         self._total = 0
         self._running: dict[str, int] = {}
         self._bounds: dict[str, int] = {}
@@ -28,9 +35,12 @@ class Slots(Generic[T]):
         self.memory_bytes = 0
         self.waiting_count = 0
 
-    @property
-    def over_memory(self) -> bool:
-        return self.memory_bytes > self._memory_bytes_max
+    def is_over_memory(self, window: OpeningWindow) -> bool:
+        """More is held than may be: in all, or by one deployment."""
+        return (
+            self.memory_bytes > self._memory_bytes_max
+            or window.memory_bytes > self._memory_per_deployment_bytes_max
+        )
 
     def has_room(self, deployment: str) -> bool:
         """Whether one more attempt of a deployment may run now."""
@@ -44,13 +54,15 @@ class Slots(Generic[T]):
         return self.memory_bytes >= self._memory_bytes_max and self._total > 0
 
     def is_deployment_full(self, deployment: str) -> bool:
-        """It has no slot, or has enough to begin with."""
+        """It has no slot, no memory, or enough to begin with."""
         running = self._running.get(deployment, 0)
         if not running:
             return False
         if self.is_short(deployment):
             return True
         window = self._windows[deployment]
+        if window.memory_bytes >= self._memory_per_deployment_bytes_max:
+            return True
         return window.is_full(running - window.count)
 
     def is_short(self, deployment: str) -> bool:

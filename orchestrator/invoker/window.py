@@ -20,11 +20,12 @@ _FORGET: Final = 1 + 2**-16  # the shortest answer counts for less by and by: pa
 class OpeningWindow:
     """The attempts of one deployment that are opening, and how many may be."""
 
-    __slots__ = ("_shortest_ms", "count", "size")
+    __slots__ = ("_shortest_ms", "count", "memory_bytes", "size")
 
     def __init__(self) -> None:
         self.count = 0
         self.size = LARGE
+        self.memory_bytes = 0  # held by all attempts of the deployment
         self._shortest_ms = float("inf")
 
     def is_full(self, open_count: int) -> bool:

@@ -324,6 +324,27 @@ def test_a_service_that_never_answers_does_not_slow_others() -> None:
     run(test)
 
 
+def test_a_service_that_hangs_with_large_requests_does_not_slow_others() -> None:
+    async def hang(served: Served) -> None:
+        await served.was_reset.wait()
+
+    async def test() -> None:
+        small = Options(memory_bytes_max=600_000, memory_per_deployment_bytes_max=300_000)
+        async with scripted(hang, options=small) as (partition, _):
+            other = await ScriptedService(good, manifest=_only("Other")).start()
+            found = await Discovery(partition.clock, None, "").discover(other.target)
+            partition.register(other.target, found)
+            for _ in range(5):
+                partition.submit("Svc", "run", b"x" * 400_000)
+            await asyncio.sleep(0.05)
+            assert partition.invoker.running_count == 1
+            await answered(partition, "Other")
+            assert partition.failures == []
+            await other.stop()
+
+    run(test)
+
+
 def _only(name: str) -> dict[str, Any]:
     return {
         "protocolMode": "BIDI_STREAM",
