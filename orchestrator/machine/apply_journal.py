@@ -23,6 +23,8 @@ from orchestrator.model.values import (
 )
 from perdure.wire.codes import CANCEL_SIGNAL
 
+# No attempt of the service: no deployment, or no protocol version that both speak.
+NOT_BEGUN = ("RT0011", "RT0013", "RT0014")
 NO_OUTPUT = Failure(CODE_INTERNAL, "the handler ended without a result")
 
 
@@ -96,7 +98,8 @@ def _suspend(step: Step, row: InvocationRow, end: Suspended) -> None:
 
 def _fail(step: Step, row: InvocationRow, end: Failed) -> None:
     row.retry_count = end.retry_count
-    row.failures_since_entry += 1
+    if end.why.restate_code not in NOT_BEGUN:
+        row.failures_since_entry += 1
     row.last_failure = end.why
     add_event(row, Event(EVENT_FAILED, step.now_ms, row.entries, end.why))
     seen, row.seen = row.seen, row.entries
