@@ -82,7 +82,9 @@ class Pending:
             self._fail(str(error.str()))
             return
         offset = message.offset()
-        assert offset is not None, "a message that was delivered has an offset"
+        if offset is None:  # the broker had it already, and remembers no more than that
+            self._fail("a message is in the log, but the broker does not say where")
+            return
         if self.first < 0:
             self.first = offset
         elif offset != self.first + self.count - self.left:

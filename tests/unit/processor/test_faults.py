@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from orchestrator.codec.records import encode_message
-from orchestrator.log.port import Batch, Done
+from orchestrator.log.port import Batch, Deliver, Done
 from orchestrator.machine.apply import apply
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import AnnounceLeader, AnyRecord, Cancel, Ended, Journal
@@ -297,6 +297,75 @@ def test_what_others_wrote_is_read_while_own_appends_are_acknowledged_late() -> 
         await process.processor.close()
 
     run(story())
+
+
+def test_a_read_that_ends_too_early_makes_nobody_step_over_what_others_wrote() -> None:
+    """As from a broker that just became the leader and does not know yet how much counts."""
+
+    async def story() -> None:
+        world = World(1)
+        process = await world.led(follow_s=1e6)
+        foreign = world.uid()
+        world.topic.values[0].append(encode_message([process.make(foreign)]))
+        read = process.log.read
+        early = [True, True, True]
+
+        async def lagging(partition: int, offset: int, deliver: Deliver) -> int:
+            return offset if early and early.pop() else await read(partition, offset, deliver)
+
+        process.log.read = lagging  # type: ignore[method-assign]
+        accepted, result = await process.call(process.make(world.uid()))
+        assert accepted == Accepted(True) and isinstance(result, Result) and not early
+        assert process.processor.find(foreign) is not None
+        assert announcements(process) == 1
+        await process.processor.close()
+
+    run(story())
+
+
+def test_a_log_that_loses_its_tail_under_a_leader_is_read_anew() -> None:
+    """The next append takes the place of what was applied: by a call, or by an announcement."""
+
+    async def story(with_announcement: bool) -> None:
+        world = World(1)
+        process = await world.led({"never": lambda _: None}, follow_s=1e6, spill_s=0.01)
+        kept, lost, later = world.uid(), world.uid(), world.uid()
+        await process.call(process.make(kept))
+        end = world.topic.next_offset(0)
+        process.send(process.make(lost, "never"), wait=False)
+        await process.until(lambda: process.processor.find(lost) is not None)
+        await asyncio.sleep(1)  # the store has it
+        append = process.log.append
+
+        def losing(batch: Batch, done: Done) -> None:
+            process.log.append = append  # type: ignore[method-assign]
+            if with_announcement:
+                process.log.lose[0] = False
+                append(batch, done)
+                process.log.append = losing_announced  # type: ignore[method-assign]
+            else:
+                world.topic.cut(0, end)
+                append(batch, done)
+
+        def losing_announced(batch: Batch, done: Done) -> None:
+            process.log.append = append  # type: ignore[method-assign]
+            world.topic.cut(0, world.topic.next_offset(0) - 1)
+            append(batch, done)
+
+        process.log.append = losing  # type: ignore[method-assign]
+        process.send(process.make(later), wait=False)
+        await process.until(lambda: announcements(process) > 1)
+        await process.until(lambda: process.processor.leading() == [0])
+        assert process.processor.stopped() == {}
+        assert process.processor.find(lost) is None and process.processor.find(kept) is not None
+        assert len(await process.call(process.make(world.uid()))) == 2
+        await process.processor.close()
+        again = await world.led({"never": lambda _: None})
+        assert again.processor.find(lost) is None and again.processor.find(kept) is not None
+        await again.processor.close()
+
+    run(story(False))
+    run(story(True))
 
 
 def test_nothing_takes_off_while_what_others_wrote_is_read() -> None:
