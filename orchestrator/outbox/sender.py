@@ -117,7 +117,7 @@ class OutboxSender:
         if self._stopped:
             return
         if not taken:
-            delay_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2**lane.failures)
+            delay_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(lane.failures, 10))
             lane.failures += 1
             self._scheduler.call_later(delay_s, lambda: self._again(target, lane))
             return

@@ -182,3 +182,17 @@ def test_a_store_that_fails_is_said_to_whose_it_is_and_to_nobody_else() -> None:
         assert source.lost[1:] == [source.unreadable]
 
     run(story())
+
+
+def test_a_target_that_is_away_for_hours_is_still_asked() -> None:
+    async def story() -> None:
+        source = Source()
+        source.add(1)
+        source.sender.send(1)
+        for _ in range(1_200):  # two seconds apart
+            source.settle(False)
+            await asyncio.sleep(2.1)
+        source.settle(True)
+        assert set(source.sent) == {(1, 1, 1)}
+
+    run(story())
