@@ -143,10 +143,11 @@ def _keep_if_wanted(kept: _Kept, frame: bytes) -> None:
 
 def _note(kept: _Kept, notification: Notification) -> None:
     turned_out = SUCCESS if notification.failure is None else FAILURE
+    mark = len(kept.frames) << 2 | turned_out  # it is the last of them, the input is entry 0
     match notification.signal:
         case None:
             kept.completions[notification.completion_id] = turned_out
         case int(index):
-            kept.signals[index] = turned_out
+            kept.signals[index] = mark
         case str(name):
-            kept.names[name] = turned_out
+            kept.names[name] = mark

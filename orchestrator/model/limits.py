@@ -18,6 +18,5 @@ STATE_INLINE_BYTES = 8 * 1024  # past this the state of a key moves to rows of i
 CHORE_STEP_COUNT = 200  # rows one follow-up record may touch
 PURGE_STEP_COUNT = 500  # invocations one purge record may remove
 EVENTS_KEPT_COUNT = 10  # latest life-cycle events kept with an invocation
-FUTURE_DEPTH_MAX = 1000  # nesting of an awaited future
 
 POSITION_INDEX_BITS = 20  # a message holds fewer than 2**20 records
