@@ -60,11 +60,20 @@ class Fragment:
         filter: Any = None,  # noqa: A002
         **options: Any,
     ) -> Any:
-        # A filter may name columns that are not in the projection.
-        wanted = None if filter is not None else columns
+        wanted = _needed(SCHEMAS[self._name].names, columns, filter)
         batches = list(self._sources.batches(self._name, wanted, filter))
         whole = pa.Table.from_batches(batches) if batches else SCHEMAS[self._name].empty_table()
         return pads.dataset(whole).scanner(columns=columns, filter=filter)
+
+
+def _needed(names: list[str], columns: list[str] | None, where: Any) -> list[str] | None:
+    """The columns that are read: a filter may name some that are not in the projection."""
+    if columns is None or where is None:
+        return columns
+    text = str(where)
+    if "..." in text:  # cut short: it may name any
+        return None
+    return [name for name in names if name in columns or name in text]
 
 
 class Outward(io.BufferedIOBase):

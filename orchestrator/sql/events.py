@@ -4,8 +4,9 @@ from typing import Any
 
 import orjson
 
-from orchestrator.model.rows import EVENT_PAUSED, Event
-from orchestrator.model.values import Attempted
+from orchestrator.model.rows import EVENT_PAUSED, Event, InvocationRow
+from orchestrator.model.values import Attempted, Future
+from orchestrator.sql import words
 from perdure.wire.codes import COMMAND_NAMES
 
 
@@ -15,7 +16,7 @@ def event_columns(event: Event) -> dict[str, Any]:
     why = None if event.why is None else _why(event.why)
     if paused:
         if why is not None:
-            shown["last_failure"] = {"ty": "TransientError"} | why
+            shown["last_failure"] = why
     elif why is not None:
         shown |= why
     return {
@@ -23,6 +24,18 @@ def event_columns(event: Event) -> dict[str, Any]:
         "appended_at": event.at_ms,
         "event_type": shown["ty"],
         "event_json": orjson.dumps(shown).decode(),
+    }
+
+
+def suspended_columns(row: InvocationRow, waiting: Future) -> dict[str, Any]:
+    """What it waits for now: kept in its row, so shown until it goes on."""
+    return {
+        "after_journal_entry_index": row.entries - 1,
+        "appended_at": row.modified_at_ms,
+        "event_type": "Suspended",
+        "event_json": orjson.dumps(
+            {"ty": "Suspended", "awaiting_on": words.future(waiting)}
+        ).decode(),
     }
 
 

@@ -1,4 +1,4 @@
-"""Rows of sys_service and sys_deployment, as JSON for the child."""
+"""Rows of sys_service and sys_deployment, as JSON for the child; services with handlers' kinds."""
 
 from collections.abc import Iterator
 
@@ -22,6 +22,7 @@ def services(registry: Registry) -> Iterator[bytes]:
                 "public": service.public,
                 "ty": _TY[service.ty],
                 "deployment_id": service.deployment_id,
+                "handlers": {one.name: one.kind for one in service.handlers.values()},
             }
         )
 

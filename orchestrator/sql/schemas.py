@@ -2,8 +2,8 @@
 
 import pyarrow as pa
 
-_TEXT, _U32, _U64, _BOOL = pa.string(), pa.uint32(), pa.uint64(), pa.bool_()
-_BYTES, _TIME = pa.binary(), pa.timestamp("ms", tz="UTC")
+_TEXT, _U32, _U64, _BOOL = pa.large_string(), pa.uint32(), pa.uint64(), pa.bool_()
+_BYTES, _TIME = pa.large_binary(), pa.timestamp("ms", tz="UTC")
 _SPAN = pa.duration("ms")
 
 
@@ -75,7 +75,9 @@ _VQUEUE_TIMES = dict.fromkeys(
 SCHEMAS: dict[str, pa.Schema] = {
     "sys_invocation_status": pa.schema(list(_STATUS.items())),
     "sys_invocation_state": _schema(partition_key=_U64, id=_TEXT, in_flight=_BOOL, **_ATTEMPT),
-    "sys_invocation": pa.schema([(k, t) for k, t in (_STATUS | _ATTEMPT).items()]),
+    "sys_invocation": pa.schema(
+        [(k, t) for k, t in (_STATUS | _ATTEMPT).items() if k != "partition_key"]
+    ),
     "sys_journal": _schema(
         partition_key=_U64,
         id=_TEXT,

@@ -15,9 +15,10 @@ from orchestrator.model.rows import (
     CompletedRow,
     InvocationRow,
 )
+from orchestrator.model.values import SUSPENDED
 from orchestrator.sql import invocations, keyed, pushdown, words
 from orchestrator.sql.entries import entries
-from orchestrator.sql.events import event_columns
+from orchestrator.sql.events import event_columns, suspended_columns
 from orchestrator.sql.schemas import SCHEMAS
 from perdure.wire.errors import WireError
 from perdure.wire.ids import invocation_id_to_str, parse_invocation_id
@@ -55,61 +56,75 @@ class Sources:
             live_only = table == "sys_invocation_state"
             yield from _views(schema, views, self._invocations(where, live_only))
             return
+        if table == "sys_journal":
+            yield from _dicts(schema, self._sys_journal(where, schema.names))
+            return
         maker = getattr(self, "_" + table, None)
         yield from _dicts(schema, maker(where) if maker is not None else ())
 
     # raw rows
 
     def _invocations(self, where: object, live_only: bool = False) -> Iterator[invocations.View]:
-        now_ms = time.time_ns() // 1_000_000
         attempts = {key: _json(value) for key, value in self._fetch("attempts", [])}
         kinds = (keys.INVOCATION,) if live_only else (keys.INVOCATION, keys.COMPLETED)
+        now_ms = time.time_ns() // 1_000_000
         for raw, value in self._fetch("rows", _of_ids(kinds, where)):
-            if raw[:1] == keys.INVOCATION:
-                yield invocations.View(_live(value), attempts.get(raw[1:]))
-            else:
-                row = _done(value)
-                if row.expires_at_ms > now_ms:
-                    yield invocations.View(row, None)
+            view = _view(raw, value, attempts, now_ms)
+            if view is not None:
+                yield view
 
     def _keyed(self, where: object, *kinds: bytes) -> Iterator[Pair]:
         return self._fetch("rows", _of_keys(kinds, where))
 
     # tables
 
-    def _sys_journal(self, where: object) -> Iterator[dict[str, Any]]:
+    def _sys_journal(self, where: object, wanted: list[str]) -> Iterator[dict[str, Any]]:
+        kinds = self._handler_kinds()
         chunks: dict[tuple[bytes, int], list[tuple[int, list[tuple[int, bytes]]]]] = {}
-        for raw, value in self._fetch("rows", _of_ids((keys.CHUNK,), where)):
-            incarnation = int.from_bytes(raw[25:33], "big")
-            number = int.from_bytes(raw[33:37], "big")
-            stored = [(c.at_ms, c.frames) for c in _chunk(value).chunks]
-            chunks.setdefault((raw[1:25], incarnation), []).append((number, stored))
         now_ms = time.time_ns() // 1_000_000
-        for view in self._invocations(where):
-            row, invoke = view.row, view.invoke
-            if isinstance(row, CompletedRow) and (
-                not row.entries or row.journal_expires_at_ms <= now_ms
-            ):
+        # All of one moment: else what moves from a row into a chunk meanwhile would be missed.
+        tables = (keys.CHUNK, keys.INVOCATION, keys.COMPLETED)
+        for raw, value in self._fetch("rows", _of_ids(tables, where)):
+            if raw[:1] == keys.CHUNK:
+                incarnation = int.from_bytes(raw[25:33], "big")
+                stored = [(c.at_ms, c.frames) for c in _chunk(value).chunks]
+                number = int.from_bytes(raw[33:37], "big")
+                chunks.setdefault((raw[1:25], incarnation), []).append((number, stored))
                 continue
+            view = _view(raw, value, {}, now_ms)
+            if view is None or _journal_is_gone(view.row, now_ms):
+                continue
+            row, invoke = view.row, view.invoke
             frames = [(invoke.created_at_ms, input_command(invoke.headers, invoke.body))]
-            for _, stored in sorted(chunks.get((invoke.id, row.incarnation), [])):
-                frames += stored
+            for _, earlier in sorted(chunks.pop((invoke.id, row.incarnation), [])):
+                frames += earlier
             frames += [(c.at_ms, c.frames) for c in row.tail]
             whose = {
                 "partition_key": words.partition_key(invoke.id),
                 "id": invocation_id_to_str(invoke.id),
             }
-            for entry in entries(frames):
+            for entry in entries(frames, wanted, kinds):
                 yield whose | entry
+
+    def _handler_kinds(self) -> dict[tuple[str, str], int]:
+        services = [_json(value) for _, value in self._fetch("services", [])]
+        return {
+            (service["name"], handler): kind
+            for service in services
+            for handler, kind in service["handlers"].items()
+        }
 
     def _sys_journal_events(self, where: object) -> Iterator[dict[str, Any]]:
         for view in self._invocations(where):
+            whose = {
+                "partition_key": words.partition_key(view.invoke.id),
+                "id": invocation_id_to_str(view.invoke.id),
+            }
             for event in view.row.events:
-                yield {
-                    "partition_key": words.partition_key(view.invoke.id),
-                    "id": invocation_id_to_str(view.invoke.id),
-                    **event_columns(event),
-                }
+                yield whose | event_columns(event)
+            live = view.live
+            if live is not None and live.status == SUSPENDED and live.waiting is not None:
+                yield whose | suspended_columns(live, live.waiting)
 
     def _sys_inbox(self, where: object) -> Iterator[dict[str, Any]]:
         return keyed.inbox(self._keyed(where, keys.INBOX))
@@ -131,6 +146,22 @@ class Sources:
 
     def _sys_deployment(self, where: object) -> Iterator[dict[str, Any]]:
         return (_json(value) for _, value in self._fetch("deployments", []))
+
+
+def _view(
+    raw: bytes, value: bytes, attempts: dict[bytes, dict[str, Any]], now_ms: int
+) -> invocations.View | None:
+    """An invocation; None if it has outlived its retention."""
+    if raw[:1] == keys.INVOCATION:
+        return invocations.View(_live(value), attempts.get(raw[1:]))
+    row = _done(value)
+    return invocations.View(row, None) if row.expires_at_ms > now_ms else None
+
+
+def _journal_is_gone(row: InvocationRow | CompletedRow, now_ms: int) -> bool:
+    if isinstance(row, InvocationRow):
+        return False
+    return not row.entries or row.journal_expires_at_ms <= now_ms
 
 
 def _json(value: bytes) -> dict[str, Any]:

@@ -28,11 +28,11 @@ INVOKED_BY = {
     values.BY_RESTART: "restart_as_new",
 }
 _COMBINATORS = (
-    "unknown",
-    "first_completed",
-    "all_completed",
-    "first_succeeded_or_all_failed",
-    "all_succeeded_or_first_failed",
+    "Unknown",
+    "FirstCompleted",
+    "AllCompleted",
+    "FirstSucceededOrAllFailed",
+    "AllSucceededOrFirstFailed",
 )
 
 
@@ -70,13 +70,8 @@ def text(raw: bytes) -> str:
 
 def future(waiting: Future) -> dict[str, object]:
     """An awaited future as JSON-able values."""
-    shown: dict[str, object] = {"combinator": _COMBINATORS[waiting.combinator]}
-    if waiting.completions:
-        shown["waiting_completions"] = list(waiting.completions)
-    if waiting.signals:
-        shown["waiting_signals"] = list(waiting.signals)
-    if waiting.names:
-        shown["waiting_named_signals"] = list(waiting.names)
-    if waiting.nested:
-        shown["nested_futures"] = [future(nested) for nested in waiting.nested]
-    return shown
+    inner: list[object] = [{"Single": {"CompletionId": one}} for one in waiting.completions]
+    inner += [{"Single": {"SignalIndex": one}} for one in waiting.signals]
+    inner += [{"Single": {"SignalName": one}} for one in waiting.names]
+    inner += [future(nested) for nested in waiting.nested]
+    return {_COMBINATORS[waiting.combinator]: inner}

@@ -1,6 +1,7 @@
 """SQL over real rows, through the real child process."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
@@ -133,6 +134,41 @@ def test_journal_strings_of_a_completed_invocation() -> None:
             "Command: Output",
         ]
         assert all(len(prefix) == 25 for prefix in rows.asked), "ids are pushed down"
+
+    run(check)
+
+
+def test_events_tell_what_failed_and_what_is_waited_for() -> None:
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        failed, waiting = await ask(
+            query, "SELECT * FROM sys_journal_events ORDER BY event_type DESC"
+        )
+        assert failed["event_type"] == "TransientError" and waiting["event_type"] == "Suspended"
+        assert failed["after_journal_entry_index"] == 0
+        assert orjson.loads(failed["event_json"]) == {
+            "ty": "TransientError",
+            "error_code": 500,
+            "error_message": "boom",
+            "error_stacktrace": "trace",
+            "restate_doc_error_code": "RT0007",
+            "related_command_index": 1,
+            "related_command_name": "step",
+            "related_command_type": "Run",
+        }
+        awaited = [{"Single": {"CompletionId": 7}}, {"Single": {"SignalIndex": 1}}]
+        assert orjson.loads(waiting["event_json"]) == {
+            "ty": "Suspended",
+            "awaiting_on": {"Unknown": awaited},
+        }
+
+    run(check)
+
+
+def test_times_have_milliseconds_and_end_in_z() -> None:
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        (row,) = await ask(query, "SELECT * FROM sys_invocation WHERE status = 'completed'")
+        assert re.fullmatch(r"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d[.]\d{3}Z", row["created_at"])
+        assert row["completion_retention"] == "PT86400S" and "partition_key" not in row
 
     run(check)
 
