@@ -78,3 +78,12 @@ def test_large_inputs_and_many_headers() -> None:
         )
         data = opening(samples.given(invoke), 7, "inv_1x", [], True, 0)
         assert data.endswith(wire.input_command(invoke.headers, invoke.body))
+
+
+def test_headers_keep_their_order_and_may_come_twice() -> None:
+    headers = (("b", "1"), ("a", "2"), ("b", "3"), ("b", "1"))
+    invoke = msgspec.structs.replace(samples.invoke(), headers=headers)
+    data = opening(samples.given(invoke), 7, "inv_1x", [], True, 0)
+    (_, (code, _, given)) = wire.FrameReader(1 << 20).feed(data)
+    found = wire.decode_frame(code, given)
+    assert isinstance(found, wire.Input) and found.headers == headers

@@ -1,9 +1,11 @@
 """Attempts are numbered, held until all before them is applied, and keep their backoff."""
 
+import pytest
+
 from orchestrator.codec import keys
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import Failed, Journal
-from orchestrator.model.rows import InvocationRow
+from orchestrator.model.rows import InvocationRow, ObjectRow
 from orchestrator.model.values import INVOKED, SERVICE, THEN_RETRY, Attempted
 from orchestrator.processor.source import AttemptSource
 from orchestrator.store.memory import MemoryStore
@@ -49,6 +51,17 @@ def test_an_attempt_that_was_held_does_not_begin_before_its_backoff_is_over() ->
     source.settled(FAILED)
     assert started == []
     assert source.attempt_input(ID, 0) is not None  # when its time has come
+
+
+@pytest.mark.parametrize(("budget_bytes", "keys_taken"), [(6, "abc"), (5, "ab"), (0, "")])
+def test_state_past_the_budget_is_partial(budget_bytes: int, keys_taken: str) -> None:
+    """What is left out an attempt asks for, unless it was told that it has all."""
+    source, _ = _source(_row())
+    state = {b"a": b"1", b"b": b"", b"c": b"22"}
+    owner = ObjectRow(1, "S", "", state=state, state_bytes=6)
+    source._state.objects.add(keys.object_key("S", ""), owner)
+    taken = [(key, value) for key, value in state.items() if key.decode() in keys_taken]
+    assert source.state_of(ID, budget_bytes) == (taken, len(taken) == len(state))
 
 
 def test_a_store_that_fails_under_a_read_is_said_and_no_attempt_begins() -> None:
