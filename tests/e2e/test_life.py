@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -249,14 +250,24 @@ def test_a_broker_out_of_reach_closes_the_door(
             assert reply.status == 503, reply.text
             assert int(reply.headers["retry-after"]) >= 1
 
+        refused_too = threading.Event()
+
+        def second() -> None:
+            time.sleep(0.5)  # the door is open still, but the first is in flight
+            try:
+                closed()
+            finally:
+                refused_too.set()
+
         def watch() -> None:
             try:
                 eventually(closed, 15.0)
                 assert time.monotonic() - stopped < 7.0
+                refused_too.wait(5.0)
             finally:
                 broker.process.signal(signal.SIGCONT)
 
-        reply, _ = at_once([first, watch])
+        reply, *_ = at_once([first, second, watch])
         assert reply.status in (200, 500, 503), reply.text
 
         def open_again() -> None:
