@@ -28,6 +28,8 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
     flush_records: int = 20_000
     checkpoint_records: int = 200_000
     checkpoint_bytes: int = 64 << 20
+    lag_bytes: int = 256 << 20
+    """Written by all partitions since one made its last checkpoint: then it must make the next."""
     trims: bool = True
     """Whether the log may forget what the local checkpoints hold: only if it lives beside them."""
 

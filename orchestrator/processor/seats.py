@@ -215,8 +215,10 @@ class Seats:
         is_quiet = True
         self._spill_one()
         self._hold_back()
+        written_bytes = sum(seat.byte_count for seat in self.all())
         for served in list(self._served.values()):
             seat = served.seat
+            served.upkeep.keep_up(written_bytes)
             seat.refuse_if_stalled(now_s, age_s)
             if seat.term is None and now_s - seat.down_since_s >= age_s:
                 seat.fail_pending(NO_LEADER)

@@ -1,12 +1,15 @@
 """Write-behind: spills, flushes, checkpoints, and what the log may forget.
 
 A spill is one batch with its offset. A flush bounds what a killed process replays; it runs in a
-thread. Only checkpoints let the log be trimmed: two are kept, and the older one must do.
+thread. Only checkpoints let the log be trimmed: two are kept, and the older one must do. A log that
+holds all partitions end to end forgets only what none of them needs: so even an idle one makes
+checkpoints, as the log grows.
 """
 
 import logging
 
 from orchestrator.log.port import Log
+from orchestrator.model.records import PurgeExpired
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.seat import Seat
 from orchestrator.runtime.scheduler import Scheduler
@@ -42,6 +45,10 @@ class Upkeep:
         self._checkpoint_at = 0
         self._checkpoint_bytes = 0
         self._is_busy = False
+        self._written_bytes = 0  # by all partitions
+        self._copied_bytes = 0  # of these, when the last checkpoint was made
+        self._is_lagging = False
+        self._has_trimmed = False
 
     def is_clean(self) -> bool:
         return self._seat.record_count == self._spilled_at or bool(self._seat.stopped)
@@ -75,6 +82,22 @@ class Upkeep:
         if seat.record_count - self._flushed_at >= self._options.flush_records:
             self._flush_soon()
 
+    def keep_up(self, written_bytes: int) -> None:
+        """Make a checkpoint if those of others have long been ahead of the last one."""
+        seat = self._seat
+        self._written_bytes = written_bytes
+        if seat.term is None or seat.partition is None or not self._options.trims:
+            return
+        if not self._has_trimmed:
+            self._trim()  # the log does not remember what it was told before it was opened
+        if written_bytes - self._copied_bytes < self._options.lag_bytes or self._is_lagging:
+            return
+        if seat.partition.next_offset > max(self._home.checkpoints(), default=0):
+            self._is_lagging = True
+            self._flush_soon()
+        elif not seat.pending and seat.flight is None:
+            seat.propose(PurgeExpired(seat.term.epoch, 0, ()))  # so that the next one is another
+
     def _flush_soon(self) -> None:
         if not self._is_busy:
             self._is_busy = True
@@ -82,21 +105,20 @@ class Upkeep:
 
     async def _flush(self) -> None:
         seat = self._seat
+        store, flushed_at = seat.store, seat.record_count
         try:
-            store = seat.store
             if store is None:
                 return
-            flushed_at = seat.record_count
             await self._scheduler.in_thread(store.flush)
             self._flushed_at = flushed_at
             self._counters.add("flushes")
             if seat.store is store and self._wants_checkpoint():
                 self.checkpoint()
         except StoreError as error:
-            if seat.store is not None:
+            if seat.store is store:  # another one has nothing to do with it
                 seat.lose_store(error)
         finally:
-            self._is_busy = False
+            self._is_busy = self._is_lagging = False
 
     def _wants_checkpoint(self) -> bool:
         seat, options = self._seat, self._options
@@ -104,7 +126,8 @@ class Upkeep:
             return False
         newest = max(self._home.checkpoints(), default=0)
         return (
-            seat.record_count - self._checkpoint_at >= options.checkpoint_records
+            self._is_lagging
+            or seat.record_count - self._checkpoint_at >= options.checkpoint_records
             or seat.byte_count - self._checkpoint_bytes >= options.checkpoint_bytes
             # Counted over restarts: a message holds a record at least.
             or seat.partition.next_offset - newest >= options.checkpoint_records
@@ -120,7 +143,12 @@ class Upkeep:
         seat.partition.spill()
         seat.store.checkpoint(checkpoint_name(seat.partition.next_offset))
         self._counters.add("checkpoints")
+        self._copied_bytes = self._written_bytes
+        self._trim()
+
+    def _trim(self) -> None:
+        self._has_trimmed = True
         kept = self._home.checkpoints()
         if self._options.trims and len(kept) >= CHECKPOINTS_KEPT:
             # The older copy's last message stays, so that its hash can be compared.
-            self._log.trim(seat.number, max(0, kept[-CHECKPOINTS_KEPT] - 1))
+            self._log.trim(self._seat.number, max(0, kept[-CHECKPOINTS_KEPT] - 1))

@@ -203,6 +203,31 @@ def test_checkpoints_let_the_log_forget_and_a_restart_still_knows() -> None:
     run(story())
 
 
+def test_an_idle_partition_does_not_keep_the_log_of_a_busy_one() -> None:
+    """The embedded log forgets only what no partition needs."""
+
+    async def story() -> None:
+        world = World(2)
+        options = {"spill_rows": 20, "spill_s": 0.05, "flush_records": 50}
+        process = await world.led(**options, checkpoint_records=100, lag_bytes=20_000)
+        begun = world.topic.next_offset(1)
+        for _ in range(400):
+            await process.call(process.make(world.uid(0)))
+            await asyncio.sleep(0.02)
+        assert world.topic.firsts[1] >= begun
+        assert world.topic.next_offset(1) < 20
+        await process.processor.close()
+        at = dict(world.topic.firsts)
+        told: list[tuple[int, int]] = []
+        again = await world.process(**options)
+        again.log.trim = lambda *given: told.append(given)  # type: ignore[method-assign]
+        await again.until(lambda: sorted(told) == sorted((n, at[n]) for n in (0, 1)))
+        assert again.processor.stopped() == {}
+        await again.processor.close()
+
+    run(story())
+
+
 def test_a_log_that_outlives_this_disk_is_not_trimmed() -> None:
     async def story() -> None:
         world = World(1)
