@@ -117,8 +117,10 @@ class Leadership:
         reading.finish()
 
     def _is_own_epoch(self) -> bool:
-        assert self._seat.partition is not None
-        row = self._seat.partition.state.partition_row
+        partition = self._seat.partition
+        if partition is None:  # its store failed while it announced itself
+            return False
+        row = partition.state.partition_row
         return row.leader == self._options.node and row.nonce == self._nonce and row.epoch >= 0
 
     async def _announce(self) -> None:

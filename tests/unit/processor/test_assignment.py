@@ -222,3 +222,21 @@ def test_a_store_that_fails_while_clients_are_told_leaves_nobody_untold(good_rea
         await process.processor.close()
 
     run(story())
+
+
+def test_a_store_that_fails_while_its_leader_announces_itself_is_restored() -> None:
+    async def story() -> None:
+        world = World(1)
+        process = await world.process()
+        process.log.hold(0)  # the announcement is under way
+        await asyncio.sleep(0.2)
+        seat = process.processor._seats.get(0)
+        assert seat is not None and seat.partition is not None
+        seat.lose_store(StoreError("a flush failed"))
+        process.log.let_go(0)
+        await process.until(lambda: process.processor.leading() == [0])
+        assert process.processor.stopped() == {}
+        assert len(await process.call(process.make(world.uid()))) == 2
+        await process.processor.close()
+
+    run(story())
