@@ -133,7 +133,8 @@ async def _batch(ports: Ports, asked: Batch, act: Act) -> View:
         try:
             return await act(text) or text
         except (AdminError, BadId) as error:
-            failed.append({"invocation_id": text, "error": str(error)})
+            why = str(error).removeprefix(f"{text}: ")
+            failed.append({"invocation_id": text, "error": why})
             return None
 
     done = await asyncio.gather(*(attempt(text) for text in dict.fromkeys(asked.invocation_ids)))

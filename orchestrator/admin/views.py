@@ -17,8 +17,6 @@ from orchestrator.registry.durations import format_duration
 from orchestrator.registry.schema import (
     Deployment,
     Handler,
-    InputRules,
-    OutputRules,
     RetryPolicy,
     Service,
     ServiceType,
@@ -119,8 +117,8 @@ def handler_view(handler: Handler) -> View:
     view |= _own_settings(stored.settings)
     view |= {
         "public": handler.public,
-        "input_description": describe_input(handler.input),
-        "output_description": describe_output(handler.output),
+        "input_description": describe_input(handler),
+        "output_description": describe_output(handler),
     }
     if stored.input is not None and stored.input.json_schema:
         view["input_json_schema"] = json_of(stored.input.json_schema)
@@ -189,18 +187,30 @@ def _then(number: int) -> str:
     return "Kill" if number == THEN_KILL else "Pause"
 
 
-def describe_input(rules: InputRules) -> str:
+def describe_input(handler: Handler) -> str:
     """What a handler takes, for people."""
-    if rules.anything:
-        return "any"
+    declared = handler.stored.input
+    if handler.input.anything:
+        return "*/*"
+    schema = "" if declared is None else declared.json_schema
+    return _described_schema(schema) or handler.input.content_type or "none"
+
+
+def describe_output(handler: Handler) -> str:
+    """What a handler returns, for people."""
+    declared, rules = handler.stored.output, handler.output
     if not rules.content_type:
         return "none"
-    what = f"value of content-type '{rules.content_type}'"
-    return f"none or {what}" if rules.empty else what
+    schema = "" if declared is None else declared.json_schema
+    optional = "optional " if rules.set_content_type_if_empty else ""
+    return _described_schema(schema) or optional + rules.content_type
 
 
-def describe_output(rules: OutputRules) -> str:
-    """What a handler returns, for people."""
-    if not rules.content_type:
-        return "value without content-type"
-    return f"value of content-type '{rules.content_type}'"
+def _described_schema(text: str) -> str:
+    """The title of a schema, else its type; "" if it has neither."""
+    schema = json_of(text) if text else None
+    if not isinstance(schema, dict):
+        return ""
+    if isinstance(title := schema.get("title"), str):
+        return f"JSON '{title}'"
+    return f"JSON {kind}" if isinstance(kind := schema.get("type"), str) else ""

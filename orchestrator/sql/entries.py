@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from orchestrator.sql import entry_shapes
-from orchestrator.sql.entry_shapes import Around, Kinds
+from orchestrator.sql.entry_shapes import Around, Callees
 from perdure.wire import codes, messages
 from perdure.wire.errors import WireError
 from perdure.wire.frames import split
@@ -19,7 +19,7 @@ _SHOWN = {"entry_json", "entry_lite_json"}
 
 
 def entries(
-    frames: list[tuple[int, bytes]], wanted: Collection[str], kinds: Kinds
+    frames: list[tuple[int, bytes]], wanted: Collection[str], callees: Callees
 ) -> Iterator[dict[str, Any]]:
     """(appended at, frames end to end), the input first: one dict of columns an entry.
 
@@ -32,7 +32,7 @@ def entries(
     ]
     decode = _decoded if _DECODED.intersection(wanted) else _undecoded
     found = [(code, decode(code, payload)) for _, code, payload in raw]
-    around = Around(kinds, entry_shapes.called_in(found))
+    around = Around(callees, entry_shapes.called_in(found))
     shown = bool(_SHOWN.intersection(wanted))
     for index, (at_ms, code, payload) in enumerate(raw):
         family, _, kind = codes.ENTRY_NAMES.get(code, f"Notification: {code:#06x}").partition(": ")

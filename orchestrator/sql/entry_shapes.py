@@ -16,8 +16,19 @@ from perdure.wire.notifications import Notification
 from perdure.wire.values import Failure, Pairs, WorkflowTarget
 
 Shape = dict[str, Any]
-Kinds = Mapping[tuple[str, str], int]
-"""(service, handler) -> kind, as in model.values."""
+
+
+class Callee(msgspec.Struct, array_like=True):
+    """A handler that may be called: its kind, as in model.values, and (completion, journal)
+    retention in ms of calls without and with an idempotency key."""
+
+    kind: int
+    plain_ms: tuple[int, int] = (0, 0)
+    idempotent_ms: tuple[int, int] = (0, 0)
+
+
+Callees = Mapping[tuple[str, str], Callee]
+"""By service and handler, as they are registered now."""
 
 _KEYED = {
     values.OBJECT_EXCLUSIVE: ("VirtualObject", "Exclusive"),
@@ -25,13 +36,23 @@ _KEYED = {
     values.WORKFLOW_RUN: ("Workflow", "Workflow"),
     values.WORKFLOW_SHARED: ("Workflow", "Shared"),
 }
+_NO_SPAN = {
+    "span_context": {
+        "trace_id": [0] * 16,
+        "span_id": [0] * 8,
+        "trace_flags": 0,
+        "is_remote": False,
+        "trace_state": "",
+    },
+    "cause": None,
+}
 _HEAVY = ("payload", "value", "parameter", "headers", "state_keys")
 
 
 class Around(msgspec.Struct):
-    """What shapes need beside the entry: kinds of handlers, and the ids that calls were given."""
+    """What shapes need beside the entry: who can be called, and the ids that calls were given."""
 
-    kinds: Kinds
+    callees: Callees
     called: dict[int, str]  # completion id -> invocation id
 
 
@@ -113,14 +134,20 @@ def _headers(pairs: Pairs) -> list[Shape]:
 
 def _call(message: Call | OneWayCall, around: Around) -> tuple[Shape, Shape]:
     number = message.invocation_id_notification_idx
-    callee = {
+    known = around.callees.get((message.service_name, message.handler_name))
+    callee = known or Callee(values.OBJECT_EXCLUSIVE if message.key else values.SERVICE)
+    whom = {
         "invocation_id": around.called.get(number),
-        "invocation_target": _target(message, around.kinds),
+        "invocation_target": _target(message, callee.kind),
     }
-    request = callee | {
+    kept = callee.plain_ms if message.idempotency_key is None else callee.idempotent_ms
+    request = whom | {
+        "span_context": _NO_SPAN,
         "parameter": list(message.parameter),
         "headers": _headers(message.headers),
         "idempotency_key": message.idempotency_key,
+        "completion_retention_duration": _duration(kept[0]),
+        "journal_retention_duration": _duration(kept[1]),
     }
     rest: Shape = {}
     if isinstance(message, OneWayCall):
@@ -129,13 +156,16 @@ def _call(message: Call | OneWayCall, around: Around) -> tuple[Shape, Shape]:
     if isinstance(message, Call):
         rest["result_completion_id"] = message.result_completion_id
     rest["name"] = message.name
-    return {"request": request, **rest}, callee | rest
+    return {"request": request, **rest}, whom | rest
 
 
-def _target(message: Call | OneWayCall, kinds: Kinds) -> Shape:
+def _duration(milliseconds: int) -> Shape:
+    seconds, rest = divmod(milliseconds, 1000)
+    return {"secs": seconds, "nanos": rest * 1_000_000}
+
+
+def _target(message: Call | OneWayCall, kind: int) -> Shape:
     service, handler = message.service_name, message.handler_name
-    unknown = values.OBJECT_EXCLUSIVE if message.key else values.SERVICE
-    kind = kinds.get((service, handler), unknown)
     if kind not in _KEYED:
         return {"Service": {"name": service, "handler": handler, "scope": message.scope}}
     ty, handler_ty = _KEYED[kind]

@@ -1,10 +1,11 @@
-"""Rows of sys_service and sys_deployment, as JSON for the child; services with handlers' kinds."""
+"""Rows of sys_service, with who can be called, and of sys_deployment, as JSON for the child."""
 
 from collections.abc import Iterator
 
 import orjson
 
-from orchestrator.registry.schema import Registry, ServiceType
+from orchestrator.registry.resolve import retention_of
+from orchestrator.registry.schema import Handler, Registry, ServiceType
 
 _TY = {
     ServiceType.SERVICE: "service",
@@ -22,9 +23,13 @@ def services(registry: Registry) -> Iterator[bytes]:
                 "public": service.public,
                 "ty": _TY[service.ty],
                 "deployment_id": service.deployment_id,
-                "handlers": {one.name: one.kind for one in service.handlers.values()},
+                "handlers": {one.name: _callee(one) for one in service.handlers.values()},
             }
         )
+
+
+def _callee(handler: Handler) -> list[object]:
+    return [handler.kind, retention_of(handler, None), retention_of(handler, "")]
 
 
 def deployments(registry: Registry) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+import msgspec
 import orjson
 import pyarrow as pa
 
@@ -18,6 +19,7 @@ from orchestrator.model.rows import (
 from orchestrator.model.values import SUSPENDED
 from orchestrator.sql import invocations, keyed, pushdown, words
 from orchestrator.sql.entries import entries
+from orchestrator.sql.entry_shapes import Callee
 from orchestrator.sql.events import event_columns, suspended_columns
 from orchestrator.sql.schemas import SCHEMAS
 from perdure.wire.errors import WireError
@@ -79,7 +81,7 @@ class Sources:
     # tables
 
     def _sys_journal(self, where: object, wanted: list[str]) -> Iterator[dict[str, Any]]:
-        kinds = self._handler_kinds()
+        callees = self._callees()
         chunks: dict[tuple[bytes, int], list[tuple[int, list[tuple[int, bytes]]]]] = {}
         now_ms = time.time_ns() // 1_000_000
         # All of one moment: else what moves from a row into a chunk meanwhile would be missed.
@@ -103,15 +105,15 @@ class Sources:
                 "partition_key": words.partition_key(invoke.id),
                 "id": invocation_id_to_str(invoke.id),
             }
-            for entry in entries(frames, wanted, kinds):
+            for entry in entries(frames, wanted, callees):
                 yield whose | entry
 
-    def _handler_kinds(self) -> dict[tuple[str, str], int]:
+    def _callees(self) -> dict[tuple[str, str], Callee]:
         services = [_json(value) for _, value in self._fetch("services", [])]
         return {
-            (service["name"], handler): kind
+            (service["name"], handler): msgspec.convert(callee, Callee)
             for service in services
-            for handler, kind in service["handlers"].items()
+            for handler, callee in service["handlers"].items()
         }
 
     def _sys_journal_events(self, where: object) -> Iterator[dict[str, Any]]:

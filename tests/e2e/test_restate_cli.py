@@ -68,6 +68,7 @@ def test_services(run: Run) -> None:
     run("services", "status")
     run("services", "status", "Counter")
     run("services", "config", "view", "Counter")
+    assert "JSON string" in run("services", "describe", "Front")
 
 
 def test_service_options_are_edited(run: Run, client: Client) -> None:
@@ -112,6 +113,16 @@ def _gone(client: Client, invocation: str) -> None:
     assert client.invocation(invocation) is None
 
 
+def test_a_journal_tells_what_each_entry_does(run: Run, client: Client) -> None:
+    called = client.send(("Front", "greet"), "Ann")
+    client.wait_status(called, "completed")
+    assert "Command: Call Hidden/greet inv_1" in run("invocations", "describe", called)
+    key = fresh()
+    added = client.send(("Forgetful", key, "add"), 1)
+    client.wait_status(added, "completed")
+    assert "Command: SetState key total" in run("invocations", "describe", added)
+
+
 def test_invocations_are_killed_paused_resumed_and_restarted(
     run: Run, client: Client, laboratory: Laboratory
 ) -> None:
@@ -138,6 +149,13 @@ def test_state(run: Run, client: Client) -> None:
     client.call(("MapObject", key, "set"), {"key": "colour", "value": "red"})
     shown = run("state", "get", "MapObject", key)
     assert "colour" in shown and "red" in shown
+    change = '[{"op": "add", "path": "/size", "value": {"cm": 3}}]'
+    run("state", "patch", "MapObject", key, "--patch", change)
+
+    def patched() -> None:
+        assert json.loads(run("state", "get", "MapObject", key, "--plain"))["size"] == {"cm": 3}
+
+    eventually(patched)
     run("state", "clear", f"MapObject/{key}")
 
     def cleared() -> None:
@@ -155,6 +173,9 @@ def test_sql(run: Run, client: Client) -> None:
     assert [json.loads(line) for line in lines] == [{"service_name": "MapObject", "key": "colour"}]
     run("sql", "SELECT COUNT(1) FROM sys_invocation")
     run("sql", "SELECT * FROM sys_invocation")
+    assert "now" in run(
+        "sql", "--json", "SELECT now() AS now, now() - created_at FROM sys_invocation"
+    )
     run("sql", "SELECT * FROM no_such_table", status=1)
 
 

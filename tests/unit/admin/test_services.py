@@ -64,8 +64,8 @@ def test_a_service_with_defaults_resolved(it: World) -> None:
             {
                 "name": "greet",
                 "public": True,
-                "input_description": "any",
-                "output_description": "value of content-type 'application/json'",
+                "input_description": "*/*",
+                "output_description": "application/json",
                 "retry_policy": {},
             }
         ],

@@ -5,9 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from orchestrator.model.values import OBJECT_SHARED, WORKFLOW_RUN, Future
+from orchestrator.model.values import OBJECT_SHARED, SERVICE, WORKFLOW_RUN, Future
 from orchestrator.sql import words
 from orchestrator.sql.entries import entries
+from orchestrator.sql.entry_shapes import Callee
 from perdure.wire import codes
 from perdure.wire.calls import AttachInvocation, Call, OneWayCall
 from perdure.wire.commands import CompleteAwakeable, Input, Output, Run, SendSignal, Sleep
@@ -18,7 +19,11 @@ from perdure.wire.promises import CompletePromise
 from perdure.wire.state import ClearAllState, GetEagerState, GetEagerStateKeys, SetState
 from perdure.wire.values import Failure, WorkflowTarget
 
-KINDS = {("Wf", "run"): WORKFLOW_RUN, ("Obj", "get"): OBJECT_SHARED}
+CALLEES = {
+    ("Wf", "run"): Callee(WORKFLOW_RUN),
+    ("Obj", "get"): Callee(OBJECT_SHARED),
+    ("Svc", "svc"): Callee(SERVICE, (1, 2), (3_500, 4_000)),
+}
 ALL = ["entry_json", "entry_lite_json"]
 
 
@@ -26,7 +31,7 @@ def shown(*messages: Message) -> list[tuple[str, Any, Any]]:
     raw = b"".join(encode(message) for message in messages)
     return [
         (e["entry_type"], orjson.loads(e["entry_json"]), orjson.loads(e["entry_lite_json"]))
-        for e in entries([(1, raw)], ALL, KINDS)
+        for e in entries([(1, raw)], ALL, CALLEES)
     ]
 
 
@@ -149,6 +154,11 @@ def test_calls_name_their_callee(service: str, handler: str, key: str, target: A
     call = Call(service, handler, b"x", 1, 2, key, headers=(("h", "v"),), idempotency_key="i")
     told = Notification(codes.CALL_INVOCATION_ID_COMPLETION, 1, invocation_id="inv_9")
     (_, whole, light), (entry_type, _, _) = shown(call, told)
+    request = whole["Command"]["Call"]["request"]
+    assert request.pop("span_context")["span_context"]["trace_flags"] == 0
+    kept = [request.pop(f"{one}_retention_duration") for one in ("completion", "journal")]
+    if service == "Svc":
+        assert kept == [{"secs": 3, "nanos": 500_000_000}, {"secs": 4, "nanos": 0}]
     assert whole["Command"]["Call"] == {
         "request": {
             "invocation_id": "inv_9",
