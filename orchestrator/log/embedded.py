@@ -12,6 +12,7 @@ from orchestrator.log.directory import refuse_files, take_directory
 from orchestrator.log.files import Disk, Files
 from orchestrator.log.identity import open_journal
 from orchestrator.log.journal import Journal
+from orchestrator.log.kernel_syncs import open_kernel_syncs
 from orchestrator.log.port import (
     META,
     STALLED_MS,
@@ -27,6 +28,7 @@ from orchestrator.log.port import (
 )
 from orchestrator.log.running import Running
 from orchestrator.log.spares import SegmentSizes
+from orchestrator.log.syncs import Syncs
 from orchestrator.log.writer import Append, Restart, refusals
 
 READ_CHUNK_BYTES: Final = 512 << 10
@@ -43,17 +45,25 @@ class EmbeddedOptions:
 
 
 class EmbeddedLog:
-    """The `Log` port over a `Journal`; it is written by one thread and read by two others."""
+    """The `Log` port over a `Journal`.
+
+    It is written by a thread, or on the event loop where the system syncs beside it, and read by
+    two other threads. `syncs` goes with `files`: without it the thread does it all.
+    """
 
     def __init__(
         self,
         options: EmbeddedOptions,
         *,
         files: Callable[[], Files] | None = None,
+        syncs: Callable[[], Syncs | None] | None = None,
         clock_ms: ClockMs = monotonic_ms,
     ) -> None:
         self._options = options
-        self._make_files = files if files is not None else partial(Disk, options.directory)
+        if files is None:
+            files, syncs = partial(Disk, options.directory), syncs or open_kernel_syncs
+        self._make_files = files
+        self._make_syncs = syncs
         self._clock_ms = clock_ms
         self._running: Running | None = None
         self._leading = False
@@ -79,7 +89,8 @@ class EmbeddedLog:
         except BaseException:
             threads.shutdown(wait=False)
             raise
-        self._running = Running(loop, threads, files, identity, journal, self._clock_ms)
+        syncs = self._make_syncs() if self._make_syncs is not None else None
+        self._running = Running(loop, threads, files, identity, journal, self._clock_ms, syncs)
 
     def _open_files(self) -> tuple[Files, bytes, Journal]:
         options = self._options

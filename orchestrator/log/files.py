@@ -64,6 +64,9 @@ class DiskFile:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
+    def fileno(self) -> int:
+        return self._fd
+
     def read_at(self, position: int, length: int) -> bytes:
         data = os.pread(self._fd, length, position)
         while len(data) < length:  # a signal, or more than one call may return

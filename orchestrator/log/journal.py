@@ -1,11 +1,13 @@
 """The embedded log without its threads: segments end to end, one write and one sync a turn.
 
-`write` and `mend` are called by one thread at a time; `read`, `trim` and `prepare` may run beside
-them. What `read` can see is durable: a message is in the index only after the sync that covered it.
+`write` and `mend`, `begin` and `keep` or `rescue`, are called by one thread at a time; `read`,
+`trim` and `prepare` may run beside them. What `read` can see is durable: a message is in the index
+only after the sync that covered it.
 """
 
 import threading
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from orchestrator.log import frames
 from orchestrator.log.files import File, Files
@@ -22,6 +24,15 @@ from orchestrator.log.segments import (
 from orchestrator.log.spares import SegmentSizes, Spares
 
 Appends = Sequence[tuple[int, Sequence[bytes]]]
+
+
+class Written(NamedTuple):
+    """Frames behind the end of the log, and what is known of them once they are durable."""
+
+    firsts: list[int]  # the first offset of each append
+    nexts: list[int]
+    placed: list[tuple[int, int]]  # (partition, position)
+    data: bytes
 
 
 class Journal:
@@ -66,15 +77,45 @@ class Journal:
 
     def write(self, appends: Appends) -> list[int]:
         """Make all of it durable; returns the first offset of each, raises `AppendError`."""
-        firsts, nexts, placed, data = self._encode(appends, self._segments[-1].end)
-        self._make_ready(len(data))  # the end stays where it is, in whichever segment
+        written = self._encode(appends, self._segments[-1].end)
+        self._make_ready(len(written.data))  # the end stays where it is, in whichever segment
+        self._put(self._segments[-1], written.data)
+        return self.keep(written)
+
+    def begin(self, appends: Appends) -> Written | None:
+        """Write what fits into the tail as it is, and sync nothing. None: `write` it instead,
+        which puts the same bytes in the same place and deals with what is in the way."""
         tail = self._segments[-1]
-        self._put(tail, data)
-        for partition, position in placed:
+        if self._sync_failed or self._names_unsynced:
+            return None
+        written = self._encode(appends, tail.end)
+        if tail.room_bytes < len(written.data):
+            return None
+        try:
+            tail.write_at(tail.end, written.data)
+        except OSError:
+            return None
+        return written
+
+    @property
+    def tail_file(self) -> File:
+        """Where `begin` writes: the file to sync."""
+        return self._segments[-1].file
+
+    def keep(self, written: Written) -> list[int]:
+        """It is durable; returns the first offset of each append."""
+        tail = self._segments[-1]
+        for partition, position in written.placed:
             tail.add(partition, position)
-        tail.end += len(data)
-        self._nexts = nexts
-        return firsts
+        tail.end += len(written.data)
+        self._nexts = written.nexts
+        return written.firsts
+
+    def rescue(self, written: Written) -> list[int]:
+        """Its sync failed: write it to a copy of the tail; raises `AppendError`."""
+        self._sync_failed = True
+        self._put_on_copy(written.data)
+        return self.keep(written)
 
     def mend(self) -> None:
         """Get out of what the last write failed of; raises `AppendError` while it cannot."""
@@ -92,9 +133,7 @@ class Journal:
         except OSError as error:
             raise AppendError(f"the log cannot be written: {error}", refused=True) from error
 
-    def _encode(
-        self, appends: Appends, durable: int
-    ) -> tuple[list[int], list[int], list[tuple[int, int]], bytes]:
+    def _encode(self, appends: Appends, durable: int) -> Written:
         nexts = self._nexts.copy()
         firsts, placed, parts = [], [], []
         position = durable
@@ -108,7 +147,7 @@ class Journal:
                 position += frames.FRAME_HEAD_BYTES + len(value)
                 offset += 1
             nexts[partition + 1] = offset
-        return firsts, nexts, placed, b"".join(parts)
+        return Written(firsts, nexts, placed, b"".join(parts))
 
     def _put(self, tail: Segment, data: bytes) -> None:
         try:

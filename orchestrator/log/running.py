@@ -10,13 +10,17 @@ from typing import Final, TypeVar
 from orchestrator.log.files import Files
 from orchestrator.log.journal import Journal
 from orchestrator.log.port import ClockMs
+from orchestrator.log.shortcut import Shortcut
+from orchestrator.log.syncs import Syncs
 from orchestrator.log.wakes import Bell
 from orchestrator.log.writer import (
     Append,
+    Job,
     Mend,
     Outcome,
     Restart,
     Turns,
+    Unsynced,
     WriterThread,
     refusals,
 )
@@ -39,6 +43,7 @@ class Running:
         identity: bytes,
         journal: Journal,
         clock_ms: ClockMs,
+        syncs: Syncs | None,
     ) -> None:
         self.identity = identity
         self.journal = journal
@@ -47,7 +52,11 @@ class Running:
         self._files = files
         self._clock_ms = clock_ms
         self._turns = Turns(journal)
-        self._ended: deque[list[Outcome]] = deque()
+        self._syncs = syncs
+        self._shortcut = Shortcut(journal, self._turns, syncs) if syncs is not None else None
+        self._held: list[Job] = []  # until the append on the short way is through
+        self._at_writer = 0  # jobs that its thread has
+        self._ended: deque[tuple[int, list[Outcome]]] = deque()
         self._since_ms: deque[int] = deque()  # one for each partition of each append in flight
         self._late: list[Append] | None = None  # appends that came while closing
         self._space_trouble = ""
@@ -55,6 +64,8 @@ class Running:
         self._preparing = False
         self._bell = Bell(blocking=False)
         loop.add_reader(self._bell.fd, self._hear)
+        if syncs is not None:
+            loop.add_reader(syncs.fd, self._hear_sync)
         self._writer = WriterThread(self._turns, self._turn_ended)
 
     async def in_thread(self, call: Callable[[], T]) -> T:
@@ -66,19 +77,52 @@ class Running:
                 self._late.append(job)
                 return
             self._since_ms.extend([self._clock_ms()] * len(job.batch))
-        self._writer.submit(job)
+            shortcut = self._shortcut
+            if shortcut is not None and not self._at_writer and shortcut.take(job):
+                return
+        self._hand_over(job)
 
-    def _turn_ended(self, outcomes: list[Outcome]) -> None:
+    def _hand_over(self, job: Job) -> None:
+        """To the writer's thread, once nothing is on the short way: one of the two writes."""
+        if self._shortcut is not None and self._shortcut.is_busy:
+            self._held.append(job)
+        else:
+            self._at_writer += 1
+            self._writer.submit(job)
+
+    def _turn_ended(self, job_count: int, outcomes: list[Outcome]) -> None:
         """Called by the writer's thread."""
-        self._ended.append(outcomes)
+        self._ended.append((job_count, outcomes))
         self._bell.ring()
 
     def _hear(self) -> None:
         self._bell.hear()
         while self._ended:
-            for done, partition, first, count, error in self._ended.popleft():
-                self._since_ms.popleft()
-                done(partition, first, count, error)
+            job_count, outcomes = self._ended.popleft()
+            self._at_writer -= job_count
+            self._tell(outcomes)
+        self._prepare_if_wanted()
+
+    def _hear_sync(self) -> None:
+        assert self._shortcut is not None
+        if not self._shortcut.is_busy:
+            return  # heard while closing
+        ended = self._shortcut.end()
+        if isinstance(ended, Unsynced):
+            self._hand_over(ended)
+            ended = []
+        held, self._held = self._held, []
+        for job in held:
+            self._hand_over(job)
+        self._tell(ended)
+        self._prepare_if_wanted()
+
+    def _tell(self, outcomes: list[Outcome]) -> None:
+        for done, partition, first, count, error in outcomes:
+            self._since_ms.popleft()
+            done(partition, first, count, error)
+
+    def _prepare_if_wanted(self) -> None:
         if not self._preparing and self.journal.wants_spare():
             self._preparing = True
             self._threads.submit(self._prepare)
@@ -113,7 +157,7 @@ class Running:
             self._looked_ms = self._clock_ms()
             self._space_trouble = self._look_at_space()
             if standing.reason and not standing.corrupt and self._late is None:
-                self._writer.submit(Mend())
+                self._hand_over(Mend())
         return standing.reason or self._space_trouble
 
     def _look_at_space(self) -> str:
@@ -126,13 +170,24 @@ class Running:
         if self._late is not None:
             return
         self._late = []
+        if self._syncs is not None:
+            await asyncio.to_thread(self._end_sync, self._syncs)
+            self._hear_sync()
         await asyncio.to_thread(self._writer.stop)
         await asyncio.to_thread(self._threads.shutdown)
         self._loop.remove_reader(self._bell.fd)
         self._hear_last()
+        if self._syncs is not None:
+            self._loop.remove_reader(self._syncs.fd)
+            self._syncs.close()
         self._bell.close()
         self.journal.close()
         self._files.unlock()
+
+    def _end_sync(self, syncs: Syncs) -> None:
+        """Called in a thread; the loop may hear of the end before."""
+        if self._shortcut is not None and self._shortcut.is_busy:
+            syncs.wait()
 
     def _hear_last(self) -> None:
         self._preparing = True

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from orchestrator.log.journal import Journal
+from orchestrator.log.journal import Journal, Written
 from orchestrator.log.port import AppendError, Batch, Done, LogCorrupt
 from orchestrator.log.wakes import Bell
 
@@ -35,7 +35,14 @@ class Mend(NamedTuple):
     """Try to get out of the last failure though nothing is to be appended."""
 
 
-Job = Append | Restart | Mend
+class Unsynced(NamedTuple):
+    """An append that was written, and whose sync has failed."""
+
+    append: Append
+    written: Written
+
+
+Job = Append | Restart | Mend | Unsynced
 Outcome = tuple[Done, int, int, int, AppendError | None]
 
 
@@ -60,6 +67,11 @@ class Turns:
         self._unknown: set[int] = set()
         self.standing = Standing("", False)
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether an append has nothing to fear from those before it."""
+        return not self._unknown and not self.standing.reason
+
     def run(self, jobs: list[Job]) -> list[Outcome]:
         """Do the jobs in order; appends in a row are written together."""
         outcomes: list[Outcome] = []
@@ -77,6 +89,8 @@ class Turns:
             together, size = [], 0
             if isinstance(job, Append):
                 outcomes += refusals(job, job.refused)
+            elif isinstance(job, Unsynced):
+                outcomes += self._rescue(job)
             else:
                 self._serve(job)
         return outcomes + self._write(together)
@@ -91,15 +105,18 @@ class Turns:
         except (AppendError, LogCorrupt) as error:
             self._note(error)
 
+    def _rescue(self, job: Unsynced) -> list[Outcome]:
+        asked = [(job.append.done, number, values) for number, values in job.append.batch]
+        return self._judge(asked, *self._try(lambda: self._journal.rescue(job.written)))
+
     def _write(self, together: list[Append]) -> list[Outcome]:
         """Write what may be written; an outcome for each partition of each append, in order."""
         if not together:
             return []
         unknown = self._unknown
         asked = [(job.done, number, values) for job in together for number, values in job.batch]
-        firsts, error = self._put(
-            [(number, values) for _, number, values in asked if number not in unknown]
-        )
+        admitted = [(number, values) for _, number, values in asked if number not in unknown]
+        firsts, error = self._try(lambda: self._journal.write(admitted)) if admitted else ([], None)
         if error is None and not unknown:
             return [
                 (done, number, first, len(values), None)
@@ -129,13 +146,10 @@ class Turns:
             self._unknown |= failed
         return outcomes
 
-    def _put(
-        self, appends: list[tuple[int, Sequence[bytes]]]
-    ) -> tuple[list[int], AppendError | None]:
-        if not appends:
-            return [], None
+    def _try(self, put: Callable[[], list[int]]) -> tuple[list[int], AppendError | None]:
+        """The first offset of each append that was put, or why not."""
         try:
-            firsts = self._journal.write(appends)
+            firsts = put()
         except AppendError as error:
             self._note(error)
             return [], error
@@ -151,9 +165,10 @@ class Turns:
 
 
 class WriterThread:
-    """Runs turns in a thread of its own; `deliver` is called there after each."""
+    """Runs turns in a thread of its own; `deliver` is called there after each, with how many jobs
+    it did."""
 
-    def __init__(self, turns: Turns, deliver: Callable[[list[Outcome]], None]) -> None:
+    def __init__(self, turns: Turns, deliver: Callable[[int, list[Outcome]], None]) -> None:
         self._turns = turns
         self._deliver = deliver
         self._bell = Bell(blocking=True)
@@ -179,6 +194,6 @@ class WriterThread:
             stopping = self._stopping
             jobs = [self._jobs.popleft() for _ in range(len(self._jobs))]
             if jobs:
-                self._deliver(self._turns.run(jobs))
+                self._deliver(len(jobs), self._turns.run(jobs))
             if stopping:
                 return

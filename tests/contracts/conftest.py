@@ -22,10 +22,12 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     broker.stop()
 
 
-@pytest.fixture(params=["memory", "embedded", "kafka"])
+@pytest.fixture(params=["memory", "embedded", "embedded, by a thread", "kafka"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "memory":
         return memory_place(tmp_path)
     if request.param == "embedded":
         return embedded_place(tmp_path)
+    if request.param == "embedded, by a thread":
+        return embedded_place(tmp_path, lambda: None)
     return kafka_place(tmp_path, request.getfixturevalue("broker").bootstrap)

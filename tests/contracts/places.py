@@ -11,6 +11,7 @@ from orchestrator.log.kafka_options import KafkaOptions
 from orchestrator.log.memory import MemoryLog, MemoryTopic
 from orchestrator.log.port import Log
 from orchestrator.log.spares import SegmentSizes
+from orchestrator.log.syncs import Syncs
 
 PARTITIONS = 3
 MESSAGE_BYTES_MAX = 3 << 20
@@ -35,11 +36,12 @@ def memory_place(_: Path) -> Place:
     return Place("memory", make, None)
 
 
-def embedded_place(directory: Path) -> Place:
+def embedded_place(directory: Path, syncs: Callable[[], Syncs | None] | None = None) -> Place:
     sizes = SegmentSizes(segment_bytes_min=1 << 20, segment_bytes_max=1 << 20, reserve_bytes=0)
 
     def make_with(partitions: int) -> Log:
-        return EmbeddedLog(EmbeddedOptions(directory, partitions, MESSAGE_BYTES_MAX, sizes))
+        options = EmbeddedOptions(directory, partitions, MESSAGE_BYTES_MAX, sizes)
+        return EmbeddedLog(options, syncs=syncs)
 
     return Place("embedded", lambda: make_with(PARTITIONS), make_with)
 

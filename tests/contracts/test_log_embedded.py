@@ -4,27 +4,38 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator.log.embedded import EmbeddedLog, EmbeddedOptions
 from orchestrator.log.files import File
-from orchestrator.log.port import AppendError, Log, LogCorrupt, LogRefused
+from orchestrator.log.port import AppendError, Log, LogCorrupt, LogRefused, monotonic_ms
 from orchestrator.log.segments import SUFFIX
 from orchestrator.log.spares import SegmentSizes
 from tests.contracts.test_log import Acknowledgements, Told, append, opened, read
-from tests.unit.log.faulty_disk import Faults, FaultyDisk
+from tests.unit.log.faulty_disk import Faults, FaultyDisk, FaultySyncs
 
 SIZES = SegmentSizes(segment_bytes_min=256 << 10, segment_bytes_max=256 << 10, reserve_bytes=1)
 
 
-def on(disk: FaultyDisk, clock_ms: Callable[[], int] | None = None) -> EmbeddedLog:
+_syncs_beside = False
+
+
+@pytest.fixture(autouse=True, params=["by a thread", "beside the loop"])
+def _both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test of a disk that fails runs with both ways of an append."""
+    global _syncs_beside
+    _syncs_beside = request.param == "beside the loop"
+    yield
+    _syncs_beside = False
+
+
+def on(disk: FaultyDisk, clock_ms: Callable[[], int] = monotonic_ms) -> EmbeddedLog:
     options = EmbeddedOptions(Path("nowhere"), 2, 1 << 20, SIZES)
-    if clock_ms is None:
-        return EmbeddedLog(options, files=lambda: disk)
-    return EmbeddedLog(options, files=lambda: disk, clock_ms=clock_ms)
+    syncs = FaultySyncs if _syncs_beside else None
+    return EmbeddedLog(options, files=lambda: disk, syncs=syncs, clock_ms=clock_ms)
 
 
 async def tried(log: Log, partition: int, value: bytes) -> Told:
@@ -238,5 +249,80 @@ def test_a_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         with pytest.raises(LogRefused) as refused:
             await EmbeddedLog(EmbeddedOptions(tmp_path / "file" / "log")).open()
         assert refused.value.code == "PD0106" and refused.value.remedy
+
+    asyncio.run(main())
+
+
+def test_what_comes_while_a_sync_goes_on_is_written_in_its_turn() -> None:
+    disk = SlowDisk()
+
+    async def main() -> None:
+        async with opened(on(disk)) as log:
+            disk.gate.clear()
+            acknowledgements = Acknowledgements()
+            log.append([(0, [b"first"])], acknowledgements.done)
+            log.append([(1, [b"other"]), (0, [b"second"])], acknowledgements.done)
+            log.restart(1)
+            log.append([(0, [bytes(300 << 10)])], acknowledgements.done)
+            log.append([(0, [b"last"])], acknowledgements.done)
+            assert (await log.bounds(0))[1] == 0
+            disk.gate.set()
+            told = await acknowledgements.wait(5)
+            assert [(t.partition, t.first, t.error) for t in told] == [
+                (0, 0, None),
+                (1, 0, None),
+                (0, 1, None),
+                (0, 2, None),
+                (0, 3, None),
+            ]
+        async with opened(on(disk)) as log:
+            found = [m.value for m in (await read(log, 0, 0))[0]]
+            assert found == [b"first", b"second", bytes(300 << 10), b"last"]
+
+    asyncio.run(main())
+
+
+def test_a_log_is_closed_behind_what_it_was_given() -> None:
+    disk = SlowDisk()
+
+    async def main() -> None:
+        acknowledgements = Acknowledgements()
+        log = on(disk)
+        await log.open()
+        disk.gate.clear()
+        log.append([(0, [b"first"])], acknowledgements.done)
+        log.append([(0, [b"second"])], acknowledgements.done)
+        closing = asyncio.ensure_future(log.close())
+        await asyncio.sleep(0.01)
+        log.append([(0, [b"late"])], acknowledgements.done)
+        disk.gate.set()
+        await closing
+        told = await acknowledgements.wait(3)
+        assert [t.first for t in told] == [0, 1, -1]
+        assert told[2].error is not None and told[2].error.refused
+        async with opened(on(disk)) as again:
+            assert [m.value for m in (await read(again, 0, 0))[0]] == [b"first", b"second"]
+
+    asyncio.run(main())
+
+
+class NoSyncs(FaultySyncs):
+    """The system has none left."""
+
+    def begin(self, file: File) -> bool:
+        self.begun_count += 1
+        return False
+
+
+def test_a_system_that_begins_no_sync_is_not_asked_again() -> None:
+    disk, syncs = FaultyDisk(1), NoSyncs()
+
+    async def main() -> None:
+        options = EmbeddedOptions(Path("nowhere"), 2, 1 << 20, SIZES)
+        async with opened(EmbeddedLog(options, files=lambda: disk, syncs=lambda: syncs)) as log:
+            for number in range(3):
+                assert await append(log, 0, [b"%d" % number]) == number
+            assert [m.value for m in (await read(log, 0, 0))[0]] == [b"0", b"1", b"2"]
+        assert syncs.begun_count == 1
 
     asyncio.run(main())

@@ -17,12 +17,13 @@ from orchestrator.log.port import (
     LogRefused,
     LogUnavailable,
 )
+from orchestrator.log.shortcut import Shortcut
 from orchestrator.log.spares import SegmentSizes
-from orchestrator.log.writer import Append, Job, Mend, Restart, Turns
+from orchestrator.log.writer import Append, Job, Mend, Outcome, Restart, Turns, Unsynced
 from tests.simulation.broker import BrokerLog, LogFaults, Owner, Topic
 from tests.simulation.clockwork import VirtualLoop
 from tests.simulation.oracle import Oracle
-from tests.unit.log.faulty_disk import Crash, Faults, FaultyDisk
+from tests.unit.log.faulty_disk import Crash, Faults, FaultyDisk, LateSyncs
 
 SIZES = SegmentSizes(128 << 10, 256 << 10, 0)
 CHUNK_BYTES = 8 << 10
@@ -103,6 +104,7 @@ class DiskLog(BrokerLog):
         self._device = device
         self._journal: Journal | None = None
         self._turns: Turns | None = None
+        self._shortcut: Shortcut | None = None
         self._jobs: list[Job] = []
         self._works = False
         self._mended_s = 0.0
@@ -135,6 +137,7 @@ class DiskLog(BrokerLog):
             self._device.oracle.broken("durable", str(error))
             raise
         self._turns = Turns(self._journal)
+        self._shortcut = Shortcut(self._journal, self._turns, LateSyncs())
         self._opened = True
 
     # --- appends ---
@@ -150,19 +153,58 @@ class DiskLog(BrokerLog):
 
     def _submit(self, job: Job) -> None:
         self._jobs.append(job)
-        if not self._works:
+        self._work_soon()
+
+    def _work_soon(self) -> None:
+        if self._jobs and not self._works:
             self._works = True
             delay_s = self._random.random() * self._faults.latency_s
             self._loop.call_later(delay_s, self._work)
 
     def _work(self) -> None:
-        """What the writer's thread does in one turn."""
-        self._works = False
-        if not self._owner.lives() or self._turns is None or self._journal is None:
-            return
+        """One append alone takes the short way, the rest what the writer's thread does."""
         jobs, self._jobs = self._jobs, []
+        shortcut = self._shortcut
+        if not self._owner.lives() or shortcut is None:
+            return
+        job = jobs[0]
+        try:
+            if len(jobs) == 1 and isinstance(job, Append) and shortcut.take(job):
+                delay_s = self._random.random() * self._faults.latency_s
+                self._loop.call_later(delay_s, self._synced)
+                return
+        except Crash:
+            self._owner.kill()
+            return
+        self._turn(jobs)
+
+    def _synced(self) -> None:
+        if not self._owner.lives():
+            return
+        assert self._shortcut is not None
+        try:
+            ended = self._shortcut.end()
+        except Crash:
+            self._owner.kill()
+            return
+        if isinstance(ended, Unsynced):
+            self._turn([ended])
+        else:
+            self._told(ended)
+
+    def _turn(self, jobs: list[Job]) -> None:
+        assert self._turns is not None
         try:
             outcomes = self._turns.run(jobs)
+        except Crash:
+            self._owner.kill()
+            return
+        self._told(outcomes)
+
+    def _told(self, outcomes: list[Outcome]) -> None:
+        assert self._journal is not None
+        self._works = False
+        try:
             if self._journal.wants_spare():
                 self._prepare()
         except Crash:
@@ -175,6 +217,7 @@ class DiskLog(BrokerLog):
         for done, number, first, count, error in outcomes:
             told = partial(self._tell, done, number, first, count, error)
             self._loop.call_at(self._at(number, delay_s), told)
+        self._work_soon()
 
     def _prepare(self) -> None:
         assert self._journal is not None

@@ -1,5 +1,7 @@
 """A disk in memory that fails, tears writes and forgets what was not synced, driven by one seed."""
 
+import os
+import threading
 from dataclasses import dataclass
 from errno import EIO, ENOSPC
 from random import Random
@@ -213,3 +215,64 @@ class FaultyDisk:
 
     def space(self) -> tuple[int, int]:
         return self.faults.free_bytes, 1 << 41
+
+
+class LateSyncs:
+    """Syncs of such a disk's files that happen when their end is asked for."""
+
+    fd = -1
+
+    def __init__(self) -> None:
+        self._file: File | None = None
+
+    def begin(self, file: File) -> bool:
+        assert self._file is None, "one at a time"
+        self._file = file
+        return True
+
+    def end(self) -> None:
+        file, self._file = self._file, None
+        assert file is not None
+        file.sync()
+
+    def wait(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class FaultySyncs:
+    """Syncs of such a disk's files in a thread of their own."""
+
+    def __init__(self) -> None:
+        self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.begun_count = 0
+        self._thread = threading.Thread()
+        self._error: OSError | None = None
+
+    def begin(self, file: File) -> bool:
+        self.begun_count += 1
+        self._thread = threading.Thread(target=self._sync, args=(file,))
+        self._thread.start()
+        return True
+
+    def _sync(self, file: File) -> None:
+        self._error = None
+        try:
+            file.sync()
+        except OSError as error:
+            self._error = error
+        os.eventfd_write(self.fd, 1)
+
+    def end(self) -> None:
+        os.eventfd_read(self.fd)
+        self.wait()
+        if self._error is not None:
+            raise self._error
+
+    def wait(self) -> None:
+        self._thread.join()
+
+    def close(self) -> None:
+        os.close(self.fd)
