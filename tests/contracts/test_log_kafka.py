@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
     AclBinding,
     AclBindingFilter,
@@ -232,6 +233,45 @@ def test_a_log_made_anew_has_another_identity(options: KafkaOptions) -> None:
         before = await identity()
         await asyncio.to_thread(delete_log_topic, options)
         assert await identity() != before
+
+    asyncio.run(main())
+
+
+# offsets that hold no message
+
+
+def test_gaps_in_offsets_and_an_end_that_is_no_message_are_read_over(
+    options: KafkaOptions,
+) -> None:
+    """As a transaction of somebody else leaves them: markers, and messages that do not count."""
+
+    def write(value: bytes, *, commit: bool) -> None:
+        producer = Producer(
+            {"bootstrap.servers": options.bootstrap, "transactional.id": options.cluster}
+        )
+        producer.init_transactions()
+        producer.begin_transaction()
+        producer.produce(options.log_topic, value, partition=0)
+        producer.flush()
+        (producer.commit_transaction if commit else producer.abort_transaction)()
+
+    async def marked(log: Log, end: int) -> None:
+        while (await log.bounds(0))[1] < end:
+            await asyncio.sleep(0.01)
+
+    async def main() -> None:
+        async with opened(KafkaLog(options)) as log:
+            assert await append(log, 0, [b"a"]) == 0
+            await asyncio.to_thread(write, b"theirs", commit=True)  # at 1, its marker at 2
+            await marked(log, 3)
+            assert await append(log, 0, [b"b"]) == 3
+            await asyncio.to_thread(write, b"taken back", commit=False)  # at 4, its marker at 5
+            await marked(log, 6)
+            found, following = await read(log, 0, 0)
+            assert [(m.offset, m.value) for m in found] == [(0, b"a"), (1, b"theirs"), (3, b"b")]
+            assert following == 6 == (await log.bounds(0))[1]
+            assert await read(log, 0, 4) == ([], 6)
+            assert await append(log, 0, [b"c"]) == 6
 
     asyncio.run(main())
 
