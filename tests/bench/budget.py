@@ -8,7 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench import measure
+from tests.bench import measure, proc
 from tests.bench.cells import TYPESCRIPT, Cell
 from tests.bench.endpoints import Endpoint
 from tests.bench.systems import System
@@ -23,7 +23,7 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "codec and apply": ("5", ("codec", "machine", "tables", "model", "registry")),
     "store": ("7", ("store", "rocksdb")),
     "tasks and timers": ("12", ("event loop", "processor", "timers", "outbox", "runtime", "node")),
-    "log": ("50–80", ("log", "python", "rdk")),
+    "log": ("50–80", ("log", "python", "rdk", "kworker")),
 }
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -53,7 +53,7 @@ def _threads_s(pid: int) -> dict[str, float]:
 
 def used_s(pid: int, out: Path) -> dict[str, float]:
     rooms: dict[str, float] = json.loads(out.read_text()) if out.exists() else {}
-    used = rooms | _threads_s(pid)
+    used = rooms | _threads_s(pid) | {"kworker": proc.kernel_workers_s()}
     return {BUDGET + name: seconds for name, seconds in used.items()}
 
 

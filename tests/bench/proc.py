@@ -7,6 +7,7 @@ from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
+_KERNEL_THREADS = "2"  # their parent, kthreadd
 
 
 def _stat(pid: int) -> list[str] | None:
@@ -42,6 +43,23 @@ def cpu_s(root: int) -> float:
             # utime, stime, and the same of children that were waited for
             ticks += sum(int(field) for field in fields[11:15])
     return ticks / _TICKS_PER_S
+
+
+def kernel_workers_s() -> float:
+    """CPU time of the kernel's own workers so far: they sync and write back what others wrote."""
+    ticks = 0
+    for name in os.listdir(_PROC):
+        fields = _stat(int(name)) if name.isdigit() else None
+        if fields is not None and fields[1] == _KERNEL_THREADS and _is_worker(name):
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / _TICKS_PER_S
+
+
+def _is_worker(pid: str) -> bool:
+    try:
+        return (_PROC / pid / "comm").read_text().startswith("kworker/")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def busy_s() -> float:

@@ -100,6 +100,7 @@ def test_the_kernel_is_asked_for_cpu_memory_and_disk(tmp_path: Path) -> None:
     while time.process_time() < until:
         pass
     assert 0.1 < proc.cpu_s(os.getpid()) - before_s < 1.0
+    assert proc.kernel_workers_s() <= proc.busy_s()
     assert proc.resident_mb(os.getpid()) > 5
     (tmp_path / "file").write_bytes(b"x" * 3_000_000)
     assert 2.9 < proc.disk_mb(tmp_path) < 3.2
