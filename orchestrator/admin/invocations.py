@@ -100,7 +100,8 @@ async def restart_as_new(ports: Ports, text: str, upto: int, deployment: str) ->
         raise AdminError(409, f"{text}: it is still running: cancel or kill it first")
     if row is None or row.expires_at_ms <= now_ms:
         raise AdminError(404, f"{text}: there is no such invocation")
-    frames = [frame for _, frame in ports.engine.journal(target_id)]
+    kept = row.journal_expires_at_ms > now_ms
+    frames = [frame for _, frame in ports.engine.journal(target_id)] if kept else []
     try:
         restart.check_restartable(row, len(frames), upto)
         record = restart.restarted(

@@ -187,14 +187,14 @@ def _send_signal(door: Door, frame: bytes, base: int) -> AnyEffect:
     return effects.SendSignal(target_id, index, name, base + start, base + end)
 
 
-def _complete_awakeable(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _complete_awakeable(door: Door, frame: bytes, base: int) -> AnyEffect | None:
     m = wire.decode_complete_awakeable(frame, _H)
     try:
         awakeable = wire.parse_awakeable_id(m.awakeable_id)
     except wire.BadId as error:
         raise Refusal(codes.PRECONDITION, str(error)) from None
     if awakeable.legacy:
-        raise Refusal(codes.PRECONDITION, f"{m.awakeable_id!r} is not an awakeable of this server")
+        return None  # no invocation here has one: as for any target that is not known
     target_id, index = awakeable.invocation_id, awakeable.signal_index
     if m.failure is not None:
         return effects.SendSignal(target_id, index, "", -1, -1, failure_of(m.failure))

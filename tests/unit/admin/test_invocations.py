@@ -266,6 +266,14 @@ class TestRestart:
         it.bench.finish(A)
         assert act(it, "restart-as-new").status == 422
 
+    def test_a_journal_that_has_expired_before_its_result(self, it: World, first: str) -> None:
+        row = it.bench.done(A)
+        assert row is not None
+        row.journal_expires_at_ms = it.bench.now_ms + 1_000
+        assert act(it, "restart-as-new").status == 200
+        it.bench.now_ms += 1_000
+        assert act(it, "restart-as-new").status == 410
+
     def test_one_that_has_expired(self, it: World, first: str) -> None:
         it.bench.now_ms += 10 * 86_400_000
         assert act(it, "restart-as-new").status == 404

@@ -295,7 +295,6 @@ def test_only_workflows_have_promises(message: Message) -> None:
         (wire.SendSignal(OTHER, None, void=True), "RT0012", "neither number nor name"),
         (wire.SendSignal(OTHER, 0, void=True), "RT0012", "neither number nor name"),
         (wire.CompleteAwakeable("sign_1x", value=b""), "RT0017", "sign_1x"),
-        (wire.CompleteAwakeable("prom_1" + "A" * 38, value=b""), "RT0017", "prom_1"),
         (
             wire.CompleteAwakeable(wire.awakeable_id_to_str(OTHER_ID, 17)),
             "RT0012",
@@ -308,6 +307,13 @@ def test_what_is_refused_fails_the_attempt(message: Message, code: str, text: st
     restate_code, why = refused(message)
     assert restate_code == code, why
     assert text in why
+
+
+def test_an_awakeable_of_the_old_kind_is_kept_and_wakes_nobody() -> None:
+    attempt = attempt_of(SERVICE)
+    attempt.receive(encode(wire.CompleteAwakeable("prom_1" + "A" * 38, value=b"")), NOW_MS)
+    (journal,) = attempt.take()
+    assert (journal.entries, journal.effects, journal.end) == (1, (), None)
 
 
 def test_commands_after_a_refused_one_are_discarded() -> None:
