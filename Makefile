@@ -47,7 +47,7 @@ sim: $(STAMP)
 
 # Every combination of mode, log, SDK and protocol version.
 conformance: $(STAMP)
-	PERDURE_CONFORMANCE=full $(PY) -m pytest tests/conformance
+	PERDURE_CONFORMANCE=full $(PY) -m pytest -n 2 --dist loadgroup tests/conformance
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
