@@ -50,7 +50,7 @@ class DataDirectory:
 
     def _hold(self) -> int:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self._make()
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise self._unusable(error) from error
@@ -70,6 +70,13 @@ class DataDirectory:
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         return lock
+
+    def _make(self) -> None:
+        """Durably: who syncs a file in it does not sync the names of the directories above."""
+        missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
+        self.path.mkdir(parents=True, exist_ok=True)
+        for path in missing:
+            _sync(path.parent)
 
     def _unusable(self, error: OSError) -> DirectoryRefused:
         return DirectoryRefused(
@@ -127,5 +134,15 @@ class DataDirectory:
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.rename(self.path / "node.json")
+            _sync(self.path)
         except OSError as error:
             raise self._unusable(error) from error
+
+
+def _sync(directory: Path) -> None:
+    """The names in it are durable; raises `OSError`."""
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,44 @@ def test_a_directory_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DirectoryRefused, match="PD0202"):
         DataDirectory(tmp_path / "file" / "data")
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """What was synced, in order."""
+    found: list[Path] = []
+    sync = os.fsync
+
+    def noted(fd: int) -> None:
+        found.append(Path(os.readlink(f"/proc/self/fd/{fd}")))
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_directories_that_it_makes_are_durable(
+    tmp_path: Path, synced: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    DataDirectory(tmp_path / "there" / "a" / "b" / "data").release()
+    there = tmp_path / "there"
+    assert set(synced) == {there, there / "a", there / "a" / "b"}
+    synced.clear()
+    DataDirectory(there / "a" / "b" / "data").release()
+    assert not synced, "it was there before"
+    monkeypatch.chdir(there)
+    DataDirectory(Path("relative")).release()
+    assert synced == [there]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_what_it_keeps_is_durable_under_its_name(tmp_path: Path, synced: list[Path]) -> None:
+    directory = DataDirectory(tmp_path)
+    directory.keep("embedded", "c", 4)
+    assert synced == [tmp_path / "node.json.unfinished", tmp_path]
+    directory.release()
 
 
 def full(*_: object) -> int:
