@@ -12,13 +12,13 @@ from tests.simulation.pool import run
 from tests.simulation.rule_mutants import HASHED
 from tests.simulation.world import simulate
 
-FIRST_SEED = 10_000  # make test has those below
 REPORT_EVERY = 100
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--hours", type=float, default=1.0, help="how long to try new seeds")
+    parser.add_argument("--first", type=int, help="the first new seed; else one of the clock's")
     parser.add_argument("--seeds", help="these seeds only: 7, 1-200 or 1:200")
     parser.add_argument("--digests", action="store_true", help="print the digest of each seed")
     parser.add_argument("--mutant", default="", help=f"with {', '.join(HASHED)} in place")
@@ -37,11 +37,12 @@ def print_digests(wanted: range, mutant: str) -> int:
     return 0
 
 
-def new_seeds(hours: float) -> Iterator[int]:
-    """Seeds that failed before, then new ones until the time is over."""
+def new_seeds(hours: float, first: int | None) -> Iterator[int]:
+    """Seeds that failed before, then new ones until the time is over: others each time, so that
+    runs at once or night after night do not do the same."""
     until_s = time.monotonic() + hours * 3600
     yield from seeds.kept()
-    seed = FIRST_SEED
+    seed = first if first is not None else int(time.time()) * 1_000
     while time.monotonic() < until_s:
         yield seed
         seed += 1
@@ -62,7 +63,7 @@ def main() -> int:
     options = parse()
     if options.digests:
         return print_digests(span(options.seeds), options.mutant)
-    wanted = iter(span(options.seeds)) if options.seeds else new_seeds(options.hours)
+    wanted = iter(span(options.seeds)) if options.seeds else new_seeds(options.hours, options.first)
     count = failed = 0
     for batch in batches(wanted, REPORT_EVERY):
         for verdict in run(batch):

@@ -43,8 +43,8 @@ def make_bounds(seed: int) -> Bounds:
     return Bounds(
         chore=random.choice((1, 1, 2, 200)),
         purge=random.choice((1, 3, 500)),
-        journal_bytes=random.choice((150, limits.JOURNAL_INLINE_BYTES)),
-        state_bytes=random.choice((30, limits.STATE_INLINE_BYTES)),
+        journal_bytes=random.choice((150, 150, limits.JOURNAL_INLINE_BYTES)),
+        state_bytes=random.choice((30, 30, limits.STATE_INLINE_BYTES)),
         clean_rows=random.choice((0, 4, table.CLEAN_ROWS_MAX)),
     )
 

@@ -52,6 +52,7 @@ class Trouble:
             *self._times(plan.resend_count, self._echoes.transfer, self._more),
             *self._times(plan.restart_count, self._restart, self._more),
             *self._times(plan.stale_count, self._echoes.stale_flush, self._more),
+            *self._times(plan.loss_count, self._lose_tail, self._more),
         ]
         await asyncio.sleep(plan.trouble_s)
         await asyncio.wait(tasks, timeout=10.0)
@@ -106,6 +107,10 @@ class Trouble:
         self._plan.log.full = False
         if device is not None:
             device.fill(False)
+
+    async def _lose_tail(self) -> None:
+        """Under a leader that does not know."""
+        self._world.lose_tail()
 
     async def _deploy(self) -> None:
         self._world.metadata.deploy()

@@ -26,7 +26,11 @@ class Metadata:
             abort_timeout_ms=900,
             lazy_state=random.random() < 0.3,
             retry=RetryPolicy(
-                20, 2.0, 500, random.choice((None, 8)), on_max_attempts=1 + (random.random() < 0.2)
+                initial_interval_ms=20,
+                factor=2.0,
+                max_interval_ms=500,
+                max_attempts=random.choice((None, 3, 3, 8)),
+                on_max_attempts=1 + (random.random() < 0.2),
             ),
         )
         self._state = MetadataState()

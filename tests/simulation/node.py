@@ -35,6 +35,7 @@ class NodeFaults:
 
     repeated: float = 0.0  # chance that an action is done twice
     store: float = 0.0  # chance that a store fails, per call
+    damage: float = 0.0  # chance that a store is damaged while no process runs
     late_s: float = 0.001  # timers ring this much later
 
 
@@ -66,8 +67,12 @@ class SimulatedInvoker(Invoker):
     def notify(
         self, invocation_id: bytes, incarnation: int, index: int, frame: bytes, completion_id: int
     ) -> None:
-        for _ in range(self.life.times()):
-            super().notify(invocation_id, incarnation, index, frame, completion_id)
+        tell = partial(super().notify, invocation_id, incarnation, index, frame, completion_id)
+        times = self.life.times()
+        if times:
+            tell()
+        if times > 1:  # at once, or when much has changed
+            self.life.scheduler.call_later(self.life.draw_late_s(), tell)
 
     def stop(self, invocation_id: bytes, incarnation: int, abort: bool) -> None:
         for _ in range(self.life.times()):
@@ -204,6 +209,9 @@ class Node:
 
     def store_fails(self) -> bool:
         return not self._is_probed and self._random.random() < self._faults.store
+
+    def draw_late_s(self) -> float:
+        return self._random.choice((0.0, self._random.random()))
 
     def times(self) -> int:
         """How often to do what is to be done once."""

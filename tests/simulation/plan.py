@@ -43,6 +43,7 @@ class Plan:
     restart_count: int = 0
     resend_count: int = 0
     stale_count: int = 0
+    loss_count: int = 0  # times that the log loses its tail under a live leader
     watched: float = 0.0  # share of the requests whose result somebody else attaches to
     long: bool = False  # until results have expired
     alien: bool = False  # at the end a record comes that nobody knows
@@ -101,13 +102,13 @@ def make_plan(seed: int) -> Plan:
         fuse_max=random.choice((30, 300, 1000)),
         tail_lost=False,
     )
-    plan.rebirth_count = 0 if calm else random.choice((0, 2, 3, 4))
-    plan.alien = random.random() < 0.1 and not plan.disk
+    plan.rebirth_count = 0 if calm else random.choice((0, 3, 4, 6))
+    plan.alien = random.random() < 0.3 and not plan.disk
     plan.hurry_count = 0 if calm else random.choice((0, 20, 60))
     plan.long = plan.rebirth_count > 0 and random.random() < 0.7
-    if random.random() < 0.12 and not calm:
+    if random.random() < 0.15 and not calm:
         plan.tail_lost, plan.disk, plan.partitions, plan.zombie_count = True, False, 1, 0
-        plan.crash_count, plan.alien = 6, False
+        plan.crash_count, plan.alien = 10, False
         plan.options = msgspec.structs.replace(
             plan.options, spill_rows=1, spill_s=0.05, flush_records=2
         )
@@ -116,8 +117,8 @@ def make_plan(seed: int) -> Plan:
         more = Random(f"more trouble {seed}")
         plan.jump_count = more.choice((0, 0, 0, 2, 6))
         plan.restart_count = more.choice((0, 0, 3, 8))
-        plan.resend_count = 0 if plan.disk else more.choice((0, 20, 60))
-        for number in range(more.choice((0, 2, 6)) if plan.resend_count else 0):
+        plan.resend_count = 0 if plan.disk else more.choice((0, 30, 60))
+        for number in range(more.choice((3, 6)) if plan.resend_count else 0):
             ping = plan.programs.ping(OBJECT_KEYS[number % len(OBJECT_KEYS)])
             plan.wishes.append(Wish(SERVICE, "run", "", ping, more.random() * trouble_s))
         plan.watched = more.choice((0.0, 0.3))
@@ -126,7 +127,9 @@ def make_plan(seed: int) -> Plan:
         plan.log.late = more.choice((0.0, 0.5))
         plan.log.fatal = more.choice((0.0, 0.0, 0.02))
         plan.node.store = more.choice((0.0, 0.0, 0.01))
-        plan.stale_count = more.choice((0, 10, 40))
+        plan.node.damage = more.choice((0.0, 0.5))
+        plan.stale_count = more.choice((0, 20, 60))
+        plan.loss_count = more.choice((0, 3)) if plan.tail_lost else 0
     return plan
 
 
@@ -137,8 +140,8 @@ def _options(random: Random) -> ProcessorOptions:
         turn_gap_per_attempt_s=random.choice((30e-6, 0.001)),
         spill_rows=random.choice((1, 5, 30, 1000)),
         spill_s=random.choice((0.05, 0.5, 5.0)),
-        flush_records=random.choice((5, 40, 100_000)),
-        checkpoint_records=random.choice((20, 100, 100_000)),
+        flush_records=random.choice((5, 5, 40, 100_000)),
+        checkpoint_records=random.choice((20, 20, 100, 100_000)),
         follow_s=random.choice((0.3, 5.0)),
         cleanup_s=random.choice((0.5, 5.0)),
         timers_per_record=random.choice((1, 3, 1000)),
@@ -169,7 +172,7 @@ def _wish(programs: Programs, random: Random, number: int, at_s: float) -> Wish:
         "wait": random.random() < 0.8,
     }
     if chance < 0.3:
-        handler = "run" if idempotency_key or random.random() < 0.7 else "brief"
+        handler = "run" if idempotency_key or random.random() < 0.5 else "brief"
         return Wish(SERVICE, handler, "", programs.service(), at_s, **more)  # type: ignore[arg-type]
     if chance < 0.65:
         key = random.choice(OBJECT_KEYS)

@@ -7,17 +7,32 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from unittest import mock
 
 from tests.simulation.world import Verdict, simulate
 
-WORKERS = 2
+HASH_SEEDS = (1, 2)
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(seeds: Iterable[int]) -> Iterator[Verdict]:
-    """Verdicts in the order of the seeds."""
-    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as executor:
-        yield from executor.map(simulate, seeds, chunksize=4)
+    """Verdicts in the order of the seeds. Each is run twice, under two PYTHONHASHSEEDs, and must
+    be the same story."""
+    wanted = list(seeds)
+    with _executor(HASH_SEEDS[0]) as one, _executor(HASH_SEEDS[1]) as other:
+        verdicts = one.map(simulate, wanted, chunksize=4)
+        for verdict, again in zip(verdicts, other.map(simulate, wanted, chunksize=4), strict=True):
+            if verdict.digest != again.digest:
+                verdict.violations.append("digest: another story under another hashing")
+            yield verdict
+
+
+def _executor(hash_seed: int) -> ProcessPoolExecutor:
+    """One process. Python takes the seed of its hashing from the environment when it starts."""
+    with mock.patch.dict(os.environ, {"PYTHONHASHSEED": str(hash_seed)}):
+        executor = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        executor.submit(os.getpid).result()
+    return executor
 
 
 def digests(first: int, last: int, hash_seed: int, mutant: str = "") -> dict[int, str]:

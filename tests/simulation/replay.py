@@ -11,9 +11,21 @@ from orchestrator.codec.records import decode_message
 from orchestrator.model.actions import AnyAction, Lead
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import REPLY_RETENTION_MS, REQUEST_DEDUPE_MS
-from orchestrator.model.records import AnnounceLeader, AnyRecord, Purge, PurgeExpired, TimersFired
+from orchestrator.model.records import (
+    AnnounceLeader,
+    AnyRecord,
+    Cancel,
+    Failed,
+    Journal,
+    Pause,
+    Purge,
+    PurgeExpired,
+    Resume,
+    Suspended,
+    TimersFired,
+)
 from orchestrator.model.rows import CompletedRow
-from orchestrator.model.values import WORKFLOW_RUN, Outcome
+from orchestrator.model.values import INVOKED, PAUSED, THEN_RETRY, WORKFLOW_RUN, Outcome
 from orchestrator.processor.partition import Partition
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.stamp import Stamp, StampedStore, read_stamp
@@ -35,6 +47,7 @@ class Known:
         self.outcomes: dict[Life, Outcome] = {}
         self.rows: dict[Life, CompletedRow] = {}
         self.lives: dict[bytes, list[Life]] = defaultdict(list)
+        self.retries: dict[Life, int | None] = defaultdict(int)  # None: an operator interfered
         self.terms: set[tuple[int, int, int]] = set()
         self.tokens: dict[str, list[Life]] = defaultdict(list)
 
@@ -97,6 +110,8 @@ def replay(world: "World", number: int, known: Known | None, random: Random | No
             watched.record = records[0]
             for record in records:
                 _check_record(world.oracle, partition, record)
+                if known is not None:
+                    _check_retries(known, partition, record)
         partition.apply_message(message.offset, message.value, records, actions)
         if known is not None:
             _check_leads(known, number, records[0], actions)
@@ -129,6 +144,35 @@ def _check_record(oracle: Oracle, partition: Partition, record: AnyRecord) -> No
         early = [key for key in record.keys if keys.timer_due_ms(key) > record.now_ms]
         if early:
             oracle.broken("timers", f"{early[0].hex()} fired before its time")
+
+
+def _check_retries(known: Known, partition: Partition, record: AnyRecord) -> None:
+    """Every failure counts, over restarts too; a suspension and a resume begin anew."""
+    state = partition.state
+    if isinstance(record, Resume | Cancel | Pause):
+        row = state.invocations.get(record.target_id)
+        if row is not None:
+            life = (row.invoke.id, row.incarnation)
+            is_resumed = isinstance(record, Resume) and row.status == PAUSED
+            known.retries[life] = 0 if is_resumed else None
+    if not isinstance(record, Journal) or record.epoch != state.partition_row.epoch:
+        return
+    row = state.invocations.get(record.id)
+    if row is None or row.status != INVOKED or record.attempt < row.attempt:
+        return
+    life, end = (record.id, record.incarnation), record.end
+    if row.incarnation != record.incarnation:
+        return
+    if isinstance(end, Suspended):
+        known.retries[life] = 0
+    elif isinstance(end, Failed):
+        count = known.retries[life]
+        is_asked = end.then != THEN_RETRY and end.retry_count == count  # it uses up no retry
+        if count is not None and end.retry_count != count + 1 and not is_asked:
+            known.oracle.broken(
+                "backoff", f"{record.id.hex()} failed {count + 1} times, says {end.retry_count}"
+            )
+        known.retries[life] = end.retry_count
 
 
 def _check_leads(known: Known, number: int, record: AnyRecord, actions: list[AnyAction]) -> None:

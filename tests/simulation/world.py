@@ -10,13 +10,15 @@ from typing import Any
 import msgspec
 
 from orchestrator.codec.records import encode_message
+from orchestrator.machine.apply_leader import LEVEL_MAX
 from orchestrator.model.ids import placed_key
-from orchestrator.model.records import AnnounceLeader, Resume, Signal
+from orchestrator.model.records import AnnounceLeader, RaiseLevel, Resume, Signal
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import PAUSED
 from orchestrator.processor.partition import Partition
 from orchestrator.registry.schema import Registry
 from orchestrator.store.memory import MemoryHome
+from orchestrator.store.stamp import STAMP_KEY
 from tests.simulation import handlers
 from tests.simulation.bounds import bounded, make_bounds
 from tests.simulation.broker import LogFaults, Topic
@@ -152,21 +154,33 @@ class World:
         if self.device is not None:
             self.device.lose_process()
         if self.plan.tail_lost and not self.is_calm:
-            self._lose_tail()
+            lost = self.lose_tail()
+            if self.random.random() < 0.7:
+                self._grow_again(lost)
+        if not self.is_calm and self.random.random() < self.plan.node.damage:
+            self._damage_newest()
         await self.start_node()
 
-    def _lose_tail(self) -> None:
-        """The broker comes back without its last messages; stores may be ahead of it."""
+    def lose_tail(self) -> int:
+        """The broker is without its last messages, how many; stores may be ahead of it."""
         low = self.topic.firsts[0]
         if low:
             low = min(self.homes[0].copies)
         end = self.topic.nexts[0]
-        lost = self.topic.cut(0, max(low, end - self.random.randrange(12)))
-        if self.random.random() < 0.5:
-            # It has grown again since, with other messages (old announcements mean nothing).
-            for _ in range(lost + self.random.randrange(3)):
-                other = AnnounceLeader("node", self.next_number(), -2)  # no two are the same
-                self.topic.append(0, [encode_message([other])])
+        return self.topic.cut(0, max(low, end - self.random.randrange(12)))
+
+    def _grow_again(self, lost: int) -> None:
+        """Other messages have come since (old announcements mean nothing)."""
+        for _ in range(lost + self.random.randrange(3)):
+            other = AnnounceLeader("node", self.next_number(), -2)  # no two are the same
+            self.topic.append(0, [encode_message([other])])
+
+    def _damage_newest(self) -> None:
+        """The stores worked on are gone, and the newest copies, if there are older ones."""
+        for home in self.homes.values():
+            home.flushed = {STAMP_KEY: b"damaged"}
+            if len(home.copies) > 1:
+                del home.copies[max(home.copies)]
 
     # --- the course of the world ---
 
@@ -288,12 +302,14 @@ class World:
         await operate(self, operation, self.next_number())
 
     async def _meet_alien(self, node: Node) -> None:
-        """A record of another kind, version or shape stops its partition, and no other."""
+        """A record of another kind, version, shape or level stops its partition, and no other."""
         number = self.random.randrange(self.plan.partitions)
+        level = RaiseLevel(self.state_of(number).partition_row.epoch, LEVEL_MAX + 1)
         aliens = (
             b"\x02\x90",
             b"\x01" + msgspec.msgpack.encode([[99, 1]]),
             b"\x01" + msgspec.msgpack.encode([[21, bytes(24), self.now_ms(), "surplus"]]),
+            *[encode_message([level])] * 2,
         )
         offset = self.topic.append(number, [self.random.choice(aliens)])
         await asyncio.sleep(self.plan.options.follow_s * 2 + 3)

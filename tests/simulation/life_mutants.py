@@ -1,0 +1,143 @@
+"""Mutants of what an invocation keeps from attempt to attempt, and a leader from term to term."""
+
+from typing import Any
+
+import msgspec
+
+from orchestrator.invoker import invoker
+from orchestrator.invoker.invoker import Invoker
+from orchestrator.log.port import AppendError
+from orchestrator.machine import apply_leader, life
+from orchestrator.machine.step import Step
+from orchestrator.model.answers import Answer
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.records import Resume
+from orchestrator.processor.leadership import Leadership
+from orchestrator.processor.source import AttemptSource
+from orchestrator.processor.turns import Turns
+from orchestrator.processor.upkeep import Upkeep
+from tests.simulation.mutation import Patch, apply_otherwise, mutant
+
+# --- table: log to state ---
+
+
+@mutant
+def the_log_is_trimmed_to_the_newest_copy(patch: Patch) -> None:
+    """When that one is damaged, the older one does not reach what the log has left."""
+
+    def checkpoint(self: Upkeep) -> None:
+        before(self)
+        if kept := self._home.checkpoints():
+            self._log.trim(self._seat.number, kept[-1])
+
+    before = patch.set(Upkeep, "checkpoint", checkpoint)
+
+
+# --- table: client to log ---
+
+
+@mutant
+def live_ids_are_admitted_again(patch: Patch) -> None:
+    def make(before: Any) -> Any:
+        def applied(step: Step, invoke: Invoke) -> Answer:
+            live = step.state.invocations.get(invoke.id)
+            if live is not None:
+                life.enter(step, life.new_row(step, invoke))
+                return Answer.DONE
+            answer: Answer = before(step, invoke)
+            return answer
+
+        return applied
+
+    apply_otherwise(patch, Invoke, make)
+
+
+# --- table: attempt to journal ---
+
+
+@mutant
+def a_recovery_forgets_the_count_of_retries(patch: Patch) -> None:
+    def given(self: AttemptSource, invocation_id: bytes, incarnation: int) -> Any:
+        is_first = invocation_id not in self._numbers
+        found = before(self, invocation_id, incarnation)
+        if found is not None and is_first:
+            found.retry_count = 0
+        return found
+
+    before = patch.set(AttemptSource, "attempt_input", given)
+
+
+@mutant
+def a_resume_keeps_the_count_of_retries(patch: Patch) -> None:
+    def make(before: Any) -> Any:
+        def applied(step: Step, resume: Resume) -> Answer:
+            row = step.state.invocations.get(resume.target_id)
+            count = 0 if row is None else row.retry_count
+            answer: Answer = before(step, resume)
+            if row is not None:
+                row.retry_count = count
+            return answer
+
+        return applied
+
+    apply_otherwise(patch, Resume, make)
+
+
+# --- rule 1: what was chosen is in the log ---
+
+
+@mutant
+def what_began_moves_to_the_newest_deployment(patch: Patch) -> None:
+    def place(registry: Any, given: Any, protocol_max: int) -> Any:
+        return before(
+            registry, msgspec.structs.replace(given, deployment="", protocol=0), protocol_max
+        )
+
+    before = patch.set(invoker, "place", place)
+
+
+# --- rule 4: an action whose target has gone is nothing ---
+
+
+@mutant
+def an_action_needs_its_target(patch: Patch) -> None:
+    def notify(self: Invoker, invocation_id: bytes, incarnation: int, *rest: Any) -> None:
+        assert self._running[invocation_id].incarnation == incarnation
+        before(self, invocation_id, incarnation, *rest)
+
+    before = patch.set(Invoker, "notify", notify)
+
+
+# --- rule 7: slow is not lost; after an unknown fate another epoch ---
+
+
+@mutant
+def a_slow_append_is_given_up(patch: Patch) -> None:
+    def stalled(self: Turns) -> None:
+        for number in sorted(self._current):
+            seat = self._by_number.get(number)
+            if seat is not None and seat.is_awaited:
+                seat.settle(-1, AppendError("it takes too long", refused=True))
+        before(self)
+
+    before = patch.set(Turns, "_stalled", stalled)
+
+
+@mutant
+def a_new_term_keeps_the_epoch(patch: Patch) -> None:
+    """What the term before had under way is taken when it lands at last."""
+
+    async def hold_office(self: Leadership) -> None:
+        nonce = self._nonce
+        await before(self)
+        self._nonce = nonce
+
+    before = patch.set(Leadership, "_hold_office", hold_office)
+
+
+# --- rule 9: behaviour follows the level ---
+
+
+@mutant
+def any_level_is_taken(patch: Patch) -> None:
+    patch.set(apply_leader, "LEVEL_MAX", 99)
