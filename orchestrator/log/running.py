@@ -14,6 +14,7 @@ from orchestrator.log.shortcut import Shortcut
 from orchestrator.log.syncs import Syncs
 from orchestrator.log.wakes import Bell
 from orchestrator.log.writer import (
+    FORESEEN,
     Append,
     Job,
     Mend,
@@ -78,8 +79,10 @@ class Running:
                 return
             self._since_ms.extend([self._clock_ms()] * len(job.batch))
             shortcut = self._shortcut
-            if shortcut is not None and not self._at_writer and shortcut.take(job):
-                return
+            if shortcut is not None and not self._at_writer:
+                with FORESEEN:
+                    if shortcut.take(job):
+                        return
         self._hand_over(job)
 
     def _hand_over(self, job: Job) -> None:
@@ -107,7 +110,8 @@ class Running:
         assert self._shortcut is not None
         if not self._shortcut.is_busy:
             return  # heard while closing
-        ended = self._shortcut.end()
+        with FORESEEN:
+            ended = self._shortcut.end()
         if isinstance(ended, Unsynced):
             self._hand_over(ended)
             ended = []

@@ -1,5 +1,7 @@
 """The thread that writes the embedded log: takes all that waits, one write and one sync for it."""
 
+import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -9,10 +11,11 @@ from orchestrator.log.journal import Journal, Written
 from orchestrator.log.port import AppendError, Batch, Done, LogCorrupt
 from orchestrator.log.wakes import Bell
 
+EXIT_CODE: Final = 70
 TURN_BYTES_MAX: Final = 16 << 20
 """Appends beyond this wait for the next turn, so that one write does not take seconds."""
 
-
+_LOG = logging.getLogger(__name__)
 _BEHIND_UNKNOWN: Final = AppendError("an earlier append is of unknown fate", refused=True)
 
 
@@ -164,6 +167,24 @@ class Turns:
         self.standing = Standing(str(error), isinstance(error, LogCorrupt))
 
 
+class Foreseen:
+    """Whatever else fails in here ends the process: after a bug, or without memory, nobody knows
+    what is in the file, and the next start reads it."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, raised: BaseException | None, __: object) -> None:
+        if isinstance(raised, Exception):
+            try:
+                _LOG.critical("PD0107 the log cannot be written any more: ending", exc_info=raised)
+            finally:
+                os._exit(EXIT_CODE)
+
+
+FORESEEN: Final = Foreseen()
+
+
 class WriterThread:
     """Runs turns in a thread of its own; `deliver` is called there after each, with how many jobs
     it did."""
@@ -189,6 +210,10 @@ class WriterThread:
         self._bell.close()
 
     def _run(self) -> None:
+        with FORESEEN:
+            self._take_turns()
+
+    def _take_turns(self) -> None:
         while True:
             self._bell.hear()
             stopping = self._stopping

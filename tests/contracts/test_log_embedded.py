@@ -326,3 +326,46 @@ def test_a_system_that_begins_no_sync_is_not_asked_again() -> None:
         assert syncs.begun_count == 1
 
     asyncio.run(main())
+
+
+BROKEN = """
+import asyncio, sys
+from pathlib import Path
+from orchestrator.log.embedded import EmbeddedLog, EmbeddedOptions
+from orchestrator.log.journal import Journal
+
+def broken(*_):
+    raise MemoryError("no room for a batch")
+
+async def main():
+    syncs = None if sys.argv[2] == "beside the loop" else lambda: None
+    log = EmbeddedLog(EmbeddedOptions(Path(sys.argv[1]), 2), syncs=syncs)
+    await log.open()
+    def done(partition, first, count, error):
+        print(first, error, flush=True)
+        setattr(Journal, sys.argv[3], broken)
+        log.append([(0, [b"perhaps"]), (1, [b"perhaps"])], done)
+    log.append([(0, [b"kept"])], done)
+    await asyncio.sleep(20)
+    print("alive", flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("call", ["_encode", "keep"])
+def test_a_writer_that_fails_as_nobody_foresaw_ends_the_process(tmp_path: Path, call: str) -> None:
+    """What was handed over is of unknown fate: who reads the file again knows."""
+    way = "beside the loop" if _syncs_beside else "by a thread"
+    command = [sys.executable, "-c", BROKEN, str(tmp_path), way, call]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (70, "0 None\n")
+    assert "PD0107" in ended.stderr and "no room for a batch" in ended.stderr
+
+    async def main() -> None:
+        async with opened(EmbeddedLog(EmbeddedOptions(tmp_path, 2))) as log:
+            found = [m.value for m in (await read(log, 0, 0))[0]]
+            assert found[0] == b"kept" and found[1:] in ([], [b"perhaps"])
+            await append(log, 0, [b"next"])
+
+    asyncio.run(main())
