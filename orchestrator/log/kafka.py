@@ -198,10 +198,7 @@ class KafkaLog:
     # leading
 
     def lead(self, assigned: Callable[[int], None], revoked: Callable[[int], None]) -> None:
-        clients = self._require_open()
-        self._member = Membership(
-            self._options, clients.client_id, clients.member, assigned, revoked
-        )
+        self._member = Membership(self._options, self._require_open(), assigned, revoked)
 
     def health(self) -> Health:
         refused = self._member.refused if self._member is not None else None
@@ -217,11 +214,13 @@ class KafkaLog:
         return Health(not reason, reason, oldest_ms, leads, refused)
 
     def _ticked(self) -> None:
-        """Once a second: serve clients that were silent, look whether brokers are back."""
+        """Once a second: serve clients that were silent, look whether brokers are back, and
+        whether another node has joined."""
         loop = asyncio.get_running_loop()
         self._tick = loop.call_later(_TICK_S, self._ticked)
         if self._member is not None:
             self._member.serve()
+            self._member.look(self._threads)
         if self._clients is not None:
             self._clients.serve()
         if self._writer is not None and self._writer.down_reason and not self._probing:

@@ -2,17 +2,22 @@
 
 A static member (its instance id is the name of the node) that comes back gets its partitions back
 at once. The other side of it: a second process under the same name takes the place of the first.
+
+A node looks for others before it joins. Two that start at one moment see nobody and share the
+partitions, so each looks again after an assignment until it is alone; the smaller name stays.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
+from concurrent.futures import Executor
+from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from orchestrator.log.kafka_clients import Clients
 from orchestrator.log.kafka_errors import error_of, refusal_of
 from orchestrator.log.kafka_options import KafkaOptions
 from orchestrator.log.kafka_serve import Served
@@ -23,23 +28,35 @@ _LOOK_AGAIN_S: Final = 0.5
 _LOG = logging.getLogger(__name__)
 
 
-def other_member(admin: AdminClient, options: KafkaOptions, client_id: str) -> str:
-    """The name of another process in the group, or nothing; raises like `ensure_topics`."""
+class Other(NamedTuple):
+    """Another process in the group; one that is no node has no instance id."""
+
+    instance_id: str
+    client_id: str
+
+    @property
+    def name(self) -> str:
+        return self.instance_id or self.client_id
+
+
+def other_members(admin: AdminClient, options: KafkaOptions, client_id: str) -> list[Other]:
+    """Who else is in the group; raises like `ensure_topics`."""
     asked = admin.describe_consumer_groups([options.group], request_timeout=REQUEST_S)
     try:
         members = asked[options.group].result().members
     except KafkaException as raised:
         error = error_of(raised)
         if error.code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return ""
+            return []
         refusal = refusal_of(error, f"describe group {options.group}")
         if refusal is not None:
             raise refusal from raised
         raise
-    for member in members:
-        if member.client_id != client_id:
-            return str(member.group_instance_id or member.client_id)
-    return ""
+    return sorted(
+        Other(member.group_instance_id or "", member.client_id or "")
+        for member in members
+        if member.client_id != client_id
+    )
 
 
 def await_sole_member(
@@ -47,9 +64,9 @@ def await_sole_member(
 ) -> None:
     """Wait for the session of a node that has died; refuse to start beside one that lives."""
     give_up = time.monotonic() + options.session_timeout_ms / 1000 + 2
-    while (other := other_member(admin, options, client_id)) and not cancelled():
+    while (others := other_members(admin, options, client_id)) and not cancelled():
         if time.monotonic() > give_up:
-            raise _other_node(options, other)
+            raise _other_node(options, others[0].name)
         time.sleep(_LOOK_AGAIN_S)
 
 
@@ -73,25 +90,28 @@ class Membership:
     def __init__(
         self,
         options: KafkaOptions,
-        client_id: str,
-        make: Callable[[Callable[[KafkaError], None]], Consumer],
+        clients: Clients,
         assigned: Callable[[int], None],
         revoked: Callable[[int], None],
     ) -> None:
         self._options = options
+        self._clients = clients
         self._tell_assigned = assigned
         self._tell_revoked = revoked
         self._closed = False
         self.partitions: set[int] = set()
+        self._must_look = True  # whether others are in the group
+        self._looking = False
+        self._others: list[Other] = []
         self.refused: LogRefused | None = None
-        self._consumer = make(self._client_error)
+        self._consumer = clients.member(self._client_error)
         self._consumer.subscribe(
             [options.log_topic],
             on_assign=self._on_assign,
             on_revoke=self._on_revoke,
             on_lost=self._on_revoke,
         )
-        self._served = Served(self._consumer, client_id, self.serve)
+        self._served = Served(self._consumer, clients.client_id, self.serve)
 
     def serve(self) -> None:
         """Let librdkafka call back; there are no messages, since every partition is paused."""
@@ -124,11 +144,42 @@ class Membership:
             self.refused = refusal
             self._give_up(sorted(self.partitions))
 
+    def look(self, threads: Executor) -> None:
+        """Once a second: has another node joined at the same time?"""
+        if self._must_look and not self._looking and self.refused is None:
+            self._must_look, self._looking = False, True
+            asked = asyncio.get_running_loop().run_in_executor(threads, self._ask_for_others)
+            asked.add_done_callback(self._looked)
+
+    def _ask_for_others(self) -> list[Other] | None:
+        try:
+            return other_members(self._clients.admin, self._options, self._clients.client_id)
+        except (KafkaException, LogRefused):  # what keeps a node from the group, its member tells
+            return None
+
+    def _looked(self, asked: "asyncio.Future[list[Other] | None]") -> None:
+        self._looking = False
+        if self._closed or self.refused is not None or asked.cancelled():
+            return
+        found = asked.result()
+        if found == []:
+            return
+        self._must_look = True
+        others = found or []
+        if others and others != self._others:
+            self._others = others
+            _LOG.warning("%s has joined cluster %s too", others[0].name, self._options.cluster)
+        smaller = [one for one in others if "" < one.instance_id < self._options.node_name]
+        if smaller:
+            self._end(_other_node(self._options, smaller[0].name))
+            self._consumer.unsubscribe()  # leaves at once, so that the other one has them all
+
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._must_look = True
         places = [TopicPartition(p.topic, p.partition, 0) for p in partitions]
         consumer.incremental_assign(places)
         consumer.pause(places)
-        if self._closed:
+        if self._closed or self.refused is not None:
             return
         for place in sorted(places, key=_number):
             self.partitions.add(place.partition)

@@ -416,6 +416,44 @@ def test_a_node_whose_name_was_taken_stops_leading_and_says_why(
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("partitions", [1, PARTITIONS])
+@pytest.mark.parametrize("names", ["a b", "b a"])
+@pytest.mark.parametrize("together", [True, False], ids=["at once", "one later"])
+def test_of_two_nodes_that_saw_nobody_one_leads_all_and_one_is_refused(
+    options: KafkaOptions, tmp_path: Path, partitions: int, names: str, together: bool
+) -> None:
+    async def main() -> None:
+        logs, led = {}, {name: set[int]() for name in names.split()}
+        for name in led:  # all look before any has joined
+            directory = tmp_path / name
+            given = replace(options, directory=directory, node_name=name, partitions=partitions)
+            logs[name] = KafkaLog(given)
+            await logs[name].open()
+        try:
+            for name, log in logs.items():
+                log.lead(led[name].add, led[name].remove)
+                if not together and name == names[0]:
+                    await until(lambda: len(led[names[0]]) == partitions)
+                    await asyncio.sleep(1.5)  # it has looked again, and saw nobody
+            await until(lambda: logs["b"].health().refused is not None)
+            refused = logs["b"].health().refused
+            assert refused is not None and refused.code == "PD0117" and refused.remedy
+            assert "Node a runs" in refused.message
+            assert not led["b"] and not logs["b"].health().writable
+            began = time.monotonic()
+            await until(lambda: len(led["a"]) == partitions)
+            assert time.monotonic() - began < 4, "shorter than a session of the group"
+            await logs["b"].close()
+            await append(logs["a"], 0, [b"a"])
+            assert logs["a"].health().writable and logs["a"].health().refused is None
+            assert led == {"a": set(range(partitions)), "b": set()}
+        finally:
+            for log in logs.values():
+                await log.close()
+
+    asyncio.run(main())
+
+
 CHILD = """
 import asyncio, sys
 from pathlib import Path
