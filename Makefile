@@ -41,9 +41,9 @@ bench: $(STAMP)
 bench-full: $(STAMP)
 	$(PY) -m tests.bench --full
 
-# The simulation for hours; SEEDS=1000:2000 takes other seeds.
+# The simulation for an hour, or HOURS=8; SEEDS=1000:2000 takes these seeds.
 sim: $(STAMP)
-	$(PY) -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS))
+	$(PY) -m tests.simulation $(if $(HOURS),--hours $(HOURS)) $(if $(SEEDS),--seeds $(SEEDS))
 
 # Every combination of mode, log, SDK and protocol version.
 conformance: $(STAMP)

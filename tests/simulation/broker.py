@@ -54,6 +54,7 @@ class Topic:
         self.messages: list[list[Message]] = [[] for _ in range(partition_count)]
         self.firsts = [0] * partition_count
         self.nexts = [0] * partition_count
+        self.eras = [0] * partition_count  # how often the tail was lost
 
     def append(self, partition: int, values: list[bytes], skip: int = 0) -> int:
         first = self.nexts[partition] + skip
@@ -64,6 +65,7 @@ class Topic:
 
     def cut(self, partition: int, below_offset: int) -> int:
         """Lose what was written from an offset on; how many messages that is."""
+        self.eras[partition] += 1
         before = self.messages[partition]
         kept = [m for m in before if m.offset < below_offset]
         self.messages[partition] = kept
@@ -108,6 +110,7 @@ class BrokerLog:
         self._random = random
         self._landed = landed
         self._blocked: set[int] = set()
+        self._eras = list(topic.eras)  # as the producers know them
         self._next_s = dict.fromkeys(range(self.partition_count), 0.0)
         self._assigned: Callable[[int], None] = lambda number: None
         self._revoked: Callable[[int], None] = lambda number: None
@@ -137,6 +140,7 @@ class BrokerLog:
 
     def _append_to(self, number: int, messages: list[bytes], done: Done) -> None:
         random, faults = self._random, self._faults
+        era = self._eras[number]
         if random.random() < faults.overtaken:
             self._overtake(number, messages)
         answer = partial(self._answer, done, number, len(messages))
@@ -158,7 +162,7 @@ class BrokerLog:
             if chance < faults.unknown_landed:
                 is_late = random.random() < faults.late
                 land_s = gave_up_s + random.random() if is_late else land_s
-                self._loop.call_at(land_s, self._land, number, messages, None)
+                self._loop.call_at(land_s, self._land, number, era, messages, None)
             error = AppendError("the producer gave up", refused=False)
             self._loop.call_at(gave_up_s, answer, -1, error)
             return
@@ -166,7 +170,7 @@ class BrokerLog:
             land_s = self._at(number, random.random() * 3)
         answer_s = self._at(number, random.random() * faults.latency_s)
         self._loop.call_at(
-            land_s, self._land, number, messages, partial(self._answer_at, answer_s, answer)
+            land_s, self._land, number, era, messages, partial(self._answer_at, answer_s, answer)
         )
 
     def _overtake(self, number: int, messages: list[bytes]) -> None:
@@ -183,12 +187,20 @@ class BrokerLog:
         self._next_s[number] = at_s
         return at_s
 
-    def _land(self, number: int, messages: list[bytes], then: Callable[[int], None] | None) -> None:
+    def _land(
+        self, number: int, era: int, messages: list[bytes], then: Callable[[int], None] | None
+    ) -> None:
+        if era != self.topic.eras[number]:
+            # What it sent before is gone: the producer's numbers are out of order.
+            self._blocked.add(number)
+            if then is not None:
+                then(-1)
+            return
         if not self._owner.is_alive and then is not None:
-            # It never left the dead process, or comes by a slow way.
+            # Else it never left the dead process.
             if self._random.random() < 0.6:
                 late_s = self._random.random() * 1.5
-                self._loop.call_later(late_s, self._land, number, messages, None)
+                self._loop.call_later(late_s, self._land, number, era, messages, None)
             return
         skip = self._random.randrange(1, 3) if self._random.random() < self._faults.gap else 0
         first = self.topic.append(number, messages, skip)
@@ -199,7 +211,8 @@ class BrokerLog:
     def _answer_at(
         self, at_s: float, answer: Callable[[int, AppendError | None], None], first: int
     ) -> None:
-        self._loop.call_at(at_s, answer, first, None)
+        out_of_order = AppendError("the log has lost its tail", refused=False)
+        self._loop.call_at(at_s, answer, first, out_of_order if first < 0 else None)
 
     def _answer(
         self, done: Done, number: int, count: int, first: int, error: AppendError | None
@@ -209,6 +222,7 @@ class BrokerLog:
 
     def restart(self, partition: int) -> None:
         self._blocked.discard(partition)
+        self._eras[partition] = self.topic.eras[partition]
 
     # --- reads ---
 

@@ -129,8 +129,16 @@ def make_plan(seed: int) -> Plan:
         plan.node.store = more.choice((0.0, 0.0, 0.01))
         plan.node.damage = more.choice((0.0, 0.5))
         plan.stale_count = more.choice((0, 20, 60))
-        plan.loss_count = more.choice((0, 3)) if plan.tail_lost else 0
+        if plan.tail_lost and more.random() < 0.5:
+            _lose_tail_alive(plan)
     return plan
+
+
+def _lose_tail_alive(plan: Plan) -> None:
+    """A leader learns of it by its next append, if nobody has filled the place."""
+    plan.loss_count = 3
+    plan.echo_count = plan.resend_count = plan.stale_count = 0
+    plan.log.gap = 0.0
 
 
 def _options(random: Random) -> ProcessorOptions:

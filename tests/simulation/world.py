@@ -226,8 +226,8 @@ class World:
         for node in list(self.nodes):
             node.fuse = -1
             node.knows_metadata = True
-            if node.is_zombie:
-                node.kill()
+            if node.is_zombie or self.plan.loss_count:
+                node.kill()  # who has appended nothing since does not know what was lost
 
     async def _settle(self) -> None:
         await asyncio.gather(*self.clients)
