@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -25,6 +25,7 @@ from orchestrator.log.kafka_topics import REQUEST_S
 from orchestrator.log.port import LogRefused
 
 _LOOK_AGAIN_S: Final = 0.5
+_UUID_CHARS: Final = len("-00000000-0000-0000-0000-000000000000")
 _LOG = logging.getLogger(__name__)
 
 
@@ -40,23 +41,37 @@ class Other(NamedTuple):
 
 
 def other_members(admin: AdminClient, options: KafkaOptions, client_id: str) -> list[Other]:
-    """Who else is in the group; raises like `ensure_topics`."""
-    asked = admin.describe_consumer_groups([options.group], request_timeout=REQUEST_S)
+    """Who else is in the group; raises like `ensure_topics`. A group that we may not see has
+    nobody in it: that we may not join it either, its member is told.
+
+    By the deprecated `list_groups`: what should take its place, describe_consumer_groups, aborts
+    the process when a broker does not answer (librdkafka's issue 4605).
+    """
     try:
-        members = asked[options.group].result().members
+        groups = admin.list_groups(options.group, timeout=REQUEST_S)
+        members = [member for group in groups for member in _members(group)]
     except KafkaException as raised:
-        error = error_of(raised)
-        if error.code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return []
-        refusal = refusal_of(error, f"describe group {options.group}")
+        refusal = refusal_of(error_of(raised), f"describe group {options.group}")
         if refusal is not None:
             raise refusal from raised
         raise
     return sorted(
-        Other(member.group_instance_id or "", member.client_id or "")
+        Other(_instance_of(member), member.client_id)
         for member in members
         if member.client_id != client_id
     )
+
+
+def _members(group: Any) -> list[Any]:
+    if group.error is not None:
+        raise KafkaException(group.error)
+    return list(group.members)
+
+
+def _instance_of(member: Any) -> str:
+    """The broker names a member after its instance, or after its client, and a UUID."""
+    name: str = member.id[:-_UUID_CHARS]
+    return "" if name == member.client_id else name
 
 
 def await_sole_member(

@@ -215,8 +215,16 @@ def test_a_missing_permission_to_create_a_topic_is_refused(options: KafkaOptions
 
 def test_a_missing_permission_on_the_group_is_refused(options: KafkaOptions) -> None:
     allow(options, "GROUP", options.group, "ALTER_CONFIGS")
-    refused = asyncio.run(refusal(options))
-    assert refused.code == "PD0113" and options.group in refused.message
+
+    async def main() -> None:
+        async with opened(KafkaLog(options)) as log:
+            log.lead(lambda number: None, lambda number: None)
+            await until(lambda: log.health().refused is not None)
+            refused = log.health().refused
+            assert refused is not None and refused.remedy
+            assert refused.code == "PD0113" and options.group in refused.message
+
+    asyncio.run(main())
 
 
 def test_a_replication_that_the_brokers_cannot_give_is_refused(options: KafkaOptions) -> None:
