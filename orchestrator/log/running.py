@@ -108,8 +108,6 @@ class Running:
 
     def _hear_sync(self) -> None:
         assert self._shortcut is not None
-        if not self._shortcut.is_busy:
-            return  # heard while closing
         with FORESEEN:
             ended = self._shortcut.end()
         if isinstance(ended, Unsynced):
@@ -174,24 +172,21 @@ class Running:
         if self._late is not None:
             return
         self._late = []
-        if self._syncs is not None:
-            await asyncio.to_thread(self._end_sync, self._syncs)
-            self._hear_sync()
+        if self._syncs is not None and self._shortcut is not None:
+            # Only one may listen: what the loop has heard would leave a thread waiting for ever.
+            self._loop.remove_reader(self._syncs.fd)
+            if self._shortcut.is_busy:
+                await asyncio.to_thread(self._syncs.wait)
+                self._hear_sync()
         await asyncio.to_thread(self._writer.stop)
         await asyncio.to_thread(self._threads.shutdown)
         self._loop.remove_reader(self._bell.fd)
         self._hear_last()
         if self._syncs is not None:
-            self._loop.remove_reader(self._syncs.fd)
             self._syncs.close()
         self._bell.close()
         self.journal.close()
         self._files.unlock()
-
-    def _end_sync(self, syncs: Syncs) -> None:
-        """Called in a thread; the loop may hear of the end before."""
-        if self._shortcut is not None and self._shortcut.is_busy:
-            syncs.wait()
 
     def _hear_last(self) -> None:
         self._preparing = True

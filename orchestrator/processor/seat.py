@@ -35,8 +35,6 @@ OF_A_TERM = (Journal, TimersFired, PurgeExpired, ChoreStep, OutboxAdvanced, Rais
 """Records that carry their epoch: under another one they would only be dropped."""
 
 STALLED = "the log is slow to take what goes to the partition"
-
-
 NEVER = 1 << 62  # an offset that no record has
 
 

@@ -306,6 +306,20 @@ def test_a_log_is_closed_behind_what_it_was_given() -> None:
     asyncio.run(main())
 
 
+def test_a_log_is_closed_while_the_system_syncs(tmp_path: Path) -> None:
+    async def main() -> None:
+        for number in range(60):
+            acknowledgements = Acknowledgements()
+            log = EmbeddedLog(EmbeddedOptions(tmp_path, 2, 1 << 20, SIZES))
+            await log.open()
+            log.append([(0, [b"%d" % number])], acknowledgements.done)
+            async with asyncio.timeout(10):
+                await log.close()
+            assert [t.first for t in await acknowledgements.wait(1)] == [number]
+
+    asyncio.run(main())
+
+
 class NoSyncs(FaultySyncs):
     """The system has none left."""
 
