@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.machine import apply_attach, apply_completion  # noqa: F401 they register
 from orchestrator.machine.apply_chore import apply_chore
 from orchestrator.machine.apply_invoke import apply_invoke
 from orchestrator.machine.apply_journal import apply_journal
@@ -16,6 +15,7 @@ from orchestrator.machine.apply_purge import apply_purge, apply_purge_expired, a
 from orchestrator.machine.apply_signal import apply_cancel, apply_signal
 from orchestrator.machine.apply_timers import apply_timers_fired
 from orchestrator.machine.apply_transfer import apply_transfer
+from orchestrator.machine.items import apply_item
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
@@ -68,7 +68,7 @@ def apply(state: State, record: AnyRecord, position: int, actions: list[AnyActio
     Pure: the same state, record and position give the same rows and actions.
     """
     kind = type(record)
-    return _TABLE[kind](Step(state, position, _now_ms(record), actions), record)
+    return _TABLE[kind](Step(state, position, _now_ms(record), actions, apply_item), record)
 
 
 def _now_ms(record: AnyRecord) -> int:

@@ -1,7 +1,6 @@
 """AttachTo: a handler asks for the result of another invocation, now or when there is one."""
 
 from orchestrator.machine import life
-from orchestrator.machine.items import APPLY_ITEM
 from orchestrator.machine.routing import respond
 from orchestrator.machine.step import Step
 from orchestrator.model.records import AttachTo
@@ -21,6 +20,3 @@ def apply_attach(step: Step, request: AttachTo) -> None:
         return
     done = life.find_completed(step, request.target_id)
     respond(step, request.caller, NOT_FOUND if done is None else done.outcome)
-
-
-APPLY_ITEM[AttachTo] = apply_attach

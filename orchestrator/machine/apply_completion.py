@@ -1,6 +1,5 @@
 """Completion: the result of a call, attach, output or promise, for one incarnation of a caller."""
 
-from orchestrator.machine.items import APPLY_ITEM
 from orchestrator.machine.journal import complete_entry
 from orchestrator.machine.step import Step
 from orchestrator.model.records import Completion
@@ -12,6 +11,3 @@ def apply_completion(step: Step, completion: Completion) -> None:
     row = step.state.invocations.get(caller.id)
     if row is not None and row.incarnation == caller.incarnation:
         complete_entry(step, row, caller.code, caller.completion_id, completion.outcome)
-
-
-APPLY_ITEM[Completion] = apply_completion

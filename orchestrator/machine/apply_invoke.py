@@ -1,7 +1,6 @@
 """Invoke: admit an invocation, or recognise one whose id is known."""
 
 from orchestrator.machine import life
-from orchestrator.machine.items import APPLY_ITEM
 from orchestrator.machine.routing import respond
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
@@ -40,6 +39,3 @@ def apply_invoke(step: Step, invoke: Invoke) -> Answer:
 
 def _is_derived(invoke: Invoke) -> bool:
     return invoke.idempotency_key is not None or invoke.kind == WORKFLOW_RUN
-
-
-APPLY_ITEM[Invoke] = apply_invoke

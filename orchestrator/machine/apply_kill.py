@@ -1,7 +1,6 @@
 """Kill: an invocation ends at once, and with it the children it started."""
 
 from orchestrator.machine import life
-from orchestrator.machine.items import APPLY_ITEM
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import Kill
@@ -17,6 +16,3 @@ def apply_kill(step: Step, kill: Kill) -> Answer:
         life.end_by_force(step, row, KILLED)
         return Answer.DONE
     return life.answer_if_over(step, kill.target_id)
-
-
-APPLY_ITEM[Kill] = apply_kill

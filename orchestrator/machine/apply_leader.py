@@ -1,7 +1,6 @@
 """AnnounceLeader and RaiseLevel: who leads, and what the machine may write."""
 
 from orchestrator.machine.step import Step
-from orchestrator.model.actions import Lead
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import AnnounceLeader, RaiseLevel
 
@@ -16,7 +15,6 @@ def apply_announce(step: Step, announce: AnnounceLeader) -> Answer:
     own.epoch = step.offset
     own.leader = announce.node
     own.nonce = announce.nonce
-    step.actions.append(Lead(own.epoch, announce.node, announce.nonce))
     return Answer.DONE
 
 

@@ -1,7 +1,6 @@
 """Signal and Cancel: given to the current incarnation of an invocation."""
 
 from orchestrator.machine import life
-from orchestrator.machine.items import APPLY_ITEM
 from orchestrator.machine.journal import give_signal, wake
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
@@ -38,7 +37,3 @@ def apply_cancel(step: Step, cancel: Cancel) -> Answer:
         row.retry_at_ms = 0
         wake(step, row)
     return Answer.ACCEPTED
-
-
-APPLY_ITEM[Signal] = apply_signal
-APPLY_ITEM[Cancel] = apply_cancel

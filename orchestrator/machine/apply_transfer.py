@@ -1,6 +1,5 @@
 """Transfer: numbered items of another partition, each applied once and in order."""
 
-from orchestrator.machine.items import apply_item
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
@@ -18,5 +17,5 @@ def apply_transfer(step: Step, transfer: Transfer) -> Answer:
             return Answer.DROPPED
         inbound[transfer.source] = number
         step.now_ms = item.created_at_ms if isinstance(item, Invoke) else item.now_ms
-        apply_item(step, item)
+        step.apply_item(step, item)
     return Answer.DONE

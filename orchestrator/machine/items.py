@@ -3,14 +3,26 @@
 from collections.abc import Callable
 from typing import Any
 
+from orchestrator.machine.apply_attach import apply_attach
+from orchestrator.machine.apply_completion import apply_completion
+from orchestrator.machine.apply_invoke import apply_invoke
+from orchestrator.machine.apply_kill import apply_kill
+from orchestrator.machine.apply_signal import apply_cancel, apply_signal
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
-from orchestrator.model.records import Item
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.records import AttachTo, Cancel, Completion, Item, Kill, Signal
 
-Apply = Callable[[Step, Any], Answer | None]
-APPLY_ITEM: dict[type, Apply] = {}
+APPLY_ITEM: dict[type, Callable[[Step, Any], Answer | None]] = {
+    Invoke: apply_invoke,
+    Completion: apply_completion,
+    AttachTo: apply_attach,
+    Signal: apply_signal,
+    Cancel: apply_cancel,
+    Kill: apply_kill,
+}
 
 
-def apply_item(step: Step, item: Item) -> Answer | None:
-    """Apply one item at its target. Each kind registers itself from its own file."""
-    return APPLY_ITEM[type(item)](step, item)
+def apply_item(step: Step, item: Item) -> None:
+    """Apply one item at its target."""
+    APPLY_ITEM[type(item)](step, item)

@@ -9,7 +9,6 @@ from orchestrator.machine.journal import wake
 from orchestrator.machine.routing import respond
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import (
-    ArmRetention,
     ArmTimer,
     Complete,
     StopAttempt,
@@ -231,7 +230,6 @@ def _arm_retention(step: Step, done: CompletedRow, keep_ms: int, journal_only: b
     row = retention.get(key)
     if row is None:
         retention.add(key, RetentionRow([(done.invoke.id, done.incarnation)], journal_only))
-        step.actions.append(ArmRetention(bucket, key))
     else:
         row.items.append((done.invoke.id, done.incarnation))
         retention.touch(key)

@@ -55,7 +55,6 @@ def release(step: Step, service: str, key: str) -> None:
     owner = step.state.objects.get(raw)
     assert owner is not None, "the holder of a lock has an object row"
     owner.lock = b""
-    owner.lock_incarnation = 0
     step.state.objects.touch(raw)
     while owner.inbox_head < owner.inbox_tail and not owner.lock:
         _next(step, owner, raw)
@@ -96,6 +95,5 @@ def _next(step: Step, owner: ObjectRow, raw: bytes) -> None:
 
 def _take(step: Step, owner: ObjectRow, row: InvocationRow) -> None:
     owner.lock = row.invoke.id
-    owner.lock_incarnation = row.incarnation
     step.state.objects.touch(object_key(owner.service, owner.key))
     wake(step, row)

@@ -1,11 +1,8 @@
 """recover(state) -> actions: all that a new leader owes, from state alone."""
 
-from orchestrator.codec.keys import timer_due_ms
 from orchestrator.model.actions import (
     AnyAction,
-    ArmRetention,
     ArmRetry,
-    ArmTimer,
     DoChore,
     SendOutbox,
     StartAttempt,
@@ -24,20 +21,6 @@ def recover(state: State, actions: list[AnyAction]) -> None:
     given, taken = own.outbound, own.acknowledged
     actions.extend(SendOutbox(t) for t in sorted(given) if taken.get(t, 0) < given[t])
     actions.extend(DoChore(key) for key, _ in state.chores.scan())
-
-
-def recover_timers(state: State, actions: list[AnyAction], before_ms: int) -> None:
-    """Timers due before a horizon, in order."""
-    stop = before_ms.to_bytes(8, "big")
-    for key, _ in state.timers.scan(stop=stop):
-        actions.append(ArmTimer(timer_due_ms(key), key))
-
-
-def recover_retention(state: State, actions: list[AnyAction], before_ms: int) -> None:
-    """Retention rows due before a horizon, in order."""
-    stop = before_ms.to_bytes(8, "big")
-    for key, _ in state.retention.scan(stop=stop):
-        actions.append(ArmRetention(timer_due_ms(key), key))
 
 
 def _owed(invocation_id: bytes, row: InvocationRow) -> AnyAction:

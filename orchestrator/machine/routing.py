@@ -1,7 +1,6 @@
 """Where an item goes: applied at once in its own partition, else a numbered row of the outbox."""
 
 from orchestrator.codec.keys import outbox_key
-from orchestrator.machine import items
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import SendOutbox
 from orchestrator.model.ids import partition_of
@@ -16,7 +15,7 @@ def route(step: Step, item: Item) -> None:
     state = step.state
     target = partition_of(target_of(item), state.partition_count)
     if target == state.partition:
-        items.apply_item(step, item)
+        step.apply_item(step, item)
         return
     numbers = state.partition_row.outbound
     number = numbers.get(target, 0) + 1

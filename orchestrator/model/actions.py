@@ -61,11 +61,6 @@ class ArmTimer(Action):
     key: bytes
 
 
-class ArmRetention(Action):
-    due_ms: int
-    key: bytes
-
-
 class SendOutbox(Action):
     """There are rows for this target partition."""
 
@@ -85,14 +80,6 @@ class Complete(Action):
     expires_at_ms: int
 
 
-class Lead(Action):
-    """An announcement of this node was accepted: act as the leader of `epoch`."""
-
-    epoch: int
-    node: str
-    nonce: int
-
-
 AnyAction = (
     StartAttempt
     | ArmRetry
@@ -100,9 +87,7 @@ AnyAction = (
     | AckCommand
     | StopAttempt
     | ArmTimer
-    | ArmRetention
     | SendOutbox
     | DoChore
     | Complete
-    | Lead
 )

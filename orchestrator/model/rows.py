@@ -132,14 +132,12 @@ class ObjectRow(Row):
     service: str
     key: str
     lock: bytes = b""
-    lock_incarnation: int = 0
     inbox_head: int = 0  # number of the next to take
     inbox_tail: int = 0  # number the next to come will have
     state: dict[bytes, bytes] = {}
     state_bytes: int = 0
     state_generation: int = 0  # not 0: state is in rows of this generation, `state` is empty
     promise_count: int = 0
-    last_generation: int = 0  # not used any more
 
 
 class InboxRow(Row):

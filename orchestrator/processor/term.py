@@ -13,12 +13,10 @@ from orchestrator.machine.recover import recover
 from orchestrator.model.actions import (
     AckCommand,
     AnyAction,
-    ArmRetention,
     ArmRetry,
     ArmTimer,
     Complete,
     DoChore,
-    Lead,
     Notify,
     SendOutbox,
     StartAttempt,
@@ -168,9 +166,6 @@ class Term:
         if self.timers.add(action.key):
             self._around.ring_by(action.due_ms)
 
-    def arm_retention(self, action: ArmRetention) -> None:
-        """What expired is looked for in the table."""
-
     def send_outbox(self, action: SendOutbox) -> None:
         self._sender.send(action.target)
 
@@ -180,9 +175,6 @@ class Term:
     def complete(self, action: Complete) -> None:
         self.source.over(action.id)
         self._results.complete(action)
-
-    def lead(self, action: Lead) -> None:
-        """This term's own announcement: it has begun."""
 
     def drop_attempt(self, record: Journal) -> None:
         """Its flush was refused: what else it says does not count."""
@@ -255,9 +247,7 @@ _PERFORM: dict[type, Callable[[Term, Any], None]] = {
     AckCommand: Term.ack_command,
     StopAttempt: Term.stop_attempt,
     ArmTimer: Term.arm_timer,
-    ArmRetention: Term.arm_retention,
     SendOutbox: Term.send_outbox,
     DoChore: Term.do_chore,
     Complete: Term.complete,
-    Lead: Term.lead,
 }

@@ -8,7 +8,7 @@ import msgspec
 
 from orchestrator.codec import keys
 from orchestrator.codec.records import decode_message
-from orchestrator.model.actions import AnyAction, Lead
+from orchestrator.model.actions import AnyAction
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import REPLY_RETENTION_MS, REQUEST_DEDUPE_MS
 from orchestrator.model.records import (
@@ -114,7 +114,7 @@ def replay(world: "World", number: int, known: Known | None, random: Random | No
                     _check_retries(known, partition, record)
         partition.apply_message(message.offset, message.value, records, actions)
         if known is not None:
-            _check_leads(known, number, records[0], actions)
+            _check_leads(known, partition, records[0], message.offset)
         if random is not None and random.random() < 0.2:
             partition.spill()
             if random.random() < 0.5:
@@ -175,14 +175,14 @@ def _check_retries(known: Known, partition: Partition, record: AnyRecord) -> Non
         known.retries[life] = end.retry_count
 
 
-def _check_leads(known: Known, number: int, record: AnyRecord, actions: list[AnyAction]) -> None:
+def _check_leads(known: Known, partition: Partition, record: AnyRecord, offset: int) -> None:
     """An announcement counts once, however often it comes."""
-    for action in actions:
-        if isinstance(action, Lead) and isinstance(record, AnnounceLeader):
-            at = (number, action.nonce, record.epoch_seen)
-            if at in known.terms:
-                known.oracle.broken("leadership", f"nonce {action.nonce} was accepted twice")
-            known.terms.add(at)
+    accepted = partition.state.partition_row.epoch == offset
+    if accepted and isinstance(record, AnnounceLeader):
+        at = (partition.number, record.nonce, record.epoch_seen)
+        if at in known.terms:
+            known.oracle.broken("leadership", f"nonce {record.nonce} was accepted twice")
+        known.terms.add(at)
 
 
 def contents(partition: Partition) -> dict[bytes, bytes]:

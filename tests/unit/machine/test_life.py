@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.model.actions import ArmRetention, ArmRetry, ArmTimer, Complete, StartAttempt
+from orchestrator.model.actions import ArmRetry, ArmTimer, Complete, StartAttempt
 from orchestrator.model.answers import Answer
 from orchestrator.model.effects import Sleep
 from orchestrator.model.records import (
@@ -78,11 +78,11 @@ def test_old_retention_leaves_the_new_incarnation_alone() -> None:
     bench = Bench()
     bench.invoke(A, idempotency_key="k", retention_ms=10)
     bench.finish(A)
-    (old,) = bench.took(ArmRetention)
+    ((old, _),) = bench.state.retention.scan()
     bench.now_ms += 20
     bench.invoke(A, idempotency_key="k", retention_ms=10)
     bench.finish(A, b"new")
-    bench.do(PurgeExpired(bench.epoch, bench.now_ms, (old.key,)))
+    bench.do(PurgeExpired(bench.epoch, bench.now_ms, (old,)))
     done = bench.done(A)
     assert done is not None and done.outcome == b"new"
 
@@ -193,8 +193,8 @@ def test_retention_purges_workflow_state_with_its_run() -> None:
     bench.invoke(A, service="W", key="k", kind=WORKFLOW_RUN, retention_ms=DAY_MS)
     bench.flush(A, SetState(b"s", 0, 8), CompletePromise("p", 1, 0, 8))
     bench.finish(A)
-    (retention,) = bench.took(ArmRetention)
-    bench.do(PurgeExpired(bench.epoch, bench.now_ms + DAY_MS, (retention.key,)))
+    ((retention, _),) = bench.state.retention.scan()
+    bench.do(PurgeExpired(bench.epoch, bench.now_ms + DAY_MS, (retention,)))
     while chores := [k for k, _ in bench.state.chores.scan()]:
         from orchestrator.model.records import ChoreStep
 
