@@ -2,8 +2,12 @@
 
 import fcntl
 import os
+from errno import ENOSPC
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+UNFINISHED: Final = ".new"
+"""Names that end so were never part of the log; they are deleted when it is opened."""
 
 
 class File(Protocol):
@@ -56,6 +60,12 @@ class Files(Protocol):
     def space(self) -> tuple[int, int]:
         """Bytes free for us, and bytes in all, on the device."""
         ...
+
+
+def write_whole(file: File, at: int, data: bytes) -> None:
+    """Write all of `data`; a device that takes only a part of it is an `OSError` like any other."""
+    if file.write_at(at, data) != len(data):
+        raise OSError(ENOSPC, "the device took only a part of a write")
 
 
 class DiskFile:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
+from orchestrator.model.refusal import LogRefused as LogRefused
+
 META: Final = -1
 """The partition number of the metadata topic; it is read and appended to like any other."""
 
@@ -42,16 +44,6 @@ class AppendError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.refused = refused
-
-
-class LogRefused(Exception):
-    """Something an operator must mend before this log can be used."""
-
-    def __init__(self, code: str, message: str, remedy: str) -> None:
-        super().__init__(f"{code}: {message} {remedy}")
-        self.code = code
-        self.message = message
-        self.remedy = remedy
 
 
 class LogCorrupt(Exception):

@@ -7,7 +7,7 @@ import msgspec
 
 from orchestrator.config.options import Options
 from orchestrator.invoker.invoker import Invoker
-from orchestrator.log.embedded import EmbeddedLog, EmbeddedOptions
+from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
 from orchestrator.log.port import Log
 from orchestrator.model.limits import MESSAGE_HEADROOM_BYTES
 from orchestrator.node.data_directory import DataDirectory
@@ -27,8 +27,8 @@ def make_log(options: Options, directory: DataDirectory, partitions: int) -> Log
         return EmbeddedLog(
             EmbeddedOptions(directory.log, partitions, message_bytes_max=message_bytes_max)
         )
-    from orchestrator.log.kafka import KafkaLog
-    from orchestrator.log.kafka_options import KafkaOptions
+    from orchestrator.log.kafka.log import KafkaLog
+    from orchestrator.log.kafka.options import KafkaOptions
 
     assert options.kafka_bootstrap is not None
     return KafkaLog(

@@ -9,9 +9,10 @@ CODE = re.compile(r"PD0\d{3}")
 
 def _used() -> dict[str, set[str]]:
     used: dict[str, set[str]] = {}
-    for file in (ROOT / "orchestrator").rglob("*.py"):
+    server = ROOT / "orchestrator"
+    for file in server.rglob("*.py"):
         for code in CODE.findall(file.read_text()):
-            used.setdefault(code, set()).add(file.parent.name)
+            used.setdefault(code, set()).add(file.relative_to(server).parts[0])
     return used
 
 

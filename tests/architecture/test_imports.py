@@ -12,7 +12,7 @@ from tests.architecture.sources import ROOT, imported, name_of, source_files, th
 # msgspec defines every record, row and option, so it is everywhere. Every other library is known
 # to one place of each room that needs it; none passes a port.
 HOMES = {
-    "confluent_kafka": ("orchestrator/log/",),
+    "confluent_kafka": ("orchestrator/kafka/", "orchestrator/log/kafka/"),
     "cryptography": ("orchestrator/invoker/signing.py",),
     "datafusion": ("orchestrator/sql/child.py",),
     "fastapi": ("orchestrator/admin/",),

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from orchestrator.log.embedded import EmbeddedLog, EmbeddedOptions
-from orchestrator.log.kafka import KafkaLog
-from orchestrator.log.kafka_options import KafkaOptions
+from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
+from orchestrator.log.embedded.spares import SegmentSizes
+from orchestrator.log.embedded.syncs import Syncs
+from orchestrator.log.kafka.log import KafkaLog
+from orchestrator.log.kafka.options import KafkaOptions
 from orchestrator.log.memory import MemoryLog, MemoryTopic
 from orchestrator.log.port import Log
-from orchestrator.log.spares import SegmentSizes
-from orchestrator.log.syncs import Syncs
 
 PARTITIONS = 3
 MESSAGE_BYTES_MAX = 3 << 20

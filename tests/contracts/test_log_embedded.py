@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.log.embedded import EmbeddedLog, EmbeddedOptions
+from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
+from orchestrator.log.embedded.segments import SUFFIX
+from orchestrator.log.embedded.spares import SegmentSizes
 from orchestrator.log.files import File
 from orchestrator.log.port import AppendError, Log, LogCorrupt, LogRefused, monotonic_ms
-from orchestrator.log.segments import SUFFIX
-from orchestrator.log.spares import SegmentSizes
 from tests.contracts.test_log import Acknowledgements, Told, append, opened, read
-from tests.unit.log.faulty_disk import Faults, FaultyDisk, FaultySyncs
+from tests.unit.log.embedded.faulty_disk import Faults, FaultyDisk, FaultySyncs
 
 SIZES = SegmentSizes(segment_bytes_min=256 << 10, segment_bytes_max=256 << 10, reserve_bytes=1)
 
@@ -59,7 +59,7 @@ async def until_writable(log: Log) -> None:
 CHILD = """
 import asyncio, sys
 from pathlib import Path
-from orchestrator.log.embedded import EmbeddedLog, EmbeddedOptions
+from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
 
 async def main():
     log = EmbeddedLog(EmbeddedOptions(Path(sys.argv[1]), 2))
@@ -345,8 +345,8 @@ def test_a_system_that_begins_no_sync_is_not_asked_again() -> None:
 BROKEN = """
 import asyncio, sys
 from pathlib import Path
-from orchestrator.log.embedded import EmbeddedLog, EmbeddedOptions
-from orchestrator.log.journal import Journal
+from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
+from orchestrator.log.embedded.journal import Journal
 
 def broken(*_):
     raise MemoryError("no room for a batch")

@@ -24,9 +24,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
     ResourceType,
 )
 
-from orchestrator.log import kafka_serve
-from orchestrator.log.kafka import KafkaLog
-from orchestrator.log.kafka_options import KafkaOptions
+from orchestrator.kafka import serve
+from orchestrator.log.kafka.log import KafkaLog
+from orchestrator.log.kafka.options import KafkaOptions
 from orchestrator.log.port import Log, LogRefused
 from tests.contracts.places import PARTITIONS, kafka_options
 from tests.contracts.test_log import Acknowledgements, append, opened, read
@@ -465,8 +465,8 @@ def test_of_two_nodes_that_saw_nobody_one_leads_all_and_one_is_refused(
 CHILD = """
 import asyncio, sys
 from pathlib import Path
-from orchestrator.log.kafka import KafkaLog
-from orchestrator.log.kafka_options import KafkaOptions
+from orchestrator.log.kafka.log import KafkaLog
+from orchestrator.log.kafka.options import KafkaOptions
 
 async def main():
     log = KafkaLog(KafkaOptions(sys.argv[1], Path(sys.argv[2]), cluster=sys.argv[3], partitions=3,
@@ -502,7 +502,7 @@ def test_a_node_that_was_killed_has_its_partitions_back_at_once(options: KafkaOp
 def test_with_another_layout_of_the_client_it_is_polled(
     options: KafkaOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka_serve, "_KNOWN_LAYOUT", ("0.0.",))
+    monkeypatch.setattr(serve, "_KNOWN_LAYOUT", ("0.0.",))
 
     async def main() -> None:
         async with opened(KafkaLog(options)) as log, leading(log):

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
-from orchestrator.log.identity import open_journal
-from orchestrator.log.journal import Journal
+from orchestrator.log.embedded.identity import open_journal
+from orchestrator.log.embedded.journal import Journal
+from orchestrator.log.embedded.shortcut import Shortcut
+from orchestrator.log.embedded.spares import SegmentSizes
+from orchestrator.log.embedded.writer import Append, Job, Mend, Outcome, Restart, Turns, Unsynced
 from orchestrator.log.port import (
     AppendError,
     Batch,
@@ -17,13 +20,10 @@ from orchestrator.log.port import (
     LogRefused,
     LogUnavailable,
 )
-from orchestrator.log.shortcut import Shortcut
-from orchestrator.log.spares import SegmentSizes
-from orchestrator.log.writer import Append, Job, Mend, Outcome, Restart, Turns, Unsynced
 from tests.simulation.broker import BrokerLog, LogFaults, Owner, Topic
 from tests.simulation.clockwork import VirtualLoop
 from tests.simulation.oracle import Oracle
-from tests.unit.log.faulty_disk import Crash, Faults, FaultyDisk, LateSyncs
+from tests.unit.log.embedded.faulty_disk import Crash, Faults, FaultyDisk, LateSyncs
 
 SIZES = SegmentSizes(128 << 10, 256 << 10, 0)
 CHUNK_BYTES = 8 << 10

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from orchestrator.log.journal import Journal, Written
-from orchestrator.log.shortcut import Shortcut
+from orchestrator.log.embedded.journal import Journal, Written
+from orchestrator.log.embedded.shortcut import Shortcut
 from tests.simulation.mutation import Patch, mutant
 
 

@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from orchestrator.log.embedded import EmbeddedLog, EmbeddedOptions
+from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
 from orchestrator.model.effects import SetOutput, SetState
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import Ended

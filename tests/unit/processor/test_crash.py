@@ -8,7 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from orchestrator.codec.records import decode_message
-from orchestrator.log.embedded import EmbeddedLog, EmbeddedOptions
+from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
 from orchestrator.log.port import Message
 from orchestrator.model.ids import key_partition_key
 from orchestrator.processor.partition import Partition

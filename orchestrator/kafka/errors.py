@@ -1,0 +1,69 @@
+"""Which errors of a Kafka cluster an operator must mend; with all others one tries again."""
+
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException
+
+from orchestrator.model.refusal import LogRefused
+
+_PERMISSION: Final = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
+_CREDENTIALS: Final = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
+_CREATION: Final = {
+    KafkaError.INVALID_REPLICATION_FACTOR,
+    KafkaError.INVALID_PARTITIONS,
+    KafkaError.INVALID_CONFIG,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError.TOPIC_EXCEPTION,
+}
+_VERSION: Final = {KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE}
+
+
+def error_of(raised: KafkaException) -> KafkaError:
+    error = raised.args[0]
+    assert isinstance(error, KafkaError), "librdkafka raises its own errors only"
+    return error
+
+
+def text_of(raised: KafkaException) -> str:
+    """Its name too, since what some errors say is nothing."""
+    error = error_of(raised)
+    return f"{error.str()} ({error.name()})".strip()
+
+
+def refusal_of(error: KafkaError, doing: str) -> LogRefused | None:
+    """The refusal that this error means when met at `doing`; None: try again."""
+    code, text = error.code(), error.str()
+    if code in _PERMISSION:
+        return lacking_rights(f"may not {doing} ({text})")
+    if code in _CREDENTIALS:
+        return LogRefused(
+            "PD0112",
+            f"The Kafka brokers refuse the credentials of this node ({text}).",
+            "Check the sasl.* and ssl.* options.",
+        )
+    if code in _CREATION:
+        return LogRefused(
+            "PD0116",
+            f"The brokers refuse to {doing} ({text}).",
+            "Create the topics yourself, or change --replication-factor or the brokers' policy.",
+        )
+    if code in _VERSION:
+        return LogRefused(
+            "PD0119",
+            f"The Kafka brokers are too old to {doing} ({text}).",
+            "Use brokers of version 3.1 or later.",
+        )
+    return None
+
+
+def lacking_rights(what: str) -> LogRefused:
+    return LogRefused(
+        "PD0113",
+        f"The Kafka user of this node {what}.",
+        "Allow it Create, Describe, DescribeConfigs, Read, Write and Delete on the topics of"
+        " this cluster, and Read and Describe on its group.",
+    )

@@ -1,0 +1,111 @@
+"""Serving a librdkafka client on the event loop without polling: its queue rings a bell.
+
+The Python client does not offer ``rd_kafka_queue_io_event_enable``, but the library it brings
+does. It is called by way of the handle inside the client object, whose place is known for the
+versions below only; with any other version the client is polled, which is right and slower.
+"""
+
+import asyncio
+import ctypes
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import confluent_kafka
+from confluent_kafka import Consumer, Producer
+
+from orchestrator.runtime.wakes import RING, Bell
+
+_KNOWN_LAYOUT: Final = ("2.16.",)
+_POLL_S: Final = 0.005
+_LOG = logging.getLogger(__name__)
+
+
+class Served:
+    """Calls `serve` on the loop whenever the client has something for it."""
+
+    def __init__(
+        self, client: Producer | Consumer, client_id: str, serve: Callable[[], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._serve = serve
+        self._bell: Bell | None = Bell(blocking=False)
+        self._timer: asyncio.TimerHandle | None = None
+        self._disable = _ring_for(client, client_id, self._bell)
+        if self._disable is None:
+            self._bell.close()
+            self._bell = None
+            self._poll()
+        else:
+            self._loop.add_reader(self._bell.fd, self._heard)
+            self._loop.call_soon(serve)  # what came before the bell was there
+
+    def _heard(self) -> None:
+        if self._bell is not None:
+            self._bell.hear()
+            self._serve()
+
+    def _poll(self) -> None:
+        self._serve()
+        self._timer = self._loop.call_later(_POLL_S, self._poll)
+
+    def close(self) -> None:
+        """Stop serving; call it before the client goes."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._bell is not None and self._disable is not None:
+            self._disable()
+            self._loop.remove_reader(self._bell.fd)
+            self._bell.close()
+            self._bell = None
+
+
+def _ring_for(client: Producer | Consumer, client_id: str, bell: Bell) -> Callable[[], None] | None:
+    """Let the client's queue ring the bell; returns how to stop it, None where it cannot be."""
+    library = _library()
+    if library is None:
+        return None
+    place = id(client) + object.__basicsize__
+    handle = ctypes.c_void_p.from_address(place).value
+    if not handle:
+        return None
+    name: bytes = library.rd_kafka_name(handle)
+    if not name.startswith(client_id.encode() + b"#"):
+        _LOG.warning("librdkafka's handle was not found where it was expected; polling instead")
+        return None
+    get = "consumer" if isinstance(client, Consumer) else "main"
+    queue = getattr(library, f"rd_kafka_queue_get_{get}")(handle)
+    library.rd_kafka_queue_io_event_enable(queue, bell.write_fd, RING, len(RING))
+
+    def disable() -> None:
+        library.rd_kafka_queue_io_event_enable(queue, -1, None, 0)
+        library.rd_kafka_queue_destroy(queue)
+
+    return disable
+
+
+def _library() -> ctypes.CDLL | None:
+    if not str(confluent_kafka.version()).startswith(_KNOWN_LAYOUT):
+        return None
+    package = Path(confluent_kafka.__file__).parent
+    found = sorted(package.parent.glob("confluent_kafka.libs/librdkafka-*"))
+    found += sorted(package.glob(".dylibs/librdkafka*"))
+    if not found:
+        return None
+    library = ctypes.CDLL(str(found[0]))
+    library.rd_kafka_name.restype = ctypes.c_char_p
+    library.rd_kafka_name.argtypes = [ctypes.c_void_p]
+    for get in ("rd_kafka_queue_get_main", "rd_kafka_queue_get_consumer"):
+        getattr(library, get).restype = ctypes.c_void_p
+        getattr(library, get).argtypes = [ctypes.c_void_p]
+    library.rd_kafka_queue_io_event_enable.restype = None
+    library.rd_kafka_queue_io_event_enable.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_int,
+        ctypes.c_char_p,
+        ctypes.c_size_t,
+    ]
+    library.rd_kafka_queue_destroy.restype = None
+    library.rd_kafka_queue_destroy.argtypes = [ctypes.c_void_p]
+    return library

@@ -1,0 +1,1 @@
+"""The embedded log: segments of this process alone, no Kafka needed."""

@@ -1,0 +1,178 @@
+"""The embedded log: one file for all partitions of a process, durable before acknowledged."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from orchestrator.log.directory import refuse_files, take_directory
+from orchestrator.log.embedded.identity import open_journal
+from orchestrator.log.embedded.journal import Journal
+from orchestrator.log.embedded.kernel_syncs import open_kernel_syncs
+from orchestrator.log.embedded.running import Running
+from orchestrator.log.embedded.spares import SegmentSizes
+from orchestrator.log.embedded.syncs import Syncs
+from orchestrator.log.embedded.writer import Append, Restart, refusals
+from orchestrator.log.files import Disk, Files
+from orchestrator.log.port import (
+    META,
+    STALLED_MS,
+    Batch,
+    ClockMs,
+    Deliver,
+    Done,
+    Health,
+    LogCorrupt,
+    LogRefused,
+    LogUnavailable,
+    monotonic_ms,
+)
+
+READ_CHUNK_BYTES: Final = 512 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedOptions:
+    """Where the log is, its partitions and its sizes."""
+
+    directory: Path
+    partitions: int = 4
+    message_bytes_max: int = 64 << 20
+    sizes: SegmentSizes = field(default_factory=SegmentSizes)
+
+
+class EmbeddedLog:
+    """The `Log` port over a `Journal`.
+
+    It is written by a thread, or on the event loop where the system syncs beside it, and read by
+    two other threads. `syncs` goes with `files`: without it the thread does it all.
+    """
+
+    def __init__(
+        self,
+        options: EmbeddedOptions,
+        *,
+        files: Callable[[], Files] | None = None,
+        syncs: Callable[[], Syncs | None] | None = None,
+        clock_ms: ClockMs = monotonic_ms,
+    ) -> None:
+        self._options = options
+        if files is None:
+            files, syncs = partial(Disk, options.directory), syncs or open_kernel_syncs
+        self._make_files = files
+        self._make_syncs = syncs
+        self._clock_ms = clock_ms
+        self._running: Running | None = None
+        self._leading = False
+
+    @property
+    def partition_count(self) -> int:
+        return self._options.partitions
+
+    @property
+    def message_bytes_max(self) -> int:
+        return self._options.message_bytes_max
+
+    @property
+    def identity(self) -> bytes:
+        assert self._running is not None, "which log it is, is known once it is open"
+        return self._running.identity
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        threads = ThreadPoolExecutor(2, thread_name_prefix="log-files")
+        try:
+            files, identity, journal = await loop.run_in_executor(threads, self._open_files)
+        except BaseException:
+            threads.shutdown(wait=False)
+            raise
+        syncs = self._make_syncs() if self._make_syncs is not None else None
+        self._running = Running(loop, threads, files, identity, journal, self._clock_ms, syncs)
+
+    def _open_files(self) -> tuple[Files, bytes, Journal]:
+        options = self._options
+        files = take_directory(self._make_files, options.directory)
+        try:
+            return files, *open_journal(files, options.partitions, options.sizes)
+        except OSError as error:
+            files.unlock()
+            raise refuse_files(error) from error
+        except (LogRefused, LogCorrupt):
+            files.unlock()
+            raise
+
+    async def close(self) -> None:
+        self._leading = False
+        if self._running is not None:
+            await self._running.close()
+            self._running = None
+
+    def append(self, batch: Batch, done: Done) -> None:
+        bytes_max = self._options.message_bytes_max
+        bytes_count = largest = 0
+        for number, messages in batch:
+            assert messages, "a batch names a partition only with messages for it"
+            assert META <= number < self._options.partitions, f"no partition {number}"
+            sizes = [len(message) for message in messages]
+            largest = max(largest, *sizes)
+            bytes_count += sum(sizes)
+        reason = ""
+        if largest > bytes_max:
+            reason = f"a message of {largest} bytes is larger than {bytes_max} bytes"
+        job = Append(batch, bytes_count, done, reason)
+        if self._running is not None:
+            self._running.submit(job)
+        else:
+            loop = asyncio.get_running_loop()
+            for told, number, first, count, error in refusals(job, "the log is not open"):
+                loop.call_soon(partial(told, number, first, count, error))
+
+    async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
+        running = self._require_running()
+        _, end = running.journal.bounds(partition)
+        read = running.journal.read
+        while True:
+            try:
+                messages = await running.in_thread(
+                    partial(read, partition, offset, READ_CHUNK_BYTES)
+                )
+            except OSError as error:
+                raise LogUnavailable(f"the log cannot be read: {error}") from error
+            if offset >= end:
+                return offset
+            offset = messages[-1].offset + 1
+            deliver(messages)
+
+    async def bounds(self, partition: int) -> tuple[int, int]:
+        return self._require_running().journal.bounds(partition)
+
+    def _require_running(self) -> Running:
+        if self._running is None:
+            raise LogUnavailable("the log is not open")
+        return self._running
+
+    def trim(self, partition: int, below_offset: int) -> None:
+        if self._running is not None and self._running.journal.trim(partition, below_offset):
+            self._running.drop()
+
+    def lead(self, assigned: Callable[[int], None], revoked: Callable[[int], None]) -> None:
+        self._leading = True
+        loop = asyncio.get_running_loop()
+        for number in range(self._options.partitions):
+            loop.call_soon(assigned, number)
+
+    def restart(self, partition: int) -> None:
+        if self._running is not None:
+            self._running.submit(Restart(partition))
+
+    def health(self) -> Health:
+        if self._running is None:
+            return Health(writable=False, reason="the log is not open")
+        oldest_ms = self._running.oldest_ms()
+        reason = self._running.trouble()
+        if not reason and oldest_ms >= STALLED_MS:
+            reason = f"an append has been waiting for {oldest_ms} ms"
+        return Health(not reason, reason, oldest_ms, self._leading)

@@ -1,0 +1,196 @@
+"""The threads of an open embedded log, and the way of their outcomes back to the event loop."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from orchestrator.log.embedded.journal import Journal
+from orchestrator.log.embedded.shortcut import Shortcut
+from orchestrator.log.embedded.syncs import Syncs
+from orchestrator.log.embedded.writer import (
+    FORESEEN,
+    Append,
+    Job,
+    Mend,
+    Outcome,
+    Restart,
+    Turns,
+    Unsynced,
+    WriterThread,
+    refusals,
+)
+from orchestrator.log.files import Files
+from orchestrator.log.port import ClockMs
+from orchestrator.runtime.wakes import Bell
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+
+_LOOK_EVERY_MS: Final = 500
+"""How often health looks at the free space and asks for a repair."""
+
+
+class Running:
+    """What there is while the log is open; every method is called on the event loop."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        threads: ThreadPoolExecutor,
+        files: Files,
+        identity: bytes,
+        journal: Journal,
+        clock_ms: ClockMs,
+        syncs: Syncs | None,
+    ) -> None:
+        self.identity = identity
+        self.journal = journal
+        self._loop = loop
+        self._threads = threads
+        self._files = files
+        self._clock_ms = clock_ms
+        self._turns = Turns(journal)
+        self._syncs = syncs
+        self._shortcut = Shortcut(journal, self._turns, syncs) if syncs is not None else None
+        self._held: list[Job] = []  # until the append on the short way is through
+        self._at_writer = 0  # jobs that its thread has
+        self._ended: deque[tuple[int, list[Outcome]]] = deque()
+        self._since_ms: deque[int] = deque()  # one for each partition of each append in flight
+        self._late: list[Append] | None = None  # appends that came while closing
+        self._space_trouble = ""
+        self._looked_ms = clock_ms() - _LOOK_EVERY_MS
+        self._preparing = False
+        self._bell = Bell(blocking=False)
+        loop.add_reader(self._bell.fd, self._hear)
+        if syncs is not None:
+            loop.add_reader(syncs.fd, self._hear_sync)
+        self._writer = WriterThread(self._turns, self._turn_ended)
+
+    async def in_thread(self, call: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(self._threads, call)
+
+    def submit(self, job: Append | Restart) -> None:
+        if isinstance(job, Append):
+            if self._late is not None:
+                self._late.append(job)
+                return
+            self._since_ms.extend([self._clock_ms()] * len(job.batch))
+            shortcut = self._shortcut
+            if shortcut is not None and not self._at_writer:
+                with FORESEEN:
+                    if shortcut.take(job):
+                        return
+        self._hand_over(job)
+
+    def _hand_over(self, job: Job) -> None:
+        """To the writer's thread, once nothing is on the short way: one of the two writes."""
+        if self._shortcut is not None and self._shortcut.is_busy:
+            self._held.append(job)
+        else:
+            self._at_writer += 1
+            self._writer.submit(job)
+
+    def _turn_ended(self, job_count: int, outcomes: list[Outcome]) -> None:
+        """Called by the writer's thread."""
+        self._ended.append((job_count, outcomes))
+        self._bell.ring()
+
+    def _hear(self) -> None:
+        self._bell.hear()
+        while self._ended:
+            job_count, outcomes = self._ended.popleft()
+            self._at_writer -= job_count
+            self._tell(outcomes)
+        self._prepare_if_wanted()
+
+    def _hear_sync(self) -> None:
+        assert self._shortcut is not None
+        with FORESEEN:
+            ended = self._shortcut.end()
+        if isinstance(ended, Unsynced):
+            self._hand_over(ended)
+            ended = []
+        held, self._held = self._held, []
+        for job in held:
+            self._hand_over(job)
+        self._tell(ended)
+        self._prepare_if_wanted()
+
+    def _tell(self, outcomes: list[Outcome]) -> None:
+        for done, partition, first, count, error in outcomes:
+            self._since_ms.popleft()
+            done(partition, first, count, error)
+
+    def _prepare_if_wanted(self) -> None:
+        if not self._preparing and self.journal.wants_spare():
+            self._preparing = True
+            self._threads.submit(self._prepare)
+
+    def _prepare(self) -> None:
+        try:
+            self.journal.prepare()
+        except OSError as error:
+            _LOG.warning("no spare segment could be made: %s", error)
+        finally:
+            self._loop.call_soon_threadsafe(self._prepared)
+
+    def _prepared(self) -> None:
+        self._preparing = False
+
+    def drop(self) -> None:
+        self._threads.submit(self._drop)
+
+    def _drop(self) -> None:
+        try:
+            self.journal.drop()
+        except OSError as error:
+            _LOG.warning("a segment that is no longer needed could not be deleted: %s", error)
+
+    def oldest_ms(self) -> int:
+        return self._clock_ms() - self._since_ms[0] if self._since_ms else 0
+
+    def trouble(self) -> str:
+        """Why no new work should be let in, or nothing; asks for a repair when there is one."""
+        standing = self._turns.standing
+        if self._clock_ms() - self._looked_ms >= _LOOK_EVERY_MS:
+            self._looked_ms = self._clock_ms()
+            self._space_trouble = self._look_at_space()
+            if standing.reason and not standing.corrupt and self._late is None:
+                self._hand_over(Mend())
+        return standing.reason or self._space_trouble
+
+    def _look_at_space(self) -> str:
+        try:
+            return "the device has little space left" if self.journal.below_reserve() else ""
+        except OSError as error:
+            return f"the free space of the device cannot be seen: {error}"
+
+    async def close(self) -> None:
+        if self._late is not None:
+            return
+        self._late = []
+        if self._syncs is not None and self._shortcut is not None:
+            # Only one may listen: what the loop has heard would leave a thread waiting for ever.
+            self._loop.remove_reader(self._syncs.fd)
+            if self._shortcut.is_busy:
+                await asyncio.to_thread(self._syncs.wait)
+                self._hear_sync()
+        await asyncio.to_thread(self._writer.stop)
+        await asyncio.to_thread(self._threads.shutdown)
+        self._loop.remove_reader(self._bell.fd)
+        self._hear_last()
+        if self._syncs is not None:
+            self._syncs.close()
+        self._bell.close()
+        self.journal.close()
+        self._files.unlock()
+
+    def _hear_last(self) -> None:
+        self._preparing = True
+        self._hear()
+        for job in self._late or []:
+            for done, partition, first, count, error in refusals(job, "the log is closed"):
+                done(partition, first, count, error)

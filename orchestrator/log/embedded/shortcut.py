@@ -1,0 +1,64 @@
+"""The short way of an append: written on the event loop, synced by the system, no thread between.
+
+A write into the page cache takes microseconds, the sync after it a hundred times as long. Where the
+system syncs beside its caller, the thread that waits for it, and the two hand-overs of the
+interpreter it costs, are saved. Whatever is out of the ordinary goes to the writer's thread.
+"""
+
+from typing import Final
+
+from orchestrator.log.embedded.journal import Journal
+from orchestrator.log.embedded.syncs import Syncs
+from orchestrator.log.embedded.writer import Append, Outcome, Turns, Unsynced
+
+SHORT_BYTES_MAX: Final = 256 << 10
+"""More than this is copied by the thread: it would be felt on the event loop."""
+
+
+class Shortcut:
+    """One append at a time; only used while the writer's thread has nothing to do."""
+
+    def __init__(self, journal: Journal, turns: Turns, syncs: Syncs) -> None:
+        self._journal = journal
+        self._turns = turns
+        self._syncs = syncs
+        self._unsynced: Unsynced | None = None
+        self._is_open = True
+
+    @property
+    def is_busy(self) -> bool:
+        return self._unsynced is not None
+
+    def take(self, job: Append) -> bool:
+        """Write it and begin its sync; False: it has to go the long way, as if never seen here."""
+        if (
+            self._unsynced is not None
+            or not self._is_open
+            or job.refused
+            or job.bytes_count > SHORT_BYTES_MAX
+            or not self._turns.is_calm
+        ):
+            return False
+        written = self._journal.begin(job.batch)
+        if written is None:
+            return False
+        self._is_open = self._syncs.begin(self._journal.tail_file)
+        if not self._is_open:
+            return False
+        self._unsynced = Unsynced(job, written)
+        return True
+
+    def end(self) -> list[Outcome] | Unsynced:
+        """The sync is over: what became of the append, or what the writer's thread must rescue."""
+        unsynced, self._unsynced = self._unsynced, None
+        assert unsynced is not None, "a sync ended that was not begun"
+        try:
+            self._syncs.end()
+        except OSError:
+            return unsynced
+        done, batch = unsynced.append.done, unsynced.append.batch
+        firsts = self._journal.keep(unsynced.written)
+        return [
+            (done, number, first, len(values), None)
+            for (number, values), first in zip(batch, firsts, strict=True)
+        ]

@@ -1,0 +1,247 @@
+"""The log on Kafka: topics of a cluster that somebody else runs, keeps and backs up."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Final, TypeVar
+
+from confluent_kafka import KafkaException, TopicPartition
+
+from orchestrator.kafka.errors import text_of
+from orchestrator.kafka.options import refuse_owned
+from orchestrator.log.directory import refuse_files, take_directory
+from orchestrator.log.files import Disk, Files
+from orchestrator.log.kafka.clients import Clients
+from orchestrator.log.kafka.directory_id import directory_id
+from orchestrator.log.kafka.group import Membership, await_sole_member
+from orchestrator.log.kafka.options import KafkaOptions
+from orchestrator.log.kafka.reader import Reading
+from orchestrator.log.kafka.topics import ensure_topics
+from orchestrator.log.kafka.writer import KafkaWriter
+from orchestrator.log.port import (
+    META,
+    STALLED_MS,
+    AppendError,
+    Batch,
+    ClockMs,
+    Deliver,
+    Done,
+    Health,
+    LogUnavailable,
+    monotonic_ms,
+)
+
+T = TypeVar("T")
+
+_TRY_AGAIN_S_MIN: Final = 0.1
+_TRY_AGAIN_S_MAX: Final = 1.0
+_TICK_S: Final = 1.0
+_PROBE_S: Final = 2.0
+_LAST_APPENDS_S: Final = 5.0
+_READS_MAX: Final = 4
+_LOG = logging.getLogger(__name__)
+
+
+class KafkaLog:
+    """The `Log` port over the topics `<cluster>.log` and `<cluster>.meta`."""
+
+    def __init__(self, options: KafkaOptions, *, clock_ms: ClockMs = monotonic_ms) -> None:
+        self._options = options
+        self._clock_ms = clock_ms
+        self._identity = b""
+        self._reason = "the log is not open"
+        self._files: Files | None = None
+        self._clients: Clients | None = None
+        self._writer: KafkaWriter | None = None
+        self._member: Membership | None = None
+        self._threads = ThreadPoolExecutor(_READS_MAX, thread_name_prefix="log-kafka")
+        self._readings: set[Reading] = set()
+        self._tick: asyncio.TimerHandle | None = None
+        self._probing = False
+        self._closed = False
+
+    @property
+    def partition_count(self) -> int:
+        return self._options.partitions
+
+    @property
+    def identity(self) -> bytes:
+        assert self._identity, "which log it is, is known once it is open"
+        return self._identity
+
+    @property
+    def message_bytes_max(self) -> int:
+        return self._options.message_bytes_max
+
+    # opening and closing
+
+    async def open(self) -> None:
+        refuse_owned(self._options.librdkafka)
+        try:
+            clients = await self._in_thread(self._take)
+            pause_s = _TRY_AGAIN_S_MIN
+            while not await self._try_open(clients):
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _TRY_AGAIN_S_MAX)
+            self._writer = KafkaWriter(
+                clients.producer, clients.client_id, self._options.place, self._clock_ms
+            )
+        except BaseException:
+            await self.close()
+            raise
+        self._reason = ""
+        self._tick = asyncio.get_running_loop().call_later(_TICK_S, self._ticked)
+
+    def _take(self) -> Clients:
+        directory = self._options.directory
+        self._files = take_directory(partial(Disk, directory), directory)
+        try:
+            name = f"{self._options.node_name}.{directory_id(self._files)}"
+        except OSError as error:
+            raise refuse_files(error) from error
+        self._clients = Clients(self._options, name)
+        return self._clients
+
+    async def _try_open(self, clients: Clients) -> bool:
+        try:
+            self._identity = await self._in_thread(partial(self._verify, clients))
+        except KafkaException as raised:
+            clients.serve()
+            if clients.refused is not None:
+                raise clients.refused from raised
+            reason = f"Kafka at {self._options.bootstrap}: {text_of(raised)}"
+            if reason != self._reason:
+                _LOG.warning("%s; trying again", reason)
+            self._reason = reason
+            return False
+        return True
+
+    def _verify(self, clients: Clients) -> bytes:
+        identity = ensure_topics(clients.admin, self._options)
+        self._reason = "waiting for the session of another node to end"
+        await_sole_member(clients.admin, self._options, clients.client_id, lambda: self._closed)
+        return identity
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._reason = "the log is closed"
+        if self._tick is not None:
+            self._tick.cancel()
+        for reading in self._readings:
+            reading.cancel()
+        if self._writer is not None:
+            await self._writer.close(_LAST_APPENDS_S)
+        if self._member is not None:
+            await self._member.close()
+        if self._clients is not None:
+            await self._in_thread(self._clients.readers.close)
+        await asyncio.to_thread(self._threads.shutdown)
+        if self._files is not None:
+            self._files.unlock()
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    # appending
+
+    def append(self, batch: Batch, done: Done) -> None:
+        bytes_max = self._options.message_bytes_max
+        largest = 0
+        for partition, messages in batch:
+            assert messages, "a batch names a partition only with messages for it"
+            assert META <= partition < self._options.partitions, f"no partition {partition}"
+            largest = max(largest, *map(len, messages))
+        refused = ""
+        if largest > bytes_max:
+            refused = f"a message of {largest} bytes is larger than {bytes_max} bytes"
+        if self._writer is not None:
+            self._writer.append(batch, done, refused)
+            return
+        error = AppendError(refused or self._reason, refused=True)
+        loop = asyncio.get_running_loop()
+        for partition, messages in batch:
+            loop.call_soon(partial(done, partition, -1, len(messages), error))
+
+    def restart(self, partition: int) -> None:
+        if self._writer is not None:
+            self._writer.restart(partition)
+
+    # reading
+
+    async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
+        topic, number = self._options.place(partition)
+        reading = Reading(self._require_open().readers, topic, number, offset, deliver)
+        self._readings.add(reading)
+        try:
+            return await self._in_thread(reading.run)
+        finally:
+            reading.cancel()
+            self._readings.discard(reading)
+
+    async def bounds(self, partition: int) -> tuple[int, int]:
+        place = TopicPartition(*self._options.place(partition))
+        return await self._in_thread(partial(self._require_open().readers.bounds, place))
+
+    def _require_open(self) -> Clients:
+        if self._clients is None or self._closed:
+            raise LogUnavailable(self._reason)
+        return self._clients
+
+    def trim(self, partition: int, below_offset: int) -> None:
+        place = TopicPartition(*self._options.place(partition), below_offset)
+        for future in self._require_open().admin.delete_records([place]).values():
+            future.add_done_callback(_trimmed)
+
+    # leading
+
+    def lead(self, assigned: Callable[[int], None], revoked: Callable[[int], None]) -> None:
+        self._member = Membership(self._options, self._require_open(), assigned, revoked)
+
+    def health(self) -> Health:
+        refused = self._member.refused if self._member is not None else None
+        leads = self._member is not None and bool(self._member.partitions)
+        if self._writer is None or self._closed:
+            return Health(False, self._reason, 0, leads, refused)
+        oldest_ms = self._writer.oldest_ms()
+        reason = self._writer.down_reason
+        if refused is not None:
+            reason = refused.message
+        elif oldest_ms >= STALLED_MS:
+            reason = f"an append has been waiting for {oldest_ms} ms. {reason}".rstrip()
+        return Health(not reason, reason, oldest_ms, leads, refused)
+
+    def _ticked(self) -> None:
+        """Once a second: serve clients that were silent, look whether brokers are back, and
+        whether another node has joined."""
+        loop = asyncio.get_running_loop()
+        self._tick = loop.call_later(_TICK_S, self._ticked)
+        if self._member is not None:
+            self._member.serve()
+            self._member.look(self._threads)
+        if self._clients is not None:
+            self._clients.serve()
+        if self._writer is not None and self._writer.down_reason and not self._probing:
+            self._probing = True
+            loop.run_in_executor(self._threads, self._probe).add_done_callback(self._probed)
+
+    def _probe(self) -> bool:
+        try:
+            self._require_open().admin.list_topics(self._options.log_topic, timeout=_PROBE_S)
+        except (KafkaException, LogUnavailable):
+            return False
+        return True
+
+    def _probed(self, found: "asyncio.Future[bool]") -> None:
+        self._probing = False
+        if self._writer is not None and not found.cancelled() and found.result():
+            self._writer.down_reason = ""
+
+
+def _trimmed(future: "Future[object]") -> None:
+    raised = future.exception()
+    if raised is not None:
+        _LOG.warning("messages that are no longer needed could not be deleted: %s", raised)

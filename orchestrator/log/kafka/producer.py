@@ -1,0 +1,95 @@
+"""One idempotent producer, which is given up at its first error, and what it has in flight."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import KafkaError, Message, Producer
+
+from orchestrator.kafka.serve import Served
+from orchestrator.log.port import AppendError, Done
+
+MakeProducer = Callable[[Callable[[KafkaError], None]], Producer]
+Told = Callable[[str], None]
+
+
+class Generation:
+    """A producer from its beginning to its end; used on the event loop only."""
+
+    def __init__(self, make: MakeProducer, client_id: str, failed: Told, down: Told) -> None:
+        self._failed = failed
+        self._down = down
+        self.over = False
+        self.producer = make(self._client_error)
+        self._served = Served(self.producer, client_id, self.serve)
+
+    def serve(self) -> None:
+        while not self.over and self.producer.poll(0):
+            pass
+
+    def _client_error(self, error: KafkaError) -> None:
+        if self.over:
+            return  # told by the thread that takes it apart
+        if error.fatal() or error.code() == KafkaError._FATAL:
+            self._failed(str(error.str()))
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._down(str(error.str()))
+
+    def end(self) -> "asyncio.Future[None]":
+        """Nothing of it may be sent any more; settle what it has in flight before.
+
+        Taking it apart may block, so a thread does it.
+        """
+        self.over = True
+        self._served.close()
+        return asyncio.get_running_loop().run_in_executor(None, _purge, self.producer)
+
+
+def _purge(producer: Producer) -> None:
+    producer.purge(in_queue=True, in_flight=True, blocking=True)
+    producer.flush(0)  # its reports are for appends that are settled
+
+
+class Pending:
+    """The messages of one append to one partition, until all are acknowledged."""
+
+    __slots__ = ("_fail", "_settle", "bytes_count", "count", "done", "error", "first", "left",
+                 "partition", "since_ms")  # fmt: skip
+
+    def __init__(
+        self,
+        partition: int,
+        messages: Sequence[bytes],
+        done: Done,
+        since_ms: int,
+        settle: Callable[[int], None],
+        fail: Callable[[str], None],
+    ) -> None:
+        self.partition = partition
+        self.count = self.left = len(messages)
+        self.bytes_count = sum(map(len, messages))
+        self.done = done
+        self.since_ms = since_ms
+        self.first = -1
+        self.error: AppendError | None = None
+        self._settle = settle
+        self._fail = fail
+
+    def delivered(self, error: KafkaError | None, message: Message) -> None:
+        """librdkafka's report on one message; they come in order."""
+        if not self.left:
+            return  # settled when its producer was given up
+        if error is not None:
+            self._fail(str(error.str()))
+            return
+        offset = message.offset()
+        if offset is None:  # the broker had it already, and remembers no more than that
+            self._fail("a message is in the log, but the broker does not say where")
+            return
+        if self.first < 0:
+            self.first = offset
+        elif offset != self.first + self.count - self.left:
+            self._fail("another writer came between the messages of an append")
+            return
+        self.left -= 1
+        if not self.left:
+            self._settle(self.partition)
