@@ -6,7 +6,8 @@ from orchestrator.machine import life
 from orchestrator.machine.apply_pause import add_event, hold
 from orchestrator.machine.entries import APPLY_EFFECT
 from orchestrator.machine.futures import is_resolved
-from orchestrator.machine.journal import store_entries, wake
+from orchestrator.machine.journal import store_entries
+from orchestrator.machine.status import BACK_OFF, CANCEL, FLUSH, SUSPEND, WAKE, change_status, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import ArmRetry
 from orchestrator.model.answers import Answer
@@ -16,7 +17,6 @@ from orchestrator.model.rows import EVENT_FAILED, Event, InvocationRow
 from orchestrator.model.values import (
     CODE_INTERNAL,
     INVOKED,
-    SUSPENDED,
     THEN_KILL,
     THEN_RETRY,
     Failure,
@@ -39,9 +39,7 @@ def apply_journal(step: Step, record: Journal) -> Answer:
     if record.attempt < row.attempt:
         return Answer.DROPPED
     row.attempt = record.attempt
-    row.retry_at_ms = 0
-    row.modified_at_ms = record.now_ms
-    state.invocations.touch(record.id)
+    change_status(step, row, FLUSH)
     if record.pin is not None:
         _pin(row, record.pin)
     if record.entries:
@@ -90,9 +88,9 @@ def _suspend(step: Step, row: InvocationRow, end: Suspended) -> None:
     if row.pause_requested:
         hold(step, row, None)
     elif is_resolved(row, end.waiting):
-        wake(step, row)
+        go_on(step, row, WAKE)
     else:
-        row.status = SUSPENDED
+        change_status(step, row, SUSPEND)
         row.waiting = end.waiting
 
 
@@ -108,11 +106,12 @@ def _fail(step: Step, row: InvocationRow, end: Failed) -> None:
     elif row.pause_requested:
         hold(step, row, end.why)
     elif end.then == THEN_RETRY:
+        change_status(step, row, BACK_OFF)
         row.retry_at_ms = end.retry_at_ms
         step.actions.append(ArmRetry(row.invoke.id, row.incarnation, end.retry_at_ms))
     elif row.signals.get(CANCEL_SIGNAL, -1) >> 2 >= seen:
         # Canceled during this attempt: it goes on as if that had come after the pause.
         row.retry_count = 0
-        wake(step, row)
+        go_on(step, row, CANCEL)
     else:
         hold(step, row, end.why)

@@ -1,7 +1,7 @@
 """Pause and Resume: an invocation is held where it is, and goes on when told."""
 
 from orchestrator.machine import life
-from orchestrator.machine.journal import wake
+from orchestrator.machine.status import PAUSE, RESUME, change_status, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import StopAttempt
 from orchestrator.model.answers import Answer
@@ -13,13 +13,9 @@ from orchestrator.model.values import INBOXED, INVOKED, PAUSED, SCHEDULED, SUSPE
 
 def hold(step: Step, row: InvocationRow, why: Attempted | None) -> None:
     """Paused: notifications are stored, only a resume or a cancel goes on."""
-    row.status = PAUSED
-    row.waiting = None
+    change_status(step, row, PAUSE)
     row.pause_requested = False
-    row.retry_at_ms = 0
-    row.modified_at_ms = step.now_ms
     add_event(row, Event(EVENT_PAUSED, step.now_ms, row.entries, why))
-    step.state.invocations.touch(row.invoke.id)
 
 
 def add_event(row: InvocationRow, event: Event) -> None:
@@ -61,9 +57,7 @@ def apply_resume(step: Step, resume: Resume) -> Answer:
         row.deployment = resume.deployment
         row.protocol = row.protocol or resume.protocol  # a journal keeps its version
     row.retry_count = 0
-    row.retry_at_ms = 0
     row.failures_since_entry = 0
     row.pause_requested = False
-    row.modified_at_ms = step.now_ms
-    wake(step, row)
+    go_on(step, row, RESUME)
     return Answer.ACCEPTED

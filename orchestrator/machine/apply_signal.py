@@ -1,7 +1,8 @@
 """Signal and Cancel: given to the current incarnation of an invocation."""
 
 from orchestrator.machine import life
-from orchestrator.machine.journal import give_signal, wake
+from orchestrator.machine.journal import give_signal
+from orchestrator.machine.status import CANCEL, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import Cancel, Signal
@@ -34,6 +35,5 @@ def apply_cancel(step: Step, cancel: Cancel) -> Answer:
     give_signal(step, row, CANCEL_SIGNAL, "", None)
     if row.status == PAUSED:
         row.retry_count = 0
-        row.retry_at_ms = 0
-        wake(step, row)
+        go_on(step, row, CANCEL)
     return Answer.ACCEPTED

@@ -1,10 +1,11 @@
-"""The journal of a live invocation: storing entries, giving notifications, waking who waits."""
+"""The journal of a live invocation: storing entries, giving notifications."""
 
 from orchestrator.codec.keys import chunk_key
 from orchestrator.machine.frames import completion_frame, signal_frame
 from orchestrator.machine.futures import is_resolved
+from orchestrator.machine.status import WAKE, go_on
 from orchestrator.machine.step import Step
-from orchestrator.model.actions import Notify, StartAttempt
+from orchestrator.model.actions import Notify
 from orchestrator.model.limits import JOURNAL_INLINE_BYTES
 from orchestrator.model.rows import Chunk, ChunkRow, InvocationRow
 from orchestrator.model.values import FAILURE, INVOKED, SUCCESS, SUSPENDED, Failure, Outcome
@@ -66,13 +67,4 @@ def notify(step: Step, row: InvocationRow, frame: bytes) -> None:
     if row.status == INVOKED:
         step.actions.append(Notify(row.invoke.id, row.incarnation, index, frame))
     elif row.status == SUSPENDED and row.waiting is not None and is_resolved(row, row.waiting):
-        wake(step, row)
-
-
-def wake(step: Step, row: InvocationRow) -> None:
-    """Go on with the next attempt."""
-    row.status = INVOKED
-    row.waiting = None
-    row.running_at_ms = step.now_ms
-    step.state.invocations.touch(row.invoke.id)
-    step.actions.append(StartAttempt(row.invoke.id, row.incarnation))
+        go_on(step, row, WAKE)

@@ -5,8 +5,8 @@ import msgspec
 from orchestrator.codec.keys import object_key, retention_key, timer_key
 from orchestrator.machine import objects
 from orchestrator.machine.chores import add_chore, drop_state_rows
-from orchestrator.machine.journal import wake
 from orchestrator.machine.routing import respond
+from orchestrator.machine.status import BEGIN, COMPLETE, SCHEDULE, change_status, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import (
     ArmTimer,
@@ -36,7 +36,7 @@ from orchestrator.model.rows import (
 )
 from orchestrator.model.values import (
     INBOXED,
-    INVOKED,
+    NEW,
     OBJECT_EXCLUSIVE,
     SCHEDULED,
     WORKFLOW_RUN,
@@ -49,7 +49,7 @@ HOLDS_LOCK = (OBJECT_EXCLUSIVE, WORKFLOW_RUN)
 
 def new_row(step: Step, invoke: Invoke) -> InvocationRow:
     """A live row for an id that is free."""
-    row = InvocationRow(invoke, step.position, INVOKED, step.now_ms)
+    row = InvocationRow(invoke, step.position, NEW, step.now_ms)
     row.last_entry_at_ms = step.now_ms
     row.deployment = invoke.deployment
     if invoke.prefix is not None:
@@ -85,7 +85,7 @@ def find_completed(step: Step, invocation_id: bytes) -> CompletedRow | None:
 def schedule(step: Step, row: InvocationRow) -> None:
     """Wait for the start time of a delayed invocation."""
     invoke = row.invoke
-    row.status = SCHEDULED
+    change_status(step, row, SCHEDULE)
     row.scheduled_at_ms = step.now_ms
     key = timer_key(invoke.start_at_ms, invoke.id, 0)
     step.state.timers.put(key, TimerRow(TIMER_START, invoke.id, row.incarnation))
@@ -97,22 +97,23 @@ def enter(step: Step, row: InvocationRow) -> None:
     if row.invoke.kind in HOLDS_LOCK:
         objects.lock_or_queue(step, row)
     else:
-        wake(step, row)
+        go_on(step, row, BEGIN)
 
 
 def complete(step: Step, row: InvocationRow, outcome: Outcome) -> None:
     """Give the result to everyone who waits, keep it as long as asked, free the lock."""
-    state, invoke = step.state, row.invoke
-    state.invocations.delete(invoke.id)
+    state, invoke, was = step.state, row.invoke, row.status
     _drop_timers(step, row)
+    change_status(step, row, COMPLETE)
+    state.invocations.delete(invoke.id)
     done = _completed_row(step, row, outcome)
     state.completed.put(invoke.id, done)
     if not invoke.journal_retention_ms:
         drop_journal(step, done)
     _retain(step, done)
     step.actions.append(Complete(invoke.id, row.incarnation, outcome, done.expires_at_ms))
-    if row.status != SCHEDULED:
-        if row.status == INBOXED:
+    if was != SCHEDULED:
+        if was == INBOXED:
             objects.leave_queue(step, row)
         elif invoke.kind in HOLDS_LOCK:
             objects.release(step, invoke.service, invoke.key)

@@ -2,11 +2,10 @@
 
 from orchestrator.codec.keys import inbox_key, object_key
 from orchestrator.machine import state_patch
-from orchestrator.machine.journal import wake
+from orchestrator.machine.status import BEGIN, QUEUE, change_status, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.records import PatchState
 from orchestrator.model.rows import InboxRow, InvocationRow, ObjectRow
-from orchestrator.model.values import INBOXED
 
 
 def find_or_make(step: Step, service: str, key: str) -> ObjectRow:
@@ -25,10 +24,9 @@ def lock_or_queue(step: Step, row: InvocationRow) -> None:
     invoke = row.invoke
     owner = find_or_make(step, invoke.service, invoke.key)
     if owner.lock:
-        row.status = INBOXED
+        change_status(step, row, QUEUE)
         row.inboxed_at_ms = step.now_ms
         row.inbox_number = _queue(step, owner, InboxRow(invoke.id, row.incarnation, step.now_ms))
-        step.state.invocations.touch(invoke.id)
         return
     _take(step, owner, row)
 
@@ -96,4 +94,4 @@ def _next(step: Step, owner: ObjectRow, raw: bytes) -> None:
 def _take(step: Step, owner: ObjectRow, row: InvocationRow) -> None:
     owner.lock = row.invoke.id
     step.state.objects.touch(object_key(owner.service, owner.key))
-    wake(step, row)
+    go_on(step, row, BEGIN)

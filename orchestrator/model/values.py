@@ -12,12 +12,15 @@ WORKFLOW_SHARED = 4
 WRITES_STATE = (OBJECT_EXCLUSIVE, WORKFLOW_RUN)
 WORKFLOW_KINDS = (WORKFLOW_RUN, WORKFLOW_SHARED)
 
-# Status of a live invocation. A completed one is a row of another kind.
+# Status of a live invocation. Kept in rows: never reuse a number.
 SCHEDULED = 0
 INBOXED = 1
 INVOKED = 2
 SUSPENDED = 3
 PAUSED = 4
+# Before the first and after the last one: never in a row that is kept.
+NEW = -1
+COMPLETED = 5
 
 # Who asked for an invocation.
 BY_INGRESS = 0
