@@ -6,11 +6,12 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from orchestrator.cli import deployments, invocations, services, sql, state
-from orchestrator.cli.client import DEFAULT_ADMIN, Admin, CliError
+from orchestrator.cli import deployments, explain, invocations, services, sql, state
+from orchestrator.cli.client import DEFAULT_ADMIN, EXIT_FAILED, Admin, CliError
+from orchestrator.cli.last_line import said_of
 from orchestrator.cli.parsing import shared_options
 
-_NOUNS = (deployments, services, invocations, state, sql)
+_NOUNS = (deployments, services, invocations, state, sql, explain)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except Exception as error:  # noqa: BLE001 the last line: people get a code, no traceback
+        print(f"perdure: {said_of(error)}", file=sys.stderr)
+        return EXIT_FAILED
 
 
 def _command(given: list[str]) -> int:

@@ -13,14 +13,12 @@ from collections.abc import Sequence
 
 import uvloop
 
+from orchestrator.cli.last_line import said_of
 from orchestrator.config.options import Options, read_options
 from orchestrator.config.settings import ConfigError
-from orchestrator.invoker.signing import BadKey
-from orchestrator.log.port import LogCorrupt, LogRefused
-from orchestrator.node.data_directory import DataDirectory, DirectoryRefused
-from orchestrator.node.listening import CannotListen
+from orchestrator.model.operating import OperatingError
+from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.node import Node
-from orchestrator.registry.metadata_log import MetadataLost
 
 _log = logging.getLogger("perdure.node")
 
@@ -30,14 +28,6 @@ EXIT_USAGE = 2
 END_S = 9.0  # who asks for the end may count on it within ten seconds
 # What a server allocates lives long or dies at once: look for cycles rarely.
 GC_THRESHOLDS = (50_000, 50, 50)
-_REFUSALS = (
-    BadKey,
-    CannotListen,
-    DirectoryRefused,
-    LogCorrupt,
-    LogRefused,
-    MetadataLost,
-)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -56,8 +46,8 @@ def run(argv: Sequence[str]) -> int:
             return uvloop.run(_serve(options, directory))
         finally:
             directory.release()
-    except _REFUSALS as error:
-        print(f"perdure serve: {error}", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001 the last line: people get a code, no traceback
+        print(f"perdure serve: {said_of(error)}", file=sys.stderr)
         return EXIT_FAILED
 
 
@@ -118,7 +108,7 @@ async def _until(node: Node, options: Options, asked: asyncio.Event) -> None:
     finally:
         for task in (end, life):
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, *_REFUSALS):
+            with contextlib.suppress(asyncio.CancelledError, OperatingError):
                 await task
 
 

@@ -1,15 +1,26 @@
 """A setting is a flag and a variable; the flag wins over the variable, that over the default."""
 
 import argparse
+import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from orchestrator.model.operating import OperatingError
+
 PREFIX = "PERDURE_"
+# Kubernetes tells every container of the services around it: one named `perdure` is no setting.
+_KUBERNETES = re.compile(
+    r"PERDURE(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
+)
 
 
-class ConfigError(Exception):
+class ConfigError(OperatingError):
     """A setting that cannot be used; the message names it and says what would be right."""
+
+    def __init__(self, message: str, code: str = "PD0001", remedy: str = "") -> None:
+        super().__init__(code, message, remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +70,19 @@ def read(
     command: str, settings: Sequence[Setting], argv: Sequence[str], environ: Mapping[str, str]
 ) -> dict[str, Any]:
     """Values by name; None for what was not given and has no default."""
+    _refuse_unknown(settings, environ)
     flags = vars(parser(command, settings).parse_args(list(argv)))
     return {setting.name: _value(setting, flags[setting.name], environ) for setting in settings}
+
+
+def _refuse_unknown(settings: Sequence[Setting], environ: Mapping[str, str]) -> None:
+    """A variable that nobody reads is a mistake that would go unnoticed."""
+    known = {setting.variable for setting in settings}
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known and not _KUBERNETES.fullmatch(name):
+            near = difflib.get_close_matches(name, known, 1, 0.6)
+            remedy = f"Did you mean {near[0]}?" if near else "Remove it."
+            raise ConfigError(f"There is no setting {name}.", "PD0002", remedy)
 
 
 def _value(setting: Setting, given: list[str] | None, environ: Mapping[str, str]) -> Any:

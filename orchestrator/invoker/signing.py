@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from orchestrator.model.operating import OperatingError
+
 LIFE_S: Final = 60
 # A signature costs as much as all the rest of an attempt: one is good for a while.
 _REUSE_S: Final = 10
@@ -19,8 +21,15 @@ _REUSED_MAX: Final = 4096
 _BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
-class BadKey(ValueError):
+class BadKey(OperatingError):
     """A key file that holds no ed25519 private key; the message says why."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            "PD0401",
+            f"Requests to services cannot be signed: {found}.",
+            "Give a PKCS#8 PEM file with an ed25519 key: openssl genpkey -algorithm ed25519.",
+        )
 
 
 def _base58(raw: bytes) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
+from orchestrator.model.operating import OperatingError
 from orchestrator.model.refusal import LogRefused as LogRefused
 
 META: Final = -1
@@ -46,8 +47,11 @@ class AppendError(Exception):
         self.refused = refused
 
 
-class LogCorrupt(Exception):
+class LogCorrupt(OperatingError):
     """Bytes that were durable are not what was written: the log stops and keeps its data."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__("PD0108", f"The embedded log is damaged: {found}.")
 
 
 class LogUnavailable(Exception):

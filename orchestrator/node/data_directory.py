@@ -14,10 +14,12 @@ from pathlib import Path
 
 import msgspec
 
+from orchestrator.model.operating import OperatingError
+
 _VERSION = 1
 
 
-class DirectoryRefused(Exception):
+class DirectoryRefused(OperatingError):
     """The directory cannot be used; the message says why and what to do."""
 
 
@@ -60,8 +62,9 @@ class DataDirectory:
             holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(lock)
             raise DirectoryRefused(
-                f"PD0203: The data directory {self.path} is in use by process {holder}. "
-                "Stop that server, or give this one another --data-dir."
+                "PD0203",
+                f"The data directory {self.path} is in use by process {holder}.",
+                "Stop that server, or give this one another --data-dir.",
             ) from None
         except OSError as error:  # a file system without locks
             os.close(lock)
@@ -80,8 +83,9 @@ class DataDirectory:
 
     def _unusable(self, error: OSError) -> DirectoryRefused:
         return DirectoryRefused(
-            f"PD0202: The data directory {self.path} cannot be used: {error.strerror}. "
-            "Give a directory that can be written, on a device with space, with --data-dir."
+            "PD0202",
+            f"The data directory {self.path} cannot be used: {error.strerror}.",
+            "Give a directory that can be written, on a device with space, with --data-dir.",
         )
 
     def release(self) -> None:
@@ -96,7 +100,9 @@ class DataDirectory:
             return None
         except msgspec.MsgspecError as error:
             raise DirectoryRefused(
-                f"PD0204: {file} cannot be read: {error}. Restore it, or use another --data-dir."
+                "PD0204",
+                f"{file} cannot be read: {error}.",
+                "Restore it, or use another --data-dir.",
             ) from error
 
     def check(self, log: str, cluster: str, partitions: int | None, default: int) -> int:
@@ -106,19 +112,23 @@ class DataDirectory:
             return default if partitions is None else partitions
         if kept.version != _VERSION:
             raise DirectoryRefused(
-                f"PD0205: The data directory has format {kept.version}, this server reads "
-                f"{_VERSION}. Start the version of the server that wrote it."
+                "PD0205",
+                f"The data directory has format {kept.version}, this server reads {_VERSION}.",
+                "Start the version of the server that wrote it.",
             )
         if (kept.log, kept.cluster) != (log, cluster):
             raise DirectoryRefused(
-                f"PD0206: The data directory {self.path} belongs to the {kept.log} log of cluster "
-                f"{kept.cluster}, not to the {log} log of {cluster}. Use another --data-dir."
+                "PD0206",
+                f"The data directory {self.path} belongs to the {kept.log} log of cluster "
+                f"{kept.cluster}, not to the {log} log of {cluster}.",
+                "Use another --data-dir.",
             )
         if partitions is not None and partitions != kept.partitions:
             raise DirectoryRefused(
-                f"PD0207: The data directory {self.path} has {kept.partitions} partitions, not "
-                f"{partitions}. Start with --partitions {kept.partitions}, or use another "
-                "--data-dir."
+                "PD0207",
+                f"The data directory {self.path} has {kept.partitions} partitions, not "
+                f"{partitions}.",
+                f"Start with --partitions {kept.partitions}, or use another --data-dir.",
             )
         return kept.partitions
 

@@ -4,11 +4,12 @@ import os
 import socket
 
 from orchestrator.config.values import Address
+from orchestrator.model.operating import OperatingError
 
 BACKLOG = 1024
 
 
-class CannotListen(Exception):
+class CannotListen(OperatingError):
     """An address is taken, or is none of this machine's."""
 
 
@@ -20,8 +21,9 @@ def listen(address: Address, flag: str) -> socket.socket:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise CannotListen(
-            f"PD0209: Nothing can listen on {address}: {reason}. "
-            f"Give another address with --{flag}."
+            "PD0209",
+            f"Nothing can listen on {address}: {reason}.",
+            f"Give another address with --{flag}.",
         ) from error
     listening.setblocking(False)
     return listening

@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from orchestrator.model.operating import OperatingError
 from orchestrator.registry.stored import Settings, StoredDeployment
 
 ENVELOPE_VERSION: Final = 1
@@ -72,8 +73,11 @@ class MetadataState(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fi
     revisions: dict[str, int] = {}  # service -> last revision ever given, so that none comes twice
 
 
-class MetadataCorrupt(Exception):
+class MetadataCorrupt(OperatingError):
     """A record of the metadata log that this version cannot read."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__("PD0502", f"The metadata cannot be read: {found}.")
 
 
 def apply(state: MetadataState, record: AnyMetadataRecord) -> bool:

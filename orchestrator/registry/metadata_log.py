@@ -17,6 +17,7 @@ from orchestrator.log.port import (
     Message,
     OffsetOutOfRange,
 )
+from orchestrator.model.operating import OperatingError
 from orchestrator.registry import checkpoint
 from orchestrator.registry.metadata import (
     AnyMetadataRecord,
@@ -47,8 +48,11 @@ class MetadataUnavailable(Exception):
         self.unknown = unknown
 
 
-class MetadataLost(Exception):
+class MetadataLost(OperatingError):
     """The log no longer has the beginning of the metadata, and no checkpoint fits it."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__("PD0501", f"The metadata cannot be restored: {found}.")
 
 
 class Metadata:

@@ -65,6 +65,11 @@ def http_status(port: int, path: str, timeout_s: float = 2.0) -> int:
         connection.close()
 
 
+def _inherited() -> dict[str, str]:
+    """Without the tests' own switches, which the server would refuse as settings unknown to it."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("PERDURE_")}
+
+
 class Process:
     """A command that can be started, killed and started again; its output goes to a file."""
 
@@ -103,7 +108,7 @@ class Process:
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 self.command,
-                env={**os.environ, **self.env},
+                env=_inherited() | self.env,
                 cwd=self.cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

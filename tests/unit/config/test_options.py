@@ -124,3 +124,17 @@ def test_refusals(argv: list[str], environ: dict[str, str], text: str) -> None:
     with pytest.raises(ConfigError) as error:
         read_options(argv, environ)
     assert text in str(error.value)
+
+
+def test_an_unknown_variable_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(ConfigError, match=r"PD0002.*MAXX\. Did.*PERDURE_PAYLOAD_MAX\?"):
+        read_options([], {"PERDURE_PAYLOAD_MAXX": "1MiB"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8080_TCP",
+     "PORT_8080_TCP_ADDR", "ADMIN_SERVICE_HOST", "ADMIN_PORT", "ADMIN_PORT_9070_TCP_PROTO"],
+)  # fmt: skip
+def test_what_kubernetes_tells_of_services_is_no_setting(name: str) -> None:
+    read_options([], {f"PERDURE_{name}": "tcp://10.0.0.1:8080"})

@@ -1,0 +1,63 @@
+"""Every code of an operating error, in one table; each has a page in docs/errors.
+
+Codes are stable and never reused. The third digit names the room: 0 settings and commands, 1 the
+log, 2 the node, 3 the processor, 4 the invoker, 5 the metadata. A new code is a line here and a
+page `docs/errors/PDnnnn.md` that starts with `# PDnnnn: title`.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+
+class ErrorCode(NamedTuple):
+    """`retryable`: the server tries again by itself, and goes on once the cause is gone."""
+
+    code: str
+    title: str
+    retryable: bool = False
+
+
+_TABLE: Final = (
+    ErrorCode("PD0001", "A setting cannot be used"),
+    ErrorCode("PD0002", "There is no such setting"),
+    ErrorCode("PD0003", "An error of the software itself"),
+    ErrorCode("PD0103", "The log's directory is in use"),
+    ErrorCode("PD0104", "The embedded log has another number of partitions"),
+    ErrorCode("PD0105", "The embedded log has another format"),
+    ErrorCode("PD0106", "The files of the log cannot be opened"),
+    ErrorCode("PD0107", "The embedded log cannot be written any more"),
+    ErrorCode("PD0108", "The embedded log is damaged"),
+    ErrorCode("PD0110", "A Kafka option that the engine owns"),
+    ErrorCode("PD0111", "Kafka options that cannot be used"),
+    ErrorCode("PD0112", "The brokers refuse the credentials"),
+    ErrorCode("PD0113", "A permission is missing"),
+    ErrorCode("PD0114", "A topic has another number of partitions"),
+    ErrorCode("PD0115", "A topic would lose data"),
+    ErrorCode("PD0116", "The topics cannot be created"),
+    ErrorCode("PD0117", "Another node runs on this cluster"),
+    ErrorCode("PD0118", "The node's name is taken"),
+    ErrorCode("PD0119", "The brokers are too old"),
+    ErrorCode("PD0120", "Membership of the group was lost"),
+    ErrorCode("PD0201", "The event loop stalled"),
+    ErrorCode("PD0202", "The data directory cannot be used"),
+    ErrorCode("PD0203", "The data directory is in use"),
+    ErrorCode("PD0204", "A file of the data directory cannot be read"),
+    ErrorCode("PD0205", "The data directory has another format"),
+    ErrorCode("PD0206", "The data directory belongs to another log"),
+    ErrorCode("PD0207", "The data directory has another number of partitions"),
+    ErrorCode("PD0208", "The metadata could not be checkpointed", retryable=True),
+    ErrorCode("PD0209", "The address is taken"),
+    ErrorCode("PD0210", "Too few files may be open"),
+    ErrorCode("PD0300", "A message of the log cannot be decoded"),
+    ErrorCode("PD0301", "A record cannot be applied"),
+    ErrorCode("PD0302", "An action failed", retryable=True),
+    ErrorCode("PD0303", "The store of a partition failed", retryable=True),
+    ErrorCode("PD0304", "The log begins after the store ends"),
+    ErrorCode("PD0305", "A partition cannot be served"),
+    ErrorCode("PD0306", "A record is too large for the log"),
+    ErrorCode("PD0401", "The request identity key cannot be used"),
+    ErrorCode("PD0501", "The beginning of the metadata is gone"),
+    ErrorCode("PD0502", "Metadata that this server cannot read"),
+)
+
+CODES: Final[Mapping[str, ErrorCode]] = {one.code: one for one in _TABLE}
