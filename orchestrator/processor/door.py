@@ -31,10 +31,10 @@ class Door:
         if seat.stopped:
             return f"partition {seat.number} is stopped: {seat.stopped}"
         now_s = self._scheduler.time_s()
-        if seat.term is None:
-            if now_s - seat.down_since_s >= self._age_s:
-                return f"partition {seat.number} has no leader yet"
-        elif seat.flight is not None and now_s - seat.flight.at_s >= self._age_s:
+        if seat.leaderless_s(now_s) >= self._age_s:
+            return f"partition {seat.number} has no leader yet"
+        append = seat.in_flight
+        if append is not None and now_s - append.at_s >= self._age_s:
             return f"the log is slow to take what goes to partition {seat.number}"
         return self.log_reason(now_s)
 

@@ -56,7 +56,7 @@ class Leadership:
 
     async def _serve(self) -> None:
         seat = self._seat
-        while seat.assigned and not seat.stopped:
+        while seat.is_served:
             try:
                 if await self._take_office():
                     await self._hold_office()
@@ -71,7 +71,7 @@ class Leadership:
                 seat.close_store()
             except LogUnavailable as error:
                 logger.info("partition %d waits for its log: %s", seat.number, error)
-            if seat.assigned and not seat.stopped:
+            if seat.is_served:
                 await self._back_off()
 
     async def _back_off(self) -> None:
@@ -84,20 +84,20 @@ class Leadership:
         """True once an announcement of this seat has been applied as the latest one."""
         seat = self._seat
         # What is under way from the last term must be in the log, or not, before it is read.
-        while seat.is_awaited and seat.assigned:
+        while seat.unanswered and seat.is_assigned:
             seat.changed.clear()
             await seat.changed.wait()
         self._log.restart(seat.number)
         if seat.partition is None:
             partition, store = await restore(seat.number, self._log, self._home, self._options)
-            seat.partition, seat.store = partition, store
+            seat.restored(partition, store)
         await self._read_to_end()
         seat.resolve()
-        if not seat.assigned:
+        if not seat.is_assigned:
             return False
         if not self._is_own_epoch():
             await self._announce()
-        if not (seat.assigned and self._is_own_epoch()):
+        if not (seat.is_assigned and self._is_own_epoch()):
             return False
         self._begin()
         return True
@@ -111,7 +111,7 @@ class Leadership:
             seat.apply_read,
             self._options,
             stop_before=stop_before,
-            is_wanted=lambda: seat.partition is partition and seat.assigned,
+            is_wanted=lambda: seat.partition is partition and seat.is_assigned,
         )
         self._read_to = await self._log.read(seat.number, partition.next_offset, reading.deliver)
         reading.finish()
@@ -167,7 +167,7 @@ class Leadership:
         since_s = scheduler.time_s()
         follow = scheduler.spawn(self._follow(), f"follow-{seat.number}")
         try:
-            while seat.term is not None and seat.assigned:
+            while seat.term is not None and seat.is_assigned:
                 seat.changed.clear()
                 await seat.changed.wait()
         finally:
@@ -180,38 +180,36 @@ class Leadership:
         seat = self._seat
         while seat.term is not None:
             await self._around.scheduler.sleep(self._options.follow_s)
-            if seat.flight is not None or seat.partition is None:
+            if seat.in_flight is not None or seat.partition is None:
                 continue
             try:
                 _, end = await self._log.bounds(seat.number)
             except LogUnavailable:
                 continue
             partition = seat.partition
-            if partition is None or seat.flight is not None:
+            if partition is None or seat.in_flight is not None:
                 continue
             if end <= max(partition.next_offset, self._read_to):
                 continue
-            seat.is_reading = True  # nothing takes off: what is read is not ours
-            try:
+            with seat.appends_paused():
                 await self.catch_up()
-            finally:
-                seat.is_reading = False
-                seat.wake()
 
     async def catch_up(self) -> None:
-        """Read what others wrote; then the own flight, if there is one, counts."""
+        """Read what others wrote; then apply the own append, if one is acknowledged."""
         seat = self._seat
         term = seat.term
         while term is not None and seat.term is term and not seat.stopped:
-            stop_before = seat.flight_first if seat.flight is not None else None
+            append = seat.in_flight
+            stop_before = append.first if append is not None else None
             try:
                 await self._read_to_end(stop_before)
-                if seat.term is term and seat.flight is not None and seat.flight_first >= 0:
+                append = seat.in_flight
+                if seat.term is term and append is not None and append.is_acknowledged:
                     assert seat.partition is not None
-                    _refuse_lost_tail(seat.flight_first, seat.partition.next_offset)
-                    if self._read_to < seat.flight_first:
+                    _refuse_lost_tail(append.first, seat.partition.next_offset)
+                    if self._read_to < append.first:
                         raise LogUnavailable("what was acknowledged cannot be read yet")
-                    seat.land()
+                    seat.apply_append()
                 return
             except PartitionStopped as stop:
                 seat.stop(str(stop))

@@ -1,31 +1,31 @@
-"""Packs the records of a turn into messages of the log, each near the size of one turn."""
+"""Packs the proposals of a turn into messages of the log, each near the size of one turn."""
 
 from orchestrator.codec.records import encode_message
 from orchestrator.model.limits import POSITION_INDEX_BITS, TURN_MESSAGE_BYTES
-from orchestrator.model.records import AnyRecord
+from orchestrator.processor.proposals import Proposal
 
 RECORDS_MAX = (1 << POSITION_INDEX_BITS) - 1
 
 
-def pack(records: list[AnyRecord]) -> tuple[list[bytes], list[list[AnyRecord]]]:
-    """Messages in order, and beside each the records it holds.
+def pack(proposals: list[Proposal]) -> tuple[list[bytes], list[list[Proposal]]]:
+    """Messages in order, and beside each the proposals whose records it holds.
 
     One record may be larger than a turn's message; two or more never share one that large.
     """
     messages: list[bytes] = []
-    parts: list[list[AnyRecord]] = []
-    _pack(records, messages, parts)
+    parts: list[list[Proposal]] = []
+    _pack(proposals, messages, parts)
     return messages, parts
 
 
-def _pack(records: list[AnyRecord], messages: list[bytes], parts: list[list[AnyRecord]]) -> None:
-    count = len(records)
+def _pack(proposals: list[Proposal], messages: list[bytes], parts: list[list[Proposal]]) -> None:
+    count = len(proposals)
     if count <= RECORDS_MAX:
-        message = encode_message(records)
+        message = encode_message([proposal.record for proposal in proposals])
         if len(message) <= TURN_MESSAGE_BYTES or count == 1:
             messages.append(message)
-            parts.append(records)
+            parts.append(proposals)
             return
     half = count // 2
-    _pack(records[:half], messages, parts)
-    _pack(records[half:], messages, parts)
+    _pack(proposals[:half], messages, parts)
+    _pack(proposals[half:], messages, parts)

@@ -64,7 +64,7 @@ class Seats:
         self._served: dict[int, _Served] = {}
         self._leaving: dict[int, Task] = {}
         self._turns = Turns(log, scheduler, options, lambda: invoker.running_count, counters)
-        self._turns.after_take_off = self._after_take_off
+        self._turns.after_append = self._after_append
         self._alarm = Alarm(scheduler, clock, self._ring)
         self._is_ticking = False
         self._is_holding_back = False
@@ -91,7 +91,7 @@ class Seats:
     async def close(self, wait_s: float) -> None:
         """Wait for what is in flight, spill, let go."""
         until_s = self.now_s() + wait_s
-        while self.now_s() < until_s and any(s.flight or s.pending for s in self.all()):
+        while self.now_s() < until_s and not all(seat.is_quiet for seat in self.all()):
             await self.scheduler.sleep(CLOSE_LOOK_S)
         self._is_closed = True
         self._alarm.stop()
@@ -189,7 +189,7 @@ class Seats:
 
     # --- housekeeping ---
 
-    def _after_take_off(self) -> None:
+    def _after_append(self) -> None:
         """The log is at work: the moment for a spill."""
         self._spill_one()
         self._tick_soon()
@@ -220,15 +220,15 @@ class Seats:
             seat = served.seat
             served.upkeep.keep_up(written_bytes)
             seat.refuse_if_stalled(now_s, age_s)
-            if seat.term is None and now_s - seat.down_since_s >= age_s:
+            if seat.leaderless_s(now_s) >= age_s:
                 seat.fail_pending(NO_LEADER)
-            is_quiet &= served.upkeep.is_clean() and not seat.pending and seat.flight is None
+            is_quiet &= served.upkeep.is_clean() and seat.is_quiet
         if not is_quiet:
             self._tick_soon()
 
     def _hold_back(self) -> None:
         """What services say without waiting must not pile up here while the log takes nothing."""
-        count = sum(len(seat.pending) for seat in self.all())
+        count = sum(seat.pending_count for seat in self.all())
         hold = count > PENDING_RECORDS_MAX // (2 if self._is_holding_back else 1)
         if hold != self._is_holding_back:
             self._is_holding_back = hold

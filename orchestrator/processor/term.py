@@ -68,14 +68,14 @@ class _Outbox:
     """The rows the sender reads."""
 
     def __init__(self, state: State) -> None:
-        self._state = state
+        self.state = state
 
     @property
     def partition_row(self) -> PartitionRow:
-        return self._state.partition_row
+        return self.state.partition_row
 
     def item(self, target: int, number: int) -> Item | None:
-        row = self._state.outbox.get(outbox_key(target, number))
+        row = self.state.outbox.get(outbox_key(target, number))
         return None if row is None else row.item
 
 
@@ -94,7 +94,7 @@ class Term:
         self.timers = TimerQueue()
         self.retries = RetryQueue()
         self.is_over = False
-        self._state = state
+        self.state = state
         self._around = around
         self._results = results
         self._propose = propose
@@ -114,7 +114,7 @@ class Term:
     def begin(self) -> None:
         """Do all that is owed."""
         actions: list[AnyAction] = []
-        recover(self._state, actions)
+        recover(self.state, actions)
         self.perform(actions)
         self._around.ring_by(self._around.clock.now_ms())
 
@@ -189,7 +189,7 @@ class Term:
         count_max = self._around.timers_per_record
         keys = self.timers.due(now_ms, count_max)
         while keys:
-            live = tuple(key for key in keys if self._state.timers.get(key) is not None)
+            live = tuple(key for key in keys if self.state.timers.get(key) is not None)
             if live:
                 self._propose(TimersFired(self.epoch, now_ms, live))
             keys = self.timers.due(now_ms, count_max)
@@ -203,7 +203,7 @@ class Term:
         """Propose to forget what has expired; True if there is more."""
         keys: list[bytes] = []
         count = proposed = 0
-        for key, row in self._state.retention.scan(stop=(now_ms + 1).to_bytes(8, "big")):
+        for key, row in self.state.retention.scan(stop=(now_ms + 1).to_bytes(8, "big")):
             if keys and count + len(row.items) > PURGE_STEP_COUNT:
                 self._propose(PurgeExpired(self.epoch, now_ms, tuple(keys)))
                 keys, count, proposed = [], 0, proposed + 1
@@ -217,7 +217,7 @@ class Term:
 
     def _timer_keys(self) -> Iterator[bytes]:
         start = self.timers.horizon_ms.to_bytes(8, "big")
-        return (key for key, _ in self._state.timers.scan(start))
+        return (key for key, _ in self.state.timers.scan(start))
 
     def _advance(self, upto: tuple[tuple[int, int], ...]) -> None:
         self._propose(OutboxAdvanced(self.epoch, upto))

@@ -45,7 +45,7 @@ class Turns:
         self._last_s = 0.0
         self._current: set[int] = set()  # partitions the running turn waits for
         self._watches_stall = False
-        self.after_take_off: Callable[[], None] = lambda: None
+        self.after_append: Callable[[], None] = lambda: None
 
     def add(self, seat: Seat) -> None:
         self._by_number[seat.number] = seat
@@ -80,7 +80,7 @@ class Turns:
         batch: list[tuple[int, list[bytes]]] = []
         for seat in self.seats:
             if seat.can_append():
-                messages = seat.take_off(now_s)
+                messages = seat.start_append(now_s)
                 if messages:
                     batch.append((seat.number, messages))
         if not batch:
@@ -90,17 +90,17 @@ class Turns:
         self._counters.add("turns")
         self._counters.add("messages", sum(len(messages) for _, messages in batch))
         self._log.append(batch, self._done)
-        self.after_take_off()
+        self.after_append()
 
     def _done(self, number: int, first: int, count: int, error: AppendError | None) -> None:
         self._current.discard(number)
         seat = self._by_number.get(number)
-        if seat is not None and seat.is_awaited:
+        if seat is not None and seat.unanswered:
             try:
-                seat.settle(first, error)
+                seat.append_answered(first, error)
             except StoreError as failure:
                 seat.lose_store(failure)
-        if not self._current and any(seat.pending for seat in self.seats):
+        if not self._current and any(seat.pending_count for seat in self.seats):
             self.wake()
 
     def _watch_stall(self) -> None:

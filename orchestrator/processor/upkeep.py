@@ -95,7 +95,7 @@ class Upkeep:
         if seat.partition.next_offset > max(self._home.checkpoints(), default=0):
             self._is_lagging = True
             self._flush_soon()
-        elif not seat.pending and seat.flight is None:
+        elif seat.is_quiet:
             seat.propose(PurgeExpired(seat.term.epoch, 0, ()))  # so that the next one is another
 
     def _flush_soon(self) -> None:

@@ -116,8 +116,8 @@ def a_slow_append_is_given_up(patch: Patch) -> None:
     def stalled(self: Turns) -> None:
         for number in sorted(self._current):
             seat = self._by_number.get(number)
-            if seat is not None and seat.is_awaited:
-                seat.settle(-1, AppendError("it takes too long", refused=True))
+            if seat is not None and seat.unanswered:
+                seat.append_answered(-1, AppendError("it takes too long", refused=True))
         before(self)
 
     before = patch.set(Turns, "_stalled", stalled)

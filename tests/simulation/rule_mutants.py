@@ -143,7 +143,7 @@ def a_journal_goes_at_once(patch: Patch) -> None:
 @mutant
 def all_that_expired_goes_at_once(patch: Patch) -> None:
     def purge_expired(self: term.Term, now_ms: int) -> bool:
-        keys = tuple(key for key, _ in self._state.retention.scan(stop=now_ms.to_bytes(8, "big")))
+        keys = tuple(key for key, _ in self.state.retention.scan(stop=now_ms.to_bytes(8, "big")))
         if keys:
             self._propose(PurgeExpired(self.epoch, now_ms, keys))
         return False
@@ -333,13 +333,13 @@ def another_incarnation_answers(patch: Patch) -> None:
 
 @mutant
 def an_unknown_append_is_sent_again(patch: Patch) -> None:
-    def settle(self: Seat, first: int, error: AppendError | None) -> None:
-        if error is not None and not error.refused and self.flight is not None:
+    def answered(self: Seat, first: int, error: AppendError | None) -> None:
+        if error is not None and not error.refused and self.in_flight is not None:
             error = AppendError(error.reason, refused=True)
-            self._owner._log.restart(self.number)  # type: ignore[attr-defined]
+            self._host._log.restart(self.number)  # type: ignore[attr-defined]
         before(self, first, error)
 
-    before = patch.set(Seat, "settle", settle)
+    before = patch.set(Seat, "append_answered", answered)
 
 
 # --- rule 9: an unknown record stops the replica ---

@@ -30,6 +30,7 @@ from orchestrator.processor import reading, term, waiters
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.seat import Seat
 from orchestrator.processor.source import AttemptSource
+from orchestrator.processor.unknown_fates import UnknownFates
 from orchestrator.store.stamp import Stamp
 from tests.simulation.mutation import Patch, apply_otherwise, mutant, with_any_epoch
 
@@ -112,13 +113,12 @@ def accepted_before_the_log_has_it(patch: Patch) -> None:
 def unknown_fate_is_called_refused(patch: Patch) -> None:
     """503 for what may be in the log."""
 
-    def doubt(self: Seat) -> None:
-        flight, self.flight, self.flight_first = self.flight, None, -1
-        for waiter in flight.waits if flight is not None else ():
-            if waiter is not None:
-                waiter.failed("try again", False)
+    def refused(self: UnknownFates, append: Any, next_offset: int) -> None:
+        for proposal in append.proposals():
+            if proposal.waiter is not None:
+                proposal.waiter.failed("try again", False)
 
-    patch.set(Seat, "_doubt_flight", doubt)
+    patch.set(UnknownFates, "add_append", refused)
 
 
 @mutant

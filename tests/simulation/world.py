@@ -332,7 +332,7 @@ class World:
         if seat is None or seat.partition is None:
             return True
         has_read_all = seat.partition.next_offset >= self.history().nexts[number]
-        return has_read_all and seat.flight is None and not seat.pending
+        return has_read_all and seat.is_quiet
 
     async def _close(self) -> None:
         node = self.current

@@ -1,0 +1,73 @@
+"""The states of a seat. Only the methods of `Seat` make or change one.
+
+    Restoring ──restored──▶ Following ──begin──▶ Leading
+        ▲                    │     ▲               │
+        └────close_store─────┘     └──step_down────┘        stop: from any of them to Stopped
+
+Whether the partition is assigned to this process is apart from them: a seat that is not assigned
+comes to an end in whatever state it is.
+"""
+
+from orchestrator.processor.in_flight import InFlightAppend
+from orchestrator.processor.partition import Partition
+from orchestrator.processor.term import Term
+from orchestrator.store.port import DurableStore
+
+
+class Opened:
+    """The partition's state and the store below it."""
+
+    __slots__ = ("partition", "store")
+
+    def __init__(self, partition: Partition, store: DurableStore) -> None:
+        self.partition = partition
+        self.store = store
+
+
+class Restoring:
+    """Nothing is open: a store that fits the log is looked for and filled."""
+
+    __slots__ = ("leaderless_since_s",)
+
+    def __init__(self, leaderless_since_s: float) -> None:
+        self.leaderless_since_s = leaderless_since_s
+
+
+class Following:
+    """Open and read to some offset, but not leading."""
+
+    __slots__ = ("leaderless_since_s", "opened")
+
+    def __init__(self, opened: Opened, leaderless_since_s: float) -> None:
+        self.opened = opened
+        self.leaderless_since_s = leaderless_since_s
+
+
+class Leading:
+    """The only state that appends: at most one append is in flight."""
+
+    __slots__ = ("in_flight", "is_backing_off", "is_reading", "opened", "term")
+
+    def __init__(self, opened: Opened, term: Term) -> None:
+        self.opened = opened
+        self.term = term
+        self.in_flight: InFlightAppend | None = None
+        self.is_backing_off = False  # the log refused an append a moment ago
+        self.is_reading = False  # what others wrote: nothing is appended meanwhile
+
+    @property
+    def may_append(self) -> bool:
+        return self.in_flight is None and not self.is_backing_off and not self.is_reading
+
+
+class Stopped:
+    """It serves no more and keeps its data: an operator must look."""
+
+    __slots__ = ("opened", "reason")
+
+    def __init__(self, reason: str, opened: Opened | None) -> None:
+        self.reason = reason
+        self.opened = opened
+
+
+SeatState = Restoring | Following | Leading | Stopped

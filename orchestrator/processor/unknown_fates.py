@@ -1,0 +1,51 @@
+"""Waiters of records whose fate is not known: told once the log has been read to its end."""
+
+from orchestrator.processor.in_flight import InFlightAppend
+from orchestrator.processor.waiters import InvokeWaiter, Results, Waiter
+from orchestrator.tables.state import State
+
+NEVER = 1 << 62  # an offset that no record has
+
+
+class UnknownFates:
+    """Waiters in order, each with an offset: its record lies there or after it, if anywhere."""
+
+    __slots__ = ("_waiters",)
+
+    def __init__(self) -> None:
+        self._waiters: list[tuple[Waiter, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    def add(self, waiter: Waiter, since_offset: int) -> None:
+        self._waiters.append((waiter, since_offset))
+
+    def add_append(self, append: InFlightAppend, next_offset: int) -> None:
+        """All who wait for an append that nobody waits for any more."""
+        since = append.first if append.is_acknowledged else next_offset
+        seen: set[bytes] = set()
+        for proposal in append.proposals():
+            waiter = proposal.waiter
+            if isinstance(waiter, InvokeWaiter):
+                # Only the first of an id can have created it.
+                self.add(waiter, NEVER if waiter.id in seen else since)
+                seen.add(waiter.id)
+            elif waiter is not None:
+                self.add(waiter, since)
+
+    def tell(self, state: State, results: Results, count_max: int) -> None:
+        """Tell the first of them. If the store fails, the others are told when it is restored."""
+        told = 0
+        try:
+            for waiter, since in self._waiters[:count_max]:
+                waiter.look(state, results, since)
+                told += 1
+        finally:
+            del self._waiters[:told]
+
+    def fail_all(self, reason: str) -> None:
+        """The partition is not served here any more: the record may be in the log."""
+        gone, self._waiters = self._waiters, []
+        for waiter, _ in gone:
+            waiter.failed(reason, True)
