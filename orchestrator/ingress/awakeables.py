@@ -1,17 +1,16 @@
 """Resolving and rejecting awakeables: a signal for whoever waits."""
 
+from orchestrator.door.targets import read_awakeable_id
 from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import Exchange
 from orchestrator.ingress.options import IngressOptions
-from orchestrator.ingress.refusals import Refused
+from orchestrator.ingress.refusals import HttpRefused
 from orchestrator.ingress.targets import AwakeableRoute
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import Signal
 from orchestrator.model.values import CODE_INTERNAL, Failure, Outcome
 from orchestrator.processor.port import Engine, Unavailable
 from orchestrator.runtime.clock import Clock
-from perdure.wire.errors import BadId
-from perdure.wire.ids import AwakeableId, parse_awakeable_id
 
 
 def complete_awakeable(
@@ -22,7 +21,7 @@ def complete_awakeable(
     options: IngressOptions,
 ) -> None:
     """Append the signal. One that nobody waits for is taken as well: that cannot be known here."""
-    awakeable = _parse(target.awakeable_id)
+    awakeable = read_awakeable_id(target.awakeable_id)
     value = exchange.body if target.resolve else _reason(exchange.body)
     if awakeable.legacy:  # an entry of journals not spoken here, so that nobody waits for it
         exchange.respond(replies.RESOLVED)
@@ -39,15 +38,8 @@ def complete_awakeable(
     engine.operate(signal, on_answer)
 
 
-def _parse(text: str) -> AwakeableId:
-    try:
-        return parse_awakeable_id(text)
-    except BadId as error:
-        raise Refused(400, str(error)) from None
-
-
 def _reason(body: bytes) -> Outcome:
     try:
         return Failure(CODE_INTERNAL, body.decode())
     except UnicodeDecodeError:
-        raise Refused(400, "the reason of a rejection must be UTF-8 text") from None
+        raise HttpRefused(400, "the reason of a rejection must be UTF-8 text") from None

@@ -2,13 +2,9 @@
 
 import msgspec
 
-from orchestrator.ingress.refusals import Refused
-from orchestrator.ingress.targets import (
-    ReadRoute,
-    invocation_id,
-    read_idempotent,
-    read_workflow,
-)
+from orchestrator.door.targets import check_scope, read_invocation_id
+from orchestrator.ingress.refusals import HttpRefused
+from orchestrator.ingress.targets import ReadRoute, read_idempotent, read_workflow
 from orchestrator.registry.schema import Registry
 
 
@@ -42,11 +38,10 @@ def read_target(body: bytes, registry: Registry, wait: bool) -> ReadRoute:
     try:
         target = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Refused(400, f"bad body: {error}") from None
+        raise HttpRefused(400, f"bad body: {error}") from None
     if isinstance(target, InvocationTarget):
-        return ReadRoute(invocation_id(target.invocation_id), None, wait)
-    if target.scope is not None:
-        raise Refused(400, "scopes are not enabled on this server")
+        return ReadRoute(read_invocation_id(target.invocation_id), None, wait)
+    check_scope(target.scope)
     if isinstance(target, WorkflowTarget):
         return read_workflow(registry, target.workflow_name, target.workflow_key, wait)
     return read_idempotent(

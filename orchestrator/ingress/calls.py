@@ -1,14 +1,15 @@
 """Calls and sends: a checked request becomes an Invoke record."""
 
+from orchestrator.door.delays import start_at_ms
+from orchestrator.door.invocations import check_input, invocation_id_for, make_invoke
+from orchestrator.door.keys import check_idempotency_key
 from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import Exchange
-from orchestrator.ingress.headers import read_delay_ms, read_headers
+from orchestrator.ingress.headers import query_delay_ms, read_headers
 from orchestrator.ingress.options import IngressOptions
-from orchestrator.ingress.refusals import Refused
 from orchestrator.ingress.targets import CallRoute
 from orchestrator.model.values import CODE_CONFLICT, WORKFLOW_RUN
 from orchestrator.processor.port import Accepted, Engine, Reply, Result, Unavailable
-from orchestrator.registry.resolve import check_input, invocation_id_for, make_invoke
 from orchestrator.registry.schema import Handler
 from orchestrator.runtime.clock import Clock
 from perdure.wire.ids import invocation_id_to_str
@@ -26,13 +27,9 @@ def start_call(
     """Check, append, and answer when the engine does."""
     handler = target.handler
     headers = read_headers(exchange.headers, path)
-    idempotency_key = headers.idempotency_key
-    if idempotency_key is not None and handler.kind == WORKFLOW_RUN:
-        raise Refused(400, "no idempotency key for the run of a workflow: its key is the identity")
-    wrong = check_input(handler.input, headers.content_type, not exchange.body)
-    if wrong:
-        raise Refused(400, wrong)
-    delay_ms = read_delay_ms(query, target.send) if query else 0
+    idempotency_key = check_idempotency_key(handler, headers.idempotency_key)
+    check_input(handler.input, headers.content_type, not exchange.body)
+    delay_ms = query_delay_ms(query, target.send) if query else 0
     now_ms = clock.now_ms()
     invoke = make_invoke(
         handler,
@@ -42,7 +39,7 @@ def start_call(
         headers.forwarded,
         now_ms,
         idempotency_key=idempotency_key,
-        start_at_ms=now_ms + delay_ms if delay_ms else 0,
+        start_at_ms=start_at_ms(now_ms + delay_ms, now_ms) if delay_ms else 0,
         trace=headers.trace,
     )
     waiting = _Waiting(exchange, handler, invoke.id, invoke.start_at_ms, options)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, assert_never
 
+from orchestrator.door.refusals import Refused
 from orchestrator.ingress import replies
 from orchestrator.ingress.awakeables import complete_awakeable
 from orchestrator.ingress.bodies import read_target
@@ -10,7 +11,7 @@ from orchestrator.ingress.calls import start_call
 from orchestrator.ingress.exchange import Exchange
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.reads import start_read
-from orchestrator.ingress.refusals import Refused
+from orchestrator.ingress.refusals import HttpRefused
 from orchestrator.ingress.targets import (
     AwakeableRoute,
     CallRoute,
@@ -58,8 +59,10 @@ class Ingress:
         """Answer now, or later through `exchange.respond`."""
         try:
             self._handle(exchange)
-        except Refused as refusal:
-            exchange.respond(replies.of_refusal(refusal))
+        except Refused as refused:
+            exchange.respond(replies.of_refusal(refused.refusal))
+        except HttpRefused as refused:
+            exchange.respond(replies.refused(refused.status, refused.message, refused.headers))
 
     def _handle(self, exchange: Exchange) -> None:
         if exchange.method == b"OPTIONS":
@@ -128,6 +131,6 @@ def _origin_form(url: bytes) -> bytes:
         return url
     scheme, separator, rest = url.partition(b"://")
     if not separator or scheme.lower() not in (b"http", b"https"):
-        raise Refused(400, "bad path: it must start with /")
+        raise HttpRefused(400, "bad path: it must start with /")
     slash = rest.find(b"/")
     return b"/" if slash < 0 else rest[slash:]

@@ -1,17 +1,16 @@
 """Request headers and query: what the door itself reads, and what goes on to the handler."""
 
-import re
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from orchestrator.ingress.refusals import Refused
-from orchestrator.ingress.targets import check_key
-from orchestrator.registry.durations import DurationError, parse_duration_ms
+from orchestrator.door.delays import read_delay_ms
+from orchestrator.door.headers import NO_TRACE, trace_of
+from orchestrator.door.refusals import RefusalCode, Refused
+from orchestrator.door.targets import check_scope
 
 # Hop by hop, or meant for the door; everything else is the handler's to see.
 _KEPT_BACK = frozenset((b"connection", b"host", b"idempotency-key", b"idempotency-expires"))
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class CallHeaders(msgspec.Struct, gc=False):
@@ -32,7 +31,7 @@ def read_headers(headers: list[tuple[bytes, bytes]], path: bytes) -> CallHeaders
         value = _text(raw_value)
         if raw_name in _KEPT_BACK:
             if raw_name == b"idempotency-key":
-                idempotency_key = _idempotency_key(value)
+                idempotency_key = value
             continue
         name = raw_name.decode("latin-1")
         forwarded.append((name, value))
@@ -43,11 +42,9 @@ def read_headers(headers: list[tuple[bytes, bytes]], path: bytes) -> CallHeaders
         elif name == "tracestate":
             tracestate = value
         elif name == "x-restate-limit-key":
-            raise Refused(400, "a limit key needs a scope, and scopes are not enabled here")
+            check_scope(None, value)
     forwarded.append(("x-restate-ingress-path", _text(path)))
-    trace = ("", "")
-    if traceparent and _TRACEPARENT.fullmatch(traceparent):
-        trace = (traceparent, tracestate)
+    trace = trace_of(traceparent, tracestate) if traceparent else NO_TRACE
     return CallHeaders(tuple(forwarded), content_type, idempotency_key, trace)
 
 
@@ -58,30 +55,17 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def _idempotency_key(value: str) -> str:
-    if not value:
-        raise Refused(400, "the idempotency-key header is empty")
-    return check_key(value)
-
-
-def read_delay_ms(query: bytes, send: bool) -> int:
+def query_delay_ms(query: bytes, send: bool) -> int:
     """The `delay` of a query in ms, 0 without one. Other parameters mean nothing here."""
     delay_ms = 0
     # What cannot be decoded is replaced: a delay does not parse then, and the rest is not ours.
     for raw_name, value in parse_qsl(query.decode("utf-8", "replace"), keep_blank_values=True):
         name = raw_name.lower()
         if name == "limit-key":
-            raise Refused(400, "a limit key needs a scope, and scopes are not enabled here")
-        if name == "delay":
+            check_scope(None, value)
+        elif name == "delay":
             if not send:
-                raise Refused(400, "a delay is only for sends: add /send to the path")
-            delay_ms = parse_delay_ms(value)
+                message = "a delay is only for sends: add /send to the path"
+                raise Refused(RefusalCode.BAD_DELAY, message)
+            delay_ms = read_delay_ms(value)
     return delay_ms
-
-
-def parse_delay_ms(text: str) -> int:
-    """A duration; bare integers are milliseconds, as some clients send them."""
-    try:
-        return parse_duration_ms(text, bare_ms=True)
-    except DurationError as error:
-        raise Refused(400, f"bad delay: {error}") from None

@@ -1,8 +1,19 @@
-"""What the door says no to: a status and a text for the caller."""
+"""Refusals as statuses of HTTP: the door's, and those that only HTTP knows."""
+
+from typing import Final
+
+from orchestrator.door.refusals import RefusalCode
+
+_STATUSES: Final = {RefusalCode.UNKNOWN_SERVICE: 404, RefusalCode.UNKNOWN_HANDLER: 404}
 
 
-class Refused(Exception):
-    """A request that never reaches the log; `headers` are extra header lines of the answer."""
+def status_of(code: RefusalCode) -> int:
+    """The status a refusal of the door is answered with."""
+    return _STATUSES.get(code, 400)
+
+
+class HttpRefused(Exception):
+    """A path, method or body that HTTP does not allow; `headers` are lines for the answer."""
 
     def __init__(self, status: int, message: str, headers: bytes = b"") -> None:
         super().__init__(message)

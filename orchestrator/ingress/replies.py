@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from orchestrator.door.refusals import Refusal
 from orchestrator.ingress.exchange import Reply
-from orchestrator.ingress.refusals import Refused
+from orchestrator.ingress.refusals import status_of
 from orchestrator.model.values import Failure, Outcome
 from orchestrator.registry.schema import OutputRules
 
@@ -94,8 +95,9 @@ def refused(status: int, message: str, extra: bytes = b"") -> Reply:
     return Reply(status, _COMMON + _BY_INGRESS + _JSON + extra, body)
 
 
-def of_refusal(refusal: Refused) -> Reply:
-    return refused(refusal.status, refusal.message, refusal.headers)
+def of_refusal(refusal: Refusal) -> Reply:
+    """What the door refused."""
+    return refused(status_of(refusal.code), refusal.message)
 
 
 def unavailable(reason: str, retry_after_s: int) -> Reply:

@@ -1,4 +1,4 @@
-"""From method and path to a route. Pure: what is asked of which target, or a refusal.
+"""From method and path to a route: what is asked of which target, or a refusal. Pure.
 
 The path comes raw, so that an escaped slash stays within its key.
 """
@@ -8,13 +8,18 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from orchestrator.ingress.refusals import Refused
-from orchestrator.model.ids import idempotent_id, workflow_id
-from orchestrator.model.limits import KEY_BYTES_MAX, NAME_BYTES_MAX
-from orchestrator.model.values import WORKFLOW_RUN
+from orchestrator.door.keys import check_key
+from orchestrator.door.targets import (
+    check_scope,
+    find_public_handler,
+    find_run,
+    find_service,
+    idempotent_call_id,
+    read_invocation_id,
+    run_id,
+)
+from orchestrator.ingress.refusals import HttpRefused
 from orchestrator.registry.schema import Handler, Registry, ServiceType
-from perdure.wire.errors import BadId
-from perdure.wire.ids import parse_invocation_id
 
 
 class CallRoute(msgspec.Struct, frozen=True, gc=False):
@@ -61,14 +66,14 @@ _SHAPES = (
 
 
 def route(method: bytes, path: bytes, registry: Registry) -> Route:
-    """The route of a request; Refused says what is wrong with it."""
+    """The route of a request; raises Refused or HttpRefused."""
     segments = _segments(path)
     if segments[0] == "restate":
         return _restate(method, segments[1:], registry)
     if segments[0].lower() == "openapi":
-        raise Refused(404, "not found: the OpenAPI documents are served by the admin port")
+        raise HttpRefused(404, "not found: the OpenAPI documents are served by the admin port")
     if len(segments) < 2:
-        raise Refused(400, f"bad path {_shown(path)}: {_SHAPES}")
+        raise HttpRefused(400, f"bad path {_shown(path)}: {_SHAPES}")
     _allow(method, _GET_POST)
     return _call(segments, registry, None)
 
@@ -78,15 +83,15 @@ def _segments(path: bytes) -> list[str]:
         path = path[:-1]
     raw = path.split(b"/")
     if raw[0] or len(raw) < 2 or len(raw) > 10:
-        raise Refused(400, f"bad path {_shown(path)}: {_SHAPES}")
+        raise HttpRefused(400, f"bad path {_shown(path)}: {_SHAPES}")
     try:
         if b"%" not in path:
             return path[1:].decode().split("/")
         if _BAD_ESCAPE.search(path):
-            raise Refused(400, "bad path: a % must be followed by two hexadecimal digits")
+            raise HttpRefused(400, "bad path: a % must be followed by two hexadecimal digits")
         return [unquote_to_bytes(segment).decode() for segment in raw[1:]]
     except UnicodeDecodeError:
-        raise Refused(400, "bad path: it is not valid UTF-8 once decoded") from None
+        raise HttpRefused(400, "bad path: it is not valid UTF-8 once decoded") from None
 
 
 def _shown(path: bytes) -> str:
@@ -97,7 +102,7 @@ def _allow(method: bytes, methods: tuple[bytes, ...]) -> None:
     if method not in methods:
         allowed = b", ".join(methods)
         message = f"method not allowed, use {allowed.decode()}"
-        raise Refused(405, message, b"allow: " + allowed + b"\r\n")
+        raise HttpRefused(405, message, b"allow: " + allowed + b"\r\n")
 
 
 def _restate(method: bytes, segments: list[str], registry: Registry) -> Route:
@@ -119,8 +124,8 @@ def _restate(method: bytes, segments: list[str], registry: Registry) -> Route:
     if head in ("awakeables", "a"):
         return _awakeable(method, rest)
     if head == "scope":
-        raise Refused(400, "scopes are not enabled on this server")
-    raise Refused(404, f"not found: /restate/{head[:100]}")
+        check_scope(rest[0] if rest else "")
+    raise HttpRefused(404, f"not found: /restate/{head[:100]}")
 
 
 def _explicit_read(method: bytes, what: str, rest: list[str]) -> Route:
@@ -128,9 +133,9 @@ def _explicit_read(method: bytes, what: str, rest: list[str]) -> Route:
         _allow(method, (b"POST",))
         return TargetRoute(what)
     if what == "lookup" or len(rest) != 1:
-        raise Refused(404, f"not found: /restate/{what} takes its target in the body")
+        raise HttpRefused(404, f"not found: /restate/{what} takes its target in the body")
     _allow(method, (b"GET",))
-    return ReadRoute(invocation_id(rest[0]), None, what == "attach")
+    return ReadRoute(read_invocation_id(rest[0]), None, what == "attach")
 
 
 def _classic_read(method: bytes, rest: list[str], registry: Registry) -> Route:
@@ -139,9 +144,11 @@ def _classic_read(method: bytes, rest: list[str], registry: Registry) -> Route:
     _allow(method, (b"GET",))
     target = rest[:-1]
     if len(target) == 1:
-        return ReadRoute(invocation_id(target[0]), None, wait)
+        return ReadRoute(read_invocation_id(target[0]), None, wait)
     if len(target) not in (3, 4):
-        raise Refused(400, "bad path: name service, key (if it has keys), handler, idempotency key")
+        raise HttpRefused(
+            400, "bad path: name service, key (if it has keys), handler, idempotency key"
+        )
     key = target[1] if len(target) == 4 else None
     return read_idempotent(registry, target[0], key, target[-2], target[-1], wait)
 
@@ -150,20 +157,20 @@ def _workflow_read(method: bytes, rest: list[str], registry: Registry) -> Route:
     wait = _wait_of(rest, "/restate/workflow/{name}/{key}/attach")
     _allow(method, (b"GET",))
     if len(rest) != 3:
-        raise Refused(400, "bad path: use /restate/workflow/{name}/{key}/attach or /output")
+        raise HttpRefused(400, "bad path: use /restate/workflow/{name}/{key}/attach or /output")
     return read_workflow(registry, rest[0], rest[1], wait)
 
 
 def _wait_of(rest: list[str], shape: str) -> bool:
     last = rest[-1] if len(rest) > 1 else ""
     if last not in ("attach", "output"):
-        raise Refused(404, f"not found: use {shape} or /output")
+        raise HttpRefused(404, f"not found: use {shape} or /output")
     return last == "attach"
 
 
 def _awakeable(method: bytes, rest: list[str]) -> Route:
     if len(rest) != 2 or rest[1] not in ("resolve", "reject"):
-        raise Refused(404, "not found: use /restate/awakeables/{id}/resolve or /reject")
+        raise HttpRefused(404, "not found: use /restate/awakeables/{id}/resolve or /reject")
     _allow(method, (b"POST",))
     return AwakeableRoute(rest[0], rest[1] == "resolve")
 
@@ -171,71 +178,27 @@ def _awakeable(method: bytes, rest: list[str]) -> Route:
 def _call(segments: list[str], registry: Registry, send: bool | None) -> CallRoute:
     """`send` None: the classic form, where a last segment `send` says so."""
     service_name = segments[0] if segments else ""
-    service = registry.services.get(service_name)
-    if service is None:
-        raise Refused(404, f"service {service_name[:NAME_BYTES_MAX]!r} not found")
-    keyed = service.ty != ServiceType.SERVICE
+    keyed = find_service(registry, service_name).ty != ServiceType.SERVICE
     names = 3 if keyed else 2
     if send is None and len(segments) == names + 1 and segments[-1] == "send":
         send = True
         del segments[-1]
     if len(segments) != names:
         shape = "{service}/{key}/{handler}" if keyed else "{service}/{handler}"
-        raise Refused(400, f"bad path: {service_name!r} is called by {shape}")
-    handler = public_handler(registry, service_name, segments[-1])
+        raise HttpRefused(400, f"bad path: {service_name!r} is called by {shape}")
+    handler = find_public_handler(registry, service_name, segments[-1])
     return CallRoute(handler, check_key(segments[1]) if keyed else "", bool(send))
-
-
-def public_handler(registry: Registry, service: str, name: str) -> Handler:
-    """The handler of the latest revision, if callers may name it."""
-    handler = registry.handler(service, name)
-    if handler is None:
-        if registry.service(service) is None:
-            raise Refused(404, f"service {service[:NAME_BYTES_MAX]!r} not found")
-        raise Refused(404, f"handler {name[:NAME_BYTES_MAX]!r} not found in service {service!r}")
-    if not handler.public:
-        raise Refused(400, f"{service}/{name} is private: it can only be called by other services")
-    return handler
 
 
 def read_idempotent(
     registry: Registry, service: str, key: str | None, name: str, idempotency_key: str, wait: bool
 ) -> ReadRoute:
     """The invocation an idempotency key stands for."""
-    handler = public_handler(registry, service, name)
-    if handler.keyed != (key is not None):
-        verb = "needs" if handler.keyed else "has no"
-        raise Refused(400, f"service {service!r} {verb} key")
-    if handler.kind == WORKFLOW_RUN:
-        raise Refused(400, "the run of a workflow is named by its key, not by an idempotency key")
-    check_key(idempotency_key)
-    on = None if key is None else check_key(key)
-    return ReadRoute(idempotent_id(service, on, name, idempotency_key), handler, wait)
+    handler = find_public_handler(registry, service, name)
+    return ReadRoute(idempotent_call_id(handler, key, idempotency_key), handler, wait)
 
 
 def read_workflow(registry: Registry, name: str, key: str, wait: bool) -> ReadRoute:
     """The run of a workflow key."""
-    service = registry.service(name)
-    if service is None:
-        raise Refused(404, f"service {name[:NAME_BYTES_MAX]!r} not found")
-    run = next((h for h in service.handlers.values() if h.kind == WORKFLOW_RUN), None)
-    if run is None:
-        raise Refused(400, f"service {name!r} is not a workflow")
-    if not run.public:
-        raise Refused(400, f"{name} is private: it can only be called by other services")
-    return ReadRoute(workflow_id(name, check_key(key)), run, wait)
-
-
-def invocation_id(text: str) -> bytes:
-    """The raw id of an id as people write it."""
-    try:
-        return parse_invocation_id(text)
-    except BadId as error:
-        raise Refused(400, str(error)) from None
-
-
-def check_key(key: str) -> str:
-    """Keys become row keys: they have a limit."""
-    if len(key) * 4 > KEY_BYTES_MAX and len(key.encode()) > KEY_BYTES_MAX:
-        raise Refused(400, f"a key may have at most {KEY_BYTES_MAX} bytes")
-    return key
+    run = find_run(registry, name)
+    return ReadRoute(run_id(run, key), run, wait)

@@ -8,11 +8,13 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from orchestrator.door.refusals import Refused
+from orchestrator.door.targets import shown
 from orchestrator.invoker import codes
 from orchestrator.invoker.awaiting import future_of
-from orchestrator.invoker.callees import Callees, target_name
+from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.entries import ENTRIES, Door, failure_of
-from orchestrator.invoker.failures import Refusal, attempted, shortened
+from orchestrator.invoker.failures import CommandRefused, attempted, of_refusal, shortened
 from orchestrator.invoker.opening import opening
 from orchestrator.invoker.port import AttemptInput
 from orchestrator.invoker.retry import decide
@@ -108,7 +110,7 @@ class Attempt:
     def target(self) -> str:
         """What is invoked, for people."""
         invoke = self._given.invoke
-        return target_name(invoke.service, invoke.handler, invoke.key)
+        return shown(invoke.service, invoke.handler, invoke.key)
 
     @property
     def failed(self) -> Failed | None:
@@ -182,12 +184,14 @@ class Attempt:
                     self._message(number, flags, data)
                     return self._wants
             self._messages(data)
-        except Refusal as refusal:
+        except Refused as refused:
+            self._refuse(of_refusal(refused.refusal))
+        except CommandRefused as refusal:
             self._refuse(refusal)
         except wire.FutureTooLarge as error:
-            self._refuse(Refusal(codes.FUTURE_TOO_LARGE, str(error), then=THEN_PAUSE))
+            self._refuse(CommandRefused(codes.FUTURE_TOO_LARGE, str(error), then=THEN_PAUSE))
         except wire.WireError as error:
-            self._refuse(Refusal(codes.PROTOCOL_VIOLATION, str(error)))
+            self._refuse(CommandRefused(codes.PROTOCOL_VIOLATION, str(error)))
         return self._wants
 
     def ended(self, now_ms: int) -> None:
@@ -235,7 +239,7 @@ class Attempt:
             if self.over:
                 return  # what follows the end means nothing
         if too_large is not None:
-            raise Refusal(codes.TOO_LARGE, str(too_large))
+            raise CommandRefused(codes.TOO_LARGE, str(too_large))
 
     def _message(self, number: int, flags: int, frame: bytes) -> None:
         entry = ENTRIES.get(number)
@@ -269,7 +273,7 @@ class Attempt:
             self._error(wire.decode_error(frame, _H))
         else:
             name = wire.message_name(number)
-            raise Refusal(
+            raise CommandRefused(
                 codes.PROTOCOL_VIOLATION, f"a service may not send the message {name} here"
             )
 
@@ -277,7 +281,7 @@ class Attempt:
         m = wire.decode_propose_run_completion(frame, _H)
         completion_id = m.result_completion_id
         if not completion_id or completion_id in self._proposed:
-            raise Refusal(
+            raise CommandRefused(
                 codes.PROTOCOL_VIOLATION, f"the result of run {completion_id} is proposed twice"
             )
         if m.failure is None:
@@ -324,7 +328,7 @@ class Attempt:
         )
         self._fail(why, m.next_retry_delay, then)
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: CommandRefused) -> None:
         why = attempted(refusal.restate_code, refusal.message, self._door.now_ms, code=refusal.code)
         self.refused = True
         self._fail(why, None, refusal.then)

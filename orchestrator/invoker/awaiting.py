@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from orchestrator.door.keys import check_key
 from orchestrator.invoker import codes
-from orchestrator.invoker.callees import check_key
-from orchestrator.invoker.failures import Refusal
+from orchestrator.invoker.failures import CommandRefused
 from orchestrator.model.values import THEN_PAUSE, Future
 from perdure import wire
 
@@ -14,7 +14,7 @@ LEAVES_MAX: Final = 100_000  # ids in one future: they lie in a record beside no
 
 
 def future_of(suspension: wire.Future) -> Future:
-    """Convert a future, from its leaves up; raises Refusal for one that cannot be kept."""
+    """Convert a future, from its leaves up; raises CommandRefused, Refused."""
     nodes = list(suspension.nodes())
     _check(nodes)
     kept: dict[int, tuple[Future, int]] = {}
@@ -42,12 +42,12 @@ def _check(nodes: list[wire.Future]) -> None:
         for name in node.named_signals:
             check_key(name, "the name of a signal")
     if not leaves:
-        raise Refusal(codes.PROTOCOL_VIOLATION, "a suspension waits for nothing")
+        raise CommandRefused(codes.PROTOCOL_VIOLATION, "a suspension waits for nothing")
     if leaves + len(nodes) > LEAVES_MAX:
         raise _too_large(f"it has over {LEAVES_MAX} parts")
 
 
-def _too_large(why: str) -> Refusal:
-    return Refusal(
+def _too_large(why: str) -> CommandRefused:
+    return CommandRefused(
         codes.FUTURE_TOO_LARGE, f"what the handler waits for is too large: {why}", then=THEN_PAUSE
     )

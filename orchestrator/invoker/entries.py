@@ -9,14 +9,15 @@ from typing import Final
 
 import msgspec
 
+from orchestrator.door.keys import check_key, check_state_key
+from orchestrator.door.targets import read_awakeable_id, read_invocation_id
 from orchestrator.invoker import codes
-from orchestrator.invoker.callees import Callees, check_key, read_id
-from orchestrator.invoker.failures import Refusal, shortened
+from orchestrator.invoker.callees import Callees
+from orchestrator.invoker.failures import CommandRefused, shortened
 from orchestrator.invoker.urgency import LATER, NOW, SOON
 from orchestrator.model import effects
 from orchestrator.model.effects import AnyEffect
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.limits import KEY_BYTES_MAX
 from orchestrator.model.values import (
     CODE_INTERNAL,
     OBJECT_SHARED,
@@ -54,29 +55,29 @@ def failure_of(failure: wire.Failure) -> Failure:
 
 def _required(completion_id: int) -> int:
     if not completion_id:
-        raise Refusal(codes.PROTOCOL_VIOLATION, "a command has no completion id")
+        raise CommandRefused(codes.PROTOCOL_VIOLATION, "a command has no completion id")
     return completion_id
 
 
 def _state_key(door: Door, key: bytes, *, write: bool) -> bytes:
     _may_use_state(door, write=write)
-    if len(key) > KEY_BYTES_MAX:
-        raise Refusal(codes.PRECONDITION, f"a state key is longer than {KEY_BYTES_MAX} bytes")
-    return key
+    return check_state_key(key)
 
 
 def _may_use_state(door: Door, *, write: bool) -> None:
     kind = door.invoke.kind
     if kind == SERVICE:
-        raise Refusal(codes.PRECONDITION, "a plain service has no state")
+        raise CommandRefused(codes.PRECONDITION, "a plain service has no state")
     if write and kind not in WRITES_STATE:
         what = "object" if kind == OBJECT_SHARED else "workflow"
-        raise Refusal(codes.PRECONDITION, f"a shared handler of a {what} cannot change state")
+        raise CommandRefused(
+            codes.PRECONDITION, f"a shared handler of a {what} cannot change state"
+        )
 
 
 def _promise_name(door: Door, name: str) -> str:
     if door.invoke.kind not in WORKFLOW_KINDS:
-        raise Refusal(codes.PRECONDITION, "only workflows have promises")
+        raise CommandRefused(codes.PRECONDITION, "only workflows have promises")
     check_key(name, "the name of a promise")
     return name
 
@@ -144,7 +145,7 @@ def _complete_promise(door: Door, frame: bytes, base: int) -> AnyEffect:
     if m.failure is not None:
         return effects.CompletePromise(name, completion_id, -1, -1, failure_of(m.failure))
     if m.value is None:
-        raise Refusal(codes.PROTOCOL_VIOLATION, "a promise is completed with nothing")
+        raise CommandRefused(codes.PROTOCOL_VIOLATION, "a promise is completed with nothing")
     start, end = m.value_span
     return effects.CompletePromise(name, completion_id, base + start, base + end)
 
@@ -174,10 +175,10 @@ def _one_way_call(door: Door, frame: bytes, base: int) -> AnyEffect:
 
 def _send_signal(door: Door, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_send_signal(frame, _H)
-    target_id = read_id(m.target_invocation_id)
+    target_id = read_invocation_id(m.target_invocation_id)
     index, name = (0, m.signal) if isinstance(m.signal, str) else (m.signal or 0, "")
     if not index and not isinstance(m.signal, str):
-        raise Refusal(codes.PROTOCOL_VIOLATION, "a signal has neither number nor name")
+        raise CommandRefused(codes.PROTOCOL_VIOLATION, "a signal has neither number nor name")
     check_key(name, "the name of a signal")
     if m.failure is not None:
         return effects.SendSignal(target_id, index, name, -1, -1, failure_of(m.failure))
@@ -189,17 +190,14 @@ def _send_signal(door: Door, frame: bytes, base: int) -> AnyEffect:
 
 def _complete_awakeable(door: Door, frame: bytes, base: int) -> AnyEffect | None:
     m = wire.decode_complete_awakeable(frame, _H)
-    try:
-        awakeable = wire.parse_awakeable_id(m.awakeable_id)
-    except wire.BadId as error:
-        raise Refusal(codes.PRECONDITION, str(error)) from None
+    awakeable = read_awakeable_id(m.awakeable_id)
     if awakeable.legacy:
         return None  # no invocation here has one: as for any target that is not known
     target_id, index = awakeable.invocation_id, awakeable.signal_index
     if m.failure is not None:
         return effects.SendSignal(target_id, index, "", -1, -1, failure_of(m.failure))
     if m.value is None:
-        raise Refusal(codes.PROTOCOL_VIOLATION, "an awakeable is completed with nothing")
+        raise CommandRefused(codes.PROTOCOL_VIOLATION, "an awakeable is completed with nothing")
     start, end = m.value_span
     return effects.SendSignal(target_id, index, "", base + start, base + end)
 

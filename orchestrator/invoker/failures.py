@@ -2,13 +2,15 @@
 
 from typing import Final
 
+from orchestrator.door.refusals import Refusal, RefusalCode
+from orchestrator.invoker import codes
 from orchestrator.model.values import CODE_INTERNAL, Attempted
 
 # What goes into the log beside the frames has to fit into the headroom of a message.
 TEXT_CHARS_MAX: Final = 32 * 1024
 
 
-class Refusal(Exception):
+class CommandRefused(Exception):
     """What a service asked for cannot be done: its attempt fails, and may be tried again.
 
     `then` overrides what the retry policy says (None leaves it to the policy).
@@ -22,6 +24,18 @@ class Refusal(Exception):
         self.message = message
         self.code = code
         self.then = then
+
+
+_CODES: Final = {
+    RefusalCode.UNKNOWN_SERVICE: codes.UNKNOWN_CALLEE,
+    RefusalCode.UNKNOWN_HANDLER: codes.UNKNOWN_CALLEE,
+    RefusalCode.NO_SCOPES: codes.FLOW_CONTROL,
+}
+
+
+def of_refusal(refusal: Refusal) -> CommandRefused:
+    """What the door refused, in the codes of attempts."""
+    return CommandRefused(_CODES.get(refusal.code, codes.PRECONDITION), refusal.message)
 
 
 def shortened(text: str) -> str:

@@ -4,6 +4,8 @@ PAYLOAD_BYTES_MAX = 32 * 1024 * 1024  # default of one payload or service messag
 MESSAGE_HEADROOM_BYTES = 1024 * 1024  # envelope, headers and effects around one payload
 TURN_MESSAGE_BYTES = 1024 * 1024  # a turn's message is split near this
 HEADERS_BYTES_MAX = 256 * 1024  # request headers kept with an invocation, in sum
+HEADER_COUNT_MAX = 1_000  # request headers kept with an invocation
+TRACESTATE_BYTES_MAX = 512  # what the standard asks everyone to carry; more may be dropped
 KEY_BYTES_MAX = 4 * 1024  # object key, idempotency key, promise name: they become row keys
 NAME_BYTES_MAX = 512  # service and handler names
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from orchestrator.registry.resolve import retention_of
+from orchestrator.door.invocations import retention_of
 from orchestrator.registry.schema import Handler, Registry, ServiceType
 
 _TY = {

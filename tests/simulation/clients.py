@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from orchestrator.door.invocations import invocation_id_for, make_invoke
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import Outcome
 from orchestrator.processor.port import Accepted, Operation, Reply, Result, Unavailable, Unknown
-from orchestrator.registry.resolve import invocation_id_for, make_invoke
 from orchestrator.registry.schema import Registry
 from tests.simulation.node import Node
 from tests.simulation.oracle import Oracle

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 
 from orchestrator.codec.keys import object_key
+from orchestrator.door.invocations import invocation_id_for, make_invoke
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.invoker.options import Options
 from orchestrator.invoker.port import AttemptInput
@@ -33,7 +34,6 @@ from orchestrator.registry.discovery import Discovered, Target
 from orchestrator.registry.metadata import DeploymentRegistered, MetadataState
 from orchestrator.registry.metadata import apply as apply_metadata
 from orchestrator.registry.register import Registration, plan_registration
-from orchestrator.registry.resolve import invocation_id_for, make_invoke
 from orchestrator.registry.schema import EMPTY, Registry
 from orchestrator.registry.snapshot import Defaults, build_registry
 from orchestrator.runtime.clock import SystemClock

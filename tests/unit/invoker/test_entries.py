@@ -261,16 +261,20 @@ def test_only_workflows_have_promises(message: Message) -> None:
 @pytest.mark.parametrize(
     ("message", "code", "text"),
     [
-        (wire.Call("Nobody", "run", b"", 1, 2), "RT0018", "no service 'Nobody'"),
-        (wire.Call("Svc", "no", b"", 1, 2), "RT0018", "no handler 'no'"),
-        (wire.OneWayCall("Nobody", "run", b"", 1), "RT0018", "no service"),
+        (wire.Call("Nobody", "run", b"", 1, 2), "RT0018", "service 'Nobody' not found"),
+        (wire.Call("Svc", "no", b"", 1, 2), "RT0018", "handler 'no' not found"),
+        (wire.OneWayCall("Nobody", "run", b"", 1), "RT0018", "not found"),
         (wire.Call("Obj", "run", b"", 1, 2), "RT0017", "needs a key"),
         (wire.Call("Svc", "run", b"", 1, 2, key="k"), "RT0017", "no keys"),
-        (wire.Call("Svc", "run", b"", 1, 2, idempotency_key=""), "RT0017", "empty idempotency"),
+        (
+            wire.Call("Svc", "run", b"", 1, 2, idempotency_key=""),
+            "RT0017",
+            "idempotency key is empty",
+        ),
         (wire.Call("Obj", "run", b"", 1, 2, key="k" * 5000), "RT0017", "longer than"),
         (wire.Call("Svc", "run", b"", 1, 2, scope="s"), "RT0024", "scopes"),
         (wire.Call("Svc", "run", b"", 1, 2, limit_key="s"), "RT0024", "limit keys"),
-        (wire.Call("Svc", "run", b"", 1, 2, headers=(("h", "v" * 70_000),)), "RT0017", "headers"),
+        (wire.Call("Svc", "run", b"", 1, 2, headers=(("h", "v" * 270_000),)), "RT0017", "headers"),
         (wire.Call("Svc", "run", b"", 1, 0), "RT0012", "completion id"),
         (wire.Call("Svc", "run", b"", 0, 1), "RT0012", "completion id"),
         (wire.OneWayCall("Svc", "run", b"", 0), "RT0012", "completion id"),
@@ -284,7 +288,7 @@ def test_only_workflows_have_promises(message: Message) -> None:
         (
             wire.AttachInvocation(wire.IdempotentRequestTarget("Nobody", "run", "i"), 1),
             "RT0018",
-            "no service",
+            "not found",
         ),
         (
             wire.AttachInvocation(wire.WorkflowTarget("Flow", "k", scope="s"), 1),

@@ -8,6 +8,8 @@ from orchestrator.registry.discovery import Discovered, Target
 from orchestrator.registry.manifest import decode_manifest
 from orchestrator.registry.metadata import MetadataState, apply
 from orchestrator.registry.register import Plan, Registration, plan_registration
+from orchestrator.registry.schema import Handler, Registry
+from orchestrator.registry.snapshot import Defaults, build_registry
 
 URI = "http://127.0.0.1:9080/"
 
@@ -49,3 +51,15 @@ def registered(state: MetadataState, *services: dict[str, Any], **more: Any) -> 
     made = plan(state, *services, **more)
     assert made.record is not None and apply(state, made.record)
     return made
+
+
+def built(*services: dict[str, Any], defaults: Defaults | None = None) -> Registry:
+    state = MetadataState()
+    registered(state, *services)
+    return build_registry(state, defaults or Defaults())
+
+
+def handler_of(registry: Registry, service_name: str = "Greeter", name: str = "greet") -> Handler:
+    found = registry.handler(service_name, name)
+    assert found is not None
+    return found

@@ -1,30 +1,12 @@
 """Resolution of options: handler, then service, then server; retention and input rules."""
 
-from typing import Any
-
-import pytest
-
-from orchestrator.model.ids import idempotent_id, key_partition_key, workflow_id
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE
 from orchestrator.registry.durations import DURATION_MS_MAX
 from orchestrator.registry.metadata import MetadataState, ServicePatched, apply
-from orchestrator.registry.resolve import check_input, invocation_id_for, make_invoke
-from orchestrator.registry.schema import Handler, InputRules, Registry, RetryPolicy
+from orchestrator.registry.schema import InputRules, RetryPolicy
 from orchestrator.registry.snapshot import DAY_MS, Defaults, build_registry, input_rules
-from orchestrator.registry.stored import Settings, StoredInput
-from tests.unit.registry.samples import registered, service
-
-
-def built(*services: dict[str, Any], defaults: Defaults | None = None) -> Registry:
-    state = MetadataState()
-    registered(state, *services)
-    return build_registry(state, defaults or Defaults())
-
-
-def handler_of(registry: Registry, service_name: str = "Greeter", name: str = "greet") -> Handler:
-    found = registry.handler(service_name, name)
-    assert found is not None
-    return found
+from orchestrator.registry.stored import Settings
+from tests.unit.registry.samples import built, handler_of, registered, service
 
 
 def test_defaults_of_the_server() -> None:
@@ -82,66 +64,6 @@ def test_a_patch_holds_until_the_next_discovery() -> None:
     run = handler_of(build_registry(state, Defaults()), "Flow", "run")
     assert run.workflow_retention_ms == 5 and run.public
     assert not apply(state, ServicePatched(state.version, "Nobody", True, Settings()))
-
-
-def retention(handler: Handler, idempotency_key: str | None = None) -> tuple[int, int]:
-    made = make_invoke(handler, b"i" * 24, "", b"", (), 0, idempotency_key=idempotency_key)
-    return made.completion_retention_ms, made.journal_retention_ms
-
-
-def test_retention_rules() -> None:
-    options: dict[str, Any] = {"journalRetention": 10, "idempotencyRetention": 4}
-    greet = handler_of(built(service(**options)))
-    assert retention(greet) == (10, 10)
-    assert retention(greet, "k") == (4, 4)
-    nothing = handler_of(built(service(journalRetention=0)))
-    assert retention(nothing) == (0, 0)
-    assert retention(nothing, "k") == (DAY_MS, 0)
-    run = {"name": "greet", "ty": "WORKFLOW", "workflowCompletionRetention": 6}
-    flow = handler_of(built(service(ty="WORKFLOW", handlers=[run], journalRetention=10)))
-    assert retention(flow) == (6, 6)
-
-
-def test_ids_are_derived_where_a_key_names_them() -> None:
-    def fresh() -> bytes:
-        return b"p" * 8 + b"u" * 16
-
-    plain = handler_of(built(service()))
-    assert invocation_id_for(plain, "", None, fresh) == fresh()
-    assert invocation_id_for(plain, "", "k", fresh) == idempotent_id("Greeter", None, "greet", "k")
-    keyed = handler_of(built(service(ty="VIRTUAL_OBJECT")))
-    assert invocation_id_for(keyed, "a", None, fresh) == key_partition_key("a") + b"u" * 16
-    assert invocation_id_for(keyed, "a", "k", fresh) == idempotent_id("Greeter", "a", "greet", "k")
-    run = handler_of(built(service(ty="WORKFLOW", handlers=[{"name": "greet", "ty": "WORKFLOW"}])))
-    assert invocation_id_for(run, "a", None, fresh) == workflow_id("Greeter", "a")
-
-
-@pytest.mark.parametrize(
-    ("declared", "content_type", "is_empty", "taken"),
-    [
-        (None, None, True, True),
-        (None, "text/plain", False, True),
-        (None, None, False, True),
-        (StoredInput(), None, True, True),
-        (StoredInput(), None, False, False),
-        (StoredInput(), "text/plain", True, False),
-        (StoredInput(False, "application/json"), None, True, True),
-        (StoredInput(False, "application/json"), None, False, False),
-        (StoredInput(True, "application/json"), None, True, False),
-        (StoredInput(True, "application/json"), "application/json; charset=utf-8", True, True),
-        (StoredInput(True, "application/json"), "APPLICATION/JSON", False, True),
-        (StoredInput(True, "application/json"), "application/jsonx", False, False),
-        (StoredInput(True, "application/*"), "application/cbor", False, True),
-        (StoredInput(True, "application/*"), "text/plain", False, False),
-        (StoredInput(True, "*/*"), "text/plain", False, True),
-        (StoredInput(True, "", "{}"), "application/json", False, True),
-        (StoredInput(True, "", "{}"), "application/json", True, False),
-    ],
-)
-def test_input_rules(
-    declared: StoredInput | None, content_type: str | None, is_empty: bool, taken: bool
-) -> None:
-    assert (check_input(input_rules(declared), content_type, is_empty) == "") is taken
 
 
 def test_nothing_declared_takes_anything() -> None:

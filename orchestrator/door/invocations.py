@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from orchestrator.door.refusals import RefusalCode, Refused
 from orchestrator.model.ids import idempotent_id, key_partition_key, workflow_id
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import BY_INGRESS, WORKFLOW_RUN, Caller
@@ -77,9 +78,17 @@ def make_invoke(
     )
 
 
-def check_input(rules: InputRules, content_type: str | None, is_empty: bool) -> str:
-    """Why a request body is not taken by a handler; "" if it is."""
-    if rules.anything or (rules.empty and is_empty and content_type is None):
+def check_input(rules: InputRules, content_type: str | None, is_empty: bool) -> None:
+    """Raises Refused for a body, or a content type, that a handler does not take."""
+    if rules.anything:
+        return
+    wrong = _wrong_input(rules, content_type, is_empty)
+    if wrong:
+        raise Refused(RefusalCode.BAD_INPUT, wrong)
+
+
+def _wrong_input(rules: InputRules, content_type: str | None, is_empty: bool) -> str:
+    if rules.empty and is_empty and content_type is None:
         return ""
     if not rules.content_type:
         return "this handler takes no input: send neither a body nor a content-type"
