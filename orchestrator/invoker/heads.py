@@ -14,6 +14,11 @@ Head = list[tuple[bytes, bytes]]
 
 _NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+\Z")
 _VALUE: Final = re.compile(r"[\x20-\x7e]*\Z")
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+# Services refuse a request whose head is too large (16 KiB in all is common), and a retry would
+# carry the same head: what only informs is left out instead.
+TRACESTATE_BYTES_MAX: Final = 512  # as much as the standard asks everyone to pass on
+_KEY_BYTES_MAX: Final = 4 * 1024  # as escaped; the service has the key in its Start message too
 # What belongs to the connection or to the protocol is not for deployments to set.
 _OWN: Final = frozenset(
     (
@@ -82,11 +87,13 @@ class Heads:
             made = self._made[at] = self._static(deployment, invoke, protocol)
         head = [*made, (b"x-restate-invocation-id", debug_id.encode())]
         if invoke.key:
-            head.append((b"x-restate-service-key", quote(invoke.key, safe="").encode()))
+            escaped = quote(invoke.key, safe="")
+            if len(escaped) <= _KEY_BYTES_MAX:
+                head.append((b"x-restate-service-key", escaped.encode()))
         parent, state = invoke.trace
-        if parent and _VALUE.match(parent):
+        if parent and _TRACEPARENT.match(parent):
             head.append((b"traceparent", parent.encode()))
-            if state and _VALUE.match(state):
+            if state and len(state) <= TRACESTATE_BYTES_MAX and _VALUE.match(state):
                 head.append((b"tracestate", state.encode()))
         if self._signer is not None:
             path = f"/invoke/{invoke.service}/{invoke.handler}"

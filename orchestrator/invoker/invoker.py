@@ -6,7 +6,6 @@ stamps of last activity. What one read of a connection brings is one record per 
 
 import heapq
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -16,6 +15,7 @@ from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.flusher import Flusher, propose
 from orchestrator.invoker.heads import Heads
+from orchestrator.invoker.openings import Openings
 from orchestrator.invoker.options import Options
 from orchestrator.invoker.origin import BadUri
 from orchestrator.invoker.placing import Place, Unplaced, place
@@ -26,7 +26,6 @@ from orchestrator.invoker.running import Running
 from orchestrator.invoker.signing import Signer
 from orchestrator.invoker.slots import Slots
 from orchestrator.invoker.sweep import Sweep
-from orchestrator.invoker.window import OpeningWindow
 from orchestrator.model.records import Failed
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE
 from orchestrator.registry.schema import Registry, RetryPolicy
@@ -38,7 +37,6 @@ from perdure.wire import invocation_id_to_str
 _log: Final = logging.getLogger("perdure.invoker")
 
 _MAKE_WAY_S: Final = 0.01
-OPENING_MS: Final = 200  # an answer that takes longer says nothing about what waits before it
 _IDLE_MS: Final = 20  # a stream that was quiet for this long may be asked to suspend
 _SUSPENDING_MAX: Final = 64  # asked at a time: they, too, come before what wakes
 _SUSPENDING_MS: Final = 100  # one that has not followed by then is in the middle of a step
@@ -93,7 +91,7 @@ class Invoker:
         self.flush = self._flusher.add
         self._sweep = Sweep(clock, scheduler, lambda: list(self._running.values()), self._pools)
         self._make_way_timer: Timer | None = None
-        self._openings: deque[Running] = deque()
+        self._openings = Openings()
         self._closed = False
 
     # --- the port ---
@@ -129,7 +127,7 @@ class Invoker:
         """Drop the attempt without a proposal, or half-close it so that it suspends."""
         waiter = self._waiting.get(invocation_id)
         if waiter is not None and waiter.incarnation == incarnation and abort:
-            del self._waiting[invocation_id]
+            self._leave(waiter)
         running = self._running.get(invocation_id)
         if running is None or running.incarnation != incarnation:
             return
@@ -142,7 +140,7 @@ class Invoker:
     def forget(self, source: Source) -> None:
         """The partition is not led here any more: drop its attempts without proposals."""
         for waiter in [w for w in self._waiting.values() if w.source is source]:
-            del self._waiting[waiter.id]
+            self._leave(waiter)
         for running in [r for r in self._running.values() if r.source is source]:
             self._drop(running)
         self._fill_slots()
@@ -163,7 +161,7 @@ class Invoker:
     def half_close_all(self) -> None:
         """Before closing: ask every attempt to suspend, start no more."""
         self._closed = True
-        self._waiting.clear()
+        self._stop_waiting()
         for running in list(self._running.values()):
             running.half_close()
         self._flusher.flush_all()
@@ -171,7 +169,7 @@ class Invoker:
     def close(self) -> None:
         """Break off everything that runs, without proposals."""
         self._closed = True
-        self._waiting.clear()
+        self._stop_waiting()
         for running in list(self._running.values()):
             self._drop(running)
         self._pools.close("the server shuts down")
@@ -212,7 +210,7 @@ class Invoker:
         if waiter is not None:
             if waiter.incarnation == incarnation and waiter.source is source:
                 return True
-            del self._waiting[invocation_id]
+            self._leave(waiter)
         return False
 
     def _place(self, given: AttemptInput) -> Place | Unplaced:
@@ -276,7 +274,7 @@ class Invoker:
         )
         running.restart_count = restarts
         self._running[invoke.id] = running
-        self._note_opening(running)
+        self._openings.add(running)
         if deployment.http1:
             self._slots.bound(deployment.id, options.attempts_per_http1_deployment_max)
         if not duplex:
@@ -310,16 +308,23 @@ class Invoker:
 
     def _wait(self, waiter: _Waiter, goes_on: bool) -> None:
         self._waiting[waiter.id] = waiter
-        self._slots.wait(waiter.deployment, waiter, goes_on=goes_on)
+        self._slots.wait(waiter.deployment, waiter.id, waiter, goes_on=goes_on)
         if self._make_way_timer is None:
             self._make_way_timer = self._scheduler.call_later(0, self._make_way)
+
+    def _stop_waiting(self) -> None:
+        for waiter in list(self._waiting.values()):
+            self._leave(waiter)
+
+    def _leave(self, waiter: _Waiter) -> None:
+        del self._waiting[waiter.id]
+        self._slots.leave(waiter.deployment, waiter.id)
 
     def _fill_slots(self) -> None:
         """Start what waits, as far as there is room."""
         while (waiter := self._slots.next()) is not None:
-            if self._waiting.get(waiter.id) is waiter:
-                del self._waiting[waiter.id]
-                self._start(waiter.source, waiter.id, waiter.incarnation, True)
+            del self._waiting[waiter.id]
+            self._start(waiter.source, waiter.id, waiter.incarnation, True)
 
     def _make_way(self) -> None:
         """Ask the longest idle streams to suspend, as many as there are attempts waiting."""
@@ -327,13 +332,15 @@ class Invoker:
         slots = self._slots
         if not slots.waiting_count or self._closed:
             return
-        self._forget_slow_openings()
+        self._openings.forget_slow(self.monotonic_ms())
+        self._fill_slots()
         if slots.short_of_slots:
             self._suspend_idle()
         self._make_way_timer = self._scheduler.call_later(_MAKE_WAY_S, self._make_way)
 
     def _suspend_idle(self) -> None:
         slots, now_ms = self._slots, self.monotonic_ms()
+        contended = slots.contended_count
         closing = asked = 0
         idle: list[Running] = []
         for r in self._running.values():
@@ -344,7 +351,7 @@ class Invoker:
                 r.may_close
                 and r.touched_ms <= now_ms - _IDLE_MS
                 and (
-                    slots.is_full
+                    (contended is not None and slots.running_of(r.deployment) >= contended)
                     or (slots.waiting_of(r.deployment) and slots.is_short(r.deployment))
                 )
             ):
@@ -354,31 +361,12 @@ class Invoker:
             for running in heapq.nsmallest(wanted, idle, key=lambda r: r.touched_ms):
                 running.half_close()
 
-    # --- what the service has not answered yet ---
+    # --- from running attempts ---
 
-    def _note_opening(self, running: Running) -> None:
-        openings = self._openings
-        while openings and openings[0].opening is None:
-            openings.popleft()
-        openings.append(running)
-
-    def opened(self, window: OpeningWindow, took_ms: int) -> None:
-        window.answered(took_ms)
+    def opened(self, running: Running, took_ms: int) -> None:
+        self._openings.answered(running, took_ms)
         if self._slots.waiting_count:
             self._fill_slots()
-
-    def _forget_slow_openings(self) -> None:
-        """A service that answers late is slow, not busy: it is not kept from having more."""
-        before_ms = self.monotonic_ms() - OPENING_MS
-        openings = self._openings
-        while openings and (openings[0].opening is None or openings[0].begun_ms <= before_ms):
-            running = openings.popleft()
-            if running.opening is not None:
-                running.opening.late()
-                running.opening = None
-        self._fill_slots()
-
-    # --- from running attempts ---
 
     def hold_memory(self, running: Running, size_bytes: int) -> bool:
         slots = self._slots
@@ -387,9 +375,7 @@ class Invoker:
         slots.memory_bytes += size_bytes
         if size_bytes < 0 and slots.waiting_count:
             self._fill_slots()
-        return (
-            size_bytes <= 0 or not slots.is_over_memory(running.window) or len(self._running) == 1
-        )
+        return size_bytes <= 0 or not slots.is_over_memory(running.deployment)
 
     def over(self, running: Running) -> None:
         if self._running.get(running.id) is running:
@@ -424,9 +410,7 @@ class Invoker:
 
     def _release(self, running: Running) -> None:
         del self._running[running.id]
-        if running.opening is not None:
-            running.opening.left()
-            running.opening = None
+        self._openings.ended(running)
         self._slots.give(running.deployment, running.memory_bytes)
         running.window.memory_bytes -= running.memory_bytes
         running.memory_bytes = 0

@@ -10,6 +10,8 @@ from orchestrator.model.values import THEN_RETRY
 from orchestrator.registry.schema import RetryPolicy
 
 JITTER: Final = 0.3  # up to this share is added, so that those that failed together part
+DELAY_MS_MIN: Final = 50  # of an asked delay: a service that always asks for 0 is no busy loop
+INTERVAL_MS_MIN: Final = 10  # of a policy: intervals of 0, or a factor that shrinks them to 0
 DELAY_MS_MAX: Final = 10 * 365 * 24 * 3_600_000  # ten years: what is longer is a slip
 
 
@@ -26,14 +28,16 @@ def decide(
 ) -> Verdict:
     """What follows a failure after `retry_count` retries; `jitter` is uniform in [0, 1).
 
-    A delay that the service asked for comes as it is, and uses up nothing of the policy.
+    A delay that the service asked for is kept within DELAY_MS_MIN and DELAY_MS_MAX, and uses up
+    nothing of the policy.
     """
     if asked_delay_ms is not None:
-        return Verdict(THEN_RETRY, retry_count, min(asked_delay_ms, DELAY_MS_MAX))
+        delay_ms = min(max(asked_delay_ms, DELAY_MS_MIN), DELAY_MS_MAX)
+        return Verdict(THEN_RETRY, retry_count, delay_ms)
     if policy.max_attempts is not None and retry_count + 1 >= policy.max_attempts:
         return Verdict(policy.on_max_attempts, retry_count + 1)
-    delay_ms = interval_ms(policy, retry_count) * (1 + JITTER * jitter)
-    return Verdict(THEN_RETRY, retry_count + 1, min(int(delay_ms), DELAY_MS_MAX))
+    interval = max(interval_ms(policy, retry_count), INTERVAL_MS_MIN) * (1 + JITTER * jitter)
+    return Verdict(THEN_RETRY, retry_count + 1, min(int(interval), DELAY_MS_MAX))
 
 
 def interval_ms(policy: RetryPolicy, retry_count: int) -> float:

@@ -40,8 +40,8 @@ class Shell(Protocol):
         """Count memory an attempt needs; False if that is more than there is."""
         ...
 
-    def opened(self, window: OpeningWindow, took_ms: int) -> None:
-        """The service has begun with one of them."""
+    def opened(self, running: "Running", took_ms: int) -> None:
+        """Its service has begun with it."""
         ...
 
     def over(self, running: "Running") -> None:
@@ -106,7 +106,7 @@ class Running:
         self.abort_ms = abort_ms
         self.duplex = duplex
         self.window = window
-        self.opening: OpeningWindow | None = window  # while it counts as not answered yet
+        self.opening = True  # counts as not answered yet; `Openings` changes it
         self.exchange: Exchange | None = None
         self.flushing = NOTHING  # the urgency with which it waits to be flushed
         self.held_bytes = 0  # of a message that is half received
@@ -157,10 +157,8 @@ class Running:
 
     def on_response(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         self.touched_ms = self._shell.monotonic_ms()
-        window = self.opening
-        if window is not None:
-            self.opening = None
-            self._shell.opened(window, self.touched_ms - self.begun_ms)
+        if self.opening:
+            self._shell.opened(self, self.touched_ms - self.begun_ms)
         content_type = b""
         retry_after = b""
         for name, value in headers:

@@ -1,16 +1,28 @@
 """Slots: how many attempts run at once, in all and per deployment, and who waits for one.
 
+The rule of shares: a deployment may take one more slot while more are free than it holds. One
+deployment alone gets half of all slots, a second one half of the rest, and so on; several busy ones
+get equal shares. `FEW` slots are a deployment's own, even when none is free: a service that answers
+gets slots however many others hang. Nothing is taken away from an attempt that runs. Memory follows
+the same rule.
+
 What goes on comes before what begins: whoever was woken by a timer or a result is late already,
 and lets go of what it holds sooner. It can overtake only here, not in the queue of the service: so
 only so many attempts of a service are opening (not answered yet) at a time.
 """
 
-from collections import deque
-from typing import Generic, TypeVar
+from collections import OrderedDict
+from typing import Final, Generic, TypeVar
 
+from orchestrator.invoker.line import Line
 from orchestrator.invoker.window import OpeningWindow
 
 T = TypeVar("T")
+
+FEW: Final = 8  # attempts_max is exceeded by no more than this for each deployment
+FEW_BYTES: Final = 4 * 1024 * 1024  # the same for memory; one attempt may always hold more
+_FEW_PART: Final = 8  # neither is more than this part of a small limit
+_LOOKED_AT_MAX: Final = 64  # waiting deployments looked at for one free slot
 
 
 class Slots(Generic[T]):
@@ -27,59 +39,62 @@ class Slots(Generic[T]):
         self._per_deployment_max = per_deployment_max
         self._memory_bytes_max = memory_bytes_max
         self._memory_per_deployment_bytes_max = memory_per_deployment_bytes_max
+        self._few = max(min(FEW, total_max // _FEW_PART), 1)
+        self._few_bytes = min(FEW_BYTES, memory_bytes_max // _FEW_PART)
         self._total = 0
         self._running: dict[str, int] = {}
         self._bounds: dict[str, int] = {}
         self._windows: dict[str, OpeningWindow] = {}
-        self._waiting: dict[str, tuple[deque[T], deque[T]]] = {}  # those that go on, that begin
+        self._waiting: OrderedDict[str, Line[T]] = OrderedDict()
         self.memory_bytes = 0
         self.waiting_count = 0
 
-    def is_over_memory(self, window: OpeningWindow) -> bool:
-        """More is held than may be: in all, or by one deployment."""
-        return (
-            self.memory_bytes > self._memory_bytes_max
-            or window.memory_bytes > self._memory_per_deployment_bytes_max
-        )
+    # --- room ---
 
     def has_room(self, deployment: str) -> bool:
-        """Whether one more attempt of a deployment may run now."""
-        return not self.is_full and not self.is_deployment_full(deployment)
-
-    @property
-    def is_full(self) -> bool:
-        """No deployment gets a slot. Something always runs, however much memory it needs."""
-        if self._total >= self._total_max:
-            return True
-        return self.memory_bytes >= self._memory_bytes_max and self._total > 0
-
-    def is_deployment_full(self, deployment: str) -> bool:
-        """It has no slot, no memory, or enough to begin with."""
+        """Whether one more attempt of a deployment may run now: it has a slot and memory, and not
+        too many that its service has not answered yet."""
         running = self._running.get(deployment, 0)
         if not running:
-            return False
+            return True
         if self.is_short(deployment):
-            return True
+            return False
         window = self._windows[deployment]
-        if window.memory_bytes >= self._memory_per_deployment_bytes_max:
-            return True
-        return window.is_full(running - window.count)
+        if window.memory_bytes >= self._memory_share_bytes:
+            return False
+        return not window.is_full(running - window.count)
 
     def is_short(self, deployment: str) -> bool:
-        """All its slots are taken: one has to end before another can begin."""
-        slots_max = self._bounds.get(deployment, self._per_deployment_max)
-        return self._running.get(deployment, 0) >= slots_max
+        """Its share of slots is taken: one has to end before another can begin."""
+        running = self._running.get(deployment, 0)
+        return running >= self._share or running >= self._bound_of(deployment)
+
+    def is_over_memory(self, deployment: str) -> bool:
+        """It holds more memory than its share. Its only attempt may always hold what it needs."""
+        if self._running.get(deployment, 0) <= 1:
+            return False
+        return self._windows[deployment].memory_bytes > self._memory_share_bytes
+
+    @property
+    def _share(self) -> int:
+        return max(self._total_max - self._total, self._few)
+
+    @property
+    def _memory_share_bytes(self) -> int:
+        free_bytes = self._memory_bytes_max - self.memory_bytes
+        return min(max(free_bytes, self._few_bytes), self._memory_per_deployment_bytes_max)
+
+    def _bound_of(self, deployment: str) -> int:
+        return self._bounds.get(deployment, self._per_deployment_max)
 
     def bound(self, deployment: str, slots_max: int) -> None:
         """Give it fewer slots than others."""
         self._bounds[deployment] = min(slots_max, self._per_deployment_max)
 
-    @property
-    def short_of_slots(self) -> bool:
-        """Something waits until another ends."""
-        return self.waiting_count > 0 and (
-            self.is_full or any(self.is_short(deployment) for deployment in self._waiting)
-        )
+    # --- those that run ---
+
+    def running_of(self, deployment: str) -> int:
+        return self._running.get(deployment, 0)
 
     def take(self, deployment: str) -> OpeningWindow:
         """One more runs; it is opening until the window is told otherwise."""
@@ -100,33 +115,63 @@ class Slots(Generic[T]):
         else:
             del self._running[deployment]
 
-    def wait(self, deployment: str, item: T, *, goes_on: bool = False) -> None:
-        """Queue behind those of the same deployment and kind."""
-        queues = self._waiting.get(deployment)
-        if queues is None:
-            queues = self._waiting[deployment] = (deque(), deque())
-        queues[0 if goes_on else 1].append(item)
+    # --- those that wait ---
+
+    @property
+    def short_of_slots(self) -> bool:
+        """Something waits until another ends."""
+        return any(self.is_short(deployment) for deployment in self._waiting)
+
+    @property
+    def contended_count(self) -> int | None:
+        """The fewest attempts that a deployment runs which waits because too few slots are free:
+        whoever runs as many or more is in its way. None if nothing waits for that reason."""
+        share = self._share
+        return min(
+            (
+                running
+                for deployment in self._waiting
+                if share <= (running := self.running_of(deployment)) < self._bound_of(deployment)
+            ),
+            default=None,
+        )
+
+    def wait(self, deployment: str, invocation_id: bytes, item: T, *, goes_on: bool) -> None:
+        """Queue behind those of the same deployment and kind; once per invocation."""
+        line = self._waiting.get(deployment)
+        if line is None:
+            line = self._waiting[deployment] = Line()
+        line.add(invocation_id, item, goes_on)
         self.waiting_count += 1
 
+    def leave(self, deployment: str, invocation_id: bytes) -> None:
+        """It does not wait any more."""
+        line = self._waiting.get(deployment)
+        if line is not None and line.remove(invocation_id):
+            self.waiting_count -= 1
+            if not line:
+                del self._waiting[deployment]
+
     def waiting_of(self, deployment: str) -> int:
-        queues = self._waiting.get(deployment)
-        return 0 if queues is None else len(queues[0]) + len(queues[1])
+        line = self._waiting.get(deployment)
+        return 0 if line is None else len(line)
 
     def has_waiting(self, deployment: str, *, goes_on: bool) -> bool:
         """Whether one that comes now has others before it."""
-        queues = self._waiting.get(deployment)
-        return queues is not None and bool(queues[0] or (queues[1] and not goes_on))
+        line = self._waiting.get(deployment)
+        return line is not None and line.has_before(goes_on)
 
     def next(self) -> T | None:
-        """The next that may run now, or None; its deployment goes behind the others."""
-        if not self.waiting_count or self.is_full:
-            return None
-        for deployment, queues in self._waiting.items():
-            if not self.is_deployment_full(deployment):
-                item = (queues[0] or queues[1]).popleft()
+        """The next that may run now, or None; its deployment goes behind the others. Of very many
+        deployments only some are looked at, at the next call the others."""
+        waiting = self._waiting
+        for _ in range(min(len(waiting), _LOOKED_AT_MAX)):
+            deployment, line = waiting.popitem(last=False)
+            if self.has_room(deployment):
+                item = line.take()
                 self.waiting_count -= 1
-                del self._waiting[deployment]
-                if queues[0] or queues[1]:
-                    self._waiting[deployment] = queues
+                if line:
+                    waiting[deployment] = line
                 return item
+            waiting[deployment] = line
         return None

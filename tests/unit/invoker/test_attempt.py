@@ -391,9 +391,9 @@ def test_a_mismatch_has_its_own_code() -> None:
 
 def test_next_retry_delay_wins_and_uses_no_attempt_up() -> None:
     attempt = samples.attempt(samples.given(retry_count=69))
-    say(attempt, wire.Error(500, next_retry_delay=0))
+    say(attempt, wire.Error(500, next_retry_delay=70))
     failed = failure(attempt)
-    assert (failed.then, failed.retry_count, failed.retry_at_ms) == (THEN_RETRY, 69, NOW_MS)
+    assert (failed.then, failed.retry_count, failed.retry_at_ms) == (THEN_RETRY, 69, NOW_MS + 70)
 
 
 def test_exhausted_retries_pause() -> None:

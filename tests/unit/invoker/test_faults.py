@@ -324,6 +324,49 @@ def test_a_service_that_never_answers_does_not_slow_others() -> None:
     run(test)
 
 
+def test_however_many_services_hang_one_that_answers_is_called() -> None:
+    async def hang(served: Served) -> None:
+        await served.was_reset.wait()
+
+    async def test() -> None:
+        few = Options(attempts_max=16, attempts_per_deployment_max=8)
+        async with scripted(hang, options=few) as (partition, service):
+            others = []
+            for name in ("Two", "Three", "Four", "Five", "Good"):
+                script = good if name == "Good" else hang
+                others.append(await ScriptedService(script, manifest=_only(name)).start())
+                found = await Discovery(partition.clock, None, "").discover(others[-1].target)
+                partition.register(others[-1].target, found)
+            for name in ("Svc", "Two", "Three", "Four", "Five"):
+                for _ in range(20):
+                    partition.submit(name, "run")
+            await asyncio.sleep(0.5)
+            assert len(service.requests) == 8, "what runs alone gets half"
+            for _ in range(10):
+                await answered(partition, "Good")
+            assert partition.failures == []
+            assert 0 < partition.invoker.running_count <= 16 + 2 * len(others)
+            for other in others:
+                await other.stop()
+
+    run(test)
+
+
+def test_a_request_is_let_go_of_with_its_attempt_though_others_hang() -> None:
+    async def hang(served: Served) -> None:
+        await served.was_reset.wait()
+
+    async def test() -> None:
+        async with scripted(hang, good) as (partition, _):
+            partition.submit("Svc", "run")
+            await asyncio.sleep(0.05)
+            for _ in range(5):
+                await answered(partition)
+            assert len(partition.invoker._openings) == 1
+
+    run(test)
+
+
 def test_a_service_that_hangs_with_large_requests_does_not_slow_others() -> None:
     async def hang(served: Served) -> None:
         await served.was_reset.wait()

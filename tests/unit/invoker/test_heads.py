@@ -56,6 +56,28 @@ def test_the_trace_passes_through() -> None:
     assert b"traceparent" not in _head(deployment("http://h/"), trace=("a\r\nb: c", ""))
 
 
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_a_tracestate_beyond_the_standards_size_is_not_sent() -> None:
+    on = deployment("http://h/")
+    assert len(_head(on, trace=(PARENT, "a=" + "b" * 510))[b"tracestate"]) == 512
+    head = _head(on, trace=(PARENT, "a=" + "b" * 511))
+    assert b"tracestate" not in head and head[b"traceparent"] == PARENT.encode()
+
+
+@pytest.mark.parametrize("parent", ["x" * 200_000, PARENT + "-" + "0" * 100, PARENT + "\n", "é"])
+def test_a_malformed_traceparent_is_not_sent(parent: str) -> None:
+    head = _head(deployment("http://h/"), trace=(parent, "a=b"))
+    assert b"traceparent" not in head and b"tracestate" not in head
+
+
+def test_a_key_that_would_make_the_head_too_large_is_only_in_the_start_message() -> None:
+    on = deployment("http://h/")
+    assert len(_head(on, key="k" * 4096)[b"x-restate-service-key"]) == 4096
+    assert b"x-restate-service-key" not in _head(on, key="é" * 2048)
+
+
 def test_headers_of_the_deployment_come_along_but_do_no_harm() -> None:
     pairs = (("X-A", " 1 "), ("Host", "evil"), ("bad name", "x"), ("x-b", "a\r\nb"), ("TE", "x"))
     assert clean_headers(pairs) == [(b"x-a", b"1")]

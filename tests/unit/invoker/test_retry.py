@@ -2,7 +2,14 @@
 
 import pytest
 
-from orchestrator.invoker.retry import DELAY_MS_MAX, decide, interval_ms, parse_retry_after
+from orchestrator.invoker.retry import (
+    DELAY_MS_MAX,
+    DELAY_MS_MIN,
+    INTERVAL_MS_MIN,
+    decide,
+    interval_ms,
+    parse_retry_after,
+)
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE, THEN_RETRY
 from orchestrator.registry.schema import RetryPolicy
 
@@ -64,6 +71,12 @@ def test_without_a_limit_it_goes_on_for_ever() -> None:
 def test_a_delay_asked_for_comes_as_it_is_and_uses_nothing_up() -> None:
     verdict = decide(RetryPolicy(max_attempts=1), 7, 123, 0.9)
     assert (verdict.then, verdict.retry_count, verdict.delay_ms) == (THEN_RETRY, 7, 123)
+
+
+def test_no_delay_is_a_busy_loop() -> None:
+    assert decide(DEFAULT, 0, 0, 0.0).delay_ms == DELAY_MS_MIN
+    for policy in (RetryPolicy(initial_interval_ms=0), RetryPolicy(factor=0.1)):
+        assert decide(policy, 60, None, 0.0).delay_ms == INTERVAL_MS_MIN
 
 
 def test_an_absurd_delay_is_cut() -> None:

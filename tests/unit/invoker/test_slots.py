@@ -1,98 +1,214 @@
-"""Slots: limits in all and per deployment, turns among those that wait."""
+"""Slots: shares of deployments, turns among those that wait."""
 
-from orchestrator.invoker.slots import Slots
-from orchestrator.invoker.window import LARGE
+from time import process_time
+
+from orchestrator.invoker.slots import FEW, FEW_BYTES, Slots
+from orchestrator.invoker.window import LARGE, OpeningWindow
+
+LOTS = 1 << 40
 
 
-def test_limits_in_all_and_per_deployment() -> None:
-    slots: Slots[str] = Slots(3, 2, 1000, 1000)
-    for deployment in ("a", "a", "b"):
-        assert slots.has_room(deployment)
-        slots.take(deployment)
-    assert slots.is_full and slots.is_deployment_full("a")
-    slots.give("b", 0)
-    assert slots.has_room("b") and not slots.has_room("a")
+def slots(total_max: int = 1000, per_deployment_max: int = 1000) -> Slots[str]:
+    return Slots(total_max, per_deployment_max, LOTS, LOTS)
+
+
+def take(of: Slots[str], deployment: str) -> OpeningWindow:
+    """One more that its service has answered."""
+    window = of.take(deployment)
+    window.answered(1)
+    return window
+
+
+def take_all(of: Slots[str], deployment: str) -> int:
+    """As many as it gets; its service answers none of them, ever."""
+    taken = 0
+    while of.has_room(deployment):
+        take(of, deployment)
+        taken += 1
+    return taken
+
+
+def wait(of: Slots[str], *items: str, goes_on: bool = False) -> None:
+    """Items are named after their deployment."""
+    for item in items:
+        of.wait(item[0], item.encode(), item, goes_on=goes_on)
+
+
+def drain(of: Slots[str]) -> list[str]:
+    found = []
+    while (item := of.next()) is not None:
+        found.append(item)
+    return found
+
+
+# --- shares ---
+
+
+def test_a_deployment_gets_more_slots_while_as_many_are_free() -> None:
+    some = slots(8000, 8000)
+    assert [take_all(some, name) for name in "abcd"] == [4000, 2000, 1000, 500]
+
+
+def test_however_many_hang_a_service_that_answers_gets_slots() -> None:
+    some = slots(8000, 4000)
+    hung = sum(take_all(some, f"hung {number}") for number in range(200))
+    assert hung <= 8000 + 200 * FEW
+    assert take_all(some, "answers") == FEW
+    for _ in range(10_000):
+        some.give("answers", 0)
+        assert some.has_room("answers")
+        take(some, "answers")
+    assert not any(some.has_room(f"hung {number}") for number in range(200))
+
+
+def test_busy_deployments_get_equal_shares_in_the_end() -> None:
+    some = slots(90, 90)
+    assert take_all(some, "a") == 45
+    for _ in range(200):  # both always have more to do, and theirs end one by one
+        for name in "ab":
+            if some.running_of(name):
+                some.give(name, 0)
+        for name in "ba":
+            take_all(some, name)
+    assert abs(some.running_of("a") - some.running_of("b")) <= 2
+    assert some.running_of("a") >= 29
+
+
+def test_a_deployment_has_its_own_limit() -> None:
+    some = slots(10, 2)
+    assert take_all(some, "a") == 2
+    assert some.is_short("a") and not some.is_short("b")
+    some.bound("b", 1)
+    assert take_all(some, "b") == 1
+    wait(some, "b1")
+    assert some.short_of_slots
+    assert some.contended_count is None  # nobody else is in its way
+
+
+def test_who_is_in_the_way_of_one_that_waits_for_a_free_slot() -> None:
+    some = slots(16, 16)
+    take_all(some, "a")
+    take_all(some, "b")
+    wait(some, "b1")
+    assert some.contended_count == some.running_of("b") == 4
+    some.leave("b", b"b1")
+    assert some.contended_count is None and some.waiting_count == 0
+
+
+# --- turns ---
 
 
 def test_waiting_deployments_take_turns() -> None:
-    slots: Slots[str] = Slots(1, 1, 1000, 1000)
-    slots.take("x")
-    for item in ("a1", "a2", "a3"):
-        slots.wait("a", item)
-    slots.wait("b", "b1")
-    assert slots.next() is None
-    order = []
-    slots.give("x", 0)
-    while (item_now := slots.next()) is not None:
-        order.append(item_now)
-    assert order == ["a1", "b1", "a2", "a3"]
-    assert slots.waiting_count == 0
+    some = slots()
+    wait(some, "a1", "a2", "a3", "b1")
+    assert drain(some) == ["a1", "b1", "a2", "a3"]
+    assert some.waiting_count == 0
 
 
 def test_a_full_deployment_does_not_hold_up_others() -> None:
-    slots: Slots[str] = Slots(10, 1, 1000, 1000)
-    slots.take("a")
-    slots.wait("a", "a1")
-    slots.wait("b", "b1")
-    assert slots.next() == "b1"
-    assert slots.next() is None
-    slots.give("a", 0)
-    assert slots.next() == "a1"
+    some = slots(10, 1)
+    take(some, "a")
+    wait(some, "a1", "b1")
+    assert some.next() == "b1"
+    assert some.next() is None
+    some.give("a", 0)
+    assert some.next() == "a1"
 
 
-def test_memory_is_a_limit_but_never_stops_everything() -> None:
-    slots: Slots[str] = Slots(10, 10, 100, 100)
-    window = slots.take("a")
-    slots.memory_bytes += 150
-    assert slots.is_full and slots.is_over_memory(window)
-    slots.give("a", 150)
-    assert not slots.is_full
-    slots.memory_bytes += 200  # what is held although nothing runs
-    assert not slots.is_full
-
-
-def test_a_deployment_has_a_share_of_the_memory_but_one_of_its_attempts_always_runs() -> None:
-    slots: Slots[str] = Slots(10, 10, 100, 50)
-    assert slots.has_room("a")
-    window = slots.take("a")
-    window.memory_bytes += 60
-    assert slots.is_over_memory(window)
-    assert not slots.has_room("a") and slots.has_room("b")
-    assert not slots.is_over_memory(slots.take("b"))
-    window.memory_bytes -= 60
-    assert slots.has_room("a")
+def test_very_many_full_deployments_do_not_hide_one_that_has_room() -> None:
+    some = slots(10_000, 1)
+    for number in range(500):
+        some.take(f"full {number}")
+        some.wait(f"full {number}", b"%d" % number, "full", goes_on=False)
+    some.wait("has room", b"x", "next", goes_on=False)
+    assert "next" in [some.next() for _ in range(10)]
 
 
 def test_what_goes_on_comes_before_what_begins() -> None:
-    slots: Slots[str] = Slots(1, 1, 1 << 20, 1 << 20)
-    slots.take("a")
-    slots.wait("a", "begins")
-    assert slots.has_waiting("a", goes_on=False)
-    assert not slots.has_waiting("a", goes_on=True)
-    slots.wait("a", "goes on", goes_on=True)
-    slots.give("a", 0)
-    assert [slots.next(), slots.next()] == ["goes on", "begins"]
+    some = slots(1, 1)
+    take(some, "a")
+    wait(some, "a begins")
+    assert some.has_waiting("a", goes_on=False)
+    assert not some.has_waiting("a", goes_on=True)
+    wait(some, "a goes on", goes_on=True)
+    some.give("a", 0)
+    assert drain(some) == ["a goes on", "a begins"]
+
+
+def test_whoever_leaves_is_forgotten() -> None:
+    some = slots(1, 1)
+    take(some, "a")
+    for number in range(100):
+        wait(some, f"a{number}")
+        some.leave("a", b"a%d" % number)
+        some.leave("a", b"never came")
+    assert some.waiting_count == some.waiting_of("a") == 0
+    assert not some.short_of_slots
+    some.give("a", 0)
+    assert some.next() is None
+
+
+# --- memory ---
+
+
+def test_memory_has_shares_too_and_one_attempt_always_runs() -> None:
+    some: Slots[str] = Slots(10_000, 10_000, 64 * FEW_BYTES, 64 * FEW_BYTES)
+
+    def hold(deployment: str, size_bytes: int) -> None:
+        take(some, deployment).memory_bytes += size_bytes
+        some.memory_bytes += size_bytes
+
+    for name in ("a", "b", "c", "d", "e", "f", "g", "h", "i"):
+        while some.has_room(name):
+            hold(name, FEW_BYTES // 8)
+    assert some.memory_bytes <= 64 * FEW_BYTES + 9 * FEW_BYTES
+    hold("z", 0)
+    assert some.has_room("z"), "what is held by others is not held against it"
+    hold("z", FEW_BYTES + 1)
+    assert not some.has_room("z") and some.is_over_memory("z")
+    assert some.has_room("y")
+    hold("y", 32 * FEW_BYTES)
+    assert not some.is_over_memory("y"), "its only attempt may hold what it needs"
+
+
+def test_a_deployment_has_a_memory_limit_of_its_own() -> None:
+    some: Slots[str] = Slots(80, 10, 1000, 50)
+    window = take(some, "a")
+    take(some, "a")
+    window.memory_bytes += 60
+    assert some.is_over_memory("a") and not some.has_room("a") and some.has_room("b")
+    window.memory_bytes -= 60
+    assert some.has_room("a") and not some.is_over_memory("a")
+
+
+# --- openings ---
 
 
 def test_only_so_many_are_opening_at_a_time() -> None:
-    slots: Slots[str] = Slots(1000, 1000, 1 << 30, 1 << 30)
+    some = slots()
     for _ in range(LARGE):
-        assert slots.has_room("a")
-        window = slots.take("a")
-    assert not slots.has_room("a") and slots.has_room("b")
-    assert not slots.is_full and not slots.is_short("a")
-    slots.wait("a", "next")
-    assert slots.next() is None
-    assert not slots.short_of_slots
+        assert some.has_room("a")
+        window = some.take("a")
+    assert not some.has_room("a") and some.has_room("b")
+    assert not some.is_short("a")
+    wait(some, "a next")
+    assert some.next() is None
+    assert not some.short_of_slots
     window.answered(5)
-    assert slots.next() == "next"
+    assert some.next() == "a next"
 
 
-def test_a_deployment_may_be_bound_to_fewer_slots() -> None:
-    slots: Slots[str] = Slots(10, 5, 1 << 30, 1 << 30)
-    slots.bound("a", 2)
-    slots.take("a")
-    slots.take("a")
-    slots.wait("a", "third")
-    assert slots.is_short("a") and slots.short_of_slots
-    assert not slots.is_short("b")
+def _drain_s(count: int) -> float:
+    some = slots(LOTS, LOTS)
+    for number in range(count):
+        some.wait("a", number.to_bytes(4, "big"), "x", goes_on=False)
+    begun_s = process_time()
+    assert len(drain(some)) == count
+    return process_time() - begun_s
+
+
+def test_taking_the_next_costs_the_same_however_long_the_line_is() -> None:
+    """A dict that is emptied from the front would walk the holes: twice as many, four times as
+    much."""
+    once_s, twice_s = (min(_drain_s(count) for _ in range(3)) for count in (30_000, 60_000))
+    assert twice_s < 3 * once_s

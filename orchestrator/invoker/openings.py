@@ -1,0 +1,53 @@
+"""Attempts whose service has not answered yet, oldest first.
+
+Each counts in the window of its deployment (see `window.py`) until it is answered, ends, or has
+waited so long that it says nothing about what waits before it. It is let go of at that moment: an
+attempt holds its whole request.
+"""
+
+from collections import OrderedDict
+from typing import Final
+
+from orchestrator.invoker.running import Running
+
+OPENING_MS: Final = 200  # an answer that takes longer says nothing about what waits before it
+
+
+class Openings:
+    """The running attempts that are opening."""
+
+    def __init__(self) -> None:
+        self._running: OrderedDict[Running, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def add(self, running: Running) -> None:
+        self._running[running] = None
+
+    def answered(self, running: Running, took_ms: int) -> None:
+        """Its service has begun with it."""
+        if self._leave(running):
+            running.window.answered(took_ms)
+
+    def ended(self, running: Running) -> None:
+        """It ended, answered or not."""
+        if self._leave(running):
+            running.window.left()
+
+    def forget_slow(self, now_ms: int) -> None:
+        """A service that answers late is slow, not busy: it is not kept from having more."""
+        before_ms = now_ms - OPENING_MS
+        while self._running:
+            running = next(iter(self._running))
+            if running.begun_ms > before_ms:
+                return
+            self._leave(running)
+            running.window.late()
+
+    def _leave(self, running: Running) -> bool:
+        if not running.opening:
+            return False
+        running.opening = False
+        del self._running[running]
+        return True
