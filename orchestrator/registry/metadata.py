@@ -42,7 +42,7 @@ class DeploymentMoved(MetadataRecord, frozen=True, tag=3):
 
 
 class DeploymentDeleted(MetadataRecord, frozen=True, tag=4):
-    """A deployment is gone, and with it the services it was the latest of."""
+    """A deployment is gone; of its services the newest remaining revisions serve."""
 
     id: str
 
@@ -119,8 +119,22 @@ def _drop(state: MetadataState, deployment_id: str) -> bool:
         return False
     for service in gone.services:
         if state.latest.get(service.name) == deployment_id:
-            del state.latest[service.name]
+            _fall_back(state, service.name)
     return True
+
+
+def _fall_back(state: MetadataState, name: str) -> None:
+    """The deployment with the newest remaining revision serves; without one, the service ends."""
+    revisions = [
+        (service.revision, deployment.id)
+        for deployment in state.deployments.values()
+        for service in deployment.services
+        if service.name == name
+    ]
+    if revisions:
+        state.latest[name] = max(revisions)[1]
+    else:
+        del state.latest[name]
 
 
 def _patch(state: MetadataState, record: ServicePatched) -> bool:

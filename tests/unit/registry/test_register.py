@@ -5,7 +5,7 @@ import pytest
 from orchestrator.registry.addresses import AddressError, check_headers, normalise_uri
 from orchestrator.registry.discovery import Target
 from orchestrator.registry.errors import RegistryError
-from orchestrator.registry.metadata import DeploymentDeleted, MetadataState, apply
+from orchestrator.registry.metadata import MetadataState, apply
 from orchestrator.registry.register import Outcome, check_protocol, plan_move
 from orchestrator.registry.snapshot import Defaults, build_registry
 from tests.unit.registry.samples import discovered, plan, registered, service
@@ -97,18 +97,6 @@ def test_no_streams_over_http_1_0() -> None:
     assert caught.value.code == "META0015"
     check_protocol(discovered(service(), http_version="1.0", protocolMode="REQUEST_RESPONSE"))
     check_protocol(discovered(service(), http_version="1.1"))
-
-
-def test_deletion_takes_the_services_it_was_the_latest_of() -> None:
-    state = MetadataState()
-    registered(state, service(), service("Left"))
-    registered(state, service(), uri=OTHER, new_id="dp_2")
-    assert apply(state, DeploymentDeleted(state.version, "dp_2"))
-    registry = build_registry(state, Defaults())
-    assert registry.service("Greeter") is None and registry.service("Left") is not None
-    assert registry.deployment("dp_2") is None
-    again = registered(state, service(), uri=OTHER, new_id="dp_3")
-    assert again.deployment.services[0].revision == 3  # no revision comes twice
 
 
 def test_a_move_keeps_services_and_who_is_the_latest() -> None:
