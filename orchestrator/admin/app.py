@@ -5,7 +5,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
 from orchestrator.admin import deployments, errors, invocation_routes, services, system
-from orchestrator.admin.limits import BodyLimit
+from orchestrator.admin.hosts import HostGuard
+from orchestrator.admin.limits import BodyGuard
 from orchestrator.admin.ports import AdminOptions, Ports, Query
 from orchestrator.admin.versions import Versions
 from orchestrator.processor.port import Engine
@@ -58,4 +59,5 @@ def create_admin(
     app.include_router(invocation_routes.router(ports))
     app.include_router(system.absent_router())
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES_MIN, compresslevel=GZIP_LEVEL)
-    return Versions(BodyLimit(app, ports.options.body_bytes_max))
+    guarded = HostGuard(BodyGuard(app, ports.options.body_bytes_max), ports.options.hosts)
+    return Versions(guarded)

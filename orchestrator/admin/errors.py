@@ -32,7 +32,9 @@ def refusal(status: int, message: str, code: str = "") -> Response:
     body = {"message": message}
     if code:
         body["restate_code"] = code
-    headers = {"retry-after": "1"} if status in (429, 503) else None
+    headers = {"retry-after": "1"} if status in (429, 503) else {}
+    if status == 408:  # others that are refused may send the rest: it is read and dropped
+        headers["connection"] = "close"
     return JSONResponse(body, status, headers)
 
 

@@ -40,6 +40,7 @@ class AdminOptions(msgspec.Struct, frozen=True, kw_only=True):
     routing_headers: frozenset[str] = frozenset()
     payload_bytes_max: int = PAYLOAD_BYTES_MAX
     body_bytes_max: int = 64 * 1024 * 1024  # state arrives as JSON numbers: four bytes for one
+    hosts: frozenset[str] = frozenset()  # names it answers to, beside those of the loopback
     batch_count_max: int = 1000
     operate_wait_s: float = 30.0  # for the answer of a partition
 

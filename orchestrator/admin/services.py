@@ -1,7 +1,5 @@
 """Routes of services and handlers: list, describe, options, OpenAPI, state."""
 
-from typing import Annotated
-
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -11,6 +9,7 @@ from orchestrator.admin.errors import AdminError
 from orchestrator.admin.openapi import service_openapi
 from orchestrator.admin.operate import operate
 from orchestrator.admin.ports import Ports
+from orchestrator.admin.state_changes import BadStateChange, read_state_change
 from orchestrator.admin.views import View, handler_view, service_view
 from orchestrator.model.limits import KEY_BYTES_MAX
 from orchestrator.model.records import PatchState
@@ -29,18 +28,6 @@ class PatchService(BaseModel):
     journal_retention: str | None = None
     inactivity_timeout: str | None = None
     abort_timeout: str | None = None
-
-
-Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
-
-
-class ModifyState(msgspec.Struct):
-    """The whole state of a key, values as arrays of byte values."""
-
-    object_key: str
-    new_state: dict[str, list[Byte]]
-    version: str | None = None
-    scope: str | None = None
 
 
 def router(ports: Ports) -> APIRouter:
@@ -165,14 +152,14 @@ def _stored(state: MetadataState, name: str) -> StoredService | None:
 
 async def _modify_state(ports: Ports, service: Service, body: bytes) -> None:
     try:
-        asked = msgspec.json.decode(body, type=ModifyState)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        asked = await read_state_change(body)
+    except BadStateChange as error:
         raise AdminError(400, f"the body is not a modification of state: {error}") from None
     if service.ty == ServiceType.SERVICE:
         raise AdminError(400, f"{service.name!r} is a plain service: it has no state")
     if asked.scope is not None:
         raise AdminError(400, "scopes are not served by this version: leave scope out")
-    state = tuple(sorted((key.encode(), bytes(value)) for key, value in asked.new_state.items()))
+    state = tuple(sorted((key.encode(), value) for key, value in asked.new_state.items()))
     keys = [asked.object_key.encode(), *(key for key, _ in state)]
     if max(map(len, keys)) > KEY_BYTES_MAX:
         raise AdminError(400, f"a key may have {KEY_BYTES_MAX} bytes")

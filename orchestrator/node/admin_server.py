@@ -1,8 +1,14 @@
-"""The admin API on a socket, in the node's own event loop."""
+"""The admin API on a socket, in the node's own event loop.
+
+That loop serves calls too: so a connection may cost it only so much before its request is known.
+Bodies are limited by `orchestrator.admin.limits`.
+"""
 
 import asyncio
+import json
 import socket
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 import httptools
@@ -16,16 +22,78 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 _KEEP_ALIVE_S = 75
 _POLL_S = 0.02
+CONNECTIONS_MAX = 256
+"""Each may hold a small body and 64 KiB of what was read ahead."""
+HEAD_BYTES_MAX = 64 * 1024
+HEAD_S_MAX = 10.0
 
 
 class _Protocol(HttpToolsProtocol):
-    """Goes on in HTTP/1.1 when a client offers another protocol; else the body would be lost."""
+    """Limits heads, their time and connections.
+
+    Goes on in HTTP/1.1 when a client offers another protocol; else the body would be lost.
+    """
+
+    _head_bytes = 0  # of the request whose head is being read
+    _is_in_head = True
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_MAX:
+            self._end(503, f"there are {CONNECTIONS_MAX} connections already")
+        else:
+            self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
+        self._head_bytes += len(data)
         rest = data
         while rest:
             rest = self._feed(rest)
+        if self._is_in_head and self._head_bytes > HEAD_BYTES_MAX:
+            self._end(431, f"a request's head may have {HEAD_BYTES_MAX} bytes")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_in_head = True
+        if self._head_timer is None:
+            self._await_head()
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_S_MAX, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._head_bytes:
+            self._end(408, f"a request's head must arrive within {HEAD_S_MAX:g} s")
+        else:
+            self.transport.close()
+
+    def _has_head(self) -> None:
+        self._is_in_head = False
+        self._head_bytes = 0
+        self._stop_timer()
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _end(self, status: int, message: str) -> None:
+        """Answer without the application, and close."""
+        if not self.transport.is_closing():
+            body = json.dumps({"message": message}).encode()
+            self.transport.write(
+                b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+                b"connection: close\r\n\r\n%s"
+                % (status, HTTPStatus(status).phrase.encode(), len(body), body)
+            )
+            self.transport.close()
 
     def _feed(self, data: bytes) -> bytes:
         """Parse; what is left is to be parsed again."""
@@ -47,13 +115,17 @@ class _Protocol(HttpToolsProtocol):
         return head + rest
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """A client may close its side once it has asked: it gets its answer, the last one."""
-        if self.cycle is None or self.cycle.response_complete:
+        """A client may close its side once it has asked: it gets its answer, the last one.
+
+        One that closes it in the middle of a request is gone.
+        """
+        if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
             return False
         self.cycle.keep_alive = False
         return True
 
     def on_headers_complete(self) -> None:
+        self._has_head()
         if not self.parser.should_upgrade():
             super().on_headers_complete()
 

@@ -17,7 +17,7 @@ from tests.unit.admin.world import World, world
 from tests.unit.machine.bench import uid
 
 SELECT_1 = (
-    b"POST /query HTTP/1.1\r\nhost: x\r\ncontent-length: 21\r\n"
+    b"POST /query HTTP/1.1\r\nhost: localhost\r\ncontent-length: 21\r\n"
     b'content-type: application/json\r\n\r\n{"query": "SELECT 1"}'
 )
 

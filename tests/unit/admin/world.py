@@ -219,11 +219,12 @@ class World:
         body: Any = None,
         headers: dict[str, str] | None = None,
     ) -> Answered:
-        """One request; a dict or list is sent as JSON."""
+        """One request; a body is sent as JSON if the headers do not say otherwise."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         given = dict(headers or {})
         if isinstance(body, dict | list):
             body = json.dumps(body).encode()
+        if body is not None:
             given.setdefault("content-type", "application/json")
         try:
             connection.request(method, path, body, given)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, Request
 
-from orchestrator.node.admin_server import AdminServer
+from orchestrator.node import admin_server
+from orchestrator.node.admin_server import HEAD_BYTES_MAX, AdminServer
 
 APP = FastAPI()
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQA\r\n"
@@ -104,5 +105,52 @@ def test_answers_under_way_go_out_before_the_end() -> None:
         with pytest.raises(OSError):
             await asyncio.open_connection("127.0.0.1", port)
         writer.close()
+
+    run(check)
+
+
+def test_a_head_without_end_is_refused() -> None:
+    async def check(server: AdminServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: a\r\nX-Large: " + b"x" * HEAD_BYTES_MAX)
+        assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
+        writer.close()
+
+    run(check)
+
+
+def test_a_head_that_trickles_is_ended_and_so_is_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin_server, "HEAD_S_MAX", 0.2)
+
+    async def check(server: AdminServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        silent, silent_writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(3):  # a second request has the same time as the first
+            writer.write(post(b"hello"))
+            await answer(reader)
+            await asyncio.sleep(0.15)
+        for byte in b"GET /":
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.02)
+        assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+        assert await silent.read() == b""
+        writer.close()
+        silent_writer.close()
+
+    run(check)
+
+
+def test_connections_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin_server, "CONNECTIONS_MAX", 2)
+
+    async def check(server: AdminServer, port: int) -> None:
+        kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        reader, refused = await asyncio.open_connection("127.0.0.1", port)
+        assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+        refused.close()
+        kept[0][1].write(post(b"hello"))
+        assert (await answer(kept[0][0]))[0].startswith(b"HTTP/1.1 200")
+        for _, writer in kept:
+            writer.close()
 
     run(check)
