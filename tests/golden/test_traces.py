@@ -1,0 +1,29 @@
+"""What the machine does in whole lives, as text that can be read and compared.
+
+`PERDURE_REWRITE_GOLDEN=1` writes the files anew: read the difference before you keep it.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.golden.lives import LIVES, NAMES
+from tests.golden.trace import Trace
+
+TRACES = Path(__file__).parent / "traces"
+
+
+@pytest.mark.parametrize("name", LIVES)
+def test_a_life(name: str) -> None:
+    live, partitions = LIVES[name]
+    trace = Trace(NAMES, partitions)
+    live(trace, trace.benches[0])
+    file = TRACES / f"{name}.txt"
+    if os.environ.get("PERDURE_REWRITE_GOLDEN"):
+        file.write_text(trace.text)
+    assert trace.text == file.read_text()
+
+
+def test_no_trace_is_left_over() -> None:
+    assert sorted(file.stem for file in TRACES.iterdir()) == sorted(LIVES)
