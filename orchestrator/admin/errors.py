@@ -11,7 +11,6 @@ from orchestrator.registry.addresses import AddressError
 from orchestrator.registry.durations import DurationError
 from orchestrator.registry.errors import RegistryError
 from orchestrator.registry.metadata_log import MetadataUnavailable
-from orchestrator.store.port import StoreError
 from perdure.wire.errors import BadId
 
 _log = logging.getLogger(__name__)
@@ -54,10 +53,6 @@ def install(app: FastAPI) -> None:
         if error.unknown:
             return refusal(500, f"{error}; it is not known whether the change was made")
         return refusal(503, str(error))
-
-    @app.exception_handler(StoreError)
-    async def _store(_: Request, error: StoreError) -> Response:
-        return refusal(503, "the store of a partition failed and is being restored: try again")
 
     @app.exception_handler(BadId)
     @app.exception_handler(AddressError)

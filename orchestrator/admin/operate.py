@@ -1,22 +1,28 @@
-"""Ask the engine for an operation and wait for what became of it."""
+"""Ask the engine and wait for its answer; no answer is an AdminError."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import TypeVar
 
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.ports import Ports
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
-from orchestrator.processor.port import Operation, Reply, Unavailable
+from orchestrator.model.rows import CompletedRow, InvocationRow
+from orchestrator.processor import asking
+from orchestrator.processor.asking import answer_to
+from orchestrator.processor.port import OnAnswer, OnReply, Operation, Unavailable, Unknown
 
 T = TypeVar("T")
 
 
 async def operate(ports: Ports, operation: Operation) -> Answer:
-    """The machine's answer; AdminError if there is none."""
-    waiter: asyncio.Future[Answer | Unavailable] = asyncio.get_running_loop().create_future()
-    ports.engine.operate(operation, lambda answer: _settle(waiter, answer))
-    answer = await _within(ports, waiter)
+    """The machine's answer."""
+
+    def ask(on_answer: OnAnswer) -> None:
+        ports.engine.operate(operation, on_answer)
+
+    answer = await _within(ports, answer_to(ask))
     if isinstance(answer, Unavailable):
         raise unavailable(answer)
     return answer
@@ -24,14 +30,38 @@ async def operate(ports: Ports, operation: Operation) -> Answer:
 
 async def invoke(ports: Ports, record: Invoke) -> None:
     """Append an invocation and wait until it is in the log."""
-    waiter: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-    forget = ports.engine.invoke(record, False, lambda reply: _settle(waiter, reply))
-    try:
-        reply = await _within(ports, waiter)
-    finally:
-        forget()
+
+    def ask(on_reply: OnReply) -> None:
+        ports.engine.invoke(record, False, on_reply)
+
+    reply = await _within(ports, answer_to(ask))
     if isinstance(reply, Unavailable):
         raise unavailable(reply)
+
+
+async def find(ports: Ports, invocation_id: bytes) -> InvocationRow | CompletedRow | None:
+    """The row of an invocation, None if there is none."""
+    try:
+        found = await asyncio.wait_for(
+            asking.find(ports.engine, invocation_id), ports.options.operate_wait_s
+        )
+    except TimeoutError:
+        raise AdminError(503, "the partition does not answer") from None
+    if isinstance(found, Unavailable):
+        raise AdminError(503, found.reason)
+    return None if isinstance(found, Unknown) else found
+
+
+async def journal(ports: Ports, row: CompletedRow) -> list[bytes]:
+    """All frames of a completed invocation's journal, its input first."""
+    stream = ports.engine.journal(row.invoke.id, row.incarnation)
+    try:
+        entries = await asyncio.wait_for(asking.whole(stream), ports.options.operate_wait_s)
+    except TimeoutError:
+        raise AdminError(503, "the partition does not answer") from None
+    if isinstance(entries, Unavailable):
+        raise AdminError(503, entries.reason)
+    return [frame for _, frame in entries]
 
 
 def unavailable(reply: Unavailable) -> AdminError:
@@ -41,14 +71,9 @@ def unavailable(reply: Unavailable) -> AdminError:
     return AdminError(503, reply.reason)
 
 
-def _settle(waiter: asyncio.Future[T], value: T) -> None:
-    if not waiter.done():
-        waiter.set_result(value)
-
-
-async def _within(ports: Ports, waiter: asyncio.Future[T]) -> T:
+async def _within(ports: Ports, asked: Awaitable[T]) -> T:
     try:
-        return await asyncio.wait_for(waiter, ports.options.operate_wait_s)
+        return await asyncio.wait_for(asked, ports.options.operate_wait_s)
     except TimeoutError:
         raise AdminError(
             500, "the partition does not answer; it is not known whether it took effect"

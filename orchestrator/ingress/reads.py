@@ -9,14 +9,14 @@ from orchestrator.model.values import CODE_NOT_FOUND
 from orchestrator.processor.port import (
     Accepted,
     Engine,
+    Found,
     NotReady,
     Reply,
     Result,
     Unavailable,
     Unknown,
 )
-from orchestrator.registry.schema import OutputRules, Registry
-from orchestrator.store.port import StoreError
+from orchestrator.registry.schema import Handler, OutputRules, Registry
 from perdure.wire.ids import invocation_id_to_str
 
 _DEFAULT_OUTPUT = OutputRules()
@@ -34,10 +34,7 @@ def start_read(
 
     def on_reply(reply: Reply) -> None:
         if isinstance(reply, Result):
-            output = _output_rules(target, engine, registry)
-            id_text = invocation_id_to_str(invocation_id)
-            expires_at_ms = reply.expires_at_ms if reply.replayed else 0
-            exchange.respond(replies.result(reply.outcome, output, id_text, expires_at_ms))
+            _respond(exchange, target, reply, engine, registry)
         elif isinstance(reply, NotReady):
             exchange.respond(replies.refused(replies.NOT_READY, "the result is not ready yet"))
         elif isinstance(reply, Unknown):
@@ -53,17 +50,27 @@ def start_read(
         engine.output(invocation_id, on_reply)
 
 
-def _output_rules(target: ReadRoute, engine: Engine, registry: Registry) -> OutputRules:
-    """How the result is labelled: by the latest revision of its handler, if that is known here."""
-    handler = target.handler
-    if handler is None:
-        try:
-            row = engine.find(target.invocation_id)
-        except StoreError:  # the result is here all the same
-            row = None
-        if row is not None:
-            handler = registry.handler(row.invoke.service, row.invoke.handler)
-    return _DEFAULT_OUTPUT if handler is None else handler.output
+def _respond(
+    exchange: Exchange, target: ReadRoute, result: Result, engine: Engine, registry: Registry
+) -> None:
+    """With a result, labelled by the latest revision of its handler where that is known."""
+    id_text = invocation_id_to_str(target.invocation_id)
+    expires_at_ms = result.expires_at_ms if result.replayed else 0
+
+    def respond(handler: Handler | None) -> None:
+        output = _DEFAULT_OUTPUT if handler is None else handler.output
+        exchange.respond(replies.result(result.outcome, output, id_text, expires_at_ms))
+
+    def on_found(found: Found) -> None:
+        if isinstance(found, Unknown | Unavailable):  # the result is here all the same
+            respond(None)
+        else:
+            respond(registry.handler(found.invoke.service, found.invoke.handler))
+
+    if target.handler is not None:
+        respond(target.handler)
+    else:
+        engine.find(target.invocation_id, on_found)
 
 
 def _unknown(invocation_id: bytes, wait: bool) -> Answer:

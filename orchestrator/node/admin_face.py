@@ -54,7 +54,7 @@ def _load(parts: Parts, options: Options) -> "AdminServer":
         payload_bytes_max=options.payload_bytes_max,
     )
     app = create_admin(
-        parts.processor,
+        parts.processor.engine,
         parts.metadata,
         parts.discovery.discover,
         parts.query,

@@ -11,7 +11,7 @@ class NodeGate:
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
-        self.unready = processor.writable
+        self.unready = processor.engine.writable
         self._closed = ""
         self._shut(STARTING)
 

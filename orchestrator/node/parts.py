@@ -64,10 +64,10 @@ def assemble(options: Options, directory: DataDirectory, partitions: int) -> Par
             node=options.node_name, cleanup_s=options.cleanup_interval_ms / 1000, trims=trims
         ),
     )
-    query = make_query(processor, registry, invoker)
+    query = make_query(processor.engine, registry, invoker)
     gate = NodeGate(processor)
     ingress_options = IngressOptions(payload_bytes_max=options.payload_bytes_max)
-    ingress = Ingress(processor, registry, clock, gate, ingress_options)
+    ingress = Ingress(processor.engine, registry, clock, gate, ingress_options)
     return Parts(
         log=log,
         metadata=metadata,

@@ -22,12 +22,10 @@ class Door:
         self._looked_s = -LOOK_S
         self.shut_reason = ""
 
-    def reason(self, seat: Seat | None) -> str:
+    def reason(self, seat: Seat) -> str:
         """For work that goes to this partition."""
         if self.shut_reason:
             return self.shut_reason
-        if seat is None:
-            return "the partition is not led by this node"
         if seat.stopped:
             return f"partition {seat.number} is stopped: {seat.stopped}"
         now_s = self._scheduler.time_s()

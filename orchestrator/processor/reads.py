@@ -1,11 +1,14 @@
-"""Reads of applied state: rows, journals and raw tables of partitions led here."""
+"""Reads of a partition's applied state: rows, results, journals and raw tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from heapq import merge
 
 from orchestrator.codec.keys import chunk_key, prefix_end
+from orchestrator.model.rows import Chunk as Frames
 from orchestrator.model.rows import ChunkRow, CompletedRow, InvocationRow
-from orchestrator.processor.partition import Partition
-from orchestrator.processor.port import NotReady, Reply, Result, Unknown
+from orchestrator.processor.port import JournalEntry, NotReady, Pair, Reply, Result, Unknown
+from orchestrator.processor.streams import Gone
+from orchestrator.tables.port import Store
 from orchestrator.tables.state import State
 from perdure.wire import outgoing
 from perdure.wire.frames import split
@@ -26,28 +29,55 @@ def output_of(state: State, invocation_id: bytes, now_ms: int) -> Reply:
     return Result(done.outcome, done.expires_at_ms, True)
 
 
-def journal_of(state: State, invocation_id: bytes) -> list[tuple[int, bytes]]:
-    """(appended at ms, frame) of every entry; the input, which the Invoke holds, first."""
+def journal_of(state: State, invocation_id: bytes, incarnation: int) -> Iterator[JournalEntry]:
+    """(appended at ms, frame) of every entry as of now; the input, which the Invoke holds, first.
+
+    Rows of chunks never change, so that they may be read later; what is in the row is taken now.
+    """
     row = find_row(state, invocation_id)
-    if row is None or not row.entries:
-        return []
+    if row is None or not row.entries or row.incarnation != incarnation:
+        return iter(())
+    return _entries(state, row, row.chunk_count, list(row.tail))
+
+
+def _entries(
+    state: State, row: InvocationRow | CompletedRow, chunk_count: int, tail: list[Frames]
+) -> Iterator[JournalEntry]:
     invoke = row.invoke
-    entries = [(invoke.created_at_ms, outgoing.input_command(invoke.headers, invoke.body))]
-    for number in range(row.chunk_count):
-        stored = state.chunks.get(chunk_key(invocation_id, row.incarnation, number))
-        if stored is not None:
-            _add(entries, stored)
-    _add(entries, ChunkRow(row.tail))
-    return entries
+    yield invoke.created_at_ms, outgoing.input_command(invoke.headers, invoke.body)
+    for number in range(chunk_count):
+        stored = state.chunks.get(chunk_key(invoke.id, row.incarnation, number))
+        if stored is None:
+            raise Gone("the journal was purged while it was read")
+        yield from _frames(stored)
+    yield from _frames(ChunkRow(tail))
 
 
-def _add(entries: list[tuple[int, bytes]], row: ChunkRow) -> None:
+def _frames(row: ChunkRow) -> Iterator[JournalEntry]:
     for chunk in row.chunks:
         frames = chunk.frames
-        entries += [(chunk.at_ms, frames[start:end]) for _, _, start, end in split(frames)]
+        for _, _, start, end in split(frames):
+            yield chunk.at_ms, frames[start:end]
 
 
-def export_rows(partition: Partition, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Raw rows under a prefix, as of now."""
-    partition.spill()
-    return partition.state.store.scan(prefix, prefix_end(prefix))
+def export_rows(store: Store, kinds: Sequence[bytes], starts: Sequence[bytes]) -> Iterator[Pair]:
+    """Rows of some tables, start by start; see the port. What is first is open at once."""
+    opened = _scan(store, kinds, starts[0]) if starts else iter(())
+    return _all(store, kinds, opened, starts[1:])
+
+
+def _all(
+    store: Store, kinds: Sequence[bytes], opened: Iterator[Pair], more: Sequence[bytes]
+) -> Iterator[Pair]:
+    yield from opened
+    for start in more:
+        yield from _scan(store, kinds, start)
+
+
+def _scan(store: Store, kinds: Sequence[bytes], start: bytes) -> Iterator[Pair]:
+    scans = [store.scan(kind + start, prefix_end(kind + start)) for kind in kinds]
+    return scans[0] if len(scans) == 1 else merge(*scans, key=_after_the_kind)
+
+
+def _after_the_kind(pair: Pair) -> bytes:
+    return pair[0][1:]

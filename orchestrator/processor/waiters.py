@@ -15,6 +15,7 @@ from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.model.values import SCHEDULED
 from orchestrator.processor.port import (
     Accepted,
+    OnAnswer,
     OnReply,
     Reply,
     Result,
@@ -24,7 +25,6 @@ from orchestrator.processor.port import (
 from orchestrator.tables.state import State
 
 logger = logging.getLogger(__name__)
-OnAnswer = Callable[[Answer | Unavailable], None]
 
 
 class Waiter(Protocol):

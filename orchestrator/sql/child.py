@@ -159,8 +159,10 @@ class Child:
     def _send(self, body: bytes) -> None:
         pipe.write(self._outward, pipe.Part(body))
 
-    def _fetch(self, source: str, prefixes: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        pipe.write(self._outward, pipe.Need(source, prefixes))
+    def _fetch(
+        self, source: str, kinds: list[bytes], starts: list[bytes]
+    ) -> Iterator[tuple[bytes, bytes]]:
+        pipe.write(self._outward, pipe.Need(source, kinds, starts))
         # All of it is taken before the next question: the pipe carries one source at a time.
         taken: list[tuple[bytes, bytes]] = []
         while True:

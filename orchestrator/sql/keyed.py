@@ -25,18 +25,19 @@ def _owner(service: str, key: str) -> dict[str, Any]:
 
 
 def state(pairs: Iterator[Pair]) -> Iterator[dict[str, Any]]:
-    """Objects hold small state themselves; large state is in rows of the current generation."""
-    generations: dict[tuple[str, str], int] = {}
+    """Objects hold small state themselves; large state is in rows of the current generation,
+    which follow their object's."""
+    owner, generation = ("", ""), -1
     for raw, value in pairs:
         if raw[:1] == keys.OBJECT:
             row = _object(value)
-            generations[row.service, row.key] = row.state_generation
+            owner, generation = (row.service, row.key), row.state_generation
             for name, content in row.state.items():
                 yield _entry(row.service, row.key, name, content)
         else:
             service, key, rest = keys.parse_object_key(raw[1:])
-            generation = int.from_bytes(rest[:GENERATION_BYTES], "big")
-            if generations.get((service, key)) == generation:
+            of_it = (service, key) == owner
+            if of_it and int.from_bytes(rest[:GENERATION_BYTES], "big") == generation:
                 yield _entry(service, key, rest[GENERATION_BYTES:], _state(value).value)
 
 

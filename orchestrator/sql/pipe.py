@@ -16,10 +16,11 @@ class Ask(msgspec.Struct, tag=1, array_like=True):
 
 
 class Need(msgspec.Struct, tag=2, array_like=True):
-    """Child to server: the rows of a source; of "rows" those whose keys have these prefixes."""
+    """Child to server: the rows of a source; of "rows" what `Engine.export` gives for these."""
 
     source: str
-    prefixes: list[bytes]
+    kinds: list[bytes]
+    starts: list[bytes]
 
 
 class Rows(msgspec.Struct, tag=3, array_like=True):

@@ -4,22 +4,22 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
-from itertools import chain
 
 import orjson
 
-from orchestrator.processor.port import Engine
+from orchestrator.processor import asking
+from orchestrator.processor.port import Engine, Unavailable
 from orchestrator.registry.schema import Registry
 from orchestrator.sql import pipe, registry_rows
 
 ROWS_AT_ONCE = 2_000
 BYTES_AT_ONCE = 1 << 20  # of rows on their way to the child: all that a query costs in memory here
-SCANS_MAX = 32  # open at once; more are of single keys, whose rows are few: they are taken at once
 WAITING_MAX = 32  # queries behind the one that runs
 CHILD_SILENT_S_MAX = 30.0  # for a query to say something: no query may hold up the others
 STATUS_OK = 200
 STATUS_TOO_MANY = 429
 STATUS_FAILED = 500
+STATUS_UNAVAILABLE = 503
 IDLE_S = 300.0  # a child nobody asks for this long is let go: it is larger than the server
 Views = Callable[[], Iterable[dict[str, object]]]
 
@@ -111,6 +111,9 @@ class SqlQuery:
                 return
 
     async def _feed(self, child: asyncio.subprocess.Process, need: pipe.Need) -> None:
+        if need.source == "rows":
+            await self._feed_stored(child, need)
+            return
         rows = self._rows(need)
         last = False
         while not last:
@@ -126,17 +129,22 @@ class SqlQuery:
                 yield key, orjson.dumps(view)
         elif need.source == "services":
             yield from ((b"", row) for row in registry_rows.services(self._registry()))
-        elif need.source == "deployments":
-            yield from ((b"", row) for row in registry_rows.deployments(self._registry()))
         else:
-            yield from self._stored(need.prefixes)
+            yield from ((b"", row) for row in registry_rows.deployments(self._registry()))
 
-    def _stored(self, prefixes: list[bytes]) -> Iterable[tuple[bytes, bytes]]:
-        """Rows of all prefixes as of one moment, whatever is written while they are sent."""
-        scans = (self._engine.export(prefix) for prefix in prefixes)
-        if len(prefixes) <= SCANS_MAX:
-            return chain.from_iterable(list(scans))
-        return [row for scan in scans for row in scan]
+    async def _feed_stored(self, child: asyncio.subprocess.Process, need: pipe.Need) -> None:
+        """Rows of all partitions, opened at one moment, taken as the child takes them."""
+        engine = self._engine
+        streams = [
+            engine.export(number, need.kinds, need.starts)
+            for number in range(engine.partition_count)
+        ]
+        for stream in streams:
+            async for some in asking.chunks(stream):
+                if isinstance(some, Unavailable):
+                    raise QueryError(STATUS_UNAVAILABLE, some.reason)
+                await _send(child, pipe.Rows(some, False))
+        await _send(child, pipe.Rows([], True))
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._idle is not None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 import msgspec
@@ -28,8 +28,9 @@ from perdure.wire.outgoing import input_command
 
 BATCH_ROWS = 4_000
 Pair = tuple[bytes, bytes]
-Fetch = Callable[[str, list[bytes]], Iterator[Pair]]
-"""(source, key prefixes) -> raw rows, from the server."""
+Fetch = Callable[[str, list[bytes], list[bytes]], Iterator[Pair]]
+"""(source, kinds of rows, starts of their keys) -> raw rows, from the server: as the `Engine` port
+exports them, partition after partition."""
 
 _live = row_decoder(InvocationRow)
 _done = row_decoder(CompletedRow)
@@ -67,49 +68,34 @@ class Sources:
     # raw rows
 
     def _invocations(self, where: object, live_only: bool = False) -> Iterator[invocations.View]:
-        attempts = {key: _json(value) for key, value in self._fetch("attempts", [])}
-        kinds = (keys.INVOCATION,) if live_only else (keys.INVOCATION, keys.COMPLETED)
+        attempts = {key: _json(value) for key, value in self._fetch("attempts", [], [])}
+        kinds = [keys.INVOCATION] if live_only else [keys.INVOCATION, keys.COMPLETED]
         now_ms = time.time_ns() // 1_000_000
-        for raw, value in self._fetch("rows", _of_ids(kinds, where)):
+        for raw, value in self._fetch("rows", kinds, _ids_in(where)):
             view = _view(raw, value, attempts, now_ms)
             if view is not None:
                 yield view
 
     def _keyed(self, where: object, *kinds: bytes) -> Iterator[Pair]:
-        return self._fetch("rows", _of_keys(kinds, where))
+        return self._fetch("rows", list(kinds), _keys_in(where))
 
     # tables
 
     def _sys_journal(self, where: object, wanted: list[str]) -> Iterator[dict[str, Any]]:
         callees = self._callees()
-        chunks: dict[tuple[bytes, int], list[tuple[int, list[tuple[int, bytes]]]]] = {}
         now_ms = time.time_ns() // 1_000_000
-        # All of one moment: else what moves from a row into a chunk meanwhile would be missed.
-        tables = (keys.CHUNK, keys.INVOCATION, keys.COMPLETED)
-        for raw, value in self._fetch("rows", _of_ids(tables, where)):
-            if raw[:1] == keys.CHUNK:
-                incarnation = int.from_bytes(raw[25:33], "big")
-                stored = [(c.at_ms, c.frames) for c in _chunk(value).chunks]
-                number = int.from_bytes(raw[33:37], "big")
-                chunks.setdefault((raw[1:25], incarnation), []).append((number, stored))
-                continue
-            view = _view(raw, value, {}, now_ms)
-            if view is None or _journal_is_gone(view.row, now_ms):
-                continue
-            row, invoke = view.row, view.invoke
-            frames = [(invoke.created_at_ms, input_command(invoke.headers, invoke.body))]
-            for _, earlier in sorted(chunks.pop((invoke.id, row.incarnation), [])):
-                frames += earlier
-            frames += [(c.at_ms, c.frames) for c in row.tail]
-            whose = {
-                "partition_key": words.partition_key(invoke.id),
-                "id": invocation_id_to_str(invoke.id),
-            }
-            for entry in entries(frames, wanted, callees):
-                yield whose | entry
+        kinds = [keys.INVOCATION, keys.COMPLETED, keys.CHUNK]
+        for own in _by_id(self._fetch("rows", kinds, _ids_in(where))):
+            for view, frames in _journals(own, now_ms):
+                whose = {
+                    "partition_key": words.partition_key(view.invoke.id),
+                    "id": invocation_id_to_str(view.invoke.id),
+                }
+                for entry in entries(frames, wanted, callees):
+                    yield whose | entry
 
     def _callees(self) -> dict[tuple[str, str], Callee]:
-        services = [_json(value) for _, value in self._fetch("services", [])]
+        services = [_json(value) for _, value in self._fetch("services", [], [])]
         return {
             (service["name"], handler): msgspec.convert(callee, Callee)
             for service in services
@@ -144,10 +130,10 @@ class Sources:
         return keyed.locks(self._keyed(where, keys.OBJECT))
 
     def _sys_service(self, where: object) -> Iterator[dict[str, Any]]:
-        return (_json(value) for _, value in self._fetch("services", []))
+        return (_json(value) for _, value in self._fetch("services", [], []))
 
     def _sys_deployment(self, where: object) -> Iterator[dict[str, Any]]:
-        return (_json(value) for _, value in self._fetch("deployments", []))
+        return (_json(value) for _, value in self._fetch("deployments", [], []))
 
 
 def _view(
@@ -158,6 +144,34 @@ def _view(
         return invocations.View(_live(value), attempts.get(raw[1:]))
     row = _done(value)
     return invocations.View(row, None) if row.expires_at_ms > now_ms else None
+
+
+def _by_id(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
+    """Rows that lie together because their keys go on with the same id."""
+    for _, own in groupby(pairs, key=lambda pair: pair[0][1:25]):
+        yield list(own)
+
+
+def _journals(
+    own: list[Pair], now_ms: int
+) -> Iterator[tuple[invocations.View, list[tuple[int, bytes]]]]:
+    """An id's invocation, live or completed, with its frames; chunk rows follow its own row."""
+    chunks: dict[int, list[tuple[int, bytes]]] = {}
+    for raw, value in own:
+        if raw[:1] == keys.CHUNK:
+            incarnation = int.from_bytes(raw[25:33], "big")
+            stored = ((c.at_ms, c.frames) for c in _chunk(value).chunks)
+            chunks.setdefault(incarnation, []).extend(stored)
+    for raw, value in own:
+        if raw[:1] == keys.CHUNK:
+            continue
+        view = _view(raw, value, {}, now_ms)
+        if view is None or _journal_is_gone(view.row, now_ms):
+            continue
+        row, invoke = view.row, view.invoke
+        given = [(invoke.created_at_ms, input_command(invoke.headers, invoke.body))]
+        tail = [(c.at_ms, c.frames) for c in row.tail]
+        yield view, given + chunks.get(row.incarnation, []) + tail
 
 
 def _journal_is_gone(row: InvocationRow | CompletedRow, now_ms: int) -> bool:
@@ -171,33 +185,29 @@ def _json(value: bytes) -> dict[str, Any]:
     return loaded
 
 
-def _of_ids(kinds: Iterable[bytes], where: object) -> list[bytes]:
-    """Key prefixes of rows of these kinds, of the ids the filter names, else of all."""
+def _ids_in(where: object) -> list[bytes]:
+    """Starts of keys: the ids the filter names, else all."""
     ids = pushdown.pinned(where, "id")
     if ids is None:
-        return list(kinds)
-    known = []
+        return [b""]
+    known = set()
     for text in ids:
         try:
-            known.append(parse_invocation_id(text))
+            known.add(parse_invocation_id(text))
         except WireError:
             continue
-    return [kind + raw for kind in kinds for raw in known]
+    return sorted(known)
 
 
-def _of_keys(kinds: Iterable[bytes], where: object) -> list[bytes]:
+def _keys_in(where: object) -> list[bytes]:
+    """Starts of keys: the services, or services and keys, that the filter names, else all."""
     services = pushdown.pinned(where, "service_name")
     if services is None:
-        return list(kinds)
+        return [b""]
     names = pushdown.pinned(where, "service_key")
     if names is None:
-        return [kind + service.encode() + b"\0" for kind in kinds for service in services]
-    return [
-        kind + keys.object_key(service, key)
-        for kind in kinds
-        for service in services
-        for key in names
-    ]
+        return sorted({service.encode() + b"\0" for service in services})
+    return sorted({keys.object_key(service, key) for service in services for key in names})
 
 
 def _views(

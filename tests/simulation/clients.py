@@ -129,7 +129,7 @@ class Client:
             return False
         replies: asyncio.Queue[Any] = asyncio.Queue()
         node.waiting[self._number] = lambda: replies.put_nowait(LOST)
-        forget = node.engine.invoke(invoke, wish.wait, replies.put_nowait)
+        forget = node.processor.engine.invoke(invoke, wish.wait, replies.put_nowait)
         try:
             while True:
                 reply = await replies.get()
@@ -171,7 +171,7 @@ async def operate(world: Surroundings, operation: Operation, number: int) -> Ans
     answer = await _ask(
         node,
         number,
-        lambda told: node.engine.operate(operation, told),  # type: ignore[arg-type]
+        lambda told: node.processor.engine.operate(operation, told),  # type: ignore[arg-type]
     )
     world.oracle.note(f"{number} {type(operation).__name__} {describe(answer)}")
     return answer if isinstance(answer, Answer) else None
@@ -180,12 +180,12 @@ async def operate(world: Surroundings, operation: Operation, number: int) -> Ans
 async def look(world: Surroundings, invocation_id: bytes, number: int) -> Reply | None:
     """The output as it is now; None if nobody can say."""
     node = await world.node()
-    reply = await _ask(node, number, lambda told: node.engine.output(invocation_id, told))
+    reply = await _ask(node, number, lambda told: node.processor.engine.output(invocation_id, told))
     return None if isinstance(reply, _Lost | Unavailable) else reply
 
 
 async def _attach(node: Node, invocation_id: bytes, number: int) -> Any:
-    return await _ask(node, number, lambda told: node.engine.attach(invocation_id, told))
+    return await _ask(node, number, lambda told: node.processor.engine.attach(invocation_id, told))
 
 
 async def _ask(node: Node, number: int, ask: Callable[[Callable[[Any], None]], object]) -> Any:

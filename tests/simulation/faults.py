@@ -20,6 +20,7 @@ from orchestrator.model.rows import CompletedRow
 from tests.simulation.clients import Wish, operate
 from tests.simulation.echoes import Echoes
 from tests.simulation.programs import OBJECT, REBORN_STYLES, SERVICE, WILD_KEYS, WORKFLOW
+from tests.unit.processor.looking import find, journal
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -181,8 +182,8 @@ class Trouble:
         if not done:
             return
         wish = self._more.choice(done)
-        with node.probed() as engine:
-            row, frames = engine.find(wish.id), engine.journal(wish.id)
+        with node.probed():
+            row, frames = find(node.processor, wish.id), journal(node.processor, wish.id)
         if not isinstance(row, CompletedRow):
             return
         upto = self._more.randrange(len(frames)) if frames else 0

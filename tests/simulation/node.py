@@ -27,6 +27,7 @@ from tests.simulation.disk_log import Device, DiskLog
 from tests.simulation.homes import ProcessHome
 from tests.simulation.mutation import Patch
 from tests.simulation.network import Services, SimulatedPool
+from tests.unit.processor.looking import find
 
 
 @dataclass
@@ -55,8 +56,8 @@ class SimulatedInvoker(Invoker):
         self._pools.get = get  # type: ignore[method-assign]
 
     def start(self, source: Source, invocation_id: bytes, incarnation: int) -> None:
-        with self.life.probed() as engine:
-            row = engine.find(invocation_id)
+        with self.life.probed():
+            row = find(self.life.processor, invocation_id)
         latest_ms = self.now_ms() + 1 + self.life.turned_back_ms()
         is_early = isinstance(row, InvocationRow) and row.retry_at_ms > latest_ms
         if is_early and "Resume" not in self.life.oracle.operations[invocation_id]:
@@ -138,7 +139,7 @@ class Node:
         )
         self.invoker.live_on(services, self)
         self.homes = homes
-        self.engine = Processor(
+        self.processor = Processor(
             self.log,
             lambda number: ProcessHome(self.homes[number], self),
             self.invoker,
@@ -159,7 +160,7 @@ class Node:
         await self.log.open()
         if self.is_alive:
             self.is_up = True
-            self.engine.start()
+            self.processor.start()
 
     def registry(self) -> Registry:
         """Metadata comes through a log of its own, perhaps late."""
@@ -168,7 +169,7 @@ class Node:
     def resume(self, invocation_id: bytes) -> None:
         self.oracle.touched("Resume", invocation_id)
         resume = Resume(invocation_id, self._loop.now_ms())
-        self.engine.operate(resume, lambda answer: None)
+        self.processor.engine.operate(resume, lambda answer: None)
 
     def turned_back_ms(self) -> int:
         return self._loop.turned_back_ms
@@ -199,11 +200,11 @@ class Node:
         self._died(self)
 
     @contextmanager
-    def probed(self) -> Iterator[Processor]:
+    def probed(self) -> Iterator[None]:
         """While the world looks at it from outside, no store fails."""
         self._is_probed = True
         try:
-            yield self.engine
+            yield
         finally:
             self._is_probed = False
 

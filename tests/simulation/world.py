@@ -258,7 +258,7 @@ class World:
 
     def state_of(self, number: int) -> Any:
         assert self.current is not None
-        seat = self.current.engine._seats.get(number)
+        seat = self.current.processor._seats.get(number)
         if seat is None or seat.term is None or seat.partition is None:
             return None
         return seat.partition.state
@@ -313,9 +313,9 @@ class World:
         )
         offset = self.topic.append(number, [self.random.choice(aliens)])
         await asyncio.sleep(self.plan.options.follow_s * 2 + 3)
-        if list(node.engine.stopped()) != [number]:
+        if list(node.processor.stopped()) != [number]:
             self.oracle.broken("records", f"an unknown record does not stop partition {number}")
-        if len(node.engine.leading()) != self.plan.partitions - 1:
+        if len(node.processor.leading()) != self.plan.partitions - 1:
             self.oracle.broken("records", "a stopped partition takes others along")
         self.topic.cut(number, offset)
 
@@ -328,7 +328,7 @@ class World:
             await asyncio.sleep(0.05)
 
     def _is_at_rest(self, node: Node, number: int) -> bool:
-        seat = node.engine._seats.get(number)
+        seat = node.processor._seats.get(number)
         if seat is None or seat.partition is None:
             return True
         has_read_all = seat.partition.next_offset >= self.history().nexts[number]
@@ -339,11 +339,11 @@ class World:
         if node is not None and node.is_alive:
             node.fuse = -1
             await self._come_to_rest(node)
-            stopped = node.engine.stopped()
+            stopped = node.processor.stopped()
             if stopped:
                 self.oracle.broken("stopped", str(stopped))
             for number in range(self.plan.partitions):
-                seat = node.engine._seats.get(number)
+                seat = node.processor._seats.get(number)
                 if seat is not None and seat.partition is not None:
                     settle(seat.partition)
                     self.finals[number] = seat.partition

@@ -9,7 +9,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -19,16 +19,27 @@ from orchestrator.log.memory import MemoryLog
 from orchestrator.model.answers import Answer
 from orchestrator.model.ids import placed_key
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.node.admin_server import AdminServer
-from orchestrator.processor.port import Accepted, OnReply, Operation, Unavailable
+from orchestrator.processor import reads
+from orchestrator.processor.port import (
+    Accepted,
+    Chunk,
+    JournalEntry,
+    OnFound,
+    OnReply,
+    Operation,
+    Pair,
+    Stream,
+    Unavailable,
+    Unknown,
+)
+from orchestrator.processor.streams import EndedStream
 from orchestrator.registry.discovery import Discovered, Target
 from orchestrator.registry.errors import UNREACHABLE, RegistryError
 from orchestrator.registry.metadata_log import Metadata
 from orchestrator.registry.snapshot import Defaults
 from orchestrator.runtime.entropy import SeededEntropy
-from perdure.wire import outgoing
-from perdure.wire.frames import split
+from orchestrator.runtime.scheduler import LoopScheduler
 from tests.unit.machine.bench import Bench
 from tests.unit.registry.samples import discovered
 
@@ -105,22 +116,24 @@ class BenchEngine:
         self.operations.append(operation)
         _soon(on_answer, self.bench.do(operation) if self.refuse is None else self.refuse)
 
-    def find(self, invocation_id: bytes) -> InvocationRow | CompletedRow | None:
-        return self.bench.live(invocation_id) or self.bench.done(invocation_id)
+    def find(self, invocation_id: bytes, on_found: OnFound) -> None:
+        found = reads.find_row(self.bench.state, invocation_id) or Unknown()
+        _soon(on_found, found if self.refuse is None else self.refuse)
 
-    def journal(self, invocation_id: bytes) -> list[tuple[int, bytes]]:
-        row = self.find(invocation_id)
-        if row is None or not row.entries:
-            return []
-        raw = b"".join(chunk.frames for chunk in row.tail)
-        frames = [outgoing.input_command(row.invoke.headers, row.invoke.body)]
-        frames += [raw[start:end] for _, _, start, end in split(raw)]
-        return [(0, frame) for frame in frames]
+    def journal(self, invocation_id: bytes, incarnation: int) -> Stream[JournalEntry]:
+        entries = list(reads.journal_of(self.bench.state, invocation_id, incarnation))
+        answer = Chunk(entries, True) if self.refuse is None else self.refuse
+        return EndedStream[JournalEntry](answer, LoopScheduler())
+
+    def unreadable(self) -> dict[int, str]:
+        return {}
 
     def writable(self) -> str:
         return self.closed
 
-    def export(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def export(
+        self, partition: int, kinds: Sequence[bytes], starts: Sequence[bytes]
+    ) -> Stream[Pair]:
         raise AssertionError("only the SQL room exports")
 
 

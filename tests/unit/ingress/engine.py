@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.model.answers import Answer
@@ -10,11 +10,15 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import OBJECT_EXCLUSIVE, SERVICE, WORKFLOW_RUN, Outcome
 from orchestrator.processor.port import (
     Accepted,
+    JournalEntry,
     NotReady,
+    OnFound,
     OnReply,
     Operation,
+    Pair,
     Reply,
     Result,
+    Stream,
     Unavailable,
     Unknown,
 )
@@ -107,17 +111,22 @@ class MemoryEngine:
         self.operations.append(operation)
         asyncio.get_running_loop().call_soon(on_answer, answer)
 
-    def find(self, invocation_id: bytes) -> None:
-        return None
+    def find(self, invocation_id: bytes, on_found: OnFound) -> None:
+        asyncio.get_running_loop().call_soon(on_found, Unknown())
 
-    def journal(self, invocation_id: bytes) -> list[tuple[int, bytes]]:
-        return []
+    def journal(self, invocation_id: bytes, incarnation: int) -> Stream[JournalEntry]:
+        raise AssertionError("the ingress reads no journal")
+
+    def export(
+        self, partition: int, kinds: Sequence[bytes], starts: Sequence[bytes]
+    ) -> Stream[Pair]:
+        raise AssertionError("only the SQL room exports")
+
+    def unreadable(self) -> dict[int, str]:
+        return {}
 
     def writable(self) -> str:
         return ""
-
-    def export(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return []
 
 
 class Gate:

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.model.ids import idempotent_id, workflow_id
 from orchestrator.model.records import Signal
 from orchestrator.model.values import Failure
-from orchestrator.store.port import StoreError
+from orchestrator.processor.port import OnFound, Unavailable
 from perdure.wire.ids import awakeable_id_to_str, invocation_id_to_str
 from tests.unit.ingress.serving import Served, serving
 
@@ -45,8 +45,8 @@ def test_output_before_and_after(ingress: Served) -> None:
 
 
 def test_a_result_is_answered_though_the_store_fails(ingress: Served) -> None:
-    def failing(invocation_id: bytes) -> None:
-        raise StoreError("a bad sector")
+    def failing(invocation_id: bytes, on_found: OnFound) -> None:
+        on_found(Unavailable("a bad sector", False))
 
     id_text = send(ingress, "/Greeter/greet/send")
     ingress.engine.find = failing  # type: ignore[method-assign]

@@ -72,7 +72,7 @@ class Child:
             elif isinstance(reply, Unavailable):
                 asyncio.get_running_loop().call_later(0.05, self.send, identity, key)
 
-        self.processor.invoke(invoke, True, on_reply)
+        self.processor.engine.invoke(invoke, True, on_reply)
 
 
 async def main(directory: Path) -> None:

@@ -28,6 +28,7 @@ from orchestrator.model.values import (
 from orchestrator.processor.port import Result
 from perdure.wire import codes
 from perdure.wire.frames import frame
+from tests.unit.processor.looking import export, find
 from tests.unit.processor.virtual_loop import run
 from tests.unit.processor.world import Attempt, Process, Script, World
 
@@ -81,12 +82,12 @@ def test_long_sleepers_hold_rows_and_no_memory_and_outlive_the_process() -> None
         seat = process.processor._seats.get(0)
         assert seat is not None and seat.term is not None
         assert len(seat.term.timers) == 0
-        assert sum(key.startswith(b"t") for key, _ in process.processor.export(b"t")) == 300
+        assert sum(key.startswith(b"t") for key, _ in export(process.processor, b"t")) == 300
         await process.processor.close()
         again = await world.led({"nap": sleeper(0)})
         await asyncio.sleep(3_700)
         assert len(again.invoker.starts) == 300
-        assert list(again.processor.export(b"t")) == []
+        assert list(export(again.processor, b"t")) == []
         await again.processor.close()
 
     run(story())
@@ -182,7 +183,7 @@ def test_calls_cross_partitions_both_ways_once_and_rows_are_trimmed() -> None:
         process = await world.led()
         await calls_across(process, 40)
         await asyncio.sleep(3)
-        assert list(process.processor.export(b"x")) == []
+        assert list(export(process.processor, b"x")) == []
         transfers = [r for r in process.log.records(1) if isinstance(r, Transfer)]
         assert sum(len(r.items) for r in transfers) == 40 and len(transfers) < 10
         advanced = [r for r in process.log.records(0) if isinstance(r, OutboxAdvanced)]
@@ -200,7 +201,7 @@ def test_a_transfer_of_unknown_fate_counts_once(landed: bool) -> None:
             process.log.lose[1] = landed
             await calls_across(process, 5)
             process.invoker.scripts.clear()
-        done = list(process.processor.export(b"c"))
+        done = list(export(process.processor, b"c"))
         assert len(done) == 60  # callers and callees
         await process.processor.close()
 
@@ -213,10 +214,10 @@ def test_what_expired_is_forgotten_in_bounded_records() -> None:
         for _ in range(1_200):
             process.send(process.make(process.world.uid()), wait=False)
         await asyncio.sleep(5)
-        assert len(list(process.processor.export(b"c"))) == 1_200
+        assert len(list(export(process.processor, b"c"))) == 1_200
         await asyncio.sleep(86_400 + 200)
-        assert list(process.processor.export(b"c")) == []
-        assert list(process.processor.export(b"r")) == []
+        assert list(export(process.processor, b"c")) == []
+        assert list(export(process.processor, b"r")) == []
         assert any(isinstance(r, PurgeExpired) for r in process.log.records(0))
         await process.processor.close()
 
@@ -234,9 +235,9 @@ def test_a_kill_reaches_the_children_by_follow_up_records() -> None:
         await process.until(lambda: child in dict(process.invoker.starts))
         await process.operate(Kill(parent, process.clock.now_ms()))
         await process.until(lambda: (child, True) in process.invoker.stops)
-        assert not isinstance(process.processor.find(child), InvocationRow)
+        assert not isinstance(find(process.processor, child), InvocationRow)
         await asyncio.sleep(2)
-        assert list(process.processor.export(b"k")) == []
+        assert list(export(process.processor, b"k")) == []
         await process.processor.close()
 
     run(story())
@@ -255,8 +256,8 @@ def test_an_attempt_waits_until_all_that_the_one_before_proposed_is_applied() ->
         now_ms = process.clock.now_ms()
         process.log.hold(0)
         done: list[object] = []
-        process.processor.operate(Pause(uid, now_ms), done.append)
-        process.processor.operate(Resume(uid, now_ms), done.append)
+        process.processor.engine.operate(Pause(uid, now_ms), done.append)
+        process.processor.engine.operate(Resume(uid, now_ms), done.append)
         await asyncio.sleep(0.01)
         attempts[0].flush(frames=frame(codes.RUN, b"r"))
         process.log.let_go(0)

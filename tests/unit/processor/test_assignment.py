@@ -5,9 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.processor import asking
 from orchestrator.processor.port import Accepted, Reply, Result, Unavailable
 from orchestrator.store.memory import MemoryHome, MemoryStore
 from orchestrator.store.port import StoreError, Writes
+from tests.unit.processor.looking import find
 from tests.unit.processor.virtual_loop import run
 from tests.unit.processor.world import Attempt, World
 
@@ -30,7 +32,7 @@ def test_a_revoked_partition_tells_its_clients_and_may_come_back() -> None:
         assert isinstance(pending[-1], Unavailable) and not pending[-1].kept
         assert isinstance(in_flight[-1], Unavailable) and in_flight[-1].kept
         assert process.processor.leading() == [1]
-        assert process.processor.find(slow) is None
+        assert find(process.processor, slow) is None
         (refusal,) = await process.call(process.make(world.uid(0)))
         assert isinstance(refusal, Unavailable) and not refusal.kept
         assert len(await process.call(process.make(world.uid(1)))) == 2
@@ -40,7 +42,7 @@ def test_a_revoked_partition_tells_its_clients_and_may_come_back() -> None:
         hung[0].finish(b"of the old term")
         hung[1].finish(b"of the new term")
         replies: list[Reply] = []
-        process.processor.attach(slow, replies.append)
+        process.processor.engine.attach(slow, replies.append)
         await process.until(lambda: bool(replies))
         assert isinstance(replies[0], Result) and replies[0].outcome == b"of the new term"
         await process.processor.close()
@@ -115,11 +117,11 @@ def test_a_store_that_fails_is_restored_from_the_log_and_no_client_is_told_wrong
         answered = 0
         for uid, replies in asked.items():
             if isinstance(replies[-1], Unavailable) and not replies[-1].kept:
-                assert process.processor.find(uid) is None
+                assert find(process.processor, uid) is None
             elif replies[0] == Accepted(True):
                 answered += 1
                 assert isinstance(replies[-1], Result), replies
-                assert process.processor.find(uid) is not None
+                assert find(process.processor, uid) is not None
         assert answered > 150
         assert process.processor.counters.get("spills") > 5
         await process.processor.close()
@@ -149,7 +151,7 @@ def test_a_store_that_fails_while_it_is_restored_is_tried_again_and_none_is_give
             setattr(home, field, count)
             again = await world.led(spill_rows=1)
             assert getattr(home, field) == 0 and home.copies
-            assert all(again.processor.find(uid) is not None for uid in ids)
+            assert all(find(again.processor, uid) is not None for uid in ids)
             await again.processor.close()
             home.copies = kept
 
@@ -184,19 +186,22 @@ def test_a_store_that_fails_under_a_read_is_restored_and_whoever_asked_asks_agai
         process = await world.led(spill_s=0.05, spill_rows=1)
         done, absent = world.uid(), world.uid()
         await process.call(process.make(done))
-        for ask in (process.processor.attach, process.processor.output):
+        for ask in (process.processor.engine.attach, process.processor.engine.output):
             replies: list[Reply] = []
             home.bad_reads = 1
             ask(absent, replies.append)
             await process.until(lambda replies=replies: bool(replies))  # type: ignore[misc]
             assert isinstance(replies[0], Unavailable) and not replies[0].kept
             await process.until(lambda: process.processor.leading() == [0])
-        for read in (process.processor.find, process.processor.journal):
+        engine = process.processor.engine
+        for answer in (
+            lambda: asking.find(engine, absent),
+            lambda: asking.whole(engine.journal(absent, 1)),
+        ):
             home.bad_reads = 1
-            with pytest.raises(StoreError):
-                read(absent)
+            assert isinstance(await answer(), Unavailable)
             await process.until(lambda: process.processor.leading() == [0])
-        assert process.processor.find(done) is not None
+        assert find(process.processor, done) is not None
         assert len(await process.call(process.make(world.uid()))) == 2
         await process.processor.close()
 

@@ -95,7 +95,7 @@ class Chaos:
             elif isinstance(reply, Unavailable) or process is not self.process:
                 loop.call_later(0.1, self.send, uid, kind, fields)
 
-        process.processor.invoke(process.make(uid, kind, **fields), True, on_reply)
+        process.processor.engine.invoke(process.make(uid, kind, **fields), True, on_reply)
         # The process may be killed without a word: a client asks again after a while.
         loop.call_later(5.0, self.ask_again, uid, kind, fields, process)
 

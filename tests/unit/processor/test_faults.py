@@ -14,6 +14,7 @@ from orchestrator.model.records import AnnounceLeader, AnyRecord, Cancel, Ended,
 from orchestrator.processor.port import Accepted, Reply, Result, Unavailable
 from orchestrator.processor.seats import PENDING_RECORDS_MAX
 from orchestrator.tables.state import State
+from tests.unit.processor.looking import find
 from tests.unit.processor.virtual_loop import run
 from tests.unit.processor.world import Attempt, Process, World
 
@@ -159,14 +160,14 @@ def test_the_door_closes_after_two_seconds_and_opens_by_itself() -> None:
         (refusal,) = await process.call(process.make(process.world.uid()))
         assert isinstance(refusal, Unavailable) and not refusal.kept
         assert loop.time() - start_s < 0.01
-        assert process.processor.writable() != ""
+        assert process.processor.engine.writable() != ""
         await asyncio.sleep(0.1)
         assert first == []  # it was handed over
         (refusal,) = second  # it was not
         assert isinstance(refusal, Unavailable) and not refusal.kept
         process.log.let_go(0)
         await process.until(lambda: len(first) == 2)
-        assert process.processor.writable() == ""
+        assert process.processor.engine.writable() == ""
         assert len(await process.call(process.make(process.world.uid()))) == 2
         assert announcements(process) == 1
         await process.processor.close()
@@ -217,7 +218,7 @@ def test_others_messages_are_read_and_applied_in_their_place() -> None:
         await process.until(lambda: len(process.invoker.starts) == 2)
         assert process.invoker.starts[0][0] == foreign
         replies: list[Reply] = []
-        process.processor.attach(foreign, replies.append)
+        process.processor.engine.attach(foreign, replies.append)
         await process.until(lambda: bool(replies))
         assert isinstance(replies[0], Result) and replies[0].outcome == b"echo:foreign"
         assert announcements(process) == 1
@@ -316,7 +317,7 @@ def test_a_read_that_ends_too_early_makes_nobody_step_over_what_others_wrote() -
         process.log.read = lagging  # type: ignore[method-assign]
         accepted, result = await process.call(process.make(world.uid()))
         assert accepted == Accepted(True) and isinstance(result, Result) and not early
-        assert process.processor.find(foreign) is not None
+        assert find(process.processor, foreign) is not None
         assert announcements(process) == 1
         await process.processor.close()
 
@@ -333,7 +334,7 @@ def test_a_log_that_loses_its_tail_under_a_leader_is_read_anew() -> None:
         await process.call(process.make(kept))
         end = world.topic.next_offset(0)
         process.send(process.make(lost, "never"), wait=False)
-        await process.until(lambda: process.processor.find(lost) is not None)
+        await process.until(lambda: find(process.processor, lost) is not None)
         await asyncio.sleep(1)  # the store has it
         append = process.log.append
 
@@ -357,11 +358,11 @@ def test_a_log_that_loses_its_tail_under_a_leader_is_read_anew() -> None:
         await process.until(lambda: announcements(process) > 1)
         await process.until(lambda: process.processor.leading() == [0])
         assert process.processor.stopped() == {}
-        assert process.processor.find(lost) is None and process.processor.find(kept) is not None
+        assert find(process.processor, lost) is None and find(process.processor, kept) is not None
         assert len(await process.call(process.make(world.uid()))) == 2
         await process.processor.close()
         again = await world.led({"never": lambda _: None})
-        assert again.processor.find(lost) is None and again.processor.find(kept) is not None
+        assert find(again.processor, lost) is None and find(again.processor, kept) is not None
         await again.processor.close()
 
     run(story(False))
@@ -406,10 +407,10 @@ def test_a_second_leader_makes_the_first_harmless() -> None:
         assert zombie.invoker.forgotten == 1
         hung_here[0].finish(b"heir")
         waiting: list[Reply] = []
-        heir.processor.attach(slow, waiting.append)
+        heir.processor.engine.attach(slow, waiting.append)
         await heir.until(lambda: bool(waiting))
         assert isinstance(waiting[0], Result) and waiting[0].outcome == b"heir"
-        await heir.until(lambda: heir.processor.find(late) is not None)
+        await heir.until(lambda: find(heir.processor, late) is not None)
         ends = [r for r in heir.log.records(0) if isinstance(r, Journal) and r.id == slow]
         assert len(ends) == 2
         await heir.processor.close()
@@ -426,9 +427,9 @@ def test_what_another_leader_took_before_was_not_created_by_a_zombie() -> None:
         heir = await world.led({})
         known = world.uid()
         heir.send(heir.make(known))
-        await heir.until(lambda: heir.processor.find(known) is not None)
+        await heir.until(lambda: find(heir.processor, known) is not None)
         told: list[Reply] = []
-        zombie.processor.invoke(zombie.make(known), False, told.append)
+        zombie.processor.engine.invoke(zombie.make(known), False, told.append)
         await zombie.until(lambda: bool(told))
         assert isinstance(told[0], Accepted) and not told[0].created
         await heir.processor.close()
@@ -526,7 +527,7 @@ def test_a_flush_that_no_message_can_hold_pauses_its_invocation() -> None:
 
         await process.until(lambda: (uid, True) in process.invoker.stops)
         await asyncio.sleep(0.01)
-        row = process.processor.find(uid)
+        row = find(process.processor, uid)
         assert isinstance(row, InvocationRow) and row.status == PAUSED
         assert row.events[-1].why is not None and "larger" in row.events[-1].why.message
         await process.processor.close()

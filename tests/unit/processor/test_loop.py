@@ -7,6 +7,7 @@ from orchestrator.model.records import AnnounceLeader, Invoke, Journal
 from orchestrator.processor.port import Accepted, NotReady, Reply, Result, Unavailable, Unknown
 from orchestrator.store.memory import MemoryHome
 from tests.unit.processor.comparing import compare
+from tests.unit.processor.looking import export, find, journal
 from tests.unit.processor.virtual_loop import run
 from tests.unit.processor.world import Attempt, World
 
@@ -69,18 +70,18 @@ def test_attach_and_output_before_and_after_the_result() -> None:
         await process.until(lambda: bool(waiting))
         replies: list[Reply] = []
         gone: list[Reply] = []
-        process.processor.attach(uid, replies.append)
-        forget = process.processor.attach(uid, gone.append)
+        process.processor.engine.attach(uid, replies.append)
+        forget = process.processor.engine.attach(uid, gone.append)
         forget()
-        process.processor.output(uid, replies.append)
-        process.processor.attach(process.world.uid(), replies.append)
+        process.processor.engine.output(uid, replies.append)
+        process.processor.engine.attach(process.world.uid(), replies.append)
         await asyncio.sleep(0.01)
         assert replies == [NotReady(), Unknown()]
         waiting[0].finish(b"done")
         await process.until(lambda: len(replies) == 3)
         assert isinstance(replies[2], Result) and replies[2].outcome == b"done"
         assert gone == []
-        process.processor.output(uid, replies.append)
+        process.processor.engine.output(uid, replies.append)
         await asyncio.sleep(0)
         assert isinstance(replies[3], Result) and replies[3].replayed
         await process.processor.close()
@@ -154,9 +155,9 @@ def test_a_restart_finds_everything_and_goes_on_with_what_ran() -> None:
         accepted, result = await again.call(again.make(done))
         assert accepted == Accepted(False)
         assert isinstance(result, Result) and result.outcome == b"echo:in"
-        await again.until(lambda: again.processor.find(slow) is not None)
+        await again.until(lambda: find(again.processor, slow) is not None)
         replies: list[Reply] = []
-        again.processor.attach(slow, replies.append)
+        again.processor.engine.attach(slow, replies.append)
         await again.until(lambda: bool(replies))
         assert isinstance(replies[0], Result) and replies[0].outcome == b"at last"
         await again.processor.close()
@@ -197,7 +198,7 @@ def test_checkpoints_let_the_log_forget_and_a_restart_still_knows() -> None:
         assert world.topic.firsts[0] == older - 1
         world.homes[0].flushed = {}  # the live store is gone: only the copies are left
         again = await world.led()
-        assert all(again.processor.find(uid) is not None for uid in ids)
+        assert all(find(again.processor, uid) is not None for uid in ids)
         await again.processor.close()
 
     run(story())
@@ -241,7 +242,7 @@ def test_a_log_that_outlives_this_disk_is_not_trimmed() -> None:
         assert world.topic.firsts[0] == 0
         world.homes = [MemoryHome()]  # another disk
         again = await world.led()
-        assert all(again.processor.find(uid) is not None for uid in ids)
+        assert all(find(again.processor, uid) is not None for uid in ids)
         await again.processor.close()
 
     run(story())
@@ -284,7 +285,7 @@ def test_a_store_of_another_log_is_not_used() -> None:
         other.topic.identity = b"made anew"
         other.numbers = world.numbers
         again = await other.led()
-        assert again.processor.find(uid) is None
+        assert find(again.processor, uid) is None
         await again.processor.close()
 
     run(story())
@@ -301,15 +302,15 @@ def test_a_store_ahead_of_a_log_that_lost_its_tail_is_not_used() -> None:
         await process.processor.close()
         world.topic.cut(0, end)
         again = await world.led()
-        assert again.processor.find(kept) is not None
-        assert again.processor.find(lost) is None
+        assert find(again.processor, kept) is not None
+        assert find(again.processor, lost) is None
         # The tail was written anew by others: the same offsets, other messages.
         await again.processor.close()
         world.topic.cut(0, end)
         world.topic.values[0].append(world.topic.values[0][0])
         world.topic.values[0].append(world.topic.values[0][0])
         third = await world.led()
-        assert third.processor.find(kept) is not None
+        assert find(third.processor, kept) is not None
         await third.processor.close()
         compare(world)
 
@@ -331,7 +332,7 @@ def test_an_undecodable_message_stops_its_partition_and_can_be_skipped() -> None
         assert len(await again.call(again.make(world.uid(1)))) == 2
         await again.processor.close()
         third = await world.led(skip=lambda partition, at: (partition, at) == (0, offset))
-        assert third.processor.find(uid) is not None
+        assert find(third.processor, uid) is not None
         await third.processor.close()
 
     run(story())
@@ -348,7 +349,7 @@ def test_an_operation_is_answered_with_what_became_of_it() -> None:
         await process.call(process.make(uid))
         assert await process.operate(Cancel(uid, now_ms)) == Answer.ALREADY_COMPLETED
         assert await process.operate(Purge(uid, now_ms)) == Answer.DONE
-        assert process.processor.find(uid) is None
+        assert find(process.processor, uid) is None
         patch = PatchState("S", "k", False, None, ((b"a", b"1"),), now_ms)
         assert await process.operate(patch) in (Answer.DONE, Answer.ACCEPTED)
         await process.processor.close()
@@ -361,10 +362,10 @@ def test_the_journal_begins_with_the_input() -> None:
         process = await World(1).led()
         uid = process.world.uid()
         await process.call(process.make(uid))
-        (_, given), (_, output) = process.processor.journal(uid)
+        (_, given), (_, output) = journal(process.processor, uid)
         assert b"in" in given and output.endswith(b"echo:in")
-        assert process.processor.journal(process.world.uid()) == []
-        assert [key[1:25] for key, _ in process.processor.export(b"c")] == [uid]
+        assert journal(process.processor, process.world.uid()) == []
+        assert [key[1:25] for key, _ in export(process.processor, b"c")] == [uid]
         await process.processor.close()
 
     run(story())

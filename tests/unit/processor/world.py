@@ -280,7 +280,7 @@ class Process:
     def send(self, invoke: Invoke, wait: bool = True) -> list[Reply]:
         """The replies so far: they go on coming."""
         replies: list[Reply] = []
-        self.processor.invoke(invoke, wait, replies.append)
+        self.processor.engine.invoke(invoke, wait, replies.append)
         return replies
 
     async def call(self, invoke: Invoke) -> list[Reply]:
@@ -293,6 +293,6 @@ class Process:
 
     async def operate(self, operation: Operation) -> Answer | Unavailable:
         answers: list[Answer | Unavailable] = []
-        self.processor.operate(operation, answers.append)
+        self.processor.engine.operate(operation, answers.append)
         await self.until(lambda: bool(answers))
         return answers[0]

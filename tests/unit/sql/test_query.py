@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -20,7 +20,11 @@ from orchestrator.model.values import (
     Attempted,
     Future,
 )
+from orchestrator.processor import reads
+from orchestrator.processor.port import Pair, Unavailable
+from orchestrator.processor.streams import LocalStream
 from orchestrator.registry.schema import Registry
+from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.sql import pipe
 from orchestrator.sql import query as running
 from orchestrator.sql.query import QueryError, SqlQuery
@@ -34,16 +38,24 @@ GREET, QUEUED, HOLDER, FLOW, FAILING = (uid(n) for n in range(1, 6))
 
 
 class Rows:
-    """The part of the engine that SQL reads: raw rows by prefix; remembers what was asked."""
+    """The part of the engine that SQL reads: raw rows; remembers what was asked."""
+
+    partition_count = 1
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.asked: list[bytes] = []
+        self.asked: list[bytes] = []  # starts of keys
 
-    def export(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        self.asked.append(prefix)
+    def export(
+        self, partition: int, kinds: Sequence[bytes], starts: Sequence[bytes]
+    ) -> LocalStream[Pair]:
+        self.asked += starts
         self.bench.state.spill()
-        return self.bench.store.scan(prefix, prefix + b"\xff" * 40)
+        rows = reads.export_rows(self.bench.store, kinds, starts)
+        return LocalStream(rows, LoopScheduler(), lambda error: Unavailable(str(error), False))
+
+    def unreadable(self) -> dict[int, str]:
+        return {}
 
 
 def filled() -> Bench:
@@ -133,7 +145,7 @@ def test_journal_strings_of_a_completed_invocation() -> None:
             "Notification: Sleep",
             "Command: Output",
         ]
-        assert all(len(prefix) == 25 for prefix in rows.asked), "ids are pushed down"
+        assert all(len(start) == 24 for start in rows.asked), "ids are pushed down"
 
     run(check)
 
@@ -178,7 +190,7 @@ def test_keyed_tables_push_service_and_key_down() -> None:
         where = "WHERE service_name = 'Counter' AND service_key = 'k'"
         (state,) = await ask(query, f"SELECT * FROM state {where}")
         assert state["key"] == "count" and state["value"] == b"abc".hex()
-        assert {p[1:] for p in rows.asked} == {b"Counter\0\0\0\0\x01k"}
+        assert set(rows.asked) == {b"Counter\0\0\0\0\x01k"}
         (inbox,) = await ask(query, f"SELECT * FROM sys_inbox {where}")
         assert inbox["id"] == invocation_id_to_str(QUEUED)
         (holder,) = await ask(query, f"SELECT * FROM sys_keyed_service_status {where}")
@@ -266,16 +278,13 @@ def test_all_of_an_answer_is_of_one_moment() -> None:
         bench = rows.bench
         asked = rows.export
 
-        def overtaken(prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-            scan = asked(prefix)
-            yielded = len(rows.asked)
-
-            def taken() -> Iterator[tuple[bytes, bytes]]:
-                if yielded == 1 and bench.live(HOLDER):
-                    bench.do(Kill(HOLDER, bench.now_ms))
-                yield from scan
-
-            return taken()
+        def overtaken(
+            partition: int, kinds: Sequence[bytes], starts: Sequence[bytes]
+        ) -> LocalStream[Pair]:
+            stream = asked(partition, kinds, starts)
+            bench.do(Kill(HOLDER, bench.now_ms))
+            bench.state.spill()
+            return stream
 
         rows.export = overtaken  # type: ignore[method-assign]
         shown = await ask(query, "SELECT id, status FROM sys_invocation")

@@ -1,0 +1,185 @@
+"""Decides who is asked for a partition: the only place that knows which are led here.
+
+Today that is its leader in this process or nobody. A partition led elsewhere becomes another
+`PartitionEngine`, chosen here; nothing in front or behind changes.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from orchestrator.model.ids import (
+    INVOCATION_ID_BYTES,
+    key_partition_key,
+    partition_of,
+    partition_of_key,
+    placed_key,
+)
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.records import PatchState
+from orchestrator.processor.door import Door
+from orchestrator.processor.local import LocalPartition
+from orchestrator.processor.port import (
+    JournalEntry,
+    OnAnswer,
+    OnFound,
+    OnReply,
+    Operation,
+    Pair,
+    PartitionEngine,
+    Stream,
+    Unavailable,
+)
+from orchestrator.processor.seat import Seat
+from orchestrator.processor.seats import Seats
+from orchestrator.processor.streams import EndedStream
+from orchestrator.processor.waiters import ResultWaiter
+from orchestrator.runtime.clock import Clock
+from orchestrator.runtime.entropy import Entropy
+from orchestrator.runtime.scheduler import Scheduler
+
+NOT_LED = "the partition is not led by this node"
+
+
+class Router:
+    """The `Engine` of a process."""
+
+    def __init__(
+        self,
+        partition_count: int,
+        seats: Seats,
+        door: Door,
+        clock: Clock,
+        entropy: Entropy,
+        scheduler: Scheduler,
+    ) -> None:
+        self.partition_count = partition_count
+        self._seats = seats
+        self._door = door
+        self._clock = clock
+        self._entropy = entropy
+        self._scheduler = scheduler
+        self._next_seat = 0
+
+    # --- who is asked ---
+
+    def _appender(self, number: int) -> PartitionEngine | Unavailable:
+        """For a record: a seat that is about to lead keeps it until it does."""
+        seat = self._seats.get(number)
+        reason = NOT_LED if seat is None else self._door.reason(seat)
+        if seat is None or reason:
+            return Unavailable(self._door.shut_reason or reason, False)
+        return LocalPartition(seat, self._clock, self._scheduler)
+
+    def _reader(self, number: int) -> PartitionEngine | Unavailable:
+        """For a read: only a leader's state is known to be the latest."""
+        seat = self._seats.get(number)
+        reason = _why_unreadable(seat)
+        if seat is None or reason:
+            return Unavailable(reason, False)
+        return LocalPartition(seat, self._clock, self._scheduler)
+
+    def _appender_of(self, invocation_id: bytes) -> PartitionEngine | Unavailable:
+        return self._appender(partition_of(invocation_id, self.partition_count))
+
+    def _reader_of(self, invocation_id: bytes) -> PartitionEngine | Unavailable:
+        return self._reader(partition_of(invocation_id, self.partition_count))
+
+    def unreadable(self) -> dict[int, str]:
+        reasons = {n: _why_unreadable(self._seats.get(n)) for n in range(self.partition_count)}
+        return {number: reason for number, reason in reasons.items() if reason}
+
+    def writable(self) -> str:
+        """Of the log and of every partition served here: the first reason there is."""
+        seats = self._seats.all()
+        if not seats:
+            return self._door.shut_reason or NOT_LED
+        return next((reason for seat in seats if (reason := self._door.reason(seat))), "")
+
+    def new_id(self) -> bytes:
+        drawn = self._entropy.random_bytes(INVOCATION_ID_BYTES)
+        low = int.from_bytes(drawn[:8], "big")
+        number = self._next_led(low)
+        return placed_key(number, self.partition_count, low) + drawn[8:]
+
+    def _next_led(self, otherwise: int) -> int:
+        """The partitions led here take turns."""
+        seats = self._seats.all()
+        for _ in seats:
+            self._next_seat = (self._next_seat + 1) % len(seats)
+            if seats[self._next_seat].term is not None:
+                return seats[self._next_seat].number
+        return otherwise % self.partition_count
+
+    # --- records ---
+
+    def invoke(self, invoke: Invoke, wait: bool, on_reply: OnReply) -> Callable[[], None]:
+        asked = self._appender_of(invoke.id)
+        if isinstance(asked, Unavailable):
+            return self._refuse(invoke.id, on_reply, asked)
+        return asked.invoke(invoke, wait, on_reply)
+
+    def operate(self, operation: Operation, on_answer: OnAnswer) -> None:
+        if isinstance(operation, PatchState):
+            number = partition_of_key(key_partition_key(operation.key), self.partition_count)
+        else:
+            number = partition_of(operation.target_id, self.partition_count)
+        asked = self._appender(number)
+        if isinstance(asked, Unavailable):
+            self._scheduler.call_soon(partial(on_answer, asked))
+        else:
+            asked.operate(operation, on_answer)
+
+    # --- reads ---
+
+    def attach(self, invocation_id: bytes, on_reply: OnReply) -> Callable[[], None]:
+        asked = self._reader_of(invocation_id)
+        if isinstance(asked, Unavailable):
+            return self._refuse(invocation_id, on_reply, asked)
+        return asked.attach(invocation_id, on_reply)
+
+    def output(self, invocation_id: bytes, on_reply: OnReply) -> None:
+        asked = self._reader_of(invocation_id)
+        if isinstance(asked, Unavailable):
+            self._scheduler.call_soon(partial(on_reply, asked))
+        else:
+            asked.output(invocation_id, on_reply)
+
+    def find(self, invocation_id: bytes, on_found: OnFound) -> None:
+        asked = self._reader_of(invocation_id)
+        if isinstance(asked, Unavailable):
+            self._scheduler.call_soon(partial(on_found, asked))
+        else:
+            asked.find(invocation_id, on_found)
+
+    def journal(self, invocation_id: bytes, incarnation: int) -> Stream[JournalEntry]:
+        asked = self._reader_of(invocation_id)
+        if isinstance(asked, Unavailable):
+            return EndedStream[JournalEntry](asked, self._scheduler)
+        return asked.journal(invocation_id, incarnation)
+
+    def export(
+        self, partition: int, kinds: Sequence[bytes], starts: Sequence[bytes]
+    ) -> Stream[Pair]:
+        asked = self._reader(partition)
+        if isinstance(asked, Unavailable):
+            return EndedStream[Pair](asked, self._scheduler)
+        return asked.export(kinds, starts)
+
+    def _refuse(
+        self, invocation_id: bytes, on_reply: OnReply, reason: Unavailable
+    ) -> Callable[[], None]:
+        waiter = ResultWaiter(invocation_id, on_reply)
+        self._scheduler.call_soon(partial(waiter.reply, reason))
+        return waiter.forget
+
+
+def _why_unreadable(seat: Seat | None) -> str:
+    if seat is None:
+        return NOT_LED
+    if seat.stopped:
+        return f"partition {seat.number} is stopped: {seat.stopped}"
+    if seat.partition is None:
+        return f"partition {seat.number} is being restored"
+    if seat.term is None:
+        return f"partition {seat.number} has no leader yet"
+    return ""
