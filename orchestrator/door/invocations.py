@@ -27,6 +27,11 @@ def invocation_id_for(
     return fresh()
 
 
+def is_named(handler: Handler, idempotency_key: str | None) -> bool:
+    """Whether the same request, sent again, means the same invocation: it may be repeated."""
+    return idempotency_key is not None or handler.kind == WORKFLOW_RUN
+
+
 def retention_of(handler: Handler, idempotency_key: str | None) -> tuple[int, int]:
     """(completion, journal) retention in ms of an invocation."""
     journal = handler.journal_retention_ms

@@ -1,7 +1,7 @@
 """Calls and sends: a checked request becomes an Invoke record."""
 
 from orchestrator.door.delays import start_at_ms
-from orchestrator.door.invocations import check_input, invocation_id_for, make_invoke
+from orchestrator.door.invocations import check_input, invocation_id_for, is_named, make_invoke
 from orchestrator.door.keys import check_idempotency_key
 from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import Exchange
@@ -44,6 +44,7 @@ def start_call(
     )
     waiting = _Waiting(exchange, handler, invoke.id, invoke.start_at_ms, options)
     exchange.pending_id = invoke.id
+    exchange.repeatable = is_named(handler, idempotency_key)
     on_reply = waiting.sent if target.send else waiting.called
     exchange.forget = engine.invoke(invoke, not target.send, on_reply)
 
@@ -90,7 +91,8 @@ class _Waiting:
         elif isinstance(reply, Unavailable):
             self._unavailable(reply)
         else:
-            self._unavailable(Unavailable("its result is not kept any more", kept=True))
+            # Sent again it could begin anew, whatever it is called by.
+            self._unknown_fate("its result is not kept any more")
 
     def _already_run(self) -> None:
         forget = self.exchange.forget
@@ -101,8 +103,15 @@ class _Waiting:
         self.exchange.respond(replies.failure(CODE_CONFLICT, message, id_text))
 
     def _unavailable(self, reply: Unavailable) -> None:
-        if reply.kept:
-            id_text = invocation_id_to_str(self.invocation_id)
-            self.exchange.respond(replies.unknown_fate(reply.reason, id_text))
-        else:
+        if not reply.kept:
             self.exchange.respond(replies.unavailable(reply.reason, self.options.retry_after_s))
+        elif self.exchange.repeatable:
+            id_text = invocation_id_to_str(self.invocation_id)
+            retry_after_s = self.options.retry_after_s
+            self.exchange.respond(replies.ask_again(reply.reason, retry_after_s, id_text))
+        else:
+            self._unknown_fate(reply.reason)
+
+    def _unknown_fate(self, reason: str) -> None:
+        id_text = invocation_id_to_str(self.invocation_id)
+        self.exchange.respond(replies.unknown_fate(reason, id_text))

@@ -16,10 +16,20 @@ class Exchange:
     """A complete request; `respond` counts once, later calls are ignored.
 
     `forget` is set while an answer is awaited: to be called when the client goes away.
-    `pending_id` is then the id of the invocation that goes on without the client, if any.
+    `pending_id` is then the id of the invocation that goes on without the client, if any, and
+    `repeatable` whether the same request, sent again, means that invocation.
     """
 
-    __slots__ = ("_respond", "body", "forget", "headers", "method", "pending_id", "url")
+    __slots__ = (
+        "_respond",
+        "body",
+        "forget",
+        "headers",
+        "method",
+        "pending_id",
+        "repeatable",
+        "url",
+    )
 
     def __init__(
         self,
@@ -36,6 +46,7 @@ class Exchange:
         self._respond: Callable[[Exchange, Reply], None] | None = respond
         self.forget: Callable[[], None] | None = None
         self.pending_id = b""
+        self.repeatable = False
 
     def respond(self, reply: Reply) -> None:
         """Answer the request."""

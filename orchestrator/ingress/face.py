@@ -117,7 +117,11 @@ class Ingress:
         forget, exchange.forget = exchange.forget, None
         if forget is not None:
             forget()
-        if pending_id:
+        if pending_id and exchange.repeatable:
+            id_text = invocation_id_to_str(pending_id)
+            reason = "this server is shutting down"
+            exchange.respond(replies.ask_again(reason, self._options.retry_after_s, id_text))
+        elif pending_id:
             reason = "this server is shutting down; the invocation goes on"
             exchange.respond(replies.unknown_fate(reason, invocation_id_to_str(pending_id)))
         else:

@@ -105,6 +105,12 @@ def unavailable(reason: str, retry_after_s: int) -> Reply:
     return refused(503, reason, b"retry-after: %d\r\n" % retry_after_s)
 
 
+def ask_again(reason: str, retry_after_s: int, id_text: str) -> Reply:
+    """It may have been accepted, and the same request sent again means the same invocation."""
+    message = f"{reason}: send the same request again, it is for the same invocation"
+    return refused(503, message, id_line(id_text) + b"retry-after: %d\r\n" % retry_after_s)
+
+
 def unknown_fate(reason: str, id_text: str) -> Reply:
     """It may have been accepted: nobody should send it again blindly; the id tells."""
     return failure(500, f"the fate of this invocation is not known here: {reason}", id_text)

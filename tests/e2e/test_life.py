@@ -21,7 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from tests.e2e.conftest import client_of
-from tests.parts.client import at_once, eventually, fresh
+from tests.parts.client import at_once, eventually, fresh, in_background
 from tests.parts.kafka import KafkaBroker
 from tests.parts.laboratory import Laboratory
 from tests.parts.processes import http_status
@@ -73,6 +73,30 @@ def test_sigterm_ends_within_ten_seconds_and_loses_nothing(
     assert eventually(partial(client.attach, sleeping), 30.0).expect(200).json() == "sleep"
     assert len(client.attach(stepping).expect(200).json()) == 30
     assert len(laboratory.marks(name)) <= 33
+
+
+def test_callers_that_can_safely_ask_again_are_told_to_at_sigterm(
+    server: PerdureServer, typescript: TypeScriptServices
+) -> None:
+    """A client that takes a 503 for what it says has its result after the restart."""
+    client = client_of(server)
+    client.register(typescript.uri)
+    wait = {"type": "awaitOne", "command": {"type": "sleep", "timeoutMillis": 3_000}}
+    target = ("VirtualObjectCommandInterpreter", fresh(), "interpretCommands")
+    plain = ("VirtualObjectCommandInterpreter", fresh(), "interpretCommands")
+    order, key = {"commands": [wait]}, fresh()
+    named = in_background(lambda: client.post(target, order, key=key, timeout_s=20))
+    unnamed = in_background(lambda: client.post(plain, order, timeout_s=20))
+    time.sleep(0.5)
+    assert server.stop() == 0
+    told = named.result(10).expect(503)
+    assert told.headers["x-restate-error-source"] == "ingress"
+    assert "retry-after" in told.headers
+    assert unnamed.result(10).expect(500).headers["x-restate-error-source"] == "invocation"
+    server.restart()
+    again = client.post(target, order, key=key, timeout_s=20).expect(200)
+    assert again.json() == "sleep"
+    assert again.headers["x-restate-id"] == told.headers["x-restate-id"]
 
 
 def test_new_work_is_refused_while_it_stops(

@@ -224,6 +224,35 @@ def test_when_the_log_is_not_there(ingress: Served, path: str) -> None:
     assert "retry-after" not in reply.headers
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/Greeter/greet", {"idempotency-key": "k"}),
+        ("/Greeter/greet/send", {"idempotency-key": "k"}),
+        ("/Counter/c/add", {"idempotency-key": "k"}),
+        ("/Signup/u/run", {}),
+        ("/Signup/u/run/send", {}),
+        ("/Signup/u/click", {"idempotency-key": "k"}),
+    ],
+)
+def test_who_can_safely_ask_again_is_told_to(
+    ingress: Served, path: str, headers: dict[str, str]
+) -> None:
+    """A change of leader, or an append of unknown fate."""
+    ingress.engine.refuse = Unavailable("another node leads", kept=True)
+    reply = ingress.request("POST", path, b"x", headers)
+    assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+    assert reply.headers["x-restate-error-source"] == "ingress"
+    assert reply.headers["x-restate-id"].startswith("inv_1")
+
+
+@pytest.mark.parametrize("path", ["/Greeter/greet", "/Counter/c/add", "/Signup/u/click"])
+def test_who_cannot_safely_ask_again_is_not_told_to(ingress: Served, path: str) -> None:
+    ingress.engine.refuse = Unavailable("another node leads", kept=True)
+    reply = ingress.request("POST", path, b"x")
+    assert (reply.status, reply.headers["x-restate-error-source"]) == (500, "invocation")
+
+
 def test_a_closed_gate(ingress: Served) -> None:
     assert ingress.request("GET", "/restate/health").status == 200
     services = json.loads(ingress.request("GET", "/restate/health").body)["services"]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.ingress.options import IngressOptions
+from perdure.wire.ids import invocation_id_to_str
 from tests.unit.ingress.engine import OPTIONS
 from tests.unit.ingress.serving import Served, read_all, serving
 
@@ -309,3 +310,23 @@ def test_the_end_in_good_order() -> None:
             assert b"x-restate-error-source: invocation" in answer
             assert b"x-restate-id: inv_1" in answer
             stop.result(5)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [(b"/Greeter/greet", b"Idempotency-Key: k\r\n"), (b"/Signup/u/run", b"")],
+)
+def test_at_the_end_who_can_safely_ask_again_is_told_to(path: bytes, headers: bytes) -> None:
+    with serving() as served:
+        served.engine.hold = True
+        with served.connect() as caller, served.connect() as reader:
+            caller.sendall(post(b"1", headers, path))
+            wait_for(lambda: len(served.engine.invokes) == 1)
+            id_text = invocation_id_to_str(served.engine.invokes[0].id).encode()
+            reader.sendall(b"GET /restate/attach/" + id_text + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+            wait_for(lambda: len(served.engine.waiting[served.engine.invokes[0].id]) == 2)
+            asyncio.run_coroutine_threadsafe(served.server.stop(0), served.loop).result(5)
+            for answer in (read_all(caller), read_all(reader)):
+                assert answer.startswith(b"HTTP/1.1 503 ")
+                assert b"retry-after: 1\r\n" in answer
+                assert b"x-restate-error-source: ingress" in answer
