@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from orchestrator.log.following import Followers, NeverFollowed
 from orchestrator.log.port import (
     META,
     AppendError,
@@ -11,7 +12,10 @@ from orchestrator.log.port import (
     CallSoon,
     Deliver,
     Done,
+    Ended,
+    Following,
     Health,
+    LogUnavailable,
     Message,
     OffsetOutOfRange,
 )
@@ -27,9 +31,17 @@ class MemoryTopic:
         self.identity = identity
         self.firsts = dict.fromkeys([META, *range(partition_count)], 0)
         self.values: dict[int, list[bytes]] = {number: [] for number in self.firsts}
+        self.logs: list[MemoryLog] = []  # the open ones, which are told of each append
 
     def next_offset(self, partition: int) -> int:
         return self.firsts[partition] + len(self.values[partition])
+
+    def append(self, partition: int, values: list[bytes]) -> int:
+        first = self.next_offset(partition)
+        self.values[partition].extend(values)
+        for log in self.logs:
+            log.tell(partition, first, values)
+        return first
 
     def trim(self, partition: int, below_offset: int) -> None:
         gone = min(below_offset, self.next_offset(partition)) - self.firsts[partition]
@@ -41,6 +53,9 @@ class MemoryTopic:
         """Lose the tail, as a broker without replicas may."""
         kept = max(0, next_offset - self.firsts[partition])
         del self.values[partition][kept:]
+        why = OffsetOutOfRange(self.firsts[partition], self.next_offset(partition))
+        for log in self.logs:
+            log.tell_cut(partition, why)
 
 
 class MemoryLog:
@@ -60,6 +75,7 @@ class MemoryLog:
         self._call_soon = call_soon
         self._opened = False
         self._leading = False
+        self._followers = Followers(self.read)
 
     @property
     def identity(self) -> bytes:
@@ -67,8 +83,12 @@ class MemoryLog:
 
     async def open(self) -> None:
         self._opened = True
+        self.topic.logs.append(self)
 
     async def close(self) -> None:
+        if self._opened:
+            self.topic.logs.remove(self)
+            self._followers.end(LogUnavailable("the log is closed"))
         self._opened = False
         self._leading = False
 
@@ -86,9 +106,7 @@ class MemoryLog:
             return number, -1, count, AppendError("the log is closed", refused=True)
         if max(map(len, messages)) > self.message_bytes_max:
             return number, -1, count, AppendError("a message is too large", refused=True)
-        first = self.topic.next_offset(number)
-        self.topic.values[number].extend(messages)
-        return number, first, count, None
+        return number, self.topic.append(number, messages), count, None
 
     async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
         end = self.topic.next_offset(partition)
@@ -103,6 +121,18 @@ class MemoryLog:
             deliver([Message(offset + i, value) for i, value in enumerate(values)])
             offset = stop
             await asyncio.sleep(0)
+
+    def follow(self, partition: int, offset: int, deliver: Deliver, ended: Ended) -> Following:
+        if not self._opened:
+            return NeverFollowed(ended, "the log is not open")
+        return self._followers.follow(partition, offset, deliver, ended)
+
+    def tell(self, partition: int, first: int, values: list[bytes]) -> None:
+        """Somebody has appended; the followers hear of it later, as of everything."""
+        self._soon(partial(self._followers.appended, partition, first, values))
+
+    def tell_cut(self, partition: int, why: OffsetOutOfRange) -> None:
+        self._soon(partial(self._followers.cut, partition, why))
 
     async def bounds(self, partition: int) -> tuple[int, int]:
         return self.topic.firsts[partition], self.topic.next_offset(partition)

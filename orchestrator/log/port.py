@@ -6,7 +6,7 @@ Rules that every adapter keeps (``tests/contracts/test_log.py`` holds them to it
   partition have consecutive offsets from ``first_offset`` on.
 - ``done`` is called on the event loop, never from inside ``append``, once for each partition of
   the batch, and for one partition in the order of the appends.
-- ``done`` must not raise, and is cheap; it may append again.
+- ``done`` and ``deliver`` must not raise, and are cheap; ``done`` may append again.
 - After an append of unknown fate to a partition every later append to it is refused until
   ``restart``; so nothing can land behind a hole that the writer has not looked at.
 - What was acknowledged survives ``kill -9`` of the process, and is read again in the same order.
@@ -75,6 +75,8 @@ Done = Callable[[int, int, int, AppendError | None], None]
 the offset is -1 on error."""
 
 Deliver = Callable[[list[Message]], None]
+FollowEnd = OffsetOutOfRange | LogUnavailable | LogCorrupt | LogRefused
+Ended = Callable[[FollowEnd], None]
 CallSoon = Callable[[Callable[[], None]], object]
 ClockMs = Callable[[], int]
 """Milliseconds that never go back."""
@@ -94,6 +96,14 @@ class Health:
     assigned: bool = False
     refused: LogRefused | None = None
     """Set when the log learned after its start that this node must end (its name is taken)."""
+
+
+class Following(Protocol):
+    """A partition that is being followed."""
+
+    def cancel(self) -> None:
+        """Nothing is delivered and nothing said after this; may be called more than once."""
+        ...
 
 
 class Log(Protocol):
@@ -129,6 +139,17 @@ class Log(Protocol):
         """Deliver all messages from `offset` up to the end seen when asked, in chunks.
 
         Returns the offset to go on from. Raises `OffsetOutOfRange`, `LogUnavailable`.
+        """
+        ...
+
+    def follow(self, partition: int, offset: int, deliver: Deliver, ended: Ended) -> Following:
+        """Deliver every message from `offset` on, whoever appends it, soon after it is durable.
+
+        On the event loop, never from inside `follow`: each message once, in order of offsets, in
+        chunks. An append of this process may be delivered before or after its `done`. Outages are
+        waited out. `ended` is called at most once, and nothing is delivered after it:
+        `OffsetOutOfRange` (the log no longer has `offset`, or not yet), `LogUnavailable` (the log
+        was closed), `LogCorrupt`, `LogRefused`. At most one follower of a partition at a time.
         """
         ...
 

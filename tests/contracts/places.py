@@ -20,11 +20,13 @@ _CLUSTERS = count()
 
 @dataclass
 class Place:
-    """`make` gives a log over the same data each time, `make_with` one with other partitions."""
+    """`make` gives a log over the same data each time, `make_with` one with other partitions,
+    `make_other` one of another node, at the same time."""
 
     kind: str
     make: Callable[[], Log]
     make_with: Callable[[int], Log] | None  # None: the kind keeps no count
+    make_other: Callable[[], Log] | None = None  # None: the kind belongs to one process
 
 
 def memory_place(_: Path) -> Place:
@@ -33,7 +35,7 @@ def memory_place(_: Path) -> Place:
     def make() -> Log:
         return MemoryLog(PARTITIONS, topic=topic, message_bytes_max=MESSAGE_BYTES_MAX)
 
-    return Place("memory", make, None)
+    return Place("memory", make, None, make)
 
 
 def embedded_place(directory: Path, syncs: Callable[[], Syncs | None] | None = None) -> Place:
@@ -62,4 +64,7 @@ def kafka_place(directory: Path, bootstrap: str) -> Place:
     def make_with(partitions: int) -> Log:
         return KafkaLog(replace(options, partitions=partitions))
 
-    return Place("kafka", lambda: make_with(PARTITIONS), make_with)
+    def make_other() -> Log:
+        return KafkaLog(replace(options, directory=directory / "other", node_name="other"))
+
+    return Place("kafka", lambda: make_with(PARTITIONS), make_with, make_other)

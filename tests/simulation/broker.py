@@ -13,11 +13,14 @@ from random import Random
 from typing import Protocol
 
 from orchestrator.codec.records import decode_message, encode_message
+from orchestrator.log.following import Followers
 from orchestrator.log.port import (
     AppendError,
     Batch,
     Deliver,
     Done,
+    Ended,
+    Following,
     Health,
     LogUnavailable,
     Message,
@@ -55,12 +58,16 @@ class Topic:
         self.firsts = [0] * partition_count
         self.nexts = [0] * partition_count
         self.eras = [0] * partition_count  # how often the tail was lost
+        self.logs: list[BrokerLog] = []  # the open ones, whose followers hear of each append
 
     def append(self, partition: int, values: list[bytes], skip: int = 0) -> int:
         first = self.nexts[partition] + skip
         for number, value in enumerate(values):
             self.messages[partition].append(Message(first + number, value))
         self.nexts[partition] = first + len(values)
+        self.logs = [log for log in self.logs if log.is_alive]
+        for log in self.logs:
+            log.tell(partition, first, values)
         return first
 
     def cut(self, partition: int, below_offset: int) -> int:
@@ -70,6 +77,8 @@ class Topic:
         kept = [m for m in before if m.offset < below_offset]
         self.messages[partition] = kept
         self.nexts[partition] = kept[-1].offset + 1 if kept else 0
+        for log in self.logs:
+            log.tell_cut(partition)
         return len(before) - len(kept)
 
 
@@ -115,6 +124,7 @@ class BrokerLog:
         self._assigned: Callable[[int], None] = lambda number: None
         self._revoked: Callable[[int], None] = lambda number: None
         self._opened = False
+        self._followers = Followers(self.read)
 
     @property
     def partition_count(self) -> int:
@@ -126,9 +136,11 @@ class BrokerLog:
 
     async def open(self) -> None:
         self._opened = True
+        self.topic.logs.append(self)
 
     async def close(self) -> None:
         self._opened = False
+        self._followers.end(LogUnavailable("the log is closed"))
 
     # --- appends ---
 
@@ -225,6 +237,24 @@ class BrokerLog:
         self._eras[partition] = self.topic.eras[partition]
 
     # --- reads ---
+
+    def follow(self, partition: int, offset: int, deliver: Deliver, ended: Ended) -> Following:
+        def deliver_to_the_living(messages: list[Message]) -> None:
+            if self._owner.lives():
+                deliver(messages)
+
+        return self._followers.follow(partition, offset, deliver_to_the_living, ended)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._owner.is_alive
+
+    def tell(self, partition: int, first: int, values: list[bytes]) -> None:
+        self._loop.call_soon(self._followers.appended, partition, first, values)
+
+    def tell_cut(self, partition: int) -> None:
+        bounds = self.topic.firsts[partition], self.topic.nexts[partition]
+        self._loop.call_soon(self._followers.cut, partition, OffsetOutOfRange(*bounds))
 
     async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
         topic = self.topic

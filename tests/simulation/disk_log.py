@@ -139,6 +139,7 @@ class DiskLog(BrokerLog):
         self._turns = Turns(self._journal)
         self._shortcut = Shortcut(self._journal, self._turns, LateSyncs())
         self._opened = True
+        self.topic.logs.append(self)
 
     # --- appends ---
 
@@ -214,8 +215,8 @@ class DiskLog(BrokerLog):
         for number in range(self.partition_count):
             self._landed(number)
         delay_s = self._random.random() * self._faults.latency_s
-        for done, number, first, count, error in outcomes:
-            told = partial(self._tell, done, number, first, count, error)
+        for done, number, first, values, error in outcomes:
+            told = partial(self._tell, done, number, first, len(values), error)
             self._loop.call_at(self._at(number, delay_s), told)
         self._work_soon()
 

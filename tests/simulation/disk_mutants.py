@@ -38,7 +38,7 @@ def a_failed_sync_is_believed(patch: Patch) -> None:
         firsts = self._journal.keep(ended.written)
         batch = ended.append.batch
         return [
-            (ended.append.done, number, first, len(values), None)
+            (ended.append.done, number, first, values, None)
             for (number, values), first in zip(batch, firsts, strict=True)
         ]
 

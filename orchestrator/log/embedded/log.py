@@ -17,6 +17,7 @@ from orchestrator.log.embedded.spares import SegmentSizes
 from orchestrator.log.embedded.syncs import Syncs
 from orchestrator.log.embedded.writer import Append, Restart, refusals
 from orchestrator.log.files import Disk, Files
+from orchestrator.log.following import Followers, NeverFollowed
 from orchestrator.log.port import (
     META,
     STALLED_MS,
@@ -24,6 +25,8 @@ from orchestrator.log.port import (
     ClockMs,
     Deliver,
     Done,
+    Ended,
+    Following,
     Health,
     LogCorrupt,
     LogRefused,
@@ -67,6 +70,7 @@ class EmbeddedLog:
         self._clock_ms = clock_ms
         self._running: Running | None = None
         self._leading = False
+        self._followers = Followers(self.read)
 
     @property
     def partition_count(self) -> int:
@@ -90,7 +94,10 @@ class EmbeddedLog:
             threads.shutdown(wait=False)
             raise
         syncs = self._make_syncs() if self._make_syncs is not None else None
-        self._running = Running(loop, threads, files, identity, journal, self._clock_ms, syncs)
+        appended = self._followers.appended
+        self._running = Running(
+            loop, threads, files, identity, journal, self._clock_ms, syncs, appended
+        )
 
     def _open_files(self) -> tuple[Files, bytes, Journal]:
         options = self._options
@@ -107,6 +114,7 @@ class EmbeddedLog:
     async def close(self) -> None:
         self._leading = False
         if self._running is not None:
+            self._followers.end(LogUnavailable("the log is closed"))
             await self._running.close()
             self._running = None
 
@@ -127,8 +135,8 @@ class EmbeddedLog:
             self._running.submit(job)
         else:
             loop = asyncio.get_running_loop()
-            for told, number, first, count, error in refusals(job, "the log is not open"):
-                loop.call_soon(partial(told, number, first, count, error))
+            for told, number, first, values, error in refusals(job, "the log is not open"):
+                loop.call_soon(partial(told, number, first, len(values), error))
 
     async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
         running = self._require_running()
@@ -145,6 +153,11 @@ class EmbeddedLog:
                 return offset
             offset = messages[-1].offset + 1
             deliver(messages)
+
+    def follow(self, partition: int, offset: int, deliver: Deliver, ended: Ended) -> Following:
+        if self._running is None:
+            return NeverFollowed(ended, "the log is not open")
+        return self._followers.follow(partition, offset, deliver, ended)
 
     async def bounds(self, partition: int) -> tuple[int, int]:
         return self._require_running().journal.bounds(partition)

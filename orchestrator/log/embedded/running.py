@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -27,6 +27,7 @@ from orchestrator.log.port import ClockMs
 from orchestrator.runtime.wakes import Bell
 
 T = TypeVar("T")
+Appended = Callable[[int, int, Sequence[bytes]], None]
 _LOG = logging.getLogger(__name__)
 
 _LOOK_EVERY_MS: Final = 500
@@ -45,12 +46,14 @@ class Running:
         journal: Journal,
         clock_ms: ClockMs,
         syncs: Syncs | None,
+        appended: Appended,
     ) -> None:
         self.identity = identity
         self.journal = journal
         self._loop = loop
         self._threads = threads
         self._files = files
+        self._appended = appended
         self._clock_ms = clock_ms
         self._turns = Turns(journal)
         self._syncs = syncs
@@ -120,9 +123,11 @@ class Running:
         self._prepare_if_wanted()
 
     def _tell(self, outcomes: list[Outcome]) -> None:
-        for done, partition, first, count, error in outcomes:
+        for done, partition, first, values, error in outcomes:
             self._since_ms.popleft()
-            done(partition, first, count, error)
+            done(partition, first, len(values), error)
+            if error is None:
+                self._appended(partition, first, values)
 
     def _prepare_if_wanted(self) -> None:
         if not self._preparing and self.journal.wants_spare():
@@ -192,5 +197,5 @@ class Running:
         self._preparing = True
         self._hear()
         for job in self._late or []:
-            for done, partition, first, count, error in refusals(job, "the log is closed"):
-                done(partition, first, count, error)
+            for done, partition, first, values, error in refusals(job, "the log is closed"):
+                done(partition, first, len(values), error)

@@ -59,6 +59,6 @@ class Shortcut:
         done, batch = unsynced.append.done, unsynced.append.batch
         firsts = self._journal.keep(unsynced.written)
         return [
-            (done, number, first, len(values), None)
+            (done, number, first, values, None)
             for (number, values), first in zip(batch, firsts, strict=True)
         ]

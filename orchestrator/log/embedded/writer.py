@@ -46,13 +46,14 @@ class Unsynced(NamedTuple):
 
 
 Job = Append | Restart | Mend | Unsynced
-Outcome = tuple[Done, int, int, int, AppendError | None]
+Outcome = tuple[Done, int, int, Sequence[bytes], AppendError | None]
+"""(whom to tell, partition, first offset or -1, the messages, why not)"""
 
 
 def refusals(job: Append, reason: str) -> list[Outcome]:
     """The outcomes of an append that was certainly not written."""
     error = AppendError(reason, refused=True)
-    return [(job.done, number, -1, len(values), error) for number, values in job.batch]
+    return [(job.done, number, -1, values, error) for number, values in job.batch]
 
 
 class Standing(NamedTuple):
@@ -122,7 +123,7 @@ class Turns:
         firsts, error = self._try(lambda: self._journal.write(admitted)) if admitted else ([], None)
         if error is None and not unknown:
             return [
-                (done, number, first, len(values), None)
+                (done, number, first, values, None)
                 for (done, number, values), first in zip(asked, firsts, strict=True)
             ]
         return self._judge(asked, firsts, error)
@@ -139,12 +140,12 @@ class Turns:
         failed: set[int] = set()
         for done, number, values in asked:
             if number in self._unknown:
-                outcomes.append((done, number, -1, len(values), _BEHIND_UNKNOWN))
+                outcomes.append((done, number, -1, values, _BEHIND_UNKNOWN))
             elif error is not None:
-                outcomes.append((done, number, -1, len(values), error))
+                outcomes.append((done, number, -1, values, error))
                 failed.add(number)
             else:
-                outcomes.append((done, number, next(offsets), len(values), None))
+                outcomes.append((done, number, next(offsets), values, None))
         if error is not None and not error.refused:
             self._unknown |= failed
         return outcomes

@@ -10,6 +10,7 @@ from orchestrator.log.kafka.options import (
     member_config,
     producer_config,
     reader_config,
+    tail_config,
 )
 from orchestrator.log.kafka.reader import Readers
 from orchestrator.log.port import LogRefused
@@ -41,6 +42,9 @@ class Clients:
 
     def producer(self, on_error: OnError) -> Producer:
         return make_producer(producer_config(self._options, self.client_id), on_error)
+
+    def tail(self, on_error: OnError) -> Consumer:
+        return make_consumer(tail_config(self._options, self.client_id), on_error)
 
     def member(self, on_error: OnError) -> Consumer:
         return make_consumer(member_config(self._options, self.client_id), on_error)

@@ -13,11 +13,13 @@ from orchestrator.kafka.errors import text_of
 from orchestrator.kafka.options import refuse_owned
 from orchestrator.log.directory import refuse_files, take_directory
 from orchestrator.log.files import Disk, Files
+from orchestrator.log.following import NeverFollowed
 from orchestrator.log.kafka.clients import Clients
 from orchestrator.log.kafka.directory_id import directory_id
 from orchestrator.log.kafka.group import Membership, await_sole_member
 from orchestrator.log.kafka.options import KafkaOptions
 from orchestrator.log.kafka.reader import Reading
+from orchestrator.log.kafka.tail import Tail
 from orchestrator.log.kafka.topics import ensure_topics
 from orchestrator.log.kafka.writer import KafkaWriter
 from orchestrator.log.port import (
@@ -28,6 +30,8 @@ from orchestrator.log.port import (
     ClockMs,
     Deliver,
     Done,
+    Ended,
+    Following,
     Health,
     LogUnavailable,
     monotonic_ms,
@@ -56,6 +60,7 @@ class KafkaLog:
         self._clients: Clients | None = None
         self._writer: KafkaWriter | None = None
         self._member: Membership | None = None
+        self._tail: Tail | None = None
         self._threads = ThreadPoolExecutor(_READS_MAX, thread_name_prefix="log-kafka")
         self._readings: set[Reading] = set()
         self._tick: asyncio.TimerHandle | None = None
@@ -133,6 +138,8 @@ class KafkaLog:
             self._tick.cancel()
         for reading in self._readings:
             reading.cancel()
+        if self._tail is not None:
+            await self._tail.close()
         if self._writer is not None:
             await self._writer.close(_LAST_APPENDS_S)
         if self._member is not None:
@@ -183,8 +190,18 @@ class KafkaLog:
             self._readings.discard(reading)
 
     async def bounds(self, partition: int) -> tuple[int, int]:
-        place = TopicPartition(*self._options.place(partition))
+        return await self._bounds_of(TopicPartition(*self._options.place(partition)))
+
+    async def _bounds_of(self, place: TopicPartition) -> tuple[int, int]:
         return await self._in_thread(partial(self._require_open().readers.bounds, place))
+
+    def follow(self, partition: int, offset: int, deliver: Deliver, ended: Ended) -> Following:
+        if self._writer is None or self._closed or self._clients is None:
+            return NeverFollowed(ended, self._reason)
+        if self._tail is None:
+            clients = self._clients
+            self._tail = Tail(clients.tail, clients.client_id, self._bounds_of)
+        return self._tail.follow(self._options.place(partition), offset, deliver, ended)
 
     def _require_open(self) -> Clients:
         if self._clients is None or self._closed:

@@ -11,6 +11,9 @@ from orchestrator.log.port import META
 BATCH_HEAD_BYTES: Final = 64 << 10
 """What Kafka may add to a message: the head of its batch, and the frames of a compression."""
 
+FETCH_WAIT_MS: Final = 200
+"""Who follows a partition learns of an append this late at most."""
+
 _READ_AHEAD_KBYTES: Final = 8 << 10
 _FETCH_BYTES: Final = 8 << 20
 
@@ -86,6 +89,15 @@ def reader_config(options: KafkaOptions, client_id: str) -> dict[str, Any]:
         "message.max.bytes": str(options.batch_bytes_max),
         "receive.message.max.bytes": str(fetch_bytes + options.batch_bytes_max),
         "queued.max.messages.kbytes": str(_READ_AHEAD_KBYTES),
+    }
+
+
+def tail_config(options: KafkaOptions, client_id: str) -> dict[str, Any]:
+    return {
+        **reader_config(options, client_id),
+        "enable.partition.eof": "false",
+        "fetch.wait.max.ms": str(FETCH_WAIT_MS),
+        "fetch.min.bytes": str(1 << 20),
     }
 
 

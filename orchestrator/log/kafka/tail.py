@@ -1,0 +1,151 @@
+"""Following partitions of Kafka: one consumer for all of them, served on the event loop.
+
+The broker holds a fetch back until there is much to send or `FETCH_WAIT_MS` have passed, since who
+follows does not wait for anything: a leader learns of its own appends by their acknowledgement.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from itertools import groupby
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from orchestrator.kafka.clients import OnError
+from orchestrator.kafka.serve import Served
+from orchestrator.log.port import (
+    Deliver,
+    Ended,
+    FollowEnd,
+    LogUnavailable,
+    Message,
+    OffsetOutOfRange,
+)
+
+CHUNK_COUNT: Final = 200
+_LOG = logging.getLogger(__name__)
+_OUT_OF_RANGE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
+_LOOK_AGAIN_S: Final = 1.0
+Place = tuple[str, int]
+Bounds = Callable[[TopicPartition], Awaitable[tuple[int, int]]]
+
+
+class Following:
+    """One partition that is followed; see `Tail`."""
+
+    def __init__(self, tail: "Tail", place: Place, deliver: Deliver, ended: Ended) -> None:
+        self._tail = tail
+        self.place = place
+        self.deliver = deliver
+        self.ended = ended
+        self.is_over = False
+
+    def cancel(self) -> None:
+        if not self.is_over:
+            self.is_over = True
+            self._tail.leave(self)
+
+    def end(self, why: FollowEnd) -> None:
+        if not self.is_over:
+            self.cancel()
+            self.ended(why)
+
+
+class Tail:
+    """Every method is called on the event loop."""
+
+    def __init__(self, make: Callable[[OnError], Consumer], client_id: str, bounds: Bounds) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._bounds = bounds
+        self._followed: dict[Place, Following] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._is_due = False
+        self._consumer = make(self._client_error)
+        self._served = Served(self._consumer, client_id, self.serve)
+
+    def follow(self, place: Place, offset: int, deliver: Deliver, ended: Ended) -> Following:
+        assert place not in self._followed, f"{place} is followed already"
+        following = self._followed[place] = Following(self, place, deliver, ended)
+        self._consumer.incremental_assign([TopicPartition(*place, offset)])
+        return following
+
+    def leave(self, following: Following) -> None:
+        if self._followed.get(following.place) is following:
+            del self._followed[following.place]
+            if not self._closed:
+                self._consumer.incremental_unassign([TopicPartition(*following.place)])
+
+    def serve(self) -> None:
+        """A chunk; more of it once the loop had its turn."""
+        self._is_due = False
+        if self._closed:
+            return
+        try:
+            polled = self._consumer.consume(CHUNK_COUNT, 0)
+        except KafkaException as raised:
+            _LOG.warning("following the log: %s", raised)
+            return
+        for place, messages in groupby(polled, _place_of):
+            self._take(place, list(messages))
+        if polled and not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self.serve)
+
+    def _take(self, place: Place, polled: list[KafkaMessage]) -> None:
+        following = self._followed.get(place)
+        if following is None:  # fetched before it was cancelled
+            return
+        chunk: list[Message] = []
+        for message in polled:
+            error = message.error()
+            if error is None:
+                offset = message.offset()
+                assert offset is not None, "a message that was read has an offset"
+                chunk.append(Message(offset, message.value() or b""))
+            elif error.code() in _OUT_OF_RANGE:
+                self._ask(following)
+            else:
+                self._client_error(error)
+        if chunk:
+            following.deliver(chunk)
+
+    def _ask(self, following: Following) -> None:
+        """Its offset is not in the log: end with what is."""
+        task = self._loop.create_task(self._end_out_of_range(following))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _end_out_of_range(self, following: Following) -> None:
+        while not following.is_over:
+            try:
+                bounds = await self._bounds(TopicPartition(*following.place))
+            except LogUnavailable:
+                await asyncio.sleep(_LOOK_AGAIN_S)
+                continue
+            following.end(OffsetOutOfRange(*bounds))
+
+    def _client_error(self, error: KafkaError) -> None:
+        """Outages are waited out; whether the log is still there, others look."""
+        _LOG.debug("following the log: %s", error)
+
+    def end_all(self, why: FollowEnd) -> None:
+        for following in list(self._followed.values()):
+            following.end(why)
+
+    async def close(self) -> None:
+        self.end_all(LogUnavailable("the log is closed"))
+        self._closed = True
+        self._served.close()
+        for task in list(self._asking):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await asyncio.to_thread(self._consumer.close)
+
+
+def _place_of(message: KafkaMessage) -> Place:
+    return message.topic() or "", message.partition() or 0
