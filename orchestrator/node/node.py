@@ -106,6 +106,7 @@ class Node:
         if parts.query is not None:
             await parts.query.close()
         if self._is_log_open:
+            parts.metadata.close()
             await self._keeper.close()
         await parts.log.close()
         if self._watchdog is not None:

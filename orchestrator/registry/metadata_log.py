@@ -1,10 +1,12 @@
 """The metadata of a node: read from the log's metadata partition, changed by appending to it.
 
 A change is decided looking at the newest state known, appended, and applied once acknowledged.
-If another writer was faster the record is passed over, and the change is decided anew.
+If another writer was faster the record is passed over, and the change is decided anew. What other
+nodes change comes by following the partition.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
@@ -12,6 +14,8 @@ from typing import Final, TypeVar
 from orchestrator.log.port import (
     META,
     AppendError,
+    FollowEnd,
+    Following,
     Log,
     LogUnavailable,
     Message,
@@ -21,6 +25,7 @@ from orchestrator.model.operating import OperatingError
 from orchestrator.registry import checkpoint
 from orchestrator.registry.metadata import (
     AnyMetadataRecord,
+    MetadataCorrupt,
     MetadataState,
     apply,
     decode_record,
@@ -32,6 +37,7 @@ from orchestrator.registry.snapshot import Defaults, build_registry, resolve_dep
 from orchestrator.registry.stored import StoredDeployment
 
 T = TypeVar("T")
+_log = logging.getLogger("perdure.metadata")
 
 Decide = Callable[[MetadataState], tuple[AnyMetadataRecord | None, T]]
 
@@ -71,7 +77,10 @@ class Metadata:
         self._listeners: list[Callable[[Registry], None]] = []
         self._watched = b""  # the change being made, and whether it was the first to come
         self._watched_won = False
-        self._is_in_doubt = False  # the log takes no more until it was told that we know
+        self._is_in_doubt = False  # the log refuses appends until `restart` says we looked
+        self._following: Following | None = None
+        self._broken: MetadataCorrupt | None = None  # nothing is applied after it
+        self._stale_reason = ""  # why changes of others are not seen any more
         self.state = MetadataState()
         self.applied = 0
         self._last = (-1, b"")  # offset and hash of the last message applied
@@ -91,10 +100,24 @@ class Metadata:
             try:
                 first, following = await self._log.bounds(META)
                 await self._start_from(first, following)
-                await self.refresh()
-                return
+                await self._read()
             except LogUnavailable:
                 await asyncio.sleep(READ_RETRY_S)
+                continue
+            self._following = self._log.follow(META, self.applied, self._deliver, self._ended)
+            return
+
+    def close(self) -> None:
+        """Hear no more of what others change."""
+        if self._following is not None:
+            self._following.cancel()
+
+    def _ended(self, why: FollowEnd) -> None:
+        """It is not followed any more; what is known stays in use, but nothing is changed."""
+        if isinstance(why, LogUnavailable):  # it was closed
+            return
+        self._stale_reason = f"the metadata log cannot be followed: {why}"
+        _log.error("%s", self._stale_reason)
 
     async def _start_from(self, first: int, following: int) -> None:
         saved, unfit = [], []
@@ -129,23 +152,34 @@ class Metadata:
         await self._log.read(META, one.last_offset, found.extend)
         return bool(found) and _mark(found[0]) == (one.last_offset, one.last_hash)
 
-    async def refresh(self) -> None:
-        """Read and apply what others have appended."""
+    async def _read(self) -> None:
+        """Apply everything up to the end; raises MetadataCorrupt for what cannot be read."""
         async with self._reading:
             following = await self._log.read(META, self.applied, self._deliver)
+            if self._broken is not None:
+                raise self._broken
             self.applied = max(self.applied, following)
 
     def _deliver(self, messages: list[Message]) -> None:
-        changed = False
+        version = self.state.version
         for message in messages:
-            if message.offset >= self.applied:
-                if apply(self.state, decode_record(message.value)):
-                    changed = True
-                    self._watched_won |= message.value == self._watched
-                self.applied = message.offset + 1
-                self._last = _mark(message)
-        if changed:
+            if message.offset >= self.applied and self._broken is None:
+                self._apply(message)
+        if self.state.version != version:
             self._publish()
+
+    def _apply(self, message: Message) -> None:
+        try:
+            record = decode_record(message.value)
+        except MetadataCorrupt as error:
+            self._broken = MetadataCorrupt(f"offset {message.offset}: {error.message}")
+            self._stale_reason = str(self._broken)
+            _log.error("%s", self._stale_reason)
+            return
+        if apply(self.state, record):
+            self._watched_won |= message.value == self._watched
+        self.applied = message.offset + 1
+        self._last = _mark(message)
 
     def _publish(self) -> None:
         self.registry = build_registry(self.state, self._defaults)
@@ -159,6 +193,8 @@ class Metadata:
         Raises MetadataUnavailable.
         """
         async with self._changing:
+            if self._stale_reason:
+                raise MetadataUnavailable(self._stale_reason)
             for _ in range(CONFLICTS_MAX):
                 record, value = decide(self.state)
                 if record is None or await self._commit(record):
@@ -209,8 +245,8 @@ class Metadata:
 
     async def _read_to_end(self) -> None:
         try:
-            await self.refresh()
-        except (LogUnavailable, OffsetOutOfRange) as error:
+            await self._read()
+        except (LogUnavailable, OffsetOutOfRange, MetadataCorrupt) as error:
             raise MetadataUnavailable(
                 f"the log cannot be read after a change: {error}", unknown=True
             ) from None

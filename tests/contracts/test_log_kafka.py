@@ -30,6 +30,7 @@ from orchestrator.log.kafka.options import KafkaOptions
 from orchestrator.log.port import Log, LogRefused
 from tests.contracts.places import PARTITIONS, kafka_options
 from tests.contracts.test_log import Acknowledgements, append, opened, read
+from tests.contracts.test_log_follow import Heard
 from tests.parts.kafka import KafkaBroker
 
 pytestmark = pytest.mark.timeout(90)
@@ -333,6 +334,23 @@ def test_appends_wait_for_a_broker_that_was_killed_and_none_is_lost_or_doubled(
             found, _ = await read(log, 0, 0)
             assert [m.value for m in found] == [b"before", *values]
             await until(lambda: log.health().writable)
+
+    asyncio.run(main())
+
+
+def test_who_follows_goes_on_after_a_broker_was_killed(
+    options: KafkaOptions, broker: KafkaBroker
+) -> None:
+    async def main() -> None:
+        async with opened(KafkaLog(options)) as log:
+            heard = Heard(log, 0)
+            await append(log, 0, [b"before"])
+            await heard.hears([b"before"])
+            broker.kill()
+            await asyncio.to_thread(broker.restart)
+            await append(log, 0, [b"after"])
+            await heard.hears([b"before", b"after"])
+            assert not heard.ends
 
     asyncio.run(main())
 

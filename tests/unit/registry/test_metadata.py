@@ -88,10 +88,45 @@ def test_the_first_of_two_nodes_wins_and_the_other_decides_anew() -> None:
                 for i in range(5)
             )
         )
-        await asyncio.gather(one.refresh(), two.refresh())
+        await asyncio.sleep(0.01)  # each follows what the other has appended
         assert len(one.registry.deployments) == 10
         assert encode_state(one.state) == encode_state(two.state)
         assert topic.next_offset(META) > 10  # some came second and were passed over
+
+    asyncio.run(run())
+
+
+def test_what_another_node_changes_is_heard_of_without_asking() -> None:
+    async def run() -> None:
+        topic = MemoryTopic(1)
+        one, two = await start(topic), await start(topic)
+        heard: list[int] = []
+        two.on_change(lambda registry: heard.append(registry.version))
+        await one.change(registering("a"))
+        await one.change(registering("b"))
+        await asyncio.sleep(0.01)
+        assert heard == [1, 2] and two.registry.service("Sb") is not None
+        two.close()
+        await one.change(registering("c"))
+        await asyncio.sleep(0.01)
+        assert heard == [1, 2]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("message", [b"\x01\x95\xff", b"\x01\x92\x04\xa2\xff\xfe", b"", b"\x07"])
+def test_metadata_that_cannot_be_read_is_not_passed_over(message: bytes) -> None:
+    async def run() -> None:
+        topic = MemoryTopic(1)
+        one = await start(topic)
+        await one.change(registering("a"))
+        topic.append(META, [message])
+        await asyncio.sleep(0.01)
+        with pytest.raises(MetadataUnavailable, match=r"PD0502.*offset 1"):
+            await one.change(registering("b"))
+        assert one.registry.service("Sa") is not None and one.applied == 1
+        with pytest.raises(MetadataCorrupt, match="offset 1"):
+            await start(topic)
 
     asyncio.run(run())
 
