@@ -17,7 +17,7 @@ CHORE = b"k"
 
 _timer = struct.Struct(">Q24sI").pack
 _u64 = struct.Struct(">Q").pack
-_outbox = struct.Struct(">HQ").pack
+_outbox = struct.Struct(">IQ").pack
 _retention = struct.Struct(">QQB").pack
 _chunk = struct.Struct(">24sQI").pack
 _chore = struct.Struct(">QH").pack
@@ -58,8 +58,9 @@ def timer_due_ms(key: bytes) -> int:
     return int.from_bytes(key[:8], "big")
 
 
-def outbox_key(target: int, number: int) -> bytes:
-    return _outbox(target, number)
+def outbox_key(lane: int, number: int) -> bytes:
+    """Lanes one after the other, the rows of each in order."""
+    return _outbox(lane, number)
 
 
 def retention_key(bucket_ms: int, offset: int, journal_only: bool) -> bytes:

@@ -1,4 +1,4 @@
-"""Transfer: numbered items of another partition, each applied once and in order."""
+"""Transfer: numbered items of another partition's lane, each applied once and in order."""
 
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
@@ -8,6 +8,7 @@ from orchestrator.model.records import Transfer
 
 def apply_transfer(step: Step, transfer: Transfer) -> Answer:
     """Exactly the number after the last one is applied; lower was applied, higher comes again."""
+    assert transfer.lane == step.state.partition, "rows of a lane to another partition"
     inbound = step.state.partition_row.inbound
     for number, item in enumerate(transfer.items, transfer.first):
         expected = inbound.get(transfer.source, 0) + 1

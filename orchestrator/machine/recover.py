@@ -17,9 +17,8 @@ def recover(state: State, actions: list[AnyAction]) -> None:
     for invocation_id, row in state.invocations.scan():
         if row.status == INVOKED:
             actions.append(_owed(invocation_id, row))
-    own = state.partition_row
-    given, taken = own.outbound, own.acknowledged
-    actions.extend(SendOutbox(t) for t in sorted(given) if taken.get(t, 0) < given[t])
+    lanes = state.partition_row.lanes
+    actions.extend(SendOutbox(n) for n in sorted(lanes) if lanes[n].trimmed < lanes[n].given)
     actions.extend(DoChore(key) for key, _ in state.chores.scan())
 
 

@@ -1,12 +1,11 @@
-"""Where an item goes: applied at once in its own partition, else a numbered row of the outbox."""
+"""Where an item goes: applied at once in its own partition, else the next row of a lane."""
 
-from orchestrator.codec.keys import outbox_key
+from orchestrator.machine import lanes
 from orchestrator.machine.step import Step
-from orchestrator.model.actions import SendOutbox
 from orchestrator.model.ids import partition_of
 from orchestrator.model.invoke import Invoke
+from orchestrator.model.lanes import ToPartition
 from orchestrator.model.records import Completion, Item
-from orchestrator.model.rows import OutboxRow
 from orchestrator.model.values import Caller, Outcome
 
 
@@ -17,11 +16,7 @@ def route(step: Step, item: Item) -> None:
     if target == state.partition:
         step.apply_item(step, item)
         return
-    numbers = state.partition_row.outbound
-    number = numbers.get(target, 0) + 1
-    numbers[target] = number
-    state.outbox.add(outbox_key(target, number), OutboxRow(item))
-    step.actions.append(SendOutbox(target))
+    lanes.give(step, ToPartition(target), item)
 
 
 def target_of(item: Item) -> bytes:

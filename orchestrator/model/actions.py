@@ -62,9 +62,9 @@ class ArmTimer(Action):
 
 
 class SendOutbox(Action):
-    """There are rows for this target partition."""
+    """There are rows in this lane."""
 
-    target: int
+    lane: int
 
 
 class DoChore(Action):

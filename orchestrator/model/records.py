@@ -105,7 +105,7 @@ class ChoreStep(Record, frozen=True, tag=6):
 
 
 class OutboxAdvanced(Record, frozen=True, tag=7):
-    """Rows of the outbox up to (target partition, number) have been taken in over there."""
+    """Rows of the outbox up to (lane, number) have been taken at their destination."""
 
     epoch: int
     upto: tuple[tuple[int, int], ...]
@@ -198,9 +198,13 @@ Item = Invoke | Completion | AttachTo | Signal | Cancel | Kill
 
 
 class Transfer(Record, frozen=True, tag=9):
-    """Outbox rows of another partition, numbered `first` and up, without gaps."""
+    """Outbox rows of the `source` partition, numbered `first` and up, without gaps.
+
+    `lane` is the number of the lane over there: always that of the partition they are for.
+    """
 
     source: int
+    lane: int
     first: int
     items: tuple[Item, ...]
 

@@ -6,6 +6,7 @@ Kept on disk: never reorder a field; new fields go last with a default and need 
 import msgspec
 
 from orchestrator.model.invoke import Invoke
+from orchestrator.model.lanes import MINTED_FIRST, Lane
 from orchestrator.model.records import AttachTo, Cancel, Completion, Kill, PatchState, Signal
 from orchestrator.model.values import Attempted, Caller, Future, Outcome
 
@@ -42,9 +43,10 @@ class PartitionRow(Row):
     nonce: int = 0
     level: int = 1
     applied: int = 0
-    inbound: dict[int, int] = {}  # source partition -> last number applied
-    outbound: dict[int, int] = {}  # target partition -> last number given
-    acknowledged: dict[int, int] = {}  # target partition -> last number trimmed
+    inbound: dict[int, int] = {}  # source partition -> last number of its lane applied here
+    lanes: dict[int, Lane] = {}  # by number
+    topic_lanes: dict[tuple[str, str], int] = {}  # (cluster, topic) -> number of its lane
+    next_lane: int = MINTED_FIRST
 
 
 class InvocationRow(Row):
@@ -174,6 +176,8 @@ TIMER_START = 1
 
 
 class OutboxRow(Row):
+    """One row of a lane: lane and number are its key."""
+
     item: Invoke | Completion | AttachTo | Signal | Cancel | Kill
 
 

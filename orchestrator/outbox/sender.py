@@ -1,43 +1,33 @@
-"""Carries the outbox of one partition to the others: numbered rows, in order, resent until taken.
+"""Sends the outbox of one partition: each lane in order and by batches, again until it is taken.
 
-One Transfer is under way per target. After any failure it starts again from the first row that
-is not acknowledged: the target drops what it has, so that each row counts once.
+One batch is under way per lane, so a lane that is stuck holds up no other. After any failure the
+lane begins with the first row that is not known to be taken. How rows travel is a carrier's
+business; here are order, pace, retries and the trimming of what has been taken.
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 from orchestrator.model.invoke import Invoke
+from orchestrator.model.lanes import Lane
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
-from orchestrator.model.records import Completion, Item, Signal, Transfer
-from orchestrator.model.rows import PartitionRow
+from orchestrator.model.records import Completion, Item, Signal
+from orchestrator.outbox.port import Carrier, Rows
 from orchestrator.runtime.scheduler import Scheduler, Timer
 from orchestrator.store.port import StoreError
 
 ITEMS_MAX = 1_000
 ITEM_OVERHEAD_BYTES = 200
-ADVANCE_ROWS = 1_000  # rows the other side has, before they are trimmed at once
+ADVANCE_ROWS = 1_000  # rows that were taken, before they are trimmed at once
 ADVANCE_S = 1.0  # else they are trimmed this long after
 RETRY_FIRST_S = 0.05
 RETRY_MAX_S = 2.0
 
-
-class Rows(Protocol):
-    """The outbox of the partition, as its state has it."""
-
-    @property
-    def partition_row(self) -> PartitionRow: ...
-
-    def item(self, target: int, number: int) -> Item | None: ...
-
-
-Deliver = Callable[[int, Transfer, Callable[[bool], None]], None]
-"""(target, transfer, called once with whether it is in the target's log)."""
 Advance = Callable[[tuple[tuple[int, int], ...]], None]
+"""Proposes to trim: pairs of (lane, number of the last row taken)."""
 
 
-class _Lane:
-    """What is known of one target: numbers up to `taken` are in its log."""
+class _Sending:
+    """How far one lane has been sent: rows up to `taken` are at the destination."""
 
     __slots__ = ("failures", "is_busy", "reported", "taken")
 
@@ -53,31 +43,32 @@ class OutboxSender:
 
     def __init__(
         self,
-        source: int,
         rows: Rows,
-        deliver: Deliver,
+        carrier_of: Callable[[Lane], Carrier],
         advance: Advance,
         scheduler: Scheduler,
         lost: Callable[[StoreError], None],
     ) -> None:
-        self._source = source
         self._rows = rows
-        self._deliver = deliver
+        self._carrier_of = carrier_of
         self._advance = advance
         self._scheduler = scheduler
         self._lost = lost  # told when the rows cannot be read; another sender goes on then
-        self._lanes: dict[int, _Lane] = {}
+        self._sending: dict[int, _Sending] = {}  # by lane
+        self._unreported_count = 0  # rows of all lanes that were taken and not yet trimmed
         self._trim: Timer | None = None
         self._stopped = False
 
-    def send(self, target: int) -> None:
-        """There are rows for this target, perhaps."""
-        lane = self._lanes.get(target)
-        if lane is None:
-            taken = self._rows.partition_row.acknowledged.get(target, 0)
-            lane = self._lanes[target] = _Lane(taken)
-        if not lane.is_busy:
-            self._send_next(target, lane)
+    def send(self, number: int) -> None:
+        """There are rows in this lane, perhaps."""
+        sending = self._sending.get(number)
+        if sending is None:
+            lane = self._rows.lane(number)
+            if lane is None:
+                return
+            sending = self._sending[number] = _Sending(lane.trimmed)
+        if not sending.is_busy:
+            self._send_next(number, sending)
 
     def stop(self) -> None:
         """The partition is not led here any more."""
@@ -86,54 +77,57 @@ class OutboxSender:
             self._trim.cancel()
             self._trim = None
 
-    def _send_next(self, target: int, lane: _Lane) -> None:
+    def _send_next(self, number: int, sending: _Sending) -> None:
+        lane = self._rows.lane(number)
+        if lane is None:
+            return
+        first = sending.taken + 1
         try:
-            items = self._items(target, lane.taken + 1)
+            items = self._items(number, first, lane.given)
         except StoreError as error:
             self._lost(error)
             return
         if not items:
             return
-        lane.is_busy = True
-        last = lane.taken + len(items)
-        transfer = Transfer(self._source, lane.taken + 1, items)
-        self._deliver(target, transfer, lambda taken: self._settled(target, lane, last, taken))
+        sending.is_busy = True
+        self._carrier_of(lane).carry(
+            number, lane, first, items, lambda upto: self._settled(number, sending, upto)
+        )
 
-    def _items(self, target: int, first: int) -> tuple[Item, ...]:
+    def _items(self, lane: int, first: int, given: int) -> tuple[Item, ...]:
         """Rows from `first` on, up to about a message's size; at least one, if there is one."""
         items: list[Item] = []
         size_bytes = 0
-        upto = self._rows.partition_row.outbound.get(target, 0)
-        for number in range(first, min(upto, first + ITEMS_MAX - 1) + 1):
-            item = self._rows.item(target, number)
-            assert item is not None, f"row {number} for partition {target} is owed and gone"
+        for number in range(first, min(given, first + ITEMS_MAX - 1) + 1):
+            item = self._rows.item(lane, number)
+            assert item is not None, f"row {number} of lane {lane} is owed and gone"
             size_bytes += _item_bytes(item)
             if items and size_bytes > TURN_MESSAGE_BYTES:
                 break
             items.append(item)
         return tuple(items)
 
-    def _settled(self, target: int, lane: _Lane, last: int, taken: bool) -> None:
+    def _settled(self, number: int, sending: _Sending, upto: int) -> None:
         if self._stopped:
             return
-        if not taken:
-            delay_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(lane.failures, 10))
-            lane.failures += 1
-            self._scheduler.call_later(delay_s, lambda: self._again(target, lane))
+        if upto <= sending.taken:
+            delay_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(sending.failures, 10))
+            sending.failures += 1
+            self._scheduler.call_later(delay_s, lambda: self._again(number, sending))
             return
-        lane.failures = 0
-        lane.taken = last
-        self._note_taken()
-        self._again(target, lane)
+        sending.failures = 0
+        self._unreported_count += upto - sending.taken
+        sending.taken = upto
+        self._trim_soon()
+        self._again(number, sending)
 
-    def _again(self, target: int, lane: _Lane) -> None:
-        lane.is_busy = False
+    def _again(self, number: int, sending: _Sending) -> None:
+        sending.is_busy = False
         if not self._stopped:
-            self._send_next(target, lane)
+            self._send_next(number, sending)
 
-    def _note_taken(self) -> None:
-        unreported = sum(lane.taken - lane.reported for lane in self._lanes.values())
-        if unreported >= ADVANCE_ROWS:
+    def _trim_soon(self) -> None:
+        if self._unreported_count >= ADVANCE_ROWS:
             self._report()
         elif self._trim is None:
             self._trim = self._scheduler.call_later(ADVANCE_S, self._report)
@@ -142,11 +136,12 @@ class OutboxSender:
         if self._trim is not None:
             self._trim.cancel()
             self._trim = None
+        self._unreported_count = 0
         upto = []
-        for target, lane in sorted(self._lanes.items()):
-            if lane.reported < lane.taken:
-                lane.reported = lane.taken
-                upto.append((target, lane.taken))
+        for number, sending in sorted(self._sending.items()):
+            if sending.reported < sending.taken:
+                sending.reported = sending.taken
+                upto.append((number, sending.taken))
         if upto:
             self._advance(tuple(upto))
 

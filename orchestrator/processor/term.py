@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
-from orchestrator.codec.keys import outbox_key
 from orchestrator.invoker.port import InvokerPort
 from orchestrator.machine.recover import recover
 from orchestrator.model.actions import (
@@ -26,14 +25,14 @@ from orchestrator.model.limits import PURGE_STEP_COUNT
 from orchestrator.model.records import (
     AnyRecord,
     ChoreStep,
-    Item,
     Journal,
     OutboxAdvanced,
     PurgeExpired,
     TimersFired,
 )
-from orchestrator.model.rows import PartitionRow
-from orchestrator.outbox.sender import Deliver, OutboxSender
+from orchestrator.outbox.rows import OutboxRows
+from orchestrator.outbox.sender import OutboxSender
+from orchestrator.outbox.transfers import Deliver, TransferCarrier
 from orchestrator.processor.source import AttemptSource
 from orchestrator.processor.waiters import Results
 from orchestrator.runtime.clock import Clock
@@ -64,21 +63,6 @@ class Surroundings(Protocol):
         ...
 
 
-class _Outbox:
-    """The rows the sender reads."""
-
-    def __init__(self, state: State) -> None:
-        self.state = state
-
-    @property
-    def partition_row(self) -> PartitionRow:
-        return self.state.partition_row
-
-    def item(self, target: int, number: int) -> Item | None:
-        row = self.state.outbox.get(outbox_key(target, number))
-        return None if row is None else row.item
-
-
 class Term:
     """Leadership of one partition under one epoch."""
 
@@ -102,10 +86,10 @@ class Term:
         self._start = around.invoker.start
         self._notify = around.invoker.notify
         self.source = AttemptSource(state, self.epoch, propose, self._start_held, self._lost)
+        transfers = TransferCarrier(state.partition, around.deliver)
         self._sender = OutboxSender(
-            state.partition,
-            _Outbox(state),
-            around.deliver,
+            OutboxRows(state),
+            lambda lane: transfers,
             self._advance,
             around.scheduler,
             self._lost,
@@ -167,7 +151,7 @@ class Term:
             self._around.ring_by(action.due_ms)
 
     def send_outbox(self, action: SendOutbox) -> None:
-        self._sender.send(action.target)
+        self._sender.send(action.lane)
 
     def do_chore(self, action: DoChore) -> None:
         self._propose(ChoreStep(self.epoch, self._around.clock.now_ms(), action.key))

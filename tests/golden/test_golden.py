@@ -15,6 +15,7 @@ from orchestrator.codec.rows import encode_row, row_decoder
 from orchestrator.model import rows
 from orchestrator.model.effects import AnyEffect
 from orchestrator.model.invoke import Invoke
+from orchestrator.model.lanes import MINTED_FIRST
 from orchestrator.model.records import AnyRecord, Ended, Failed, Item, Journal, Suspended, Transfer
 from tests.golden.samples import sample
 
@@ -71,6 +72,7 @@ def test_keys() -> None:
         "chunk": keys.chunk_key(identity, 1 << 40, 3),
         "timer": keys.timer_key(1_700_000_000_000, identity, 9),
         "outbox": keys.outbox_key(3, 77),
+        "outbox of a minted lane": keys.outbox_key(MINTED_FIRST, 77),
         "retention": keys.retention_key(1_700_000_000_000, 12, True),
         "chore": keys.chore_key(1 << 40, 2),
     }

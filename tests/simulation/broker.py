@@ -12,6 +12,8 @@ from functools import partial
 from random import Random
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from orchestrator.codec.records import decode_message, encode_message
 from orchestrator.log.following import Followers
 from orchestrator.log.port import (
@@ -190,7 +192,7 @@ class BrokerLog:
         for message in messages:
             for record in decode_message(message):
                 if isinstance(record, Transfer) and len(record.items) > 1:
-                    rest = Transfer(record.source, record.first + 1, record.items[1:])
+                    rest = replace(record, first=record.first + 1, items=record.items[1:])
                     self.topic.append(number, [encode_message([rest])])
 
     def _at(self, number: int, delay_s: float) -> float:

@@ -68,9 +68,9 @@ def _check_rest(world: "World", partitions: list[Partition]) -> None:
     """Nothing is owed, nothing is held."""
     rows = [partition.state.partition_row for partition in partitions]
     for source, row in enumerate(rows):
-        for target, count in sorted(row.outbound.items()):
+        for target, lane in sorted(row.lanes.items()):
             taken = rows[target].inbound.get(source, 0)
-            trimmed = row.acknowledged.get(target, 0)
+            count, trimmed = lane.given, lane.trimmed
             if not count == taken == trimmed and not world.plan.tail_lost:
                 world.oracle.broken(
                     "outbox", f"{source} to {target}: gave {count}, {taken} taken, {trimmed} gone"

@@ -172,11 +172,11 @@ def transfers_are_applied_again(patch: Patch) -> None:
 def the_outbox_goes_on_after_what_it_gave(patch: Patch) -> None:
     """A new leader sends from the last row given, not from the first not acknowledged."""
 
-    def send(self: Any, target: int) -> None:
-        if target not in self._lanes:
-            given = self._rows.partition_row.outbound.get(target, 0)
-            self._lanes[target] = sender._Lane(max(0, given - 1))
-        before(self, target)
+    def send(self: Any, number: int) -> None:
+        if number not in self._sending:
+            given = self._rows.lane(number).given
+            self._sending[number] = sender._Sending(max(0, given - 1))
+        before(self, number)
 
     before = patch.set(sender.OutboxSender, "send", send)
 
@@ -206,18 +206,18 @@ def the_outbox_is_not_recovered(patch: Patch) -> None:
 def the_outbox_is_sent_for_ever(patch: Patch) -> None:
     """What was taken is never known to be."""
 
-    def settled(self: Any, target: int, lane: Any, last: int, taken: bool) -> None:
-        before(self, target, lane, last, False)
+    def settled(self: Any, number: int, sending: Any, upto: int) -> None:
+        before(self, number, sending, 0)
 
     before = patch.set(sender.OutboxSender, "_settled", settled)
 
 
 @mutant
 def the_outbox_is_trimmed_before_it_is_taken(patch: Patch) -> None:
-    def send(self: Any, target: int, lane: Any) -> None:
-        before(self, target, lane)
-        if lane.is_busy:
-            self._advance(((target, self._rows.partition_row.outbound[target]),))
+    def send(self: Any, number: int, sending: Any) -> None:
+        before(self, number, sending)
+        if sending.is_busy:
+            self._advance(((number, self._rows.lane(number).given),))
 
     before = patch.set(sender.OutboxSender, "_send_next", send)
 

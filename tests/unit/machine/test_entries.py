@@ -134,18 +134,18 @@ def test_a_remote_call_goes_through_the_outbox_exactly_once() -> None:
     target = placed_key(1, 2, 5) + bytes(16)
     here.invoke(A)
     here.flush(A, child_of(here, target), frames=FRAME)
-    assert [a.target for a in here.took(SendOutbox)] == [1]
+    assert [a.lane for a in here.took(SendOutbox)] == [1]
     items = tuple(row.item for _, row in here.state.outbox.scan())
-    there.do(Transfer(0, 1, items))
+    there.do(Transfer(0, 1, 1, items))
     assert there.took(StartAttempt)
-    there.do(Transfer(0, 1, items))
+    there.do(Transfer(0, 1, 1, items))
     assert there.actions == []
-    assert there.do(Transfer(0, 3, items)) == Answer.DROPPED
+    assert there.do(Transfer(0, 1, 3, items)) == Answer.DROPPED
     here.do(OutboxAdvanced(here.epoch, ((1, 1),)))
     assert not any(key.startswith(b"x") for key, _ in here.rows())
     there.finish(target, b"far")
     back = tuple(row.item for _, row in there.state.outbox.scan())
-    here.do(Transfer(1, 1, back))
+    here.do(Transfer(1, 0, 1, back))
     assert last(here).value == b"far"
 
 

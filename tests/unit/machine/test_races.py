@@ -217,7 +217,7 @@ def test_a_result_finds_no_other_incarnation() -> None:
     bench.do(Kill(A, bench.now_ms))
     bench.now_ms += 1
     bench.invoke(A, idempotency_key="i", retention_ms=0)
-    bench.do(Transfer(1, 1, (Completion(Caller(A, old, 1), b"late", 1),)))
+    bench.do(Transfer(1, 0, 1, (Completion(Caller(A, old, 1), b"late", 1),)))
     assert bench.live(A).completions == {}
 
 
@@ -244,10 +244,10 @@ def test_a_call_to_a_key_that_was_purged_meanwhile_starts_it_anew() -> None:
     invoke = Invoke(target, "W", "run", "k", WORKFLOW_RUN, b"", (), 1, 9, 9, caller=caller)
     here.flush(A, Call(invoke, 0, 0, 1, 2))
     there.do(Purge(target, there.now_ms))
-    there.do(Transfer(0, 1, tuple(row.item for _, row in here.state.outbox.scan())))
+    there.do(Transfer(0, 1, 1, tuple(row.item for _, row in here.state.outbox.scan())))
     assert there.live(target).invoke.caller == caller
     there.finish(target, b"second")
-    here.do(Transfer(1, 1, tuple(row.item for _, row in there.state.outbox.scan())))
+    here.do(Transfer(1, 0, 1, tuple(row.item for _, row in there.state.outbox.scan())))
     assert last(here).value == b"second"
 
 
@@ -261,9 +261,9 @@ def test_a_kill_goes_out_behind_the_calls_that_still_wait_in_the_outbox() -> Non
     chores_done(here)
     items = tuple(row.item for _, row in here.state.outbox.scan())
     assert [type(item) for item in items] == [Invoke, Kill]
-    there.do(Transfer(0, 1, items))
+    there.do(Transfer(0, 1, 1, items))
     assert there.done(target).outcome == Failure(409, "killed")
-    assert there.do(Transfer(0, 1, items)) == Answer.DONE and there.live(target) is None
+    assert there.do(Transfer(0, 1, 1, items)) == Answer.DONE and there.live(target) is None
 
 
 # --- records of another leader, levels ---

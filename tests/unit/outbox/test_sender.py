@@ -1,13 +1,14 @@
-"""The sender of an outbox: batches, one transfer under way, resent until taken, trimmed in time."""
+"""The sender of an outbox: batches, one under way per lane, resent until taken, trimmed in time."""
 
 import asyncio
 from collections.abc import Callable
 
 from orchestrator.model.invoke import Invoke
+from orchestrator.model.lanes import Lane, ToPartition
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
 from orchestrator.model.records import Cancel, Item, Transfer
-from orchestrator.model.rows import PartitionRow
 from orchestrator.outbox.sender import ADVANCE_ROWS, ITEMS_MAX, OutboxSender
+from orchestrator.outbox.transfers import TransferCarrier
 from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.store.port import StoreError
 from tests.unit.processor.virtual_loop import run
@@ -17,29 +18,33 @@ class Source:
     """The outbox's rows, and the target that takes or refuses."""
 
     def __init__(self) -> None:
-        self.partition_row = PartitionRow(outbound={}, acknowledged={})
+        self.lanes: dict[int, Lane] = {}
         self.rows: dict[tuple[int, int], Item] = {}
         self.sent: list[tuple[int, int, int]] = []  # (target, first, count)
         self.waiting: list[Callable[[bool], None]] = []
         self.advanced: list[tuple[tuple[int, int], ...]] = []
         self.unreadable: StoreError | None = None
         self.lost: list[StoreError] = []
+        transfers = TransferCarrier(0, self.deliver)
         self.sender = OutboxSender(
-            0, self, self.deliver, self.advanced.append, LoopScheduler(), self.lost.append
+            self, lambda lane: transfers, self.advanced.append, LoopScheduler(), self.lost.append
         )
 
-    def item(self, target: int, number: int) -> Item | None:
+    def lane(self, number: int) -> Lane | None:
+        return self.lanes.get(number)
+
+    def item(self, lane: int, number: int) -> Item | None:
         if self.unreadable is not None:
             raise self.unreadable
-        return self.rows.get((target, number))
+        return self.rows.get((lane, number))
 
     def add(self, target: int, item: Item | None = None) -> None:
-        number = self.partition_row.outbound.get(target, 0) + 1
-        self.partition_row.outbound[target] = number
-        self.rows[target, number] = item or Cancel(b"x" * 24, number)
+        lane = self.lanes.setdefault(target, Lane(ToPartition(target)))
+        lane.given += 1
+        self.rows[target, lane.given] = item or Cancel(b"x" * 24, lane.given)
 
     def deliver(self, target: int, transfer: Transfer, settled: Callable[[bool], None]) -> None:
-        assert transfer.source == 0
+        assert transfer.source == 0 and transfer.lane == target
         self.sent.append((target, transfer.first, len(transfer.items)))
         self.waiting.append(settled)
 
@@ -66,7 +71,7 @@ def test_one_transfer_is_under_way_and_the_next_takes_all_that_came() -> None:
     run(story())
 
 
-def test_targets_do_not_wait_for_each_other() -> None:
+def test_lanes_do_not_wait_for_each_other() -> None:
     async def story() -> None:
         source = Source()
         for target in (1, 2):
@@ -118,7 +123,7 @@ def test_a_new_term_begins_after_what_was_trimmed() -> None:
         source = Source()
         for _ in range(9):
             source.add(1)
-        source.partition_row.acknowledged[1] = 4
+        source.lanes[1].trimmed = 4
         source.sender.send(1)
         assert source.sent == [(1, 5, 5)]
 
@@ -194,5 +199,65 @@ def test_a_target_that_is_away_for_hours_is_still_asked() -> None:
             await asyncio.sleep(2.1)
         source.settle(True)
         assert set(source.sent) == {(1, 1, 1)}
+
+    run(story())
+
+
+class Ledger:
+    """A carrier whose destination knows what it has."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []  # (first, count)
+        self.settle: Callable[[int], None] = lambda upto: None
+
+    def carry(
+        self,
+        number: int,
+        lane: Lane,
+        first: int,
+        items: tuple[Item, ...],
+        settled: Callable[[int], None],
+    ) -> None:
+        self.asked.append((first, len(items)))
+        self.settle = settled
+
+
+def test_what_the_destination_knows_to_have_is_not_sent_again() -> None:
+    """A ledger may be ahead of what was trimmed here, or have a part of what was handed over."""
+
+    async def story() -> None:
+        source, ledger = Source(), Ledger()
+        source.sender = OutboxSender(
+            source,
+            lambda lane: ledger,
+            source.advanced.append,
+            LoopScheduler(),
+            source.lost.append,
+        )
+        for _ in range(3):
+            source.add(1)
+        source.sender.send(1)
+        for _ in range(6):
+            source.add(1)
+        ledger.settle(5)
+        assert ledger.asked == [(1, 3), (6, 4)]
+        ledger.settle(7)
+        assert ledger.asked[2:] == [(8, 2)]
+        ledger.settle(9)
+        await asyncio.sleep(1.1)
+        assert source.advanced == [((1, 9),)]
+
+    run(story())
+
+
+def test_a_lane_that_is_gone_is_left_alone() -> None:
+    async def story() -> None:
+        source = Source()
+        source.add(1)
+        source.sender.send(1)
+        del source.lanes[1]
+        source.settle(True)
+        source.sender.send(2)
+        assert source.sent == [(1, 1, 1)]
 
     run(story())

@@ -1,0 +1,45 @@
+"""Lanes of the outbox: opened with their first row, filled in order, trimmed from the front."""
+
+from orchestrator.codec.keys import outbox_key
+from orchestrator.machine.step import Step
+from orchestrator.model.actions import SendOutbox
+from orchestrator.model.lanes import AnyDestination, Lane, ToPartition
+from orchestrator.model.records import Item
+from orchestrator.model.rows import OutboxRow, PartitionRow
+
+
+def give(step: Step, destination: AnyDestination, item: Item) -> None:
+    """Write an item as the next row of the lane to a destination."""
+    own = step.state.partition_row
+    number = lane_number(own, destination)
+    lane = own.lanes[number]
+    lane.given += 1
+    step.state.outbox.add(outbox_key(number, lane.given), OutboxRow(item))
+    step.actions.append(SendOutbox(number))
+
+
+def trim(step: Step, number: int, upto: int) -> None:
+    """Rows up to `upto` have been taken at the destination. A lane that is gone stays gone."""
+    lane = step.state.partition_row.lanes.get(number)
+    if lane is None:
+        return
+    upto = min(upto, lane.given)
+    for row in range(lane.trimmed + 1, upto + 1):
+        step.state.outbox.delete(outbox_key(number, row))
+    lane.trimmed = max(lane.trimmed, upto)
+
+
+def lane_number(own: PartitionRow, destination: AnyDestination) -> int:
+    """The number of the lane to a destination, which is opened if there is none."""
+    if isinstance(destination, ToPartition):
+        number = destination.partition
+        if number not in own.lanes:
+            own.lanes[number] = Lane(destination)
+        return number
+    topic = (destination.cluster, destination.topic)
+    known = own.topic_lanes.get(topic)
+    if known is None:
+        known = own.topic_lanes[topic] = own.next_lane
+        own.next_lane += 1
+        own.lanes[known] = Lane(destination)
+    return known

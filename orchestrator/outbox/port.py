@@ -1,0 +1,43 @@
+"""The ports of the outbox: the rows it reads, and what carries them to their destination."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from orchestrator.model.lanes import Lane
+from orchestrator.model.records import Item
+
+
+class Rows(Protocol):
+    """The outbox of one partition, as its applied state has it."""
+
+    def lane(self, number: int) -> Lane | None:
+        """A lane and its counts now; None if it was never opened or is gone."""
+        ...
+
+    def item(self, lane: int, number: int) -> Item | None:
+        """One row. StoreError if it cannot be read."""
+        ...
+
+
+class Carrier(Protocol):
+    """Takes rows of lanes to one kind of destination.
+
+    Of one lane at most one call is under way. Whatever a carrier is given may be given again
+    after a failure or by the next leader: the destination must count each number once.
+    """
+
+    def carry(
+        self,
+        number: int,
+        lane: Lane,
+        first: int,
+        items: tuple[Item, ...],
+        settled: Callable[[int], None],
+    ) -> None:
+        """Hand over the rows `first` and up of lane `number`.
+
+        `settled` is called once, at once or later, with the number of the last row that is known
+        to be at the destination: below `first` if none of these is, and perhaps above the last of
+        these, if the destination knows of more. It never raises.
+        """
+        ...
