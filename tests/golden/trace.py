@@ -46,9 +46,10 @@ class Trace:
     def transfer(self, source: int, target: int) -> None:
         """What the outbox of a partition holds for another arrives there."""
         outbox = self.benches[source].state.outbox
-        rows = [(key, row) for key, row in outbox.scan() if key[:2] == target.to_bytes(2, "big")]
-        first = int.from_bytes(rows[0][0][2:], "big")
-        self.benches[target].do(Transfer(source, first, tuple(row.item for _, row in rows)))
+        rows = [(key, row) for key, row in outbox.scan() if key[:4] == target.to_bytes(4, "big")]
+        first = int.from_bytes(rows[0][0][4:], "big")
+        items = tuple(row.item for _, row in rows)
+        self.benches[target].do(Transfer(source, target, first, items))
 
     def recovered(self, number: int = 0) -> None:
         """What a new leader owes."""
