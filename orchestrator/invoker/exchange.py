@@ -37,6 +37,10 @@ class Carrier(Protocol):
 
     def drain(self, exchange: "Exchange") -> None: ...
 
+    def hold_back(self, exchange: "Exchange") -> None:
+        """`is_held_back` of the exchange has changed."""
+        ...
+
 
 class _Ignore:
     """Listens to what nobody wants to hear any more."""
@@ -73,6 +77,7 @@ class Exchange:
         "ended",
         "head",
         "http_version",
+        "is_held_back",
         "mark",
         "receiver",
         "stream_id",
@@ -91,6 +96,7 @@ class Exchange:
         self.answered = False  # any byte of the response has come
         self.closed = False
         self.unread_bytes = 0  # received, but not yet given back to the peer's window
+        self.is_held_back = False  # let the peer say no more than its window holds
         self.deadline_s = 0.0  # when draining: cut it off then
 
     def send(self, data: bytes) -> None:
@@ -110,6 +116,13 @@ class Exchange:
         if self.carrier is not None:
             self.carrier.end(self)
 
+    def hold_back(self, held_back: bool) -> None:
+        """Let the peer say no more than its window holds, until it is taken back."""
+        if held_back != self.is_held_back:
+            self.is_held_back = held_back
+            if self.carrier is not None and not self.closed:
+                self.carrier.hold_back(self)
+
     def cancel(self) -> None:
         """Break it off; nothing is heard of it any more."""
         self.receiver = IGNORE
@@ -122,6 +135,7 @@ class Exchange:
     def drain(self) -> None:
         """All that matters was heard: end the request, let the response end by itself soon."""
         self.receiver = IGNORE
+        self.hold_back(False)
         self.end()
         if self.closed:
             return

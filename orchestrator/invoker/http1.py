@@ -89,16 +89,10 @@ class Http1Connection(asyncio.Protocol):
         exchange.mark = self._useful_count
         self._exchange = exchange
         self._quiet_s = 0.0
+        if exchange.is_held_back:
+            self.hold_back(exchange)
         if exchange.ended:
             self.end(exchange)
-
-    def hold_back(self, held_back: bool) -> None:
-        """Read no more until it is taken back."""
-        if self._transport is not None:
-            if held_back:
-                self._transport.pause_reading()
-            else:
-                self._transport.resume_reading()
 
     def close(self, reason: str) -> None:
         self._fail(reason)
@@ -132,6 +126,14 @@ class Http1Connection(asyncio.Protocol):
 
     def drain(self, exchange: Exchange) -> None:
         exchange.deadline_s = -1.0
+
+    def hold_back(self, exchange: Exchange) -> None:
+        if self._transport is None:
+            return
+        if exchange.is_held_back:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     # --- from the transport ---
 

@@ -78,7 +78,6 @@ class Http2Connection(asyncio.Protocol):
         self._streams_max = STREAMS_MAX
         self._flushing = False
         self._write_paused = False
-        self._held_back = False
         self._open = False
         self._reason = ""
         self._last_stream_id = -1  # from a GOAWAY: those above it were not touched
@@ -135,14 +134,6 @@ class Http2Connection(asyncio.Protocol):
         exchange.mark = self._read_count
         self._streams[stream_id] = exchange
         self._touch()
-
-    def hold_back(self, held_back: bool) -> None:
-        """Let peers say no more than their windows hold, until it is taken back."""
-        self._held_back = held_back
-        if not held_back:
-            for exchange in self._streams.values():
-                if exchange.unread_bytes > _GIVE_BACK_BYTES:
-                    self._give_back(exchange)
 
     def close(self, reason: str) -> None:
         """Close it at once; exchanges under way break."""
@@ -216,6 +207,10 @@ class Http2Connection(asyncio.Protocol):
 
     def drain(self, exchange: Exchange) -> None:
         self._draining.append(exchange)
+
+    def hold_back(self, exchange: Exchange) -> None:
+        if not exchange.is_held_back and exchange.unread_bytes > _GIVE_BACK_BYTES:
+            self._give_back(exchange)
 
     # --- from the transport ---
 
@@ -312,7 +307,7 @@ class Http2Connection(asyncio.Protocol):
         if data:
             exchange.unread_bytes += len(data)
             exchange.receiver.on_body(data)
-            if exchange.unread_bytes > _GIVE_BACK_BYTES and not self._held_back:
+            if exchange.unread_bytes > _GIVE_BACK_BYTES and not exchange.is_held_back:
                 self._give_back(exchange)
         if event.end_stream:
             self._on_response_end(exchange)

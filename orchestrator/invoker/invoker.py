@@ -87,6 +87,7 @@ class Invoker:
         )
         self._running: dict[bytes, Running] = {}
         self._waiting: dict[bytes, _Waiter] = {}
+        self._held_back: set[Source] = set()
         self._flusher = Flusher(scheduler)
         self.flush = self._flusher.add
         self._sweep = Sweep(clock, scheduler, lambda: list(self._running.values()), self._pools)
@@ -139,6 +140,7 @@ class Invoker:
 
     def forget(self, source: Source) -> None:
         """The partition is not led here any more: drop its attempts without proposals."""
+        self._held_back.discard(source)
         for waiter in [w for w in self._waiting.values() if w.source is source]:
             self._leave(waiter)
         for running in [r for r in self._running.values() if r.source is source]:
@@ -154,9 +156,13 @@ class Invoker:
         views += [AttemptView(w.id, False, 0, w.deployment, "") for w in self._waiting.values()]
         return views
 
-    def hold_back(self, held_back: bool) -> None:
-        """While the log takes nothing: hear of each service at most a window more."""
-        self._pools.hold_back(held_back)
+    def hold_back(self, source: Source, held_back: bool) -> None:
+        """While the log takes nothing of a partition: read at most a window more of each attempt
+        of its."""
+        (self._held_back.add if held_back else self._held_back.discard)(source)
+        for running in self._running.values():
+            if running.source is source and running.exchange is not None:
+                running.exchange.hold_back(held_back)
 
     def half_close_all(self) -> None:
         """Before closing: ask every attempt to suspend, start no more."""
@@ -293,6 +299,7 @@ class Invoker:
         running.start_bytes = sum(map(len, chunks))
         self.hold_memory(running, running.start_bytes)
         running.exchange = exchange = Exchange(head, chunks, not duplex, running)
+        exchange.is_held_back = source in self._held_back
         pool.open(exchange)
 
     def _state(

@@ -59,7 +59,6 @@ class Pool:
         self._waiting: deque[Exchange] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
         self._closed = False
-        self._held_back = False
         self.on_read = on_read
         self.on_batch = on_batch
 
@@ -76,12 +75,6 @@ class Pool:
         else:
             self._waiting.append(exchange)
             self._grow()
-
-    def hold_back(self, held_back: bool) -> None:
-        """Take in little more of what services say, until it is taken back."""
-        self._held_back = held_back
-        for connection in [*self._connections, *self._closing]:
-            connection.hold_back(held_back)
 
     def close(self, reason: str) -> None:
         """Close everything; exchanges under way break."""
@@ -174,8 +167,6 @@ class Pool:
         elif not connection.is_open:
             self._failed("the peer closed the connection at once")
         else:
-            if self._held_back:
-                connection.hold_back(True)
             self._connections.append(connection)
             self._with_room[connection] = None
 

@@ -16,7 +16,6 @@ class Pools:
         self._on_read = on_read
         self._on_batch = on_batch
         self._pools: dict[tuple[Origin, bool], Pool] = {}
-        self._held_back = False
 
     def __bool__(self) -> bool:
         return bool(self._pools)
@@ -27,7 +26,6 @@ class Pools:
         pool = self._pools.get(at)
         if pool is None:
             pool = Pool(origin, http1, self._tls, self._on_read, self._on_batch)
-            pool.hold_back(self._held_back)
             self._pools[at] = pool
         return pool
 
@@ -36,12 +34,6 @@ class Pools:
             pool.sweep(now_s)
             if pool.is_idle:
                 del self._pools[at]
-
-    def hold_back(self, held_back: bool) -> None:
-        """Take in little more of what services say, until it is taken back."""
-        self._held_back = held_back
-        for pool in self._pools.values():
-            pool.hold_back(held_back)
 
     def close(self, reason: str) -> None:
         """Close all connections; exchanges under way break."""

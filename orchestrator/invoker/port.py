@@ -86,8 +86,8 @@ class InvokerPort(Protocol):
         """The partition is not led here any more: drop its attempts without proposals."""
         ...
 
-    def hold_back(self, held_back: bool) -> None:
-        """While proposals pile up: hear of each service at most a window more."""
+    def hold_back(self, source: Source, held_back: bool) -> None:
+        """While proposals of a partition pile up: read at most a window more of each attempt."""
         ...
 
     def views(self) -> list[AttemptView]: ...

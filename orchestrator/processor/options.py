@@ -17,7 +17,6 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
     # A turn (all proposals since the last one) and its pace.
     turn_gap_max_s: float = 0.002
     turn_gap_per_attempt_s: float = 30e-6
-    stall_s: float = 0.02  # a turn this old does not hold back partitions that are not part of it
 
     # The door for new work.
     door_age_s: float = 2.0  # oldest append not acknowledged, or time without a leader

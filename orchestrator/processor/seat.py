@@ -46,6 +46,10 @@ class SeatHost(Protocol):
         """Something waits to be appended."""
         ...
 
+    def watch(self) -> None:
+        """Look after the seats until nothing waits, and each has a leader."""
+        ...
+
     def call_later(self, delay_s: float, callback: Callable[[], object]) -> object: ...
 
     def now_s(self) -> float: ...
@@ -147,7 +151,8 @@ class Seat:
                 waiter.failed(self.stopped or NOT_SERVED, False)
             return
         self._proposals.add(record, waiter)
-        self._wake()
+        if self.can_append():
+            self._wake()
 
     def can_append(self) -> bool:
         state = self._state
@@ -364,6 +369,7 @@ class Seat:
             next_offset = leading.opened.partition.next_offset
             self._unknown_fates.add_append(leading.in_flight, next_offset)
         self.changed.set()
+        self._host.watch()
 
     def lose_store(self, error: StoreError) -> None:
         """The store failed: give up its rows, they come back from a copy and the log."""

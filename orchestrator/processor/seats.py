@@ -22,7 +22,6 @@ from orchestrator.timers.alarm import Alarm
 TICK_S = 0.1
 CLOSE_LOOK_S = 0.01
 PURGE_AGAIN_S = 0.2
-PENDING_RECORDS_MAX = 4_000  # more than a turn takes: the log is behind, services must wait
 NO_LEADER = "the partition has no leader"
 
 
@@ -67,7 +66,6 @@ class Seats:
         self._turns.after_append = self._after_append
         self._alarm = Alarm(scheduler, clock, self._ring)
         self._is_ticking = False
-        self._is_holding_back = False
         self._is_closed = False
         self.wake = self._turns.wake
         self.call_later = scheduler.call_later
@@ -118,7 +116,7 @@ class Seats:
         leaving = self._leaving.get(number)
         while leaving is not None and not leaving.done():  # it may hold the store open still
             await self.scheduler.sleep(CLOSE_LOOK_S)
-        self._tick_soon()
+        self.watch()
         await served.leadership.serve()
         if served.seat.stopped:
             self._counters.add("partitions_stopped")
@@ -148,7 +146,7 @@ class Seats:
         seat = self.get(target)
         if seat is not None:
             seat.propose(transfer, TransferWaiter(settled))
-            self._tick_soon()
+            self.watch()
             return
 
         def done(number: int, first: int, count: int, error: AppendError | None) -> None:
@@ -192,7 +190,7 @@ class Seats:
     def _after_append(self) -> None:
         """The log is at work: the moment for a spill."""
         self._spill_one()
-        self._tick_soon()
+        self.watch()
 
     def _spill_one(self) -> None:
         """Of one partition at most: several at once would be felt."""
@@ -201,7 +199,8 @@ class Seats:
             if served.upkeep.spill_if_due(now_s):
                 break
 
-    def _tick_soon(self) -> None:
+    def watch(self) -> None:
+        """Tick until nothing waits, and each seat has a leader or is stopped."""
         if not self._is_ticking:
             self._is_ticking = True
             self.scheduler.call_later(TICK_S, self._tick)
@@ -214,22 +213,16 @@ class Seats:
         now_s, age_s = self.now_s(), self._options.door_age_s
         is_quiet = True
         self._spill_one()
-        self._hold_back()
         written_bytes = sum(seat.byte_count for seat in self.all())
         for served in list(self._served.values()):
             seat = served.seat
             served.upkeep.keep_up(written_bytes)
+            if seat.term is not None:
+                seat.term.hold_back(seat.pending_count)
             seat.refuse_if_stalled(now_s, age_s)
             if seat.leaderless_s(now_s) >= age_s:
                 seat.fail_pending(NO_LEADER)
-            is_quiet &= served.upkeep.is_clean() and seat.is_quiet
+            is_settled = seat.term is not None or bool(seat.stopped)
+            is_quiet &= is_settled and seat.is_quiet and served.upkeep.is_clean()
         if not is_quiet:
-            self._tick_soon()
-
-    def _hold_back(self) -> None:
-        """What services say without waiting must not pile up here while the log takes nothing."""
-        count = sum(seat.pending_count for seat in self.all())
-        hold = count > PENDING_RECORDS_MAX // (2 if self._is_holding_back else 1)
-        if hold != self._is_holding_back:
-            self._is_holding_back = hold
-            self.invoker.hold_back(hold)
+            self.watch()

@@ -42,6 +42,7 @@ from orchestrator.tables.state import State
 from orchestrator.timers.queue import TimerQueue
 from orchestrator.timers.retries import Retry, RetryQueue
 
+PENDING_RECORDS_MAX = 4_000  # more than a turn takes: the log is behind, services must wait
 PURGES_PER_TURN = 4  # the rest of what expired waits for the next look
 
 
@@ -78,6 +79,7 @@ class Term:
         self.timers = TimerQueue()
         self.retries = RetryQueue()
         self.is_over = False
+        self._is_holding_back = False
         self.state = state
         self._around = around
         self._results = results
@@ -163,6 +165,13 @@ class Term:
     def drop_attempt(self, record: Journal) -> None:
         """Its flush was refused: what else it says does not count."""
         self._around.invoker.stop(record.id, record.incarnation, True)
+
+    def hold_back(self, pending_count: int) -> None:
+        """What services say without waiting must not pile up here while the log takes nothing."""
+        hold = pending_count > PENDING_RECORDS_MAX // (2 if self._is_holding_back else 1)
+        if hold != self._is_holding_back:
+            self._is_holding_back = hold
+            self._around.invoker.hold_back(self.source, hold)
 
     # --- what is due ---
 

@@ -1,7 +1,7 @@
 """Turns: everything proposed since the last one, as one append per partition, paced.
 
-One turn is in flight per process, so that a loaded node writes few, large appends. A partition
-whose log is slow to answer holds back the next turn only for a moment, then it is left out.
+A turn takes every partition that is ready: it has proposals, and none of its appends is in flight.
+The pace makes a loaded node write few, large appends; no partition waits for another one's append.
 """
 
 from collections.abc import Callable
@@ -43,8 +43,6 @@ class Turns:
         self._counters = counters
         self._is_due = False
         self._last_s = 0.0
-        self._current: set[int] = set()  # partitions the running turn waits for
-        self._watches_stall = False
         self.after_append: Callable[[], None] = lambda: None
 
     def add(self, seat: Seat) -> None:
@@ -60,9 +58,6 @@ class Turns:
         """Something waits to be appended: start a turn as soon as the pace allows."""
         if self._is_due:
             return
-        if self._current:
-            self._watch_stall()
-            return
         self._is_due = True
         options = self._options
         gap_s = min(options.turn_gap_max_s, options.turn_gap_per_attempt_s * self._running_count())
@@ -74,8 +69,6 @@ class Turns:
 
     def _run(self) -> None:
         self._is_due = False
-        if self._current:
-            return
         now_s = self._scheduler.time_s()
         batch: list[tuple[int, list[bytes]]] = []
         for seat in self.seats:
@@ -86,35 +79,17 @@ class Turns:
         if not batch:
             return
         self._last_s = now_s
-        self._current.update(number for number, _ in batch)
         self._counters.add("turns")
         self._counters.add("messages", sum(len(messages) for _, messages in batch))
         self._log.append(batch, self._done)
         self.after_append()
 
     def _done(self, number: int, first: int, count: int, error: AppendError | None) -> None:
-        self._current.discard(number)
         seat = self._by_number.get(number)
         if seat is not None and seat.unanswered:
             try:
                 seat.append_answered(first, error)
             except StoreError as failure:
                 seat.lose_store(failure)
-        if not self._current and any(seat.pending_count for seat in self.seats):
-            self.wake()
-
-    def _watch_stall(self) -> None:
-        if not self._watches_stall:
-            self._watches_stall = True
-            self._scheduler.call_later(self._options.stall_s, self._stalled)
-
-    def _stalled(self) -> None:
-        """What a turn still waits for after this long goes on without the others."""
-        self._watches_stall = False
-        if not self._current:
-            return
-        if self._scheduler.time_s() - self._last_s >= self._options.stall_s * 0.9:
-            self._current.clear()
-            self.wake()
-        else:
-            self._watch_stall()
+            if seat.can_append():
+                self.wake()

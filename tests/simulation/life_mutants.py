@@ -13,8 +13,8 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import Resume
 from orchestrator.processor.leadership import Leadership
+from orchestrator.processor.seat import Seat
 from orchestrator.processor.source import AttemptSource
-from orchestrator.processor.turns import Turns
 from orchestrator.processor.upkeep import Upkeep
 from tests.simulation.mutation import Patch, apply_otherwise, mutant
 
@@ -113,14 +113,12 @@ def an_action_needs_its_target(patch: Patch) -> None:
 
 @mutant
 def a_slow_append_is_given_up(patch: Patch) -> None:
-    def stalled(self: Turns) -> None:
-        for number in sorted(self._current):
-            seat = self._by_number.get(number)
-            if seat is not None and seat.unanswered:
-                seat.append_answered(-1, AppendError("it takes too long", refused=True))
-        before(self)
+    def refuse(self: Seat, now_s: float, age_s: float) -> None:
+        append = self.in_flight
+        if append is not None and now_s - append.at_s > 0.02 and not append.is_acknowledged:
+            self.append_answered(-1, AppendError("it takes too long", refused=True))
 
-    before = patch.set(Turns, "_stalled", stalled)
+    patch.set(Seat, "refuse_if_stalled", refuse)
 
 
 @mutant

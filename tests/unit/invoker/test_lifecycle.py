@@ -434,14 +434,44 @@ def test_services_can_be_held_back() -> None:
     async def test() -> None:
         async with scripted(good, pours) as (partition, _):
             await answered(partition)  # there is a connection
-            partition.invoker.hold_back(True)
+            partition.invoker.hold_back(partition, True)
             pending = asyncio.ensure_future(partition.call("Obj", "run", b"", "k"))
             await asyncio.sleep(0.3)
             assert sum(len(j.frames) for j in partition.journals) < 2 * http2.STREAM_WINDOW_BYTES
             assert not pending.done()
-            partition.invoker.hold_back(False)
+            partition.invoker.hold_back(partition, False)
             assert await pending == b"out"
             assert sum(len(j.frames) for j in partition.journals) > 4_000_000
+
+    run(test)
+
+
+def test_only_the_attempts_of_the_partition_that_piles_up_are_held_back() -> None:
+    """They share a connection with the attempts of the others."""
+
+    async def pours(served: Served) -> None:
+        await served.start()
+        served.respond()
+        value = encode(wire.SetState(b"k", b"x" * 100_000))
+        for _ in range(80):
+            served.send(value)
+            await asyncio.sleep(0)
+        await served.finish()
+
+    async def test() -> None:
+        async with scripted(good, pours) as (partition, service):
+            await answered(partition)  # there is a connection
+            other = Partition()
+            partition.invoker.hold_back(other, True)
+            assert await partition.call("Obj", "run", b"", "k") == b"out"
+            assert len(service.connections) == 2  # discovery's, and one of attempts
+            partition.invoker.hold_back(partition, True)
+            pending = asyncio.ensure_future(partition.call("Obj", "run", b"", "k"))
+            await asyncio.sleep(0.3)
+            assert not pending.done()
+            partition.invoker.forget(partition)
+            assert not partition.invoker._held_back - {other}
+            pending.cancel()
 
     run(test)
 

@@ -28,6 +28,8 @@ class Host:
     def wake(self) -> None:
         self.wakes += 1
 
+    def watch(self) -> None: ...
+
     def call_later(self, delay_s: float, callback: Callable[[], object]) -> object:
         self.later.append(callback)
         return None

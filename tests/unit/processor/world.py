@@ -162,10 +162,10 @@ class ScriptedInvoker:
         self.starts: list[tuple[bytes, int]] = []  # (id, attempt number)
         self.stops: list[tuple[bytes, bool]] = []
         self.forgotten = 0
-        self.held_back: list[bool] = []
+        self.held_back: list[tuple[Source, bool]] = []
 
-    def hold_back(self, held_back: bool) -> None:
-        self.held_back.append(held_back)
+    def hold_back(self, source: Source, held_back: bool) -> None:
+        self.held_back.append((source, held_back))
 
     @property
     def running_count(self) -> int:
