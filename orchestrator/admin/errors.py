@@ -7,8 +7,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from orchestrator.model.durations import DurationError
 from orchestrator.registry.addresses import AddressError
-from orchestrator.registry.durations import DurationError
 from orchestrator.registry.errors import RegistryError
 from orchestrator.registry.metadata_log import MetadataUnavailable
 from perdure.wire.errors import BadId

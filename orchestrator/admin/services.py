@@ -11,9 +11,9 @@ from orchestrator.admin.operate import operate
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.state_changes import BadStateChange, read_state_change
 from orchestrator.admin.views import View, handler_view, service_view
+from orchestrator.model.durations import parse_duration_ms
 from orchestrator.model.limits import KEY_BYTES_MAX
 from orchestrator.model.records import PatchState
-from orchestrator.registry.durations import parse_duration_ms
 from orchestrator.registry.metadata import AnyMetadataRecord, MetadataState, ServicePatched
 from orchestrator.registry.schema import Service, ServiceType
 from orchestrator.registry.stored import StoredService

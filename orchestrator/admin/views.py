@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.model.durations import format_duration
 from orchestrator.model.values import (
     OBJECT_EXCLUSIVE,
     OBJECT_SHARED,
@@ -13,7 +14,6 @@ from orchestrator.model.values import (
     WORKFLOW_RUN,
     WORKFLOW_SHARED,
 )
-from orchestrator.registry.durations import format_duration
 from orchestrator.registry.schema import (
     Deployment,
     Handler,

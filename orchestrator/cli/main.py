@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from orchestrator.cli import deployments, explain, invocations, services, sql, state
-from orchestrator.cli.client import DEFAULT_ADMIN, EXIT_FAILED, Admin, CliError
+from orchestrator.cli.client import DEFAULT_ADMIN, EXIT_FAILED, EXIT_USAGE, Admin, CliError
 from orchestrator.cli.last_line import said_of
 from orchestrator.cli.parsing import shared_options
 
+_USAGE = ("PD0001", "PD0002")
 _NOUNS = (deployments, services, invocations, state, sql, explain)
 
 
@@ -23,6 +24,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return serve.run(given[1:])
     try:
+        if given[:1] == ["config"]:
+            from orchestrator.cli import config
+
+            return config.run(given[1:])
         return _command(given)
     except CliError as error:
         print(f"perdure: {error}", file=sys.stderr)
@@ -35,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except Exception as error:  # noqa: BLE001 the last line: people get a code, no traceback
         print(f"perdure: {said_of(error)}", file=sys.stderr)
-        return EXIT_FAILED
+        return EXIT_USAGE if getattr(error, "code", "") in _USAGE else EXIT_FAILED
 
 
 def _command(given: list[str]) -> int:
@@ -58,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     nouns = parser.add_subparsers(metavar="command", required=True)
     nouns.add_parser("serve", help="start the server; see perdure serve --help", add_help=False)
+    nouns.add_parser("config", help="the settings serve would run with", add_help=False)
     for noun in _NOUNS:
         noun.add(nouns)
     return parser

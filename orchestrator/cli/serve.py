@@ -36,12 +36,11 @@ def run(argv: Sequence[str]) -> int:
         options = read_options(argv, os.environ)
     except ConfigError as error:
         print(f"perdure serve: {error}", file=sys.stderr)
-        print("perdure serve --help lists the options", file=sys.stderr)
         return EXIT_USAGE
-    _log_to_stderr(options.log_level)
+    _log_to_stderr(options.server.log_level)
     try:
         _allow_files()
-        directory = DataDirectory(options.data_dir)
+        directory = DataDirectory(options.server.data_dir)
         try:
             return uvloop.run(_serve(options, directory))
         finally:
@@ -117,8 +116,8 @@ async def _live(node: Node, options: Options) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    _log.info("Perdure is ready: %s log, %d partitions", options.log, node.partitions)
+    _log.info("Perdure is ready: %s log, %d partitions", options.log.kind, node.partitions)
     _log.info("  callers    http://%s", node.ingress_address)
     _log.info("  operators  http://%s", node.admin_address)
-    _log.info("  data       %s", options.data_dir.resolve())
+    _log.info("  data       %s", options.server.data_dir.resolve())
     await node.watch()

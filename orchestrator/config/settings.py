@@ -1,17 +1,24 @@
-"""A setting is a flag and a variable; the flag wins over the variable, that over the default."""
+"""Finds the value of every setting: a flag wins over the variable, that over the file."""
 
 import argparse
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple, NoReturn
+
+import msgspec
 
 from orchestrator.model.operating import OperatingError
+from orchestrator.runtime.kinds import HIDDEN
+from orchestrator.runtime.settings import Declared, declared
 
-PREFIX = "PERDURE_"
+PREFIX: Final = "PERDURE_"
+FILE_FLAG: Final = "--config"
+FILE_VARIABLE: Final = "PERDURE_CONFIG"
 # Kubernetes tells every container of the services around it: one named `perdure` is no setting.
-_KUBERNETES = re.compile(
+_KUBERNETES: Final = re.compile(
     r"PERDURE(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 )
 
@@ -23,86 +30,137 @@ class ConfigError(OperatingError):
         super().__init__(code, message, remedy)
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """`name` is that of the option: `data_dir` is `--data-dir` and PERDURE_DATA_DIR."""
+class Group(NamedTuple):
+    """The options of a room; `name` is their field in `Options`, `title` a heading for people."""
 
     name: str
-    parse: Callable[[str], Any]
-    default: str | None
-    help: str
-    flag_name: str = ""
-    repeatable: bool = False
-    boolean: bool = False
+    title: str
+    options: type[msgspec.Struct]
 
     @property
-    def flag(self) -> str:
-        return "--" + (self.flag_name or self.name).replace("_", "-")
+    def settings(self) -> list[Declared]:
+        return declared(self.options)
 
-    @property
-    def variable(self) -> str:
-        return PREFIX + self.name.upper()
+
+class Found(NamedTuple):
+    """The value of a setting, and who gave it."""
+
+    value: Any
+    source: str  # "default", a flag, a variable or a file
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(message)
+        unknown = re.search(r"unrecognized arguments: (--[\w-]+)", message)
+        if unknown is None:
+            raise ConfigError(f"{message}.")
+        known = [flag for action in self._actions for flag in action.option_strings]
+        raise _unknown(unknown[1], known)
 
 
-def parser(command: str, settings: Sequence[Setting]) -> argparse.ArgumentParser:
-    """The parser of a command's flags; every value stays text."""
+def _unknown(name: str, known: Iterable[str], at: str = "") -> ConfigError:
+    near = difflib.get_close_matches(name, list(known), 1, 0.6)
+    remedy = f"Did you mean {near[0]}?" if near else "Remove it; --help lists them all."
+    return ConfigError(f"There is no setting {name}{at}.", "PD0002", remedy)
+
+
+def parser(command: str, groups: Sequence[Group]) -> argparse.ArgumentParser:
+    """The parser of a command's flags, by room; every value stays text."""
     made = _Parser(prog=command, allow_abbrev=False)
-    for setting in settings:
-        default = "" if setting.default is None else f", default {setting.default}"
-        made.add_argument(
-            setting.flag,
-            dest=setting.name,
-            action="append",
-            nargs="?" if setting.boolean else None,
-            const="true" if setting.boolean else None,
-            metavar="VALUE",
-            help=f"{setting.help} ({setting.variable}{default})".replace("%", "%%"),
-        )
+    made.add_argument(
+        FILE_FLAG, metavar="FILE", help=f"a TOML file with settings ({FILE_VARIABLE})"
+    )
+    for group in groups:
+        if not group.settings:
+            continue
+        part = made.add_argument_group(group.title)
+        for one in group.settings:
+            is_switch = isinstance(one.value, bool)
+            default = f", default {one.default}" if one.default else ""
+            part.add_argument(
+                one.flag,
+                dest=one.name,
+                action="append",
+                nargs="?" if is_switch else None,
+                const="true" if is_switch else None,
+                metavar="VALUE",
+                help=f"{one.setting.text} ({one.variable}{default})".replace("%", "%%"),
+            )
     return made
 
 
 def read(
-    command: str, settings: Sequence[Setting], argv: Sequence[str], environ: Mapping[str, str]
-) -> dict[str, Any]:
-    """Values by name; None for what was not given and has no default."""
-    _refuse_unknown(settings, environ)
-    flags = vars(parser(command, settings).parse_args(list(argv)))
-    return {setting.name: _value(setting, flags[setting.name], environ) for setting in settings}
+    command: str, groups: Sequence[Group], argv: Sequence[str], environ: Mapping[str, str]
+) -> dict[str, Found]:
+    """What was found, by name of the setting; raises ConfigError."""
+    settings = {one.name: one for group in groups for one in group.settings}
+    flags = vars(parser(command, groups).parse_args(list(argv)))
+    _refuse_unknown(settings.values(), environ)
+    path = flags["config"] or environ.get(FILE_VARIABLE, "")
+    file = _file(path, settings) if path else {}
+    return {name: _find(one, flags[name], environ, file, path) for name, one in settings.items()}
 
 
-def _refuse_unknown(settings: Sequence[Setting], environ: Mapping[str, str]) -> None:
+def _refuse_unknown(settings: Iterable[Declared], environ: Mapping[str, str]) -> None:
     """A variable that nobody reads is a mistake that would go unnoticed."""
-    known = {setting.variable for setting in settings}
+    known = {FILE_VARIABLE, *(one.variable for one in settings)}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known and not _KUBERNETES.fullmatch(name):
-            near = difflib.get_close_matches(name, known, 1, 0.6)
-            remedy = f"Did you mean {near[0]}?" if near else "Remove it."
-            raise ConfigError(f"There is no setting {name}.", "PD0002", remedy)
+            raise _unknown(name, known)
 
 
-def _value(setting: Setting, given: list[str] | None, environ: Mapping[str, str]) -> Any:
-    variable = environ.get(setting.variable, "")
-    if setting.repeatable:
-        merged = dict(_parse(setting, variable, setting.variable)) if variable else {}
-        for text in given or []:
-            merged.update(_parse(setting, text, setting.flag))
-        return merged
-    if given:
-        return _parse(setting, given[-1], setting.flag)
-    if variable:
-        return _parse(setting, variable, setting.variable)
-    if setting.default is None:
-        return None
-    return _parse(setting, setting.default, f"the default of {setting.flag}")
-
-
-def _parse(setting: Setting, text: str, source: str) -> Any:
+def _file(path: str, settings: Mapping[str, Declared]) -> dict[str, str]:
+    """Texts by name of the setting."""
     try:
-        return setting.parse(text)
+        content = tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"The configuration file {path} cannot be read: {error}.") from None
+    for name in content:
+        if name not in settings:
+            raise _unknown(name, settings, f" in {path}")
+    return {name: _text(name, value, path) for name, value in content.items()}
+
+
+def _text(name: str, value: object, path: str) -> str:
+    """A value of TOML as one would write it in a variable."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    if isinstance(value, dict):
+        return ",".join(f"{key}={_text(name, one, path)}" for key, one in value.items())
+    if isinstance(value, list):
+        return ",".join(_text(name, one, path) for one in value)
+    raise ConfigError(f"{name} in {path} cannot be a {type(value).__name__}.")
+
+
+def _find(
+    one: Declared,
+    flags: list[str] | None,
+    environ: Mapping[str, str],
+    file: Mapping[str, str],
+    path: str,
+) -> Found:
+    given = [(text, one.flag) for text in flags or ()]
+    if variable := environ.get(one.variable):
+        given.insert(0, (variable, one.variable))
+    if one.name in file:
+        given.insert(0, (file[one.name], path))
+    if not given:
+        return Found(one.value, "default")
+    if one.setting.is_repeatable:
+        merged: dict[str, str] = {}
+        for text, source in given:
+            merged |= _parse(one, text, source)
+        return Found(merged, ", ".join(dict.fromkeys(source for _, source in given)))
+    text, source = given[-1]
+    return Found(_parse(one, text, source), source)
+
+
+def _parse(one: Declared, text: str, source: str) -> Any:
+    try:
+        return one.setting.kind.parse(text)
     except ValueError as error:
-        raise ConfigError(f"{source}={text!r}: {error}") from None
+        shown = HIDDEN if one.setting.kind.is_secret else repr(text)
+        where = source if source in (one.flag, one.variable) else f"{one.name} in {source}"
+        raise ConfigError(f"{where}={shown}: {error}.") from None

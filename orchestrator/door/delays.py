@@ -1,7 +1,7 @@
 """When an invocation starts."""
 
 from orchestrator.door.refusals import RefusalCode, Refused
-from orchestrator.registry.durations import DURATION_MS_MAX, DurationError, parse_duration_ms
+from orchestrator.model.durations import DURATION_MS_MAX, DurationError, parse_duration_ms
 
 
 def read_delay_ms(text: str) -> int:

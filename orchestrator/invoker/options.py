@@ -1,9 +1,14 @@
 """Settings of the invoker."""
 
+from pathlib import Path
+from typing import Annotated
+
 import msgspec
 
 from orchestrator.model.limits import PAYLOAD_BYTES_MAX
-from perdure.wire import VERSION_MAX
+from orchestrator.runtime.kinds import FILE, whole
+from orchestrator.runtime.settings import Setting
+from perdure.wire import VERSION_MAX, VERSION_MIN
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +21,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     memory_per_deployment_bytes_max: int = 768 * 1024 * 1024  # so that one leaves some for others
     payload_bytes_max: int = PAYLOAD_BYTES_MAX  # one message of a service
     eager_state_bytes_max: int = PAYLOAD_BYTES_MAX  # state sent along with an attempt
-    protocol_max: int = VERSION_MAX
+    protocol_max: Annotated[
+        int,
+        Setting("newest version of the service protocol to use", whole(VERSION_MIN, VERSION_MAX)),
+    ] = VERSION_MAX
+    request_identity_key_file: Annotated[
+        Path | None,
+        Setting(
+            "PEM with an Ed25519 key: requests to services are signed", FILE, default="not signed"
+        ),
+    ] = None
     cluster_name: str = ""  # told to services, if any
     ca_file: str | None = None  # certificates to trust beside the system's

@@ -22,25 +22,25 @@ from orchestrator.store.rocks_home import RocksHome
 def make_log(options: Options, directory: DataDirectory, partitions: int) -> Log:
     """The log that was asked for; librdkafka is loaded only where it is needed."""
     # One flush of a service may carry its output beside the largest value of a step.
-    message_bytes_max = 2 * options.payload_bytes_max + MESSAGE_HEADROOM_BYTES
-    if options.log == "embedded":
+    message_bytes_max = 2 * options.server.payload_bytes_max + MESSAGE_HEADROOM_BYTES
+    if options.log.kind == "embedded":
         return EmbeddedLog(
             EmbeddedOptions(directory.log, partitions, message_bytes_max=message_bytes_max)
         )
     from orchestrator.log.kafka.log import KafkaLog
     from orchestrator.log.kafka.options import KafkaOptions
 
-    assert options.kafka_bootstrap is not None
+    assert options.kafka.bootstrap is not None
     return KafkaLog(
         KafkaOptions(
-            options.kafka_bootstrap,
+            options.kafka.bootstrap,
             directory.log,
-            cluster=options.cluster,
-            node_name=options.node_name,
+            cluster=options.server.cluster,
+            node_name=options.server.node,
             partitions=partitions,
-            replication_factor=options.replication_factor or -1,
+            replication_factor=options.log.replication_factor or -1,
             message_bytes_max=message_bytes_max,
-            librdkafka=options.kafka_options,
+            librdkafka=options.kafka.librdkafka,
         )
     )
 

@@ -9,6 +9,8 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from orchestrator.config.options import Options
 from orchestrator.node.parts import Parts
 from orchestrator.sql.query import QueryError
@@ -44,14 +46,15 @@ class AdminFace:
 
 def _load(parts: Parts, options: Options) -> "AdminServer":
     from orchestrator.admin.app import create_admin
-    from orchestrator.admin.ports import AdminOptions
     from orchestrator.node.admin_server import AdminServer
 
-    admin_options = AdminOptions(
-        ingress_endpoint=options.advertised_ingress + "/",
-        cluster_name=options.cluster,
-        protocol_max=options.protocol_max,
-        payload_bytes_max=options.payload_bytes_max,
+    server = options.server
+    admin_options = replace(
+        options.admin,
+        ingress_endpoint=server.ingress_url + "/",
+        cluster_name=server.cluster,
+        protocol_max=options.invoker.protocol_max,
+        payload_bytes_max=server.payload_bytes_max,
     )
     app = create_admin(
         parts.processor.engine,

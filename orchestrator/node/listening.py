@@ -3,8 +3,8 @@
 import os
 import socket
 
-from orchestrator.config.values import Address
 from orchestrator.model.operating import OperatingError
+from orchestrator.runtime.kinds import Address
 
 BACKLOG = 1024
 

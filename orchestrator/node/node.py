@@ -8,14 +8,15 @@ suspend, what is in flight lands, waiting clients are told, everything is let go
 import asyncio
 import logging
 
-from orchestrator.config.options import PARTITIONS_DEFAULT, Options
-from orchestrator.config.values import Address
+from orchestrator.config.options import Options
+from orchestrator.log.options import PARTITIONS_DEFAULT
 from orchestrator.node.admin_face import AdminFace
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.listening import listen
 from orchestrator.node.metadata_keeper import MetadataKeeper
 from orchestrator.node.parts import assemble
 from orchestrator.node.watchdog import Watchdog
+from orchestrator.runtime.kinds import Address
 
 _log = logging.getLogger("perdure.node")
 
@@ -33,7 +34,7 @@ class Node:
         self._options = options
         self._directory = directory
         self.partitions = directory.check(
-            options.log, options.cluster, options.partitions, PARTITIONS_DEFAULT
+            options.log.kind, options.server.cluster, options.log.partitions, PARTITIONS_DEFAULT
         )
         self._parts = assemble(options, directory, self.partitions)
         self._keeper = MetadataKeeper(self._parts.metadata)
@@ -45,10 +46,10 @@ class Node:
     async def start(self) -> None:
         """Ready when it returns. Raises LogRefused, LogCorrupt, MetadataLost, CannotListen."""
         parts, options = self._parts, self._options
-        ingress = listen(options.ingress, "ingress")
+        ingress = listen(options.server.ingress, "ingress")
         self.ingress_address = Address(*ingress.getsockname()[:2])
         await parts.ingress.start(ingress)
-        admin = listen(options.admin, "admin")
+        admin = listen(options.server.admin, "admin")
         self.admin_address = Address(*admin.getsockname()[:2])
         self._admin = AdminFace(parts, options, admin)
         ready = asyncio.Event()
@@ -65,8 +66,8 @@ class Node:
         await parts.log.open()
         self._is_log_open = True
         await parts.metadata.open()
-        self._directory.keep(options.log, options.cluster, self.partitions)
-        if options.log == "kafka":
+        self._directory.keep(options.log.kind, options.server.cluster, self.partitions)
+        if options.log.kind == "kafka":
             self._watchdog = Watchdog(asyncio.get_running_loop())
             self._watchdog.start()
         parts.processor.start()

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from functools import partial
 
+from msgspec.structs import replace
+
 from orchestrator.config.options import Options
 from orchestrator.ingress.face import Ingress
-from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.server import IngressServer
 from orchestrator.invoker.discovery import Discovery
 from orchestrator.invoker.invoker import Invoker
@@ -16,7 +17,6 @@ from orchestrator.node.adapters import make_homes, make_log, make_query
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.gate import NodeGate
 from orchestrator.processor.loop import Processor
-from orchestrator.processor.options import ProcessorOptions
 from orchestrator.registry.metadata_log import Metadata
 from orchestrator.registry.schema import Registry
 from orchestrator.runtime.clock import Clock, SystemClock
@@ -44,11 +44,13 @@ class Parts:
 def assemble(options: Options, directory: DataDirectory, partitions: int) -> Parts:
     """Make everything, on the event loop; raises BadKey for a key file that is none."""
     clock, entropy, scheduler = SystemClock(), SystemEntropy(), LoopScheduler()
-    key_file = options.request_identity_key_file
+    server = options.server
+    key_file = options.invoker.request_identity_key_file
     signer = None if key_file is None else load_signer(key_file)
     log = make_log(options, directory, partitions)
-    trims = options.log == "embedded"  # it goes with the checkpoints; Kafka must outlive this disk
-    metadata = Metadata(log, options.defaults, directory.metadata, trim=trims)
+    # The embedded log goes with the checkpoints; Kafka must outlive this disk.
+    trims = options.log.kind == "embedded"
+    metadata = Metadata(log, options.handlers.defaults(), directory.metadata, trim=trims)
     registry = partial(_registry_of, metadata)
     invoker = Invoker(
         registry, partitions, clock, entropy, scheduler, _invoker_options(options), signer
@@ -60,13 +62,11 @@ def assemble(options: Options, directory: DataDirectory, partitions: int) -> Par
         clock,
         entropy,
         scheduler,
-        ProcessorOptions(
-            node=options.node_name, cleanup_s=options.cleanup_interval_ms / 1000, trims=trims
-        ),
+        replace(options.processor, node=server.node, trims=trims),
     )
     query = make_query(processor.engine, registry, invoker)
     gate = NodeGate(processor)
-    ingress_options = IngressOptions(payload_bytes_max=options.payload_bytes_max)
+    ingress_options = replace(options.ingress, payload_bytes_max=server.payload_bytes_max)
     ingress = Ingress(processor.engine, registry, clock, gate, ingress_options)
     return Parts(
         log=log,
@@ -76,7 +76,7 @@ def assemble(options: Options, directory: DataDirectory, partitions: int) -> Par
         query=query,
         gate=gate,
         ingress=IngressServer(ingress, clock, ingress_options),
-        discovery=Discovery(clock, signer, options.cluster),
+        discovery=Discovery(clock, signer, server.cluster),
         clock=clock,
         entropy=entropy,
     )
@@ -87,9 +87,10 @@ def _registry_of(metadata: Metadata) -> Registry:
 
 
 def _invoker_options(options: Options) -> InvokerOptions:
-    return InvokerOptions(
-        payload_bytes_max=options.payload_bytes_max,
-        eager_state_bytes_max=options.payload_bytes_max,
-        protocol_max=options.protocol_max,
-        cluster_name=options.cluster,
+    server = options.server
+    return replace(
+        options.invoker,
+        payload_bytes_max=server.payload_bytes_max,
+        eager_state_bytes_max=server.payload_bytes_max,
+        cluster_name=server.cluster,
     )

@@ -1,8 +1,12 @@
 """Options of the processor: sizes and times of its loop, each with its unit."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 import msgspec
+
+from orchestrator.runtime.kinds import duration_s
+from orchestrator.runtime.settings import Setting
 
 
 def _skip_nothing(partition: int, offset: int) -> bool:
@@ -37,7 +41,10 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
     retry_max_s: float = 2.0
     follow_s: float = 5.0  # how often a leader looks whether others wrote to its partition
 
-    cleanup_s: float = 60.0
+    cleanup_s: Annotated[
+        float,
+        Setting("how often what expired is removed", duration_s(), name="cleanup_interval"),
+    ] = 3600.0
     timers_per_record: int = 1_000
 
     skip: Callable[[int, int], bool] = _skip_nothing

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import msgspec
 
+from orchestrator.model.durations import DURATION_MS_MAX
 from orchestrator.model.values import SERVICE
-from orchestrator.registry.durations import DURATION_MS_MAX
 from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.schema import (
     Deployment,

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config.options import SETTINGS, read_options
+from orchestrator.config.options import GROUPS, read_options
 from orchestrator.config.settings import ConfigError
-from orchestrator.config.values import Address
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE
+from orchestrator.runtime.kinds import Address
 
 # The names that scripts of other people rely on.
 _NAMES = """
@@ -17,6 +17,7 @@ RETRY_INITIAL_INTERVAL RETRY_MAX_ATTEMPTS RETRY_ON_MAX_ATTEMPTS PROTOCOL_MAX PAY
 ADVERTISED_INGRESS REPLICATION_FACTOR LOG_LEVEL
 """
 VARIABLES = _NAMES.split()
+SETTINGS = [one for group in GROUPS for one in group.settings]
 
 
 def test_names() -> None:
@@ -29,20 +30,24 @@ def test_names() -> None:
 
 def test_defaults() -> None:
     options = read_options([], {})
-    assert options.data_dir == Path(".perdure")
-    assert options.ingress == Address("127.0.0.1", 8080)
-    assert options.admin == Address("127.0.0.1", 9070)
-    assert (options.log, options.cluster, options.partitions) == ("embedded", "perdure", None)
-    assert options.payload_bytes_max == 32 * 1024 * 1024
-    assert options.advertised_ingress == "http://127.0.0.1:8080"
-    assert options.node_name
-    assert options.protocol_max == 7
-    assert options.cleanup_interval_ms == 3_600_000
-    assert options.defaults.inactivity_timeout_ms == 60_000
-    assert options.defaults.abort_timeout_ms == 600_000
-    assert options.defaults.retry.max_attempts == 70
-    assert options.defaults.retry.on_max_attempts == THEN_PAUSE
-    assert not options.defaults.lazy_state
+    assert options.server.data_dir == Path(".perdure")
+    assert options.server.ingress == Address("127.0.0.1", 8080)
+    assert options.server.admin == Address("127.0.0.1", 9070)
+    assert (options.log.kind, options.server.cluster, options.log.partitions) == (
+        "embedded",
+        "perdure",
+        None,
+    )
+    assert options.server.payload_bytes_max == 32 * 1024 * 1024
+    assert options.server.ingress_url == "http://127.0.0.1:8080"
+    assert options.server.node
+    assert options.invoker.protocol_max == 7
+    assert options.processor.cleanup_s == 3600
+    assert options.handlers.defaults().inactivity_timeout_ms == 60_000
+    assert options.handlers.defaults().abort_timeout_ms == 600_000
+    assert options.handlers.defaults().retry.max_attempts == 70
+    assert options.handlers.defaults().retry.on_max_attempts == THEN_PAUSE
+    assert not options.handlers.defaults().lazy_state
 
 
 def test_variables() -> None:
@@ -62,20 +67,20 @@ def test_variables() -> None:
             "PERDURE_NODE_NAME": "",
         },
     )
-    assert options.defaults.inactivity_timeout_ms == 0
-    assert options.defaults.abort_timeout_ms == 60_000
-    assert options.cleanup_interval_ms == 1_000
-    assert options.defaults.lazy_state
-    assert options.defaults.retry.max_attempts is None
-    assert options.defaults.retry.on_max_attempts == THEN_KILL
-    assert options.kafka_options == {"a": "1", "b": "x=y,z", "c": ""}
-    assert options.payload_bytes_max == 1 << 20
+    assert options.handlers.defaults().inactivity_timeout_ms == 0
+    assert options.handlers.defaults().abort_timeout_ms == 60_000
+    assert options.processor.cleanup_s == 1
+    assert options.handlers.defaults().lazy_state
+    assert options.handlers.defaults().retry.max_attempts is None
+    assert options.handlers.defaults().retry.on_max_attempts == THEN_KILL
+    assert options.kafka.librdkafka == {"a": "1", "b": "x=y,z", "c": ""}
+    assert options.server.payload_bytes_max == 1 << 20
 
 
 def test_a_long_first_wait_is_the_longest_too() -> None:
     options = read_options([], {"PERDURE_RETRY_INITIAL_INTERVAL": "2m"})
-    assert options.defaults.retry.max_interval_ms == 120_000
-    assert read_options([], {}).defaults.retry.max_interval_ms == 60_000
+    assert options.handlers.defaults().retry.max_interval_ms == 120_000
+    assert read_options([], {}).handlers.defaults().retry.max_interval_ms == 60_000
 
 
 def test_a_flag_wins() -> None:
@@ -83,13 +88,13 @@ def test_a_flag_wins() -> None:
     argv = ["--cluster", "mine", "--kafka-option", "b=3", "--kafka-option", "c=4"]
     argv += ["--disable-eager-state", "--ingress=[::1]:0", "--admin", ":9071"]
     options = read_options(argv, environ)
-    assert options.cluster == "mine"
-    assert options.kafka_options == {"a": "1", "b": "3", "c": "4"}
-    assert options.defaults.lazy_state
-    assert options.ingress == Address("::1", 0)
-    assert str(options.ingress) == "[::1]:0"
-    assert options.admin == Address("0.0.0.0", 9071)
-    assert not read_options(["--disable-eager-state=false"], {}).defaults.lazy_state
+    assert options.server.cluster == "mine"
+    assert options.kafka.librdkafka == {"a": "1", "b": "3", "c": "4"}
+    assert options.handlers.defaults().lazy_state
+    assert options.server.ingress == Address("::1", 0)
+    assert str(options.server.ingress) == "[::1]:0"
+    assert options.server.admin == Address("0.0.0.0", 9071)
+    assert not read_options(["--disable-eager-state=false"], {}).handlers.defaults().lazy_state
 
 
 @pytest.mark.parametrize(

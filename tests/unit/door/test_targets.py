@@ -15,8 +15,8 @@ from orchestrator.door.targets import (
     run_id,
     shown,
 )
+from orchestrator.model.durations import DURATION_MS_MAX
 from orchestrator.model.ids import idempotent_id, workflow_id
-from orchestrator.registry.durations import DURATION_MS_MAX
 from perdure.wire.ids import awakeable_id_to_str, invocation_id_to_str
 from tests.unit.door.refused import code_of
 from tests.unit.ingress.engine import registry

@@ -8,6 +8,7 @@ import pytest
 from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.urgency import LATER, NOW, SOON
 from orchestrator.model import effects, ids
+from orchestrator.model.durations import DURATION_MS_MAX
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import Failed, Journal
 from orchestrator.model.values import (
@@ -20,7 +21,6 @@ from orchestrator.model.values import (
     Caller,
     Failure,
 )
-from orchestrator.registry.durations import DURATION_MS_MAX
 from perdure import wire
 from perdure.wire import Message, encode
 from tests.unit.invoker import samples

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.registry.durations import (
+from orchestrator.model.durations import (
     DURATION_MS_MAX,
     DurationError,
     format_duration,

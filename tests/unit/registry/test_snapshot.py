@@ -1,7 +1,7 @@
 """Resolution of options: handler, then service, then server; retention and input rules."""
 
+from orchestrator.model.durations import DURATION_MS_MAX
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE
-from orchestrator.registry.durations import DURATION_MS_MAX
 from orchestrator.registry.metadata import MetadataState, ServicePatched, apply
 from orchestrator.registry.schema import InputRules, RetryPolicy
 from orchestrator.registry.snapshot import DAY_MS, Defaults, build_registry, input_rules

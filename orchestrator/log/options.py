@@ -1,0 +1,30 @@
+"""What an operator says of the log."""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from orchestrator.runtime.kinds import choice, whole
+from orchestrator.runtime.settings import Setting
+
+PARTITIONS_DEFAULT: Final = 4
+
+
+class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Which log, and how a new one is made. `partitions` None: those it has, 4 if it is new."""
+
+    kind: Annotated[str, Setting("where records go", choice("embedded", "kafka"), name="log")] = (
+        "embedded"
+    )
+    partitions: Annotated[
+        int | None,
+        Setting(
+            "partitions of a new log, kept with the data",
+            whole(1, 1024),
+            default=str(PARTITIONS_DEFAULT),
+        ),
+    ] = None
+    replication_factor: Annotated[
+        int | None,
+        Setting("replicas of new topics", whole(1, 100), default="the broker's default"),
+    ] = None
