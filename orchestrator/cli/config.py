@@ -5,19 +5,23 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from orchestrator.cli.client import EXIT_USAGE, CliError
 from orchestrator.cli.output import print_json, print_table
 from orchestrator.config.options import GROUPS, build
-from orchestrator.config.settings import Found, read
+from orchestrator.config.settings import ConfigError, Found, read
 from orchestrator.runtime.settings import Declared
 
 COMMAND: Final = "perdure config"
 
 
 def run(argv: Sequence[str]) -> int:
-    """Takes the flags of `perdure serve`, and --json; raises ConfigError as that would."""
+    """Takes the flags of `perdure serve`, and --json; refuses what that would."""
     given = [word for word in argv if word != "--json"]
-    found = read(COMMAND, GROUPS, given, os.environ)
-    build(found)
+    try:
+        found = read(COMMAND, GROUPS, given, os.environ)
+        build(found)
+    except ConfigError as error:
+        raise CliError(str(error), EXIT_USAGE) from None
     settings = [one for group in GROUPS for one in group.settings]
     shown = [(one.name, _shown(one, found[one.name]), found[one.name].source) for one in settings]
     if len(given) < len(argv):

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from orchestrator.cli import deployments, explain, invocations, services, sql, state
-from orchestrator.cli.client import DEFAULT_ADMIN, EXIT_FAILED, EXIT_USAGE, Admin, CliError
+from orchestrator.cli.client import DEFAULT_ADMIN, EXIT_FAILED, Admin, CliError
 from orchestrator.cli.last_line import said_of
 from orchestrator.cli.parsing import shared_options
 
-_USAGE = ("PD0001", "PD0002")
 _NOUNS = (deployments, services, invocations, state, sql, explain)
 
 
@@ -40,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except Exception as error:  # noqa: BLE001 the last line: people get a code, no traceback
         print(f"perdure: {said_of(error)}", file=sys.stderr)
-        return EXIT_USAGE if getattr(error, "code", "") in _USAGE else EXIT_FAILED
+        return EXIT_FAILED
 
 
 def _command(given: list[str]) -> int:
