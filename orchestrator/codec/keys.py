@@ -20,7 +20,7 @@ _u64 = struct.Struct(">Q").pack
 _outbox = struct.Struct(">IQ").pack
 _retention = struct.Struct(">QQB").pack
 _chunk = struct.Struct(">24sQI").pack
-_chore = struct.Struct(">QH").pack
+_chore = struct.Struct(">QI").pack
 _u32 = struct.Struct(">I").pack
 
 

@@ -4,6 +4,7 @@ from itertools import islice
 from typing import TypeVar
 
 from orchestrator.codec.keys import chunk_key, object_key, prefix_end, state_prefix
+from orchestrator.machine import objects
 from orchestrator.machine.routing import respond, route
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import DoChore
@@ -14,6 +15,7 @@ from orchestrator.model.rows import (
     CHORE_DROP_CHUNKS,
     CHORE_DROP_PROMISES,
     CHORE_DROP_STATE,
+    CHORE_FREE_KEY,
     CHORE_KILL,
     ChoreRow,
     Row,
@@ -62,9 +64,11 @@ def _drop_promises(step: Step, chore: ChoreRow) -> bool:
 
 def _drop_some(table: Table[R], chore: ChoreRow) -> list[R]:
     prefix = state_prefix(object_key(chore.service, chore.key), chore.generation)
-    doomed = list(islice(table.scan(prefix, prefix_end(prefix)), CHORE_STEP_COUNT))
+    start = chore.cursor + b"\0" if chore.cursor else prefix
+    doomed = list(islice(table.scan(start, prefix_end(prefix)), CHORE_STEP_COUNT))
     for key, _ in doomed:
         table.delete(key)
+        chore.cursor = key
     return [row for _, row in doomed]
 
 
@@ -77,9 +81,17 @@ def _drop_chunks(step: Step, chore: ChoreRow) -> bool:
     return not least
 
 
+def _free_key(step: Step, chore: ChoreRow) -> bool:
+    raw = object_key(chore.service, chore.key)
+    owner = step.state.objects.get(raw)
+    assert owner is not None and not owner.lock, "who comes meanwhile queues up"
+    return objects.take_next(step, owner, raw)
+
+
 _PARTS = {
     CHORE_KILL: _kill_some,
     CHORE_DROP_STATE: _drop_state,
     CHORE_DROP_PROMISES: _drop_promises,
     CHORE_DROP_CHUNKS: _drop_chunks,
+    CHORE_FREE_KEY: _free_key,
 }

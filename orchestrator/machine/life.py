@@ -3,8 +3,8 @@
 import msgspec
 
 from orchestrator.codec.keys import object_key, retention_key, timer_key
-from orchestrator.machine import objects
-from orchestrator.machine.chores import add_chore, drop_state_rows
+from orchestrator.machine import kv, objects
+from orchestrator.machine.chores import add_chore
 from orchestrator.machine.routing import respond
 from orchestrator.machine.status import BEGIN, COMPLETE, SCHEDULE, change_status, go_on
 from orchestrator.machine.step import Step
@@ -143,12 +143,14 @@ def purge(step: Step, done: CompletedRow) -> None:
     owner = state.objects.get(raw)
     if owner is None or owner.lock:
         return
-    drop_state_rows(step, invoke.service, invoke.key, owner.state_generation)
+    kv.clear_all(step, owner)
     if owner.promise_count:
         chore = ChoreRow(CHORE_DROP_PROMISES, service=invoke.service, key=invoke.key)
         chore.generation = owner.generation
         add_chore(step, chore)
-    state.objects.delete(raw)
+        owner.promise_count = 0
+        owner.generation = step.position  # what it may get from now on is not dropped with them
+    objects.drop_if_idle(step, owner)
 
 
 def drop_chunks(step: Step, done: CompletedRow) -> None:

@@ -2,10 +2,11 @@
 
 from orchestrator.codec.keys import inbox_key, object_key
 from orchestrator.machine import state_patch
+from orchestrator.machine.chores import add_chore
 from orchestrator.machine.status import BEGIN, QUEUE, change_status, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.records import PatchState
-from orchestrator.model.rows import InboxRow, InvocationRow, ObjectRow
+from orchestrator.model.rows import CHORE_FREE_KEY, ChoreRow, InboxRow, InvocationRow, ObjectRow
 
 
 def find_or_make(step: Step, service: str, key: str) -> ObjectRow:
@@ -23,7 +24,7 @@ def lock_or_queue(step: Step, row: InvocationRow) -> None:
     """Begin an exclusive invocation, or put it behind the others of its key."""
     invoke = row.invoke
     owner = find_or_make(step, invoke.service, invoke.key)
-    if owner.lock:
+    if owner.lock or owner.inbox_head != owner.inbox_tail:
         change_status(step, row, QUEUE)
         row.inboxed_at_ms = step.now_ms
         row.inbox_number = _queue(step, owner, InboxRow(invoke.id, row.incarnation, step.now_ms))
@@ -34,7 +35,7 @@ def lock_or_queue(step: Step, row: InvocationRow) -> None:
 def queue_patch(step: Step, patch: PatchState) -> None:
     """Apply a modification of state, behind the running exclusive invocation and its queue."""
     owner = find_or_make(step, patch.service, patch.key)
-    if owner.lock:
+    if owner.lock or owner.inbox_head != owner.inbox_tail:
         _queue(step, owner, InboxRow(b"", 0, step.now_ms, patch))
     else:
         state_patch.apply_patch(step, owner, patch)
@@ -53,10 +54,21 @@ def release(step: Step, service: str, key: str) -> None:
     owner = step.state.objects.get(raw)
     assert owner is not None, "the holder of a lock has an object row"
     owner.lock = b""
+    if not take_next(step, owner, raw):
+        add_chore(step, ChoreRow(CHORE_FREE_KEY, service=service, key=key))
+
+
+def take_next(step: Step, owner: ObjectRow, raw: bytes) -> bool:
+    """Give a free lock to the next in the queue. False if there are more places to look at than
+    this record may: until a follow-up record went on, who comes queues up behind them."""
     step.state.objects.touch(raw)
     while owner.inbox_head < owner.inbox_tail and not owner.lock:
+        if step.places_left <= 0:
+            return False
+        step.places_left -= 1
         _next(step, owner, raw)
     drop_if_idle(step, owner)
+    return True
 
 
 def drop_if_idle(step: Step, owner: ObjectRow) -> None:
@@ -84,6 +96,7 @@ def _next(step: Step, owner: ObjectRow, raw: bytes) -> None:
         return
     step.state.inbox.delete(key)
     if entry.patch is not None:
+        step.places_left -= len(entry.patch.state)
         state_patch.apply_patch(step, owner, entry.patch)
         return
     row = step.state.invocations.get(entry.id)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from orchestrator.model.actions import AnyAction
-from orchestrator.model.limits import POSITION_INDEX_BITS
+from orchestrator.model.limits import INBOX_STEP_COUNT, POSITION_INDEX_BITS
 from orchestrator.model.records import Item
 from orchestrator.tables.state import State
 
@@ -15,7 +15,7 @@ class Step:
     those of items need handlers themselves.
     """
 
-    __slots__ = ("actions", "apply_item", "now_ms", "position", "state", "sub")
+    __slots__ = ("actions", "apply_item", "now_ms", "places_left", "position", "state", "sub")
 
     def __init__(
         self,
@@ -30,6 +30,7 @@ class Step:
         self.now_ms = now_ms
         self.actions = actions
         self.apply_item = apply_item
+        self.places_left = INBOX_STEP_COUNT  # of inboxes, that this record may still look at
         self.sub = 0  # numbers the chores made by this record
 
     @property

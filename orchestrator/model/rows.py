@@ -198,9 +198,11 @@ class ChoreRow(Row):
     generation: int = 0
     id: bytes = b""
     incarnation: int = 0
+    cursor: bytes = b""  # the last key that was dropped: what is before it need not be passed again
 
 
 CHORE_KILL = 0
 CHORE_DROP_STATE = 1
 CHORE_DROP_PROMISES = 2
 CHORE_DROP_CHUNKS = 3
+CHORE_FREE_KEY = 4

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from orchestrator.codec import keys
-from orchestrator.machine import apply_chore, journal, kv
+from orchestrator.machine import apply_chore, journal, kv, step
 from orchestrator.model import limits
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
@@ -36,6 +36,7 @@ class Bounds:
     journal_bytes: int
     state_bytes: int
     clean_rows: int  # kept over a spill
+    places: int  # of inboxes that one record may look at
 
 
 def make_bounds(seed: int) -> Bounds:
@@ -46,6 +47,7 @@ def make_bounds(seed: int) -> Bounds:
         journal_bytes=random.choice((150, 150, limits.JOURNAL_INLINE_BYTES)),
         state_bytes=random.choice((30, 30, limits.STATE_INLINE_BYTES)),
         clean_rows=random.choice((0, 4, table.CLEAN_ROWS_MAX)),
+        places=random.choice((1, 1, 2, limits.INBOX_STEP_COUNT)),
     )
 
 
@@ -57,6 +59,7 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
     patch.set(term, "PURGE_STEP_COUNT", bounds.purge)
     patch.set(journal, "JOURNAL_INLINE_BYTES", bounds.journal_bytes)
     patch.set(kv, "STATE_INLINE_BYTES", bounds.state_bytes)
+    patch.set(step, "INBOX_STEP_COUNT", bounds.places)
     patch.set(table, "CLEAN_ROWS_MAX", bounds.clean_rows)
     deleted: Counter[bytes] = Counter()
     own: set[bytes] = set()  # rows the record wrote itself: it may take them back

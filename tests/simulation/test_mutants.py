@@ -2,7 +2,12 @@
 
 import pytest
 
-from tests.simulation import disk_mutants, life_mutants, table_mutants  # noqa: F401 they register
+from tests.simulation import (  # noqa: F401 they register
+    bound_mutants,
+    disk_mutants,
+    life_mutants,
+    table_mutants,
+)
 from tests.simulation.mutation import MUTANTS, mutated
 from tests.simulation.rule_mutants import HASHED
 from tests.simulation.world import simulate
