@@ -85,6 +85,7 @@ def _free_key(step: Step, chore: ChoreRow) -> bool:
     raw = object_key(chore.service, chore.key)
     owner = step.state.objects.get(raw)
     assert owner is not None and not owner.lock, "who comes meanwhile queues up"
+    step.places_left = CHORE_STEP_COUNT
     return objects.take_next(step, owner, raw)
 
 

@@ -18,7 +18,7 @@ RETENTION_COARSE_FROM_MS = 3_600_000
 JOURNAL_INLINE_BYTES = 16 * 1024  # past this the journal's tail moves to a chunk row
 STATE_INLINE_BYTES = 8 * 1024  # past this the state of a key moves to rows of its own
 CHORE_STEP_COUNT = 200  # rows one follow-up record may touch
-INBOX_STEP_COUNT = 1_000  # places of inboxes one record may look at, and values it may patch in
+INBOX_STEP_COUNT = 1_000  # places of inboxes other records may look at, and values they patch in
 PURGE_STEP_COUNT = 500  # invocations one purge record may remove
 EVENTS_KEPT_COUNT = 10  # latest life-cycle events kept with an invocation
 

@@ -47,7 +47,7 @@ def make_bounds(seed: int) -> Bounds:
         journal_bytes=random.choice((150, 150, limits.JOURNAL_INLINE_BYTES)),
         state_bytes=random.choice((30, 30, limits.STATE_INLINE_BYTES)),
         clean_rows=random.choice((0, 4, table.CLEAN_ROWS_MAX)),
-        places=random.choice((1, 1, 2, limits.INBOX_STEP_COUNT)),
+        places=random.choice((0, 0, 1, limits.INBOX_STEP_COUNT)),
     )
 
 
