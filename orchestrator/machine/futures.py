@@ -1,57 +1,66 @@
 """Whether what an attempt waits for is there: flat lists and trees of combinators."""
 
+from orchestrator.machine.resolver import PENDING, Leaf, Resolver, decide, leaves_of
+from orchestrator.model.limits import FUTURE_DIRECT_COUNT, RESOLVERS_LEAVES_MAX
 from orchestrator.model.rows import InvocationRow
-from orchestrator.model.values import FAILURE, SUCCESS, Future
-
-PENDING = 0
-EITHER = 3  # done, success or failure unknown
-
-UNKNOWN = 0
-FIRST_COMPLETED = 1
-ALL_COMPLETED = 2
-FIRST_SUCCEEDED_OR_ALL_FAILED = 3
-ALL_SUCCEEDED_OR_FIRST_FAILED = 4
+from orchestrator.model.values import Future
+from orchestrator.tables.state import State
 
 
 def is_resolved(row: InvocationRow, future: Future) -> bool:
     """True if the attempt can go on. Signals it has already been given do not count."""
-    return _resolve(row, future) != PENDING
+    if future.nested:
+        return Resolver(future, lambda leaf: _result(row, leaf)).is_resolved
+    counts = [0, 0, 0, 0]
+    first = PENDING
+    for leaf in leaves_of(future):
+        result = _result(row, leaf)
+        counts[result] += 1
+        first = first or result
+    return decide(future.combinator, counts, first) != PENDING
+
+
+def is_resolved_by(state: State, row: InvocationRow, leaf: Leaf) -> bool:
+    """Whether a suspended invocation can go on, now that this leaf is done.
+
+    What is left of a large future is remembered beside the rows: it is derived from them, and
+    made anew if the row was read again meanwhile.
+    """
+    future = row.waiting
+    if future is None:
+        return False
+    if not future.nested and _size(future) <= FUTURE_DIRECT_COUNT:
+        return is_resolved(row, future)
+    known: Resolver | None = state.derived.get(row.invoke.id)
+    if known is None or known.future is not future:
+        known = Resolver(future, lambda leaf: _result(row, leaf))
+        _remember(state, row.invoke.id, known)
+    else:
+        known.tell(leaf, _result(row, leaf))
+    return known.is_resolved
+
+
+def _remember(state: State, invocation_id: bytes, known: Resolver) -> None:
+    derived = state.derived
+    if sum(one.size for one in derived.values()) > RESOLVERS_LEAVES_MAX:
+        derived.clear()
+    derived[invocation_id] = known
+
+
+def _size(future: Future) -> int:
+    return len(future.completions) + len(future.signals) + len(future.names)
+
+
+def _result(row: InvocationRow, leaf: Leaf) -> int:
+    """SUCCESS, FAILURE or PENDING."""
+    if isinstance(leaf, str):
+        return _signal(row.names.get(leaf), row.seen)
+    if leaf < 0:
+        return _signal(row.signals.get(-1 - leaf), row.seen)
+    return row.completions.get(leaf, PENDING)
 
 
 def _signal(stored: int | None, seen: int) -> int:
     if stored is None or stored >> 2 < seen:
         return PENDING
     return stored & 3
-
-
-def _leaves(row: InvocationRow, future: Future) -> list[int]:
-    seen = row.seen
-    results = [row.completions.get(i, PENDING) for i in future.completions]
-    results += [_signal(row.signals.get(i), seen) for i in future.signals]
-    results += [_signal(row.names.get(n), seen) for n in future.names]
-    results += [_resolve(row, nested) for nested in future.nested]
-    return results
-
-
-def _resolve(row: InvocationRow, future: Future) -> int:
-    results = _leaves(row, future)
-    match future.combinator:
-        case 1:  # FIRST_COMPLETED
-            return next((r for r in results if r != PENDING), PENDING)
-        case 2:  # ALL_COMPLETED
-            return PENDING if PENDING in results else SUCCESS
-        case 3:  # FIRST_SUCCEEDED_OR_ALL_FAILED
-            return _decide(results, SUCCESS, FAILURE)
-        case 4:  # ALL_SUCCEEDED_OR_FIRST_FAILED
-            return _decide(results, FAILURE, SUCCESS)
-        case _:
-            return EITHER if any(results) else PENDING
-
-
-def _decide(results: list[int], first: int, otherwise: int) -> int:
-    """`first` as soon as one child is `first`; `otherwise` once all are the other."""
-    if first in results:
-        return first
-    if EITHER in results:
-        return EITHER
-    return PENDING if PENDING in results else otherwise

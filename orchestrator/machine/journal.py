@@ -2,7 +2,8 @@
 
 from orchestrator.codec.keys import chunk_key
 from orchestrator.machine.frames import completion_frame, signal_frame
-from orchestrator.machine.futures import is_resolved
+from orchestrator.machine.futures import is_resolved_by
+from orchestrator.machine.resolver import Leaf, signal_leaf
 from orchestrator.machine.status import WAKE, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import Notify
@@ -41,7 +42,7 @@ def complete_with_frame(
     """The same for a notification that is a frame already."""
     if completion_id not in row.completions:
         row.completions[completion_id] = kind
-        notify(step, row, frame)
+        notify(step, row, frame, completion_id)
 
 
 def give_signal(
@@ -55,16 +56,16 @@ def give_signal(
         row.signals[index] = mark
     else:
         row.names[name] = mark
-    notify(step, row, signal_frame(index, name, value))
+    notify(step, row, signal_frame(index, name, value), signal_leaf(index, name))
 
 
-def notify(step: Step, row: InvocationRow, frame: bytes) -> None:
-    """Store one notification; push it to a running attempt, or wake a suspended one."""
+def notify(step: Step, row: InvocationRow, frame: bytes, leaf: Leaf) -> None:
+    """Store one notification; push it to a running attempt, or wake one that waits for its leaf."""
     index = row.entries
     store_entries(step, row, frame, 1)
     row.modified_at_ms = step.now_ms
     step.state.invocations.touch(row.invoke.id)
     if row.status == INVOKED:
         step.actions.append(Notify(row.invoke.id, row.incarnation, index, frame))
-    elif row.status == SUSPENDED and row.waiting is not None and is_resolved(row, row.waiting):
+    elif row.status == SUSPENDED and is_resolved_by(step.state, row, leaf):
         go_on(step, row, WAKE)

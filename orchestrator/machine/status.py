@@ -87,7 +87,9 @@ def change_status(step: Step, row: InvocationRow, cause: int) -> None:
         f"an invocation that is {STATUS_NAMES[row.status]} cannot {CAUSE_NAMES[cause]}"
     )
     row.status = after
-    row.waiting = None
+    if row.waiting is not None:
+        row.waiting = None
+        step.state.derived.pop(row.invoke.id, None)
     row.retry_at_ms = 0
     row.modified_at_ms = step.now_ms
     step.state.invocations.touch(row.invoke.id)

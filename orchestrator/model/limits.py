@@ -16,6 +16,8 @@ RETENTION_COARSE_MS = 60_000  # bucket of the longer ones
 RETENTION_COARSE_FROM_MS = 3_600_000
 
 JOURNAL_INLINE_BYTES = 16 * 1024  # past this the journal's tail moves to a chunk row
+FUTURE_DIRECT_COUNT = 16  # futures of fewer leaves are looked through at each completion
+RESOLVERS_LEAVES_MAX = 400_000  # leaves of larger ones that a partition remembers: about 60 MB
 STATE_INLINE_BYTES = 8 * 1024  # past this the state of a key moves to rows of its own
 CHORE_STEP_COUNT = 200  # rows one follow-up record may touch
 INBOX_STEP_COUNT = 1_000  # places of inboxes other records may look at, and values they patch in

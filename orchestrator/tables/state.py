@@ -1,5 +1,7 @@
 """The state of one partition: its tables, its own row, and the spill."""
 
+from typing import Any
+
 from orchestrator.codec import keys
 from orchestrator.codec.rows import encode_row, row_decoder
 from orchestrator.model.rows import (
@@ -28,6 +30,7 @@ class State:
         "chores",
         "chunks",
         "completed",
+        "derived",
         "inbox",
         "invocations",
         "objects",
@@ -46,6 +49,8 @@ class State:
         self.partition = partition
         self.partition_count = partition_count
         self.store = store
+        # What the machine made of rows and remembers beside them: no part of the state.
+        self.derived: dict[bytes, Any] = {}
         stored = store.get(keys.PARTITION)
         self.partition_row = row_decoder(PartitionRow)(stored) if stored else PartitionRow()
         self.invocations = Table(store, keys.INVOCATION, InvocationRow)

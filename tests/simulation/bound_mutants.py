@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orchestrator.machine import objects
+from orchestrator.machine import journal, objects
 from orchestrator.machine.step import Step
 from tests.simulation.mutation import Patch, mutant
 
@@ -27,3 +27,19 @@ def who_comes_goes_before_the_queue(patch: Patch) -> None:
             objects._take(step, owner, row)
 
     before = patch.set(objects, "lock_or_queue", lock_or_queue)
+
+
+# --- what a suspended invocation waits for ---
+
+
+@mutant
+def what_is_left_of_a_future_is_not_told(patch: Patch) -> None:
+    """What comes after the first leaf is forgotten."""
+
+    def is_resolved_by(state: Any, row: Any, leaf: Any) -> Any:
+        known = state.derived.get(row.invoke.id)
+        if known is not None and known.future is row.waiting:
+            return known.is_resolved
+        return before(state, row, leaf)
+
+    before = patch.set(journal, "is_resolved_by", is_resolved_by)

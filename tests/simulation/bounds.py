@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from orchestrator.codec import keys
-from orchestrator.machine import apply_chore, journal, kv, step
+from orchestrator.machine import apply_chore, futures, journal, kv, step
 from orchestrator.model import limits
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
@@ -37,6 +37,7 @@ class Bounds:
     state_bytes: int
     clean_rows: int  # kept over a spill
     places: int  # of inboxes that one record may look at
+    direct: int  # leaves of a future that are looked through at each completion
 
 
 def make_bounds(seed: int) -> Bounds:
@@ -48,6 +49,7 @@ def make_bounds(seed: int) -> Bounds:
         state_bytes=random.choice((30, 30, limits.STATE_INLINE_BYTES)),
         clean_rows=random.choice((0, 4, table.CLEAN_ROWS_MAX)),
         places=random.choice((0, 0, 1, limits.INBOX_STEP_COUNT)),
+        direct=random.choice((0, 0, limits.FUTURE_DIRECT_COUNT)),
     )
 
 
@@ -60,6 +62,7 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
     patch.set(journal, "JOURNAL_INLINE_BYTES", bounds.journal_bytes)
     patch.set(kv, "STATE_INLINE_BYTES", bounds.state_bytes)
     patch.set(step, "INBOX_STEP_COUNT", bounds.places)
+    patch.set(futures, "FUTURE_DIRECT_COUNT", bounds.direct)
     patch.set(table, "CLEAN_ROWS_MAX", bounds.clean_rows)
     deleted: Counter[bytes] = Counter()
     own: set[bytes] = set()  # rows the record wrote itself: it may take them back
