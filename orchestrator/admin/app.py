@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
-from orchestrator.admin import deployments, errors, invocation_routes, services, system
+from orchestrator.admin import deployments, errors, invocation_routes, metrics, services, system
 from orchestrator.admin.hosts import HostGuard
 from orchestrator.admin.limits import BodyGuard
 from orchestrator.admin.ports import AdminOptions, Ports, Query
@@ -14,6 +14,7 @@ from orchestrator.registry.discovery import Discover
 from orchestrator.registry.metadata_log import Metadata
 from orchestrator.runtime.clock import Clock, SystemClock
 from orchestrator.runtime.entropy import Entropy, SystemEntropy
+from orchestrator.runtime.telemetry import Telemetry
 
 GZIP_BYTES_MIN = 1024
 GZIP_LEVEL = 1  # on the loop that serves calls: level 9 takes four times as long to save a tenth
@@ -29,6 +30,7 @@ def create_admin(
     query_errors: tuple[type[Exception], ...] = (),
     clock: Clock | None = None,
     entropy: Entropy | None = None,
+    telemetry: Telemetry | None = None,
 ) -> ASGIApp:
     """The whole API: at the root and under /v2, /v3, /v4.
 
@@ -54,6 +56,7 @@ def create_admin(
     )
     errors.install(app)
     app.include_router(system.router(ports))
+    app.include_router(metrics.router(telemetry or Telemetry()))
     app.include_router(deployments.router(ports))
     app.include_router(services.router(ports))
     app.include_router(invocation_routes.router(ports))

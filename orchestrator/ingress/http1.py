@@ -38,6 +38,7 @@ class Http1(asyncio.Protocol):
     """One connection of a client."""
 
     __slots__ = (
+        "_began_s",
         "_body",
         "_body_bytes",
         "_current",
@@ -67,6 +68,7 @@ class Http1(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._queue: deque[_Item] = deque()
         self._current: _Item | None = None
+        self._began_s = 0.0  # when that was handed over
         self._seen = shared.tick  # when the connection last made progress
         self._partial = False  # a request has begun and is not complete
         self._ending = False  # nothing more is read
@@ -261,6 +263,7 @@ class Http1(asyncio.Protocol):
         self._current = item
         shared = self._shared
         shared.in_flight += 1
+        self._began_s = shared.now_s()
         if item.refusal is not None:
             item.exchange.respond(item.refusal)
         elif shared.in_flight > shared.options.requests_max:
@@ -281,6 +284,7 @@ class Http1(asyncio.Protocol):
         self._current = None
         shared = self._shared
         shared.in_flight -= 1
+        shared.answered(reply.status, self._began_s)
         self._seen = shared.tick
         is_last = self._ending and not self._queue
         keep_alive = item.keep_alive and not is_last and not shared.draining

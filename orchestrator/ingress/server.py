@@ -11,6 +11,7 @@ from orchestrator.ingress.http1 import Http1
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.shared import Shared
 from orchestrator.runtime.clock import Clock
+from orchestrator.runtime.telemetry import Telemetry
 
 _log = logging.getLogger("perdure.ingress")
 _SWEEP_S = 1.0
@@ -21,9 +22,15 @@ _LAST_WRITES_S = 0.5
 class IngressServer:
     """Serves one `Ingress` on one address."""
 
-    def __init__(self, ingress: Ingress, clock: Clock, options: IngressOptions) -> None:
+    def __init__(
+        self,
+        ingress: Ingress,
+        clock: Clock,
+        options: IngressOptions,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         self._ingress = ingress
-        self._shared = Shared(self._handle, clock, options)
+        self._shared = Shared(self._handle, clock, options, telemetry or Telemetry())
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 

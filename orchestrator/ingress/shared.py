@@ -6,6 +6,14 @@ from typing import Protocol
 from orchestrator.ingress.exchange import Exchange
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.runtime.clock import Clock
+from orchestrator.runtime.metrics import (
+    BUFFERED,
+    CONNECTIONS,
+    REQUEST_TIME,
+    REQUESTS,
+    REQUESTS_WAITING,
+)
+from orchestrator.runtime.telemetry import Counter, Telemetry
 
 
 class Connection(Protocol):
@@ -32,19 +40,25 @@ class Shared:
     """One object per server, touched by every request: plain attributes."""
 
     __slots__ = (
+        "_by_status",
         "_clock",
         "_date",
         "_date_s",
+        "_request_time",
+        "_requests",
         "buffered_bytes",
         "draining",
         "handle",
         "in_flight",
+        "now_s",
         "open",
         "options",
         "tick",
     )
 
-    def __init__(self, handle: Handle, clock: Clock, options: IngressOptions) -> None:
+    def __init__(
+        self, handle: Handle, clock: Clock, options: IngressOptions, telemetry: Telemetry
+    ) -> None:
         self.handle = handle
         self.options = options
         self.open: set[Connection] = set()
@@ -52,9 +66,24 @@ class Shared:
         self.in_flight = 0
         self.buffered_bytes = 0
         self.draining = False
+        self.now_s = telemetry.now_s
+        self._requests = telemetry.counters(REQUESTS)
+        self._by_status: dict[int, Counter] = {}
+        self._request_time = telemetry.histogram(REQUEST_TIME)
+        telemetry.ask(REQUESTS_WAITING, lambda: self.in_flight)
+        telemetry.ask(CONNECTIONS, lambda: len(self.open))
+        telemetry.ask(BUFFERED, lambda: self.buffered_bytes)
         self._clock = clock
         self._date_s = -1
         self._date = b""
+
+    def answered(self, status: int, began_s: float) -> None:
+        """Count and time a request."""
+        self._request_time.observe(self.now_s() - began_s)
+        counter = self._by_status.get(status)
+        if counter is None:
+            counter = self._by_status[status] = self._requests.of(str(status))
+        counter.value += 1
 
     def date_line(self) -> bytes:
         """The date header, made once a second."""

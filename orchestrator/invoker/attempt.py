@@ -38,6 +38,13 @@ _H: Final = wire.HEADER_BYTES
 _ACK: Final = wire.REQUESTED_ACK
 _header: Final = struct.Struct(">HHI").unpack_from
 
+_HOW: Final = {
+    Ended: "completed",
+    Suspended: "suspended",
+    Failed: "failed",
+    type(None): "dropped",
+}
+
 
 class Attempt:
     """What an attempt was given, what it has said since the last flush, and how it ends."""
@@ -116,6 +123,21 @@ class Attempt:
     def failed(self) -> Failed | None:
         """How it failed, once it has."""
         return self._end if isinstance(self._end, Failed) else None
+
+    @property
+    def handler(self) -> tuple[str, str]:
+        """Service and handler."""
+        return self._given.invoke.service, self._given.invoke.handler
+
+    @property
+    def output_failed(self) -> bool:
+        """The result that it gave is a failure."""
+        return self._door.output_failed
+
+    @property
+    def how(self) -> str:
+        """How it ended: completed, suspended or failed; "dropped" if it did not end by itself."""
+        return _HOW[type(self._end)]
 
     @property
     def untouched(self) -> bool:

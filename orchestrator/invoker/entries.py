@@ -42,6 +42,7 @@ class Door(msgspec.Struct, gc=False):
     incarnation: int
     callees: Callees
     now_ms: int = 0
+    output_failed: bool = False  # the result so far is a failure
 
 
 def failure_of(failure: wire.Failure) -> Failure:
@@ -84,6 +85,7 @@ def _promise_name(door: Door, name: str) -> str:
 
 def _output(door: Door, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_output(frame, _H)
+    door.output_failed = m.failure is not None
     if m.failure is not None:
         return effects.SetOutput(-1, -1, failure_of(m.failure))
     start, end = m.value_span

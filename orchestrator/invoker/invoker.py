@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from orchestrator.invoker import codes
 from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.callees import Callees
+from orchestrator.invoker.counts import AttemptCounts, tell
 from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.flusher import Flusher, propose
 from orchestrator.invoker.heads import Heads
@@ -32,6 +33,7 @@ from orchestrator.registry.schema import Registry, RetryPolicy
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
 from orchestrator.runtime.scheduler import Scheduler, Timer
+from orchestrator.runtime.telemetry import Telemetry
 from perdure.wire import invocation_id_to_str
 
 _log: Final = logging.getLogger("perdure.invoker")
@@ -65,6 +67,7 @@ class Invoker:
         scheduler: Scheduler,
         options: Options | None = None,
         signer: Signer | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._options = options = options or Options()
         self._registry = registry
@@ -85,6 +88,9 @@ class Invoker:
             options.memory_bytes_max,
             options.memory_per_deployment_bytes_max,
         )
+        telemetry = telemetry or Telemetry()
+        self._counts = AttemptCounts(telemetry)
+        tell(telemetry, self._slots, lambda: len(self._running), options.attempts_max)
         self._running: dict[bytes, Running] = {}
         self._waiting: dict[bytes, _Waiter] = {}
         self._held_back: set[Source] = set()
@@ -250,6 +256,7 @@ class Invoker:
     def _fail_unplaced(self, source: Source, given: AttemptInput, why: Unplaced) -> None:
         attempt = self._attempt(given, why.retry, given.deployment, given.protocol)
         attempt.fail(why.restate_code, why.message, self.now_ms())
+        self._counts.unplaced(attempt)
         self._log_failure(attempt, given.invoke.id, given.attempt)
         for record in attempt.take():
             source.propose(record)
@@ -279,6 +286,7 @@ class Invoker:
             self._slots.take(deployment.id),
         )
         running.restart_count = restarts
+        self._counts.begun(given.retry_count)
         self._running[invoke.id] = running
         self._openings.add(running)
         if deployment.http1:
@@ -387,6 +395,7 @@ class Invoker:
     def over(self, running: Running) -> None:
         if self._running.get(running.id) is running:
             self._release(running)
+        self._counts.ended(running.attempt, self.monotonic_ms() - running.begun_ms)
         self._log_failure(running.attempt, running.id, running.number)
         propose(running)
         self._fill_slots()
@@ -424,6 +433,7 @@ class Invoker:
 
     def _drop(self, running: Running) -> None:
         self._release(running)
+        self._counts.dropped()
         running.drop()
 
     def _log_failure(self, attempt: Attempt, invocation_id: bytes, number: int) -> None:

@@ -65,5 +65,6 @@ def _load(parts: Parts, options: Options) -> "AdminServer":
         query_errors=(QueryError,),
         clock=parts.clock,
         entropy=parts.entropy,
+        telemetry=parts.telemetry,
     )
     return AdminServer(app)

@@ -46,6 +46,7 @@ class Node:
     async def start(self) -> None:
         """Ready when it returns. Raises LogRefused, LogCorrupt, MetadataLost, CannotListen."""
         parts, options = self._parts, self._options
+        parts.loop_lag.start()
         ingress = listen(options.server.ingress, "ingress")
         self.ingress_address = Address(*ingress.getsockname()[:2])
         await parts.ingress.start(ingress)
@@ -110,6 +111,7 @@ class Node:
             parts.metadata.close()
             await self._keeper.close()
         await parts.log.close()
+        parts.loop_lag.stop()
         if self._watchdog is not None:
             self._watchdog.stop()
 

@@ -13,6 +13,7 @@ from orchestrator.invoker.invoker import Invoker
 from orchestrator.invoker.options import Options as InvokerOptions
 from orchestrator.invoker.signing import load_signer
 from orchestrator.log.port import Log
+from orchestrator.node import process_metrics
 from orchestrator.node.adapters import make_homes, make_log, make_query
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.gate import NodeGate
@@ -21,7 +22,9 @@ from orchestrator.registry.metadata_log import Metadata
 from orchestrator.registry.schema import Registry
 from orchestrator.runtime.clock import Clock, SystemClock
 from orchestrator.runtime.entropy import Entropy, SystemEntropy
+from orchestrator.runtime.loop_lag import LoopLag
 from orchestrator.runtime.scheduler import LoopScheduler
+from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.sql.query import SqlQuery
 
 
@@ -39,11 +42,15 @@ class Parts:
     discovery: Discovery
     clock: Clock
     entropy: Entropy
+    telemetry: Telemetry
+    loop_lag: LoopLag
 
 
 def assemble(options: Options, directory: DataDirectory, partitions: int) -> Parts:
     """Make everything, on the event loop; raises BadKey for a key file that is none."""
     clock, entropy, scheduler = SystemClock(), SystemEntropy(), LoopScheduler()
+    telemetry = Telemetry()
+    process_metrics.tell(telemetry, options.log.kind)
     server = options.server
     key_file = options.invoker.request_identity_key_file
     signer = None if key_file is None else load_signer(key_file)
@@ -53,7 +60,14 @@ def assemble(options: Options, directory: DataDirectory, partitions: int) -> Par
     metadata = Metadata(log, options.handlers.defaults(), directory.metadata, trim=trims)
     registry = partial(_registry_of, metadata)
     invoker = Invoker(
-        registry, partitions, clock, entropy, scheduler, _invoker_options(options), signer
+        registry,
+        partitions,
+        clock,
+        entropy,
+        scheduler,
+        _invoker_options(options),
+        signer,
+        telemetry,
     )
     processor = Processor(
         log,
@@ -63,6 +77,7 @@ def assemble(options: Options, directory: DataDirectory, partitions: int) -> Par
         entropy,
         scheduler,
         replace(options.processor, node=server.node, trims=trims),
+        telemetry,
     )
     query = make_query(processor.engine, registry, invoker)
     gate = NodeGate(processor)
@@ -75,10 +90,12 @@ def assemble(options: Options, directory: DataDirectory, partitions: int) -> Par
         processor=processor,
         query=query,
         gate=gate,
-        ingress=IngressServer(ingress, clock, ingress_options),
+        ingress=IngressServer(ingress, clock, ingress_options, telemetry),
         discovery=Discovery(clock, signer, server.cluster),
         clock=clock,
         entropy=entropy,
+        telemetry=telemetry,
+        loop_lag=LoopLag(scheduler, telemetry),
     )
 
 

@@ -11,7 +11,7 @@ from orchestrator.processor.seats import Seats
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
 from orchestrator.runtime.scheduler import Scheduler
-from orchestrator.runtime.telemetry import Counters
+from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.store.port import StoreHome
 
 
@@ -27,12 +27,12 @@ class Processor:
         entropy: Entropy,
         scheduler: Scheduler,
         options: ProcessorOptions,
-        counters: Counters | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
-        self.counters = counters if counters is not None else Counters()
+        self.telemetry = Telemetry() if telemetry is None else telemetry
         self._door = Door(log, scheduler, options)
         self._seats = Seats(
-            log, open_home, invoker, clock, entropy, scheduler, options, self.counters
+            log, open_home, invoker, clock, entropy, scheduler, options, self.telemetry
         )
         self.engine = Router(
             log.partition_count, self._seats, self._door, clock, entropy, scheduler

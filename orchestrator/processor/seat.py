@@ -50,6 +50,14 @@ class SeatHost(Protocol):
         """Look after the seats until nothing waits, and each has a leader."""
         ...
 
+    def store_restored(self) -> None:
+        """A store is open and filled from the log."""
+        ...
+
+    def stepped_down(self) -> None:
+        """A term is over."""
+        ...
+
     def call_later(self, delay_s: float, callback: Callable[[], object]) -> object: ...
 
     def now_s(self) -> float: ...
@@ -315,6 +323,7 @@ class Seat:
         state = self._state
         assert type(state) is Restoring
         self._state = Following(Opened(partition, store), state.leaderless_since_s)
+        self._host.store_restored()
 
     def begin(self, term: Term) -> None:
         """Lead from now on; what waited for a leader goes out."""
@@ -364,6 +373,7 @@ class Seat:
         logger.log(level, "partition %d steps down: %s", self.number, reason)
         self._state = Following(leading.opened, self._host.now_s())
         leading.term.end()
+        self._host.stepped_down()
         self._proposals.drop_of_term()
         if leading.in_flight is not None:
             next_offset = leading.opened.partition.next_offset

@@ -9,13 +9,15 @@ from orchestrator.model.records import Transfer
 from orchestrator.processor.leadership import Leadership
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.seat import Seat
+from orchestrator.processor.seat_gauges import tell
 from orchestrator.processor.turns import Turns
 from orchestrator.processor.upkeep import Upkeep
 from orchestrator.processor.waiters import TransferWaiter
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
+from orchestrator.runtime.metrics import PARTITIONS_STOPPED, RESTORES, STEPPED_DOWN
 from orchestrator.runtime.scheduler import Scheduler, Task
-from orchestrator.runtime.telemetry import Counters
+from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.store.port import StoreError, StoreHome
 from orchestrator.timers.alarm import Alarm
 
@@ -49,7 +51,7 @@ class Seats:
         entropy: Entropy,
         scheduler: Scheduler,
         options: ProcessorOptions,
-        counters: Counters,
+        telemetry: Telemetry,
     ) -> None:
         self.invoker = invoker
         self.clock = clock
@@ -59,10 +61,14 @@ class Seats:
         self._open_home = open_home
         self._entropy = entropy
         self._options = options
-        self._counters = counters
+        self._telemetry = telemetry
+        self._restores = telemetry.counter(RESTORES)
+        self._stepped_down = telemetry.counter(STEPPED_DOWN)
+        self._partitions_stopped = telemetry.counter(PARTITIONS_STOPPED)
+        tell(telemetry, self.all, scheduler.time_s)
         self._served: dict[int, _Served] = {}
         self._leaving: dict[int, Task] = {}
-        self._turns = Turns(log, scheduler, options, lambda: invoker.running_count, counters)
+        self._turns = Turns(log, scheduler, options, lambda: invoker.running_count, telemetry)
         self._turns.after_append = self._after_append
         self._alarm = Alarm(scheduler, clock, self._ring)
         self._is_ticking = False
@@ -106,7 +112,7 @@ class Seats:
         served = self._served[number] = _Served(
             seat,
             Leadership(seat, self._log, home, self, self._entropy, self._options),
-            Upkeep(seat, self._log, home, self.scheduler, self._options, self._counters),
+            Upkeep(seat, self._log, home, self.scheduler, self._options, self._telemetry),
         )
         self._turns.add(seat)
         served.task = self.scheduler.spawn(self._serve(served), f"partition-{number}")
@@ -119,7 +125,7 @@ class Seats:
         self.watch()
         await served.leadership.serve()
         if served.seat.stopped:
-            self._counters.add("partitions_stopped")
+            self._partitions_stopped.add()
 
     def _revoked(self, number: int) -> None:
         served = self._served.pop(number, None)
@@ -135,6 +141,12 @@ class Seats:
             self._leaving[number] = served.task
 
     # --- what terms and seats ask of their surroundings ---
+
+    def store_restored(self) -> None:
+        self._restores.add()
+
+    def stepped_down(self) -> None:
+        self._stepped_down.add()
 
     def catch_up(self, seat: Seat) -> None:
         served = self._served.get(seat.number)

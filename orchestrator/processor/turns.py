@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from orchestrator.log.port import AppendError, Batch, Done
+from orchestrator.processor.append_counts import AppendCounts
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.seat import Seat
 from orchestrator.runtime.scheduler import Scheduler
-from orchestrator.runtime.telemetry import Counters
+from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.store.port import StoreError
 
 SOON_S = 0.0005  # a timer of the event loop is no finer
@@ -32,7 +33,7 @@ class Turns:
         scheduler: Scheduler,
         options: ProcessorOptions,
         running_count: Callable[[], int],
-        counters: Counters,
+        telemetry: Telemetry,
     ) -> None:
         self.seats: list[Seat] = []  # by number
         self._by_number: dict[int, Seat] = {}
@@ -40,7 +41,7 @@ class Turns:
         self._scheduler = scheduler
         self._options = options
         self._running_count = running_count
-        self._counters = counters
+        self._counts = AppendCounts(telemetry)
         self._is_due = False
         self._last_s = 0.0
         self.after_append: Callable[[], None] = lambda: None
@@ -79,17 +80,18 @@ class Turns:
         if not batch:
             return
         self._last_s = now_s
-        self._counters.add("turns")
-        self._counters.add("messages", sum(len(messages) for _, messages in batch))
+        self._counts.started(batch)
         self._log.append(batch, self._done)
         self.after_append()
 
     def _done(self, number: int, first: int, count: int, error: AppendError | None) -> None:
+        answered_s = self._counts.answered(number, error)
         seat = self._by_number.get(number)
         if seat is not None and seat.unanswered:
             try:
                 seat.append_answered(first, error)
             except StoreError as failure:
                 seat.lose_store(failure)
+            self._counts.applied(answered_s)
             if seat.can_append():
                 self.wake()

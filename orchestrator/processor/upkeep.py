@@ -12,8 +12,9 @@ from orchestrator.log.port import Log
 from orchestrator.model.records import PurgeExpired
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.seat import Seat
+from orchestrator.runtime.metrics import CHECKPOINTS, FLUSHES, SPILLS
 from orchestrator.runtime.scheduler import Scheduler
-from orchestrator.runtime.telemetry import Counters
+from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.store.port import CHECKPOINTS_KEPT, StoreError, StoreHome, checkpoint_name
 
 logger = logging.getLogger(__name__)
@@ -30,14 +31,16 @@ class Upkeep:
         home: StoreHome,
         scheduler: Scheduler,
         options: ProcessorOptions,
-        counters: Counters,
+        telemetry: Telemetry,
     ) -> None:
         self._seat = seat
         self._log = log
         self._home = home
         self._scheduler = scheduler
         self._options = options
-        self._counters = counters
+        self._spills = telemetry.counter(SPILLS)
+        self._flushes = telemetry.counter(FLUSHES)
+        self._checkpoints = telemetry.counter(CHECKPOINTS)
         self._count_at = 0
         self._spilled_at = 0  # records applied when last spilled
         self._spilled_s = scheduler.time_s()
@@ -78,7 +81,7 @@ class Upkeep:
         except StoreError as error:
             seat.lose_store(error)
             return
-        self._counters.add("spills")
+        self._spills.add()
         if seat.record_count - self._flushed_at >= self._options.flush_records:
             self._flush_soon()
 
@@ -111,7 +114,7 @@ class Upkeep:
                 return
             await self._scheduler.in_thread(store.flush)
             self._flushed_at = flushed_at
-            self._counters.add("flushes")
+            self._flushes.add()
             if seat.store is store and self._wants_checkpoint():
                 self.checkpoint()
         except StoreError as error:
@@ -142,7 +145,7 @@ class Upkeep:
         self._checkpoint_bytes = seat.byte_count
         seat.partition.spill()
         seat.store.checkpoint(checkpoint_name(seat.partition.next_offset))
-        self._counters.add("checkpoints")
+        self._checkpoints.add()
         self._copied_bytes = self._written_bytes
         self._trim()
 

@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.processor import asking
 from orchestrator.processor.port import Accepted, Reply, Result, Unavailable
+from orchestrator.runtime.metrics import SPILLS
 from orchestrator.store.memory import MemoryHome, MemoryStore
 from orchestrator.store.port import StoreError, Writes
 from tests.unit.processor.looking import find
@@ -123,7 +124,7 @@ def test_a_store_that_fails_is_restored_from_the_log_and_no_client_is_told_wrong
                 assert isinstance(replies[-1], Result), replies
                 assert find(process.processor, uid) is not None
         assert answered > 150
-        assert process.processor.counters.get("spills") > 5
+        assert process.processor.telemetry.value(SPILLS) > 5
         await process.processor.close()
 
     run(story())

@@ -30,6 +30,10 @@ class Host:
 
     def watch(self) -> None: ...
 
+    def store_restored(self) -> None: ...
+
+    def stepped_down(self) -> None: ...
+
     def call_later(self, delay_s: float, callback: Callable[[], object]) -> object:
         self.later.append(callback)
         return None

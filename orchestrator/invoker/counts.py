@@ -1,0 +1,70 @@
+"""Counts and times attempts."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from orchestrator.invoker.attempt import Attempt
+from orchestrator.model.values import THEN_KILL
+from orchestrator.runtime import metrics
+from orchestrator.runtime.telemetry import Telemetry
+
+
+class SlotCounts(Protocol):
+    """What `Slots` knows of all attempts."""
+
+    memory_bytes: int
+    waiting_count: int
+
+
+class AttemptCounts:
+    """How attempts begin and end."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._retries = telemetry.counter(metrics.RETRIES)
+        self._ended = telemetry.counters(metrics.ATTEMPTS)
+        self._failures = telemetry.counters(metrics.FAILURES)
+        self._invocations = telemetry.counters(metrics.INVOCATIONS)
+        self._time = telemetry.histogram(metrics.ATTEMPT_TIME)
+
+    def begun(self, retry_count: int) -> None:
+        """An attempt takes its slot; `retry_count` failed before it."""
+        if retry_count:
+            self._retries.value += 1
+
+    def ended(self, attempt: Attempt, took_ms: int) -> None:
+        """It is over by itself."""
+        self._time.observe(took_ms / 1000)
+        failed = attempt.failed
+        self._ended.of(attempt.how).value += 1
+        if failed is not None:
+            self.failed(attempt)
+        elif attempt.how == "completed":
+            outcome = "failed" if attempt.output_failed else "succeeded"
+            self._invocations.of(*attempt.handler, outcome).value += 1
+
+    def failed(self, attempt: Attempt) -> None:
+        """Why, and whether the invocation ends with it."""
+        failed = attempt.failed
+        if failed is not None:
+            self._failures.of(failed.why.restate_code or "none").value += 1
+            if failed.then == THEN_KILL:
+                self._invocations.of(*attempt.handler, "failed").value += 1
+
+    def unplaced(self, attempt: Attempt) -> None:
+        """It failed before it had a slot."""
+        self._ended.of("failed").value += 1
+        self.failed(attempt)
+
+    def dropped(self) -> None:
+        """It was taken away: cancelled, killed, or its partition went elsewhere."""
+        self._ended.of("dropped").value += 1
+
+
+def tell(
+    telemetry: Telemetry, slots: SlotCounts, running_count: Callable[[], int], slots_max: int
+) -> None:
+    """Let `telemetry` ask for the slots in use."""
+    telemetry.ask(metrics.SLOTS, running_count)
+    telemetry.ask(metrics.SLOTS_MAX, lambda: slots_max)
+    telemetry.ask(metrics.SLOTS_WAITING, lambda: slots.waiting_count)
+    telemetry.ask(metrics.ATTEMPT_MEMORY, lambda: slots.memory_bytes)

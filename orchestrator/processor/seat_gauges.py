@@ -1,0 +1,54 @@
+"""What the seats of a process say of themselves when somebody looks."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from orchestrator.processor.seat import Seat
+from orchestrator.runtime.metrics import APPEND_AGE, APPLIED, PARTITIONS, PROPOSALS, TIMERS
+from orchestrator.runtime.telemetry import Telemetry
+
+STATES: Final = ("restoring", "following", "leading", "stopped")
+
+
+def tell(
+    telemetry: Telemetry, seats: Callable[[], Sequence[Seat]], now_s: Callable[[], float]
+) -> None:
+    """Let `telemetry` ask the seats."""
+    applied = 0
+    seen: dict[int, int] = {}  # of each partition, when somebody last looked
+
+    def states() -> dict[tuple[str, ...], float]:
+        found: dict[tuple[str, ...], float] = {(state,): 0 for state in STATES}
+        for seat in seats():
+            found[(_state(seat),)] += 1
+        return found
+
+    def append_age_s() -> float:
+        appends = [seat.in_flight for seat in seats()]
+        return max((now_s() - one.at_s for one in appends if one is not None), default=0.0)
+
+    def timers() -> int:
+        terms = [seat.term for seat in seats()]
+        return sum(len(term.timers) + len(term.retries) for term in terms if term is not None)
+
+    def applied_count() -> int:
+        nonlocal applied
+        for seat in seats():
+            before, count = seen.get(seat.number, 0), seat.record_count
+            applied += count - before if count >= before else count  # a new seat counts from 0
+            seen[seat.number] = count
+        return applied
+
+    telemetry.ask(PARTITIONS, states)
+    telemetry.ask(APPEND_AGE, append_age_s)
+    telemetry.ask(TIMERS, timers)
+    telemetry.ask(APPLIED, applied_count)
+    telemetry.ask(PROPOSALS, lambda: sum(seat.pending_count for seat in seats()))
+
+
+def _state(seat: Seat) -> str:
+    if seat.stopped:
+        return "stopped"
+    if seat.term is not None:
+        return "leading"
+    return "restoring" if seat.partition is None else "following"

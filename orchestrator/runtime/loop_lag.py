@@ -1,0 +1,42 @@
+"""How late the event loop comes to what is due: the one number that tells of work without bound.
+
+A timer looks every TICK_S; by how much it comes too late, the loop was silent for others. A silence
+that ends between two looks is seen shorter than it was, by TICK_S at most.
+"""
+
+from typing import Final
+
+from orchestrator.runtime.metrics import LOOP_LAG, LOOP_SILENCE
+from orchestrator.runtime.scheduler import Scheduler, Timer
+from orchestrator.runtime.telemetry import Telemetry
+
+TICK_S: Final = 0.05
+
+
+class LoopLag:
+    """Measures from `start` to `stop`; `longest_s` is the longest silence so far."""
+
+    def __init__(self, scheduler: Scheduler, telemetry: Telemetry) -> None:
+        self.longest_s = 0.0
+        self._scheduler = scheduler
+        self._lag = telemetry.histogram(LOOP_LAG)
+        self._due_s = 0.0
+        self._timer: Timer | None = None
+        telemetry.ask(LOOP_SILENCE, lambda: self.longest_s)
+
+    def start(self) -> None:
+        self._wait()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _wait(self) -> None:
+        self._due_s = self._scheduler.time_s() + TICK_S
+        self._timer = self._scheduler.call_later(TICK_S, self._look)
+
+    def _look(self) -> None:
+        late_s = max(0.0, self._scheduler.time_s() - self._due_s)
+        self._lag.observe(late_s)
+        self.longest_s = max(self.longest_s, late_s)
+        self._wait()
