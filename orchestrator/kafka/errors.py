@@ -6,6 +6,9 @@ from confluent_kafka import KafkaError, KafkaException
 
 from orchestrator.model.refusal import LogRefused
 
+REQUEST_S: Final = 5.0
+"""How long a question to the brokers may take."""
+
 _PERMISSION: Final = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -58,6 +61,13 @@ def refusal_of(error: KafkaError, doing: str) -> LogRefused | None:
             "Use brokers of version 3.1 or later.",
         )
     return None
+
+
+def refuse(error: KafkaError, doing: str) -> None:
+    """Raise the refusal that this error means, if it means one."""
+    refusal = refusal_of(error, doing)
+    if refusal is not None:
+        raise refusal
 
 
 def lacking_rights(what: str) -> LogRefused:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.model.refusal import LogRefused
@@ -63,6 +64,15 @@ class Connection:
 
     bootstrap: str
     librdkafka: Mapping[str, str] = field(default_factory=dict)
+    ca_file: Path | None = None  # of the authority that signed the brokers' certificates
+
+    def security(self) -> dict[str, str]:
+        """What the file alone says; what the operator gives besides goes before it."""
+        if self.ca_file is None:
+            return {}
+        has_sasl = any(name.startswith("sasl.") for name in self.librdkafka)
+        protocol = "sasl_ssl" if has_sasl else "ssl"
+        return {"security.protocol": protocol, "ssl.ca.location": str(self.ca_file)}
 
 
 def refuse_owned(given: Mapping[str, str]) -> None:
@@ -82,6 +92,7 @@ def refuse_owned(given: Mapping[str, str]) -> None:
 def client_config(connection: Connection, client_id: str) -> dict[str, Any]:
     return {
         "reconnect.backoff.max.ms": "1000",
+        **connection.security(),
         **connection.librdkafka,
         "bootstrap.servers": connection.bootstrap,
         "client.id": client_id,

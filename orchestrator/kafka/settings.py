@@ -1,10 +1,11 @@
 """What an operator says of the brokers."""
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
-from orchestrator.runtime.kinds import BROKERS, PAIRS
+from orchestrator.runtime.kinds import BROKERS, FILE, PAIRS
 from orchestrator.runtime.settings import Setting
 
 
@@ -14,6 +15,15 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     bootstrap: Annotated[
         str | None,
         Setting("brokers, HOST:PORT separated by commas", BROKERS, "none", name="kafka_bootstrap"),
+    ] = None
+    ca_file: Annotated[
+        Path | None,
+        Setting(
+            "PEM file with the authority that signed the brokers' certificates; turns on TLS",
+            FILE,
+            "none",
+            name="kafka_ca_file",
+        ),
     ] = None
     librdkafka: Annotated[
         dict[str, str],

@@ -6,7 +6,6 @@ thread, no second read. Everything here runs on the event loop.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Final
 
 from orchestrator.log.port import (
@@ -113,10 +112,10 @@ class Followers:
 
 
 class NeverFollowed:
-    """What `follow` of a log gives that is not open: it ends at once, with the reason."""
+    """What `follow` of a log gives that is not open: it ends at once, and says why."""
 
-    def __init__(self, ended: Ended, reason: str) -> None:
-        self._handle = asyncio.get_running_loop().call_soon(partial(ended, LogUnavailable(reason)))
+    def __init__(self, ended: Ended, why: FollowEnd) -> None:
+        self._handle = asyncio.get_running_loop().call_soon(ended, why)
 
     def cancel(self) -> None:
         self._handle.cancel()

@@ -15,6 +15,7 @@ from orchestrator.log.port import (
     Ended,
     Following,
     Health,
+    LogRefused,
     LogUnavailable,
     Message,
     OffsetOutOfRange,
@@ -124,7 +125,7 @@ class MemoryLog:
 
     def follow(self, partition: int, offset: int, deliver: Deliver, ended: Ended) -> Following:
         if not self._opened:
-            return NeverFollowed(ended, "the log is not open")
+            return NeverFollowed(ended, LogUnavailable("the log is not open"))
         return self._followers.follow(partition, offset, deliver, ended)
 
     def tell(self, partition: int, first: int, values: list[bytes]) -> None:
@@ -140,7 +141,12 @@ class MemoryLog:
     def trim(self, partition: int, below_offset: int) -> None:
         self.topic.trim(partition, below_offset)
 
-    def lead(self, assigned: Callable[[int], None], revoked: Callable[[int], None]) -> None:
+    def lead(
+        self,
+        assigned: Callable[[int], None],
+        revoked: Callable[[int], None],
+        gone: Callable[[LogRefused], None],
+    ) -> None:
         self._leading = True
         for number in range(self.partition_count):
             self._soon(partial(assigned, number))

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from orchestrator.runtime.kinds import choice, whole
+from orchestrator.runtime.kinds import NAME, choice, whole
 from orchestrator.runtime.settings import Setting
 
 PARTITIONS_DEFAULT: Final = 4
@@ -27,4 +27,8 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
     replication_factor: Annotated[
         int | None,
         Setting("replicas of new topics", whole(1, 100), default="the broker's default"),
+    ] = None
+    new_log: Annotated[
+        str | None,
+        Setting("begin a new log in place of the lost one of this name (PD0109)", NAME, "none"),
     ] = None

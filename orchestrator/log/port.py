@@ -161,8 +161,17 @@ class Log(Protocol):
         """Allow the log to forget messages below an offset, now or later."""
         ...
 
-    def lead(self, assigned: Callable[[int], None], revoked: Callable[[int], None]) -> None:
-        """Ask for partitions to lead; the callbacks come on the event loop, one by partition."""
+    def lead(
+        self,
+        assigned: Callable[[int], None],
+        revoked: Callable[[int], None],
+        gone: Callable[[LogRefused], None],
+    ) -> None:
+        """Ask for partitions to lead; the callbacks come on the event loop, one by partition.
+
+        `gone` is called once if the log is found gone, or another one in its place: nothing of it
+        can be led or read any more, and neither `assigned` nor `revoked` is called after it.
+        """
         ...
 
     def restart(self, partition: int) -> None:

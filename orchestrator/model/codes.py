@@ -27,6 +27,7 @@ _TABLE: Final = (
     ErrorCode("PD0106", "The files of the log cannot be opened"),
     ErrorCode("PD0107", "The embedded log cannot be written any more"),
     ErrorCode("PD0108", "The embedded log is damaged"),
+    ErrorCode("PD0109", "The log is gone"),
     ErrorCode("PD0110", "A Kafka option that the engine owns"),
     ErrorCode("PD0111", "Kafka options that cannot be used"),
     ErrorCode("PD0112", "The brokers refuse the credentials"),

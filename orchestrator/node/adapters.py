@@ -8,6 +8,7 @@ import msgspec
 from orchestrator.config.options import Options
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
+from orchestrator.log.known import known_unless_given_up
 from orchestrator.log.port import Log
 from orchestrator.model.limits import MESSAGE_HEADROOM_BYTES
 from orchestrator.node.data_directory import DataDirectory
@@ -23,9 +24,12 @@ def make_log(options: Options, directory: DataDirectory, partitions: int) -> Log
     """The log that was asked for; librdkafka is loaded only where it is needed."""
     # One flush of a service may carry its output beside the largest value of a step.
     message_bytes_max = 2 * options.server.payload_bytes_max + MESSAGE_HEADROOM_BYTES
+    known = known_unless_given_up(directory.known_log(), options.log.new_log)
     if options.log.kind == "embedded":
         return EmbeddedLog(
-            EmbeddedOptions(directory.log, partitions, message_bytes_max=message_bytes_max)
+            EmbeddedOptions(
+                directory.log, partitions, message_bytes_max=message_bytes_max, known=known
+            )
         )
     from orchestrator.log.kafka.log import KafkaLog
     from orchestrator.log.kafka.options import KafkaOptions
@@ -40,7 +44,9 @@ def make_log(options: Options, directory: DataDirectory, partitions: int) -> Log
             partitions=partitions,
             replication_factor=options.log.replication_factor or -1,
             message_bytes_max=message_bytes_max,
+            known=known,
             librdkafka=options.kafka.librdkafka,
+            ca_file=options.kafka.ca_file,
         )
     )
 

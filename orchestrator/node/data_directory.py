@@ -10,6 +10,7 @@ stores/<n>/  the databases of partition n
 import contextlib
 import fcntl
 import os
+from base64 import b64decode, b64encode
 from pathlib import Path
 
 import msgspec
@@ -30,6 +31,7 @@ class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: str
     cluster: str
     partitions: int
+    identity: str = ""  # of the log, in base64
 
 
 class DataDirectory:
@@ -132,11 +134,17 @@ class DataDirectory:
             )
         return kept.partitions
 
-    def keep(self, log: str, cluster: str, partitions: int) -> None:
+    def known_log(self) -> bytes | None:
+        """Which log this directory's data belong to, if an earlier start got so far."""
+        kept = self.kept()
+        return b64decode(kept.identity) if kept is not None and kept.identity else None
+
+    def keep(self, log: str, cluster: str, partitions: int, identity: bytes) -> None:
         """Write down what later starts must agree with, once the log has agreed."""
-        if self.kept() is not None:
+        keeping = Kept(_VERSION, log, cluster, partitions, b64encode(identity).decode())
+        if self.kept() == keeping:
             return
-        content = msgspec.json.encode(Kept(_VERSION, log, cluster, partitions)) + b"\n"
+        content = msgspec.json.encode(keeping) + b"\n"
         unfinished = self.path / "node.json.unfinished"
         try:
             with unfinished.open("wb") as file:

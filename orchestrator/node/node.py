@@ -66,8 +66,9 @@ class Node:
         parts, options = self._parts, self._options
         await parts.log.open()
         self._is_log_open = True
+        kind, cluster = options.log.kind, options.server.cluster
+        self._directory.keep(kind, cluster, self.partitions, parts.log.identity)
         await parts.metadata.open()
-        self._directory.keep(options.log.kind, options.server.cluster, self.partitions)
         if options.log.kind == "kafka":
             self._watchdog = Watchdog(asyncio.get_running_loop())
             self._watchdog.start()

@@ -8,7 +8,15 @@ import asyncio
 import logging
 
 from orchestrator.codec.records import encode_message
-from orchestrator.log.port import AppendError, Log, LogUnavailable, Message, OffsetOutOfRange
+from orchestrator.log.port import (
+    AppendError,
+    Log,
+    LogCorrupt,
+    LogRefused,
+    LogUnavailable,
+    Message,
+    OffsetOutOfRange,
+)
 from orchestrator.model.records import AnnounceLeader, AnyRecord
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.reading import PartitionStopped, Reading, StoreMisfit, restore
@@ -60,7 +68,7 @@ class Leadership:
             try:
                 if await self._take_office():
                     await self._hold_office()
-            except PartitionStopped as stop:
+            except (PartitionStopped, LogRefused, LogCorrupt) as stop:
                 logger.error("partition %d stops: %s", seat.number, stop)
                 seat.stop(str(stop))
                 return
@@ -184,7 +192,7 @@ class Leadership:
                 continue
             try:
                 _, end = await self._log.bounds(seat.number)
-            except LogUnavailable:
+            except (LogUnavailable, LogRefused):  # of the second one the seat is told by itself
                 continue
             partition = seat.partition
             if partition is None or seat.in_flight is not None:
@@ -211,7 +219,7 @@ class Leadership:
                         raise LogUnavailable("what was acknowledged cannot be read yet")
                     seat.apply_append()
                 return
-            except PartitionStopped as stop:
+            except (PartitionStopped, LogRefused, LogCorrupt) as stop:
                 seat.stop(str(stop))
             except StoreError as error:
                 seat.lose_store(error)

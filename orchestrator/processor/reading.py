@@ -6,7 +6,14 @@ from collections.abc import Callable
 import msgspec
 
 from orchestrator.codec.records import UndecodableMessage, decode_message
-from orchestrator.log.port import Log, LogUnavailable, Message, OffsetOutOfRange
+from orchestrator.log.port import (
+    Log,
+    LogCorrupt,
+    LogRefused,
+    LogUnavailable,
+    Message,
+    OffsetOutOfRange,
+)
 from orchestrator.model.records import AnyRecord
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.partition import Partition
@@ -128,7 +135,7 @@ async def restore(
         except StoreMisfit as error:
             logger.warning("a store of partition %d is not used: %s", number, error)
             continue
-        except (LogUnavailable, OffsetOutOfRange, PartitionStopped):
+        except (LogUnavailable, LogRefused, LogCorrupt, OffsetOutOfRange, PartitionStopped):
             store.close()
             raise
         if partition is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from orchestrator.codec.records import encode_message
 from orchestrator.invoker.port import InvokerPort
-from orchestrator.log.port import AppendError, Log
+from orchestrator.log.port import AppendError, Log, LogRefused
 from orchestrator.model.records import Transfer
 from orchestrator.processor.leadership import Leadership
 from orchestrator.processor.options import ProcessorOptions
@@ -89,7 +89,7 @@ class Seats:
     # --- life ---
 
     def start(self) -> None:
-        self._log.lead(self._assigned, self._revoked)
+        self._log.lead(self._assigned, self._revoked, self._gone)
         self.scheduler.call_later(self._options.cleanup_s, self._clean_up)
 
     async def close(self, wait_s: float) -> None:
@@ -105,8 +105,20 @@ class Seats:
             await self.scheduler.sleep(CLOSE_LOOK_S)
 
     def _assigned(self, number: int) -> None:
-        if number in self._served or self._is_closed:
-            return
+        if number not in self._served and not self._is_closed:
+            served = self._take_seat(number)
+            served.task = self.scheduler.spawn(self._serve(served), f"partition-{number}")
+
+    def _gone(self, refusal: LogRefused) -> None:
+        """The log of every partition is gone: what its state was is not served any more."""
+        for number in range(self._log.partition_count):
+            served = self._served.get(number)
+            if served is None:  # it was revoked before: the topic's partitions went first
+                served = self._take_seat(number)
+                self._partitions_stopped.add()
+            served.seat.stop(str(refusal))
+
+    def _take_seat(self, number: int) -> _Served:
         home = self._open_home(number)
         seat = Seat(number, self, self._log.message_bytes_max)
         served = self._served[number] = _Served(
@@ -115,7 +127,7 @@ class Seats:
             Upkeep(seat, self._log, home, self.scheduler, self._options, self._telemetry),
         )
         self._turns.add(seat)
-        served.task = self.scheduler.spawn(self._serve(served), f"partition-{number}")
+        return served
 
     async def _serve(self, served: _Served) -> None:
         number = served.seat.number

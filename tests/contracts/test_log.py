@@ -263,7 +263,11 @@ def test_all_partitions_are_assigned_on_the_loop(place: Place) -> None:
     async def scenario(log: Log) -> None:
         assert not log.health().assigned
         assigned: list[int] = []
-        log.lead(assigned.append, lambda number: pytest.fail(f"{number} was revoked"))
+        log.lead(
+            assigned.append,
+            lambda number: pytest.fail(f"{number} was revoked"),
+            lambda gone: pytest.fail(str(gone)),
+        )
         assert not assigned, "assigned from inside lead"
         async with asyncio.timeout(15):
             while len(assigned) < PARTITIONS:

@@ -24,6 +24,7 @@ from orchestrator.log.port import (
     Ended,
     Following,
     Health,
+    LogRefused,
     LogUnavailable,
     Message,
     OffsetOutOfRange,
@@ -288,7 +289,12 @@ class BrokerLog:
 
     # --- assignment ---
 
-    def lead(self, assigned: Callable[[int], None], revoked: Callable[[int], None]) -> None:
+    def lead(
+        self,
+        assigned: Callable[[int], None],
+        revoked: Callable[[int], None],
+        gone: Callable[[LogRefused], None],
+    ) -> None:
         self._assigned, self._revoked = assigned, revoked
         for number in range(self.partition_count):
             self._loop.call_later(self._random.random() * 0.01, self.assign, number)

@@ -8,6 +8,7 @@ from orchestrator.log.embedded.journal import Journal
 from orchestrator.log.embedded.segments import SUFFIX
 from orchestrator.log.embedded.spares import SegmentSizes
 from orchestrator.log.files import UNFINISHED, Files, write_whole
+from orchestrator.log.known import LogGone, verify_known
 from orchestrator.log.port import LogCorrupt, LogRefused
 
 _NAME: Final = "log.json"
@@ -15,14 +16,22 @@ _VERSION: Final = 1
 _IDENTITY_BYTES: Final = 16
 
 
-def open_journal(files: Files, partition_count: int, sizes: SegmentSizes) -> tuple[bytes, Journal]:
-    """The log of the directory, made when there is none; raises `OSError`, refusals, corruption."""
+def open_journal(
+    files: Files, partition_count: int, sizes: SegmentSizes, known: bytes | None = None
+) -> tuple[bytes, Journal]:
+    """The log of the directory, made when there is none and none is `known`.
+
+    Raises `OSError`, `LogRefused`, `LogCorrupt`.
+    """
     files.sync_names()  # a process that was killed may have left names that only memory holds
     if _NAME in files.names():
         identity = _verify(files, partition_count)
+        verify_known(known, identity)
         journal = Journal(files, identity, partition_count, sizes)
         journal.open()
         return identity, journal
+    if known is not None:
+        raise LogGone(known, "its directory is empty")
     _discard_unfinished(files)
     identity = secrets.token_bytes(_IDENTITY_BYTES)
     journal = Journal(files, identity, partition_count, sizes)

@@ -251,6 +251,10 @@ class Journal:
         tail = self._segments[-1]
         self._spares.prepare(tail.limit - tail.base)
 
+    def is_in_place(self) -> bool:
+        """Whether the file that is written to still has its name; raises `OSError`."""
+        return self._segments[-1].name in self._files.names()
+
     def below_reserve(self) -> bool:
         """Whether so little space is left that no new work should be let in; raises `OSError`."""
         return self._spares.below_reserve()

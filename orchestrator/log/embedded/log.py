@@ -1,6 +1,7 @@
 """The embedded log: one file for all partitions of a process, durable before acknowledged."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from orchestrator.log.embedded.syncs import Syncs
 from orchestrator.log.embedded.writer import Append, Restart, refusals
 from orchestrator.log.files import Disk, Files
 from orchestrator.log.following import Followers, NeverFollowed
+from orchestrator.log.known import LogGone
 from orchestrator.log.port import (
     META,
     STALLED_MS,
@@ -34,6 +36,7 @@ from orchestrator.log.port import (
     monotonic_ms,
 )
 
+_LOG = logging.getLogger("perdure.log")
 READ_CHUNK_BYTES: Final = 512 << 10
 
 
@@ -45,6 +48,7 @@ class EmbeddedOptions:
     partitions: int = 4
     message_bytes_max: int = 64 << 20
     sizes: SegmentSizes = field(default_factory=SegmentSizes)
+    known: bytes | None = None  # which log it must be; None: it may be another one, or a new one
 
 
 class EmbeddedLog:
@@ -70,6 +74,8 @@ class EmbeddedLog:
         self._clock_ms = clock_ms
         self._running: Running | None = None
         self._leading = False
+        self._gone: LogGone | None = None
+        self._tell_gone: Callable[[LogRefused], None] = lambda refusal: None
         self._followers = Followers(self.read)
 
     @property
@@ -103,7 +109,7 @@ class EmbeddedLog:
         options = self._options
         files = take_directory(self._make_files, options.directory)
         try:
-            return files, *open_journal(files, options.partitions, options.sizes)
+            return files, *open_journal(files, options.partitions, options.sizes, options.known)
         except OSError as error:
             files.unlock()
             raise refuse_files(error) from error
@@ -130,6 +136,8 @@ class EmbeddedLog:
         reason = ""
         if largest > bytes_max:
             reason = f"a message of {largest} bytes is larger than {bytes_max} bytes"
+        elif self._gone is not None:
+            reason = str(self._gone)
         job = Append(batch, bytes_count, done, reason)
         if self._running is not None:
             self._running.submit(job)
@@ -156,23 +164,40 @@ class EmbeddedLog:
 
     def follow(self, partition: int, offset: int, deliver: Deliver, ended: Ended) -> Following:
         if self._running is None:
-            return NeverFollowed(ended, "the log is not open")
+            return NeverFollowed(ended, LogUnavailable("the log is not open"))
         return self._followers.follow(partition, offset, deliver, ended)
 
     async def bounds(self, partition: int) -> tuple[int, int]:
         return self._require_running().journal.bounds(partition)
 
+    def _lose(self) -> LogGone:
+        """Say so once, to everyone: nothing of it may be used any more."""
+        gone = self._gone = LogGone(self.identity, "its files were deleted while they were in use")
+        _LOG.error("%s", gone)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._followers.end, gone)
+        loop.call_soon(self._tell_gone, gone)
+        return gone
+
     def _require_running(self) -> Running:
         if self._running is None:
             raise LogUnavailable("the log is not open")
+        if self._gone is not None:
+            raise self._gone
         return self._running
 
     def trim(self, partition: int, below_offset: int) -> None:
         if self._running is not None and self._running.journal.trim(partition, below_offset):
             self._running.drop()
 
-    def lead(self, assigned: Callable[[int], None], revoked: Callable[[int], None]) -> None:
+    def lead(
+        self,
+        assigned: Callable[[int], None],
+        revoked: Callable[[int], None],
+        gone: Callable[[LogRefused], None],
+    ) -> None:
         self._leading = True
+        self._tell_gone = gone
         loop = asyncio.get_running_loop()
         for number in range(self._options.partitions):
             loop.call_soon(assigned, number)
@@ -186,6 +211,8 @@ class EmbeddedLog:
             return Health(writable=False, reason="the log is not open")
         oldest_ms = self._running.oldest_ms()
         reason = self._running.trouble()
+        if self._running.is_gone:
+            reason = str(self._gone or self._lose())
         if not reason and oldest_ms >= STALLED_MS:
             reason = f"an append has been waiting for {oldest_ms} ms"
         return Health(not reason, reason, oldest_ms, self._leading)

@@ -64,6 +64,7 @@ class Running:
         self._since_ms: deque[int] = deque()  # one for each partition of each append in flight
         self._late: list[Append] | None = None  # appends that came while closing
         self._space_trouble = ""
+        self.is_gone = False  # its files were deleted while they were in use
         self._looked_ms = clock_ms() - _LOOK_EVERY_MS
         self._preparing = False
         self._bell = Bell(blocking=False)
@@ -163,9 +164,18 @@ class Running:
         if self._clock_ms() - self._looked_ms >= _LOOK_EVERY_MS:
             self._looked_ms = self._clock_ms()
             self._space_trouble = self._look_at_space()
+            self.is_gone = self.is_gone or not self._is_in_place()
             if standing.reason and not standing.corrupt and self._late is None:
                 self._hand_over(Mend())
         return standing.reason or self._space_trouble
+
+    def _is_in_place(self) -> bool:
+        try:
+            return self.journal.is_in_place()
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True  # that it cannot be seen says nothing
 
     def _look_at_space(self) -> str:
         try:

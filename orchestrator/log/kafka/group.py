@@ -17,11 +17,10 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from orchestrator.kafka.errors import error_of, refusal_of
+from orchestrator.kafka.errors import REQUEST_S, error_of, refusal_of
 from orchestrator.kafka.serve import Served
 from orchestrator.log.kafka.clients import Clients
 from orchestrator.log.kafka.options import KafkaOptions
-from orchestrator.log.kafka.topics import REQUEST_S
 from orchestrator.log.port import LogRefused
 
 _LOOK_AGAIN_S: Final = 0.5
@@ -114,6 +113,7 @@ class Membership:
         self._tell_assigned = assigned
         self._tell_revoked = revoked
         self._closed = False
+        self._is_silent = False
         self.partitions: set[int] = set()
         self._must_look = True  # whether others are in the group
         self._looking = False
@@ -194,7 +194,7 @@ class Membership:
         places = [TopicPartition(p.topic, p.partition, 0) for p in partitions]
         consumer.incremental_assign(places)
         consumer.pause(places)
-        if self._closed or self.refused is not None:
+        if self._closed or self._is_silent or self.refused is not None:
             return
         for place in sorted(places, key=_number):
             self.partitions.add(place.partition)
@@ -204,8 +204,12 @@ class Membership:
         consumer.incremental_unassign(partitions)
         self._give_up(sorted(p.partition for p in partitions))
 
+    def be_silent(self) -> None:
+        """The log is gone: who leads what of it is of no interest any more."""
+        self._is_silent = True
+
     def _give_up(self, numbers: list[int]) -> None:
-        if self._closed:
+        if self._closed or self._is_silent:
             return
         for number in numbers:
             if number in self.partitions:

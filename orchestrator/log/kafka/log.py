@@ -18,10 +18,12 @@ from orchestrator.log.kafka.clients import Clients
 from orchestrator.log.kafka.directory_id import directory_id
 from orchestrator.log.kafka.group import Membership, await_sole_member
 from orchestrator.log.kafka.options import KafkaOptions
+from orchestrator.log.kafka.presence import Presence
 from orchestrator.log.kafka.reader import Reading
 from orchestrator.log.kafka.tail import Tail
 from orchestrator.log.kafka.topics import ensure_topics
 from orchestrator.log.kafka.writer import KafkaWriter
+from orchestrator.log.known import LogGone
 from orchestrator.log.port import (
     META,
     STALLED_MS,
@@ -33,6 +35,7 @@ from orchestrator.log.port import (
     Ended,
     Following,
     Health,
+    LogRefused,
     LogUnavailable,
     monotonic_ms,
 )
@@ -43,6 +46,7 @@ _TRY_AGAIN_S_MIN: Final = 0.1
 _TRY_AGAIN_S_MAX: Final = 1.0
 _TICK_S: Final = 1.0
 _PROBE_S: Final = 2.0
+_LOOK_EVERY_MS: Final = 5000
 _LAST_APPENDS_S: Final = 5.0
 _READS_MAX: Final = 4
 _LOG = logging.getLogger(__name__)
@@ -61,6 +65,12 @@ class KafkaLog:
         self._writer: KafkaWriter | None = None
         self._member: Membership | None = None
         self._tail: Tail | None = None
+        self._presence: Presence | None = None
+        self._gone: LogGone | None = None
+        self._tell_gone: Callable[[LogRefused], None] = lambda refusal: None
+        self._is_looking = False
+        self._looked_ms = clock_ms()
+        self._looks: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(_READS_MAX, thread_name_prefix="log-kafka")
         self._readings: set[Reading] = set()
         self._tick: asyncio.TimerHandle | None = None
@@ -112,6 +122,7 @@ class KafkaLog:
     async def _try_open(self, clients: Clients) -> bool:
         try:
             self._identity = await self._in_thread(partial(self._verify, clients))
+            self._presence = Presence(clients.admin, self._options, self._identity)
         except KafkaException as raised:
             clients.serve()
             if clients.refused is not None:
@@ -136,6 +147,8 @@ class KafkaLog:
         self._reason = "the log is closed"
         if self._tick is not None:
             self._tick.cancel()
+        if self._looks is not None:
+            self._looks.cancel()
         for reading in self._readings:
             reading.cancel()
         if self._tail is not None:
@@ -165,6 +178,8 @@ class KafkaLog:
         refused = ""
         if largest > bytes_max:
             refused = f"a message of {largest} bytes is larger than {bytes_max} bytes"
+        if self._gone is not None:
+            refused = refused or str(self._gone)
         if self._writer is not None:
             self._writer.append(batch, done, refused)
             return
@@ -184,7 +199,11 @@ class KafkaLog:
         reading = Reading(self._require_open().readers, topic, number, offset, deliver)
         self._readings.add(reading)
         try:
-            return await self._in_thread(reading.run)
+            # Looked at before and after: nothing that another log says is taken for this one's.
+            await self._look()
+            following = await self._in_thread(reading.run)
+            await self._look()
+            return following
         finally:
             reading.cancel()
             self._readings.discard(reading)
@@ -193,11 +212,14 @@ class KafkaLog:
         return await self._bounds_of(TopicPartition(*self._options.place(partition)))
 
     async def _bounds_of(self, place: TopicPartition) -> tuple[int, int]:
+        await self._look()
         return await self._in_thread(partial(self._require_open().readers.bounds, place))
 
     def follow(self, partition: int, offset: int, deliver: Deliver, ended: Ended) -> Following:
         if self._writer is None or self._closed or self._clients is None:
-            return NeverFollowed(ended, self._reason)
+            return NeverFollowed(ended, LogUnavailable(self._reason))
+        if self._gone is not None:
+            return NeverFollowed(ended, self._gone)
         if self._tail is None:
             clients = self._clients
             self._tail = Tail(clients.tail, clients.client_id, self._bounds_of)
@@ -206,7 +228,34 @@ class KafkaLog:
     def _require_open(self) -> Clients:
         if self._clients is None or self._closed:
             raise LogUnavailable(self._reason)
+        if self._gone is not None:
+            raise self._gone
         return self._clients
+
+    async def _look(self) -> None:
+        """Is it still the log that was opened? Raises `LogGone`, `LogUnavailable`."""
+        self._require_open()
+        if self._presence is None:
+            return
+        try:
+            await self._in_thread(self._presence.verify)
+        except LogGone as gone:
+            self._lose(gone)
+            raise
+
+    def _lose(self, gone: LogGone) -> None:
+        """Say so once, to everyone: nothing of it may be used any more."""
+        if self._gone is not None or self._closed:
+            return
+        self._gone = gone
+        _LOG.error("%s", gone)
+        if self._member is not None:
+            self._member.be_silent()
+        if self._writer is not None:
+            self._writer.give_up(str(gone))
+        if self._tail is not None:
+            self._tail.end_all(gone)
+        self._tell_gone(gone)
 
     def trim(self, partition: int, below_offset: int) -> None:
         place = TopicPartition(*self._options.place(partition), below_offset)
@@ -215,7 +264,13 @@ class KafkaLog:
 
     # leading
 
-    def lead(self, assigned: Callable[[int], None], revoked: Callable[[int], None]) -> None:
+    def lead(
+        self,
+        assigned: Callable[[int], None],
+        revoked: Callable[[int], None],
+        gone: Callable[[LogRefused], None],
+    ) -> None:
+        self._tell_gone = gone
         self._member = Membership(self._options, self._require_open(), assigned, revoked)
 
     def health(self) -> Health:
@@ -225,7 +280,9 @@ class KafkaLog:
             return Health(False, self._reason, 0, leads, refused)
         oldest_ms = self._writer.oldest_ms()
         reason = self._writer.down_reason
-        if refused is not None:
+        if self._gone is not None:
+            reason = str(self._gone)
+        elif refused is not None:
             reason = refused.message
         elif oldest_ms >= STALLED_MS:
             reason = f"an append has been waiting for {oldest_ms} ms. {reason}".rstrip()
@@ -241,9 +298,25 @@ class KafkaLog:
             self._member.look(self._threads)
         if self._clients is not None:
             self._clients.serve()
+        if self._gone is None and not self._is_looking and self._is_time_to_look():
+            self._is_looking = True
+            self._looks = loop.create_task(self._look_now_and_then())
         if self._writer is not None and self._writer.down_reason and not self._probing:
             self._probing = True
             loop.run_in_executor(self._threads, self._probe).add_done_callback(self._probed)
+
+    def _is_time_to_look(self) -> bool:
+        stalled = self._writer is not None and self._writer.oldest_ms() >= STALLED_MS
+        return stalled or self._clock_ms() - self._looked_ms >= _LOOK_EVERY_MS
+
+    async def _look_now_and_then(self) -> None:
+        try:
+            await self._look()
+        except (LogGone, LogUnavailable):
+            pass  # the first one everybody was told of, the second one appends and reads meet
+        finally:
+            self._looked_ms = self._clock_ms()
+            self._is_looking = False
 
     def _probe(self) -> bool:
         try:

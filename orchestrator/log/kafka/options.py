@@ -29,12 +29,14 @@ class KafkaOptions:
     partitions: int = 4
     replication_factor: int = -1  # the broker's default
     message_bytes_max: int = 64 << 20
+    known: bytes | None = None  # which log it must be; None: it may be another one, or a new one
     session_timeout_ms: int = 6000
     librdkafka: Mapping[str, str] = field(default_factory=dict)
+    ca_file: Path | None = None
 
     @property
     def connection(self) -> Connection:
-        return Connection(self.bootstrap, self.librdkafka)
+        return Connection(self.bootstrap, self.librdkafka, self.ca_file)
 
     @property
     def log_topic(self) -> str:

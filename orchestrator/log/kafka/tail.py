@@ -20,6 +20,7 @@ from orchestrator.log.port import (
     Deliver,
     Ended,
     FollowEnd,
+    LogRefused,
     LogUnavailable,
     Message,
     OffsetOutOfRange,
@@ -126,6 +127,9 @@ class Tail:
             except LogUnavailable:
                 await asyncio.sleep(_LOOK_AGAIN_S)
                 continue
+            except LogRefused as gone:
+                following.end(gone)
+                return
             following.end(OffsetOutOfRange(*bounds))
 
     def _client_error(self, error: KafkaError) -> None:

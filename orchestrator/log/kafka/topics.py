@@ -8,18 +8,19 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
     AclOperation,
     AdminClient,
-    ConfigResource,
     NewTopic,
-    ResourceType,
     TopicDescription,
 )
 
-from orchestrator.kafka.errors import error_of, lacking_rights, refusal_of
+from orchestrator.kafka.errors import REQUEST_S, error_of, lacking_rights, refuse
 from orchestrator.log.kafka.options import KafkaOptions
+from orchestrator.log.kafka.topic_configs import REPLICAS_FOR_TWO, verify_configs
+from orchestrator.log.known import LogGone, verify_known
 from orchestrator.log.port import LogRefused
 
-REQUEST_S: Final = 5.0
 _APPEARS_S: Final = 10.0
+_LOOKS: Final = 3
+_LOOK_AGAIN_S: Final = 0.5
 _NEEDED_OPERATIONS: Final = ("READ", "WRITE", "DELETE", "DESCRIBE_CONFIGS")
 
 
@@ -29,21 +30,37 @@ def ensure_topics(admin: AdminClient, options: KafkaOptions) -> bytes:
     Raises `LogRefused` for what an operator must mend, `KafkaException` for what may pass.
     """
     wanted = {options.log_topic: options.partitions, options.meta_topic: 1}
-    found = _describe(admin, list(wanted))
+    found = describe(admin, list(wanted))
     missing = {name: count for name, count in wanted.items() if name not in found}
+    if missing and options.known is not None:
+        missing = _confirm_missing(admin, missing)
+        if missing:
+            raise LogGone(options.known, f"there is no topic {' and no topic '.join(missing)}")
+        found = describe(admin, list(wanted))
     if missing:
         _create(admin, options, missing)
         found = _await(admin, list(wanted))
     for name, description in found.items():
         _verify_partitions(description, wanted[name])
         _verify_permissions(description)
-    _verify_configs(admin, options, list(wanted))
     cluster = admin.describe_cluster(request_timeout=REQUEST_S).result().cluster_id
     topics = [str(found[name].topic_id) for name in wanted]
-    return ":".join([cluster, *topics]).encode()
+    identity = ":".join([cluster, *topics]).encode()
+    verify_known(options.known, identity)
+    verify_configs(admin, options, found)
+    return identity
 
 
-def _describe(admin: AdminClient, names: list[str]) -> dict[str, TopicDescription]:
+def _confirm_missing(admin: AdminClient, missing: Mapping[str, int]) -> dict[str, int]:
+    """A broker that has just started may not know of a topic yet."""
+    for _ in range(_LOOKS):
+        time.sleep(_LOOK_AGAIN_S)
+        found = describe(admin, list(missing))
+        missing = {name: count for name, count in missing.items() if name not in found}
+    return dict(missing)
+
+
+def describe(admin: AdminClient, names: list[str]) -> dict[str, TopicDescription]:
     """The topics that exist."""
     asked = admin.describe_topics(
         TopicCollection(names), include_authorized_operations=True, request_timeout=REQUEST_S
@@ -56,7 +73,7 @@ def _describe(admin: AdminClient, names: list[str]) -> dict[str, TopicDescriptio
             error = error_of(raised)
             if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 continue
-            _refuse(error, f"describe topic {name}")
+            refuse(error, f"describe topic {name}")
             raise
     return found
 
@@ -65,7 +82,7 @@ def _await(admin: AdminClient, names: list[str]) -> dict[str, TopicDescription]:
     """Topics just made: they appear on all brokers a little later."""
     give_up = time.monotonic() + _APPEARS_S
     while True:
-        found = _describe(admin, names)
+        found = describe(admin, names)
         if len(found) == len(names):
             return found
         if time.monotonic() > give_up:
@@ -79,7 +96,10 @@ def _create(admin: AdminClient, options: KafkaOptions, missing: Mapping[str, int
         "retention.ms": "-1",
         "retention.bytes": "-1",
         "max.message.bytes": str(options.batch_bytes_max),
+        "unclean.leader.election.enable": "false",
     }
+    if options.replication_factor >= REPLICAS_FOR_TWO:
+        config["min.insync.replicas"] = "2"
     topics = [
         NewTopic(name, count, options.replication_factor, config=config)
         for name, count in missing.items()
@@ -91,7 +111,7 @@ def _create(admin: AdminClient, options: KafkaOptions, missing: Mapping[str, int
             error = error_of(raised)
             if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
                 continue
-            _refuse(error, f"create topic {name}")
+            refuse(error, f"create topic {name}")
             raise
 
 
@@ -113,50 +133,3 @@ def _verify_permissions(description: TopicDescription) -> None:
     lacking = [name for name in _NEEDED_OPERATIONS if getattr(AclOperation, name) not in allowed]
     if lacking:
         raise lacking_rights(f"lacks {', '.join(lacking)} on topic {description.name}")
-
-
-def _verify_configs(admin: AdminClient, options: KafkaOptions, names: list[str]) -> None:
-    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    asked = admin.describe_configs(resources, request_timeout=REQUEST_S)
-    for resource, future in asked.items():
-        try:
-            entries = future.result()
-        except KafkaException as raised:
-            _refuse(error_of(raised), f"see the configuration of topic {resource.name}")
-            raise
-        values = {name: entry.value for name, entry in entries.items()}
-        _verify_config(resource.name, values, options.batch_bytes_max)
-
-
-def _verify_config(topic: str, values: Mapping[str, str | None], bytes_max: int) -> None:
-    for name, wanted in (
-        ("cleanup.policy", "delete"),
-        ("retention.ms", "-1"),
-        ("retention.bytes", "-1"),
-    ):
-        if values.get(name, wanted) != wanted:
-            raise LogRefused(
-                "PD0115",
-                f"Topic {topic} has {name}={values[name]}: it would delete what is still needed.",
-                _alter(topic, name, wanted),
-            )
-    allowed = values.get("max.message.bytes")
-    if allowed is not None and int(allowed) < bytes_max:
-        raise LogRefused(
-            "PD0115",
-            f"Topic {topic} has max.message.bytes={allowed}, but a message may have {bytes_max}.",
-            _alter(topic, "max.message.bytes", str(bytes_max)),
-        )
-
-
-def _alter(topic: str, name: str, value: str) -> str:
-    return (
-        f"Set it: kafka-configs.sh --alter --entity-type topics --entity-name {topic}"
-        f" --add-config {name}={value}"
-    )
-
-
-def _refuse(error: KafkaError, doing: str) -> None:
-    refusal = refusal_of(error, doing)
-    if refusal is not None:
-        raise refusal

@@ -37,6 +37,7 @@ class KafkaWriter:
         self._loop = asyncio.get_running_loop()
         self._queues: dict[int, deque[Pending]] = {}
         self._unknown: set[int] = set()
+        self._ends: dict[int, int] = {}  # behind what was acknowledged, by partition
         self._bytes_count = 0
         self._goodbyes: set[asyncio.Future[None]] = set()
         self.down_reason = ""  # why no broker can be reached
@@ -45,7 +46,7 @@ class KafkaWriter:
 
     def _begin(self) -> Generation:
         """A fresh producer; at once, since getting its id from the broker takes a while."""
-        return Generation(self._make, self._client_id, self._give_up, self._note_down)
+        return Generation(self._make, self._client_id, self.give_up, self._note_down)
 
     def _note_down(self, reason: str) -> None:
         self.down_reason = reason
@@ -64,7 +65,7 @@ class KafkaWriter:
         return ""
 
     def _append(self, partition: int, messages: Sequence[bytes], done: Done, refused: str) -> None:
-        pending = Pending(partition, messages, done, self._clock_ms(), self._settle, self._give_up)
+        pending = Pending(partition, messages, done, self._clock_ms(), self._settle, self.give_up)
         self._queues.setdefault(partition, deque()).append(pending)
         self._bytes_count += pending.bytes_count
         if refused:
@@ -97,17 +98,22 @@ class KafkaWriter:
         while queue and not queue[0].left:
             pending = queue.popleft()
             self._bytes_count -= pending.bytes_count
+            if pending.error is None and pending.first < self._ends.get(partition, 0):
+                # The log has lost its tail, or another one is in its place: who reads will see.
+                self._unknown.add(partition)
+                pending.error = AppendError("an earlier offset was given again", refused=False)
             if pending.error is None:
                 self.down_reason = ""
+                self._ends[partition] = pending.first + pending.count
                 pending.done(partition, pending.first, pending.count, None)
             else:
                 pending.done(partition, -1, pending.count, pending.error)
 
     def _give_up_one(self, generation: Generation, reason: str) -> None:
         if not generation.over:
-            self._give_up(reason)
+            self.give_up(reason)
 
-    def _give_up(self, reason: str) -> None:
+    def give_up(self, reason: str) -> None:
         """All in flight is of unknown fate; go on with a fresh producer."""
         _LOG.warning("the producer is given up: %s", reason)
         error = AppendError(reason, refused=False)
@@ -129,8 +135,9 @@ class KafkaWriter:
 
     def restart(self, partition: int) -> None:
         if self._queues.get(partition):
-            self._give_up("the partition begins anew")
+            self.give_up("the partition begins anew")
         self._unknown.discard(partition)
+        self._ends.pop(partition, None)
 
     def oldest_ms(self) -> int:
         heads = [queue[0].since_ms for queue in self._queues.values() if queue]
@@ -143,7 +150,7 @@ class KafkaWriter:
         while any(self._queues.values()) and self._loop.time() < give_up:
             await asyncio.sleep(0.01)
         if any(self._queues.values()):
-            self._give_up("the log was closed")
+            self.give_up("the log was closed")
         else:
             self._end_current()
         await asyncio.gather(*self._goodbyes)

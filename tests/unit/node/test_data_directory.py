@@ -58,7 +58,7 @@ def test_directories_that_it_makes_are_durable(
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_what_it_keeps_is_durable_under_its_name(tmp_path: Path, synced: list[Path]) -> None:
     directory = DataDirectory(tmp_path)
-    directory.keep("embedded", "c", 4)
+    directory.keep("embedded", "c", 4, b"log")
     assert synced == [tmp_path / "node.json.unfinished", tmp_path]
     directory.release()
 
@@ -72,9 +72,9 @@ def test_a_full_disk_is_told_and_not_a_bug(tmp_path: Path, monkeypatch: pytest.M
     directory = DataDirectory(tmp_path)  # that it is locked need not be written down
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DirectoryRefused, match=r"PD0202.*No space left"):
-        directory.keep("embedded", "c", 4)
+        directory.keep("embedded", "c", 4, b"log")
     monkeypatch.undo()
-    directory.keep("embedded", "c", 4)
+    directory.keep("embedded", "c", 4, b"log")
     assert directory.check("embedded", "c", None, 1) == 4
     directory.release()
 
@@ -85,12 +85,21 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
         DataDirectory(tmp_path)
 
 
+def test_it_knows_its_log_until_another_one_is_begun(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    assert directory.known_log() is None
+    directory.keep("kafka", "c", 4, b"\xffone")
+    assert directory.known_log() == b"\xffone"
+    directory.keep("kafka", "c", 4, b"two")
+    assert directory.known_log() == b"two"
+    directory.release()
+
+
 def test_what_must_stay_the_same(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path)
     assert directory.check("embedded", "c", None, 4) == 4
     assert directory.check("embedded", "c", 8, 4) == 8
-    directory.keep("embedded", "c", 8)
-    directory.keep("embedded", "c", 9)  # the first one counts
+    directory.keep("embedded", "c", 8, b"log")
     assert directory.check("embedded", "c", None, 4) == 8
     assert directory.check("embedded", "c", 8, 4) == 8
     with pytest.raises(DirectoryRefused, match="has 8 partitions, not 4"):

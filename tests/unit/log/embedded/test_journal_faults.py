@@ -120,9 +120,9 @@ class World:
         return self.turns.run([ended]) if isinstance(ended, Unsynced) else ended
 
     def note(self, number: int, values: list[bytes], outcome: Outcome) -> None:
-        _, partition, first, count, error = outcome
+        _, partition, first, appended, error = outcome
         expected = self.expected[number]
-        assert (partition, count) == (number, len(values))
+        assert (partition, appended) == (number, values)
         if error is None:
             assert not expected.unknown_now, "an append landed behind one of unknown fate"
             expected.acknowledged.update(enumerate(values, first))

@@ -1,0 +1,55 @@
+"""Whether the topics of the log are still the ones that were opened.
+
+A topic that is deleted and made anew has its name, and nothing else, in common with the log: what
+is read from it, or acknowledged by it, must not be taken for the log's.
+"""
+
+import time
+from typing import Final
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from orchestrator.kafka.errors import text_of
+from orchestrator.log.kafka.options import KafkaOptions
+from orchestrator.log.kafka.topics import describe
+from orchestrator.log.known import LogGone
+from orchestrator.log.port import LogRefused, LogUnavailable
+
+_LOOKS: Final = 3
+_LOOK_AGAIN_S: Final = 0.5
+"""A broker that has just started may not know of a topic yet: only repeated looks count."""
+
+
+class Presence:
+    """Looks at the topics; every method blocks, and is for threads."""
+
+    def __init__(self, admin: AdminClient, options: KafkaOptions, identity: bytes) -> None:
+        self._admin = admin
+        self._known = identity
+        _, *ids = identity.decode().split(":")
+        self._ids = dict(zip((options.log_topic, options.meta_topic), ids, strict=True))
+
+    def verify(self) -> None:
+        """Raises `LogGone`, or `LogUnavailable` while the brokers do not tell."""
+        for look in range(_LOOKS):
+            if look:
+                time.sleep(_LOOK_AGAIN_S)
+            found = self._look()
+            if not found:
+                return
+        raise LogGone(self._known, found)
+
+    def _look(self) -> str:
+        """What is wrong, if anything."""
+        try:
+            found = describe(self._admin, list(self._ids))
+        except (KafkaException, LogRefused) as raised:
+            reason = text_of(raised) if isinstance(raised, KafkaException) else raised.message
+            raise LogUnavailable(f"Kafka cannot be read: {reason}") from raised
+        for name, wanted in self._ids.items():
+            if name not in found:
+                return f"topic {name} was deleted"
+            if str(found[name].topic_id) != wanted:
+                return f"topic {name} was deleted and made anew"
+        return ""
