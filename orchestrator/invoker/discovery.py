@@ -3,11 +3,12 @@
 import asyncio
 from typing import Final
 
+from orchestrator.invoker.dialing import Dialer
 from orchestrator.invoker.exchange import Exchange, Headers
 from orchestrator.invoker.heads import Head, base_head, clean_headers
 from orchestrator.invoker.http2 import ANSWERED_HTTP1
 from orchestrator.invoker.origin import BadUri, parse_origin
-from orchestrator.invoker.pool import NO_HTTP2, Pool, TlsContexts
+from orchestrator.invoker.pool import NO_HTTP2, Pool
 from orchestrator.invoker.signing import Signer
 from orchestrator.registry.discovery import Discovered, Target
 from orchestrator.registry.errors import BAD_MANIFEST, HTTP1_ANSWER, UNREACHABLE, RegistryError
@@ -73,7 +74,7 @@ class Discovery:
         self._clock = clock
         self._signer = signer
         self._cluster_name = cluster_name
-        self._tls = TlsContexts(ca_file)
+        self._dialer = Dialer(ca_file)
 
     async def discover(self, target: Target) -> Discovered:
         """Ask, again if need be; raises RegistryError."""
@@ -96,7 +97,7 @@ class Discovery:
         except BadUri as error:
             raise RegistryError(UNREACHABLE, str(error)) from None
         head = base_head(origin, "GET", PATH) + self._headers(target)
-        pool = Pool(origin, target.http1, self._tls, _nothing, _nothing)
+        pool = Pool(origin, target.http1, self._dialer, _nothing, _nothing)
         answer = _Answer()
         exchange = Exchange(head, [], True, answer)
         try:

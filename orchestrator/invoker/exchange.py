@@ -82,6 +82,7 @@ class Exchange:
         "receiver",
         "stream_id",
         "unread_bytes",
+        "waits_until_s",
     )
 
     def __init__(self, head: Headers, chunks: list[bytes], ended: bool, receiver: Receiver) -> None:
@@ -97,6 +98,7 @@ class Exchange:
         self.closed = False
         self.unread_bytes = 0  # received, but not yet given back to the peer's window
         self.is_held_back = False  # let the peer say no more than its window holds
+        self.waits_until_s = 0.0  # for a connection with room
         self.deadline_s = 0.0  # when draining: cut it off then
 
     def send(self, data: bytes) -> None:

@@ -70,6 +70,11 @@ class Http1Connection(asyncio.Protocol):
         return self._open
 
     @property
+    def was_useful(self) -> bool:
+        """Whether the peer ever answered a request on it."""
+        return self._useful_count > 0
+
+    @property
     def free(self) -> int:
         return 1 if self._open and self._exchange is None else 0
 

@@ -96,6 +96,11 @@ class Http2Connection(asyncio.Protocol):
         return self._open
 
     @property
+    def was_useful(self) -> bool:
+        """Whether the peer ever answered a request on it."""
+        return self._was_useful
+
+    @property
     def free(self) -> int:
         """How many more exchanges it takes."""
         return self._streams_max - len(self._streams) if self._open else 0

@@ -13,6 +13,7 @@ from orchestrator.invoker import codes
 from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.counts import AttemptCounts, tell
+from orchestrator.invoker.dialing import Dialer
 from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.flusher import Flusher, propose
 from orchestrator.invoker.heads import Heads
@@ -20,7 +21,6 @@ from orchestrator.invoker.openings import Openings
 from orchestrator.invoker.options import Options
 from orchestrator.invoker.origin import BadUri
 from orchestrator.invoker.placing import Place, Unplaced, place
-from orchestrator.invoker.pool import TlsContexts
 from orchestrator.invoker.pools import Pools
 from orchestrator.invoker.port import AttemptInput, AttemptView, Source
 from orchestrator.invoker.running import Running
@@ -81,7 +81,7 @@ class Invoker:
         self._heads = Heads(options.cluster_name, signer)
         self._seen_registry: Registry | None = None
         self._places: dict[tuple[str, str], Place | Unplaced] = {}
-        self._pools = Pools(TlsContexts(options.ca_file), self.on_read, self.on_batch)
+        self._pools = Pools(Dialer(options.ca_file), self.on_read, self.on_batch)
         self._slots: Slots[_Waiter] = Slots(
             options.attempts_max,
             options.attempts_per_deployment_max,

@@ -1,11 +1,12 @@
 """The connections to one service endpoint: exchanges find room on one, or wait for the next."""
 
 import asyncio
-import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from orchestrator.invoker.backoff import Backoff
+from orchestrator.invoker.dialing import Dialer, DialError
 from orchestrator.invoker.exchange import IGNORE, Exchange
 from orchestrator.invoker.http1 import Http1Connection
 from orchestrator.invoker.http2 import STREAMS_MAX, Http2Connection
@@ -14,44 +15,31 @@ from orchestrator.invoker.origin import Origin
 Connection = Http1Connection | Http2Connection
 
 NO_HTTP2: Final = "the endpoint does not offer HTTP/2 over TLS: register it with use_http_11"
-_CONNECT_TIMEOUT_S: Final = 10.0
+_WAIT_S: Final = 10.0  # for room on other connections, while no new one can be opened
+_BROKEN_AT_ONCE: Final = 128
 _CONNECTING_HTTP1_MAX: Final = 64  # at once; more are opened as these are there
 
 
-class TlsContexts:
-    """TLS settings for either version of HTTP, made when first needed."""
-
-    def __init__(self, ca_file: str | None = None) -> None:
-        self._ca_file = ca_file
-        self._contexts: dict[bool, ssl.SSLContext] = {}
-
-    def get(self, http1: bool) -> ssl.SSLContext:
-        context = self._contexts.get(http1)
-        if context is None:
-            context = ssl.create_default_context(cafile=self._ca_file)
-            context.set_alpn_protocols(["http/1.1"] if http1 else ["h2"])
-            self._contexts[http1] = context
-        return context
-
-
-def _text(error: BaseException) -> str:
-    return str(error) or type(error).__name__
-
-
 class Pool:
-    """Connections to one endpoint; grows as exchanges need, shrinks when idle."""
+    """Connections to one endpoint; grows as exchanges need, shrinks when idle.
+
+    After a failed connect the next waits for its pause, whoever asks. Exchanges that wait fail
+    with the reason: at once if nothing is connected, else if they waited long.
+    """
 
     def __init__(
         self,
         origin: Origin,
         http1: bool,
-        tls: TlsContexts,
+        dialer: Dialer,
         on_read: Callable[[], None],
         on_batch: Callable[[], None],
     ) -> None:
         self._origin = origin
         self._http1 = http1
-        self._tls = tls
+        self._dialer = dialer
+        self._backoff = Backoff()
+        self._retry: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._connections: list[Connection] = []
         self._with_room: dict[Connection, None] = {}  # and perhaps some that have none any more
@@ -64,8 +52,9 @@ class Pool:
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is open, opening or waiting."""
-        return not (self._connections or self._closing or self._waiting or self._connecting)
+        """Nothing is open, opening or waiting, and no pause has to be remembered."""
+        busy = self._connections or self._closing or self._waiting or self._connecting
+        return not busy and self._backoff.is_forgotten(self._loop.time())
 
     def open(self, exchange: Exchange) -> None:
         """Start an exchange on a connection with room, or as soon as there is one."""
@@ -73,12 +62,15 @@ class Pool:
         if connection is not None:
             connection.start(exchange)
         else:
+            exchange.waits_until_s = self._loop.time() + _WAIT_S
             self._waiting.append(exchange)
             self._grow()
 
     def close(self, reason: str) -> None:
         """Close everything; exchanges under way break."""
         self._closed = True
+        if self._retry is not None:
+            self._retry.cancel()
         for task in self._connecting:
             task.cancel()
         for connection in [*self._connections, *self._closing]:
@@ -96,6 +88,8 @@ class Pool:
     def on_room(self, connection: Connection) -> None:
         """Give waiting exchanges the room there is."""
         self._with_room[connection] = None
+        if self._backoff.failure_count and connection.was_useful:
+            self._backoff.worked()
         if self._waiting:
             self._fill()
 
@@ -104,6 +98,8 @@ class Pool:
         if connection in self._connections:
             self._connections.remove(connection)
             self._closing.append(connection)
+            if not connection.was_useful:
+                self._backoff.failed(self._loop.time())
         if self._waiting:
             self._grow()
 
@@ -131,15 +127,32 @@ class Pool:
                 connection.start(exchange)
 
     def _grow(self) -> None:
-        """Have enough connections on their way for those that wait."""
+        """Have enough connections on their way for those that wait; one while connects fail."""
+        if self._closed or self._pauses():
+            return
         per_connection = 1 if self._http1 else STREAMS_MAX
         waiting = len(self._waiting)
-        while len(self._connecting) * per_connection < waiting and not self._closed:
-            if len(self._connecting) >= _CONNECTING_HTTP1_MAX:
+        connecting_max = 1 if self._backoff.failure_count else _CONNECTING_HTTP1_MAX
+        while len(self._connecting) * per_connection < waiting:
+            if len(self._connecting) >= connecting_max:
                 return
             task = self._loop.create_task(self._connect())
             self._connecting.add(task)
             task.add_done_callback(self._on_connected)
+
+    def _pauses(self) -> bool:
+        """Whether no connect may be made now; then one is made when the pause is over."""
+        until_s = self._backoff.until_s
+        if self._loop.time() >= until_s:
+            return False
+        if self._retry is None:
+            self._retry = self._loop.call_at(until_s, self._after_pause)
+        return True
+
+    def _after_pause(self) -> None:
+        self._retry = None
+        self._drop_closed()
+        self._grow()
 
     def _on_connected(self, task: asyncio.Task[None]) -> None:
         self._connecting.discard(task)
@@ -147,16 +160,10 @@ class Pool:
             self._fill()
 
     async def _connect(self) -> None:
-        origin = self._origin
-        context = self._tls.get(self._http1) if origin.tls else None
         try:
-            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                _, connection = await self._loop.create_connection(
-                    self._make, origin.host, origin.port, ssl=context
-                )
-        except (OSError, TimeoutError, ValueError) as error:
-            # ValueError: a host that cannot be looked up, such as `a..b`.
-            self._failed(f"cannot connect to {origin.host}:{origin.port}: {_text(error)}")
+            connection = await self._dialer.dial(self._origin, self._http1, self._make)
+        except DialError as error:
+            self._failed(str(error))
             return
         wrong = self._wrong_protocol(connection)
         if wrong:
@@ -181,15 +188,34 @@ class Pool:
         return NO_HTTP2
 
     def _failed(self, reason: str) -> None:
-        # While another connection lives, those that wait get their turn on it.
-        if not self._connections:
-            self._break_waiting(reason)
+        now_s = self._loop.time()
+        self._backoff.failed(now_s)
+        # While another connection lives, those that wait may get their turn on it.
+        self._break_waiting(reason, now_s if self._connections else None)
 
-    def _break_waiting(self, reason: str) -> None:
-        waiting, self._waiting = self._waiting, deque()
-        for exchange in waiting:
+    def _break_waiting(self, reason: str, now_s: float | None = None) -> None:
+        """Fail all that wait, or those whose time to wait is over."""
+        if now_s is None:
+            doomed, self._waiting = self._waiting, deque()
+        else:
+            doomed = deque()
+            while self._waiting and self._waiting[0].waits_until_s <= now_s:
+                doomed.append(self._waiting.popleft())
+        self._break(doomed, reason)
+
+    def _break(self, doomed: deque[Exchange], reason: str) -> None:
+        """In slices: thousands may wait for one address."""
+        for _ in range(min(len(doomed), _BROKEN_AT_ONCE)):
+            exchange = doomed.popleft()
             if not exchange.closed:
                 exchange.closed = True
                 receiver, exchange.receiver = exchange.receiver, IGNORE
                 receiver.on_broken(reason, False)
         self.on_batch()
+        if doomed:
+            self._loop.call_soon(self._break, doomed, reason)
+
+    def _drop_closed(self) -> None:
+        """Exchanges that were cancelled while they waited need no connection."""
+        if any(exchange.closed for exchange in self._waiting):
+            self._waiting = deque(e for e in self._waiting if not e.closed)

@@ -2,17 +2,18 @@
 
 from collections.abc import Callable
 
+from orchestrator.invoker.dialing import Dialer
 from orchestrator.invoker.origin import Origin
-from orchestrator.invoker.pool import Pool, TlsContexts
+from orchestrator.invoker.pool import Pool
 
 
 class Pools:
     """Made when first needed, dropped when they hold nothing any more."""
 
     def __init__(
-        self, tls: TlsContexts, on_read: Callable[[], None], on_batch: Callable[[], None]
+        self, dialer: Dialer, on_read: Callable[[], None], on_batch: Callable[[], None]
     ) -> None:
-        self._tls = tls
+        self._dialer = dialer
         self._on_read = on_read
         self._on_batch = on_batch
         self._pools: dict[tuple[Origin, bool], Pool] = {}
@@ -25,7 +26,7 @@ class Pools:
         at = (origin, http1)
         pool = self._pools.get(at)
         if pool is None:
-            pool = Pool(origin, http1, self._tls, self._on_read, self._on_batch)
+            pool = Pool(origin, http1, self._dialer, self._on_read, self._on_batch)
             self._pools[at] = pool
         return pool
 

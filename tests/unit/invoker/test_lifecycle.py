@@ -7,10 +7,11 @@ import msgspec
 import pytest
 
 from orchestrator.invoker import http2
+from orchestrator.invoker.dialing import Dialer
 from orchestrator.invoker.exchange import Exchange, Headers
 from orchestrator.invoker.options import Options
 from orchestrator.invoker.origin import parse_origin
-from orchestrator.invoker.pool import Pool, TlsContexts
+from orchestrator.invoker.pool import Pool
 from orchestrator.model.records import Failed, Kill, Pause, Resume, Suspended
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import PAUSED, Failure
@@ -360,7 +361,7 @@ def test_a_peer_that_answers_no_pings_is_given_up() -> None:
     async def test() -> None:
         service = await ScriptedService(hang).start()
         origin = parse_origin(service.target.uri)
-        pool = Pool(origin, False, TlsContexts(), lambda: None, lambda: None)
+        pool = Pool(origin, False, Dialer(), lambda: None, lambda: None)
         hears = _Hears()
         head = [
             (b":method", b"POST"),

@@ -1,0 +1,34 @@
+"""When an address that refuses connections may be tried again. Pure."""
+
+from typing import Final
+
+FIRST_S: Final = 0.05
+MAX_S: Final = 1.0  # a service that comes back is found within this time
+
+
+class Backoff:
+    """Pauses between connects to one address, shared by all that wait for it: each is twice as
+    long as the one before. Times are monotonic, in seconds."""
+
+    __slots__ = ("failure_count", "until_s")
+
+    def __init__(self) -> None:
+        self.failure_count = 0
+        self.until_s = 0.0
+
+    def failed(self, now_s: float) -> None:
+        """A connect failed, or a connection ended before it was of use. Those that were on their
+        way together count once."""
+        if now_s >= self.until_s:
+            pause_s = min(FIRST_S * 2.0 ** min(self.failure_count, 30), MAX_S)
+            self.failure_count += 1
+            self.until_s = now_s + pause_s
+
+    def worked(self) -> None:
+        """The service answered something."""
+        self.failure_count = 0
+        self.until_s = 0.0
+
+    def is_forgotten(self, now_s: float) -> bool:
+        """Whether a connect now would find it as if it had never failed."""
+        return not self.failure_count or now_s > self.until_s + 2 * MAX_S

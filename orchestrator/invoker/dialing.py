@@ -1,0 +1,68 @@
+"""Opening connections: names to addresses, TCP, TLS, the version of HTTP that TLS agreed on."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from orchestrator.invoker.origin import Origin
+from orchestrator.invoker.resolver import Resolver
+
+CONNECT_S: Final = 10.0  # look-up, TCP and TLS together
+
+P = TypeVar("P", bound=asyncio.Protocol)
+
+
+class DialError(Exception):
+    """There is no connection; the message says why."""
+
+
+class Dialer:
+    """Opens connections. `ca_file` holds certificates to trust beside the system's."""
+
+    def __init__(self, ca_file: str | None = None, resolver: Resolver | None = None) -> None:
+        self._ca_file = ca_file
+        self._resolver = resolver or Resolver()
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+
+    async def dial(self, origin: Origin, http1: bool, make: Callable[[], P]) -> P:
+        """A connection in at most CONNECT_S; raises DialError."""
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                addresses = await self._resolver.addresses(origin.host)
+                return await self._to_one_of(addresses, origin, http1, make)
+        except (OSError, TimeoutError, ValueError) as error:
+            why = str(error) or type(error).__name__
+            raise DialError(f"cannot connect to {origin.host}:{origin.port}: {why}") from None
+
+    async def _to_one_of(
+        self, addresses: list[str], origin: Origin, http1: bool, make: Callable[[], P]
+    ) -> P:
+        """The first that takes a connection; each has its share of the time."""
+        loop = asyncio.get_running_loop()
+        context = self._context(http1) if origin.tls else None
+        failed: OSError | TimeoutError | None = None
+        for address in addresses:
+            try:
+                async with asyncio.timeout(CONNECT_S / len(addresses)):
+                    _, connection = await loop.create_connection(
+                        make,
+                        address,
+                        origin.port,
+                        ssl=context,
+                        server_hostname=origin.host if context else None,
+                    )
+                    return connection
+            except (OSError, TimeoutError) as error:
+                failed = error
+        raise failed or OSError("it has no address")
+
+    def _context(self, http1: bool) -> ssl.SSLContext:
+        context = self._contexts.get(http1)
+        if context is None:
+            context = ssl.create_default_context()
+            if self._ca_file is not None:
+                context.load_verify_locations(self._ca_file)
+            context.set_alpn_protocols(["http/1.1"] if http1 else ["h2"])
+            self._contexts[http1] = context
+        return context
