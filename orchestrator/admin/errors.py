@@ -13,7 +13,7 @@ from orchestrator.registry.errors import RegistryError
 from orchestrator.registry.metadata_log import MetadataUnavailable
 from perdure.wire.errors import BadId
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("perdure.admin")
 
 
 class AdminError(Exception):

@@ -16,7 +16,7 @@ from orchestrator.admin.ports import Ports
 from orchestrator.admin.versions import VERSION_MAX, VERSION_MIN
 from orchestrator.admin.views import View
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("perdure.admin")
 
 COMPATIBLE_VERSION: Final = "1.7.12"
 """What clients of this API take the server for: they choose their queries by it."""

@@ -19,6 +19,7 @@ from orchestrator.config.settings import ConfigError
 from orchestrator.model.operating import OperatingError
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.node import Node
+from orchestrator.runtime.logs import log_to_stderr
 
 _log = logging.getLogger("perdure.node")
 
@@ -37,7 +38,7 @@ def run(argv: Sequence[str]) -> int:
     except ConfigError as error:
         print(f"perdure serve: {error}", file=sys.stderr)
         return EXIT_USAGE
-    _log_to_stderr(options.server.log_level)
+    log_to_stderr(options.server.log_level, options.server.log_format)
     try:
         _allow_files()
         directory = DataDirectory(options.server.data_dir)
@@ -55,16 +56,6 @@ def _allow_files() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # macOS: no more than the kernel's own limit
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=level.upper(),
-        format="%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S",
-    )
-    logging.getLogger("asyncio").setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 async def _serve(options: Options, directory: DataDirectory) -> int:

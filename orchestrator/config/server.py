@@ -9,6 +9,7 @@ import msgspec
 
 from orchestrator.model.limits import PAYLOAD_BYTES_MAX
 from orchestrator.runtime.kinds import ADDRESS, NAME, PATH, URL, Address, choice, size
+from orchestrator.runtime.logs import FORMATS
 from orchestrator.runtime.settings import Setting
 
 
@@ -38,6 +39,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Annotated[
         str, Setting("how much is logged", choice("debug", "info", "warning", "error"))
     ] = "info"
+    log_format: Annotated[str, Setting("how log lines are written", choice(*FORMATS))] = "text"
 
     @property
     def node(self) -> str:

@@ -4,7 +4,7 @@ import logging
 import re
 from typing import Final
 
-LIBRARY_LOG: Final = logging.getLogger("orchestrator.log.librdkafka")
+LIBRARY_LOG: Final = logging.getLogger("perdure.kafka.librdkafka")
 
 _REPEAT_S: Final = 60.0
 _KEPT_MAX: Final = 200

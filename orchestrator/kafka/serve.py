@@ -19,7 +19,7 @@ from orchestrator.runtime.wakes import RING, Bell
 
 _KNOWN_LAYOUT: Final = ("2.16.",)
 _POLL_S: Final = 0.005
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("perdure.kafka")
 
 
 class Served:

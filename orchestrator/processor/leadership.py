@@ -25,7 +25,7 @@ from orchestrator.processor.term import Surroundings, Term
 from orchestrator.runtime.entropy import Entropy
 from orchestrator.store.port import StoreError, StoreHome
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("perdure.processor")
 NONCE_BITS = 62
 LASTING_S = 1.0  # a term this long was a good one: the backoff begins anew
 

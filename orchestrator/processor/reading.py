@@ -20,7 +20,7 @@ from orchestrator.processor.partition import Partition
 from orchestrator.store.port import DurableStore, StoreError, StoreHome
 from orchestrator.store.stamp import Stamp, StampedStore, message_hash, read_stamp
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("perdure.processor")
 Apply = Callable[[Message, list[AnyRecord]], None]
 
 

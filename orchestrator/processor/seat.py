@@ -33,7 +33,7 @@ from orchestrator.processor.unknown_fates import NEVER, UnknownFates
 from orchestrator.processor.waiters import Results, Waiter
 from orchestrator.store.port import DurableStore, StoreError
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("perdure.processor")
 
 STALLED = "the log is slow to take what goes to the partition"
 NOT_SERVED = "the partition is not served here"
@@ -383,7 +383,7 @@ class Seat:
 
     def lose_store(self, error: StoreError) -> None:
         """The store failed: give up its rows, they come back from a copy and the log."""
-        logger.error("PD0303 the store of partition %d failed: %s", self.number, error)
+        logger.warning("PD0303 the store of partition %d failed: %s", self.number, error)
         self.step_down("its store failed")
         self.close_store()
         self.changed.set()

@@ -17,7 +17,7 @@ from orchestrator.runtime.scheduler import Scheduler
 from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.store.port import CHECKPOINTS_KEPT, StoreError, StoreHome, checkpoint_name
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("perdure.processor")
 COUNT_EVERY_RECORDS = 100
 
 

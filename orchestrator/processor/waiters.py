@@ -24,7 +24,7 @@ from orchestrator.processor.port import (
 )
 from orchestrator.tables.state import State
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("perdure.processor")
 
 
 class Waiter(Protocol):

@@ -383,14 +383,11 @@ def simulate(seed: int) -> Verdict:
 
     loop.set_exception_handler(failed)
     loud = _Loud(world.oracle)
-    logger = logging.getLogger("orchestrator")
+    logger = logging.getLogger("perdure")
     before = logger.level, logger.propagate
     logger.addHandler(loud)
     logger.propagate = False
     logger.setLevel(logging.ERROR)
-    quiet = logging.getLogger("perdure")
-    quiet_before = quiet.level
-    quiet.setLevel(logging.CRITICAL)
     try:
         with bounded(make_bounds(seed), world.oracle), patched(repeating):
             loop.run_until_complete(world.run())
@@ -403,7 +400,6 @@ def simulate(seed: int) -> Verdict:
         logger.removeHandler(loud)
         logger.setLevel(before[0])
         logger.propagate = before[1]
-        quiet.setLevel(quiet_before)
         _end(loop)
     return Verdict(seed, _digest(world), world.oracle.violations, dict(world.oracle.counts))
 

@@ -28,7 +28,7 @@ from orchestrator.runtime.wakes import Bell
 
 T = TypeVar("T")
 Appended = Callable[[int, int, Sequence[bytes]], None]
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("perdure.log")
 
 _LOOK_EVERY_MS: Final = 500
 """How often health looks at the free space and asks for a repair."""

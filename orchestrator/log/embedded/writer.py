@@ -15,7 +15,7 @@ EXIT_CODE: Final = 70
 TURN_BYTES_MAX: Final = 16 << 20
 """Appends beyond this wait for the next turn, so that one write does not take seconds."""
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("perdure.log")
 _BEHIND_UNKNOWN: Final = AppendError("an earlier append is of unknown fate", refused=True)
 
 

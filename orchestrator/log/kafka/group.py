@@ -25,7 +25,7 @@ from orchestrator.log.port import LogRefused
 
 _LOOK_AGAIN_S: Final = 0.5
 _UUID_CHARS: Final = len("-00000000-0000-0000-0000-000000000000")
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("perdure.log.kafka")
 
 
 class Other(NamedTuple):

@@ -49,7 +49,7 @@ _PROBE_S: Final = 2.0
 _LOOK_EVERY_MS: Final = 5000
 _LAST_APPENDS_S: Final = 5.0
 _READS_MAX: Final = 4
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("perdure.log.kafka")
 
 
 class KafkaLog:

@@ -27,7 +27,7 @@ from orchestrator.log.port import (
 )
 
 CHUNK_COUNT: Final = 200
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("perdure.log.kafka")
 _OUT_OF_RANGE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 _LOOK_AGAIN_S: Final = 1.0
 Place = tuple[str, int]

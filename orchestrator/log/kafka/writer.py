@@ -19,7 +19,7 @@ from orchestrator.log.port import AppendError, Batch, ClockMs, Done
 IN_FLIGHT_BYTES_MAX: Final = 256 << 20
 """Appends beyond this are refused, before librdkafka would hold them all in memory."""
 
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("perdure.log.kafka")
 
 
 class Place(Protocol):
