@@ -54,7 +54,7 @@ def _time(record: logging.LogRecord) -> str:
 
 
 class TextLines(logging.Formatter):
-    """`2026-01-31T12:00:00.000+00:00 WARNING perdure.node PD0208 …`"""
+    """`2026-01-31T12:00:00.000+00:00 WARNING perdure.node what happened`"""
 
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
