@@ -7,6 +7,7 @@ from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import Exchange
 from orchestrator.ingress.headers import query_delay_ms, read_headers
 from orchestrator.ingress.options import IngressOptions
+from orchestrator.ingress.rereads import read_again
 from orchestrator.ingress.targets import CallRoute
 from orchestrator.model.values import CODE_CONFLICT, WORKFLOW_RUN
 from orchestrator.processor.port import Accepted, Engine, Reply, Result, Unavailable
@@ -27,7 +28,9 @@ def start_call(
     """Check, append, and answer when the engine does."""
     handler = target.handler
     headers = read_headers(exchange.headers, path)
-    idempotency_key = check_idempotency_key(handler, headers.idempotency_key)
+    idempotency_key = headers.idempotency_key
+    if idempotency_key is not None:
+        check_idempotency_key(handler, idempotency_key)
     check_input(handler.input, headers.content_type, not exchange.body)
     delay_ms = query_delay_ms(query, target.send) if query else 0
     now_ms = clock.now_ms()
@@ -42,28 +45,31 @@ def start_call(
         start_at_ms=start_at_ms(now_ms + delay_ms, now_ms) if delay_ms else 0,
         trace=headers.trace,
     )
-    waiting = _Waiting(exchange, handler, invoke.id, invoke.start_at_ms, options)
+    waiting = _Waiting(exchange, handler, engine, invoke.id, invoke.start_at_ms, options)
     exchange.pending_id = invoke.id
     exchange.repeatable = is_named(handler, idempotency_key)
     on_reply = waiting.sent if target.send else waiting.called
     exchange.forget = engine.invoke(invoke, not target.send, on_reply)
+    exchange.release()
 
 
 class _Waiting:
     """A client that waits for the engine's answer."""
 
-    __slots__ = ("exchange", "handler", "invocation_id", "options", "start_at_ms")
+    __slots__ = ("engine", "exchange", "handler", "invocation_id", "options", "start_at_ms")
 
     def __init__(
         self,
         exchange: Exchange,
         handler: Handler,
+        engine: Engine,
         invocation_id: bytes,
         start_at_ms: int,
         options: IngressOptions,
     ) -> None:
         self.exchange = exchange
         self.handler = handler
+        self.engine = engine
         self.invocation_id = invocation_id
         self.start_at_ms = start_at_ms
         self.options = options
@@ -82,8 +88,10 @@ class _Waiting:
         if isinstance(reply, Result):
             id_text = invocation_id_to_str(self.invocation_id)
             expires_at_ms = reply.expires_at_ms if reply.replayed else 0
+            again = read_again(self.engine, self.invocation_id, reply)
+            output = self.handler.output
             self.exchange.respond(
-                replies.result(reply.outcome, self.handler.output, id_text, expires_at_ms)
+                replies.result(reply.outcome, output, id_text, expires_at_ms, again)
             )
         elif isinstance(reply, Accepted):
             if not reply.created and self.handler.kind == WORKFLOW_RUN:

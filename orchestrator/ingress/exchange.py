@@ -3,13 +3,20 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+ReadAgain = Callable[[Callable[[bytes | None], None]], None]
+"""Reads a body once more, and gives it later; None if it is gone."""
+
 
 class Reply(NamedTuple):
-    """An answer; `headers` are whole header lines without the length of the body."""
+    """An answer; `headers` are whole header lines without the length of the body.
+
+    `again` is there for a body that can be let go while the client takes its time.
+    """
 
     status: int
     headers: bytes
     body: bytes
+    again: ReadAgain | None = None
 
 
 class Exchange:
@@ -55,6 +62,11 @@ class Exchange:
             self._respond = None
             self.forget = None
             respond(self, reply)
+
+    def release(self) -> None:
+        """What came with the request is not needed any more; the answer may take long."""
+        self.headers = []
+        self.body = b""
 
     def abandon(self) -> None:
         """The client went away: whatever was started goes on without it."""

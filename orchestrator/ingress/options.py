@@ -11,10 +11,18 @@ class IngressOptions(msgspec.Struct, frozen=True, kw_only=True):
     payload_bytes_max: int = PAYLOAD_BYTES_MAX
     head_bytes_max: int = HEADERS_BYTES_MAX  # request line and headers
     header_count_max: int = 1_000
-    buffered_bytes_max: int = 512 * 1024 * 1024  # request bodies not yet complete, in sum
+    # Request bodies that are not complete, in sum; small ones have an account of their own.
+    uploads_bytes_max: int = 128 * 1024 * 1024  # two bodies of the largest size always fit
+    small_upload_bytes_max: int = 64 * 1024  # one that is small
+    small_uploads_bytes_max: int = 64 * 1024 * 1024
+    unsent_bytes_max: int = 64 * 1024 * 1024  # answers that clients are slow to read, in sum
     connections_max: int = 20_000
+    connections_refused_max: int = 256  # beyond: they are told so, even more are cut off
     requests_max: int = 50_000  # waiting for their answer at the same time
     keep_alive_s: int = 600  # an idle connection is closed after this
+    head_s: int = 10  # request line and headers come within this
+    body_grace_s: int = 10  # after this a body has to come at a rate
+    body_rate_bytes_min: int = 2 * 1024  # a second, on average
     request_stall_s: int = 60  # a request or a reader that makes no progress
     half_closed_s: int = 30  # an answer is kept for a client that closed its side
     linger_s: int = 5  # what still comes after a refusal is read and dropped this long

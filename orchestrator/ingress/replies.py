@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from orchestrator.door.refusals import Refusal
-from orchestrator.ingress.exchange import Reply
+from orchestrator.ingress.exchange import ReadAgain, Reply
 from orchestrator.ingress.refusals import status_of
 from orchestrator.model.values import Failure, Outcome
 from orchestrator.registry.schema import OutputRules
@@ -48,14 +48,20 @@ def id_line(id_text: str) -> bytes:
     return b"x-restate-id: " + id_text.encode() + b"\r\n"
 
 
-def result(outcome: Outcome, output: OutputRules, id_text: str, expires_at_ms: int) -> Reply:
+def result(
+    outcome: Outcome,
+    output: OutputRules,
+    id_text: str,
+    expires_at_ms: int,
+    again: ReadAgain | None = None,
+) -> Reply:
     """An outcome; `expires_at_ms` is not 0 for a stored one that was asked for again."""
     headers = _COMMON + id_line(id_text)
     if expires_at_ms:
         headers += b"idempotency-expires: " + rfc3339(expires_at_ms).encode() + b"\r\n"
     if isinstance(outcome, Failure):
         return _failed(outcome, headers)
-    return Reply(200, headers + content_type_line(output, not outcome), outcome)
+    return Reply(200, headers + content_type_line(output, not outcome), outcome, again)
 
 
 def _failed(failure: Failure, headers: bytes) -> Reply:

@@ -9,12 +9,13 @@ from orchestrator.ingress.exchange import Exchange
 from orchestrator.ingress.face import Ingress
 from orchestrator.ingress.http1 import Http1
 from orchestrator.ingress.options import IngressOptions
-from orchestrator.ingress.shared import Shared
+from orchestrator.ingress.shared import Connection, Shared
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.telemetry import Telemetry
 
 _log = logging.getLogger("perdure.ingress")
 _SWEEP_S = 1.0
+_SWEPT_MAX = 1_000  # connections in one callback
 _POLL_S = 0.02
 _LAST_WRITES_S = 0.5
 
@@ -48,10 +49,21 @@ class IngressServer:
             exchange.respond(replies.refused(500, "internal error"))
 
     def _sweep(self) -> None:
+        """Once a second, a bounded number of connections in one callback."""
         self._shared.tick += 1
-        for connection in list(self._shared.open):
+        self._sweep_some(list(self._shared.open))
+
+    def _sweep_some(self, connections: list[Connection]) -> None:
+        loop = asyncio.get_running_loop()
+        for connection in connections[-_SWEPT_MAX:]:
             connection.sweep()
-        self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
+        del connections[-_SWEPT_MAX:]
+        if connections:
+            self._sweeper = loop.call_later(0, self._sweep_some, connections)
+            return
+        self._shared.uploads.sweep()
+        self._shared.unsent.sweep()
+        self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
 
     def drain(self) -> None:
         """From now on each answer is the last of its connection, and idle ones are closed."""

@@ -3,6 +3,7 @@
 from email.utils import formatdate
 from typing import Protocol
 
+from orchestrator.ingress.budget import Budget, Uploads
 from orchestrator.ingress.exchange import Exchange
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.runtime.clock import Clock
@@ -46,7 +47,6 @@ class Shared:
         "_date_s",
         "_request_time",
         "_requests",
-        "buffered_bytes",
         "draining",
         "handle",
         "in_flight",
@@ -54,6 +54,8 @@ class Shared:
         "open",
         "options",
         "tick",
+        "unsent",
+        "uploads",
     )
 
     def __init__(
@@ -64,7 +66,12 @@ class Shared:
         self.open: set[Connection] = set()
         self.tick = 0  # seconds of sweeping
         self.in_flight = 0
-        self.buffered_bytes = 0
+        self.uploads = Uploads(
+            options.small_upload_bytes_max,
+            options.small_uploads_bytes_max,
+            max(options.uploads_bytes_max, 2 * options.payload_bytes_max),
+        )
+        self.unsent = Budget(options.unsent_bytes_max)
         self.draining = False
         self.now_s = telemetry.now_s
         self._requests = telemetry.counters(REQUESTS)
@@ -72,7 +79,7 @@ class Shared:
         self._request_time = telemetry.histogram(REQUEST_TIME)
         telemetry.ask(REQUESTS_WAITING, lambda: self.in_flight)
         telemetry.ask(CONNECTIONS, lambda: len(self.open))
-        telemetry.ask(BUFFERED, lambda: self.buffered_bytes)
+        telemetry.ask(BUFFERED, lambda: self.uploads.held_bytes)
         self._clock = clock
         self._date_s = -1
         self._date = b""

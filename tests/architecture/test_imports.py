@@ -17,7 +17,7 @@ HOMES = {
     "datafusion": ("orchestrator/sql/child.py",),
     "fastapi": ("orchestrator/admin/",),
     "httptools": (
-        "orchestrator/ingress/http1.py",
+        "orchestrator/ingress/reader.py",
         "orchestrator/invoker/http1.py",
         "orchestrator/node/admin_server.py",
     ),

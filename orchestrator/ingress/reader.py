@@ -1,0 +1,238 @@
+"""From the bytes of a connection to its requests, a bounded part at a time.
+
+The parser sees a few kilobytes at once, or the rest of a body whose length is known, so that no
+callback has more to do than that, however many requests, headers or chunks came together.
+"""
+
+import io
+from typing import Protocol, cast
+
+import httptools
+
+from orchestrator.ingress import replies
+from orchestrator.ingress.exchange import Reply
+from orchestrator.ingress.options import IngressOptions
+from orchestrator.ingress.upgrade import head_without_offer
+
+PART_BYTES = 2 * 1024
+_VERSIONS = ("1.1", "1.0")
+_WATCHED = frozenset((b"content-length", b"expect"))
+_FRAMING_RATIO_MAX = 16  # a chunk of one byte takes six
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+class Connection(Protocol):
+    """Who takes what was read."""
+
+    def on_request(
+        self,
+        method: bytes,
+        url: bytes,
+        headers: RawHeaders,
+        body: bytes,
+        keep_alive: bool,
+        old: bool,
+    ) -> None:
+        """A request is complete; names of headers are in lower case. `old`: HTTP/1.0."""
+        ...
+
+    def on_expectation(self) -> None:
+        """The client waits for a word before it sends the body."""
+        ...
+
+    def on_refusal(self, reply: Reply) -> None:
+        """What comes is not to be read any further."""
+        ...
+
+
+class Reader:
+    """Assembles one request after the other; once `ended` nothing more is read."""
+
+    __slots__ = (
+        "_body",
+        "_connection",
+        "_expects",
+        "_framed_bytes",
+        "_head_bytes",
+        "_headers",
+        "_joined",
+        "_length_bytes",
+        "_offers",
+        "_options",
+        "_parser",
+        "_url",
+        "body_bytes",
+        "ended",
+        "in_head",
+        "partial",
+    )
+
+    def __init__(self, connection: Connection, options: IngressOptions) -> None:
+        self._connection = connection
+        self._options = options
+        self._parser = httptools.HttpRequestParser(self)
+        self.ended = False
+        self.partial = False  # a request has begun and is not complete
+        self.in_head = True
+        self.body_bytes = 0  # of the request that is not complete
+        self._length_bytes = -1  # of its body, if the head says so
+        self._head_bytes = 0
+        self._framed_bytes = 0  # of a body as it came, with all that is around its chunks
+        self._body = b""
+        self._joined: io.BytesIO | None = None  # a body that came in several pieces
+        self._headers: RawHeaders = []
+        self._url = b""
+        self._expects = False
+        self._offers = False
+
+    def feed(self, data: bytes | memoryview) -> int:
+        """Parse a part of `data`; returns how many of its bytes were parsed."""
+        if len(data) > PART_BYTES:
+            part_bytes = PART_BYTES
+            if not self.in_head and self._length_bytes > self.body_bytes:
+                part_bytes = self._length_bytes - self.body_bytes
+            data = data[:part_bytes]
+        if self.in_head:
+            self._head_bytes += len(data)
+        else:
+            self._framed_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._decline_offer()
+            return int(offer.args[0])
+        except httptools.HttpParserError as error:
+            self.refuse(replies.refused(400, f"bad HTTP request: {error}"))
+        if self.partial:
+            self._check_sizes()
+        return len(data)
+
+    def _check_sizes(self) -> None:
+        options = self._options
+        if not self.in_head:
+            # Extensions and trailers of chunks are a head of their own: they mean nothing here.
+            around_bytes_max = options.head_bytes_max + _FRAMING_RATIO_MAX * self.body_bytes
+            if self._framed_bytes > around_bytes_max:
+                self.refuse(replies.refused(400, "there is too much around a chunked body"))
+        elif self._head_bytes > options.head_bytes_max:
+            message = f"the headers of a request may have at most {options.head_bytes_max} bytes"
+            self.refuse(replies.refused(431, message))
+        elif len(self._headers) > options.header_count_max:
+            self._refuse_count()
+
+    def _refuse_count(self) -> None:
+        message = f"a request may have {self._options.header_count_max} headers"
+        self.refuse(replies.refused(431, message))
+
+    def _decline_offer(self) -> None:
+        """Go on in HTTP/1.1 after an offer of another protocol."""
+        method = self._parser.get_method()
+        version = self._parser.get_http_version()
+        self._parser = httptools.HttpRequestParser(self)
+        if method == b"CONNECT":
+            self.refuse(replies.refused(405, "method not allowed, use GET, POST"))
+            return
+        self._head_bytes = 0
+        self._parser.feed_data(head_without_offer(method, self._url, version, self._headers))
+
+    def refuse(self, reply: Reply) -> None:
+        """Read no further; the reply is the connection's last."""
+        if not self.ended:
+            self.drop()
+            self._connection.on_refusal(reply)
+
+    def drop(self) -> None:
+        """Read no further, and let go of what was read."""
+        self.ended = True
+        self.partial = False
+        self._drop_body()
+        self._headers = []
+
+    def close(self) -> None:
+        """The connection is gone."""
+        self.drop()
+        self._parser = cast(httptools.HttpRequestParser, None)  # they refer to each other
+        self._connection = cast(Connection, None)
+
+    def _drop_body(self) -> None:
+        self._body = b""
+        self._joined = None
+        self.body_bytes = 0
+
+    # --- called by the parser ---
+
+    def on_message_begin(self) -> None:
+        self.partial = True
+        self.in_head = True
+        self._expects = False
+        self._offers = False
+        self._url = b""
+        self._headers = []
+        self._length_bytes = -1
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes | None) -> None:
+        if not self.in_head:
+            return  # trailers mean nothing here
+        name = name.lower()
+        value = value or b""
+        if name in _WATCHED:
+            if name == b"expect":
+                self._expects = value.lower() == b"100-continue"
+            else:
+                self._length_bytes = int(value)
+                if self._length_bytes > self._options.payload_bytes_max:
+                    self._refuse_size()
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.in_head = False
+        self._head_bytes = self._framed_bytes = 0
+        if len(self._headers) > self._options.header_count_max:
+            self._refuse_count()
+        if self._parser.should_upgrade():
+            self._offers = True
+        elif self._expects and not self.ended:
+            self._connection.on_expectation()
+
+    def on_body(self, body: bytes) -> None:
+        if self.ended:
+            return
+        joined = self._joined
+        if not self.body_bytes:
+            self._body = body
+        elif joined is None:
+            joined = self._joined = io.BytesIO()
+            joined.write(self._body)
+            joined.write(body)
+            self._body = b""
+        else:
+            joined.write(body)
+        self.body_bytes += len(body)
+        if self.body_bytes > self._options.payload_bytes_max:
+            self._refuse_size()
+
+    def on_message_complete(self) -> None:
+        if self._offers or self.ended:
+            return
+        version = self._parser.get_http_version()
+        if version not in _VERSIONS:
+            self.refuse(replies.refused(400, f"HTTP/{version} is not spoken here"))
+            return
+        # The bytes of a BytesIO are given away as they are: no second copy of a large body.
+        body = self._body if self._joined is None else self._joined.getvalue()
+        headers, self._headers = self._headers, []
+        self._drop_body()
+        self.partial = False
+        self.in_head = True
+        keep_alive = self._parser.should_keep_alive()
+        self.ended = not keep_alive
+        method = self._parser.get_method()
+        self._connection.on_request(method, self._url, headers, body, keep_alive, version == "1.0")
+
+    def _refuse_size(self) -> None:
+        limit = self._options.payload_bytes_max
+        self.refuse(replies.refused(413, f"the body may have at most {limit} bytes"))
