@@ -10,6 +10,7 @@ from orchestrator.model.rows import CompletedRow
 from orchestrator.model.values import BY_RESTART, FAILURE, SUCCESS, WORKFLOW_KINDS
 from perdure.wire import codes
 from perdure.wire.calls import Call, OneWayCall
+from perdure.wire.commands import Input
 from perdure.wire.frames import HEADER_BYTES
 from perdure.wire.messages import decode_frame
 from perdure.wire.notifications import Notification, decode_notification
@@ -55,6 +56,8 @@ def restarted(
     the latest when it starts, and must be given if entries are kept.
     """
     old = row.invoke
+    given = decode_frame(codes.INPUT, frames[0])
+    assert isinstance(given, Input), "entry 0 of a journal is its input"
     prefix = prefix_of(frames, upto, deployment, row.protocol) if upto else None
     return Invoke(
         id=old.id[:8] + identity,
@@ -62,8 +65,8 @@ def restarted(
         handler=old.handler,
         key=old.key,
         kind=old.kind,
-        body=old.body,
-        headers=old.headers,
+        body=given.value or b"",
+        headers=given.headers,
         created_at_ms=now_ms,
         completion_retention_ms=old.completion_retention_ms,
         journal_retention_ms=old.journal_retention_ms,

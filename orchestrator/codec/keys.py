@@ -5,6 +5,7 @@ import struct
 PARTITION = b"m"
 INVOCATION = b"i"
 COMPLETED = b"c"
+INPUT = b"n"
 CHUNK = b"j"
 OBJECT = b"o"
 INBOX = b"q"
@@ -19,6 +20,7 @@ _timer = struct.Struct(">Q24sI").pack
 _u64 = struct.Struct(">Q").pack
 _outbox = struct.Struct(">IQ").pack
 _retention = struct.Struct(">QQB").pack
+_input = struct.Struct(">24sQ").pack
 _chunk = struct.Struct(">24sQI").pack
 _chore = struct.Struct(">QI").pack
 _u32 = struct.Struct(">I").pack
@@ -43,6 +45,10 @@ def inbox_key(object_key: bytes, number: int) -> bytes:
 
 def state_prefix(object_key: bytes, generation: int) -> bytes:
     return object_key + _u64(generation)
+
+
+def input_key(invocation_id: bytes, incarnation: int) -> bytes:
+    return _input(invocation_id, incarnation)
 
 
 def chunk_key(invocation_id: bytes, incarnation: int, number: int) -> bytes:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from orchestrator.machine import life
-from orchestrator.machine.apply_pause import add_event, hold
+from orchestrator.machine.apply_pause import hold
 from orchestrator.machine.entries import APPLY_EFFECT
+from orchestrator.machine.events import note_failure
 from orchestrator.machine.futures import is_resolved
 from orchestrator.machine.journal import store_entries
 from orchestrator.machine.status import BACK_OFF, CANCEL, FLUSH, SUSPEND, WAKE, change_status, go_on
@@ -13,7 +14,7 @@ from orchestrator.model.actions import ArmRetry
 from orchestrator.model.answers import Answer
 from orchestrator.model.effects import AnyEffect, RunResult
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
-from orchestrator.model.rows import EVENT_FAILED, Event, InvocationRow
+from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import (
     CODE_INTERNAL,
     INVOKED,
@@ -83,10 +84,10 @@ def _end(step: Step, row: InvocationRow, end: Ended | Suspended | Failed) -> Non
 
 def _suspend(step: Step, row: InvocationRow, end: Suspended) -> None:
     row.retry_count = 0
-    row.last_failure = None
+    row.is_failing = False
     row.seen = end.seen
     if row.pause_requested:
-        hold(step, row, None)
+        hold(step, row)
     elif is_resolved(row, end.waiting):
         go_on(step, row, WAKE)
     else:
@@ -98,13 +99,12 @@ def _fail(step: Step, row: InvocationRow, end: Failed) -> None:
     row.retry_count = end.retry_count
     if end.why.restate_code not in NOT_BEGUN:
         row.failures_since_entry += 1
-    row.last_failure = end.why
-    add_event(row, Event(EVENT_FAILED, step.now_ms, row.entries, end.why))
+    note_failure(step, row, end.why)
     seen, row.seen = row.seen, row.entries
     if end.then == THEN_KILL:
         life.complete(step, row, Failure(end.why.code, end.why.message))
     elif row.pause_requested:
-        hold(step, row, end.why)
+        hold(step, row)
     elif end.then == THEN_RETRY:
         change_status(step, row, BACK_OFF)
         row.retry_at_ms = end.retry_at_ms
@@ -114,4 +114,4 @@ def _fail(step: Step, row: InvocationRow, end: Failed) -> None:
         row.retry_count = 0
         go_on(step, row, CANCEL)
     else:
-        hold(step, row, end.why)
+        hold(step, row)

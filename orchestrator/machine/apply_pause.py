@@ -1,27 +1,21 @@
 """Pause and Resume: an invocation is held where it is, and goes on when told."""
 
 from orchestrator.machine import life
+from orchestrator.machine.events import note_pause
 from orchestrator.machine.status import PAUSE, RESUME, change_status, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import StopAttempt
 from orchestrator.model.answers import Answer
-from orchestrator.model.limits import EVENTS_KEPT_COUNT
 from orchestrator.model.records import Pause, Resume
-from orchestrator.model.rows import EVENT_PAUSED, Event, InvocationRow
-from orchestrator.model.values import INBOXED, INVOKED, PAUSED, SCHEDULED, SUSPENDED, Attempted
+from orchestrator.model.rows import InvocationRow
+from orchestrator.model.values import INBOXED, INVOKED, PAUSED, SCHEDULED, SUSPENDED
 
 
-def hold(step: Step, row: InvocationRow, why: Attempted | None) -> None:
+def hold(step: Step, row: InvocationRow) -> None:
     """Paused: notifications are stored, only a resume or a cancel goes on."""
     change_status(step, row, PAUSE)
     row.pause_requested = False
-    add_event(row, Event(EVENT_PAUSED, step.now_ms, row.entries, why))
-
-
-def add_event(row: InvocationRow, event: Event) -> None:
-    """The latest few are kept."""
-    row.events.append(event)
-    del row.events[:-EVENTS_KEPT_COUNT]
+    note_pause(step, row)
 
 
 def apply_pause(step: Step, pause: Pause) -> Answer:
@@ -40,7 +34,7 @@ def apply_pause(step: Step, pause: Pause) -> Answer:
         return Answer.ACCEPTED
     step.actions.append(StopAttempt(row.invoke.id, row.incarnation, True))
     row.attempt += 1  # what an aborted attempt still proposes is dropped
-    hold(step, row, row.last_failure)
+    hold(step, row)
     return Answer.DONE
 
 

@@ -1,10 +1,11 @@
 """The life of an invocation: admitted, scheduled, begun, completed, purged."""
 
-import msgspec
+from msgspec.structs import replace
 
 from orchestrator.codec.keys import object_key, retention_key, timer_key
-from orchestrator.machine import kv, objects
+from orchestrator.machine import inputs, kv, objects
 from orchestrator.machine.chores import add_chore
+from orchestrator.machine.journal import store_entries
 from orchestrator.machine.routing import respond
 from orchestrator.machine.status import BEGIN, COMPLETE, SCHEDULE, change_status, go_on
 from orchestrator.machine.step import Step
@@ -28,7 +29,6 @@ from orchestrator.model.rows import (
     CHORE_KILL,
     TIMER_START,
     ChoreRow,
-    Chunk,
     CompletedRow,
     InvocationRow,
     RetentionRow,
@@ -52,16 +52,17 @@ def new_row(step: Step, invoke: Invoke) -> InvocationRow:
     row = InvocationRow(invoke, step.position, NEW, step.now_ms)
     row.last_entry_at_ms = step.now_ms
     row.deployment = invoke.deployment
+    step.state.invocations.add(invoke.id, row)
     if invoke.prefix is not None:
         _copy_prefix(step, row, invoke.prefix)
-    step.state.invocations.add(invoke.id, row)
+    inputs.set_apart(step, row)
     return row
 
 
 def _copy_prefix(step: Step, row: InvocationRow, prefix: Prefix) -> None:
-    row.tail = [Chunk(step.now_ms, prefix.frames)]
-    row.tail_bytes = len(prefix.frames)
-    row.entries = prefix.entries
+    """The journal it starts with becomes its own: kept once, and out of the row if it is large."""
+    row.invoke = replace(row.invoke, prefix=None)
+    store_entries(step, row, prefix.frames, prefix.entries - row.entries)
     row.commands = prefix.commands
     row.completions = dict(prefix.completions)
     row.signals = dict(prefix.signals)
@@ -136,6 +137,7 @@ def purge(step: Step, done: CompletedRow) -> None:
     """Forget a completed invocation; with a workflow's run go its state and promises."""
     state, invoke = step.state, done.invoke
     state.completed.delete(invoke.id)
+    inputs.drop(step, done)
     drop_chunks(step, done)
     if invoke.kind != WORKFLOW_RUN:
         return
@@ -165,7 +167,7 @@ def drop_chunks(step: Step, done: CompletedRow) -> None:
 def drop_journal(step: Step, done: CompletedRow) -> None:
     """Keep the result, forget how it came about: the input too, which is entry 0."""
     drop_chunks(step, done)
-    done.invoke = msgspec.structs.replace(done.invoke, body=b"", headers=(), prefix=None)
+    inputs.drop(step, done)
     done.tail = []
     done.completions, done.signals, done.names = {}, {}, {}
     done.entries = done.commands = 0
@@ -192,6 +194,7 @@ def _completed_row(step: Step, row: InvocationRow, outcome: Outcome) -> Complete
     return CompletedRow(
         invoke=invoke,
         incarnation=row.incarnation,
+        input_bytes=row.input_bytes,
         outcome=outcome,
         completed_at_ms=now,
         expires_at_ms=now + invoke.completion_retention_ms,

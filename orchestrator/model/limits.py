@@ -15,6 +15,7 @@ RETENTION_FINE_MS = 1_000  # bucket of retentions below an hour
 RETENTION_COARSE_MS = 60_000  # bucket of the longer ones
 RETENTION_COARSE_FROM_MS = 3_600_000
 
+INPUT_INLINE_BYTES = 1024  # past this an input is a row of its own, so that no spill rewrites it
 JOURNAL_INLINE_BYTES = 16 * 1024  # past this the journal's tail moves to a chunk row
 FUTURE_DIRECT_COUNT = 16  # futures of fewer leaves are looked through at each completion
 RESOLVERS_LEAVES_MAX = 400_000  # leaves of larger ones that a partition remembers: about 60 MB
@@ -22,6 +23,8 @@ STATE_INLINE_BYTES = 8 * 1024  # past this the state of a key moves to rows of i
 CHORE_STEP_COUNT = 200  # rows one follow-up record may touch
 INBOX_STEP_COUNT = 1_000  # places of inboxes other records may look at, and values they patch in
 PURGE_STEP_COUNT = 500  # invocations one purge record may remove
+FAILURE_MESSAGE_CHARS_MAX = 1024  # why an attempt failed, of each of the events kept
+FAILURE_STACKTRACE_CHARS_MAX = 4 * 1024  # of the latest only; the service has logged the rest
 EVENTS_KEPT_COUNT = 10  # latest life-cycle events kept with an invocation
 
 POSITION_INDEX_BITS = 20  # a message holds fewer than 2**20 records

@@ -3,6 +3,8 @@
 Kept on disk: never reorder a field; new fields go last with a default and need a new level.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from orchestrator.model.invoke import Invoke
@@ -19,7 +21,10 @@ class Chunk(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unkno
 
 
 class Event(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
-    """A life-cycle event of an invocation, for people: `kind` is one of the EVENT_ numbers."""
+    """A life-cycle event of an invocation, for people: `kind` is one of the EVENT_ numbers.
+
+    `why` is there for EVENT_FAILED; only the latest has a stack trace.
+    """
 
     kind: int
     at_ms: int
@@ -29,10 +34,16 @@ class Event(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unkno
 
 EVENT_FAILED = 0
 EVENT_PAUSED = 1
+EVENT_PAUSED_BY_FAILURE = 2  # the failure is the EVENT_FAILED before it
 
 
 class Row(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
     """One row."""
+
+
+def latest_failure(events: Sequence[Event]) -> Attempted | None:
+    """The latest failed attempt among them."""
+    return next((e.why for e in reversed(events) if e.kind == EVENT_FAILED), None)
 
 
 class PartitionRow(Row):
@@ -52,6 +63,7 @@ class PartitionRow(Row):
 class InvocationRow(Row):
     """A live invocation. Entry 0 of its journal is the input, built from `invoke`.
 
+    `input_bytes` not 0: `invoke` has no body and headers, they are an InputRow of that size.
     `entries` and `commands` count it. Entries past JOURNAL_INLINE_BYTES are in `chunk_count`
     rows of their own, those in `tail` follow.
     """
@@ -60,6 +72,7 @@ class InvocationRow(Row):
     incarnation: int
     status: int
     modified_at_ms: int
+    input_bytes: int = 0
     inbox_number: int = -1
     inboxed_at_ms: int = 0
     scheduled_at_ms: int = 0
@@ -86,9 +99,14 @@ class InvocationRow(Row):
     retry_at_ms: int = 0  # not 0: backing off
     failures_since_entry: int = 0
     last_entry_at_ms: int = 0
-    last_failure: Attempted | None = None
+    is_failing: bool = False  # the last attempt failed, and why is the latest EVENT_FAILED
     pause_requested: bool = False
     events: list[Event] = []
+
+    @property
+    def last_failure(self) -> Attempted | None:
+        """Why the last attempt failed; None if it did not, or too much has happened since."""
+        return latest_failure(self.events) if self.is_failing else None
 
 
 class CompletedRow(Row):
@@ -107,6 +125,7 @@ class CompletedRow(Row):
     deployment: str
     protocol: int
     server: str
+    input_bytes: int = 0  # not 0: body and headers are an InputRow
     inboxed_at_ms: int = 0
     scheduled_at_ms: int = 0
     running_at_ms: int = 0
@@ -115,6 +134,13 @@ class CompletedRow(Row):
     signals: dict[int, int] = {}
     names: dict[str, int] = {}
     events: list[Event] = []
+
+
+class InputRow(Row):
+    """Body and headers of an Invoke that are not small, written once."""
+
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
 
 
 class ChunkRow(Row):

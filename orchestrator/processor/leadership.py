@@ -100,6 +100,8 @@ class Leadership:
             partition, store = await restore(seat.number, self._log, self._home, self._options)
             seat.restored(partition, store)
         await self._read_to_end()
+        if seat.partition is None:  # its store failed while it read
+            return False
         seat.resolve()
         if not seat.is_assigned:
             return False

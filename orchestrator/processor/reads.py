@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from heapq import merge
 
 from orchestrator.codec.keys import chunk_key, prefix_end
+from orchestrator.machine.inputs import whole_invoke
+from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import Chunk as Frames
 from orchestrator.model.rows import ChunkRow, CompletedRow, InvocationRow
 from orchestrator.processor.port import JournalEntry, NotReady, Pair, Reply, Result, Unknown
@@ -37,13 +39,16 @@ def journal_of(state: State, invocation_id: bytes, incarnation: int) -> Iterator
     row = find_row(state, invocation_id)
     if row is None or not row.entries or row.incarnation != incarnation:
         return iter(())
-    return _entries(state, row, row.chunk_count, list(row.tail))
+    return _entries(state, row, whole_invoke(state, row), row.chunk_count, list(row.tail))
 
 
 def _entries(
-    state: State, row: InvocationRow | CompletedRow, chunk_count: int, tail: list[Frames]
+    state: State,
+    row: InvocationRow | CompletedRow,
+    invoke: Invoke,
+    chunk_count: int,
+    tail: list[Frames],
 ) -> Iterator[JournalEntry]:
-    invoke = row.invoke
     yield invoke.created_at_ms, outgoing.input_command(invoke.headers, invoke.body)
     for number in range(chunk_count):
         stored = state.chunks.get(chunk_key(invoke.id, row.incarnation, number))

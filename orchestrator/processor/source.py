@@ -5,6 +5,7 @@ from collections.abc import Callable
 from orchestrator.codec.keys import chunk_key, object_key
 from orchestrator.invoker.port import AttemptInput
 from orchestrator.machine import kv
+from orchestrator.machine.inputs import whole_invoke
 from orchestrator.model.records import Journal
 from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.model.values import INVOKED
@@ -70,7 +71,7 @@ class AttemptSource:
             number = last + 1
         self._numbers[invocation_id] = number
         return AttemptInput(
-            row.invoke,
+            whole_invoke(self._state, row),
             incarnation,
             self.epoch,
             number,

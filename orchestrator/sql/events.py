@@ -1,24 +1,36 @@
 """Life-cycle events of an invocation as columns and JSON."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
 
-from orchestrator.model.rows import EVENT_PAUSED, Event, InvocationRow
+from orchestrator.model.rows import (
+    EVENT_FAILED,
+    EVENT_PAUSED_BY_FAILURE,
+    Event,
+    InvocationRow,
+    latest_failure,
+)
 from orchestrator.model.values import Attempted, Future
 from orchestrator.sql import words
 from perdure.wire.codes import COMMAND_NAMES
 
 
-def event_columns(event: Event) -> dict[str, Any]:
-    paused = event.kind == EVENT_PAUSED
-    shown: dict[str, Any] = {"ty": "Paused" if paused else "TransientError"}
-    why = None if event.why is None else _why(event.why)
-    if paused:
+def events_columns(events: Sequence[Event]) -> Iterator[dict[str, Any]]:
+    """An invocation's events; a pause shows the failure before it that was its reason."""
+    for at, event in enumerate(events):
+        failed = event.kind == EVENT_FAILED
+        why = event.why if failed else None
+        if event.kind == EVENT_PAUSED_BY_FAILURE:
+            why = latest_failure(events[:at])
+        shown: dict[str, Any] = {"ty": "TransientError" if failed else "Paused"}
         if why is not None:
-            shown["last_failure"] = why
-    elif why is not None:
-        shown |= why
+            shown |= _why(why) if failed else {"last_failure": _why(why)}
+        yield _event(event, shown)
+
+
+def _event(event: Event, shown: dict[str, Any]) -> dict[str, Any]:
     return {
         "after_journal_entry_index": event.entries - 1,
         "appended_at": event.at_ms,

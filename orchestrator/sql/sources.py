@@ -14,13 +14,14 @@ from orchestrator.codec.rows import row_decoder
 from orchestrator.model.rows import (
     ChunkRow,
     CompletedRow,
+    InputRow,
     InvocationRow,
 )
 from orchestrator.model.values import SUSPENDED
 from orchestrator.sql import invocations, keyed, pushdown, words
 from orchestrator.sql.entries import entries
 from orchestrator.sql.entry_shapes import Callee
-from orchestrator.sql.events import event_columns, suspended_columns
+from orchestrator.sql.events import events_columns, suspended_columns
 from orchestrator.sql.schemas import SCHEMAS
 from perdure.wire.errors import WireError
 from perdure.wire.ids import invocation_id_to_str, parse_invocation_id
@@ -35,6 +36,7 @@ exports them, partition after partition."""
 _live = row_decoder(InvocationRow)
 _done = row_decoder(CompletedRow)
 _chunk = row_decoder(ChunkRow)
+_input = row_decoder(InputRow)
 
 
 class Sources:
@@ -84,7 +86,7 @@ class Sources:
     def _sys_journal(self, where: object, wanted: list[str]) -> Iterator[dict[str, Any]]:
         callees = self._callees()
         now_ms = time.time_ns() // 1_000_000
-        kinds = [keys.INVOCATION, keys.COMPLETED, keys.CHUNK]
+        kinds = [keys.INVOCATION, keys.COMPLETED, keys.INPUT, keys.CHUNK]
         for own in _by_id(self._fetch("rows", kinds, _ids_in(where))):
             for view, frames in _journals(own, now_ms):
                 whose = {
@@ -108,8 +110,8 @@ class Sources:
                 "partition_key": words.partition_key(view.invoke.id),
                 "id": invocation_id_to_str(view.invoke.id),
             }
-            for event in view.row.events:
-                yield whose | event_columns(event)
+            for columns in events_columns(view.row.events):
+                yield whose | columns
             live = view.live
             if live is not None and live.status == SUSPENDED and live.waiting is not None:
                 yield whose | suspended_columns(live, live.waiting)
@@ -155,23 +157,27 @@ def _by_id(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
 def _journals(
     own: list[Pair], now_ms: int
 ) -> Iterator[tuple[invocations.View, list[tuple[int, bytes]]]]:
-    """An id's invocation, live or completed, with its frames; chunk rows follow its own row."""
+    """An id's invocation, live or completed, with its frames, some of them in other rows."""
     chunks: dict[int, list[tuple[int, bytes]]] = {}
+    inputs: dict[int, InputRow] = {}
     for raw, value in own:
-        if raw[:1] == keys.CHUNK:
-            incarnation = int.from_bytes(raw[25:33], "big")
+        incarnation = int.from_bytes(raw[25:33], "big")  # of rows of these two kinds
+        if raw[:1] == keys.INPUT:
+            inputs[incarnation] = _input(value)
+        elif raw[:1] == keys.CHUNK:
             stored = ((c.at_ms, c.frames) for c in _chunk(value).chunks)
             chunks.setdefault(incarnation, []).extend(stored)
     for raw, value in own:
-        if raw[:1] == keys.CHUNK:
+        if raw[:1] in (keys.INPUT, keys.CHUNK):
             continue
         view = _view(raw, value, {}, now_ms)
         if view is None or _journal_is_gone(view.row, now_ms):
             continue
         row, invoke = view.row, view.invoke
-        given = [(invoke.created_at_ms, input_command(invoke.headers, invoke.body))]
+        given = inputs.get(row.incarnation) or InputRow(invoke.body, invoke.headers)
+        first = [(invoke.created_at_ms, input_command(given.headers, given.body))]
         tail = [(c.at_ms, c.frames) for c in row.tail]
-        yield view, given + chunks.get(row.incarnation, []) + tail
+        yield view, first + chunks.get(row.incarnation, []) + tail
 
 
 def _journal_is_gone(row: InvocationRow | CompletedRow, now_ms: int) -> bool:

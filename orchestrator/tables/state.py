@@ -9,6 +9,7 @@ from orchestrator.model.rows import (
     ChunkRow,
     CompletedRow,
     InboxRow,
+    InputRow,
     InvocationRow,
     ObjectRow,
     OutboxRow,
@@ -32,6 +33,7 @@ class State:
         "completed",
         "derived",
         "inbox",
+        "inputs",
         "invocations",
         "objects",
         "outbox",
@@ -55,6 +57,7 @@ class State:
         self.partition_row = row_decoder(PartitionRow)(stored) if stored else PartitionRow()
         self.invocations = Table(store, keys.INVOCATION, InvocationRow)
         self.completed = Table(store, keys.COMPLETED, CompletedRow)
+        self.inputs = Table(store, keys.INPUT, InputRow)
         self.chunks = Table(store, keys.CHUNK, ChunkRow)
         self.objects = Table(store, keys.OBJECT, ObjectRow)
         self.inbox = Table(store, keys.INBOX, InboxRow)
@@ -67,6 +70,7 @@ class State:
         self._tables: tuple[Table, ...] = (  # type: ignore[type-arg]
             self.invocations,
             self.completed,
+            self.inputs,
             self.chunks,
             self.objects,
             self.inbox,

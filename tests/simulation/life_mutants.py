@@ -4,10 +4,11 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.codec.keys import input_key
 from orchestrator.invoker import invoker
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.log.port import AppendError
-from orchestrator.machine import apply_leader, life
+from orchestrator.machine import apply_leader, inputs, life
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
@@ -50,6 +51,23 @@ def live_ids_are_admitted_again(patch: Patch) -> None:
         return applied
 
     apply_otherwise(patch, Invoke, make)
+
+
+# --- inputs that are rows of their own ---
+
+
+@mutant
+def inputs_outlive_their_invocations(patch: Patch) -> None:
+    patch.set(inputs, "drop", lambda step, done: None)
+
+
+@mutant
+def inputs_go_when_their_invocations_complete(patch: Patch) -> None:
+    def complete(step: Step, row: Any, outcome: Any) -> None:
+        before(step, row, outcome)
+        step.state.inputs.delete(input_key(row.invoke.id, row.incarnation))
+
+    before = patch.set(life, "complete", complete)
 
 
 # --- table: attempt to journal ---

@@ -5,8 +5,11 @@ token, so that whoever gets a result can tell whose it is.
 """
 
 import json
+import zlib
 from random import Random
 from typing import Any
+
+from orchestrator.model.limits import INPUT_INLINE_BYTES
 
 Program = dict[str, Any]
 
@@ -155,7 +158,10 @@ class Programs:
 
 
 def encode(program: Program) -> bytes:
-    return json.dumps(program).encode()
+    """Its bytes; every fourth is too large to lie in its invocation's row."""
+    body = json.dumps(program).encode()
+    large = zlib.crc32(program["token"].encode()) % 4 == 0
+    return body.ljust(2 * INPUT_INLINE_BYTES) if large else body
 
 
 def decode(body: bytes) -> Program:

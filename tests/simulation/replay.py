@@ -8,6 +8,7 @@ import msgspec
 
 from orchestrator.codec import keys
 from orchestrator.codec.records import decode_message
+from orchestrator.machine.inputs import whole_invoke
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import REPLY_RETENTION_MS, REQUEST_DEDUPE_MS
@@ -29,6 +30,7 @@ from orchestrator.model.values import INVOKED, PAUSED, THEN_RETRY, WORKFLOW_RUN,
 from orchestrator.processor.partition import Partition
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.stamp import Stamp, StampedStore, read_stamp
+from orchestrator.tables.state import State
 from orchestrator.tables.table import Table
 from tests.simulation.oracle import Life, Oracle
 from tests.simulation.programs import decode
@@ -51,25 +53,27 @@ class Known:
         self.terms: set[tuple[int, int, int]] = set()
         self.tokens: dict[str, list[Life]] = defaultdict(list)
 
-    def completed(self, row: CompletedRow) -> None:
+    def completed(self, state: State, row: CompletedRow) -> None:
         life = (row.invoke.id, row.incarnation)
         if life in self.outcomes:
             self.oracle.broken("life", f"{life[0].hex()} completed twice")
         self.outcomes[life] = row.outcome
-        self.rows[life] = msgspec.structs.replace(row)  # its journal may go, and its input
+        given = whole_invoke(state, row)
+        self.rows[life] = msgspec.structs.replace(row, invoke=given)  # its journal may go
         self.lives[row.invoke.id].append(life)
-        self.tokens[decode(row.invoke.body)["token"]].append(life)
+        self.tokens[decode(given.body)["token"]].append(life)
 
 
 class WatchedTable(Table[CompletedRow]):
     """Completed invocations: none may go before its time."""
 
-    def watch(self, known: Known) -> None:
+    def watch(self, known: Known, state: State) -> None:
         self.known = known
+        self.state = state
         self.record: AnyRecord | None = None
 
     def put(self, key: bytes, row: CompletedRow) -> None:
-        self.known.completed(row)
+        self.known.completed(self.state, row)
         super().put(key, row)
 
     def delete(self, key: bytes) -> None:
@@ -133,7 +137,7 @@ def settle(partition: Partition) -> None:
 def _watch(partition: Partition, store: MemoryStore, known: Known) -> WatchedTable:
     state = partition.state
     table = WatchedTable(store, keys.COMPLETED, CompletedRow)
-    table.watch(known)
+    table.watch(known, state)
     state._tables = tuple(table if one is state.completed else one for one in state._tables)
     state.completed = table
     return table

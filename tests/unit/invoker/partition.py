@@ -15,6 +15,7 @@ from orchestrator.invoker.port import AttemptInput
 from orchestrator.invoker.signing import Signer
 from orchestrator.machine import kv
 from orchestrator.machine.apply import apply
+from orchestrator.machine.inputs import whole_invoke
 from orchestrator.model.actions import (
     AckCommand,
     AnyAction,
@@ -138,7 +139,7 @@ class Partition:
             return None
         assert row.chunk_count == 0, "journals of tests are short"
         return AttemptInput(
-            invoke=row.invoke,
+            invoke=whole_invoke(self.state, row),
             incarnation=row.incarnation,
             epoch=self.state.partition_row.epoch,
             attempt=row.attempt,

@@ -549,7 +549,7 @@ def test_a_flush_that_no_message_can_hold_pauses_its_invocation() -> None:
         await asyncio.sleep(0.01)
         row = find(process.processor, uid)
         assert isinstance(row, InvocationRow) and row.status == PAUSED
-        assert row.events[-1].why is not None and "larger" in row.events[-1].why.message
+        assert row.last_failure is not None and "larger" in row.last_failure.message
         await process.processor.close()
 
     run(story())

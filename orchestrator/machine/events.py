@@ -1,0 +1,56 @@
+"""Life-cycle events kept with an invocation: the latest few, their texts cut, one stack trace."""
+
+from msgspec.structs import replace
+
+from orchestrator.machine.step import Step
+from orchestrator.model.limits import (
+    EVENTS_KEPT_COUNT,
+    FAILURE_MESSAGE_CHARS_MAX,
+    FAILURE_STACKTRACE_CHARS_MAX,
+)
+from orchestrator.model.rows import (
+    EVENT_FAILED,
+    EVENT_PAUSED,
+    EVENT_PAUSED_BY_FAILURE,
+    Event,
+    InvocationRow,
+)
+from orchestrator.model.values import Attempted
+
+
+def note_failure(step: Step, row: InvocationRow, why: Attempted) -> None:
+    """An attempt failed. Earlier failures lose their stack traces: only the last one is shown."""
+    row.is_failing = True
+    events = row.events
+    for at, event in enumerate(events):
+        if event.why is not None and event.why.stacktrace:
+            events[at] = replace(event, why=replace(event.why, stacktrace=""))
+    _add(row, Event(EVENT_FAILED, step.now_ms, row.entries, _cut(why)))
+
+
+def note_pause(step: Step, row: InvocationRow) -> None:
+    """It is paused: after a failure, which is not repeated here, or because somebody asked."""
+    kind = EVENT_PAUSED_BY_FAILURE if row.is_failing else EVENT_PAUSED
+    _add(row, Event(kind, step.now_ms, row.entries))
+
+
+def _add(row: InvocationRow, event: Event) -> None:
+    row.events.append(event)
+    del row.events[:-EVENTS_KEPT_COUNT]
+
+
+def _cut(why: Attempted) -> Attempted:
+    message, stacktrace = why.message, why.stacktrace
+    if len(message) <= FAILURE_MESSAGE_CHARS_MAX and (
+        len(stacktrace) <= FAILURE_STACKTRACE_CHARS_MAX
+    ):
+        return why
+    return replace(
+        why,
+        message=_shortened(message, FAILURE_MESSAGE_CHARS_MAX),
+        stacktrace=_shortened(stacktrace, FAILURE_STACKTRACE_CHARS_MAX),
+    )
+
+
+def _shortened(text: str, chars_max: int) -> str:
+    return text if len(text) <= chars_max else text[: chars_max - 3] + "..."
