@@ -37,6 +37,10 @@ class Carrier(Protocol):
 
     def drain(self, exchange: "Exchange") -> None: ...
 
+    def distrust(self, reason: str) -> None:
+        """An exchange came to nothing for want of time: take no more of them."""
+        ...
+
     def hold_back(self, exchange: "Exchange") -> None:
         """`is_held_back` of the exchange has changed."""
         ...
@@ -133,6 +137,13 @@ class Exchange:
         self.closed = True
         if self.carrier is not None:
             self.carrier.cancel(self)
+
+    def give_up(self, reason: str) -> None:
+        """Break it off because the peer does not move; its connection is not chosen again."""
+        carrier = self.carrier
+        self.cancel()
+        if carrier is not None:
+            carrier.distrust(reason)
 
     def drain(self) -> None:
         """All that matters was heard: end the request, let the response end by itself soon."""

@@ -6,6 +6,7 @@ from typing import Final, Protocol, cast
 import httptools
 
 from orchestrator.invoker.exchange import IGNORE, Exchange, Headers
+from orchestrator.invoker.portions import PORTION_BYTES, CallSoon, Portions
 
 _DRAIN_S: Final = 5.0
 _IDLE_S: Final = 60.0
@@ -48,8 +49,9 @@ def request_bytes(head: Headers, body: bytes) -> bytes:
 class Http1Connection(asyncio.Protocol):
     """A client's side of a connection, over a transport that is connected."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner, call_soon: CallSoon) -> None:
         self._owner = owner
+        self._portions = Portions(call_soon, self._take)
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._exchange: Exchange | None = None
@@ -133,21 +135,25 @@ class Http1Connection(asyncio.Protocol):
         exchange.deadline_s = -1.0
 
     def hold_back(self, exchange: Exchange) -> None:
-        if self._transport is None:
-            return
-        if exchange.is_held_back:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
+        self._portions.hold_back(exchange.is_held_back)
+
+    def distrust(self, reason: str) -> None:
+        """Nothing to do: whoever cancels its exchange closes the connection."""
 
     # --- from the transport ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclass of asyncio's.
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = self._portions.transport = cast(asyncio.Transport, transport)
         self._open = True
 
     def data_received(self, data: bytes) -> None:
+        if len(data) > PORTION_BYTES or self._portions.has_rest:
+            self._portions.feed(data)
+        else:
+            self._take(data)
+
+    def _take(self, data: bytes | memoryview) -> None:
         if self._exchange is None:
             self._fail("bytes that belong to no request")
             return
@@ -233,6 +239,7 @@ class Http1Connection(asyncio.Protocol):
     def _fail(self, reason: str) -> None:
         self._stop_taking()
         transport, self._transport = self._transport, None
+        self._portions.transport = None
         exchange, self._exchange = self._exchange, None
         if transport is not None:
             if exchange is None:

@@ -5,18 +5,20 @@ share of its window. So a stream never blocks another, and what a connection may
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 import ngh2
 
 from orchestrator.invoker.exchange import IGNORE, Exchange
+from orchestrator.invoker.portions import PORTION_BYTES, CallSoon, Portions
 
 STREAMS_MAX: Final = 128  # per connection; above it batches get no larger and windows would
 STREAM_WINDOW_BYTES: Final = 256 * 1024
 CONNECTION_WINDOW_BYTES: Final = STREAMS_MAX * STREAM_WINDOW_BYTES
 _GIVE_BACK_BYTES: Final = STREAM_WINDOW_BYTES // 8
 _WRITE_BUFFER_BYTES: Final = 1024 * 1024
+_WRITE_BYTES: Final = 256 * 1024  # made at a time: what waits is not copied
+_GOAWAYS_MAX: Final = 8  # two are usual: one that warns, one that says which streams were taken
 _DRAIN_S: Final = 5.0
 _PING_AFTER_S: Final = 40.0
 _PING_TIMEOUT_S: Final = 20.0
@@ -34,8 +36,6 @@ _CANCEL: Final = int(ngh2.ErrorCode.CANCEL)
 _PREFACE_OF_HTTP1: Final = b"HTTP/1."
 
 ANSWERED_HTTP1: Final = "the endpoint answered in HTTP/1.1: register it with use_http_11"
-
-CallSoon = Callable[[Callable[[], None]], object]
 
 
 def _code_name(code: int) -> str:
@@ -82,6 +82,8 @@ class Http2Connection(asyncio.Protocol):
         self._reason = ""
         self._last_stream_id = -1  # from a GOAWAY: those above it were not touched
         self._said_goodbye = False
+        self._goaway_count = 0
+        self._portions = Portions(call_soon, self._take)
         self._was_useful = False
         self._read_count = 0
         self._heard = False
@@ -213,6 +215,11 @@ class Http2Connection(asyncio.Protocol):
     def drain(self, exchange: Exchange) -> None:
         self._draining.append(exchange)
 
+    def distrust(self, reason: str) -> None:
+        """It answers pings, but its streams do not move: it takes no more exchanges, and is closed
+        once those it carries are over."""
+        self._stop_taking(reason)
+
     def hold_back(self, exchange: Exchange) -> None:
         if not exchange.is_held_back and exchange.unread_bytes > _GIVE_BACK_BYTES:
             self._give_back(exchange)
@@ -222,6 +229,7 @@ class Http2Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclass of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
+        self._portions.transport = self._transport
         self._transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
         self._h2.initiate_connection(_SETTINGS)
         self._h2.set_local_window_size(CONNECTION_WINDOW_BYTES)
@@ -229,7 +237,13 @@ class Http2Connection(asyncio.Protocol):
         self._touch()
 
     def data_received(self, data: bytes) -> None:
-        if not self._was_useful and data.startswith(_PREFACE_OF_HTTP1):
+        if len(data) > PORTION_BYTES or self._portions.has_rest:
+            self._portions.feed(data)
+        else:
+            self._take(data)
+
+    def _take(self, data: bytes | memoryview) -> None:
+        if not self._was_useful and bytes(data[:7]) == _PREFACE_OF_HTTP1:
             self._fail(ANSWERED_HTTP1)
             return
         self._heard = True
@@ -271,17 +285,21 @@ class Http2Connection(asyncio.Protocol):
         if self._write_paused or self._transport is None:
             return
         try:
-            data = self._h2.data_to_send()
+            data = self._h2.data_to_send(_WRITE_BYTES)
         except ngh2.NGH2Error as error:
             self._fail(f"HTTP/2 error: {error}")
             return
         if data:
             self._transport.write(data)
+            if len(data) >= _WRITE_BYTES:
+                self._touch()  # there may be more
         self._deliver()
 
     def _deliver(self) -> None:
         streams = self._streams
         for event in self._h2.events():
+            if self._transport is None:
+                return  # an event before this one ended the connection
             kind = type(event)
             if kind is ngh2.DataReceived:
                 self._on_data(streams.get(event.stream_id), event)  # type: ignore[attr-defined,arg-type]
@@ -369,15 +387,22 @@ class Http2Connection(asyncio.Protocol):
             if exchange is not None:
                 self._on_response_end(exchange)
         elif isinstance(event, ngh2.GoAwayReceived):
-            self._last_stream_id = event.last_stream_id
-            self._said_goodbye = self._said_goodbye or event.error_code == 0
-            said = event.debug_data[:200].decode("utf-8", "replace")
-            self._stop_taking(f"the peer goes away: {_code_name(event.error_code)} {said}".strip())
-            if self._streams:
-                # Some (hypercorn) forget what they had taken, and notice when spoken to.
-                self._ping()
+            self._on_goaway(event)
         elif isinstance(event, ngh2.ConnectionClosed):
             self._fail(self._reason or f"HTTP/2 connection closed: {_code_name(event.error_code)}")
+
+    def _on_goaway(self, event: ngh2.GoAwayReceived) -> None:
+        self._goaway_count += 1
+        if self._goaway_count > _GOAWAYS_MAX:
+            self._fail(f"the peer sent GOAWAY over {_GOAWAYS_MAX} times")
+            return
+        self._last_stream_id = event.last_stream_id
+        self._said_goodbye = self._said_goodbye or event.error_code == 0
+        said = event.debug_data[:200].decode("utf-8", "replace")
+        self._stop_taking(f"the peer goes away: {_code_name(event.error_code)} {said}".strip())
+        if self._streams and not self._pinged:
+            # Some (hypercorn) forget what they had taken, and notice when spoken to.
+            self._ping()
 
     def _stop_taking(self, reason: str) -> None:
         self._reason = self._reason or reason
@@ -388,6 +413,7 @@ class Http2Connection(asyncio.Protocol):
     def _fail(self, reason: str) -> None:
         self._stop_taking(reason)
         transport, self._transport = self._transport, None
+        self._portions.transport = None
         if transport is not None:
             if self._streams:
                 transport.abort()

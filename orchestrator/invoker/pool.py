@@ -179,7 +179,7 @@ class Pool:
 
     def _make(self) -> Connection:
         if self._http1:
-            return Http1Connection(self)
+            return Http1Connection(self, self._loop.call_soon)
         return Http2Connection(self, self._loop.call_soon)
 
     def _wrong_protocol(self, connection: Connection) -> str:

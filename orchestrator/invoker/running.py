@@ -144,6 +144,12 @@ class Running:
         if self.exchange is not None:
             self.exchange.cancel()
 
+    def time_out(self, message: str) -> None:
+        """End it because its service does not move."""
+        if self.exchange is not None and not self.attempt.over:
+            self.exchange.give_up(message)
+        self.fail(codes.ABORT_TIMEOUT, message)
+
     def fail(self, restate_code: str, message: str, asked_delay_ms: int | None = None) -> None:
         """End it from this side, as a failure."""
         if self.attempt.over:

@@ -7,7 +7,6 @@ an attempt with short timeouts runs, and not at all while there is nothing to lo
 from collections.abc import Callable
 from typing import Final
 
-from orchestrator.invoker import codes
 from orchestrator.invoker.pools import Pools
 from orchestrator.invoker.running import Running
 from orchestrator.runtime.clock import Clock
@@ -80,7 +79,6 @@ def _check(running: Running, now_ms: int) -> None:
         if quiet_ms >= running.inactivity_ms:
             running.half_close()
     elif quiet_ms >= running.abort_ms:
-        running.fail(
-            codes.ABORT_TIMEOUT,
-            f"the service neither suspended nor said anything for {running.abort_ms} ms",
+        running.time_out(
+            f"the service neither suspended nor said anything for {running.abort_ms} ms"
         )

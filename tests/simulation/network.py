@@ -150,6 +150,9 @@ class Link:
     def drain(self, exchange: Exchange) -> None:
         exchange.closed = True
 
+    def distrust(self, reason: str) -> None:
+        """Each exchange has a connection of its own."""
+
     # --- from the service ---
 
     def respond(self, data: bytes) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from perdure.wire.errors import FrameTooLarge, WireError
 
 HEADER_BYTES: Final = 8
+_CRUMB_BYTES: Final = 1024
 _HEADER: Final = Struct(">HHI")
 _pack = _HEADER.pack
 _unpack_from = _HEADER.unpack_from
@@ -23,11 +24,12 @@ class FrameReader:
     A payload of `limit_bytes` or more is refused as soon as its header is there.
     """
 
-    __slots__ = ("_chunks", "_failed", "_have_bytes", "_limit_bytes", "_need_bytes")
+    __slots__ = ("_chunks", "_crumbs", "_failed", "_have_bytes", "_limit_bytes", "_need_bytes")
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._chunks: list[bytes] = []
+        self._crumbs = bytearray()  # the last pieces, if they are small: an object each is too much
         self._have_bytes = 0
         self._need_bytes = HEADER_BYTES
         self._failed: FrameTooLarge | None = None
@@ -48,14 +50,24 @@ class FrameReader:
             )
         if self._have_bytes:
             # Pieces are joined once enough of them are there: a large frame costs one copy.
-            self._chunks.append(data)
             self._have_bytes += len(data)
             if self._have_bytes < self._need_bytes:
+                self._keep(data)
                 return []
-            data = b"".join(self._chunks)
+            data = b"".join((*self._chunks, self._crumbs, data))
             self._chunks.clear()
+            self._crumbs.clear()
             self._have_bytes = 0
         return self._cut(data)
+
+    def _keep(self, data: bytes) -> None:
+        if len(data) < _CRUMB_BYTES:
+            self._crumbs += data
+            return
+        if self._crumbs:
+            self._chunks.append(bytes(self._crumbs))
+            self._crumbs.clear()
+        self._chunks.append(data)
 
     def _cut(self, data: bytes) -> list[tuple[int, int, bytes]]:
         frames: list[tuple[int, int, bytes]] = []

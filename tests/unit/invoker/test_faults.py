@@ -352,6 +352,22 @@ def test_however_many_services_hang_one_that_answers_is_called() -> None:
     run(test)
 
 
+def test_a_connection_whose_streams_do_not_move_is_not_chosen_again() -> None:
+    async def hang(served: Served) -> None:
+        await served.was_reset.wait()
+
+    async def test() -> None:
+        short = msgspec.structs.replace(QUICK, inactivity_timeout_ms=50, abort_timeout_ms=50)
+        async with scripted(good, hang, good, defaults=short) as (partition, service):
+            await answered(partition)
+            before = len(service.connections)
+            await answered(partition)
+            assert [failed.why.restate_code for failed in partition.failures] == ["RT0001"]
+            assert len(service.connections) == before + 1
+
+    run(test)
+
+
 def test_a_request_is_let_go_of_with_its_attempt_though_others_hang() -> None:
     async def hang(served: Served) -> None:
         await served.was_reset.wait()

@@ -1,5 +1,6 @@
 """Frames: any splitting of the stream, limits, and frames stored end to end."""
 
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -51,6 +52,30 @@ def test_byte_by_byte() -> None:
     assert found == [(codes.RUN, REQUESTED_ACK, raw)]
     assert reader.feed(b"") == []
     assert not reader.pending
+
+
+def test_a_frame_in_tiny_pieces_costs_no_object_for_each() -> None:
+    raw = frame(codes.OUTPUT, b"x" * 400_000)
+    reader = FrameReader(1 << 20)
+    reader.feed(raw[:2000])
+    tracemalloc.start()
+    for at in range(2000, len(raw) - 1):
+        assert reader.feed(raw[at : at + 1]) == []
+    kept_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes < 2 * len(raw)
+    assert reader.feed(raw[-1:]) == [(codes.OUTPUT, 0, raw)]
+
+
+@given(st.lists(st.integers(1, 3000), max_size=30))
+def test_small_and_large_pieces_keep_their_order(sizes: list[int]) -> None:
+    raw = frame(codes.OUTPUT, bytes(number % 251 for number in range(30_000)))
+    reader = FrameReader(1 << 20)
+    found, at = [], 0
+    for size in [*sizes, len(raw)]:
+        found += reader.feed(raw[at : at + size])
+        at += size
+    assert found == [(codes.OUTPUT, 0, raw)]
 
 
 def test_header_is_big_endian_code_flags_length() -> None:

@@ -1,0 +1,73 @@
+"""What a transport read, handed on in portions: no callback does work without a bound.
+
+A peer can put tens of thousands of frames into one read, and libuv goes on reading while there is
+more. So a large read is handed on one portion a turn of the loop, and nothing is read meanwhile.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+PORTION_BYTES: Final = 64 * 1024  # of the smallest frames, a few milliseconds of work
+
+CallSoon = Callable[[Callable[[], None]], object]
+Take = Callable[[bytes | memoryview], None]
+
+
+class Portions:
+    """Between one transport and its connection."""
+
+    __slots__ = ("_at", "_call_soon", "_data", "_is_due", "_is_held_back", "_take", "transport")
+
+    def __init__(self, call_soon: CallSoon, take: Take) -> None:
+        self._call_soon = call_soon
+        self._take = take
+        self.transport: asyncio.Transport | None = None  # None: closed, what is left is dropped
+        self._data = memoryview(b"")
+        self._at = 0
+        self._is_due = False
+        self._is_held_back = False
+
+    def feed(self, data: bytes) -> None:
+        """More than a portion arrived, or something while there is a rest of earlier reads."""
+        if self._at < len(self._data):
+            # Some transports hand on what they hold although reading is paused.
+            self._data, self._at = memoryview(bytes(self._data[self._at :]) + data), 0
+        else:
+            self._data, self._at = memoryview(data), 0
+        if self._is_due:
+            return
+        if self.transport is not None:
+            self.transport.pause_reading()
+        self._go_on()
+
+    @property
+    def has_rest(self) -> bool:
+        return self._is_due
+
+    def hold_back(self, held_back: bool) -> None:
+        """Read nothing more until it is taken back; for connections without windows."""
+        self._is_held_back = held_back
+        if self.transport is None or self._is_due:
+            return
+        if held_back:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    def _go_on(self) -> None:
+        self._is_due = False
+        start = self._at
+        self._at = end = min(start + PORTION_BYTES, len(self._data))
+        if start < end and self.transport is not None:
+            self._take(self._data[start:end])
+        if self.transport is None:
+            self._data, self._at = memoryview(b""), 0
+        elif end < len(self._data) or start < end:
+            # Reading begins again only in the next turn: else libuv would go on in this one.
+            self._is_due = True
+            self._call_soon(self._go_on)
+        else:
+            self._data, self._at = memoryview(b""), 0
+            if not self._is_held_back:
+                self.transport.resume_reading()
