@@ -4,7 +4,15 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
-from orchestrator.admin import deployments, errors, invocation_routes, metrics, services, system
+from orchestrator.admin import (
+    deployments,
+    errors,
+    invocation_routes,
+    metrics,
+    query_route,
+    services,
+    system,
+)
 from orchestrator.admin.hosts import HostGuard
 from orchestrator.admin.limits import BodyGuard
 from orchestrator.admin.ports import AdminOptions, Ports, Query
@@ -60,6 +68,7 @@ def create_admin(
     app.include_router(deployments.router(ports))
     app.include_router(services.router(ports))
     app.include_router(invocation_routes.router(ports))
+    app.include_router(query_route.router(ports))
     app.include_router(system.absent_router())
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES_MIN, compresslevel=GZIP_LEVEL)
     guarded = HostGuard(BodyGuard(app, ports.options.body_bytes_max), ports.options.hosts)

@@ -1,6 +1,6 @@
 """What the admin API stands on."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -13,20 +13,30 @@ from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
 
 
-class Query(Protocol):
-    """SQL over what the engine knows.
+class QueryAnswer(Protocol):
+    """An answer as it comes. Whoever asked closes `parts`, which ends the query."""
 
-    What cannot be answered is one of the exceptions that `create_admin` is told, with the HTTP
-    status in its attribute `status`; it comes before the first part. Whoever asks closes the
-    generator: others wait behind it.
-    """
-
-    def json(self, sql: str) -> AsyncGenerator[bytes]:
-        """Parts of a JSON document `{"rows": […]}`."""
+    @property
+    def parts(self) -> AsyncGenerator[bytes]:
+        """What cannot be answered is one of the exceptions that `create_admin` is told, with the
+        HTTP status in its attribute `status`; after the first part the answer is broken off."""
         ...
 
-    def arrow(self, sql: str) -> AsyncGenerator[bytes]:
-        """Parts of an Arrow IPC stream."""
+    @property
+    def missing(self) -> Mapping[int, str]:
+        """Partitions whose rows are not in it, with the reason; complete with the first part."""
+        ...
+
+
+class Query(Protocol):
+    """SQL over what the engine knows."""
+
+    def json(self, sql: str) -> QueryAnswer:
+        """A JSON document `{"rows": […]}`."""
+        ...
+
+    def arrow(self, sql: str) -> QueryAnswer:
+        """An Arrow IPC stream."""
         ...
 
 

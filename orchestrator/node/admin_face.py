@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from orchestrator.config.options import Options
 from orchestrator.node.parts import Parts
-from orchestrator.sql.query import QueryError
+from orchestrator.sql.errors import QueryError
 
 if TYPE_CHECKING:
     from orchestrator.node.admin_server import AdminServer

@@ -17,10 +17,13 @@ SERVER_VERSION = "1.7.12"
 class View:
     """One invocation: its row, and its attempt if the server runs one."""
 
-    __slots__ = ("attempt", "invoke", "live", "row")
+    __slots__ = ("attempt", "invoke", "live", "raw_bytes", "row")
 
-    def __init__(self, row: InvocationRow | CompletedRow, attempt: dict[str, Any] | None) -> None:
+    def __init__(
+        self, row: InvocationRow | CompletedRow, attempt: dict[str, Any] | None, raw_bytes: int
+    ) -> None:
         self.row = row
+        self.raw_bytes = raw_bytes
         self.live = row if isinstance(row, InvocationRow) else None
         self.invoke: Invoke = row.invoke
         self.attempt = attempt

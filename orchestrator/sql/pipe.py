@@ -1,4 +1,9 @@
-"""Messages between the server and its SQL child: a length and msgpack, over pipes."""
+"""Messages between the server and a SQL child: a length and msgpack, over pipes.
+
+The server asks (`Ask`). Of what the query reads the child opens all tables at once (`Open`), then
+pulls them chunk by chunk (`More`, answered with `Rows`) and sends the answer (`Part` …, `Done`).
+Nobody sends more than was asked for: who is slow on either side slows the other down.
+"""
 
 from typing import BinaryIO
 
@@ -15,16 +20,29 @@ class Ask(msgspec.Struct, tag=1, array_like=True):
     arrow: bool
 
 
-class Need(msgspec.Struct, tag=2, array_like=True):
-    """Child to server: the rows of a source; of "rows" what `Engine.export` gives for these."""
+class Scan(msgspec.Struct, array_like=True):
+    """What a table is read from. Of `source` "rows" what `Engine.export` gives for these."""
 
+    number: int  # never used twice by a child
     source: str
     kinds: list[bytes]
     starts: list[bytes]
 
 
+class Open(msgspec.Struct, tag=2, array_like=True):
+    """Child to server: these are going to be pulled; as of now."""
+
+    scans: list[Scan]
+
+
+class More(msgspec.Struct, tag=6, array_like=True):
+    """Child to server: the next rows of an open scan."""
+
+    number: int
+
+
 class Rows(msgspec.Struct, tag=3, array_like=True):
-    """Server to child: some rows, raw as they are stored; `last` ends the source."""
+    """Server to child: some rows, raw as they are stored; `last` ends the scan."""
 
     rows: Pairs
     last: bool
@@ -43,7 +61,7 @@ class Done(msgspec.Struct, tag=5, array_like=True):
     message: str = ""
 
 
-Message = Ask | Need | Rows | Part | Done
+Message = Ask | Open | More | Rows | Part | Done
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Message).decode
 

@@ -1,209 +1,104 @@
-"""Runs queries in the child: feeds it rows, passes on its answer."""
+"""Runs queries in child processes: feeds them rows as they pull them, passes on the answer."""
 
 import asyncio
-import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeVar
 
-import orjson
+import msgspec
 
-from orchestrator.processor import asking
-from orchestrator.processor.port import Engine, Unavailable
+from orchestrator.processor.port import Engine
 from orchestrator.registry.schema import Registry
-from orchestrator.sql import pipe, registry_rows
+from orchestrator.sql import pipe
+from orchestrator.sql.children import Child, Children
+from orchestrator.sql.errors import STATUS_OK, STATUS_TOO_LONG, QueryError
+from orchestrator.sql.feeds import Feeds, Views
 
-ROWS_AT_ONCE = 2_000
-BYTES_AT_ONCE = 1 << 20  # of rows on their way to the child: all that a query costs in memory here
-WAITING_MAX = 32  # queries behind the one that runs
-CHILD_SILENT_S_MAX = 30.0  # for a query to say something: no query may hold up the others
-STATUS_OK = 200
-STATUS_TOO_MANY = 429
-STATUS_FAILED = 500
-STATUS_UNAVAILABLE = 503
-IDLE_S = 300.0  # a child nobody asks for this long is let go: it is larger than the server
-Views = Callable[[], Iterable[dict[str, object]]]
+MEMORY_BYTES_DEFAULT = 512 << 20
+MEMORY_BYTES_MIN = 192 << 20  # the libraries alone take 110 MB
+TIMEOUT_MS_DEFAULT = 60_000
+T = TypeVar("T")
 
 
-class QueryError(Exception):
-    """A query that cannot be answered; `status` is HTTP's.
+class SqlOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What one query may cost."""
 
-    `whole`: the child has said all about it, and can be asked the next one.
-    """
+    timeout_s: float = TIMEOUT_MS_DEFAULT / 1000  # in all, until its answer has been taken
+    memory_bytes_max: int = MEMORY_BYTES_DEFAULT  # of its process
 
-    def __init__(self, status: int, message: str, *, whole: bool = False) -> None:
-        super().__init__(message)
-        self.status = status
-        self.whole = whole
+
+class Answer:
+    """An answer as it comes. `missing` is complete with the first of its `parts`."""
+
+    def __init__(self, feeds: Feeds, parts: AsyncGenerator[bytes]) -> None:
+        self.missing = feeds.missing
+        self.parts = parts
 
 
 class SqlQuery:
-    """The `Query` port of the admin API. One query at a time; the child starts with the first."""
+    """The `Query` port of the admin API. Children start with the first queries."""
 
-    def __init__(self, engine: Engine, registry: Callable[[], Registry], attempts: Views) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        registry: Callable[[], Registry],
+        attempts: Views,
+        options: SqlOptions | None = None,
+    ) -> None:
+        """`registry` may raise MetadataUnavailable."""
         self._engine = engine
         self._registry = registry
         self._attempts = attempts
-        self._turn = asyncio.Lock()
-        self._waiting = 0
-        self._child: asyncio.subprocess.Process | None = None
-        self._idle: asyncio.TimerHandle | None = None
+        self._options = options or SqlOptions()
+        self._children = Children(self._options.memory_bytes_max)
 
-    def json(self, sql: str) -> AsyncGenerator[bytes]:
-        """Parts of a JSON document; raises QueryError before the first one."""
-        return self._run(pipe.Ask(sql, False))
+    def json(self, sql: str) -> Answer:
+        """Parts of a JSON document; QueryError instead of one."""
+        return self._answer(pipe.Ask(sql, False))
 
-    def arrow(self, sql: str) -> AsyncGenerator[bytes]:
+    def arrow(self, sql: str) -> Answer:
         """Parts of an Arrow IPC stream."""
-        return self._run(pipe.Ask(sql, True))
+        return self._answer(pipe.Ask(sql, True))
 
     async def close(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-        child, self._child = self._child, None
-        if child is not None and child.returncode is None:
-            child.kill()
-            await child.wait()
+        await self._children.close()
 
-    async def _run(self, ask: pipe.Ask) -> AsyncGenerator[bytes]:
-        async with self._in_turn():
-            child = await self._started()
-            whole = False
+    def _answer(self, ask: pipe.Ask) -> Answer:
+        feeds = Feeds(self._engine, self._registry, self._attempts)
+        return Answer(feeds, self._run(ask, feeds))
+
+    async def _run(self, ask: pipe.Ask, feeds: Feeds) -> AsyncGenerator[bytes]:
+        async with self._children.lent() as child:
+            until_s = asyncio.get_running_loop().time() + self._options.timeout_s
             try:
-                async for part in self._converse(child, ask):
+                await self._within(until_s, child.send(ask))
+                while (part := await self._within(until_s, _next_part(child, feeds))) is not None:
                     yield part
-                whole = True
-            except QueryError as error:
-                whole = error.whole
-                raise
             finally:
-                if whole:
-                    self._rest()
-                else:  # the asker went away in the middle: the pipe is of no use now
-                    await self.close()
+                feeds.close()
 
-    @asynccontextmanager
-    async def _in_turn(self) -> AsyncIterator[None]:
-        if self._waiting >= WAITING_MAX:
-            raise QueryError(STATUS_TOO_MANY, f"{WAITING_MAX} queries wait already: try again")
-        self._waiting += 1
+    async def _within(self, until_s: float, work: Awaitable[T]) -> T:
         try:
-            await self._turn.acquire()
-        finally:
-            self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._turn.release()
-
-    async def _converse(
-        self, child: asyncio.subprocess.Process, ask: pipe.Ask
-    ) -> AsyncIterator[bytes]:
-        await _send(child, ask)
-        while True:
-            message = await _receive(child)
-            if isinstance(message, pipe.Part):
-                yield message.body
-            elif isinstance(message, pipe.Need):
-                await self._feed(child, message)
-            elif isinstance(message, pipe.Done):
-                if message.status != STATUS_OK:
-                    raise QueryError(message.status, message.message, whole=True)
-                return
-
-    async def _feed(self, child: asyncio.subprocess.Process, need: pipe.Need) -> None:
-        if need.source == "rows":
-            await self._feed_stored(child, need)
-            return
-        rows = self._rows(need)
-        last = False
-        while not last:
-            some, last = _handful(rows)
-            await _send(child, pipe.Rows(some, last))
-            await asyncio.sleep(0)  # calls go on between two handfuls of rows
-
-    def _rows(self, need: pipe.Need) -> Iterator[tuple[bytes, bytes]]:
-        if need.source == "attempts":
-            for view in self._attempts():
-                key = view.pop("id")
-                assert isinstance(key, bytes)
-                yield key, orjson.dumps(view)
-        elif need.source == "services":
-            yield from ((b"", row) for row in registry_rows.services(self._registry()))
-        else:
-            yield from ((b"", row) for row in registry_rows.deployments(self._registry()))
-
-    async def _feed_stored(self, child: asyncio.subprocess.Process, need: pipe.Need) -> None:
-        """Rows of all partitions, opened at one moment, taken as the child takes them."""
-        engine = self._engine
-        streams = [
-            engine.export(number, need.kinds, need.starts)
-            for number in range(engine.partition_count)
-        ]
-        for stream in streams:
-            async for some in asking.chunks(stream):
-                if isinstance(some, Unavailable):
-                    raise QueryError(STATUS_UNAVAILABLE, some.reason)
-                await _send(child, pipe.Rows(some, False))
-        await _send(child, pipe.Rows([], True))
-
-    async def _started(self) -> asyncio.subprocess.Process:
-        if self._idle is not None:
-            self._idle.cancel()
-        if self._child is None or self._child.returncode is not None:
-            self._child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",  # what lies in the working directory is none of its modules
-                "-m",
-                "orchestrator.sql.child",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                limit=1 << 20,
-            )
-        return self._child
-
-    def _rest(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._idle = loop.call_later(IDLE_S, self._let_go)
-
-    def _let_go(self) -> None:
-        if self._child is not None and not self._turn.locked():
-            if self._child.stdin is not None:
-                self._child.stdin.close()  # the child ends by itself
-            self._child = None
+            async with asyncio.timeout_at(until_s):
+                return await work
+        except TimeoutError:
+            raise QueryError(
+                STATUS_TOO_LONG,
+                f"the query took longer than {self._options.timeout_s:g} s: ask for less, or"
+                " start the server with a larger --query-timeout",
+            ) from None
 
 
-def _handful(rows: Iterator[tuple[bytes, bytes]]) -> tuple[list[tuple[bytes, bytes]], bool]:
-    """Some rows, and whether they were the last."""
-    some: list[tuple[bytes, bytes]] = []
-    room = BYTES_AT_ONCE
-    for row in rows:
-        some.append(row)
-        room -= len(row[1])
-        if room <= 0 or len(some) == ROWS_AT_ONCE:
-            return some, False
-    return some, True
-
-
-async def _send(child: asyncio.subprocess.Process, message: pipe.Message) -> None:
-    assert child.stdin is not None
-    try:
-        child.stdin.write(pipe.pack(message))
-        await child.stdin.drain()
-    except ConnectionError:
-        raise QueryError(STATUS_FAILED, "the SQL process ended; try again") from None
-
-
-async def _receive(child: asyncio.subprocess.Process) -> pipe.Message:
-    assert child.stdout is not None
-    try:
-        async with asyncio.timeout(CHILD_SILENT_S_MAX):
-            head = await child.stdout.readexactly(pipe.LENGTH_BYTES)
-            body = await child.stdout.readexactly(int.from_bytes(head, "big"))
-    except TimeoutError:
-        raise QueryError(
-            STATUS_FAILED, f"the query said nothing for {CHILD_SILENT_S_MAX:g} s: ask for less"
-        ) from None
-    except asyncio.IncompleteReadError:
-        raise QueryError(STATUS_FAILED, "the SQL process ended; try again") from None
-    message: pipe.Message = pipe.decode(body)
-    return message
+async def _next_part(child: Child, feeds: Feeds) -> bytes | None:
+    """Serve the child until it has a part of the answer; None once that is complete."""
+    while True:
+        message = await child.receive()
+        if isinstance(message, pipe.Part):
+            return message.body
+        if isinstance(message, pipe.Open):
+            feeds.open(message.scans)
+        elif isinstance(message, pipe.More):
+            await child.send(await feeds.more(message.number))
+        elif isinstance(message, pipe.Done):
+            if message.status != STATUS_OK:
+                raise QueryError(message.status, message.message, whole=True)
+            return None

@@ -1,9 +1,9 @@
-"""Tables as record batches: which raw rows each needs, and how they become columns."""
+"""Every table: the raw rows it is read from, and how they become columns."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby, islice
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -11,27 +11,19 @@ import pyarrow as pa
 
 from orchestrator.codec import keys
 from orchestrator.codec.rows import row_decoder
-from orchestrator.model.rows import (
-    ChunkRow,
-    CompletedRow,
-    InputRow,
-    InvocationRow,
-)
+from orchestrator.model.rows import ChunkRow, CompletedRow, InputRow, InvocationRow
 from orchestrator.model.values import SUSPENDED
-from orchestrator.sql import invocations, keyed, pushdown, words
+from orchestrator.sql import batching, invocations, keyed, needs, words
 from orchestrator.sql.entries import entries
 from orchestrator.sql.entry_shapes import Callee
 from orchestrator.sql.events import events_columns, suspended_columns
-from orchestrator.sql.schemas import SCHEMAS
-from perdure.wire.errors import WireError
-from perdure.wire.ids import invocation_id_to_str, parse_invocation_id
+from orchestrator.sql.needs import Need
+from perdure.wire.ids import invocation_id_to_str
 from perdure.wire.outgoing import input_command
 
-BATCH_ROWS = 4_000
 Pair = tuple[bytes, bytes]
-Fetch = Callable[[str, list[bytes], list[bytes]], Iterator[Pair]]
-"""(source, kinds of rows, starts of their keys) -> raw rows, from the server: as the `Engine` port
-exports them, partition after partition."""
+Pairs = Iterator[Pair]
+Dicts = Iterator[dict[str, Any]]
 
 _live = row_decoder(InvocationRow)
 _done = row_decoder(CompletedRow)
@@ -39,103 +31,36 @@ _chunk = row_decoder(ChunkRow)
 _input = row_decoder(InputRow)
 
 
-class Sources:
-    """Reads tables through `fetch`."""
+class Source(NamedTuple):
+    """A table. `needs` gives its scans by filter; `batches` makes the rows of them, in that order,
+    into batches of a schema; rows that the filter refuses may be among them."""
 
-    def __init__(self, fetch: Fetch) -> None:
-        self._fetch = fetch
+    needs: Callable[[object], list[Need]]
+    batches: Callable[[list[Pairs], pa.Schema], Iterator[pa.RecordBatch]]
 
-    def batches(
-        self, table: str, columns: list[str] | None, where: object
-    ) -> Iterator[pa.RecordBatch]:
-        """Batches with at least the wanted columns; rows that the filter may refuse are in it."""
-        schema = SCHEMAS[table]
-        if columns is not None:
-            schema = pa.schema([schema.field(name) for name in columns])
-        views = {
-            "sys_invocation_status": invocations.STATUS_COLUMNS,
-            "sys_invocation": invocations.INVOCATION_COLUMNS,
-            "sys_invocation_state": invocations.STATE_COLUMNS,
-        }.get(table)
-        if views is not None:
-            live_only = table == "sys_invocation_state"
-            yield from _views(schema, views, self._invocations(where, live_only))
-            return
-        if table == "sys_journal":
-            yield from _dicts(schema, self._sys_journal(where, schema.names))
-            return
-        maker = getattr(self, "_" + table, None)
-        yield from _dicts(schema, maker(where) if maker is not None else ())
 
-    # raw rows
+def source_of(table: str) -> Source:
+    """The source of a table by its name; of a feature that is off, one without rows."""
+    return SOURCES.get(table, _NOTHING)
 
-    def _invocations(self, where: object, live_only: bool = False) -> Iterator[invocations.View]:
-        attempts = {key: _json(value) for key, value in self._fetch("attempts", [], [])}
-        kinds = [keys.INVOCATION] if live_only else [keys.INVOCATION, keys.COMPLETED]
-        now_ms = time.time_ns() // 1_000_000
-        for raw, value in self._fetch("rows", kinds, _ids_in(where)):
-            view = _view(raw, value, attempts, now_ms)
-            if view is not None:
-                yield view
 
-    def _keyed(self, where: object, *kinds: bytes) -> Iterator[Pair]:
-        return self._fetch("rows", list(kinds), _keys_in(where))
+# invocations
 
-    # tables
 
-    def _sys_journal(self, where: object, wanted: list[str]) -> Iterator[dict[str, Any]]:
-        callees = self._callees()
-        now_ms = time.time_ns() // 1_000_000
-        kinds = [keys.INVOCATION, keys.COMPLETED, keys.INPUT, keys.CHUNK]
-        for own in _by_id(self._fetch("rows", kinds, _ids_in(where))):
-            for view, frames in _journals(own, now_ms):
-                whose = {
-                    "partition_key": words.partition_key(view.invoke.id),
-                    "id": invocation_id_to_str(view.invoke.id),
-                }
-                for entry in entries(frames, wanted, callees):
-                    yield whose | entry
+def _invocation_source(columns: dict[str, invocations.Column], *kinds: bytes) -> Source:
+    def views(scans: list[Pairs], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        return batching.of_views(_views(*scans), columns, schema)
 
-    def _callees(self) -> dict[tuple[str, str], Callee]:
-        services = [_json(value) for _, value in self._fetch("services", [], [])]
-        return {
-            (service["name"], handler): msgspec.convert(callee, Callee)
-            for service in services
-            for handler, callee in service["handlers"].items()
-        }
+    return Source(lambda where: [needs.ATTEMPTS, needs.of_ids(where, *kinds)], views)
 
-    def _sys_journal_events(self, where: object) -> Iterator[dict[str, Any]]:
-        for view in self._invocations(where):
-            whose = {
-                "partition_key": words.partition_key(view.invoke.id),
-                "id": invocation_id_to_str(view.invoke.id),
-            }
-            for columns in events_columns(view.row.events):
-                yield whose | columns
-            live = view.live
-            if live is not None and live.status == SUSPENDED and live.waiting is not None:
-                yield whose | suspended_columns(live, live.waiting)
 
-    def _sys_inbox(self, where: object) -> Iterator[dict[str, Any]]:
-        return keyed.inbox(self._keyed(where, keys.INBOX))
-
-    def _state(self, where: object) -> Iterator[dict[str, Any]]:
-        return keyed.state(self._keyed(where, keys.OBJECT, keys.STATE))
-
-    def _sys_promise(self, where: object) -> Iterator[dict[str, Any]]:
-        return keyed.promises(self._keyed(where, keys.PROMISE))
-
-    def _sys_keyed_service_status(self, where: object) -> Iterator[dict[str, Any]]:
-        return keyed.holders(self._keyed(where, keys.OBJECT))
-
-    def _sys_locks(self, where: object) -> Iterator[dict[str, Any]]:
-        return keyed.locks(self._keyed(where, keys.OBJECT))
-
-    def _sys_service(self, where: object) -> Iterator[dict[str, Any]]:
-        return (_json(value) for _, value in self._fetch("services", [], []))
-
-    def _sys_deployment(self, where: object) -> Iterator[dict[str, Any]]:
-        return (_json(value) for _, value in self._fetch("deployments", [], []))
+def _views(attempts: Pairs, rows: Pairs) -> Iterator[invocations.View]:
+    running = {key: _json(value) for key, value in attempts}
+    now_ms = time.time_ns() // 1_000_000
+    for raw, value in rows:
+        view = _view(raw, value, running, now_ms)
+        if view is not None:
+            yield view
 
 
 def _view(
@@ -143,15 +68,44 @@ def _view(
 ) -> invocations.View | None:
     """An invocation; None if it has outlived its retention."""
     if raw[:1] == keys.INVOCATION:
-        return invocations.View(_live(value), attempts.get(raw[1:]))
+        return invocations.View(_live(value), attempts.get(raw[1:]), len(value))
     row = _done(value)
-    return invocations.View(row, None) if row.expires_at_ms > now_ms else None
+    return invocations.View(row, None, len(value)) if row.expires_at_ms > now_ms else None
 
 
-def _by_id(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
-    """Rows that lie together because their keys go on with the same id."""
-    for _, own in groupby(pairs, key=lambda pair: pair[0][1:25]):
-        yield list(own)
+def _whose(view: invocations.View) -> dict[str, Any]:
+    return {
+        "partition_key": words.partition_key(view.invoke.id),
+        "id": invocation_id_to_str(view.invoke.id),
+    }
+
+
+def _events(rows: Pairs) -> Dicts:
+    for view in _views(iter(()), rows):
+        whose = _whose(view)
+        for columns in events_columns(view.row.events):
+            yield whose | columns
+        live = view.live
+        if live is not None and live.status == SUSPENDED and live.waiting is not None:
+            yield whose | suspended_columns(live, live.waiting)
+
+
+# journals
+
+
+def _journal_batches(scans: list[Pairs], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    services, rows = scans
+    return batching.of_dicts(_journal_entries(services, rows, schema.names), schema)
+
+
+def _journal_entries(services: Pairs, rows: Pairs, wanted: list[str]) -> Dicts:
+    callees = _callees(services)
+    now_ms = time.time_ns() // 1_000_000
+    for _, own in groupby(rows, key=lambda pair: pair[0][1:25]):  # what is of one id lies together
+        for view, frames in _journals(list(own), now_ms):
+            whose = _whose(view)
+            for entry in entries(frames, wanted, callees):
+                yield whose | entry
 
 
 def _journals(
@@ -186,58 +140,62 @@ def _journal_is_gone(row: InvocationRow | CompletedRow, now_ms: int) -> bool:
     return not row.entries or row.journal_expires_at_ms <= now_ms
 
 
+def _callees(services: Pairs) -> dict[tuple[str, str], Callee]:
+    return {
+        (service["name"], handler): msgspec.convert(callee, Callee)
+        for service in _documents(services)
+        for handler, callee in service["handlers"].items()
+    }
+
+
+# the others
+
+
+def _documents(pairs: Pairs) -> Dicts:
+    return (_json(value) for _, value in pairs)
+
+
 def _json(value: bytes) -> dict[str, Any]:
     loaded: dict[str, Any] = orjson.loads(value)
     return loaded
 
 
-def _ids_in(where: object) -> list[bytes]:
-    """Starts of keys: the ids the filter names, else all."""
-    ids = pushdown.pinned(where, "id")
-    if ids is None:
-        return [b""]
-    known = set()
-    for text in ids:
-        try:
-            known.add(parse_invocation_id(text))
-        except WireError:
-            continue
-    return sorted(known)
+def _of_one_scan(scan: Callable[[object], Need], rows: Callable[[Pairs], Dicts]) -> Source:
+    return Source(
+        lambda where: [scan(where)],
+        lambda scans, schema: batching.of_dicts(rows(scans[0]), schema),
+    )
 
 
-def _keys_in(where: object) -> list[bytes]:
-    """Starts of keys: the services, or services and keys, that the filter names, else all."""
-    services = pushdown.pinned(where, "service_name")
-    if services is None:
-        return [b""]
-    names = pushdown.pinned(where, "service_key")
-    if names is None:
-        return sorted({service.encode() + b"\0" for service in services})
-    return sorted({keys.object_key(service, key) for service in services for key in names})
+def _keyed(rows: Callable[[Pairs], Dicts], *kinds: bytes) -> Source:
+    return _of_one_scan(lambda where: needs.of_keys(where, *kinds), rows)
 
 
-def _views(
-    schema: pa.Schema, columns: dict[str, invocations.Column], views: Iterator[invocations.View]
-) -> Iterator[pa.RecordBatch]:
-    while some := list(islice(views, BATCH_ROWS)):
-        arrays = [
-            pa.array([columns[f.name](v) for v in some], f.type)
-            if f.name in columns
-            else pa.nulls(len(some), f.type)
-            for f in schema
-        ]
-        yield _batch(arrays, schema, len(some))
+_NOTHING = Source(lambda where: [], lambda scans, schema: iter(()))
 
-
-def _dicts(schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
-    rows = iter(rows)
-    while some := list(islice(rows, BATCH_ROWS)):
-        arrays = [pa.array([row.get(f.name) for row in some], f.type) for f in schema]
-        yield _batch(arrays, schema, len(some))
-
-
-def _batch(arrays: list[pa.Array], schema: pa.Schema, count: int) -> pa.RecordBatch:
-    if arrays:
-        return pa.RecordBatch.from_arrays(arrays, schema=schema)
-    # COUNT(1) wants rows without columns.
-    return pa.RecordBatch.from_struct_array(pa.array([{}] * count, pa.struct([])))
+SOURCES = {
+    "sys_invocation": _invocation_source(
+        invocations.INVOCATION_COLUMNS, keys.INVOCATION, keys.COMPLETED
+    ),
+    "sys_invocation_status": _invocation_source(
+        invocations.STATUS_COLUMNS, keys.INVOCATION, keys.COMPLETED
+    ),
+    "sys_invocation_state": _invocation_source(invocations.STATE_COLUMNS, keys.INVOCATION),
+    "sys_journal": Source(
+        lambda where: [
+            needs.SERVICES,
+            needs.of_ids(where, keys.INVOCATION, keys.COMPLETED, keys.INPUT, keys.CHUNK),
+        ],
+        _journal_batches,
+    ),
+    "sys_journal_events": _of_one_scan(
+        lambda where: needs.of_ids(where, keys.INVOCATION, keys.COMPLETED), _events
+    ),
+    "sys_inbox": _keyed(keyed.inbox, keys.INBOX),
+    "state": _keyed(keyed.state, keys.OBJECT, keys.STATE),
+    "sys_promise": _keyed(keyed.promises, keys.PROMISE),
+    "sys_keyed_service_status": _keyed(keyed.holders, keys.OBJECT),
+    "sys_locks": _keyed(keyed.locks, keys.OBJECT),
+    "sys_service": _of_one_scan(lambda where: needs.SERVICES, _documents),
+    "sys_deployment": _of_one_scan(lambda where: needs.DEPLOYMENTS, _documents),
+}

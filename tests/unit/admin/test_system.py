@@ -5,15 +5,15 @@ import json
 import os
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 import pytest
 
-from orchestrator.admin import system
+from orchestrator.admin import query_route
 from orchestrator.model.records import Kill
 from orchestrator.processor.port import Unavailable
 from perdure.wire.ids import invocation_id_to_str
-from tests.unit.admin.world import World, world
+from tests.unit.admin.world import ScriptedAnswer, World, world
 from tests.unit.machine.bench import uid
 
 SELECT_1 = (
@@ -82,17 +82,17 @@ def test_queries(it: World) -> None:
 def test_a_query_ends_when_its_client_takes_nothing(
     it: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(system, "TAKE_S_MAX", 0.3)
+    monkeypatch.setattr(query_route, "TAKE_S_MAX", 0.3)
     ended = threading.Event()
 
-    async def endless(sql: str) -> AsyncIterator[bytes]:
+    async def endless() -> AsyncGenerator[bytes]:
         try:
             while True:
                 yield os.urandom(1 << 20)
         finally:
             ended.set()
 
-    it.query.arrow = endless  # type: ignore[method-assign]
+    it.query.arrow = lambda sql: ScriptedAnswer(endless(), {})  # type: ignore[method-assign]
     with socket.create_connection(("127.0.0.1", it.port)) as client:
         client.sendall(SELECT_1)
         assert ended.wait(10)

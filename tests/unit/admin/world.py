@@ -9,7 +9,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -145,14 +145,26 @@ class BadQuery(Exception):
     status = 400
 
 
+class ScriptedAnswer(NamedTuple):
+    parts: AsyncGenerator[bytes]
+    missing: dict[int, str]
+
+
 class ScriptedQuery:
     """Answers queries from a table of texts; any other is a bad query."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.missing: dict[int, str] = {}
         self.rows: Callable[[str], list[dict[str, Any]] | None] = lambda sql: None
 
-    async def json(self, sql: str) -> AsyncIterator[bytes]:
+    def json(self, sql: str) -> ScriptedAnswer:
+        return ScriptedAnswer(self._json(sql), self.missing)
+
+    def arrow(self, sql: str) -> ScriptedAnswer:
+        return ScriptedAnswer(self._arrow(sql), self.missing)
+
+    async def _json(self, sql: str) -> AsyncGenerator[bytes]:
         self.asked.append(sql)
         found = self.rows(sql)
         if found is None:
@@ -161,7 +173,7 @@ class ScriptedQuery:
         yield body[:5]
         yield body[5:]
 
-    async def arrow(self, sql: str) -> AsyncIterator[bytes]:
+    async def _arrow(self, sql: str) -> AsyncGenerator[bytes]:
         if sql != "SELECT 1":
             raise BadQuery(f"cannot plan {sql}")
         yield b"ARROW"

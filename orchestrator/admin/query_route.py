@@ -1,0 +1,117 @@
+"""The route of SQL queries: an answer is passed on as it comes, and marked if it is partial."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, Field
+from starlette.types import Message, Receive, Scope, Send
+
+from orchestrator.admin.errors import AdminError
+from orchestrator.admin.ports import Ports, QueryAnswer
+
+_log = logging.getLogger("perdure.admin")
+
+ARROW: Final = "application/vnd.apache.arrow.stream"
+JSON: Final = "application/json"
+TAKE_S_MAX: Final = 30.0  # for a client to take a part of an answer
+NO_SQL: Final = "queries need the extra sql: pip install 'perdure-server[sql]', then start again"
+MISSING: Final = "x-perdure-missing-partitions"
+"""A header of a partial answer: the partitions whose rows are not in it, by number."""
+
+
+class QueryRequest(BaseModel):
+    """A query over the introspection tables, read only."""
+
+    query: str = Field(max_length=1_000_000)
+
+
+def router(ports: Ports) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.post("/query", tags=["introspection"], response_model=None)
+    async def query(request: Request, asked: QueryRequest) -> Response:
+        """Run SQL; JSON if that is what is accepted, else an Arrow IPC stream.
+
+        The header x-perdure-missing-partitions names partitions that could not be read.
+        """
+        return await _query(ports, asked.query, request)
+
+    return routes
+
+
+async def _query(ports: Ports, sql: str, request: Request) -> Response:
+    if ports.query is None:
+        raise AdminError(501, NO_SQL)
+    accept = request.headers.get("accept", "")
+    as_json = accept.partition(";")[0].strip().lower() == JSON
+    answer = ports.query.json(sql) if as_json else ports.query.arrow(sql)
+    try:
+        first = await _first_part(answer, request)
+    except ports.query_errors as error:
+        raise AdminError(getattr(error, "status", 500), str(error)) from None
+    headers = {"content-type": JSON if as_json else ARROW}
+    if answer.missing:
+        headers[MISSING] = ",".join(map(str, sorted(answer.missing)))
+        _log.warning("a query was answered without the rows of %s", answer.missing)
+    return _Rows(first, answer, headers, ports.query_errors)
+
+
+async def _first_part(answer: QueryAnswer, request: Request) -> bytes:
+    """The first part, or nothing if the client goes away: then its query ends."""
+    part = asyncio.ensure_future(anext(answer.parts, b""))
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((part, gone), return_when=asyncio.FIRST_COMPLETED)
+        return part.result() if part.done() else b""
+    finally:
+        gone.cancel()
+        if not part.done():
+            part.cancel()
+            await asyncio.wait((part,))
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+class _Rows(StreamingResponse):
+    """Rows for a client that takes them: one that stops is cut off.
+
+    Whatever ends the answer, the query ends with it.
+    """
+
+    def __init__(
+        self,
+        first: bytes,
+        answer: QueryAnswer,
+        headers: dict[str, str],
+        query_errors: tuple[type[Exception], ...],
+    ) -> None:
+        super().__init__(_joined(first, answer.parts), headers=headers)
+        self._parts: AsyncGenerator[bytes] = answer.parts
+        self._query_errors = query_errors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def hurried(message: Message) -> None:
+            async with asyncio.timeout(TAKE_S_MAX):
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, hurried)
+        except TimeoutError:
+            _log.warning("the client of a query took nothing for %g s: cut off", TAKE_S_MAX)
+        except self._query_errors as error:  # without its end the client sees that it is not whole
+            _log.warning("a query failed after a part of its answer was sent: %s", error)
+        finally:
+            await self._parts.aclose()
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for part in rest:
+        yield part

@@ -1,0 +1,118 @@
+"""Runs queries with DataFusion over rows that are pulled from the server. Read only."""
+
+import io
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+import datafusion
+import pyarrow as pa
+
+from orchestrator.sql import pipe
+from orchestrator.sql.datasets import Table
+from orchestrator.sql.errors import (
+    STATUS_BAD_QUERY,
+    STATUS_FAILED,
+    STATUS_OK,
+    STATUS_TOO_LARGE,
+    out_of_memory,
+)
+from orchestrator.sql.json_rows import json_rows
+from orchestrator.sql.line import Line
+from orchestrator.sql.schemas import SCHEMAS
+
+PART_BYTES = 64 * 1024
+POOL_SHARE = 2  # of the child's memory the half is for what DataFusion counts: sorts, joins, …
+BATCH_ROWS = 1_024
+_OUT_OF_MEMORY = ("Resources exhausted", "MemoryError", "memory allocation", "malloc of size")
+
+
+class Answering:
+    """Answers one query at a time."""
+
+    def __init__(self, inward: BinaryIO, outward: BinaryIO, memory_bytes_max: int) -> None:
+        self._line = Line(inward, outward)
+        self._memory_bytes_max = memory_bytes_max
+        settings = {
+            "datafusion.execution.target_partitions": "1",  # one pipe feeds them all
+            "datafusion.execution.batch_size": str(BATCH_ROWS),
+        }
+        memory = datafusion.RuntimeEnvBuilder().with_disk_manager_disabled()
+        self._context = datafusion.SessionContext(
+            datafusion.SessionConfig(settings).with_information_schema(True),
+            memory.with_fair_spill_pool(memory_bytes_max // POOL_SHARE),
+        )
+        for name in SCHEMAS:
+            self._context.register_dataset(name, Table(name, self._line))
+
+    def serve(self) -> None:
+        while (ask := self._line.next_question()) is not None:
+            self._line.done(self._answer(ask))
+
+    def _answer(self, ask: pipe.Ask) -> pipe.Done:
+        try:
+            frame = self._context.sql_with_options(
+                ask.sql,
+                datafusion.SQLOptions()
+                .with_allow_ddl(False)
+                .with_allow_dml(False)
+                .with_allow_statements(False),
+            )
+            schema = frame.schema()
+            stream = frame.execute_stream()
+        except Exception as error:  # noqa: BLE001 the library raises bare exceptions
+            return self._failed(error, STATUS_BAD_QUERY)
+        try:
+            batches = (batch.to_pyarrow() for batch in stream)
+            (self._arrow if ask.arrow else self._json)(schema, batches)
+        except Exception as error:  # noqa: BLE001 and so it does while it runs
+            return self._failed(error, STATUS_FAILED)
+        return pipe.Done(STATUS_OK)
+
+    def _failed(self, error: Exception, status: int) -> pipe.Done:
+        text = str(error) or type(error).__name__
+        if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
+            return pipe.Done(STATUS_TOO_LARGE, out_of_memory(self._memory_bytes_max))
+        return pipe.Done(status, text)
+
+    def _arrow(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+        with Outward(self._line.send) as sink, pa.ipc.new_stream(sink, schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+
+    def _json(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+        out = bytearray(b'{"rows":[')
+        first = True
+        for batch in batches:
+            for row in json_rows(batch):
+                if not first:
+                    out += b","
+                first = False
+                out += row
+                if len(out) > PART_BYTES:
+                    self._line.send(bytes(out))
+                    out.clear()
+        self._line.send(bytes(out) + b"]}")
+
+
+class Outward(io.BufferedIOBase):
+    """A file whose content is sent in parts of a bounded size."""
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self._send = send
+        self._kept = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        given = memoryview(content)
+        for start in range(0, len(given), PART_BYTES):
+            self._kept += given[start : start + PART_BYTES]
+            if len(self._kept) >= PART_BYTES:
+                self.flush()
+        return len(given)
+
+    def flush(self) -> None:
+        if self._kept:
+            self._send(bytes(self._kept))
+            self._kept.clear()

@@ -1,0 +1,160 @@
+"""What one query reads of this server, handed out as the child pulls it.
+
+All scans of a query are opened together, so that its tables are of one moment. Partitions that
+cannot be asked then are named (`missing`); if none of those it needs can, there is no answer.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Protocol
+
+import orjson
+
+from orchestrator.codec import keys
+from orchestrator.model.ids import (
+    INVOCATION_ID_BYTES,
+    key_partition_key,
+    partition_of,
+    partition_of_key,
+)
+from orchestrator.processor.asking import answer_to
+from orchestrator.processor.port import Chunk, Engine, Pair, Stream, Unavailable
+from orchestrator.registry.metadata_log import MetadataUnavailable
+from orchestrator.registry.schema import Registry
+from orchestrator.sql import pipe, registry_rows
+from orchestrator.sql.errors import STATUS_UNAVAILABLE, QueryError
+
+Views = Callable[[], Iterable[dict[str, object]]]
+DOCUMENTS_AT_ONCE = 500
+_BY_ID = (keys.INVOCATION, keys.COMPLETED, keys.INPUT, keys.CHUNK)
+
+
+class Feed(Protocol):
+    """One scan."""
+
+    async def more(self) -> pipe.Rows: ...
+
+    def close(self) -> None: ...
+
+
+class Feeds:
+    """The scans of one query. Raises QueryError where rows cannot be had."""
+
+    def __init__(self, engine: Engine, registry: Callable[[], Registry], attempts: Views) -> None:
+        self.missing: dict[int, str] = {}  # partitions whose rows are not in the answer, and why
+        self._engine = engine
+        self._registry = registry
+        self._attempts = attempts
+        self._open: dict[int, Feed] = {}
+
+    def open(self, scans: list[pipe.Scan]) -> None:
+        for scan in scans:
+            self._open[scan.number] = self._feed(scan)
+
+    async def more(self, number: int) -> pipe.Rows:
+        """The next rows of an open scan."""
+        return await self._open[number].more()
+
+    def close(self) -> None:
+        for feed in self._open.values():
+            feed.close()
+        self._open.clear()
+
+    def _feed(self, scan: pipe.Scan) -> Feed:
+        if scan.source == "rows":
+            return self._stored(scan)
+        if scan.source == "attempts":
+            return Documents(_by_id(self._attempts()))
+        documents = registry_rows.services if scan.source == "services" else _deployments
+        try:
+            registry = self._registry()
+        except MetadataUnavailable as error:
+            raise QueryError(STATUS_UNAVAILABLE, str(error)) from None
+        return Documents((b"", row) for row in documents(registry))
+
+    def _stored(self, scan: pipe.Scan) -> Feed:
+        engine = self._engine
+        wanted = partitions_of(scan, engine.partition_count)
+        unreadable = engine.unreadable()
+        gone = {number: unreadable[number] for number in wanted if number in unreadable}
+        if gone and len(gone) == len(wanted):
+            number, reason = next(iter(gone.items()))
+            raise QueryError(
+                STATUS_UNAVAILABLE, f"no rows can be read now: partition {number}: {reason}"
+            )
+        self.missing |= gone
+        return Stored(
+            [
+                (number, engine.export(number, scan.kinds, starts))
+                for number, starts in wanted.items()
+                if number not in gone
+            ]
+        )
+
+
+_deployments = registry_rows.deployments
+
+
+class Documents:
+    """Rows that this process holds in memory."""
+
+    def __init__(self, rows: Iterable[Pair]) -> None:
+        self._rows = iter(rows)
+
+    async def more(self) -> pipe.Rows:
+        some = list(islice(self._rows, DOCUMENTS_AT_ONCE))
+        return pipe.Rows(some, len(some) < DOCUMENTS_AT_ONCE)
+
+    def close(self) -> None:
+        pass
+
+
+class Stored:
+    """Raw rows, partition after partition."""
+
+    def __init__(self, streams: list[tuple[int, Stream[Pair]]]) -> None:
+        self._streams = streams
+
+    async def more(self) -> pipe.Rows:
+        while self._streams:
+            number, stream = self._streams[0]
+            given: Chunk[Pair] | Unavailable = await answer_to(stream.pull)
+            if isinstance(given, Unavailable):
+                raise QueryError(
+                    STATUS_UNAVAILABLE, f"partition {number} became unreadable: {given.reason}"
+                )
+            if given.last:
+                del self._streams[0]
+            if given.items:
+                return pipe.Rows(given.items, not self._streams)
+        return pipe.Rows([], True)
+
+    def close(self) -> None:
+        for _, stream in self._streams:
+            stream.cancel()
+
+
+def partitions_of(scan: pipe.Scan, partition_count: int) -> dict[int, list[bytes]]:
+    """The starts to be looked for in each partition: all in all, but for whole ids and keys."""
+    found: dict[int, list[bytes]] = {}
+    for start in scan.starts:
+        for number in _homes(scan.kinds, start, partition_count):
+            found.setdefault(number, []).append(start)
+    return dict(sorted(found.items()))
+
+
+def _homes(kinds: list[bytes], start: bytes, partition_count: int) -> Iterable[int]:
+    if kinds[0] in _BY_ID:
+        if len(start) == INVOCATION_ID_BYTES:
+            return (partition_of(start, partition_count),)
+    elif b"\0" in start and not start.endswith(b"\0"):
+        _, key, _ = keys.parse_object_key(start)
+        return (partition_of_key(key_partition_key(key), partition_count),)
+    return range(partition_count)
+
+
+def _by_id(views: Iterable[dict[str, object]]) -> Iterator[Pair]:
+    for view in views:
+        key = view.pop("id")
+        assert isinstance(key, bytes)
+        yield key, orjson.dumps(view)

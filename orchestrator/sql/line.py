@@ -1,0 +1,74 @@
+"""The child's end of the pipes. DataFusion reads tables in several threads: one speaks at a time.
+
+A scan is opened with all others of its query, so that they are as of one moment, when the first
+of them is pulled. Threads of a query that is done, which still read ahead, are told it has ended.
+"""
+
+from collections.abc import Iterator
+from threading import Lock
+from typing import BinaryIO
+
+from orchestrator.sql import pipe
+
+Pair = tuple[bytes, bytes]
+
+
+class Line:
+    """Asks the server for rows, and sends it the answer."""
+
+    def __init__(self, inward: BinaryIO, outward: BinaryIO) -> None:
+        self._inward = inward
+        self._outward = outward
+        self._lock = Lock()
+        self._last_number = 0
+        self._planned: dict[int, pipe.Scan] = {}
+        self._open: set[int] = set()
+
+    def next_question(self) -> pipe.Ask | None:
+        """None once the server has closed the pipe."""
+        with self._lock:
+            message = pipe.read(self._inward)
+        return message if isinstance(message, pipe.Ask) else None
+
+    def plan(self, source: str, kinds: list[bytes], starts: list[bytes]) -> int:
+        """A scan that the query is going to read: its number."""
+        with self._lock:
+            self._last_number += 1
+            scan = pipe.Scan(self._last_number, source, kinds, starts)
+            self._planned[scan.number] = scan
+            return scan.number
+
+    def rows(self, number: int) -> Iterator[Pair]:
+        """The rows of a scan, as they are taken."""
+        last = False
+        while not last:
+            some, last = self._more(number)
+            yield from some
+
+    def _more(self, number: int) -> tuple[list[Pair], bool]:
+        with self._lock:
+            if number in self._planned:
+                pipe.write(self._outward, pipe.Open(list(self._planned.values())))
+                self._open.update(self._planned)
+                self._planned.clear()
+            if number not in self._open:
+                return [], True
+            pipe.write(self._outward, pipe.More(number))
+            given = pipe.read(self._inward)
+            if not isinstance(given, pipe.Rows):
+                raise EOFError("the server went away")
+            if given.last:
+                self._open.discard(number)
+            return given.rows, given.last
+
+    def send(self, part: bytes) -> None:
+        """Part of the answer."""
+        with self._lock:
+            pipe.write(self._outward, pipe.Part(part))
+
+    def done(self, outcome: pipe.Done) -> None:
+        """The end of the answer, and of all that was read for it."""
+        with self._lock:
+            self._planned.clear()
+            self._open.clear()
+            pipe.write(self._outward, outcome)
