@@ -68,7 +68,7 @@ def router(ports: Ports) -> APIRouter:
     @routes.get("/deployments")
     async def list_all() -> View:
         """All deployments."""
-        found = ports.metadata.registry.deployments.values()
+        found = ports.metadata.known().deployments.values()
         return {"deployments": [deployment_view(one, short_services(one)) for one in found]}
 
     @routes.get("/deployments/{deployment_id}")
@@ -107,7 +107,7 @@ def router(ports: Ports) -> APIRouter:
 
 
 def _find(ports: Ports, deployment_id: str) -> Deployment:
-    found = ports.metadata.registry.deployment(deployment_id)
+    found = ports.metadata.known().deployment(deployment_id)
     if found is None:
         raise AdminError(404, f"there is no deployment {deployment_id!r}")
     return found

@@ -72,7 +72,7 @@ def _fresh_protocol(ports: Ports, deployment: Deployment) -> int:
 
 def _choose(ports: Ports, row: InvocationRow | CompletedRow, deployment: str) -> Deployment:
     """The deployment to go on with: it must serve the handler and speak the protocol."""
-    registry, target = ports.metadata.registry, row.invoke
+    registry, target = ports.metadata.known(), row.invoke
     latest = deployment == LATEST
     found = registry.latest(target.service) if latest else registry.deployment(deployment)
     if found is None:

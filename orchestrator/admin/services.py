@@ -36,9 +36,7 @@ def router(ports: Ports) -> APIRouter:
     @routes.get("/services")
     async def list_all() -> View:
         """The latest revision of every service."""
-        return {
-            "services": [service_view(one) for one in ports.metadata.registry.services.values()]
-        }
+        return {"services": [service_view(one) for one in ports.metadata.known().services.values()]}
 
     @routes.get("/services/{service}")
     async def describe(service: str) -> View:
@@ -107,7 +105,7 @@ _STATE_BODY = {
 
 
 def _find(ports: Ports, name: str) -> Service:
-    found = ports.metadata.registry.service(name)
+    found = ports.metadata.known().service(name)
     if found is None:
         raise AdminError(404, f"there is no service {name!r}")
     return found

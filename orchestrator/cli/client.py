@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import ssl
+import sys
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -11,9 +12,11 @@ EXIT_REFUSED: Final = 1
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_UNREACHABLE: Final = 3
+EXIT_PARTIAL: Final = 4  # an answer without the rows of partitions that could not be read
 
 DEFAULT_ADMIN: Final = "http://127.0.0.1:9070"
 _TIMEOUT_S: Final = 60
+_MISSING: Final = "x-perdure-missing-partitions"
 _PREFIX: Final = "/v4"
 _ANY_HOST: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # a server listens there, nobody calls
 
@@ -53,6 +56,7 @@ class Admin:
                 f"{address!r} is no address of an admin API: write {DEFAULT_ADMIN}", EXIT_USAGE
             )
         self.address = address
+        self.missing = ""  # partitions whose rows were not in an answer, by number
         self._host = _ANY_HOST.get(parts.hostname, parts.hostname)
         self._port = port
         self._secure = parts.scheme == "https"
@@ -73,6 +77,7 @@ class Admin:
             raise CliError(self._unreachable(error), EXIT_UNREACHABLE) from None
         finally:
             connection.close()
+        self._note_missing(response.headers.get(_MISSING, ""))
         if response.status >= 400:
             raise Refused(response.status, _message(response.status, answer))
         return _decoded(answer)
@@ -82,6 +87,15 @@ class Admin:
         answer = self.ask("POST", "/query", {"query": sql})
         rows: list[dict[str, Any]] = answer["rows"]
         return rows
+
+    def _note_missing(self, missing: str) -> None:
+        if missing and missing != self.missing:
+            self.missing = missing
+            which = "partitions" if "," in missing else "partition"
+            print(
+                f"warning: {which} {missing} cannot be read now: what they hold is not shown",
+                file=sys.stderr,
+            )
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._secure:

@@ -122,6 +122,11 @@ def _refuse_if_in_use(deployment_id: str, admin: Admin) -> None:
             "this server cannot say whether anything runs on it (it has no SQL):"
             " --force deletes it all the same"
         ) from None
+    if admin.missing:
+        raise CliError(
+            f"this server cannot say whether anything runs on it in partitions {admin.missing}:"
+            " --force deletes it all the same"
+        )
     count = rows[0].get("n", 0) if rows else 0
     if count:
         raise CliError(

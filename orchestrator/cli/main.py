@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from orchestrator.cli import deployments, explain, invocations, services, sql, state
-from orchestrator.cli.client import DEFAULT_ADMIN, EXIT_FAILED, Admin, CliError
+from orchestrator.cli.client import DEFAULT_ADMIN, EXIT_FAILED, EXIT_PARTIAL, Admin, CliError
 from orchestrator.cli.last_line import said_of
 from orchestrator.cli.parsing import shared_options
 
@@ -46,9 +46,10 @@ def _command(given: list[str]) -> int:
     args = _parser().parse_args(given)
     args.json = getattr(args, "json", False)
     address = getattr(args, "admin", None) or os.environ.get("PERDURE_ADMIN") or DEFAULT_ADMIN
-    code: int = args.run(args, Admin(address))
+    admin = Admin(address)
+    code: int = args.run(args, admin)
     sys.stdout.flush()
-    return code
+    return code or (EXIT_PARTIAL if admin.missing else 0)
 
 
 def _parser() -> argparse.ArgumentParser:

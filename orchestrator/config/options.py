@@ -18,6 +18,7 @@ from orchestrator.kafka.settings import KafkaSettings
 from orchestrator.log.options import LogOptions
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.registry.options import HandlerDefaults
+from orchestrator.sql.options import SqlOptions
 
 COMMAND: Final = "perdure serve"
 
@@ -30,6 +31,7 @@ GROUPS: Final = (
     Group("handlers", "Handlers that say nothing themselves", HandlerDefaults),
     Group("invoker", "Requests to services", InvokerOptions),
     Group("processor", "Partitions", ProcessorOptions),
+    Group("sql", "Queries", SqlOptions),
 )
 
 
@@ -44,6 +46,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     handlers: HandlerDefaults
     invoker: InvokerOptions
     processor: ProcessorOptions
+    sql: SqlOptions
 
 
 def read_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:

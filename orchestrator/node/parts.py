@@ -79,7 +79,7 @@ def assemble(options: Options, directory: DataDirectory, partitions: int) -> Par
         replace(options.processor, node=server.node, trims=trims),
         telemetry,
     )
-    query = make_query(processor.engine, registry, invoker)
+    query = make_query(processor.engine, metadata.known, invoker, options.sql)
     gate = NodeGate(processor)
     ingress_options = replace(options.ingress, payload_bytes_max=server.payload_bytes_max)
     ingress = Ingress(processor.engine, registry, clock, gate, ingress_options)

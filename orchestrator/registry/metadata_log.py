@@ -43,6 +43,7 @@ Decide = Callable[[MetadataState], tuple[AnyMetadataRecord | None, T]]
 
 READ_RETRY_S: Final = 0.5
 CONFLICTS_MAX: Final = 20
+NOT_READ: Final = "the deployments and services have not been read from the log yet"
 APPEND_WAIT_S: Final = 30.0
 
 
@@ -81,10 +82,17 @@ class Metadata:
         self._following: Following | None = None
         self._broken: MetadataCorrupt | None = None  # nothing is applied after it
         self._stale_reason = ""  # why changes of others are not seen any more
+        self._is_known = False  # read to the end once
         self.state = MetadataState()
         self.applied = 0
         self._last = (-1, b"")  # offset and hash of the last message applied
         self.registry = build_registry(self.state, defaults)
+
+    def known(self) -> Registry:
+        """`registry`; raises MetadataUnavailable before it was read, when nothing is known."""
+        if not self._is_known:
+            raise MetadataUnavailable(NOT_READ)
+        return self.registry
 
     def resolved(self, stored: StoredDeployment) -> Deployment:
         """A deployment as this server would serve it, registered or only planned."""
@@ -104,6 +112,7 @@ class Metadata:
             except LogUnavailable:
                 await asyncio.sleep(READ_RETRY_S)
                 continue
+            self._is_known = True
             self._following = self._log.follow(META, self.applied, self._deliver, self._ended)
             return
 
@@ -192,6 +201,7 @@ class Metadata:
         `decide` sees the newest state and returns a record (None: nothing to change) and a value.
         Raises MetadataUnavailable.
         """
+        self.known()
         async with self._changing:
             if self._stale_reason:
                 raise MetadataUnavailable(self._stale_reason)

@@ -4,26 +4,15 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
 
-import msgspec
-
 from orchestrator.processor.port import Engine
 from orchestrator.registry.schema import Registry
 from orchestrator.sql import pipe
 from orchestrator.sql.children import Child, Children
 from orchestrator.sql.errors import STATUS_OK, STATUS_TOO_LONG, QueryError
 from orchestrator.sql.feeds import Feeds, Views
+from orchestrator.sql.options import SqlOptions
 
-MEMORY_BYTES_DEFAULT = 512 << 20
-MEMORY_BYTES_MIN = 192 << 20  # the libraries alone take 110 MB
-TIMEOUT_MS_DEFAULT = 60_000
 T = TypeVar("T")
-
-
-class SqlOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What one query may cost."""
-
-    timeout_s: float = TIMEOUT_MS_DEFAULT / 1000  # in all, until its answer has been taken
-    memory_bytes_max: int = MEMORY_BYTES_DEFAULT  # of its process
 
 
 class Answer:

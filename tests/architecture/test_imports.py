@@ -14,7 +14,7 @@ from tests.architecture.sources import ROOT, imported, name_of, source_files, th
 HOMES = {
     "confluent_kafka": ("orchestrator/kafka/", "orchestrator/log/kafka/"),
     "cryptography": ("orchestrator/invoker/signing.py",),
-    "datafusion": ("orchestrator/sql/child.py",),
+    "datafusion": ("orchestrator/sql/answering.py",),
     "fastapi": ("orchestrator/admin/",),
     "httptools": (
         "orchestrator/ingress/reader.py",

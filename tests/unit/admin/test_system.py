@@ -1,9 +1,12 @@
 """Health, versions, queries, what is not served, and errors that are never tracebacks."""
 
+import asyncio
 import gzip
+import http.client
 import json
 import os
 import socket
+import struct
 import threading
 from collections.abc import AsyncGenerator, Iterator
 
@@ -13,7 +16,7 @@ from orchestrator.admin import query_route
 from orchestrator.model.records import Kill
 from orchestrator.processor.port import Unavailable
 from perdure.wire.ids import invocation_id_to_str
-from tests.unit.admin.world import ScriptedAnswer, World, world
+from tests.unit.admin.world import URI, BadQuery, ScriptedAnswer, World, world
 from tests.unit.machine.bench import uid
 
 SELECT_1 = (
@@ -77,6 +80,62 @@ def test_queries(it: World) -> None:
     bad = it.ask("POST", "/query", {"query": "SELEC"}, {"accept": "application/json"})
     assert bad.status == 400 and bad.json == {"message": "cannot plan SELEC"}
     assert it.ask("POST", "/query", {}).status == 400
+
+
+def test_a_partial_answer_is_marked(it: World) -> None:
+    it.query.rows = lambda sql: [{"n": 1}]
+    asked = {"query": "SELECT 1"}
+    whole = it.ask("POST", "/query", asked, {"accept": "application/json"})
+    assert "x-perdure-missing-partitions" not in whole.headers
+    it.query.missing = {3: "it is being restored", 1: "it has no leader yet"}
+    answer = it.ask("POST", "/query", asked, {"accept": "application/json"})
+    assert answer.status == 200 and answer.headers["x-perdure-missing-partitions"] == "1,3"
+
+
+def test_a_query_that_fails_after_its_first_part_is_broken_off(
+    it: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing() -> AsyncGenerator[bytes]:
+        yield b"some"
+        raise BadQuery("a partition was lost")
+
+    it.query.arrow = lambda sql: ScriptedAnswer(failing(), {})  # type: ignore[method-assign]
+    with pytest.raises(http.client.IncompleteRead):
+        it.ask("POST", "/query", {"query": "SELECT 1"})
+    assert "a partition was lost" in caplog.text and "Traceback" not in caplog.text
+
+
+def test_a_query_ends_when_its_client_goes_away_before_the_first_row(it: World) -> None:
+    ended = threading.Event()
+
+    async def slow() -> AsyncGenerator[bytes]:
+        try:
+            await asyncio.sleep(60)
+            yield b""
+        finally:
+            ended.set()
+
+    it.query.arrow = lambda sql: ScriptedAnswer(slow(), {})  # type: ignore[method-assign]
+    client = socket.create_connection(("127.0.0.1", it.port))
+    client.sendall(SELECT_1)
+    assert not ended.wait(0.2)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    assert ended.wait(10)
+
+
+def test_before_the_metadata_were_read_nobody_says_that_there_are_none(it: World) -> None:
+    it.metadata._is_known = False
+    for method, path in (
+        ("GET", "/deployments"),
+        ("GET", "/deployments/dp_1"),
+        ("GET", "/services"),
+        ("GET", "/services/Greeter"),
+        ("POST", "/deployments"),
+    ):
+        answer = it.ask(method, path, {"uri": URI} if method == "POST" else None)
+        assert answer.status == 503, (method, path, answer)
+        assert "not been read" in answer.json["message"] and "retry-after" in answer.headers
 
 
 def test_a_query_ends_when_its_client_takes_nothing(

@@ -3,7 +3,7 @@
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from orchestrator.machine import kv
 from orchestrator.model.records import PatchState
 from orchestrator.model.values import PAUSED
 from perdure.wire.ids import invocation_id_to_str
-from tests.unit.admin.world import URI, World, world
+from tests.unit.admin.world import URI, BadQuery, World, world
 from tests.unit.machine.bench import uid
 
 A = invocation_id_to_str(uid(1))
@@ -239,6 +239,48 @@ def test_sql(it: World, run: Run) -> None:
     bad = run("sql", "SELEC")
     assert bad.code == 1 and bad.err == "perdure: cannot plan SELEC\n"
     assert run("sql", " ").code == 2
+
+
+def test_a_partial_answer_is_told_and_is_no_success(it: World, run: Run) -> None:
+    it.query.missing = {1: "it is being restored", 3: "it is being restored"}
+    for arguments in (
+        ["invocations", "list"],
+        ["sql", "SELECT 1"],
+        ["invocations", "list", "--json"],
+    ):
+        it.query.rows = lambda sql: []
+        done = run(*arguments)
+        assert done.code == 4 and done.out
+        assert done.err == (
+            "warning: partitions 1,3 cannot be read now: what they hold is not shown\n"
+        )
+    it.query.rows = lambda sql: [{"n": 0}]
+    unsure = run("deployments", "delete", "dp_1")
+    assert unsure.code == 1 and "cannot say" in unsure.err
+
+
+def test_what_the_server_cannot_know_is_an_error(it: World, run: Run) -> None:
+    async def unreadable(sql: str) -> AsyncGenerator[bytes]:
+        raise Unreadable("no rows can be read now")
+        yield b""
+
+    it.query._json = unreadable  # type: ignore[method-assign]
+    it.metadata._is_known = False
+    for arguments in (
+        ["invocations", "list"],
+        ["invocations", "describe", A],
+        ["state", "get", "Counter", "k"],
+        ["sql", "SELECT * FROM state"],
+        ["deployments", "list"],
+        ["services", "list"],
+    ):
+        done = run(*arguments)
+        assert done.code == 1 and not done.out, arguments
+        assert "no rows can be read now" in done.err or "not been read" in done.err
+
+
+class Unreadable(BadQuery):
+    status = 503
 
 
 def test_the_address(it: World, run: Run) -> None:

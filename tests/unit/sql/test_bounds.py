@@ -15,7 +15,8 @@ from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.sql import children, pipe
 from orchestrator.sql.children import Child
 from orchestrator.sql.errors import QueryError
-from orchestrator.sql.query import MEMORY_BYTES_DEFAULT, SqlQuery
+from orchestrator.sql.options import SqlOptions
+from orchestrator.sql.query import SqlQuery
 from tests.unit.machine.bench import Bench, uid
 from tests.unit.sql.world import Rows, ask, run, whole
 
@@ -158,7 +159,7 @@ def test_a_query_that_needs_too_much_memory_is_told_so_and_the_next_one_runs(sql
         with pytest.raises(QueryError) as refused:
             await whole(query.json(sql).parts)
         assert refused.value.status == 422 and "memory" in str(refused.value)
-        assert f"{MEMORY_BYTES_DEFAULT >> 20} MiB" in str(refused.value)
+        assert f"{SqlOptions().memory_bytes_max >> 20} MiB" in str(refused.value)
         assert await one(query) == ONE
 
     run(check)

@@ -21,7 +21,8 @@ from orchestrator.processor.port import Pair, Unavailable
 from orchestrator.processor.streams import LocalStream
 from orchestrator.registry.schema import Registry
 from orchestrator.runtime.scheduler import LoopScheduler
-from orchestrator.sql.query import SqlOptions, SqlQuery
+from orchestrator.sql.options import SqlOptions
+from orchestrator.sql.query import SqlQuery
 from perdure.wire import codes
 from perdure.wire.frames import frame
 from tests.unit.machine.bench import Bench, uid
