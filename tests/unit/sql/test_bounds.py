@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 import pytest
 
+from orchestrator.codec import keys
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import SERVICE
 from orchestrator.processor.port import Pair, Unavailable
@@ -65,12 +66,16 @@ class Endless(Rows):
         self, partition: int, kinds: Sequence[bytes], starts: Sequence[bytes]
     ) -> LocalStream[Pair]:
         self.bench.state.spill()
-        _, stored = next(self.bench.store.scan(b"i", b"j"))
+        stored = [
+            next(self.bench.store.scan(kind, kind + b"\xff"))
+            for kind in (keys.INVOCATION, keys.INPUT)
+        ]
 
         def rows() -> Iterator[Pair]:
             while True:
                 self.taken += 1
-                yield b"i" + self.taken.to_bytes(24, "big"), stored
+                for key, value in stored:
+                    yield key[:1] + self.taken.to_bytes(24, "big") + key[25:], value
 
         return LocalStream(rows(), LoopScheduler(), lambda error: Unavailable(str(error), False))
 
