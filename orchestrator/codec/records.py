@@ -1,12 +1,16 @@
 """Messages of the log: a version byte and a msgpack array of records."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from orchestrator.model.records import AnyRecord
 
 ENVELOPE_VERSION = 1
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that it did not write: text is only looked at as it is decoded."""
+
 _PREFIX = bytes([ENVELOPE_VERSION])
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[AnyRecord]).decode
@@ -27,5 +31,5 @@ def decode_message(message: bytes) -> list[AnyRecord]:
         raise UndecodableMessage(f"envelope version {message[:1].hex() or 'none'} is not known")
     try:
         return _decode(memoryview(message)[1:])
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise UndecodableMessage(str(error)) from None

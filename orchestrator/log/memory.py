@@ -30,6 +30,7 @@ class MemoryTopic:
 
     def __init__(self, partition_count: int, identity: bytes = b"memory") -> None:
         self.identity = identity
+        self.may_lose_its_tail = True
         self.firsts = dict.fromkeys([META, *range(partition_count)], 0)
         self.values: dict[int, list[bytes]] = {number: [] for number in self.firsts}
         self.logs: list[MemoryLog] = []  # the open ones, which are told of each append
@@ -81,6 +82,10 @@ class MemoryLog:
     @property
     def identity(self) -> bytes:
         return self.topic.identity
+
+    @property
+    def may_lose_its_tail(self) -> bool:
+        return self.topic.may_lose_its_tail
 
     async def open(self) -> None:
         self._opened = True

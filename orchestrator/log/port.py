@@ -120,6 +120,12 @@ class Log(Protocol):
     @property
     def message_bytes_max(self) -> int: ...
 
+    @property
+    def may_lose_its_tail(self) -> bool:
+        """Whether acknowledged messages may go with a broker that dies: state that is ahead of the
+        log is then made anew from it. False: state that is ahead proves that the log is damaged."""
+        ...
+
     async def open(self) -> None:
         """Create or verify the log; keeps trying while it cannot be reached (see `health`).
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from orchestrator.codec.records import UndecodableMessage, decode_message
+from orchestrator.codec.records import UNREADABLE, UndecodableMessage, decode_message
 from orchestrator.log.port import (
     Log,
     LogCorrupt,
@@ -150,6 +150,8 @@ async def _filled(
 ) -> Partition | None:
     """What it holds and the log goes on with; None if it stands for something else."""
     stamp = read_stamp(store)
+    if stamp is not None and not log.may_lose_its_tail:
+        _refuse_lost_tail(stamp, number, log.identity, end)
     if stamp is None or not _may_fit(stamp, number, log.identity, first, end):
         return None
     stamp = msgspec.structs.replace(stamp, log_identity=log.identity, partition=number)
@@ -157,6 +159,15 @@ async def _filled(
     if partition is not None:
         await _replay(partition, log, options, stamp, first)
     return partition
+
+
+def _refuse_lost_tail(stamp: Stamp, number: int, log_identity: bytes, end: int) -> None:
+    is_ours = (stamp.log_identity, stamp.partition) == (log_identity, number)
+    if is_ours and stamp.applied > end:
+        raise LogCorrupt(
+            f"partition {number} ends at offset {end}, but its store holds what was acknowledged up"
+            f" to offset {stamp.applied}"
+        )
 
 
 def _may_fit(stamp: Stamp, number: int, log_identity: bytes, first: int, end: int) -> bool:
@@ -174,7 +185,7 @@ def _opened(
     stamped = StampedStore(store, stamp)
     try:
         partition = Partition(number, partition_count, stamped)
-    except (ValueError, msgspec.MsgspecError):
+    except (ValueError, *UNREADABLE):
         return None
     return partition if partition.next_offset == stamp.applied else None
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from orchestrator.codec.records import UNREADABLE
 from orchestrator.registry.metadata import MetadataCorrupt, MetadataState, decode_state
 
 _MAGIC: Final = b"PDMETA1\n"
@@ -78,7 +79,7 @@ def _read(path: Path) -> Checkpoint | None:
         return None
     try:
         return msgspec.msgpack.decode(body, type=Checkpoint)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         # The checksum holds, so another version wrote it: not something to pass over.
         raise MetadataCorrupt(f"{path} cannot be read by this version: {error}") from None
 

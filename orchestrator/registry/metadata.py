@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from orchestrator.codec.records import UNREADABLE
 from orchestrator.model.operating import OperatingError
 from orchestrator.registry.stored import Settings, StoredDeployment
 
@@ -182,5 +183,5 @@ def _decode(decoder: msgspec.msgpack.Decoder[T], content: bytes) -> T:
         raise MetadataCorrupt(f"metadata of an unknown version: {content[:1].hex() or 'empty'}")
     try:
         return decoder.decode(content[1:])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MetadataCorrupt(f"metadata that cannot be read: {error}") from None

@@ -17,6 +17,7 @@ from orchestrator.log.port import (
     FollowEnd,
     Following,
     Log,
+    LogCorrupt,
     LogUnavailable,
     Message,
     OffsetOutOfRange,
@@ -153,7 +154,14 @@ class Metadata:
 
     async def _fits(self, one: checkpoint.Checkpoint, first: int, following: int) -> bool:
         """Whether it is of this log, and its last message, if the log still has it, is that one."""
-        if one.identity != self._log.identity or not first <= one.applied <= following:
+        if one.identity != self._log.identity:
+            return False
+        if one.applied > following and not self._log.may_lose_its_tail:
+            raise LogCorrupt(
+                f"the metadata end at offset {following}, but a checkpoint holds what was"
+                f" acknowledged up to offset {one.applied}"
+            )
+        if not first <= one.applied <= following:
             return False
         if one.last_offset < first:
             return True

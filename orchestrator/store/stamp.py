@@ -4,6 +4,7 @@ import hashlib
 
 import msgspec
 
+from orchestrator.codec.records import UNREADABLE
 from orchestrator.store.port import DurableStore, Store, Writes
 
 STAMP_KEY = b"\x00stamp"  # below every table's prefix
@@ -39,7 +40,7 @@ def read_stamp(store: Store) -> Stamp | None:
         return None
     try:
         return _decode(value[1:])
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.log.embedded.durable_mark import DurableMark
 from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
 from orchestrator.log.embedded.segments import SUFFIX
 from orchestrator.log.embedded.spares import SegmentSizes
-from orchestrator.log.files import File
+from orchestrator.log.files import Disk, File
 from orchestrator.log.port import AppendError, Log, LogCorrupt, LogRefused, monotonic_ms
 from tests.contracts.test_log import Acknowledgements, Told, append, opened, read
 from tests.unit.log.embedded.faulty_disk import Faults, FaultyDisk, FaultySyncs
@@ -98,6 +99,43 @@ def test_what_a_killed_process_had_acknowledged_is_there(tmp_path: Path) -> None
                     ]
 
         asyncio.run(main())
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "zeroed"])
+def test_the_last_bytes_of_a_log_that_was_closed_are_missed(tmp_path: Path, cut: bool) -> None:
+    async def write() -> None:
+        async with opened(EmbeddedLog(EmbeddedOptions(tmp_path, 2))) as log:
+            for number in range(200):
+                await append(log, number % 2, [b"%d" % number + bytes(100) + b"x"])
+
+    asyncio.run(write())
+    (path,) = tmp_path.glob(f"*{SUFFIX}")
+    content = path.read_bytes()
+    used = len(content.rstrip(b"\0"))
+    path.write_bytes(content[: used - 6000] + (b"" if cut else bytes(len(content) - used + 6000)))
+
+    async def start() -> None:
+        with pytest.raises(LogCorrupt, match=r"everything below \d+ had been made durable"):
+            await EmbeddedLog(EmbeddedOptions(tmp_path, 2)).open()
+
+    asyncio.run(start())
+
+
+def test_a_running_log_notes_how_far_it_is_durable(tmp_path: Path) -> None:
+    """So that a tail is missed after `kill -9` too, but for the last second's."""
+
+    async def main() -> None:
+        async with opened(EmbeddedLog(EmbeddedOptions(tmp_path, 2))) as log:
+            await append(log, 0, [b"a" * 1000])
+            async with asyncio.timeout(10):
+                while True:
+                    mark = DurableMark(Disk(tmp_path), log.identity)
+                    mark.open()
+                    if mark.position > 1000:
+                        return
+                    await asyncio.sleep(0.05)
+
+    asyncio.run(main())
 
 
 def test_a_full_disk_refuses_and_heals_without_a_restart() -> None:

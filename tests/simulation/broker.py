@@ -105,6 +105,7 @@ class BrokerLog:
     """The `Log` port of one process over a `Topic`."""
 
     message_bytes_max = 4 << 20
+    may_lose_its_tail = True
 
     def __init__(
         self,

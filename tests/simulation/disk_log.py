@@ -7,6 +7,7 @@ from random import Random
 
 from orchestrator.log.embedded.identity import open_journal
 from orchestrator.log.embedded.journal import Journal
+from orchestrator.log.embedded.segments import SUFFIX, head_bytes_of
 from orchestrator.log.embedded.shortcut import Shortcut
 from orchestrator.log.embedded.spares import SegmentSizes
 from orchestrator.log.embedded.writer import Append, Job, Mend, Outcome, Restart, Turns, Unsynced
@@ -62,6 +63,29 @@ class Device:
         else:
             self.disk.kill()
 
+    def is_time_to_mark(self) -> bool:
+        return self._random.random() < 0.1
+
+    def lose_tail(self, partition_count: int) -> None:
+        """At the end of a world: stop cleanly, then lose the last bytes. It must be missed."""
+        disk, random = self.disk, self._random
+        disk.kill()
+        self.calm()
+        open_journal(disk, partition_count, SIZES)[1].close()
+        name = max(name for name in disk.names() if name.endswith(SUFFIX))
+        used = len(disk.contents(name).rstrip(b"\0"))
+        head = head_bytes_of(partition_count)
+        if used <= head:
+            return
+        disk.kill()
+        start = random.randrange(max(head, used - 6000), used)
+        disk.lose(name, start, random.choice((None, used - start)))
+        try:
+            open_journal(disk, partition_count, SIZES)
+        except LogCorrupt:
+            return
+        self.oracle.broken("durable", f"{used - start} bytes of {name} are gone and nobody says so")
+
     def note(self, journal: Journal) -> None:
         """What was acknowledged is there, and what is there is kept for the checkers."""
         for number in range(len(self.history.messages)):
@@ -90,6 +114,8 @@ class Device:
 
 class DiskLog(BrokerLog):
     """The `Log` port of one process over a `Device`."""
+
+    may_lose_its_tail = False
 
     def __init__(
         self,
@@ -212,6 +238,7 @@ class DiskLog(BrokerLog):
             self._owner.kill()
             return
         self._device.note(self._journal)
+        self._mark_now_and_then()
         for number in range(self.partition_count):
             self._landed(number)
         delay_s = self._random.random() * self._faults.latency_s
@@ -219,6 +246,16 @@ class DiskLog(BrokerLog):
             told = partial(self._tell, done, number, first, len(values), error)
             self._loop.call_at(self._at(number, delay_s), told)
         self._work_soon()
+
+    def _mark_now_and_then(self) -> None:
+        assert self._journal is not None
+        if self._device.is_time_to_mark():
+            try:
+                self._journal.mark()
+            except OSError:
+                pass  # an earlier one stands
+            except Crash:
+                self._owner.kill()
 
     def _prepare(self) -> None:
         assert self._journal is not None

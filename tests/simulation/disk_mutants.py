@@ -1,7 +1,9 @@
-"""Mutants of the short way of an append: each acknowledges what is not durable."""
+"""Mutants of the embedded log: what is not durable is acknowledged, what is gone not missed."""
 
+import contextlib
 from typing import Any
 
+from orchestrator.log.embedded import recovery
 from orchestrator.log.embedded.journal import Journal, Written
 from orchestrator.log.embedded.shortcut import Shortcut
 from tests.simulation.mutation import Patch, mutant
@@ -43,6 +45,26 @@ def a_failed_sync_is_believed(patch: Patch) -> None:
         ]
 
     before = patch.set(Shortcut, "end", end)
+
+
+@mutant
+def a_lost_tail_is_not_missed(patch: Patch) -> None:
+    """How far the log was durable is written down and never looked at."""
+    patch.set(recovery, "_refuse_lost_tail", lambda end, known_durable: None)
+
+
+@mutant
+def the_durable_mark_runs_ahead(patch: Patch) -> None:
+    """It is set to where a write will end, before it is synced."""
+
+    def begin(self: Journal, appends: Any) -> Any:
+        written = before(self, appends)
+        if written is not None:
+            with contextlib.suppress(OSError):
+                self._mark.set(self._segments[-1].end + len(written.data))
+        return written
+
+    before = patch.set(Journal, "begin", begin)
 
 
 @mutant

@@ -392,6 +392,8 @@ def simulate(seed: int) -> Verdict:
         with bounded(make_bounds(seed), world.oracle), patched(repeating):
             loop.run_until_complete(world.run())
             check(world)
+            if world.device is not None:
+                world.device.lose_tail(world.plan.partitions)
     except Deadlock as error:
         world.oracle.broken("liveness", str(error))
     except Exception as error:  # of the engine, while its log is applied again

@@ -5,11 +5,13 @@
 only after the sync that covered it.
 """
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from orchestrator.log.embedded import frames
+from orchestrator.log.embedded.durable_mark import DurableMark
 from orchestrator.log.embedded.recovery import open_segments
 from orchestrator.log.embedded.segments import (
     Segment,
@@ -44,6 +46,7 @@ class Journal:
         self._identity = identity
         self._partition_count = partition_count
         self._head_bytes = head_bytes_of(partition_count)
+        self._mark = DurableMark(files, identity)
         self._spares = Spares(files, sizes, self._head_bytes)
         self._segments: list[Segment] = []
         self._nexts = [0] * (partition_count + 1)  # by partition + 1, as everywhere below
@@ -54,18 +57,26 @@ class Journal:
 
     def create(self) -> None:
         """Make the first segment of a log that has none; raises `OSError`."""
+        self._mark.create()
         self._roll(0)
         self._sync_names()
 
     def open(self) -> None:
         """Raises `OSError` and `LogCorrupt`."""
-        self._segments = open_segments(self._files, self._identity, self._partition_count)
+        self._mark.open()
+        self._segments = open_segments(
+            self._files, self._identity, self._partition_count, self._mark.position
+        )
         tail = self._segments[-1]
         self._nexts = [
             start + len(tail.positions(number - 1)) for number, start in enumerate(tail.starts)
         ]
 
     def close(self) -> None:
+        if self._segments:
+            with contextlib.suppress(OSError):  # then an earlier mark stands
+                self.mark()
+        self._mark.close()
         self._spares.close()
         with self._lock:
             for segment in self._segments:
@@ -241,6 +252,12 @@ class Journal:
         self._names_unsynced = False
 
     # beside the writer
+
+    def mark(self) -> None:
+        """Note, durably, how far the log is durable; raises `OSError`."""
+        with self._lock:
+            end = self._segments[-1].end
+        self._mark.set(end)
 
     def wants_spare(self) -> bool:
         tail = self._segments[-1]

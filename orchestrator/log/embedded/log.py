@@ -78,6 +78,8 @@ class EmbeddedLog:
         self._tell_gone: Callable[[LogRefused], None] = lambda refusal: None
         self._followers = Followers(self.read)
 
+    may_lose_its_tail = False
+
     @property
     def partition_count(self) -> int:
         return self._options.partitions

@@ -30,6 +30,9 @@ T = TypeVar("T")
 Appended = Callable[[int, int, Sequence[bytes]], None]
 _LOG = logging.getLogger("perdure.log")
 
+_MARK_AFTER_S: Final = 1.0
+"""How long after an append its end is noted as durable, in the file that tells a lost tail."""
+
 _LOOK_EVERY_MS: Final = 500
 """How often health looks at the free space and asks for a repair."""
 
@@ -67,6 +70,7 @@ class Running:
         self.is_gone = False  # its files were deleted while they were in use
         self._looked_ms = clock_ms() - _LOOK_EVERY_MS
         self._preparing = False
+        self._mark_timer: asyncio.TimerHandle | None = None
         self._bell = Bell(blocking=False)
         loop.add_reader(self._bell.fd, self._hear)
         if syncs is not None:
@@ -108,7 +112,7 @@ class Running:
             job_count, outcomes = self._ended.popleft()
             self._at_writer -= job_count
             self._tell(outcomes)
-        self._prepare_if_wanted()
+        self._see_to_files()
 
     def _hear_sync(self) -> None:
         assert self._shortcut is not None
@@ -121,7 +125,18 @@ class Running:
         for job in held:
             self._hand_over(job)
         self._tell(ended)
-        self._prepare_if_wanted()
+        self._see_to_files()
+
+    def _mark_soon(self) -> None:
+        self._mark_timer = None
+        if self._late is None:
+            self._threads.submit(self._mark)
+
+    def _mark(self) -> None:
+        try:
+            self.journal.mark()
+        except OSError as error:
+            _LOG.warning("how far the log is durable could not be noted: %s", error)
 
     def _tell(self, outcomes: list[Outcome]) -> None:
         for done, partition, first, values, error in outcomes:
@@ -130,7 +145,12 @@ class Running:
             if error is None:
                 self._appended(partition, first, values)
 
-    def _prepare_if_wanted(self) -> None:
+    def _see_to_files(self) -> None:
+        """After appends: what the threads beside the writer have to do."""
+        if self._late is not None:
+            return
+        if self._mark_timer is None:
+            self._mark_timer = self._loop.call_later(_MARK_AFTER_S, self._mark_soon)
         if not self._preparing and self.journal.wants_spare():
             self._preparing = True
             self._threads.submit(self._prepare)
@@ -187,6 +207,8 @@ class Running:
         if self._late is not None:
             return
         self._late = []
+        if self._mark_timer is not None:
+            self._mark_timer.cancel()
         if self._syncs is not None and self._shortcut is not None:
             # Only one may listen: what the loop has heard would leave a thread waiting for ever.
             self._loop.remove_reader(self._syncs.fd)

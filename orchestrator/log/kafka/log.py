@@ -77,6 +77,8 @@ class KafkaLog:
         self._probing = False
         self._closed = False
 
+    may_lose_its_tail = True
+
     @property
     def partition_count(self) -> int:
         return self._options.partitions

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import AnnounceLeader, Invoke, Journal
 from orchestrator.processor.port import Accepted, NotReady, Reply, Result, Unavailable, Unknown
@@ -291,6 +293,25 @@ def test_a_store_of_another_log_is_not_used() -> None:
     run(story())
 
 
+def test_a_store_ahead_of_a_log_that_loses_nothing_stops_its_partition() -> None:
+    async def story() -> None:
+        world = World(2)
+        world.topic.may_lose_its_tail = False
+        process = await world.led()
+        await process.call(process.make(world.uid(0)))
+        await process.processor.close()
+        world.topic.cut(0, world.topic.next_offset(0) - 1)
+        for _ in range(2):
+            processor = (again := await world.process()).processor
+            await again.until(lambda stopped=processor.stopped: 0 in stopped())
+            assert "PD0108" in processor.stopped()[0]
+            assert "its store holds what was acknowledged" in processor.stopped()[0]
+            await again.call(again.make(world.uid(1)))
+            await processor.close()
+
+    run(story())
+
+
 def test_a_store_ahead_of_a_log_that_lost_its_tail_is_not_used() -> None:
     async def story() -> None:
         world = World(1)
@@ -317,14 +338,19 @@ def test_a_store_ahead_of_a_log_that_lost_its_tail_is_not_used() -> None:
     run(story())
 
 
-def test_an_undecodable_message_stops_its_partition_and_can_be_skipped() -> None:
+@pytest.mark.parametrize(
+    "message",
+    [b"\x01\xff nonsense", b"", b"\x02", b"\x01\x91\x94\x02\xa1\xff\x01\x01"],
+    ids=["no records", "empty", "another version", "text that is no UTF-8"],
+)
+def test_an_undecodable_message_stops_its_partition_and_can_be_skipped(message: bytes) -> None:
     async def story() -> None:
         world = World(2)
         process = await world.led()
         uid = world.uid(0)
         await process.call(process.make(uid))
         await process.processor.close()
-        world.topic.values[0].append(b"\x01\xff nonsense")
+        world.topic.values[0].append(message)
         offset = world.topic.next_offset(0) - 1
         again = await world.process()
         await again.until(lambda: 0 in again.processor.stopped())

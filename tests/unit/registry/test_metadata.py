@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.log.memory import MemoryLog, MemoryTopic
-from orchestrator.log.port import META, AppendError, Batch, Done, LogUnavailable
+from orchestrator.log.port import META, AppendError, Batch, Done, LogCorrupt, LogUnavailable
 from orchestrator.registry import checkpoint, metadata_log
 from orchestrator.registry.metadata import (
     AnyMetadataRecord,
@@ -270,6 +270,21 @@ def test_a_checkpoint_ahead_of_a_log_that_lost_its_tail_is_not_used(tmp_path: Pa
         topic.cut(META, 1)
         again = await start(topic, tmp_path)
         assert list(again.state.deployments) == ["a"]
+
+    asyncio.run(run())
+
+
+def test_a_checkpoint_ahead_of_a_log_that_loses_nothing_proves_damage(tmp_path: Path) -> None:
+    async def run() -> None:
+        topic = MemoryTopic(1)
+        topic.may_lose_its_tail = False
+        metadata = await start(topic, tmp_path)
+        await metadata.change(registering("a"))
+        await metadata.checkpoint()
+        topic.cut(META, 0)
+        for _ in range(2):
+            with pytest.raises(LogCorrupt, match="the metadata end at offset 0"):
+                await start(topic, tmp_path)
 
     asyncio.run(run())
 

@@ -169,6 +169,15 @@ class FaultyDisk:
         inode.cached[position] ^= 1
         inode.kept[position] ^= 1
 
+    def lose(self, name: str, position: int, length: int | None = None) -> None:
+        """Zeros from a place on; `length` None: the file is cut there."""
+        inode = self._names[name]
+        for held in (inode.cached, inode.kept):
+            if length is None:
+                del held[position:]
+            else:
+                held[position : position + length] = bytes(len(held[position : position + length]))
+
     def contents(self, name: str) -> bytes:
         return bytes(self._names[name].cached)
 
