@@ -149,11 +149,8 @@ class Attempt:
     def start_frames(
         self, debug_id: str, state: list[tuple[bytes, bytes]], partial: bool, now_ms: int
     ) -> list[bytes]:
-        """Start, the input and all stored entries in stored order, as bytes to send."""
-        given = self._given
-        first = opening(given, self.protocol, debug_id, state, partial, now_ms)
-        frames, given.frames = given.frames, []
-        return [first, *frames] if frames else [first]
+        """Start and the input, as bytes to send; the stored entries follow (see `feed.py`)."""
+        return opening(self._given, self.protocol, debug_id, state, partial, now_ms)
 
     def notify(self, index: int, frame: bytes, completion_id: int) -> bytes:
         """What to send for entry `index` of the journal; b"" if the service has it or hears

@@ -46,6 +46,9 @@ class _Answer:
         else:
             self.body += data
 
+    def on_drained(self) -> None:
+        """Nothing more is sent."""
+
     def on_end(self) -> None:
         if not self.done.done():
             self.done.set_result(None)

@@ -16,6 +16,11 @@ class Receiver(Protocol):
 
     def on_body(self, data: bytes) -> None: ...
 
+    def on_drained(self) -> None:
+        """What was sent is on its way, or half of it: there is room for more. Once for each
+        `want_room`."""
+        ...
+
     def on_end(self) -> None:
         """The response ended as it should."""
         ...
@@ -41,6 +46,14 @@ class Carrier(Protocol):
         """An exchange came to nothing for want of time: take no more of them."""
         ...
 
+    def queued_bytes(self, exchange: "Exchange") -> int:
+        """What was sent and is not on its way yet."""
+        ...
+
+    def want_room(self, exchange: "Exchange") -> None:
+        """Tell its receiver once half of `room_bytes` or less is queued."""
+        ...
+
     def hold_back(self, exchange: "Exchange") -> None:
         """`is_held_back` of the exchange has changed."""
         ...
@@ -55,6 +68,9 @@ class _Ignore:
     def on_body(self, data: bytes) -> None:
         pass
 
+    def on_drained(self) -> None:
+        pass
+
     def on_end(self) -> None:
         pass
 
@@ -63,6 +79,7 @@ class _Ignore:
 
 
 IGNORE: Final = _Ignore()
+ROOM_BYTES: Final = 256 * 1024  # of a stream that may be queued here
 
 
 class Exchange:
@@ -84,9 +101,12 @@ class Exchange:
         "is_held_back",
         "mark",
         "receiver",
+        "room_bytes",
+        "sent_bytes",
         "stream_id",
         "unread_bytes",
         "waits_until_s",
+        "wants_room",
     )
 
     def __init__(self, head: Headers, chunks: list[bytes], ended: bool, receiver: Receiver) -> None:
@@ -100,15 +120,34 @@ class Exchange:
         self.http_version = "2"
         self.answered = False  # any byte of the response has come
         self.closed = False
+        self.room_bytes = ROOM_BYTES
+        self.sent_bytes = 0  # since the queue was last looked at, and what was in it then
+        self.wants_room = False
         self.unread_bytes = 0  # received, but not yet given back to the peer's window
         self.is_held_back = False  # let the peer say no more than its window holds
         self.waits_until_s = 0.0  # for a connection with room
         self.deadline_s = 0.0  # when draining: cut it off then
 
+    def has_room(self, size_bytes: int) -> bool:
+        """Whether so much more may be queued. What is larger than all the room has to be alone."""
+        if self.sent_bytes + size_bytes <= self.room_bytes:
+            return True
+        carrier = self.carrier
+        queued_bytes = sum(map(len, self.chunks)) if carrier is None else carrier.queued_bytes(self)
+        self.sent_bytes = queued_bytes
+        return not queued_bytes or queued_bytes + size_bytes <= self.room_bytes
+
+    def want_room(self) -> None:
+        """Have the receiver told when there is room for more."""
+        self.wants_room = True
+        if self.carrier is not None and not self.closed:
+            self.carrier.want_room(self)
+
     def send(self, data: bytes) -> None:
         """More of the request's body."""
         if self.ended or self.closed:
             return
+        self.sent_bytes += len(data)
         if self.carrier is None:
             self.chunks.append(data)
         else:

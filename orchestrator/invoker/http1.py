@@ -34,15 +34,15 @@ class Owner(Protocol):
         ...
 
 
-def request_bytes(head: Headers, body: bytes) -> bytes:
-    """A whole request in the form of HTTP/1.1, from a head in the form of HTTP/2."""
+def request_head(head: Headers, body_bytes: int) -> bytes:
+    """The head of a request in the form of HTTP/1.1, from one in the form of HTTP/2."""
     method, authority, path = head[0][1], head[2][1], head[3][1]
     lines = [method, b" ", path, b" HTTP/1.1\r\nhost: ", authority, b"\r\n"]
     for name, value in head[4:]:
         lines += (name, b": ", value, b"\r\n")
-    if body or method not in _WITHOUT_BODY:
-        lines += (b"content-length: ", str(len(body)).encode(), b"\r\n")
-    lines += (b"\r\n", body)
+    if body_bytes or method not in _WITHOUT_BODY:
+        lines += (b"content-length: ", str(body_bytes).encode(), b"\r\n")
+    lines.append(b"\r\n")
     return b"".join(lines)
 
 
@@ -125,8 +125,8 @@ class Http1Connection(asyncio.Protocol):
         if self._transport is None:
             return
         chunks, exchange.chunks = exchange.chunks, []
-        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self._transport.write(request_bytes(exchange.head, body))
+        head = request_head(exchange.head, sum(map(len, chunks)))
+        self._transport.writelines([head, *chunks])
 
     def cancel(self, exchange: Exchange) -> None:
         self._fail("cancelled")
@@ -136,6 +136,12 @@ class Http1Connection(asyncio.Protocol):
 
     def hold_back(self, exchange: Exchange) -> None:
         self._portions.hold_back(exchange.is_held_back)
+
+    def queued_bytes(self, exchange: Exchange) -> int:
+        return 0
+
+    def want_room(self, exchange: Exchange) -> None:
+        """Never: a request goes out whole."""
 
     def distrust(self, reason: str) -> None:
         """Nothing to do: whoever cancels its exchange closes the connection."""

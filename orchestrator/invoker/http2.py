@@ -9,7 +9,9 @@ from typing import Final, Protocol, cast
 
 import ngh2
 
+from orchestrator.invoker.drained import Drained
 from orchestrator.invoker.exchange import IGNORE, Exchange
+from orchestrator.invoker.keepalive import DEAD, PING, KeepAlive
 from orchestrator.invoker.portions import PORTION_BYTES, CallSoon, Portions
 
 STREAMS_MAX: Final = 128  # per connection; above it batches get no larger and windows would
@@ -20,10 +22,6 @@ _WRITE_BUFFER_BYTES: Final = 1024 * 1024
 _WRITE_BYTES: Final = 256 * 1024  # made at a time: what waits is not copied
 _GOAWAYS_MAX: Final = 8  # two are usual: one that warns, one that says which streams were taken
 _DRAIN_S: Final = 5.0
-_PING_AFTER_S: Final = 40.0
-_PING_TIMEOUT_S: Final = 20.0
-_LAST_PING_AFTER_S: Final = 5.0  # the same, of a peer that said good-bye
-_LAST_PING_TIMEOUT_S: Final = 5.0
 _IDLE_S: Final = 300.0
 
 _CONFIGURATION = ngh2.Configuration(auto_window_update=False)
@@ -86,9 +84,8 @@ class Http2Connection(asyncio.Protocol):
         self._portions = Portions(call_soon, self._take)
         self._was_useful = False
         self._read_count = 0
-        self._heard = False
-        self._heard_s = 0.0
-        self._pinged = False
+        self._keep_alive = KeepAlive()
+        self._drained = Drained(self._h2.queued_body_size)
 
     # --- for the pool ---
 
@@ -140,6 +137,8 @@ class Http2Connection(asyncio.Protocol):
         exchange.stream_id = stream_id
         exchange.mark = self._read_count
         self._streams[stream_id] = exchange
+        if exchange.wants_room:
+            self._drained.wait(exchange)
         self._touch()
 
     def close(self, reason: str) -> None:
@@ -149,25 +148,21 @@ class Http2Connection(asyncio.Protocol):
     def sweep(self, now_s: float) -> None:
         """Cut off what drains for too long, see whether the peer lives, close when idle."""
         self._cut_off(now_s)
-        if self._heard or not self._heard_s:
-            self._heard, self._pinged, self._heard_s = False, False, now_s
+        quiet_s = self._keep_alive.quiet_s(now_s)
+        if not quiet_s:
             return
-        quiet_s = now_s - self._heard_s
         if not self._streams:
             if quiet_s > _IDLE_S or not self._open:
                 self._fail("idle")
             return
-        after_s, timeout_s = _PING_AFTER_S, _PING_TIMEOUT_S
-        if self._said_goodbye:
-            after_s, timeout_s = _LAST_PING_AFTER_S, _LAST_PING_TIMEOUT_S
-        if self._pinged:
-            if quiet_s > after_s + timeout_s:
-                self._fail("the peer answers no pings")
-        elif quiet_s > after_s:
+        due = self._keep_alive.due(quiet_s, self._said_goodbye)
+        if due == DEAD:
+            self._fail("the peer answers no pings")
+        elif due == PING:
             self._ping()
 
     def _ping(self) -> None:
-        self._pinged = True
+        self._keep_alive.pinged = True
         try:
             self._h2.ping()
         except ngh2.NGH2Error as error:
@@ -215,6 +210,16 @@ class Http2Connection(asyncio.Protocol):
     def drain(self, exchange: Exchange) -> None:
         self._draining.append(exchange)
 
+    def queued_bytes(self, exchange: Exchange) -> int:
+        try:
+            return self._h2.queued_body_size(exchange.stream_id)
+        except ngh2.NGH2Error:
+            return 0  # the stream is gone
+
+    def want_room(self, exchange: Exchange) -> None:
+        self._drained.wait(exchange)
+        self._touch()
+
     def distrust(self, reason: str) -> None:
         """It answers pings, but its streams do not move: it takes no more exchanges, and is closed
         once those it carries are over."""
@@ -246,7 +251,7 @@ class Http2Connection(asyncio.Protocol):
         if not self._was_useful and bytes(data[:7]) == _PREFACE_OF_HTTP1:
             self._fail(ANSWERED_HTTP1)
             return
-        self._heard = True
+        self._keep_alive.heard = True
         self._read_count += 1
         self._owner.on_read()
         try:
@@ -291,9 +296,12 @@ class Http2Connection(asyncio.Protocol):
             return
         if data:
             self._transport.write(data)
-            if len(data) >= _WRITE_BYTES:
-                self._touch()  # there may be more
+        has_more = len(data) >= _WRITE_BYTES
         self._deliver()
+        if self._drained and self._drained.look(all_sent=not has_more):
+            has_more = True
+        if has_more:
+            self._touch()
 
     def _deliver(self) -> None:
         streams = self._streams
@@ -309,7 +317,11 @@ class Http2Connection(asyncio.Protocol):
                 exchange = streams.get(event.stream_id)  # type: ignore[attr-defined]
                 if exchange is not None:
                     self._on_response(exchange, event)  # type: ignore[arg-type]
-            elif kind is not ngh2.StreamReset and kind is not ngh2.WindowUpdated:
+            elif kind is ngh2.WindowUpdated:
+                if self._drained:
+                    self._drained.on_window(event.stream_id)  # type: ignore[attr-defined]
+                    self._touch()
+            elif kind is not ngh2.StreamReset:
                 self._on_rare(event)
 
     def _on_response(self, exchange: Exchange, event: ngh2.ResponseReceived) -> None:
@@ -354,6 +366,7 @@ class Http2Connection(asyncio.Protocol):
 
     def _on_stream_closed(self, event: ngh2.StreamClosed) -> None:
         exchange = self._streams.pop(event.stream_id, None)
+        self._drained.closed(event.stream_id)
         if exchange is None:
             return
         if exchange.unread_bytes:
@@ -382,6 +395,7 @@ class Http2Connection(asyncio.Protocol):
             wanted = event.settings.get(ngh2.Setting.MAX_CONCURRENT_STREAMS, self._streams_max)
             self._streams_max = max(1, min(STREAMS_MAX, wanted))
             self._owner.on_room(self)
+            self._drained.on_window(0)
         elif isinstance(event, ngh2.TrailersReceived):
             exchange = self._streams.get(event.stream_id)
             if exchange is not None:
@@ -400,7 +414,7 @@ class Http2Connection(asyncio.Protocol):
         self._said_goodbye = self._said_goodbye or event.error_code == 0
         said = event.debug_data[:200].decode("utf-8", "replace")
         self._stop_taking(f"the peer goes away: {_code_name(event.error_code)} {said}".strip())
-        if self._streams and not self._pinged:
+        if self._streams and not self._keep_alive.pinged:
             # Some (hypercorn) forget what they had taken, and notice when spoken to.
             self._ping()
 

@@ -15,6 +15,7 @@ from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.counts import AttemptCounts, tell
 from orchestrator.invoker.dialing import Dialer
 from orchestrator.invoker.exchange import Exchange
+from orchestrator.invoker.feed import Feed
 from orchestrator.invoker.flusher import Flusher, propose
 from orchestrator.invoker.heads import Heads
 from orchestrator.invoker.openings import Openings
@@ -118,9 +119,7 @@ class Invoker:
         """Entry `index` of the journal for the running attempt."""
         running = self._running.get(invocation_id)
         if running is not None and running.incarnation == incarnation:
-            data = running.attempt.notify(index, frame, completion_id)
-            if data:
-                running.send(data)
+            running.tell(index, frame, completion_id)
 
     def acknowledge(self, invocation_id: bytes, incarnation: int, command_index: int) -> None:
         """A command of the running attempt is durable."""
@@ -203,7 +202,7 @@ class Invoker:
             self._fail_unplaced(source, given, where)
             return
         slots, deployment = self._slots, where.deployment.id
-        goes_on = bool(given.frames)
+        goes_on = given.entries > 1
         if slots.has_room(deployment) and (
             its_turn or not slots.has_waiting(deployment, goes_on=goes_on)
         ):
@@ -284,6 +283,7 @@ class Invoker:
             handler.abort_timeout_ms,
             duplex,
             self._slots.take(deployment.id),
+            Feed(attempt, given.entries, given.replay_end),
         )
         running.restart_count = restarts
         self._counts.begun(given.retry_count)
@@ -306,9 +306,25 @@ class Invoker:
         chunks = attempt.start_frames(debug_id, state, partial, now_ms)
         running.start_bytes = sum(map(len, chunks))
         self.hold_memory(running, running.start_bytes)
-        running.exchange = exchange = Exchange(head, chunks, not duplex, running)
+        chunks += self._replay(running, whole=deployment.http1)
+        is_whole = not duplex and not running.feed.is_replaying
+        running.exchange = exchange = Exchange(head, chunks, is_whole, running)
+        exchange.room_bytes = options.stream_bytes_max
         exchange.is_held_back = source in self._held_back
+        if not running.feed.is_direct and not is_whole:
+            exchange.want_room()
         pool.open(exchange)
+
+    def _replay(self, running: Running, whole: bool) -> list[bytes]:
+        """The first of the stored entries, or all: HTTP/1.1 says first how long a request is."""
+        feed, bytes_max = running.feed, self._options.stream_bytes_max
+        parts: list[bytes] = []
+        while feed.is_replaying:
+            before = feed.place
+            parts += running.read_journal(bytes_max)
+            if not whole or feed.place == before:
+                break
+        return parts
 
     def _state(
         self, source: Source, given: AttemptInput, lazy: bool, keyed: bool

@@ -15,13 +15,15 @@ from perdure.wire.proto3 import varint
 from perdure.wire.values import put_pairs
 
 _header: Final = Struct(">HHI").pack
+_COPIED_BYTES_MAX: Final = 64 * 1024
 _PAIRS_MAX: Final = 4096
 _pairs: Final[dict[tuple[str, str], bytes]] = {}
 
 
-def _input(headers: tuple[tuple[str, str], ...], body: bytes) -> bytes:
-    """The Input command; headers repeat from request to request, so their bytes are kept."""
-    parts = [b""]
+def _input(start: bytes, headers: tuple[tuple[str, str], ...], body: bytes) -> list[bytes]:
+    """The Input command after `start`; headers repeat from request to request, so their bytes are
+    kept. A large body is not copied."""
+    parts = [start, b""]
     size_bytes = 0
     for pair in headers:
         part = _pairs.get(pair)
@@ -34,12 +36,14 @@ def _input(headers: tuple[tuple[str, str], ...], body: bytes) -> bytes:
         parts.append(part)
         size_bytes += len(part)
     length = len(body)
-    value = b"\x0a" + varint(length) + body if length else b""
-    wrapped = b"\x72" + varint(len(value))
-    parts[0] = _header(code.INPUT, 0, size_bytes + len(wrapped) + len(value))
+    value = b"\x0a" + varint(length) if length else b""
+    wrapped = b"\x72" + varint(len(value) + length) + value
+    parts[1] = _header(code.INPUT, 0, size_bytes + len(wrapped) + length)
     parts.append(wrapped)
-    parts.append(value)
-    return b"".join(parts)
+    if length > _COPIED_BYTES_MAX:
+        return [b"".join(parts), body]
+    parts.append(body)
+    return [b"".join(parts)]
 
 
 def opening(
@@ -49,8 +53,8 @@ def opening(
     state: list[tuple[bytes, bytes]],
     partial: bool,
     now_ms: int,
-) -> bytes:
-    """Start and Input of an attempt."""
+) -> list[bytes]:
+    """Start and Input of an attempt, as bytes to send one after the other."""
     invoke = given.invoke
     seed = invoke.seed or random_seed(invoke.id)
     rare = state or invoke.key or given.failures_since_entry or invoke.idempotency_key is not None
@@ -69,7 +73,7 @@ def opening(
             random_seed=seed,
             idempotency_key=invoke.idempotency_key,
         )
-        return start + _input(invoke.headers, invoke.body)
+        return _input(start, invoke.headers, invoke.body)
     name = debug_id.encode()
     payload = b"".join(
         (
@@ -85,4 +89,5 @@ def opening(
             b"\x48" + varint(seed) if protocol >= 6 else b"",
         )
     )
-    return _header(code.START, 0, len(payload)) + payload + _input(invoke.headers, invoke.body)
+    start = _header(code.START, 0, len(payload)) + payload
+    return _input(start, invoke.headers, invoke.body)

@@ -20,6 +20,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes_max: int = 1536 * 1024 * 1024  # journals being sent, messages half received
     memory_per_deployment_bytes_max: int = 768 * 1024 * 1024  # so that one leaves some for others
     payload_bytes_max: int = PAYLOAD_BYTES_MAX  # one message of a service
+    stream_bytes_max: int = 256 * 1024  # of a stream; the rest is read again when it was sent
     eager_state_bytes_max: int = PAYLOAD_BYTES_MAX  # state sent along with an attempt
     protocol_max: Annotated[
         int,

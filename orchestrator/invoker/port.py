@@ -1,6 +1,6 @@
 """Between the processor that owns the state and the invoker that talks to services."""
 
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -8,11 +8,22 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import Journal
 
 
+class JournalPlace(NamedTuple):
+    """A place in the stored journal after the input: in the chunk row of this number, or in the
+    tail that will become it, before this chunk. It stays right while the journal grows."""
+
+    row: int
+    chunk: int
+
+
+JOURNAL_BEGIN: Final = JournalPlace(0, 0)
+
+
 class AttemptInput(msgspec.Struct, gc=False):
     """What an attempt replays, read from state at the moment it gets its slot.
 
-    `frames` are the stored entries after the input, in order, several to an element;
-    `entries` and `commands` count the input too. `deployment` "" means not pinned yet.
+    The stored entries after the input end at `replay_end`; `entries` and `commands` count the
+    input too. `deployment` "" means not pinned yet.
     """
 
     invoke: Invoke
@@ -21,7 +32,7 @@ class AttemptInput(msgspec.Struct, gc=False):
     attempt: int
     deployment: str
     protocol: int
-    frames: list[bytes]
+    replay_end: JournalPlace
     entries: int
     commands: int
     retry_count: int
@@ -41,6 +52,20 @@ class Source(Protocol):
         self, invocation_id: bytes, bytes_max: int
     ) -> tuple[list[tuple[bytes, bytes]], bool]:
         """State of the invocation's key, up to a budget in bytes; True if that is all of it."""
+        ...
+
+    def entries_from(
+        self,
+        invocation_id: bytes,
+        incarnation: int,
+        place: JournalPlace,
+        end: JournalPlace | None,
+        bytes_max: int,
+    ) -> tuple[list[bytes], JournalPlace] | None:
+        """Stored entries from `place` on, in order, several to an element, and the place after
+        them. No more than `bytes_max`, but one element at least if there is any; nothing past
+        `end`. An empty list: that is all there is now. None: the invocation is over, or the
+        partition is not led here any more."""
         ...
 
     def propose(self, record: Journal) -> None:

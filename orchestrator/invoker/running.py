@@ -6,6 +6,7 @@ from typing import Final, Protocol
 from orchestrator.invoker import codes
 from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.exchange import Exchange
+from orchestrator.invoker.feed import Feed
 from orchestrator.invoker.port import Source
 from orchestrator.invoker.retry import parse_retry_after
 from orchestrator.invoker.urgency import NOTHING
@@ -65,6 +66,8 @@ class Running:
         "deployment",
         "duplex",
         "exchange",
+        "fed_bytes",
+        "feed",
         "flushing",
         "held_bytes",
         "id",
@@ -94,6 +97,7 @@ class Running:
         abort_ms: int,
         duplex: bool,
         window: OpeningWindow,
+        feed: Feed,
     ) -> None:
         self._shell = shell
         self.source = source
@@ -106,6 +110,8 @@ class Running:
         self.abort_ms = abort_ms
         self.duplex = duplex
         self.window = window
+        self.feed = feed
+        self.fed_bytes = 0  # read from the journal for it, and perhaps not sent yet
         self.opening = True  # counts as not answered yet; `Openings` changes it
         self.exchange: Exchange | None = None
         self.flushing = NOTHING  # the urgency with which it waits to be flushed
@@ -129,13 +135,55 @@ class Running:
         if self.exchange is not None:
             self.exchange.send(data)
 
+    def tell(self, index: int, frame: bytes, completion_id: int) -> None:
+        """Entry `index` of the journal; if there is no room, it is read again later."""
+        if not self.feed.is_direct:
+            return
+        exchange = self.exchange
+        if exchange is not None and not exchange.has_room(len(frame)):
+            self.feed.is_behind = True
+            exchange.want_room()
+            return
+        data = self.attempt.notify(index, frame, completion_id)
+        if data:
+            self.send(data)
+
+    def on_drained(self) -> None:
+        """There is room on the stream: send more of the journal."""
+        exchange = self.exchange
+        if exchange is None or self.attempt.over or self.feed.is_direct:
+            return
+        self.touched_ms = self._shell.monotonic_ms()
+        was_replaying = self.feed.is_replaying
+        for data in self.read_journal(exchange.room_bytes):
+            exchange.send(data)
+        if self.attempt.input_closed and not self.feed.is_replaying:
+            if was_replaying:
+                exchange.end()
+        elif not self.feed.is_direct:
+            exchange.want_room()
+
+    def read_journal(self, bytes_max: int) -> list[bytes]:
+        """The next of what has to be sent."""
+        feed = self.feed
+        read = self.source.entries_from(
+            self.id, self.incarnation, feed.place, feed.read_to, bytes_max
+        )
+        if read is None:
+            return []  # it is over, and about to be stopped
+        parts = feed.take(*read)
+        size_bytes = sum(map(len, parts))
+        self._shell.hold_memory(self, size_bytes - self.fed_bytes)
+        self.fed_bytes = size_bytes
+        return parts
+
     def half_close(self) -> None:
         """Nothing more is told to the service: it should suspend at its next await."""
         if self.attempt.input_closed:
             return
         self.attempt.close_input()
         self.touched_ms = self._shell.monotonic_ms()
-        if self.exchange is not None:
+        if self.exchange is not None and not self.feed.is_replaying:
             self.exchange.end()
 
     def drop(self) -> None:

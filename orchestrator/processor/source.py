@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from orchestrator.codec.keys import chunk_key, object_key
-from orchestrator.invoker.port import AttemptInput
+from orchestrator.codec.keys import object_key
+from orchestrator.invoker.port import AttemptInput, JournalPlace
 from orchestrator.machine import kv
 from orchestrator.machine.inputs import whole_invoke
 from orchestrator.model.records import Journal
-from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.model.values import INVOKED
+from orchestrator.processor.journal import read_journal
 from orchestrator.store.port import StoreError
 from orchestrator.tables.state import State
 
@@ -77,7 +77,7 @@ class AttemptSource:
             number,
             row.deployment,
             row.protocol,
-            frames_of(self._state, row),
+            JournalPlace(row.chunk_count, len(row.tail)),
             row.entries,
             row.commands,
             row.retry_count,
@@ -85,6 +85,23 @@ class AttemptSource:
             row.last_entry_at_ms,
             row.pause_requested,
         )
+
+    def entries_from(
+        self,
+        invocation_id: bytes,
+        incarnation: int,
+        place: JournalPlace,
+        end: JournalPlace | None,
+        bytes_max: int,
+    ) -> tuple[list[bytes], JournalPlace] | None:
+        try:
+            row = self._state.invocations.get(invocation_id)
+            if self.is_over or row is None or row.incarnation != incarnation:
+                return None
+            return read_journal(self._state, row, place, end, bytes_max)
+        except StoreError as error:
+            self._lost(error)
+            return None
 
     def state_of(
         self, invocation_id: bytes, bytes_max: int
@@ -141,16 +158,3 @@ class AttemptSource:
         """The invocation is over: an id that lives again is another incarnation."""
         self._numbers.pop(invocation_id, None)
         self._held.pop(invocation_id, None)
-
-
-def frames_of(state: State, row: InvocationRow | CompletedRow) -> list[bytes]:
-    """The stored journal after the input, in order, several entries to an element."""
-    if not row.chunk_count:
-        return [chunk.frames for chunk in row.tail]
-    frames: list[bytes] = []
-    for number in range(row.chunk_count):
-        stored = state.chunks.get(chunk_key(row.invoke.id, row.incarnation, number))
-        assert stored is not None, f"chunk {number} of a journal is missing"
-        frames.extend(chunk.frames for chunk in stored.chunks)
-    frames.extend(chunk.frames for chunk in row.tail)
-    return frames

@@ -9,8 +9,8 @@ from orchestrator.codec.keys import input_key, parse_object_key, state_prefix
 from orchestrator.machine import kv
 from orchestrator.model.rows import CompletedRow
 from orchestrator.model.values import Failure
+from orchestrator.processor.journal import frames_of
 from orchestrator.processor.partition import Partition
-from orchestrator.processor.source import frames_of
 from perdure import wire
 from tests.simulation.clients import Wish
 from tests.simulation.programs import OBJECT, WILD_KEYS, Program

@@ -73,6 +73,8 @@ class Link:
         self._hangs = services.random.random() < services.faults.hangs
         self._slow = services.random.random() < services.faults.slow
         self._up_s = self._down_s = 0.0
+        self._queued_bytes = 0
+        self._wants_room = False
         self._attempt = self._make_attempt(exchange, uri)
 
     def _make_attempt(self, exchange: Exchange, uri: str) -> Attempt:
@@ -110,6 +112,8 @@ class Link:
             self._later(self._down, self._refuse)
             return
         exchange = self._exchange
+        if exchange.wants_room:
+            self.want_room(exchange)
         for chunk in exchange.chunks:
             self._send(chunk)
         if exchange.ended:
@@ -124,6 +128,7 @@ class Link:
         while at < len(data):
             count = self._piece(len(data) - at)
             piece = data[at : at + count]
+            self._queued_bytes += count
             self._later(self._up, lambda piece=piece: self._arrive(piece))  # type: ignore[misc]
             at += count
 
@@ -134,6 +139,8 @@ class Link:
         return random.randrange(1, left + 1)
 
     def _arrive(self, data: bytes) -> None:
+        self._queued_bytes -= len(data)
+        self._look_for_room()
         if not self._is_broken and not self._hangs:
             self._attempt.feed(data)
 
@@ -149,6 +156,20 @@ class Link:
 
     def drain(self, exchange: Exchange) -> None:
         exchange.closed = True
+
+    def queued_bytes(self, exchange: Exchange) -> int:
+        return self._queued_bytes
+
+    def want_room(self, exchange: Exchange) -> None:
+        self._wants_room = True
+        self._later(self._up, self._look_for_room)
+
+    def _look_for_room(self) -> None:
+        if not self._wants_room or self._is_broken or not self._owner.lives():
+            return
+        if self._queued_bytes * 2 <= self._exchange.room_bytes and not self._exchange.closed:
+            self._wants_room = False
+            self._exchange.receiver.on_drained()
 
     def distrust(self, reason: str) -> None:
         """Each exchange has a connection of its own."""

@@ -67,6 +67,7 @@ def make_plan(seed: int) -> Plan:
             attempts_per_deployment_max=random.choice((3, 40, 1000)),
             eager_state_bytes_max=random.choice((0, 4000, 1 << 20)),
             protocol_max=random.choice((5, 6, 7, 7)),
+            stream_bytes_max=Random(f"streams {seed}").choice((100, 2_000, 1 << 18)),
         ),
         log=LogFaults(
             refused=chance(0.05),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.callees import Callees
-from orchestrator.invoker.port import AttemptInput
+from orchestrator.invoker.port import JOURNAL_BEGIN, AttemptInput
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import OBJECT_EXCLUSIVE, SERVICE
 from orchestrator.registry.discovery import Discovered, Target
@@ -72,7 +72,6 @@ def given(
     *,
     deployment: str = "",
     protocol: int = 0,
-    frames: list[bytes] | None = None,
     entries: int = 1,
     commands: int | None = None,
     retry_count: int = 0,
@@ -87,7 +86,7 @@ def given(
         attempt=2,
         deployment=deployment,
         protocol=protocol,
-        frames=frames or [],
+        replay_end=JOURNAL_BEGIN,
         entries=entries,
         commands=entries if commands is None else commands,
         retry_count=retry_count,

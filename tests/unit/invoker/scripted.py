@@ -131,8 +131,12 @@ class _Connection(asyncio.Protocol):
     def __init__(self, service: "ScriptedService") -> None:
         self._service = service
         self._transport: Any = None
-        self.h2 = ngh2.Connection(ngh2.Role.SERVER)
+        self._auto = not service.hold_windows
+        self.h2 = ngh2.Connection(
+            ngh2.Role.SERVER, ngh2.Configuration(auto_window_update=self._auto)
+        )
         self.streams: dict[int, Served] = {}
+        self._unread_bytes: dict[int, int] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -159,8 +163,20 @@ class _Connection(asyncio.Protocol):
             self._service.serve(served)
         elif isinstance(event, ngh2.DataReceived):
             self.streams[event.stream_id].took(event.data, event.end_stream)
+            if not self._auto:
+                unread_bytes = self._unread_bytes.get(event.stream_id, 0)
+                self._unread_bytes[event.stream_id] = unread_bytes + len(event.data)
+                if not self._service.hold_windows:
+                    self.give_windows_back()
         elif isinstance(event, ngh2.StreamReset):
             self.streams[event.stream_id].was_reset.set()
+
+    def give_windows_back(self) -> None:
+        unread_bytes, self._unread_bytes = self._unread_bytes, {}
+        for stream_id, size_bytes in unread_bytes.items():
+            if size_bytes:
+                self.h2.acknowledge_received_data(size_bytes, stream_id)
+        self.flush()
 
     def flush(self) -> None:
         data = self.h2.data_to_send()
@@ -184,6 +200,7 @@ class ScriptedService:
         self._scripts = list(scripts)
         self._manifest = MANIFEST if manifest is None else manifest
         self.streams_max = streams_max
+        self.hold_windows = False  # of connections that are made meanwhile: it does not read
         self.connections: list[_Connection] = []
         self.requests: list[Served] = []
         self._server: asyncio.Server | None = None
@@ -204,6 +221,12 @@ class ScriptedService:
         self.port = self._server.sockets[0].getsockname()[1]
         self.scheme = "http" if tls is None else "https"
         return self
+
+    def give_windows_back(self) -> None:
+        """It reads again."""
+        self.hold_windows = False
+        for connection in self.connections:
+            connection.give_windows_back()
 
     async def stop(self) -> None:
         if self._server is not None:

@@ -68,7 +68,7 @@ def test_the_bytes_are_the_codecs(
         random_seed=seed or random_seed(invoke.id),
         idempotency_key=idempotency_key,
     ) + wire.input_command(headers, body)
-    assert opening(given, protocol, "inv_1x", state, partial, now_ms) == expected
+    assert b"".join(opening(given, protocol, "inv_1x", state, partial, now_ms)) == expected
 
 
 def test_large_inputs_and_many_headers() -> None:
@@ -76,14 +76,14 @@ def test_large_inputs_and_many_headers() -> None:
         invoke = msgspec.structs.replace(
             samples.invoke(), headers=((f"name{count}", "v" * (count % 200)),), body=b"x" * count
         )
-        data = opening(samples.given(invoke), 7, "inv_1x", [], True, 0)
+        data = b"".join(opening(samples.given(invoke), 7, "inv_1x", [], True, 0))
         assert data.endswith(wire.input_command(invoke.headers, invoke.body))
 
 
 def test_headers_keep_their_order_and_may_come_twice() -> None:
     headers = (("b", "1"), ("a", "2"), ("b", "3"), ("b", "1"))
     invoke = msgspec.structs.replace(samples.invoke(), headers=headers)
-    data = opening(samples.given(invoke), 7, "inv_1x", [], True, 0)
+    data = b"".join(opening(samples.given(invoke), 7, "inv_1x", [], True, 0))
     (_, (code, _, given)) = wire.FrameReader(1 << 20).feed(data)
     found = wire.decode_frame(code, given)
     assert isinstance(found, wire.Input) and found.headers == headers

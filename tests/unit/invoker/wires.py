@@ -91,6 +91,7 @@ class Hears:
         self.status = 0
         self.body_bytes = 0
         self.pieces = 0
+        self.drained = 0
         self.broken = ""
         self.is_ended = False
 
@@ -100,6 +101,9 @@ class Hears:
     def on_body(self, data: bytes) -> None:
         self.body_bytes += len(data)
         self.pieces += 1
+
+    def on_drained(self) -> None:
+        self.drained += 1
 
     def on_end(self) -> None:
         self.is_ended = True
@@ -115,7 +119,7 @@ class Http2Peer:
         self.wire = Wire()
         self.connection = Http2Connection(self.wire, self.wire.soon.append)
         self.connection.connection_made(cast(asyncio.Transport, self.wire))
-        self.h2 = ngh2.Connection(ngh2.Role.SERVER)
+        self.h2 = ngh2.Connection(ngh2.Role.SERVER, ngh2.Configuration(auto_window_update=False))
         self.h2.initiate_connection({3: 100, 4: window_bytes})
         self.hears = Hears()
         self.exchange = Exchange(HEAD, [body], False, self.hears)
