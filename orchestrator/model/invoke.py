@@ -51,3 +51,4 @@ class Invoke(
     restarted_from: bytes = b""
     prefix: Prefix | None = None
     deployment: str = ""  # pinned from the start (restart-as-new on a given deployment)
+    request: int = 0  # drawn for each request: tells those of one id apart; 0 from handlers

@@ -7,6 +7,8 @@ Today that is its leader in this process or nobody. A partition led elsewhere be
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from msgspec.structs import replace
+
 from orchestrator.model.ids import (
     INVOCATION_ID_BYTES,
     key_partition_key,
@@ -37,6 +39,8 @@ from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
 from orchestrator.runtime.scheduler import Scheduler
 
+REQUEST_BYTES = 8
+REQUESTS = 1 << 8 * REQUEST_BYTES
 NOT_LED = "the partition is not led by this node"
 
 
@@ -59,6 +63,7 @@ class Router:
         self._entropy = entropy
         self._scheduler = scheduler
         self._next_seat = 0
+        self._last_request = int.from_bytes(entropy.random_bytes(REQUEST_BYTES), "big")
 
     # --- who is asked ---
 
@@ -116,7 +121,14 @@ class Router:
         asked = self._appender_of(invoke.id)
         if isinstance(asked, Unavailable):
             return self._refuse(invoke.id, on_reply, asked)
+        if not invoke.request:  # else it is sent once more
+            invoke = replace(invoke, request=self._next_request())
         return asked.invoke(invoke, wait, on_reply)
+
+    def _next_request(self) -> int:
+        """Processes begin at numbers far from each other."""
+        self._last_request = (self._last_request + 1) % REQUESTS
+        return self._last_request or self._next_request()
 
     def operate(self, operation: Operation, on_answer: OnAnswer) -> None:
         if isinstance(operation, PatchState):

@@ -81,11 +81,11 @@ class ResultWaiter:
 class InvokeWaiter(ResultWaiter):
     """A client that sent an Invoke, and perhaps waits for the result."""
 
-    __slots__ = ("created_at_ms", "wait")
+    __slots__ = ("request", "wait")
 
     def __init__(self, invoke: Invoke, wait: bool, on_reply: OnReply) -> None:
         self.id = invoke.id
-        self.created_at_ms = invoke.created_at_ms
+        self.request = invoke.request
         self.incarnation = -1
         self.on_reply = on_reply
         self.results = None
@@ -110,10 +110,10 @@ class InvokeWaiter(ResultWaiter):
         if row is None:
             self.failed("the fate of the record is not known", True)
             return
-        # Another leader may have taken the same request meanwhile, asked for once more.
+        # Another leader may have taken a request for the same id meanwhile, of this client or not.
         created = (
             row.incarnation >> POSITION_INDEX_BITS >= since_offset
-            and row.invoke.created_at_ms == self.created_at_ms
+            and row.invoke.request == self.request
         )
         self.applied(state, results, Answer.DONE if created else Answer.DUPLICATE)
 

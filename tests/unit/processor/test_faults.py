@@ -458,6 +458,27 @@ def test_what_another_leader_took_before_was_not_created_by_a_zombie() -> None:
     run(story())
 
 
+def test_of_two_requests_in_one_millisecond_whose_fate_is_unknown_one_created_it() -> None:
+    async def story() -> None:
+        world = World(1)
+        zombie = await world.led({}, follow_s=1e6)
+        heir = await world.led({}, follow_s=1e6)
+        known = world.uid()
+        zombie.log.lose[0] = False  # its append neither lands nor is answered
+        told: list[list[Reply]] = []
+        for process in (zombie, heir):
+            told.append([])
+            process.processor.engine.invoke(process.make(known), False, told[-1].append)
+        await zombie.until(lambda: all(told))
+        (lost,), (kept,) = told
+        assert isinstance(kept, Accepted) and kept.created
+        assert isinstance(lost, Accepted) and not lost.created
+        await heir.processor.close()
+        await zombie.processor.close()
+
+    run(story())
+
+
 def test_two_assigned_nodes_that_announce_at_once_settle_on_one() -> None:
     async def story() -> None:
         world = World(1)
@@ -500,7 +521,7 @@ def test_a_repeated_announcement_of_the_past_changes_nothing() -> None:
 def test_clients_wait_through_a_short_time_without_a_leader() -> None:
     async def story() -> None:
         world = World(1)
-        process = await world.process(retry_first_s=0.4)
+        process = await world.process(retry_first_s=0.1, retry_max_s=0.2)
         process.log.refuse.add(0)
         await asyncio.sleep(0.01)
         replies = process.send(process.make(world.uid()))
