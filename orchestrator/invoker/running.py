@@ -8,7 +8,7 @@ from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.feed import Feed
 from orchestrator.invoker.port import Source
-from orchestrator.invoker.retry import parse_retry_after
+from orchestrator.invoker.retry_after import parse_retry_after
 from orchestrator.invoker.urgency import NOTHING
 from orchestrator.invoker.window import OpeningWindow
 from perdure.wire import media_type

@@ -67,7 +67,7 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
     deleted: Counter[bytes] = Counter()
     own: set[bytes] = set()  # rows the record wrote itself: it may take them back
     add, put, delete = Table.add, Table.put, Table.delete
-    apply = partition.apply
+    apply = partition.apply  # type: ignore[attr-defined]
 
     def added(self: Table[Any], key: bytes, row: Any) -> None:
         own.add(self.prefix + key)

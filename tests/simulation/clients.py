@@ -171,7 +171,7 @@ async def operate(world: Surroundings, operation: Operation, number: int) -> Ans
     answer = await _ask(
         node,
         number,
-        lambda told: node.processor.engine.operate(operation, told),  # type: ignore[arg-type]
+        lambda told: node.processor.engine.operate(operation, told),
     )
     world.oracle.note(f"{number} {type(operation).__name__} {describe(answer)}")
     return answer if isinstance(answer, Answer) else None

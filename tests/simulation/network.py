@@ -68,6 +68,7 @@ class Link:
         self._exchange = exchange
         self._on_read = on_read
         self._on_batch = on_batch
+        self._held: list[Callable[[], None]] = []  # came while it was held back
         self._is_broken = False
         self._is_answered = False
         self._hangs = services.random.random() < services.faults.hangs
@@ -174,6 +175,12 @@ class Link:
     def distrust(self, reason: str) -> None:
         """Each exchange has a connection of its own."""
 
+    def hold_back(self, exchange: Exchange) -> None:
+        if not exchange.is_held_back:
+            held, self._held = self._held, []
+            for arrival in held:
+                arrival()
+
     # --- from the service ---
 
     def respond(self, data: bytes) -> None:
@@ -201,6 +208,9 @@ class Link:
         self._later(self._down, self._finished)
 
     def _deliver(self, data: bytes) -> None:
+        if self._exchange.is_held_back:
+            self._held.append(lambda: self._deliver(data))
+            return
         if self._is_broken or self._exchange.closed or not self._owner.lives():
             return
         if self._s.random.random() < self._s.faults.cut:
@@ -219,6 +229,9 @@ class Link:
             self._exchange.receiver.on_response(200, head)
 
     def _finished(self) -> None:
+        if self._exchange.is_held_back:
+            self._held.append(self._finished)
+            return
         if not self._is_broken and not self._exchange.closed and self._owner.lives():
             self._answer_head()
             self._exchange.closed = True

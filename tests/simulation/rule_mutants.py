@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from orchestrator.codec import records as codec_records
+from orchestrator.codec.keys import inbox_key, object_key
 from orchestrator.codec.records import decode_message
-from orchestrator.invoker import attempt
 from orchestrator.invoker.attempt import Attempt
+from orchestrator.invoker.entries import ENTRIES
 from orchestrator.log.port import AppendError
 from orchestrator.machine import (
     apply_chore,
@@ -89,7 +90,8 @@ def apply_asks_a_clock(patch: Patch) -> None:
 @mutant
 def timers_fire_early(patch: Patch) -> None:
     def due(self: TimerQueue, now_ms: int, count_max: int) -> list[bytes]:
-        return before(self, now_ms + 200, count_max)
+        fired: list[bytes] = before(self, now_ms + 200, count_max)
+        return fired
 
     before = patch.set(TimerQueue, "due", due)
 
@@ -180,8 +182,8 @@ def apply_parses_the_frames(patch: Patch) -> None:
             wire.decode_frame(code, frames[start:end])
         store_before(step, row, frames, entries)
 
-    before, urgency = attempt.ENTRIES[codes.SLEEP]
-    patch.item(attempt.ENTRIES, codes.SLEEP, (unseen, urgency))
+    before, urgency = ENTRIES[codes.SLEEP]
+    patch.item(ENTRIES, codes.SLEEP, (unseen, urgency))
     store_before = patch.set(apply_journal, "store_entries", store)
 
 
@@ -371,10 +373,10 @@ def the_lock_of_a_key_is_not_held(patch: Patch) -> None:
 @mutant
 def the_last_in_the_queue_is_first(patch: Patch) -> None:
     def queue(step: Step, owner: Any, entry: Any) -> int:
-        number = before(step, owner, entry)
-        table, raw = step.state.inbox, objects.object_key(owner.service, owner.key)
+        number: int = before(step, owner, entry)
+        table, raw = step.state.inbox, object_key(owner.service, owner.key)
         if number > owner.inbox_head:
-            first, last = (objects.inbox_key(raw, n) for n in (owner.inbox_head, number))
+            first, last = (inbox_key(raw, n) for n in (owner.inbox_head, number))
             one, other = table.get(first), table.get(last)
             if one is not None and other is not None and one.patch is other.patch is None:
                 table.put(first, other)
@@ -383,7 +385,7 @@ def the_last_in_the_queue_is_first(patch: Patch) -> None:
                     row = step.state.invocations.get(row_entry.id)
                     if row is not None:
                         row.inbox_number = key
-                return owner.inbox_head
+                return int(owner.inbox_head)
         return number
 
     before = patch.set(objects, "_queue", queue)

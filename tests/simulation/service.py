@@ -167,7 +167,7 @@ class Attempt:
             key = ("n", m.signal) if isinstance(m.signal, str) else ("s", m.signal)
         else:
             key = ("c", m.completion_id)
-        once = key[0] == "c" or (key[0] == "s" and key[1] > 15)  # type: ignore[index]
+        once = key[0] == "c" or (key[0] == "s" and isinstance(m.signal, int) and m.signal > 15)
         if once:
             if key in self._got:
                 self.oracle.broken("notifications", f"{self.life[0].hex()} got {key} twice")

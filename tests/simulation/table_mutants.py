@@ -28,6 +28,7 @@ from orchestrator.model.records import (
 from orchestrator.outbox import sender
 from orchestrator.processor import reading, term, waiters
 from orchestrator.processor.partition import Partition
+from orchestrator.processor.port import Accepted
 from orchestrator.processor.seat import Seat
 from orchestrator.processor.source import AttemptSource
 from orchestrator.processor.unknown_fates import UnknownFates
@@ -77,6 +78,7 @@ def a_stamp_is_older_than_its_rows(patch: Patch) -> None:
         partition = before(number, count, store, stamp)
         if partition is not None and stamp.last_offset >= 0:
             partition.next_offset = stamp.last_offset
+        assert partition is None or isinstance(partition, Partition)
         return partition
 
     before = patch.set(reading, "_opened", opened)
@@ -104,7 +106,7 @@ def accepted_before_the_log_has_it(patch: Patch) -> None:
     def propose(self: Seat, record: Any, waiter: Any = None) -> None:
         before(self, record, waiter)
         if isinstance(waiter, waiters.InvokeWaiter):
-            waiter.reply(waiters.Accepted(False))
+            waiter.reply(Accepted(False))
 
     patch.set(Seat, "propose", propose)
 

@@ -8,8 +8,8 @@ from orchestrator.invoker.retry import (
     INTERVAL_MS_MIN,
     decide,
     interval_ms,
-    parse_retry_after,
 )
+from orchestrator.invoker.retry_after import parse_retry_after
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE, THEN_RETRY
 from orchestrator.registry.schema import RetryPolicy
 

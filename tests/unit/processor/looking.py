@@ -30,7 +30,7 @@ def journal(processor: Processor, invocation_id: bytes) -> list[tuple[int, bytes
 
 def export(processor: Processor, kind: bytes) -> list[tuple[bytes, bytes]]:
     """The raw rows of a table in all partitions led here."""
-    rows = []
+    rows: list[tuple[bytes, bytes]] = []
     for seat in processor._seats.all():
         if seat.term is not None and seat.partition is not None:
             seat.partition.spill()
