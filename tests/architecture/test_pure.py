@@ -16,4 +16,6 @@ def test_what_is_called_pure_is_under_the_contract() -> None:
         if re.search(r"\bPure\b|\bpure function|\bsans-I/?O\b", said):
             module = name_of(path).removeprefix("sdk/").removesuffix(".py").replace("/", ".")
             module = module.removesuffix(".__init__")
-            assert any(module == one or module.startswith(one + ".") for one in held), module
+            assert any(module == one or module.startswith(one + ".") for one in held), (
+                f"{module} says that it is pure: list it in the contract in pyproject.toml"
+            )
