@@ -5,7 +5,6 @@ import contextlib
 import gc
 import logging
 import os
-import resource
 import signal
 import sys
 import threading
@@ -40,7 +39,6 @@ def run(argv: Sequence[str]) -> int:
         return EXIT_USAGE
     log_to_stderr(options.server.log_level, options.server.log_format)
     try:
-        _allow_files()
         directory = DataDirectory(options.server.data_dir)
         try:
             return uvloop.run(_serve(options, directory))
@@ -49,13 +47,6 @@ def run(argv: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 the last line: people get a code, no traceback
         print(f"perdure serve: {said_of(error)}", file=sys.stderr)
         return EXIT_FAILED
-
-
-def _allow_files() -> None:
-    """As many open files as the process may have: each client and HTTP/1.1 attempt takes one."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS: no more than the kernel's own limit
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(options: Options, directory: DataDirectory) -> int:

@@ -12,6 +12,7 @@ from orchestrator.config.options import Options
 from orchestrator.log.options import PARTITIONS_DEFAULT
 from orchestrator.node.admin_face import AdminFace
 from orchestrator.node.data_directory import DataDirectory
+from orchestrator.node.files import raise_limit, share_out
 from orchestrator.node.listening import listen
 from orchestrator.node.metadata_keeper import MetadataKeeper
 from orchestrator.node.parts import assemble
@@ -36,7 +37,8 @@ class Node:
         self.partitions = directory.check(
             options.log.kind, options.server.cluster, options.log.partitions, PARTITIONS_DEFAULT
         )
-        self._parts = assemble(options, directory, self.partitions)
+        shares = share_out(raise_limit(), self.partitions)
+        self._parts = assemble(options, directory, self.partitions, shares)
         self._keeper = MetadataKeeper(self._parts.metadata)
         self._watchdog: Watchdog | None = None
         self._is_log_open = False

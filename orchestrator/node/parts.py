@@ -16,6 +16,7 @@ from orchestrator.log.port import Log
 from orchestrator.node import process_metrics
 from orchestrator.node.adapters import make_homes, make_log, make_query
 from orchestrator.node.data_directory import DataDirectory
+from orchestrator.node.files import Shares
 from orchestrator.node.gate import NodeGate
 from orchestrator.processor.loop import Processor
 from orchestrator.registry.metadata_log import Metadata
@@ -46,7 +47,7 @@ class Parts:
     loop_lag: LoopLag
 
 
-def assemble(options: Options, directory: DataDirectory, partitions: int) -> Parts:
+def assemble(options: Options, directory: DataDirectory, partitions: int, shares: Shares) -> Parts:
     """Make everything, on the event loop; raises BadKey for a key file that is none."""
     clock, entropy, scheduler = SystemClock(), SystemEntropy(), LoopScheduler()
     telemetry = Telemetry()
@@ -65,7 +66,7 @@ def assemble(options: Options, directory: DataDirectory, partitions: int) -> Par
         clock,
         entropy,
         scheduler,
-        _invoker_options(options),
+        _invoker_options(options, shares),
         signer,
         telemetry,
     )
@@ -81,7 +82,12 @@ def assemble(options: Options, directory: DataDirectory, partitions: int) -> Par
     )
     query = make_query(processor.engine, metadata.known, invoker, options.sql)
     gate = NodeGate(processor)
-    ingress_options = replace(options.ingress, payload_bytes_max=server.payload_bytes_max)
+    ingress_options = replace(
+        options.ingress,
+        payload_bytes_max=server.payload_bytes_max,
+        connections_max=min(options.ingress.connections_max, shares.connections),
+        connections_refused_max=min(options.ingress.connections_refused_max, shares.refused),
+    )
     ingress = Ingress(processor.engine, registry, clock, gate, ingress_options)
     return Parts(
         log=log,
@@ -103,11 +109,14 @@ def _registry_of(metadata: Metadata) -> Registry:
     return metadata.registry
 
 
-def _invoker_options(options: Options) -> InvokerOptions:
+def _invoker_options(options: Options, shares: Shares) -> InvokerOptions:
     server = options.server
     return replace(
         options.invoker,
         payload_bytes_max=server.payload_bytes_max,
         eager_state_bytes_max=server.payload_bytes_max,
         cluster_name=server.cluster,
+        attempts_per_http1_deployment_max=min(
+            options.invoker.attempts_per_http1_deployment_max, shares.attempts
+        ),
     )

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import json
+import shlex
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -133,6 +138,43 @@ def test_new_work_is_refused_while_it_stops(
 
     assert accepted
     eventually(all_done, 30.0)
+
+
+def _answer_at_hand(connection: socket.socket) -> bytes:
+    connection.setblocking(False)
+    try:
+        return connection.recv(1_000)
+    except OSError:
+        return b""
+
+
+def test_a_flood_of_connections_leaves_files_for_the_log_and_the_stores(
+    tmp_path: Path, typescript: TypeScriptServices
+) -> None:
+    server = PerdureServer(tmp_path)
+    limited = " ".join(["ulimit -n 600; exec", *map(shlex.quote, server.process.command)])
+    server.process.command[:] = ["sh", "-c", limited]
+    server.start()
+    flood: list[socket.socket] = []
+    try:
+        client_of(server).register(typescript.uri)
+        host, port = server.ingress.removeprefix("http://").split(":")
+        kept = http.client.HTTPConnection(host, int(port), timeout=20)
+        kept.connect()
+        for _ in range(800):
+            with contextlib.suppress(OSError):
+                flood.append(socket.create_connection((host, int(port)), 5.0))
+        for number in range(30):
+            kept.request("POST", "/Counter/flooded/add", b"1", {"content-type": "application/json"})
+            reply = kept.getresponse()
+            assert (reply.status, json.loads(reply.read())["newValue"]) == (200, number + 1)
+        kept.close()
+        assert any(_answer_at_hand(connection).startswith(b"HTTP/1.1 503") for connection in flood)
+        assert "many open files" not in server.log_tail(100_000).lower()
+    finally:
+        for connection in flood:
+            connection.close()
+        server.stop()
 
 
 def test_a_second_server_on_the_same_data_is_refused(server: PerdureServer) -> None:

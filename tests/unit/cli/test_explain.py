@@ -66,5 +66,5 @@ def test_a_server_that_may_open_too_few_files(tmp_path: object) -> None:
         ["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 1
-    assert "PD0210" in ended.stderr and "ulimit -n" in ended.stderr
+    assert "PD0211" in ended.stderr and "ulimit -n" in ended.stderr
     assert "Traceback" not in ended.stderr

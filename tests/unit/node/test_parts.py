@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.config.options import read_options
 from orchestrator.node.data_directory import DataDirectory
+from orchestrator.node.files import share_out
 from orchestrator.node.parts import assemble
 
 
@@ -19,7 +20,7 @@ def test_only_the_log_beside_the_checkpoints_forgets_what_they_hold(
 
     async def main() -> None:
         directory = DataDirectory(tmp_path)
-        parts = assemble(read_options(given, {}), directory, 4)
+        parts = assemble(read_options(given, {}), directory, 4, share_out(4_096, 4))
         assert parts.processor._seats._options.trims == trims
         assert parts.metadata._trim == trims
         await parts.log.close()
