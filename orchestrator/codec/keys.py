@@ -15,6 +15,8 @@ TIMER = b"t"
 OUTBOX = b"x"
 RETENTION = b"r"
 CHORE = b"k"
+DETAIL = b"d"
+WAITER = b"w"
 
 _timer = struct.Struct(">Q24sI").pack
 _u64 = struct.Struct(">Q").pack
@@ -23,6 +25,9 @@ _retention = struct.Struct(">QQB").pack
 _input = struct.Struct(">24sQ").pack
 _chunk = struct.Struct(">24sQI").pack
 _chore = struct.Struct(">QI").pack
+_detail = struct.Struct(">24sQBI").pack
+_owner = struct.Struct(">24sQ").pack
+_caller = struct.Struct(">24sQI").pack
 _u32 = struct.Struct(">I").pack
 
 
@@ -75,6 +80,32 @@ def retention_key(bucket_ms: int, offset: int, journal_only: bool) -> bytes:
 
 def chore_key(position: int, number: int) -> bytes:
     return _chore(position, number)
+
+
+def detail_key(invocation_id: bytes, incarnation: int, kind: int, page: int) -> bytes:
+    return _detail(invocation_id, incarnation, kind, page)
+
+
+def detail_prefix(invocation_id: bytes, incarnation: int) -> bytes:
+    return _owner(invocation_id, incarnation)
+
+
+def detail_kind(key: bytes) -> int:
+    return key[32]
+
+
+def awaited_invocation(invocation_id: bytes, incarnation: int) -> bytes:
+    """The prefix of the rows of those who wait for its result."""
+    return b"i" + _owner(invocation_id, incarnation)
+
+
+def awaited_promise(promise_key: bytes) -> bytes:
+    """The same for a promise; its length keeps it apart from longer names."""
+    return b"p" + _u32(len(promise_key)) + promise_key
+
+
+def caller_key(invocation_id: bytes, incarnation: int, completion_id: int) -> bytes:
+    return _caller(invocation_id, incarnation, completion_id)
 
 
 def prefix_end(prefix: bytes) -> bytes:

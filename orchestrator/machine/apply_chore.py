@@ -3,20 +3,23 @@
 from itertools import islice
 from typing import TypeVar
 
-from orchestrator.codec.keys import chunk_key, object_key, prefix_end, state_prefix
+from orchestrator.codec.keys import awaited_promise, chunk_key, object_key, prefix_end, state_prefix
 from orchestrator.machine import objects
-from orchestrator.machine.routing import respond, route
+from orchestrator.machine.ended import clear_up_more
+from orchestrator.machine.routing import respond
 from orchestrator.machine.step import Step
+from orchestrator.machine.waiting import answer_all
 from orchestrator.model.actions import DoChore
 from orchestrator.model.answers import Answer
 from orchestrator.model.limits import CHORE_STEP_COUNT
-from orchestrator.model.records import ChoreStep, Kill
+from orchestrator.model.records import ChoreStep
 from orchestrator.model.rows import (
+    CHORE_ANSWER,
     CHORE_DROP_CHUNKS,
     CHORE_DROP_PROMISES,
     CHORE_DROP_STATE,
+    CHORE_END,
     CHORE_FREE_KEY,
-    CHORE_KILL,
     ChoreRow,
     Row,
 )
@@ -42,34 +45,42 @@ def apply_chore(step: Step, record: ChoreStep) -> Answer:
     return Answer.ACCEPTED
 
 
-def _kill_some(step: Step, chore: ChoreRow) -> bool:
-    for child in chore.ids[:CHORE_STEP_COUNT]:
-        route(step, Kill(child, step.now_ms))
-    del chore.ids[:CHORE_STEP_COUNT]
-    return not chore.ids
+def _end_more(step: Step, chore: ChoreRow) -> bool:
+    return clear_up_more(step, chore, CHORE_STEP_COUNT)
+
+
+def _answer_some(step: Step, chore: ChoreRow) -> bool:
+    assert chore.outcome is not None, "who waits is answered with a result"
+    answered = _drop_some(step.state.waiters, chore, chore.id)
+    for _, waiter in answered:
+        respond(step, waiter.caller, chore.outcome)
+    return len(answered) < CHORE_STEP_COUNT
 
 
 def _drop_state(step: Step, chore: ChoreRow) -> bool:
-    return len(_drop_some(step.state.state_rows, chore)) < CHORE_STEP_COUNT
+    return len(_drop_some(step.state.state_rows, chore, _of_key(chore))) < CHORE_STEP_COUNT
 
 
 def _drop_promises(step: Step, chore: ChoreRow) -> bool:
     """Nobody can complete them any more: who still waits for one is told so."""
-    dropped = _drop_some(step.state.promises, chore)
-    for promise in dropped:
-        for waiter in promise.waiters:
-            respond(step, waiter, PROMISE_GONE)
+    dropped = _drop_some(step.state.promises, chore, _of_key(chore))
+    for key, promise in dropped:
+        answer_all(step, promise, awaited_promise(key), PROMISE_GONE)
     return len(dropped) < CHORE_STEP_COUNT
 
 
-def _drop_some(table: Table[R], chore: ChoreRow) -> list[R]:
-    prefix = state_prefix(object_key(chore.service, chore.key), chore.generation)
+def _of_key(chore: ChoreRow) -> bytes:
+    return state_prefix(object_key(chore.service, chore.key), chore.generation)
+
+
+def _drop_some(table: Table[R], chore: ChoreRow, prefix: bytes) -> list[tuple[bytes, R]]:
+    """The next rows with this prefix. What went before is not passed again."""
     start = chore.cursor + b"\0" if chore.cursor else prefix
     doomed = list(islice(table.scan(start, prefix_end(prefix)), CHORE_STEP_COUNT))
     for key, _ in doomed:
         table.delete(key)
         chore.cursor = key
-    return [row for _, row in doomed]
+    return doomed
 
 
 def _drop_chunks(step: Step, chore: ChoreRow) -> bool:
@@ -90,9 +101,10 @@ def _free_key(step: Step, chore: ChoreRow) -> bool:
 
 
 _PARTS = {
-    CHORE_KILL: _kill_some,
+    CHORE_END: _end_more,
     CHORE_DROP_STATE: _drop_state,
     CHORE_DROP_PROMISES: _drop_promises,
     CHORE_DROP_CHUNKS: _drop_chunks,
     CHORE_FREE_KEY: _free_key,
+    CHORE_ANSWER: _answer_some,
 }

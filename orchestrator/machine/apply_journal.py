@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from orchestrator.machine import life
 from orchestrator.machine.apply_pause import hold
+from orchestrator.machine.details import SIGNALS, look_up
 from orchestrator.machine.entries import APPLY_EFFECT
 from orchestrator.machine.events import note_failure
 from orchestrator.machine.futures import is_resolved
@@ -88,7 +89,7 @@ def _suspend(step: Step, row: InvocationRow, end: Suspended) -> None:
     row.seen = end.seen
     if row.pause_requested:
         hold(step, row)
-    elif is_resolved(row, end.waiting):
+    elif is_resolved(step.state, row, end.waiting):
         go_on(step, row, WAKE)
     else:
         change_status(step, row, SUSPEND)
@@ -109,7 +110,7 @@ def _fail(step: Step, row: InvocationRow, end: Failed) -> None:
         change_status(step, row, BACK_OFF)
         row.retry_at_ms = end.retry_at_ms
         step.actions.append(ArmRetry(row.invoke.id, row.incarnation, end.retry_at_ms))
-    elif row.signals.get(CANCEL_SIGNAL, -1) >> 2 >= seen:
+    elif (look_up(step.state, row, SIGNALS, CANCEL_SIGNAL) or -1) >> 2 >= seen:
         # Canceled during this attempt: it goes on as if that had come after the pause.
         row.retry_count = 0
         go_on(step, row, CANCEL)

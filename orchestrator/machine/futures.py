@@ -1,5 +1,6 @@
 """Whether what an attempt waits for is there: flat lists and trees of combinators."""
 
+from orchestrator.machine.details import COMPLETIONS, SIGNALS, look_up
 from orchestrator.machine.resolver import PENDING, Leaf, Resolver, decide, leaves_of
 from orchestrator.model.limits import FUTURE_DIRECT_COUNT, RESOLVERS_LEAVES_MAX
 from orchestrator.model.rows import InvocationRow
@@ -7,14 +8,14 @@ from orchestrator.model.values import Future
 from orchestrator.tables.state import State
 
 
-def is_resolved(row: InvocationRow, future: Future) -> bool:
+def is_resolved(state: State, row: InvocationRow, future: Future) -> bool:
     """True if the attempt can go on. Signals it has already been given do not count."""
     if future.nested:
-        return Resolver(future, lambda leaf: _result(row, leaf)).is_resolved
+        return Resolver(future, lambda leaf: _result(state, row, leaf)).is_resolved
     counts = [0, 0, 0, 0]
     first = PENDING
     for leaf in leaves_of(future):
-        result = _result(row, leaf)
+        result = _result(state, row, leaf)
         counts[result] += 1
         first = first or result
     return decide(future.combinator, counts, first) != PENDING
@@ -30,13 +31,13 @@ def is_resolved_by(state: State, row: InvocationRow, leaf: Leaf) -> bool:
     if future is None:
         return False
     if not future.nested and _size(future) <= FUTURE_DIRECT_COUNT:
-        return is_resolved(row, future)
+        return is_resolved(state, row, future)
     known: Resolver | None = state.derived.get(row.invoke.id)
     if known is None or known.future is not future:
-        known = Resolver(future, lambda leaf: _result(row, leaf))
+        known = Resolver(future, lambda leaf: _result(state, row, leaf))
         _remember(state, row.invoke.id, known)
     else:
-        known.tell(leaf, _result(row, leaf))
+        known.tell(leaf, _result(state, row, leaf))
     return known.is_resolved
 
 
@@ -51,13 +52,13 @@ def _size(future: Future) -> int:
     return len(future.completions) + len(future.signals) + len(future.names)
 
 
-def _result(row: InvocationRow, leaf: Leaf) -> int:
+def _result(state: State, row: InvocationRow, leaf: Leaf) -> int:
     """SUCCESS, FAILURE or PENDING."""
     if isinstance(leaf, str):
         return _signal(row.names.get(leaf), row.seen)
     if leaf < 0:
-        return _signal(row.signals.get(-1 - leaf), row.seen)
-    return row.completions.get(leaf, PENDING)
+        return _signal(look_up(state, row, SIGNALS, -1 - leaf), row.seen)
+    return look_up(state, row, COMPLETIONS, leaf) or PENDING
 
 
 def _signal(stored: int | None, seen: int) -> int:

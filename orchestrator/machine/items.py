@@ -5,18 +5,20 @@ from typing import Any
 
 from orchestrator.machine.apply_attach import apply_attach
 from orchestrator.machine.apply_completion import apply_completion
+from orchestrator.machine.apply_detach import apply_detach
 from orchestrator.machine.apply_invoke import apply_invoke
 from orchestrator.machine.apply_kill import apply_kill
 from orchestrator.machine.apply_signal import apply_cancel, apply_signal
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.records import AttachTo, Cancel, Completion, Item, Kill, Signal
+from orchestrator.model.records import AttachTo, Cancel, Completion, Detach, Item, Kill, Signal
 
 APPLY_ITEM: dict[type, Callable[[Step, Any], Answer | None]] = {
     Invoke: apply_invoke,
     Completion: apply_completion,
     AttachTo: apply_attach,
+    Detach: apply_detach,
     Signal: apply_signal,
     Cancel: apply_cancel,
     Kill: apply_kill,

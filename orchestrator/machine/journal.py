@@ -1,6 +1,7 @@
 """The journal of a live invocation: storing entries, giving notifications."""
 
 from orchestrator.codec.keys import chunk_key
+from orchestrator.machine.details import AWAITS, COMPLETIONS, SIGNALS, drop, keep, look_up
 from orchestrator.machine.frames import completion_frame, signal_frame
 from orchestrator.machine.futures import is_resolved_by
 from orchestrator.machine.resolver import Leaf, signal_leaf
@@ -40,8 +41,10 @@ def complete_with_frame(
     step: Step, row: InvocationRow, completion_id: int, frame: bytes, kind: int = SUCCESS
 ) -> None:
     """The same for a notification that is a frame already."""
-    if completion_id not in row.completions:
-        row.completions[completion_id] = kind
+    if look_up(step.state, row, COMPLETIONS, completion_id) is None:
+        keep(step, row, COMPLETIONS, completion_id, kind)
+        if row.awaits or row.paged:
+            drop(step, row, AWAITS, completion_id)
         notify(step, row, frame, completion_id)
 
 
@@ -49,11 +52,11 @@ def give_signal(
     step: Step, row: InvocationRow, index: int, name: str, value: Outcome | None
 ) -> None:
     """Store a signal. An awakeable completes once; cancel and named signals may come again."""
-    if index >= FIRST_FREE_SIGNAL and index in row.signals:
+    if index >= FIRST_FREE_SIGNAL and look_up(step.state, row, SIGNALS, index) is not None:
         return
     mark = row.entries << 2 | (FAILURE if isinstance(value, Failure) else SUCCESS)
     if index:
-        row.signals[index] = mark
+        keep(step, row, SIGNALS, index, mark)
     else:
         row.names[name] = mark
     notify(step, row, signal_frame(index, name, value), signal_leaf(index, name))

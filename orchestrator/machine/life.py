@@ -5,10 +5,13 @@ from msgspec.structs import replace
 from orchestrator.codec.keys import object_key, retention_key, timer_key
 from orchestrator.machine import inputs, kv, objects
 from orchestrator.machine.chores import add_chore
+from orchestrator.machine.details import COMPLETIONS, SIGNALS, move_out
+from orchestrator.machine.ended import clear_up
 from orchestrator.machine.journal import store_entries
 from orchestrator.machine.routing import respond
 from orchestrator.machine.status import BEGIN, COMPLETE, SCHEDULE, change_status, go_on
 from orchestrator.machine.step import Step
+from orchestrator.machine.waiting import add_waiter, answer_all, whom_of
 from orchestrator.model.actions import (
     ArmTimer,
     Complete,
@@ -17,6 +20,7 @@ from orchestrator.model.actions import (
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke, Prefix
 from orchestrator.model.limits import (
+    DETAIL_INLINE_COUNT,
     REPLY_RETENTION_MS,
     REQUEST_DEDUPE_MS,
     RETENTION_COARSE_FROM_MS,
@@ -26,7 +30,6 @@ from orchestrator.model.limits import (
 from orchestrator.model.rows import (
     CHORE_DROP_CHUNKS,
     CHORE_DROP_PROMISES,
-    CHORE_KILL,
     TIMER_START,
     ChoreRow,
     CompletedRow,
@@ -67,6 +70,9 @@ def _copy_prefix(step: Step, row: InvocationRow, prefix: Prefix) -> None:
     row.completions = dict(prefix.completions)
     row.signals = dict(prefix.signals)
     row.names = dict(prefix.names)
+    for detail in (COMPLETIONS, SIGNALS):
+        if len(detail.inline(row)) > DETAIL_INLINE_COUNT:
+            move_out(step, row, detail)
     row.deployment = prefix.deployment
     row.protocol = prefix.protocol
 
@@ -101,10 +107,12 @@ def enter(step: Step, row: InvocationRow) -> None:
         go_on(step, row, BEGIN)
 
 
-def complete(step: Step, row: InvocationRow, outcome: Outcome) -> None:
-    """Give the result to everyone who waits, keep it as long as asked, free the lock."""
+def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = False) -> None:
+    """Give the result to everyone who waits, keep it as long as asked, free the lock. `kill`
+    ends what it started, too."""
     state, invoke, was = step.state, row.invoke, row.status
-    _drop_timers(step, row)
+    _drop_start(step, row)
+    clear_up(step, row, kill)
     change_status(step, row, COMPLETE)
     state.invocations.delete(invoke.id)
     done = _completed_row(step, row, outcome)
@@ -120,17 +128,13 @@ def complete(step: Step, row: InvocationRow, outcome: Outcome) -> None:
             objects.release(step, invoke.service, invoke.key)
     if invoke.caller is not None:
         respond(step, invoke.caller, outcome)
-    for caller in row.sinks:
-        respond(step, caller, outcome)
+    answer_all(step, row, whom_of(row), outcome)
 
 
 def end_by_force(step: Step, row: InvocationRow, outcome: Outcome) -> None:
     """Kill: stop the attempt, complete, and kill the children by follow-up records."""
-    children = row.children
     step.actions.append(StopAttempt(row.invoke.id, row.incarnation, True))
-    complete(step, row, outcome)
-    if children:
-        add_chore(step, ChoreRow(CHORE_KILL, ids=children))
+    complete(step, row, outcome, kill=True)
 
 
 def purge(step: Step, done: CompletedRow) -> None:
@@ -169,24 +173,20 @@ def drop_journal(step: Step, done: CompletedRow) -> None:
     drop_chunks(step, done)
     inputs.drop(step, done)
     done.tail = []
-    done.completions, done.signals, done.names = {}, {}, {}
     done.entries = done.commands = 0
     step.state.completed.touch(done.invoke.id)
 
 
 def attach(step: Step, row: InvocationRow, caller: Caller) -> None:
     """One more who waits for the result."""
-    if caller != row.invoke.caller and caller not in row.sinks:
-        row.sinks.append(caller)
+    if caller != row.invoke.caller:
+        add_waiter(step, row, whom_of(row), caller)
         step.state.invocations.touch(row.invoke.id)
 
 
-def _drop_timers(step: Step, row: InvocationRow) -> None:
-    invoke, timers = row.invoke, step.state.timers
-    for completion_id, due_ms in row.sleeps.items():
-        timers.delete(timer_key(due_ms, invoke.id, completion_id))
+def _drop_start(step: Step, row: InvocationRow) -> None:
     if row.status == SCHEDULED:
-        timers.delete(timer_key(invoke.start_at_ms, invoke.id, 0))
+        step.state.timers.delete(timer_key(row.invoke.start_at_ms, row.invoke.id, 0))
 
 
 def _completed_row(step: Step, row: InvocationRow, outcome: Outcome) -> CompletedRow:
@@ -210,9 +210,6 @@ def _completed_row(step: Step, row: InvocationRow, outcome: Outcome) -> Complete
         scheduled_at_ms=row.scheduled_at_ms,
         running_at_ms=row.running_at_ms,
         retry_count=row.retry_count,
-        completions=row.completions,
-        signals=row.signals,
-        names=row.names,
         events=row.events,
     )
 

@@ -17,6 +17,9 @@ RETENTION_COARSE_FROM_MS = 3_600_000
 
 INPUT_INLINE_BYTES = 1024  # past this an input is a row of its own, so that no spill rewrites it
 JOURNAL_INLINE_BYTES = 16 * 1024  # past this the journal's tail moves to a chunk row
+DETAIL_INLINE_COUNT = 128  # values of a kind an invocation's row holds; more go to pages
+DETAIL_PAGE_COUNT = 128  # numbers of one page
+WAITERS_INLINE_COUNT = 16  # callers the row they wait for holds; more are rows of their own
 FUTURE_DIRECT_COUNT = 16  # futures of fewer leaves are looked through at each completion
 RESOLVERS_LEAVES_MAX = 400_000  # leaves of larger ones that a partition remembers: about 60 MB
 STATE_INLINE_BYTES = 8 * 1024  # past this the state of a key moves to rows of its own

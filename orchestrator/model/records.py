@@ -194,7 +194,15 @@ class AttachTo(Record, frozen=True, tag=31):
     now_ms: int
 
 
-Item = Invoke | Completion | AttachTo | Signal | Cancel | Kill
+class Detach(Record, frozen=True, tag=32):
+    """`caller` is over: it waits for the result of `target_id` no longer."""
+
+    target_id: bytes
+    caller: Caller
+    now_ms: int
+
+
+Item = Invoke | Completion | AttachTo | Detach | Signal | Cancel | Kill
 
 
 class Transfer(Record, frozen=True, tag=9):

@@ -9,7 +9,15 @@ import msgspec
 
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import MINTED_FIRST, Lane
-from orchestrator.model.records import AttachTo, Cancel, Completion, Kill, PatchState, Signal
+from orchestrator.model.records import (
+    AttachTo,
+    Cancel,
+    Completion,
+    Detach,
+    Kill,
+    PatchState,
+    Signal,
+)
 from orchestrator.model.values import Attempted, Caller, Future, Outcome
 
 
@@ -64,6 +72,7 @@ class InvocationRow(Row):
     """A live invocation. Entry 0 of its journal is the input, built from `invoke`.
 
     `input_bytes` not 0: `invoke` has no body and headers, they are an InputRow of that size.
+    `paged` has a bit for each kind of detail that is in pages (DetailRow) and not here.
     `entries` and `commands` count it. Entries past JOURNAL_INLINE_BYTES are in `chunk_count`
     rows of their own, those in `tail` follow.
     """
@@ -88,11 +97,15 @@ class InvocationRow(Row):
     completions: dict[int, int] = {}  # completion id -> SUCCESS | FAILURE
     signals: dict[int, int] = {}  # signal index -> journal index << 2 | SUCCESS or FAILURE
     names: dict[str, int] = {}  # the same by name
-    children: list[bytes] = []  # ids of calls and sends, for kill
+    children: dict[int, bytes] = {}  # ids of calls and sends by their number, for kill
+    child_count: int = 0
+    awaits: dict[int, bytes] = {}  # completion id -> promise or invocation that is waited for
+    paged: int = 0
     sleeps: dict[int, int] = {}  # completion id -> due_ms of timers not yet fired
     waiting: Future | None = None
     seen: int = 0  # signals below this journal index do not count for `waiting`
-    sinks: list[Caller] = []  # others who attached, beside invoke.caller
+    waiters: list[Caller] = []  # others who attached, beside invoke.caller
+    more_waiters: int = 0  # those that have a WaiterRow
     output: Outcome | None = None
     attempt: int = 1  # number of the attempt that runs or comes next
     retry_count: int = 0
@@ -130,9 +143,6 @@ class CompletedRow(Row):
     scheduled_at_ms: int = 0
     running_at_ms: int = 0
     retry_count: int = 0
-    completions: dict[int, int] = {}
-    signals: dict[int, int] = {}
-    names: dict[str, int] = {}
     events: list[Event] = []
 
 
@@ -147,6 +157,18 @@ class ChunkRow(Row):
     """Part of a long journal, written once."""
 
     chunks: list[Chunk]
+
+
+class DetailRow(Row):
+    """A page of what an invocation keeps by number: see machine/details.py."""
+
+    values: dict[int, int | bytes]
+
+
+class WaiterRow(Row):
+    """One of many who wait for the result of an invocation or for a promise."""
+
+    caller: Caller
 
 
 class ObjectRow(Row):
@@ -186,6 +208,7 @@ class PromiseRow(Row):
 
     outcome: Outcome | None = None
     waiters: list[Caller] = []
+    more_waiters: int = 0  # those that have a WaiterRow
 
 
 class TimerRow(Row):
@@ -204,7 +227,7 @@ TIMER_START = 1
 class OutboxRow(Row):
     """One row of a lane: lane and number are its key."""
 
-    item: Invoke | Completion | AttachTo | Signal | Cancel | Kill
+    item: Invoke | Completion | AttachTo | Detach | Signal | Cancel | Kill
 
 
 class RetentionRow(Row):
@@ -218,17 +241,21 @@ class ChoreRow(Row):
     """Work that goes on by follow-up records: `kind` says which fields count."""
 
     kind: int
-    ids: list[bytes] = []  # CHORE_KILL
+    ids: list[bytes] = []  # children to kill
     service: str = ""
     key: str = ""
     generation: int = 0
     id: bytes = b""
     incarnation: int = 0
+    kill: bool = False
+    paged: int = 0  # not 0: there are pages to clear
+    outcome: Outcome | None = None
     cursor: bytes = b""  # the last key that was dropped: what is before it need not be passed again
 
 
-CHORE_KILL = 0
+CHORE_END = 0
 CHORE_DROP_STATE = 1
 CHORE_DROP_PROMISES = 2
 CHORE_DROP_CHUNKS = 3
 CHORE_FREE_KEY = 4
+CHORE_ANSWER = 5

@@ -8,6 +8,7 @@ from orchestrator.model.rows import (
     ChoreRow,
     ChunkRow,
     CompletedRow,
+    DetailRow,
     InboxRow,
     InputRow,
     InvocationRow,
@@ -18,6 +19,7 @@ from orchestrator.model.rows import (
     RetentionRow,
     StateRow,
     TimerRow,
+    WaiterRow,
 )
 from orchestrator.tables.port import Store
 from orchestrator.tables.table import Table
@@ -32,6 +34,7 @@ class State:
         "chunks",
         "completed",
         "derived",
+        "details",
         "inbox",
         "inputs",
         "invocations",
@@ -45,6 +48,7 @@ class State:
         "state_rows",
         "store",
         "timers",
+        "waiters",
     )
 
     def __init__(self, partition: int, partition_count: int, store: Store) -> None:
@@ -67,6 +71,8 @@ class State:
         self.outbox = Table(store, keys.OUTBOX, OutboxRow)
         self.retention = Table(store, keys.RETENTION, RetentionRow)
         self.chores = Table(store, keys.CHORE, ChoreRow)
+        self.details = Table(store, keys.DETAIL, DetailRow)
+        self.waiters = Table(store, keys.WAITER, WaiterRow)
         self._tables: tuple[Table, ...] = (  # type: ignore[type-arg]
             self.invocations,
             self.completed,
@@ -80,6 +86,8 @@ class State:
             self.outbox,
             self.retention,
             self.chores,
+            self.details,
+            self.waiters,
         )
 
     @property

@@ -63,11 +63,10 @@ Life = Callable[[Trace, Bench], None]
 LIVES: dict[str, tuple[Life, int]] = {}
 
 
-def call_of(target: bytes, caller: Caller | None, result: int, key: str = "") -> Call:
+def call_of(target: bytes, caller: Caller | None, result: int, completion_id: int = 0) -> Call:
     """A call without a body, or with no caller a send."""
-    kind = OBJECT_EXCLUSIVE if key else SERVICE
-    invoke = Invoke(target, "Callee", "run", key, kind, b"", (), 1_000_000, 0, 0, caller=caller)
-    return Call(invoke, 0, 0, result + 1, result)
+    invoke = Invoke(target, "Callee", "run", "", SERVICE, b"", (), 1_000_000, 0, 0, caller=caller)
+    return Call(invoke, 0, 0, completion_id or result + 1, result)
 
 
 def waits(*completions: int, seen: int = 2) -> Suspended:

@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from orchestrator.machine import journal, objects
+from orchestrator.machine import (
+    apply_journal,
+    details,
+    ended,
+    futures,
+    journal,
+    life,
+    objects,
+    waiting,
+)
 from orchestrator.machine.step import Step
 from tests.simulation.mutation import Patch, mutant
 
@@ -43,3 +52,38 @@ def what_is_left_of_a_future_is_not_told(patch: Patch) -> None:
         return before(state, row, leaf)
 
     before = patch.set(journal, "is_resolved_by", is_resolved_by)
+
+
+# --- what is kept by number, and goes with its cause ---
+
+
+@mutant
+def what_is_in_pages_is_not_found(patch: Patch) -> None:
+    """What was completed comes again, and what it was needed for never resolves."""
+    looked = details.look_up
+
+    def look_up(state: Any, row: Any, detail: Any, number: int) -> Any:
+        return None if row.paged & detail.bit else looked(state, row, detail, number)
+
+    for module in (futures, journal, apply_journal):
+        patch.set(module, "look_up", look_up)
+
+
+@mutant
+def pages_outlive_their_invocation(patch: Patch) -> None:
+    def clear_up(step: Step, row: Any, kill: bool) -> None:
+        row.paged = 0
+        before(step, row, kill)
+
+    before = patch.set(life, "clear_up", clear_up)
+
+
+@mutant
+def only_the_first_callers_are_answered(patch: Patch) -> None:
+    """Those that are rows of their own are left."""
+    patch.set(waiting, "add_chore", lambda step, chore: None)
+
+
+@mutant
+def who_is_over_still_waits(patch: Patch) -> None:
+    patch.set(ended, "_wait_no_longer", lambda step, chore, number, target: None)

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from orchestrator.codec import keys
-from orchestrator.machine import apply_chore, futures, journal, kv, step
+from orchestrator.machine import apply_chore, details, futures, journal, kv, life, step, waiting
 from orchestrator.model import limits
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
@@ -37,6 +37,8 @@ class Bounds:
     state_bytes: int
     clean_rows: int  # kept over a spill
     places: int  # of inboxes that one record may look at
+    details: int  # values of a kind an invocation has in its row, and in a page
+    waiters: int  # callers the row they wait for holds
     direct: int  # leaves of a future that are looked through at each completion
 
 
@@ -49,6 +51,8 @@ def make_bounds(seed: int) -> Bounds:
         state_bytes=random.choice((30, 30, limits.STATE_INLINE_BYTES)),
         clean_rows=random.choice((0, 4, table.CLEAN_ROWS_MAX)),
         places=random.choice((0, 0, 1, limits.INBOX_STEP_COUNT)),
+        details=random.choice((1, 1, 3, limits.DETAIL_INLINE_COUNT)),
+        waiters=random.choice((0, 0, 1, limits.WAITERS_INLINE_COUNT)),
         direct=random.choice((0, 0, limits.FUTURE_DIRECT_COUNT)),
     )
 
@@ -62,6 +66,10 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
     patch.set(journal, "JOURNAL_INLINE_BYTES", bounds.journal_bytes)
     patch.set(kv, "STATE_INLINE_BYTES", bounds.state_bytes)
     patch.set(step, "INBOX_STEP_COUNT", bounds.places)
+    for module in (details, life):
+        patch.set(module, "DETAIL_INLINE_COUNT", bounds.details)
+    patch.set(details, "DETAIL_PAGE_COUNT", bounds.details)
+    patch.set(waiting, "WAITERS_INLINE_COUNT", bounds.waiters)
     patch.set(futures, "FUTURE_DIRECT_COUNT", bounds.direct)
     patch.set(table, "CLEAN_ROWS_MAX", bounds.clean_rows)
     deleted: Counter[bytes] = Counter()
@@ -79,7 +87,7 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
         put(self, key, row)
 
     def counted(self: Table[Any], key: bytes) -> None:
-        if self.prefix + key not in own:
+        if self.prefix + key not in own and not _is_unawaited(self, key):
             deleted[self.prefix] += 1
         delete(self, key)
 
@@ -100,6 +108,12 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
         yield
     finally:
         patch.undo()
+
+
+def _is_unawaited(table: Table[Any], key: bytes) -> bool:
+    """A promise that nobody completed goes with the last one who waits for it."""
+    row = table.get(key) if table.prefix == keys.PROMISE else None
+    return row is not None and row.outcome is None
 
 
 def _check(

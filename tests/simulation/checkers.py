@@ -80,6 +80,8 @@ def _check_rest(world: "World", partitions: list[Partition]) -> None:
             if owner.lock or owner.inbox_head != owner.inbox_tail:
                 world.oracle.broken("locks", f"{key!r} is held when all is done")
         _check_orphans(world, partition)
+    if not world.plan.tail_lost:
+        _check_causes(world, partitions)
 
 
 def _check_orphans(world: "World", partition: Partition) -> None:
@@ -98,6 +100,22 @@ def _check_orphans(world: "World", partition: Partition) -> None:
             prefix = key[: len(key) - len(rest) + 8]
             if prefix not in owned:
                 world.oracle.broken("stores", f"a row of {service}/{name} belongs to nobody")
+
+
+def _check_causes(world: "World", partitions: list[Partition]) -> None:
+    """Nobody who is over still waits, and what an invocation kept by number goes with it."""
+    states = [partition.state for partition in partitions]
+    live = {(key, row.incarnation) for state in states for key, row in state.invocations.scan()}
+    for state in states:
+        waiting = [caller for _, row in state.invocations.scan() for caller in row.waiters]
+        waiting += [caller for _, promise in state.promises.scan() for caller in promise.waiters]
+        waiting += [row.caller for _, row in state.waiters.scan()]
+        for caller in waiting:
+            if (caller.id, caller.incarnation) not in live:
+                world.oracle.broken("stores", f"{caller.id.hex()} is over and still waits")
+        for key, _ in state.details.scan():
+            if (key[:24], int.from_bytes(key[24:32], "big")) not in live:
+                world.oracle.broken("stores", f"a page of {key[:24].hex()} belongs to nobody")
 
 
 # --- clients ---

@@ -265,6 +265,11 @@ def _promise(a: Attempt, op: list[Any], where: str) -> Course:
     yield from wait(a, ("c", completion_id))
 
 
+def _glance(a: Attempt, op: list[Any], where: str) -> Course:
+    yield from ()
+    a.command(wire.GetPromise(op[1], a.completion_id()))
+
+
 def _peek(a: Attempt, op: list[Any], where: str) -> Course:
     completion_id = a.completion_id()
     a.command(wire.PeekPromise(op[1], completion_id))
@@ -304,6 +309,7 @@ OPS: dict[str, Op] = {
     "gather": _gather,
     "named": _named,
     "promise": _promise,
+    "glance": _glance,
     "peek": _peek,
     "resolve": _resolve,
     "terminal": _terminal,

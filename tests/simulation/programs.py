@@ -88,6 +88,8 @@ class Programs:
 
     def click(self) -> Program:
         ops: list[list[Any]] = [["peek", "click"]] if self._random.random() < 0.5 else []
+        if self._count % 2:  # it asks for a promise that nobody completes, and ends
+            ops.append(["glance", "never"])
         return {"token": self.token(), "ops": [*ops, ["resolve", "click"]]}
 
     def _program(self, depth: int, kinds: tuple[str, ...], above: str = "") -> Program:

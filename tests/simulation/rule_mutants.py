@@ -17,13 +17,14 @@ from orchestrator.machine import (
     apply_chore,
     apply_journal,
     apply_timers,
+    ended,
     items,
     journal,
     kv,
     life,
     objects,
+    promises,
 )
-from orchestrator.machine.entries import promises
 from orchestrator.machine.step import Step
 from orchestrator.model.effects import AckCommand, RunResult
 from orchestrator.model.invoke import Invoke
@@ -35,7 +36,7 @@ from orchestrator.model.records import (
 from orchestrator.model.rows import (
     CHORE_DROP_CHUNKS,
     CHORE_DROP_STATE,
-    CHORE_KILL,
+    CHORE_END,
     EVENT_FAILED,
     Event,
 )
@@ -129,7 +130,7 @@ def _at_once(patch: Patch, kind: int) -> None:
 
 @mutant
 def a_kill_reaches_all_children_at_once(patch: Patch) -> None:
-    _at_once(patch, CHORE_KILL)
+    _at_once(patch, CHORE_END)
 
 
 @mutant
@@ -225,7 +226,7 @@ def timers_ignore_the_incarnation(patch: Patch) -> None:
         before(step, timer)
 
     before = patch.set(apply_timers, "_fire", fire)
-    patch.set(life, "_drop_timers", lambda step, row: None)
+    patch.set(ended, "_drop_timer", lambda step, chore, key: None)
 
 
 @mutant

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from orchestrator.machine.details import AWAITED_INVOCATION, AWAITS, CHILDREN, keep
 from orchestrator.machine.journal import complete_with_frame
 from orchestrator.machine.routing import route
 from orchestrator.machine.step import Step
@@ -15,6 +16,10 @@ def call(step: Step, row: InvocationRow, effect: Call, frames: bytes) -> None:
     target = effect.invoke.id
     frame = outgoing.completion_invocation_id(effect.id_completion_id, invocation_id_to_str(target))
     complete_with_frame(step, row, effect.id_completion_id, frame)
-    row.children.append(target)
+    keep(step, row, CHILDREN, row.child_count, target)
+    row.child_count += 1
+    if effect.invoke.caller is not None and effect.invoke.idempotency_key is not None:
+        # It may have begun for another caller: this one waits beside that.
+        keep(step, row, AWAITS, effect.result_completion_id, AWAITED_INVOCATION + target)
     body = frames[effect.start : effect.end]
     route(step, msgspec.structs.replace(effect.invoke, body=body))

@@ -1,5 +1,6 @@
 """Run results: durable, so the service may use them."""
 
+from orchestrator.machine.details import COMPLETIONS, keep
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import Notify
 from orchestrator.model.effects import RunResult
@@ -9,7 +10,8 @@ from orchestrator.model.values import FAILURE, SUCCESS
 
 def run_result(step: Step, row: InvocationRow, effect: RunResult, frames: bytes) -> None:
     """The notification is among the frames of the record; it is told to the attempt now."""
-    row.completions[effect.completion_id] = FAILURE if effect.failed else SUCCESS
+    kind = FAILURE if effect.failed else SUCCESS
+    keep(step, row, COMPLETIONS, effect.completion_id, kind)
     frame = frames[effect.start : effect.end]
     # An entry of this very flush: its index is below what follows, above what was replayed.
     step.actions.append(

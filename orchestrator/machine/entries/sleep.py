@@ -1,6 +1,7 @@
 """Sleep: a timer row; a time that has passed completes at once."""
 
 from orchestrator.codec.keys import timer_key
+from orchestrator.machine.details import SLEEPS, keep
 from orchestrator.machine.journal import complete_entry
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import ArmTimer
@@ -17,5 +18,5 @@ def sleep(step: Step, row: InvocationRow, effect: Sleep, frames: bytes) -> None:
     key = timer_key(effect.due_ms, invocation_id, effect.completion_id)
     timer = TimerRow(TIMER_SLEEP, invocation_id, row.incarnation, effect.completion_id)
     step.state.timers.put(key, timer)
-    row.sleeps[effect.completion_id] = effect.due_ms
+    keep(step, row, SLEEPS, effect.completion_id, effect.due_ms)
     step.actions.append(ArmTimer(effect.due_ms, key))

@@ -23,10 +23,12 @@ class WornStore(MemoryStore):
         super().__init__()
         self.dead: set[bytes] = set()
         self.passed = 0
+        self.written_bytes = 0
 
     def write(self, writes: Any) -> None:
         super().write(writes)
         for key, value in writes:
+            self.written_bytes += len(key) + len(value or b"")
             (self.dead.add if value is None else self.dead.discard)(key)
 
     def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -4,15 +4,26 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator.model.effects import ClearAllState, CompletePromise, SetState
-from orchestrator.model.records import Cancel, PatchState, Purge
-from orchestrator.model.values import OBJECT_EXCLUSIVE, WORKFLOW_RUN
+from orchestrator.machine import apply_chore, details, journal, life, step
+from orchestrator.model.effects import (
+    Attach,
+    ClearAllState,
+    CompletePromise,
+    GetPromise,
+    RunResult,
+    SetState,
+    Sleep,
+)
+from orchestrator.model.records import Cancel, Kill, PatchState, Purge, Suspended
+from orchestrator.model.values import OBJECT_EXCLUSIVE, WORKFLOW_RUN, WORKFLOW_SHARED, Future
+from perdure import wire
 from perdure.wire import codes
 from perdure.wire.frames import frame
+from tests.golden.lives import call_of
 from tests.unit.machine.bench import uid
 from tests.unit.machine.costs import CostBench
 
-RECORD_MAX = 2_200  # looks at rows in one record
+RECORD_MAX = 250  # looks at rows in one record
 A = uid(1)
 BIG = frame(codes.SET_STATE, b"v" * 9_000)
 
@@ -74,20 +85,106 @@ def purged_promises(bench: CostBench, n: int) -> None:
     assert not list(bench.state.promises.scan())
 
 
+def attached_callers(bench: CostBench, n: int) -> None:
+    bench.invoke(A)
+    callers = [uid(number) for number in range(2, n + 2)]
+    for identity in callers:
+        bench.invoke(identity, retention_ms=0)
+        bench.flush(identity, Attach(A, 1), end=Suspended(Future((1,), (1,)), 2))
+    bench.state.spill()
+    bench.finish(A)
+    bench.do_chores()
+    assert all(bench.live(identity).completions for identity in callers)
+
+
+def promise_waiters(bench: CostBench, n: int) -> None:
+    bench.invoke(A, service="W", key="k", kind=WORKFLOW_RUN)
+    callers = [uid(number) for number in range(2, n + 2)]
+    for identity in callers:
+        bench.invoke(identity, service="W", key="k", kind=WORKFLOW_SHARED, retention_ms=0)
+        bench.flush(identity, GetPromise("p", 1), end=Suspended(Future((1,), (1,)), 2))
+    bench.flush(A, CompletePromise("p", 1, 0, 2))
+    bench.do_chores()
+    assert all(bench.live(identity).completions for identity in callers)
+
+
+def killed_children(bench: CostBench, n: int) -> None:
+    bench.invoke(A)
+    children = [uid(number) for number in range(2, n + 2)]
+    for number, identity in enumerate(children):
+        bench.flush(A, call_of(identity, None, 0, completion_id=number + 1))
+    bench.do(Kill(A, bench.now_ms))
+    bench.do_chores()
+    assert all(bench.done(identity) for identity in children)
+    assert not list(bench.state.details.scan())
+
+
+def killed_with_sleeps(bench: CostBench, n: int) -> None:
+    bench.invoke(A)
+    for number in range(n):
+        bench.flush(A, Sleep(bench.now_ms + 10_000 + number, number + 1))
+    bench.do(Kill(A, bench.now_ms))
+    bench.do_chores()
+    assert not list(bench.state.timers.scan()) and not list(bench.state.details.scan())
+
+
+def killed_while_it_attaches(bench: CostBench, n: int) -> None:
+    bench.invoke(A)
+    others = [uid(number) for number in range(2, n + 2)]
+    for number, identity in enumerate(others):
+        bench.invoke(identity)
+        bench.flush(A, Attach(identity, number + 1))
+    bench.do(Kill(A, bench.now_ms))
+    bench.do_chores()
+    assert not any(bench.live(identity).waiters for identity in others)
+
+
+def a_long_journal(bench: CostBench, n: int) -> None:
+    """Steps, of which each is a run that is durable before the next begins."""
+    bench.invoke(A, retention_ms=0)
+    for number in range(1, n + 1):
+        frame_of = wire.completion_value(codes.RUN_COMPLETION, number, b"v")
+        bench.flush(A, RunResult(number, False, 0, len(frame_of)), frames=frame_of)
+    bench.finish(A)
+    bench.do_chores()
+    assert not list(bench.state.details.scan()) and not list(bench.state.chunks.scan())
+
+
 LOADS: list[Callable[[CostBench, int], None]] = [
     cancelled_places,
     queued_patches,
     cleared_state,
     purged_promises,
+    attached_callers,
+    promise_waiters,
+    killed_children,
+    killed_with_sleeps,
+    killed_while_it_attaches,
+    a_long_journal,
 ]
 
 
+@pytest.fixture
+def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of what they are, so that a few hundred rows are many."""
+    monkeypatch.setattr(apply_chore, "CHORE_STEP_COUNT", 20)
+    monkeypatch.setattr(step, "INBOX_STEP_COUNT", 100)
+    monkeypatch.setattr(journal, "JOURNAL_INLINE_BYTES", 500)
+    for module in (details, life):
+        monkeypatch.setattr(module, "DETAIL_INLINE_COUNT", 12)
+    monkeypatch.setattr(details, "DETAIL_PAGE_COUNT", 12)
+
+
+@pytest.mark.usefixtures("small_bounds")
 @pytest.mark.parametrize("load", LOADS, ids=lambda load: load.__name__)
 def test_bounded_and_linear(load: Callable[[CostBench, int], None]) -> None:
-    totals = []
-    for n in (1_500, 3_000):
+    looks: list[int] = []
+    written: list[int] = []
+    for n in (600, 1_200):
         bench = CostBench()
         load(bench, n)
         assert max(bench.costs) <= RECORD_MAX
-        totals.append(sum(bench.costs))
-    assert totals[1] <= 2.3 * totals[0]
+        looks.append(sum(bench.costs))
+        written.append(bench.worn.written_bytes)
+    assert looks[1] <= 2.3 * looks[0]
+    assert written[1] <= 2.3 * written[0]

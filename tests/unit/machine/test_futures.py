@@ -93,7 +93,7 @@ def test_piece_by_piece_is_the_whole(
                 bench.state.derived.clear()
             expected = whole(row, future) != PENDING
             assert is_resolved_by(bench.state, row, leaf) == expected
-            assert is_resolved(row, future) == expected
+            assert is_resolved(bench.state, row, future) == expected
     finally:
         futures.FUTURE_DIRECT_COUNT = direct
 

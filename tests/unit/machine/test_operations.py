@@ -180,4 +180,4 @@ def test_futures(future: Future, resolved: bool) -> None:
     bench.invoke(A)
     row = bench.live(A)
     row.completions = {1: SUCCESS, 2: FAILURE}
-    assert is_resolved(row, future) is resolved
+    assert is_resolved(Bench().state, row, future) is resolved

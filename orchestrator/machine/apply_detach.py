@@ -1,0 +1,13 @@
+"""Detach: who waited for a result is over."""
+
+from orchestrator.machine.step import Step
+from orchestrator.machine.waiting import drop_waiter, whom_of
+from orchestrator.model.records import Detach
+
+
+def apply_detach(step: Step, detach: Detach) -> None:
+    """Nothing if it was answered meanwhile."""
+    row = step.state.invocations.get(detach.target_id)
+    if row is not None:
+        drop_waiter(step, row, whom_of(row), detach.caller)
+        step.state.invocations.touch(detach.target_id)

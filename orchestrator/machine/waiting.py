@@ -1,0 +1,64 @@
+"""Callers that wait for the result of an invocation or for a promise.
+
+A few are in the row of what they wait for, the others are rows of their own: they come, go and are
+answered one by one, however many there are.
+"""
+
+from orchestrator.codec.keys import awaited_invocation, caller_key
+from orchestrator.machine.chores import add_chore
+from orchestrator.machine.routing import respond
+from orchestrator.machine.step import Step
+from orchestrator.model.limits import WAITERS_INLINE_COUNT
+from orchestrator.model.rows import (
+    CHORE_ANSWER,
+    ChoreRow,
+    InvocationRow,
+    PromiseRow,
+    WaiterRow,
+)
+from orchestrator.model.values import Caller, Outcome
+
+Awaited = InvocationRow | PromiseRow
+
+
+def add_waiter(step: Step, row: Awaited, whom: bytes, caller: Caller) -> None:
+    """One more who waits; once only. The awaited row is touched by whoever changes it."""
+    if caller in row.waiters:
+        return
+    if len(row.waiters) < WAITERS_INLINE_COUNT:
+        row.waiters.append(caller)
+        return
+    key = _key(whom, caller)
+    if step.state.waiters.get(key) is None:
+        step.state.waiters.add(key, WaiterRow(caller))
+        row.more_waiters += 1
+
+
+def drop_waiter(step: Step, row: Awaited, whom: bytes, caller: Caller) -> None:
+    """It waits no longer: its invocation is over."""
+    key = _key(whom, caller)
+    for place, waiter in enumerate(row.waiters):
+        if _key(whom, waiter) == key:
+            del row.waiters[place]
+            return
+    if row.more_waiters and step.state.waiters.get(key) is not None:
+        step.state.waiters.delete(key)
+        row.more_waiters -= 1
+
+
+def answer_all(step: Step, row: Awaited, whom: bytes, outcome: Outcome) -> None:
+    """The first few now, the others by follow-up records."""
+    waiters, row.waiters = row.waiters, []
+    if row.more_waiters:
+        row.more_waiters = 0
+        add_chore(step, ChoreRow(CHORE_ANSWER, id=whom, outcome=outcome))
+    for waiter in waiters:
+        respond(step, waiter, outcome)
+
+
+def whom_of(row: InvocationRow) -> bytes:
+    return awaited_invocation(row.invoke.id, row.incarnation)
+
+
+def _key(whom: bytes, caller: Caller) -> bytes:
+    return whom + caller_key(caller.id, caller.incarnation, caller.completion_id)
