@@ -41,7 +41,10 @@ def apply_journal(step: Step, record: Journal) -> Answer:
     if record.attempt < row.attempt:
         return Answer.DROPPED
     row.attempt = record.attempt
-    change_status(step, row, FLUSH)
+    if row.retry_at_ms:
+        change_status(step, row, FLUSH)
+    row.modified_at_ms = record.now_ms
+    state.invocations.touch(record.id)
     if record.pin is not None:
         _pin(row, record.pin)
     if record.entries:

@@ -5,6 +5,7 @@ be written 20,000 times. Of pages only the one that changed is written.
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 from orchestrator.codec.keys import detail_key
@@ -27,11 +28,11 @@ class Detail(Generic[V]):
         self.inline: Callable[[InvocationRow], dict[int, V]] = inline
 
 
-COMPLETIONS = Detail[int](0, lambda row: row.completions)
-SIGNALS = Detail[int](1, lambda row: row.signals)
-SLEEPS = Detail[int](2, lambda row: row.sleeps)
-AWAITS = Detail[bytes](3, lambda row: row.awaits)
-CHILDREN = Detail[bytes](4, lambda row: row.children)
+COMPLETIONS = Detail[int](0, attrgetter("completions"))
+SIGNALS = Detail[int](1, attrgetter("signals"))
+SLEEPS = Detail[int](2, attrgetter("sleeps"))
+AWAITS = Detail[bytes](3, attrgetter("awaits"))
+CHILDREN = Detail[bytes](4, attrgetter("children"))
 
 # What AWAITS holds: a promise of the invocation's own key, or another invocation.
 AWAITED_PROMISE = b"p"

@@ -1,7 +1,14 @@
 """Whether what an attempt waits for is there: flat lists and trees of combinators."""
 
 from orchestrator.machine.details import COMPLETIONS, SIGNALS, look_up
-from orchestrator.machine.resolver import PENDING, Leaf, Resolver, decide, leaves_of
+from orchestrator.machine.resolver import (
+    FIRST_COMPLETED,
+    PENDING,
+    Leaf,
+    Resolver,
+    decide,
+    leaves_of,
+)
 from orchestrator.model.limits import FUTURE_DIRECT_COUNT, RESOLVERS_LEAVES_MAX
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import Future
@@ -12,13 +19,11 @@ def is_resolved(state: State, row: InvocationRow, future: Future) -> bool:
     """True if the attempt can go on. Signals it has already been given do not count."""
     if future.nested:
         return Resolver(future, lambda leaf: _result(state, row, leaf)).is_resolved
-    counts = [0, 0, 0, 0]
-    first = PENDING
-    for leaf in leaves_of(future):
-        result = _result(state, row, leaf)
-        counts[result] += 1
-        first = first or result
-    return decide(future.combinator, counts, first) != PENDING
+    results = _results(state, row, future)
+    if future.combinator <= FIRST_COMPLETED:
+        return any(results)
+    counts = [results.count(kind) for kind in range(4)]
+    return decide(future.combinator, counts, PENDING) != PENDING
 
 
 def is_resolved_by(state: State, row: InvocationRow, leaf: Leaf) -> bool:
@@ -50,6 +55,16 @@ def _remember(state: State, invocation_id: bytes, known: Resolver) -> None:
 
 def _size(future: Future) -> int:
     return len(future.completions) + len(future.signals) + len(future.names)
+
+
+def _results(state: State, row: InvocationRow, future: Future) -> list[int]:
+    """Those of the leaves of one combinator."""
+    if row.paged:
+        return [_result(state, row, leaf) for leaf in leaves_of(future)]
+    done, signals, names, seen = row.completions, row.signals, row.names, row.seen
+    results = [done.get(number, PENDING) for number in future.completions]
+    results += [_signal(signals.get(number), seen) for number in future.signals]
+    return results + [_signal(names.get(name), seen) for name in future.names]
 
 
 def _result(state: State, row: InvocationRow, leaf: Leaf) -> int:

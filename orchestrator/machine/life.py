@@ -128,7 +128,8 @@ def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = Fals
             objects.release(step, invoke.service, invoke.key)
     if invoke.caller is not None:
         respond(step, invoke.caller, outcome)
-    answer_all(step, row, whom_of(row), outcome)
+    if row.waiters or row.more_waiters:
+        answer_all(step, row, whom_of(row), outcome)
 
 
 def end_by_force(step: Step, row: InvocationRow, outcome: Outcome) -> None:

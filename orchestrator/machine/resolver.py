@@ -9,6 +9,7 @@ from orchestrator.model.values import FAILURE, SUCCESS, Future
 
 PENDING = 0
 EITHER = 3  # done, success or failure unknown
+FIRST_COMPLETED = 1  # with it, and with 0, which means that nothing is known, one leaf is enough
 
 Leaf = int | str  # completion id, -1 - signal index, or name of a signal
 
@@ -21,7 +22,7 @@ def decide(combinator: int, counts: list[int], first: int) -> int:
     """What a combinator has come to, of how many children PENDING, SUCCESS, FAILURE and EITHER
     there are, and of the result of the first one, in their order, that is done."""
     match combinator:
-        case 1:  # FIRST_COMPLETED
+        case 1:
             return first
         case 2:  # ALL_COMPLETED
             return PENDING if counts[PENDING] else SUCCESS

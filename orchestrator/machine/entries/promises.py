@@ -50,4 +50,5 @@ def complete_promise(
     promise.outcome = value if effect.failure is None else effect.failure
     step.state.promises.touch(key)
     complete_entry(step, row, COMPLETE_PROMISE_COMPLETION, effect.completion_id, None)
-    answer_all(step, promise, awaited_promise(key), promise.outcome)
+    if promise.waiters or promise.more_waiters:
+        answer_all(step, promise, awaited_promise(key), promise.outcome)
