@@ -19,6 +19,7 @@ from orchestrator.log.port import (
 )
 from orchestrator.model.records import AnnounceLeader, AnyRecord
 from orchestrator.processor.options import ProcessorOptions
+from orchestrator.processor.progress import Progress
 from orchestrator.processor.reading import PartitionStopped, Reading, StoreMisfit, restore
 from orchestrator.processor.seat import Seat
 from orchestrator.processor.term import Surroundings, Term
@@ -97,7 +98,11 @@ class Leadership:
             await seat.changed.wait()
         self._log.restart(seat.number)
         if seat.partition is None:
-            partition, store = await restore(seat.number, self._log, self._home, self._options)
+            progress = Progress(seat.number, self._around.scheduler.time_s)
+            seat.restoring(progress)
+            partition, store = await restore(
+                seat.number, self._log, self._home, self._options, progress
+            )
             seat.restored(partition, store)
         await self._read_to_end()
         if seat.partition is None:  # its store failed while it read

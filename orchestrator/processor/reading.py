@@ -17,6 +17,7 @@ from orchestrator.log.port import (
 from orchestrator.model.records import AnyRecord
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.partition import Partition
+from orchestrator.processor.progress import Progress
 from orchestrator.store.port import DurableStore, StoreError, StoreHome
 from orchestrator.store.stamp import Stamp, StampedStore, message_hash, read_stamp
 
@@ -47,6 +48,7 @@ class Reading:
         check: Stamp | None = None,
         stop_before: int | None = None,
         is_wanted: Callable[[], bool] = lambda: True,
+        reached: Callable[[int], None] = lambda offset: None,
     ) -> None:
         self._partition = partition
         self._apply = apply
@@ -54,6 +56,7 @@ class Reading:
         self._check = check
         self._stop_before = stop_before
         self._is_wanted = is_wanted
+        self._reached = reached
         self._failure: Exception | None = None
 
     def deliver(self, messages: list[Message]) -> None:
@@ -63,6 +66,7 @@ class Reading:
             for message in messages:
                 self._take(message)
             self._spill_if_large()
+            self._reached(self._partition.next_offset)
         except (PartitionStopped, StoreMisfit, StoreError) as failure:
             self._failure = failure
 
@@ -114,7 +118,7 @@ class Reading:
 
 
 async def restore(
-    number: int, log: Log, home: StoreHome, options: ProcessorOptions
+    number: int, log: Log, home: StoreHome, options: ProcessorOptions, progress: Progress
 ) -> tuple[Partition, DurableStore]:
     """The best store that fits the log, with everything up to the log's end applied to it.
 
@@ -125,7 +129,7 @@ async def restore(
     first, end = await log.bounds(number)
     for store in home.candidates():
         try:
-            partition = await _filled(store, number, log, options, first, end)
+            partition = await _filled(store, number, log, options, first, end, progress)
         except StoreError as error:
             if not error.corrupt:  # the disk may have room again
                 store.close()
@@ -146,7 +150,13 @@ async def restore(
 
 
 async def _filled(
-    store: DurableStore, number: int, log: Log, options: ProcessorOptions, first: int, end: int
+    store: DurableStore,
+    number: int,
+    log: Log,
+    options: ProcessorOptions,
+    first: int,
+    end: int,
+    progress: Progress,
 ) -> Partition | None:
     """What it holds and the log goes on with; None if it stands for something else."""
     stamp = read_stamp(store)
@@ -157,7 +167,8 @@ async def _filled(
     stamp = msgspec.structs.replace(stamp, log_identity=log.identity, partition=number)
     partition = _opened(number, log.partition_count, store, stamp)
     if partition is not None:
-        await _replay(partition, log, options, stamp, first)
+        progress.begin(partition.next_offset, end)
+        await _replay(partition, log, options, stamp, first, progress)
     return partition
 
 
@@ -191,13 +202,19 @@ def _opened(
 
 
 async def _replay(
-    partition: Partition, log: Log, options: ProcessorOptions, stamp: Stamp, first: int
+    partition: Partition,
+    log: Log,
+    options: ProcessorOptions,
+    stamp: Stamp,
+    first: int,
+    progress: Progress,
 ) -> None:
     def apply(message: Message, records: list[AnyRecord]) -> None:
         partition.apply_message(message.offset, message.value, records, [])
 
     is_known = first <= stamp.last_offset
-    reading = Reading(partition, apply, options, check=stamp if is_known else None)
+    check = stamp if is_known else None
+    reading = Reading(partition, apply, options, check=check, reached=progress.reached)
     stamped = stamp.last_offset if is_known else partition.next_offset
     await log.read(partition.number, stamped, reading.deliver)
     reading.finish()

@@ -98,7 +98,11 @@ class Router:
         seats = self._seats.all()
         if not seats:
             return self._door.shut_reason or NOT_LED
-        return next((reason for seat in seats if (reason := self._door.reason(seat))), "")
+        reason = next((found for seat in seats if (found := self._door.reason(seat))), "")
+        restored = [f"{s.number} at {s.progress.ratio:.0%}" for s in seats if s.progress]
+        if reason and restored:
+            return f"{reason}; partitions being restored: {', '.join(restored)}"
+        return reason
 
     def new_id(self) -> bytes:
         drawn = self._entropy.random_bytes(INVOCATION_ID_BYTES)

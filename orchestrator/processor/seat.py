@@ -18,6 +18,7 @@ from orchestrator.model.records import AnyRecord, Journal
 from orchestrator.processor.in_flight import InFlightAppend
 from orchestrator.processor.pack import pack
 from orchestrator.processor.partition import Partition
+from orchestrator.processor.progress import Progress
 from orchestrator.processor.proposals import Proposal, ProposalQueue, refuse_clients
 from orchestrator.processor.seat_states import (
     Following,
@@ -102,6 +103,12 @@ class Seat:
         """Why it serves no more, or ""."""
         state = self._state
         return state.reason if type(state) is Stopped else ""
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it is restored, while it is."""
+        state = self._state
+        return state.progress if type(state) is Restoring else None
 
     @property
     def term(self) -> Term | None:
@@ -317,6 +324,12 @@ class Seat:
         self._wake()
 
     # --- from restoring to leading ---
+
+    def restoring(self, progress: Progress) -> None:
+        """A store is looked for and filled; `progress` tells how far that is."""
+        state = self._state
+        assert type(state) is Restoring
+        state.progress = progress
 
     def restored(self, partition: Partition, store: DurableStore) -> None:
         """A store that fits the log is open, and everything up to the log's end is applied."""

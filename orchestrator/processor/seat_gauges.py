@@ -4,7 +4,15 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from orchestrator.processor.seat import Seat
-from orchestrator.runtime.metrics import APPEND_AGE, APPLIED, PARTITIONS, PROPOSALS, TIMERS
+from orchestrator.runtime.metrics import (
+    APPEND_AGE,
+    APPLIED,
+    LAG,
+    PARTITIONS,
+    PROPOSALS,
+    RESTORE_PROGRESS,
+    TIMERS,
+)
 from orchestrator.runtime.telemetry import Telemetry
 
 STATES: Final = ("restoring", "following", "leading", "stopped")
@@ -39,11 +47,27 @@ def tell(
             seen[seat.number] = count
         return applied
 
+    def restored() -> dict[tuple[str, ...], float]:
+        return {(str(s.number),): s.progress.ratio for s in seats() if s.progress is not None}
+
+    def lags() -> dict[tuple[str, ...], float]:
+        return {(str(seat.number),): _lag(seat) for seat in seats() if not seat.stopped}
+
+    telemetry.ask(RESTORE_PROGRESS, restored)
+    telemetry.ask(LAG, lags)
     telemetry.ask(PARTITIONS, states)
     telemetry.ask(APPEND_AGE, append_age_s)
     telemetry.ask(TIMERS, timers)
     telemetry.ask(APPLIED, applied_count)
     telemetry.ask(PROPOSALS, lambda: sum(seat.pending_count for seat in seats()))
+
+
+def _lag(seat: Seat) -> int:
+    """What is known to be in the log and is not applied."""
+    if seat.progress is not None:
+        return seat.progress.lag
+    append = seat.in_flight
+    return len(append.messages) if append is not None and append.is_acknowledged else 0
 
 
 def _state(seat: Seat) -> str:

@@ -10,6 +10,7 @@ comes to an end in whatever state it is.
 
 from orchestrator.processor.in_flight import InFlightAppend
 from orchestrator.processor.partition import Partition
+from orchestrator.processor.progress import Progress
 from orchestrator.processor.term import Term
 from orchestrator.store.port import DurableStore
 
@@ -27,10 +28,11 @@ class Opened:
 class Restoring:
     """Nothing is open: a store that fits the log is looked for and filled."""
 
-    __slots__ = ("leaderless_since_s",)
+    __slots__ = ("leaderless_since_s", "progress")
 
     def __init__(self, leaderless_since_s: float) -> None:
         self.leaderless_since_s = leaderless_since_s
+        self.progress: Progress | None = None
 
 
 class Following:

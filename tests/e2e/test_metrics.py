@@ -17,7 +17,6 @@ from tests.parts.server import PerdureServer
 
 # They have no number before something went wrong, or only while a store is restored.
 RARE = {
-    "perdure_applied_lag_offsets",
     "perdure_restore_progress_ratio",
 }
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
 from orchestrator.log.port import Message
 from orchestrator.model.ids import key_partition_key
 from orchestrator.processor.partition import Partition
+from orchestrator.processor.progress import Progress
 from orchestrator.processor.reading import restore
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.rocks_home import RocksHome
@@ -84,7 +86,13 @@ async def stores_equal_the_log(directory: Path) -> None:
     await log.open()
     compared = 0
     for number in range(PARTITIONS):
-        partition, store = await restore(number, log, RocksHome(directory / str(number)), OPTIONS)
+        partition, store = await restore(
+            number,
+            log,
+            RocksHome(directory / str(number)),
+            OPTIONS,
+            Progress(number, time.monotonic),
+        )
         partition.spill()
         first, _ = await log.bounds(number)
         if first == 0:
