@@ -73,7 +73,7 @@ class Seat:
 
     def __init__(self, number: int, host: SeatHost, message_bytes_max: int) -> None:
         self.number = number
-        self.results = Results()
+        self.results = Results(partial(host.call_later, 0.0))
         self.changed = asyncio.Event()  # the term is over, an append was answered, or revoked
         self.record_count = 0  # applied here, for the upkeep
         self.byte_count = 0

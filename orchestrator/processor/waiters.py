@@ -5,6 +5,7 @@ Waiting clients are not state: they are lost with the process, and nothing in th
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from orchestrator.model.actions import Complete
@@ -12,7 +13,7 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import POSITION_INDEX_BITS
 from orchestrator.model.rows import CompletedRow, InvocationRow
-from orchestrator.model.values import SCHEDULED
+from orchestrator.model.values import SCHEDULED, Failure
 from orchestrator.processor.port import (
     Accepted,
     OnAnswer,
@@ -24,6 +25,8 @@ from orchestrator.processor.port import (
 )
 from orchestrator.tables.state import State
 
+TOLD_COUNT = 64  # clients told in one callback: an answer costs some 30 us
+TOLD_BYTES = 4 << 20  # of results copied to clients in one callback
 logger = logging.getLogger("perdure.processor")
 
 
@@ -161,24 +164,30 @@ class TransferWaiter:
 
 
 class Results:
-    """Clients that wait for results of one partition's invocations, by id."""
+    """Clients that wait for results of one partition's invocations, by id.
 
-    __slots__ = ("_waiting",)
+    Thousands may wait for one: they are told a few at a time, the first at once, the others by
+    callbacks given to `later`.
+    """
 
-    def __init__(self) -> None:
-        self._waiting: dict[bytes, list[ResultWaiter]] = {}
+    __slots__ = ("_later", "_waiting")
+
+    def __init__(self, later: Callable[[Callable[[], object]], object]) -> None:
+        self._later = later
+        # By id; a dict of waiters, so that each of many can go away at once.
+        self._waiting: dict[bytes, dict[ResultWaiter, None]] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
     def add(self, waiter: ResultWaiter) -> None:
         waiter.results = self
-        self._waiting.setdefault(waiter.id, []).append(waiter)
+        self._waiting.setdefault(waiter.id, {})[waiter] = None
 
     def drop(self, waiter: ResultWaiter) -> None:
         waiting = self._waiting.get(waiter.id)
-        if waiting is not None and waiter in waiting:
-            waiting.remove(waiter)
+        if waiting is not None:
+            waiting.pop(waiter, None)
             if not waiting:
                 del self._waiting[waiter.id]
 
@@ -187,12 +196,23 @@ class Results:
         waiting = self._waiting.pop(done.id, None)
         if waiting is None:
             return
-        result = Result(done.outcome, done.expires_at_ms, False)
+        told = []
         for waiter in waiting:
             if waiter.incarnation == done.incarnation:
-                waiter.reply(result)
+                told.append(waiter)
             else:
                 self.add(waiter)
+        told.reverse()
+        size_bytes = 0 if isinstance(done.outcome, Failure) else len(done.outcome)
+        self._tell(told, Result(done.outcome, done.expires_at_ms, False), size_bytes)
+
+    def _tell(self, waiters: list[ResultWaiter], result: Result, size_bytes: int) -> None:
+        """The last of them, which came first; then the others."""
+        count = min(len(waiters), TOLD_COUNT, 1 + TOLD_BYTES // (1 + size_bytes))
+        for _ in range(count):
+            waiters.pop().reply(result)
+        if waiters:
+            self._later(partial(self._tell, waiters, result, size_bytes))
 
     def look(self, state: State) -> None:
         """Results may have come while nobody led here: reply to those whose result is there."""

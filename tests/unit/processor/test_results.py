@@ -1,0 +1,70 @@
+"""Clients that wait for one result: told a few at a time, each once, in the order they came."""
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from orchestrator.model.actions import Complete
+from orchestrator.processor.port import Reply, Result
+from orchestrator.processor.waiters import TOLD_BYTES, TOLD_COUNT, Results, ResultWaiter
+
+ID = bytes(24)
+
+
+class Clients:
+    """Many that wait for the result of one incarnation."""
+
+    def __init__(self, count: int, incarnation: int = 7) -> None:
+        self.told: list[int] = []
+        self.rounds: deque[Callable[[], object]] = deque()
+        self.results = Results(self.rounds.append)
+        self.waiters = [ResultWaiter(ID, partial(self._told, n)) for n in range(count)]
+        for waiter in self.waiters:
+            waiter.incarnation = incarnation
+            self.results.add(waiter)
+
+    def _told(self, number: int, reply: Reply) -> None:
+        assert isinstance(reply, Result)
+        self.told.append(number)
+
+    def complete(self, outcome: bytes = b"done") -> list[int]:
+        """How many were told by each callback."""
+        self.results.complete(Complete(ID, 7, outcome, 1))
+        counts = [len(self.told)]
+        while self.rounds:
+            self.rounds.popleft()()
+            counts.append(len(self.told) - sum(counts))
+        return counts
+
+
+@pytest.mark.parametrize("count", [1, TOLD_COUNT, 5_000, 10_000])
+def test_a_callback_tells_a_few_and_all_are_told_in_order(count: int) -> None:
+    clients = Clients(count)
+    counts = clients.complete()
+    assert max(counts) <= TOLD_COUNT and len(counts) == -(-count // TOLD_COUNT)
+    assert clients.told == list(range(count)) and len(clients.results) == 0
+
+
+def test_of_a_large_result_fewer_are_told_at_once() -> None:
+    counts = Clients(20).complete(bytes(TOLD_BYTES // 3))
+    assert max(counts) * (TOLD_BYTES // 3) <= TOLD_BYTES and sum(counts) == 20
+
+
+def test_who_goes_away_between_two_callbacks_is_not_told() -> None:
+    clients = Clients(3 * TOLD_COUNT)
+    for waiter in clients.waiters[::2]:
+        waiter.forget()
+    assert len(clients.results) == 3 * TOLD_COUNT // 2
+    clients.results.complete(Complete(ID, 7, b"done", 1))
+    for waiter in clients.waiters:
+        waiter.forget()
+    while clients.rounds:
+        clients.rounds.popleft()()
+    assert clients.told == list(range(1, 2 * TOLD_COUNT, 2))
+
+
+def test_who_waits_for_another_incarnation_goes_on_waiting() -> None:
+    clients = Clients(5, incarnation=9)
+    assert clients.complete() == [0] and len(clients.results) == 5
