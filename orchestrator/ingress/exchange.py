@@ -30,6 +30,7 @@ class Exchange:
     __slots__ = (
         "_respond",
         "body",
+        "cors",
         "forget",
         "headers",
         "method",
@@ -50,6 +51,7 @@ class Exchange:
         self.url = url
         self.headers = headers
         self.body = body
+        self.cors = b""  # header lines of the answer, for the page that asks
         self._respond: Callable[[Exchange, Reply], None] | None = respond
         self.forget: Callable[[], None] | None = None
         self.pending_id = b""

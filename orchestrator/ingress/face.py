@@ -8,6 +8,7 @@ from orchestrator.ingress import replies
 from orchestrator.ingress.awakeables import complete_awakeable
 from orchestrator.ingress.bodies import read_target
 from orchestrator.ingress.calls import start_call
+from orchestrator.ingress.cors import Cors, preflight_lines
 from orchestrator.ingress.exchange import Exchange
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.reads import start_read
@@ -54,6 +55,7 @@ class Ingress:
         self._clock = clock
         self._gate = gate
         self._options = options
+        self._cors = Cors(options.cors_origins)
 
     def handle(self, exchange: Exchange) -> None:
         """Answer now, or later through `exchange.respond`."""
@@ -65,8 +67,10 @@ class Ingress:
             exchange.respond(replies.refused(refused.status, refused.message, refused.headers))
 
     def _handle(self, exchange: Exchange) -> None:
+        if not self._cors.is_open:
+            exchange.cors = self._cors.allowed(exchange.headers)
         if exchange.method == b"OPTIONS":
-            exchange.respond(replies.preflight(exchange.headers))
+            exchange.respond(replies.preflight(preflight_lines(exchange.headers)))
             return
         path, _, query = _origin_form(exchange.url).partition(b"?")
         # Before anything is looked up: what a server does not know yet, it must not deny.

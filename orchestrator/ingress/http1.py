@@ -284,7 +284,8 @@ class Http1(asyncio.Protocol):
         status, headers, body, again = reply
         length = b"content-length: %d\r\n" % len(body)
         connection = _CLOSE if not keep_alive else _KEEP_ALIVE if item.old else b""
-        head = STATUS_LINES[status] + shared.date_line() + headers + length + connection + b"\r\n"
+        common = shared.date_line() + shared.cors.lines + exchange.cors
+        head = STATUS_LINES[status] + common + headers + length + connection + b"\r\n"
         self._writer.write(head, b"" if exchange.method == b"HEAD" else body, again)
 
     def _sent(self) -> None:

@@ -1,13 +1,21 @@
 """Options and limits of the ingress."""
 
+from typing import Annotated
+
 import msgspec
 
+from orchestrator.ingress.cors import ANY, ORIGINS
 from orchestrator.model.limits import HEADERS_BYTES_MAX, PAYLOAD_BYTES_MAX
+from orchestrator.runtime.settings import Setting
 
 
 class IngressOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator may set; sizes in bytes, times in seconds."""
 
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Setting("origins of the web pages that may call", ORIGINS, name="ingress_cors"),
+    ] = ANY
     payload_bytes_max: int = PAYLOAD_BYTES_MAX
     head_bytes_max: int = HEADERS_BYTES_MAX  # request line and headers
     header_count_max: int = 1_000

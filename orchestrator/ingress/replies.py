@@ -13,23 +13,17 @@ from orchestrator.registry.schema import OutputRules
 
 NOT_READY = 470  # of the protocol: the result is not there yet
 
-# The door is open to pages of every origin.
-_COMMON = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
 _JSON = b"content-type: application/json\r\n"
 _BY_INGRESS = b"x-restate-error-source: ingress\r\n"
 _BY_INVOCATION = b"x-restate-error-source: invocation\r\n"
-_PREFLIGHT = b"access-control-allow-methods: *\r\naccess-control-max-age: 86400\r\n"
 _NO_HEADER = re.compile(r"[^\x20-\x7e]")
 _to_json = msgspec.json.Encoder().encode
 
-RESOLVED = Reply(202, _COMMON, b"")
+RESOLVED = Reply(202, b"", b"")
 
 
-def preflight(headers: list[tuple[bytes, bytes]]) -> Reply:
-    """Any header is allowed; by its name where it is asked for: `*` leaves out Authorization."""
-    asked = dict(headers).get(b"access-control-request-headers", b"*")
-    allowed = b"access-control-allow-headers: " + asked + b"\r\n"
-    return Reply(200, _COMMON + _PREFLIGHT + allowed, b"")
+def preflight(lines: bytes) -> Reply:
+    return Reply(200, lines, b"")
 
 
 def content_type_line(output: OutputRules, is_empty: bool) -> bytes:
@@ -56,7 +50,7 @@ def result(
     again: ReadAgain | None = None,
 ) -> Reply:
     """An outcome; `expires_at_ms` is not 0 for a stored one that was asked for again."""
-    headers = _COMMON + id_line(id_text)
+    headers = id_line(id_text)
     if expires_at_ms:
         headers += b"idempotency-expires: " + rfc3339(expires_at_ms).encode() + b"\r\n"
     if isinstance(outcome, Failure):
@@ -76,7 +70,7 @@ def _failed(failure: Failure, headers: bytes) -> Reply:
 
 def failure(code: int, message: str, id_text: str) -> Reply:
     """A failure of the invocation that the engine reports rather than its handler."""
-    return _failed(Failure(code, message), _COMMON + id_line(id_text))
+    return _failed(Failure(code, message), id_line(id_text))
 
 
 def sent(id_text: str, created: bool, execution_at_ms: int) -> Reply:
@@ -84,21 +78,21 @@ def sent(id_text: str, created: bool, execution_at_ms: int) -> Reply:
     body = {"invocationId": id_text, "status": "Accepted" if created else "PreviouslyAccepted"}
     if execution_at_ms:
         body["executionTime"] = rfc3339(execution_at_ms)
-    return Reply(202, _COMMON + id_line(id_text) + _JSON, _to_json(body))
+    return Reply(202, id_line(id_text) + _JSON, _to_json(body))
 
 
 def looked_up(id_text: str) -> Reply:
-    return Reply(200, _COMMON + _JSON, _to_json({"invocationId": id_text}))
+    return Reply(200, _JSON, _to_json({"invocationId": id_text}))
 
 
 def healthy(services: list[str]) -> Reply:
-    return Reply(200, _COMMON + _JSON, _to_json({"services": services}))
+    return Reply(200, _JSON, _to_json({"services": services}))
 
 
 def refused(status: int, message: str, extra: bytes = b"") -> Reply:
     """An error of the ingress itself."""
     body = _to_json({"code": status, "message": message, "source": "ingress"})
-    return Reply(status, _COMMON + _BY_INGRESS + _JSON + extra, body)
+    return Reply(status, _BY_INGRESS + _JSON + extra, body)
 
 
 def of_refusal(refusal: Refusal) -> Reply:

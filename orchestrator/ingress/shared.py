@@ -4,6 +4,7 @@ from email.utils import formatdate
 from typing import Protocol
 
 from orchestrator.ingress.budget import Budget, Uploads
+from orchestrator.ingress.cors import Cors
 from orchestrator.ingress.exchange import Exchange
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.runtime.clock import Clock
@@ -47,6 +48,7 @@ class Shared:
         "_date_s",
         "_request_time",
         "_requests",
+        "cors",
         "draining",
         "handle",
         "in_flight",
@@ -63,6 +65,7 @@ class Shared:
     ) -> None:
         self.handle = handle
         self.options = options
+        self.cors = Cors(options.cors_origins)
         self.open: set[Connection] = set()
         self.tick = 0  # seconds of sweeping
         self.in_flight = 0

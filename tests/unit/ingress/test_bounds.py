@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+import time
+import tracemalloc
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -138,6 +140,66 @@ async def test_a_request_is_let_go_while_its_answer_is_awaited() -> None:
     assert exchange.body == b"" and exchange.headers == []
     assert sys.getrefcount(taken) == 2  # `taken`, and the argument
     assert connection._reader._joined is None
+
+
+class Nowhere(Wire):
+    """Takes all and keeps nothing."""
+
+    def write(self, data: bytes) -> None:
+        self.unsent = 0
+
+
+@on_loop
+async def test_a_large_body_is_in_memory_once_and_a_half_at_most() -> None:
+    """A body that comes in, is handed on, and goes out again as the result."""
+    size = 16_000_000
+    face = Face()
+    connection, _ = connected(shared_of(face), Nowhere())
+    piece = b"x" * 250_000
+    tracemalloc.start()
+    try:
+        connection.data_received(POST + b"content-length: %d\r\n\r\n" % size)
+        for _ in range(size // len(piece)):
+            connection.data_received(piece)
+            await asyncio.sleep(0)
+        (exchange,) = face.exchanges
+        body = exchange.body
+        exchange.release()
+        assert len(body) == size
+        exchange.respond(Reply(200, b"", body))
+        while connection._writer.sending:
+            await asyncio.sleep(0)
+        del body
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        face.exchanges.clear()
+        left_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 1.5 * size
+    assert left_bytes < 0.1 * size
+
+
+async def _cost_s(flood: bytes) -> float:
+    connection, wire = connected(shared_of(Face(OK), payload_bytes_max=1 << 30), Nowhere())
+    began_s = time.process_time()
+    await fed(connection, wire, flood)
+    while connection._rest:
+        await asyncio.sleep(0)
+    return time.process_time() - began_s
+
+
+CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(("head", "part"), [(b"", GET), (CHUNKED, b"1\r\nx\r\n")])
+def test_a_flood_costs_as_much_as_it_is_long(head: bytes, part: bytes) -> None:
+    async def best(count: int) -> float:
+        return min([await _cost_s(head + part * count) for _ in range(3)])
+
+    async def ratio() -> float:
+        return await best(40_000) / await best(20_000)
+
+    assert asyncio.run(ratio()) < 3.0
 
 
 def large(shared: Shared, again: bool, size: int = 1_000_000) -> tuple[Http1, Wire, list[int]]:
