@@ -30,7 +30,7 @@ def pairs(state: State, owner: ObjectRow) -> Iterator[tuple[bytes, bytes]]:
 
 def put(step: Step, owner: ObjectRow, key: bytes, value: bytes) -> None:
     if owner.state_generation:
-        step.state.state_rows.put(_prefix(owner) + key, StateRow(value))
+        _put_row(step, owner, _prefix(owner) + key, value)
         return
     before = owner.state.get(key)
     owner.state_bytes += len(value) + (len(key) if before is None else -len(before))
@@ -42,8 +42,7 @@ def put(step: Step, owner: ObjectRow, key: bytes, value: bytes) -> None:
 
 def clear(step: Step, owner: ObjectRow, key: bytes) -> None:
     if owner.state_generation:
-        if step.state.state_rows.get(_prefix(owner) + key) is not None:
-            step.state.state_rows.delete(_prefix(owner) + key)
+        _clear_row(step, owner, _prefix(owner) + key)
         return
     before = owner.state.pop(key, None)
     if before is not None:
@@ -62,6 +61,7 @@ def clear_all(step: Step, owner: ObjectRow) -> None:
     owner.state = {}
     owner.state_bytes = 0
     owner.state_generation = 0
+    owner.state_count = 0
     _touch(step, owner)
 
 
@@ -70,8 +70,33 @@ def _move_to_rows(step: Step, owner: ObjectRow) -> None:
     prefix = _prefix(owner)
     for key, value in sorted(owner.state.items()):
         step.state.state_rows.add(prefix + key, StateRow(value))
+    owner.state_count = len(owner.state)
     owner.state = {}
     owner.state_bytes = 0
+
+
+def _put_row(step: Step, owner: ObjectRow, key: bytes, value: bytes) -> None:
+    rows = step.state.state_rows
+    row = rows.get(key)
+    if row is None:
+        rows.add(key, StateRow(value))
+        owner.state_count += 1
+        _touch(step, owner)
+    else:
+        row.value = value
+        rows.touch(key)
+
+
+def _clear_row(step: Step, owner: ObjectRow, key: bytes) -> None:
+    """With its last row a state is in the object's row again, where an empty one costs nothing."""
+    rows = step.state.state_rows
+    if rows.get(key) is None:
+        return
+    rows.delete(key)
+    owner.state_count -= 1
+    if not owner.state_count:
+        owner.state_generation = 0
+    _touch(step, owner)
 
 
 def _rows(state: State, owner: ObjectRow) -> Iterator[tuple[bytes, StateRow]]:

@@ -187,6 +187,7 @@ class ObjectRow(Row):
     state: dict[bytes, bytes] = {}
     state_bytes: int = 0
     state_generation: int = 0  # not 0: state is in rows of this generation, `state` is empty
+    state_count: int = 0  # of these rows
     promise_count: int = 0
 
 

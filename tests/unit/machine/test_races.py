@@ -9,6 +9,7 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.effects import (
     Call,
     ClearAllState,
+    ClearState,
     CompletePromise,
     GetPromise,
     GetState,
@@ -302,3 +303,25 @@ def test_a_resume_keeps_the_version_a_journal_is_written_in() -> None:
     bench.do(Resume(A, 0, "dp_2", PIN.protocol + 1))
     row = bench.live(A)
     assert (row.deployment, row.protocol) == ("dp_2", PIN.protocol)
+
+
+def test_a_key_whose_state_outgrew_its_row_and_was_emptied_leaves_no_row() -> None:
+    bench = Bench()
+    bench.invoke(A, service="C", key="k", kind=OBJECT_EXCLUSIVE)
+    small = SetState(b"small", 8, 9)
+    bench.flush(A, SET_BIG, small, small, frames=BIG_FRAME)
+    bench.flush(A, ClearState(b"big"), ClearState(b"big"), ClearState(b"none"), frames=BIG_FRAME)
+    ((_, owner),) = bench.state.objects.scan()
+    assert list(kv.pairs(bench.state, owner)) == [(b"small", BIG[:1])]
+    bench.flush(A, ClearState(b"small"), frames=BIG_FRAME)
+    bench.finish(A)
+    assert not any(key[:1] in (b"s", b"o", b"k") for key, _ in bench.rows())
+
+
+def test_a_state_that_was_emptied_in_rows_begins_anew() -> None:
+    """In one record too: what is written next has rows of the same generation."""
+    bench = Bench()
+    bench.invoke(A, service="C", key="k", kind=OBJECT_EXCLUSIVE)
+    bench.flush(A, SET_BIG, ClearState(b"big"), SET_BIG, frames=BIG_FRAME)
+    ((_, owner),) = bench.state.objects.scan()
+    assert list(kv.pairs(bench.state, owner)) == [(b"big", BIG)] and owner.state_count == 1
