@@ -57,6 +57,7 @@ _TABLE: Final = (
     ErrorCode("PD0304", "The log begins after the store ends"),
     ErrorCode("PD0305", "A partition cannot be served"),
     ErrorCode("PD0306", "A record is too large for the log"),
+    ErrorCode("PD0307", "A journal is longer than it may be"),
     ErrorCode("PD0401", "The request identity key cannot be used"),
     ErrorCode("PD0501", "The beginning of the metadata is gone"),
     ErrorCode("PD0502", "Metadata that this server cannot read"),

@@ -92,6 +92,7 @@ class InvocationRow(Row):
     chunk_count: int = 0
     tail: list[Chunk] = []
     tail_bytes: int = 0
+    journal_bytes: int = 0  # of all its frames, wherever they are
     entries: int = 1
     commands: int = 1
     completions: dict[int, int] = {}  # completion id -> SUCCESS | FAILURE

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import msgspec
 
-from orchestrator.runtime.kinds import duration_s
+from orchestrator.processor.journal_limit import JournalLimits
+from orchestrator.runtime.kinds import duration_s, size, whole
 from orchestrator.runtime.settings import Setting
 
 
@@ -46,6 +47,17 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
         Setting("how often what expired is removed", duration_s(), name="cleanup_interval"),
     ] = 3600.0
     timers_per_record: int = 1_000
+
+    # One journal; past it the invocation is paused (PD0307).
+    journal_entries_max: Annotated[
+        int, Setting("entries of the journal of one invocation", whole(100, 10_000_000))
+    ] = JournalLimits().entries_max
+    journal_bytes_max: Annotated[
+        int,
+        Setting(
+            "bytes of the journal of one invocation", size(1 << 20, 1 << 40), name="journal_max"
+        ),
+    ] = JournalLimits().bytes_max
 
     skip: Callable[[int, int], bool] = _skip_nothing
     """(partition, offset): an operator allowed to go on without this undecodable message."""

@@ -6,6 +6,7 @@ from orchestrator.codec.records import encode_message
 from orchestrator.invoker.port import InvokerPort
 from orchestrator.log.port import AppendError, Log, LogRefused
 from orchestrator.model.records import Transfer
+from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.processor.leadership import Leadership
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.seat import Seat
@@ -57,6 +58,7 @@ class Seats:
         self.clock = clock
         self.scheduler = scheduler
         self.timers_per_record = options.timers_per_record
+        self.journal_limits = JournalLimits(options.journal_entries_max, options.journal_bytes_max)
         self._log = log
         self._open_home = open_home
         self._entropy = entropy

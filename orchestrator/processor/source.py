@@ -8,7 +8,10 @@ from orchestrator.machine import kv
 from orchestrator.machine.inputs import whole_invoke
 from orchestrator.model.records import Journal
 from orchestrator.model.values import INVOKED
+from orchestrator.processor import journal_limit
 from orchestrator.processor.journal import read_journal
+from orchestrator.processor.journal_limit import JournalLimits
+from orchestrator.processor.too_large import paused_instead
 from orchestrator.store.port import StoreError
 from orchestrator.tables.state import State
 
@@ -23,9 +26,11 @@ class AttemptSource:
 
     __slots__ = (
         "_held",
+        "_limits",
         "_lost",
         "_numbers",
         "_propose",
+        "_refused",
         "_start",
         "_state",
         "_unapplied",
@@ -40,6 +45,8 @@ class AttemptSource:
         propose: Callable[[Journal], None],
         start: Callable[[bytes, int], None],
         lost: Callable[[StoreError], None],
+        limits: JournalLimits,
+        refused: Callable[[Journal], None],
     ) -> None:
         self.epoch = epoch
         self.is_over = False
@@ -47,6 +54,8 @@ class AttemptSource:
         self._propose = propose
         self._start = start
         self._lost = lost
+        self._limits = limits
+        self._refused = refused
         self._numbers: dict[bytes, int] = {}  # the number the last attempt got
         self._unapplied: dict[bytes, int] = {}  # proposals not applied yet
         self._held: dict[bytes, int] = {}
@@ -133,7 +142,19 @@ class AttemptSource:
         if record.epoch == self.epoch and not self.is_over:
             unapplied = self._unapplied
             unapplied[record.id] = unapplied.get(record.id, 0) + 1
-            self._propose(record)
+            self._propose(self._within_limits(record) if record.entries else record)
+
+    def _within_limits(self, record: Journal) -> Journal:
+        """The record, or one that pauses an invocation whose journal would be too long."""
+        try:
+            row = self._state.invocations.get(record.id)
+        except StoreError:  # whoever applies it meets that too
+            return record
+        reason = self._limits.refusal(row, record) if row is not None else ""
+        if not reason:
+            return record
+        self._refused(record)
+        return paused_instead(record, reason, journal_limit.CODE)
 
     def settled(self, record: Journal) -> None:
         """A proposal has been applied."""

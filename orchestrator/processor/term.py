@@ -33,6 +33,7 @@ from orchestrator.model.records import (
 from orchestrator.outbox.rows import OutboxRows
 from orchestrator.outbox.sender import OutboxSender
 from orchestrator.outbox.transfers import Deliver, TransferCarrier
+from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.processor.source import AttemptSource
 from orchestrator.processor.waiters import Results
 from orchestrator.runtime.clock import Clock
@@ -53,6 +54,7 @@ class Surroundings(Protocol):
     clock: Clock
     scheduler: Scheduler
     timers_per_record: int
+    journal_limits: JournalLimits
 
     def ring_by(self, at_ms: int) -> None:
         """Look at the timers at this time, or before."""
@@ -87,7 +89,15 @@ class Term:
         self._lose_store = lose_store
         self._start = around.invoker.start
         self._notify = around.invoker.notify
-        self.source = AttemptSource(state, self.epoch, propose, self._start_held, self._lost)
+        self.source = AttemptSource(
+            state,
+            self.epoch,
+            propose,
+            self._start_held,
+            self._lost,
+            around.journal_limits,
+            self._drop_soon,
+        )
         transfers = TransferCarrier(state.partition, around.deliver)
         self._sender = OutboxSender(
             OutboxRows(state),
@@ -165,6 +175,10 @@ class Term:
     def drop_attempt(self, record: Journal) -> None:
         """Its flush was refused: what else it says does not count."""
         self._around.invoker.stop(record.id, record.incarnation, True)
+
+    def _drop_soon(self, record: Journal) -> None:
+        """Not while the attempt is proposing it."""
+        self._around.scheduler.call_soon(partial(self.drop_attempt, record))
 
     def hold_back(self, pending_count: int) -> None:
         """What services say without waiting must not pile up here while the log takes nothing."""

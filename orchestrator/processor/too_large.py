@@ -1,14 +1,14 @@
-"""What becomes of a flush of an attempt that no message of the log can hold."""
+"""What becomes of a flush of an attempt that may not go into the log."""
 
 from orchestrator.model.records import Failed, Journal
 from orchestrator.model.values import CODE_INTERNAL, THEN_PAUSE, Attempted
 
-REASON = "one flush of the service is larger than a message of the log may be"
+TOO_LARGE = "one flush of the service is larger than a message of the log may be"
 
 
-def paused_instead(record: Journal) -> Journal:
+def paused_instead(record: Journal, reason: str = TOO_LARGE, code: str = "PD0306") -> Journal:
     """The same attempt fails for good, with the reason, and its invocation is paused."""
-    why = Attempted(CODE_INTERNAL, REASON, at_ms=record.now_ms)
+    why = Attempted(CODE_INTERNAL, reason, restate_code=code, at_ms=record.now_ms)
     return Journal(
         record.epoch,
         record.id,

@@ -11,9 +11,13 @@ from orchestrator.log.port import Batch, Deliver, Done
 from orchestrator.machine.apply import apply
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import AnnounceLeader, AnyRecord, Cancel, Ended, Journal
+from orchestrator.model.rows import InvocationRow
+from orchestrator.model.values import PAUSED
 from orchestrator.processor.port import Accepted, Reply, Result, Unavailable
 from orchestrator.processor.term import PENDING_RECORDS_MAX
 from orchestrator.tables.state import State
+from perdure.wire import codes
+from perdure.wire.frames import frame
 from tests.unit.processor.looking import find
 from tests.unit.processor.virtual_loop import run
 from tests.unit.processor.world import Attempt, Process, World
@@ -563,14 +567,31 @@ def test_a_flush_that_no_message_can_hold_pauses_its_invocation() -> None:
         process.send(process.make(uid, "huge"), wait=False)
         small = process.send(process.make(world.uid()))
         await process.until(lambda: len(small) == 2)
-        from orchestrator.model.rows import InvocationRow
-        from orchestrator.model.values import PAUSED
-
         await process.until(lambda: (uid, True) in process.invoker.stops)
         await asyncio.sleep(0.01)
         row = find(process.processor, uid)
         assert isinstance(row, InvocationRow) and row.status == PAUSED
         assert row.last_failure is not None and "larger" in row.last_failure.message
+        await process.processor.close()
+
+    run(story())
+
+
+def test_a_handler_that_writes_for_ever_is_paused_with_a_reason() -> None:
+    async def story() -> None:
+        world = World(1)
+
+        def write(attempt: Attempt) -> None:
+            attempt.flush(frames=frame(codes.RUN, b"x") * 20)
+
+        process = await world.led({"write": write}, journal_entries_max=10)
+        uid = world.uid()
+        process.send(process.make(uid, "write"), wait=False)
+        await process.until(lambda: (uid, True) in process.invoker.stops)
+        await asyncio.sleep(0.1)
+        row = find(process.processor, uid)
+        assert isinstance(row, InvocationRow) and (row.status, row.entries) == (PAUSED, 1)
+        assert row.last_failure is not None and row.last_failure.restate_code == "PD0307"
         await process.processor.close()
 
     run(story())

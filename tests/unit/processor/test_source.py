@@ -4,9 +4,10 @@ import pytest
 
 from orchestrator.codec import keys
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.records import Failed, Journal
+from orchestrator.model.records import Ended, Failed, Journal
 from orchestrator.model.rows import InvocationRow, ObjectRow
-from orchestrator.model.values import INVOKED, SERVICE, THEN_RETRY, Attempted
+from orchestrator.model.values import INVOKED, SERVICE, THEN_PAUSE, THEN_RETRY, Attempted
+from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.processor.source import AttemptSource
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.port import StoreError
@@ -18,12 +19,22 @@ FAILED = Journal(
 )
 
 
+def _drop(record: Journal) -> None:
+    """What an attempt says after a flush that was refused does not count."""
+
+
 def _source(row: InvocationRow) -> tuple[AttemptSource, list[bytes]]:
     state = State(0, 1, MemoryStore())
     state.invocations.add(ID, row)
     started: list[bytes] = []
     source = AttemptSource(
-        state, 0, lambda record: None, lambda id_, _: started.append(id_), lambda error: None
+        state,
+        0,
+        lambda record: None,
+        lambda id_, _: started.append(id_),
+        lambda error: None,
+        JournalLimits(10, 1_000),
+        _drop,
     )
     return source, started
 
@@ -78,7 +89,43 @@ def test_a_store_that_fails_under_a_read_is_said_and_no_attempt_begins() -> None
     error = StoreError("no longer readable")
     lost: list[StoreError] = []
     state = State(0, 1, Failing())
-    source = AttemptSource(state, 0, lambda record: None, lambda id_, _: None, lost.append)
+    source = AttemptSource(
+        state, 0, lambda record: None, lambda id_, _: None, lost.append, JournalLimits(), _drop
+    )
     assert source.attempt_input(ID, 0) is None
     assert source.state_of(ID, 100) == ([], False)
     assert lost == [error, error]
+
+
+def _flush(entries: int, frames: bytes = b"", ended: bool = False) -> Journal:
+    end = Ended() if ended else None
+    return Journal(0, ID, 0, 1, 0, None, frames, entries, entries, (), end)
+
+
+@pytest.mark.parametrize(
+    ("flush", "reason"),
+    [
+        (_flush(3), ""),
+        (_flush(4), "more than 10 entries"),
+        (_flush(1, b"x" * 900), ""),
+        (_flush(1, b"x" * 901), "more than 1000 bytes"),
+        (_flush(9, b"x" * 2000, ended=True), ""),
+    ],
+)
+def test_a_journal_that_would_be_too_long_pauses_its_invocation(
+    flush: Journal, reason: str
+) -> None:
+    row = _row()
+    row.entries, row.journal_bytes = 7, 100
+    source, _ = _source(row)
+    proposed: list[Journal] = []
+    dropped: list[Journal] = []
+    source._propose, source._refused = proposed.append, dropped.append
+    source.propose(flush)
+    if not reason:
+        assert (proposed, dropped) == ([flush], [])
+        return
+    (record,) = proposed
+    assert dropped == [flush] and record.entries == 0 and record.attempt == flush.attempt
+    assert isinstance(record.end, Failed) and record.end.then == THEN_PAUSE
+    assert reason in record.end.why.message and record.end.why.restate_code == "PD0307"
