@@ -38,7 +38,7 @@ _H: Final = wire.HEADER_BYTES
 _ACK: Final = wire.REQUESTED_ACK
 _header: Final = struct.Struct(">HHI").unpack_from
 
-_HOW: Final = {
+HOW: Final = {
     Ended: "completed",
     Suspended: "suspended",
     Failed: "failed",
@@ -137,7 +137,7 @@ class Attempt:
     @property
     def how(self) -> str:
         """How it ended: completed, suspended or failed; "dropped" if it did not end by itself."""
-        return _HOW[type(self._end)]
+        return HOW[type(self._end)]
 
     @property
     def untouched(self) -> bool:

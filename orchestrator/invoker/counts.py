@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from orchestrator.invoker.attempt import Attempt
+from orchestrator.invoker.attempt import HOW, Attempt
 from orchestrator.model.values import THEN_KILL
 from orchestrator.runtime import metrics
-from orchestrator.runtime.telemetry import Telemetry
+from orchestrator.runtime.telemetry import LABEL_SETS_MAX, Counter, Telemetry
 
 
 class SlotCounts(Protocol):
@@ -21,9 +21,11 @@ class AttemptCounts:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._retries = telemetry.counter(metrics.RETRIES)
-        self._ended = telemetry.counters(metrics.ATTEMPTS)
+        ended = telemetry.counters(metrics.ATTEMPTS)
+        self._ended = {how: ended.of(how) for how in HOW.values()}
         self._failures = telemetry.counters(metrics.FAILURES)
         self._invocations = telemetry.counters(metrics.INVOCATIONS)
+        self._succeeded: dict[tuple[str, str], Counter] = {}
         self._time = telemetry.histogram(metrics.ATTEMPT_TIME)
 
     def begun(self, retry_count: int) -> None:
@@ -34,13 +36,23 @@ class AttemptCounts:
     def ended(self, attempt: Attempt, took_ms: int) -> None:
         """It is over by itself."""
         self._time.observe(took_ms / 1000)
-        failed = attempt.failed
-        self._ended.of(attempt.how).value += 1
-        if failed is not None:
+        how = attempt.how
+        self._ended[how].value += 1
+        if how == "failed":
             self.failed(attempt)
-        elif attempt.how == "completed":
-            outcome = "failed" if attempt.output_failed else "succeeded"
-            self._invocations.of(*attempt.handler, outcome).value += 1
+        elif how == "completed":
+            if attempt.output_failed:
+                self._invocations.of(*attempt.handler, "failed").value += 1
+            else:
+                self._succeed(attempt.handler)
+
+    def _succeed(self, handler: tuple[str, str]) -> None:
+        counter = self._succeeded.get(handler)
+        if counter is None:
+            counter = self._invocations.of(*handler, "succeeded")
+            if len(self._succeeded) < LABEL_SETS_MAX:
+                self._succeeded[handler] = counter
+        counter.value += 1
 
     def failed(self, attempt: Attempt) -> None:
         """Why, and whether the invocation ends with it."""
@@ -52,12 +64,12 @@ class AttemptCounts:
 
     def unplaced(self, attempt: Attempt) -> None:
         """It failed before it had a slot."""
-        self._ended.of("failed").value += 1
+        self._ended["failed"].value += 1
         self.failed(attempt)
 
     def dropped(self) -> None:
         """It was taken away: cancelled, killed, or its partition went elsewhere."""
-        self._ended.of("dropped").value += 1
+        self._ended["dropped"].value += 1
 
 
 def tell(

@@ -2,7 +2,6 @@
 
 from orchestrator.log.port import AppendError, Batch
 from orchestrator.runtime.metrics import (
-    APPEND_BYTES,
     APPEND_FAILURES,
     APPEND_MESSAGES,
     APPEND_TIME,
@@ -19,7 +18,6 @@ class AppendCounts:
         self._now_s = telemetry.now_s
         self._turns = telemetry.counter(TURNS)
         self._messages = telemetry.counter(APPEND_MESSAGES)
-        self._bytes = telemetry.counter(APPEND_BYTES)
         self._refused = telemetry.counter(APPEND_FAILURES, "refused")
         self._unknown = telemetry.counter(APPEND_FAILURES, "unknown")
         self._append_time = telemetry.histogram(APPEND_TIME)
@@ -33,7 +31,6 @@ class AppendCounts:
         for number, messages in batch:
             self._started_s[number] = now_s
             self._messages.value += len(messages)
-            self._bytes.value += sum(map(len, messages))
 
     def answered(self, number: int, error: AppendError | None) -> float:
         """The log has answered for a partition; the time now."""

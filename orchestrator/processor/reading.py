@@ -14,6 +14,7 @@ from orchestrator.log.port import (
     Message,
     OffsetOutOfRange,
 )
+from orchestrator.model.operating import OperatingError
 from orchestrator.model.records import AnyRecord
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.partition import Partition
@@ -25,7 +26,7 @@ logger = logging.getLogger("perdure.processor")
 Apply = Callable[[Message, list[AnyRecord]], None]
 
 
-class PartitionStopped(Exception):
+class PartitionStopped(OperatingError):
     """A partition cannot go on; its data is kept and an operator must look."""
 
 
@@ -95,8 +96,8 @@ class Reading:
         except StoreError:
             raise
         except Exception as error:  # the supervisor of the pure ring
-            reason = f"PD0301 offset {message.offset} cannot be applied: {error!r}"
-            raise PartitionStopped(reason) from error
+            reason = f"offset {message.offset} cannot be applied: {error!r}"
+            raise PartitionStopped("PD0301", reason) from error
 
     def _verify(self, message: Message, stamp: Stamp) -> None:
         """The store's last message, if the log still has it, must be the one it remembers."""
@@ -108,8 +109,8 @@ class Reading:
     def _undecodable(self, message: Message, error: UndecodableMessage) -> None:
         partition = self._partition
         if not self._options.skip(partition.number, message.offset):
-            reason = f"PD0300 the message at offset {message.offset} cannot be decoded: {error}"
-            raise PartitionStopped(reason) from error
+            reason = f"the message at offset {message.offset} cannot be decoded: {error}"
+            raise PartitionStopped("PD0300", reason) from error
         partition.pass_over(message.offset, message.value)
 
     def _spill_if_large(self) -> None:
@@ -145,7 +146,8 @@ async def restore(
         if partition is not None:
             return partition, store
     raise PartitionStopped(
-        f"PD0304 the log of partition {number} begins at offset {first}, and no store reaches it"
+        "PD0304",
+        f"the log of partition {number} begins at offset {first}, and no store reaches it",
     )
 
 

@@ -7,6 +7,7 @@ from orchestrator.processor.seat import Seat
 from orchestrator.runtime.metrics import (
     APPEND_AGE,
     APPLIED,
+    APPLIED_BYTES,
     LAG,
     PARTITIONS,
     PROPOSALS,
@@ -22,8 +23,6 @@ def tell(
     telemetry: Telemetry, seats: Callable[[], Sequence[Seat]], now_s: Callable[[], float]
 ) -> None:
     """Let `telemetry` ask the seats."""
-    applied = 0
-    seen: dict[int, int] = {}  # of each partition, when somebody last looked
 
     def states() -> dict[tuple[str, ...], float]:
         found: dict[tuple[str, ...], float] = {(state,): 0 for state in STATES}
@@ -39,14 +38,6 @@ def tell(
         terms = [seat.term for seat in seats()]
         return sum(len(term.timers) + len(term.retries) for term in terms if term is not None)
 
-    def applied_count() -> int:
-        nonlocal applied
-        for seat in seats():
-            before, count = seen.get(seat.number, 0), seat.record_count
-            applied += count - before if count >= before else count  # a new seat counts from 0
-            seen[seat.number] = count
-        return applied
-
     def restored() -> dict[tuple[str, ...], float]:
         return {(str(s.number),): s.progress.ratio for s in seats() if s.progress is not None}
 
@@ -58,8 +49,28 @@ def tell(
     telemetry.ask(PARTITIONS, states)
     telemetry.ask(APPEND_AGE, append_age_s)
     telemetry.ask(TIMERS, timers)
-    telemetry.ask(APPLIED, applied_count)
+    telemetry.ask(APPLIED, _Total(seats, lambda seat: seat.record_count))
+    telemetry.ask(APPLIED_BYTES, _Total(seats, lambda seat: seat.byte_count))
     telemetry.ask(PROPOSALS, lambda: sum(seat.pending_count for seat in seats()))
+
+
+class _Total:
+    """The sum of what each seat has counted. A seat that comes anew counts from 0 again."""
+
+    def __init__(
+        self, seats: Callable[[], Sequence[Seat]], count_of: Callable[[Seat], int]
+    ) -> None:
+        self._seats = seats
+        self._count_of = count_of
+        self._total = 0
+        self._seen: dict[int, int] = {}  # of each partition, when somebody last looked
+
+    def __call__(self) -> int:
+        for seat in self._seats():
+            before, count = self._seen.get(seat.number, 0), self._count_of(seat)
+            self._total += count - before if count >= before else count
+            self._seen[seat.number] = count
+        return self._total
 
 
 def _lag(seat: Seat) -> int:

@@ -99,7 +99,6 @@ PARTITIONS: Final = _gauge(
 )
 TURNS: Final = _counter("turns", "appends", "Appends to the log, each of all partitions ready.")
 APPEND_MESSAGES: Final = _counter("append_messages", "messages", "Messages appended to the log.")
-APPEND_BYTES: Final = _counter("append_bytes", "bytes", "Bytes appended to the log.")
 APPEND_FAILURES: Final = _counter(
     "append_failures",
     "appends",
@@ -115,6 +114,9 @@ APPLY_TIME: Final = _seconds(
     "apply", "Applying an acknowledged append of a partition and carrying out its actions."
 )
 APPLIED: Final = _counter("applied_records", "records", "Records applied, of all partitions.")
+APPLIED_BYTES: Final = _counter(
+    "applied_bytes", "bytes", "Bytes of messages applied, of all partitions."
+)
 LAG: Final = _gauge(
     "applied_lag_offsets",
     "offsets",

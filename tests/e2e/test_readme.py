@@ -122,6 +122,7 @@ def test_a_server_that_was_installed(installed: Path, greeter: str, tmp_path: Pa
             assert done.returncode == 0, done.stdout + done.stderr
             return done.stdout
 
+        assert "The log's directory is in use" in run("explain", "PD0103")
         run("deployments", "register", greeter)
         json = {"content-type": "application/json", "accept": "application/json"}
         reply = http_request(

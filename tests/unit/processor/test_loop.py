@@ -354,7 +354,7 @@ def test_an_undecodable_message_stops_its_partition_and_can_be_skipped(message: 
         offset = world.topic.next_offset(0) - 1
         again = await world.process()
         await again.until(lambda: 0 in again.processor.stopped())
-        assert f"PD0300 the message at offset {offset}" in again.processor.stopped()[0]
+        assert f"PD0300: the message at offset {offset}" in again.processor.stopped()[0]
         assert len(await again.call(again.make(world.uid(1)))) == 2
         await again.processor.close()
         third = await world.led(skip=lambda partition, at: (partition, at) == (0, offset))
