@@ -17,9 +17,9 @@ BRIEF_MS = 70_000  # idempotent results are kept this long
 
 
 class Metadata:
-    """Two deployments; the second one comes later and serves the same."""
+    """Two deployments, the second one comes later and serves the same; and those that hang."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, hung_count: int = 0) -> None:
         inactivity_ms = random.choice((0, 60, 400, 30_000))
         self._defaults = Defaults(
             inactivity_timeout_ms=inactivity_ms,
@@ -37,20 +37,29 @@ class Metadata:
         self._bidi = random.random() < 0.8
         self._versions = [(5, random.choice((5, 6, 7))), (5, 7)]
         self.registry: Registry = build_registry(self._state, self._defaults)
+        self._deployed = 0
         self.deploy()
+        for number in range(hung_count):
+            service = {"name": f"Hung{number}", "ty": "SERVICE", "handlers": [{"name": "run"}]}
+            self._register(f"hung-{number}", (5, 7), [service])
 
     def deploy(self) -> None:
         """Register the next deployment."""
+        self._deployed += 1
+        name = f"service-{self._deployed}"
+        self._register(name, self._versions[self._deployed - 1], _services())
+
+    def _register(self, name: str, versions: tuple[int, int], services: list[Any]) -> None:
         number = len(self._state.deployments) + 1
-        low, high = self._versions[number - 1]
+        low, high = versions
         body = {
             "protocolMode": "BIDI_STREAM" if self._bidi else "REQUEST_RESPONSE",
             "minProtocolVersion": low,
             "maxProtocolVersion": high,
-            "services": _services(),
+            "services": services,
         }
         found = Discovered(decode_manifest(msgspec.json.encode(body)), "simulation/1", "2")
-        request = Registration(Target(f"http://service-{number}:9080/"), force=True)
+        request = Registration(Target(f"http://{name}:9080/"), force=True)
         plan = plan_registration(
             self._state, request, found, frozenset(), lambda: f"dp_{number}", number
         )

@@ -26,6 +26,7 @@ class NetworkFaults:
     unreachable: float = 0.0
     refused: float = 0.0  # 503
     hangs: float = 0.0
+    hung: frozenset[str] = frozenset()  # deployments that answer nothing, by their address
     garbage: float = 0.0
     cut: float = 0.0  # per delivery
     latency_s: float = 0.002
@@ -72,6 +73,7 @@ class Link:
         self._is_broken = False
         self._is_answered = False
         self._hangs = services.random.random() < services.faults.hangs
+        self._hangs = self._hangs or uri in services.faults.hung
         self._slow = services.random.random() < services.faults.slow
         self._up_s = self._down_s = 0.0
         self._queued_bytes = 0

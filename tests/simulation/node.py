@@ -7,7 +7,7 @@ from functools import partial
 from random import Random
 from typing import Any, cast
 
-from orchestrator.invoker.invoker import Invoker
+from orchestrator.invoker.invoker import Invoker, _Waiter
 from orchestrator.invoker.options import Options
 from orchestrator.invoker.origin import Origin
 from orchestrator.invoker.pool import Pool
@@ -54,6 +54,12 @@ class SimulatedInvoker(Invoker):
             return cast(Pool, pool)
 
         self._pools.get = get  # type: ignore[method-assign]
+
+    def _wait(self, waiter: _Waiter, goes_on: bool) -> None:
+        slots, deployment = self._slots, waiter.deployment
+        if not slots.running_of(deployment) and not slots.waiting_of(deployment):
+            self.life.oracle.broken("slots", f"{deployment} runs nothing and has to wait")
+        super()._wait(waiter, goes_on)
 
     def start(self, source: Source, invocation_id: bytes, incarnation: int) -> None:
         with self.life.probed():

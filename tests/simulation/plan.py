@@ -115,6 +115,7 @@ def make_plan(seed: int) -> Plan:
         )
     _fill_wishes(plan, random)
     if not calm:
+        _hang(plan, Random(f"hung {seed}"))
         more = Random(f"more trouble {seed}")
         plan.jump_count = more.choice((0, 0, 0, 2, 6))
         plan.restart_count = more.choice((0, 0, 3, 8))
@@ -133,6 +134,16 @@ def make_plan(seed: int) -> Plan:
         if plan.tail_lost and more.random() < 0.5:
             _lose_tail_alive(plan)
     return plan
+
+
+def _hang(plan: Plan, random: Random) -> None:
+    """Some deployments answer nothing while there is trouble, and are asked for much."""
+    count = random.choice((0, 0, 0, 3))
+    plan.network.hung = frozenset(f"hung-{number}:9080" for number in range(count))
+    for number in range(count * 8):
+        at_s = random.random() * 0.3 * plan.trouble_s
+        program = plan.programs.nap()
+        plan.wishes.append(Wish(f"Hung{number % count}", "run", "", program, at_s))
 
 
 def _lose_tail_alive(plan: Plan) -> None:

@@ -73,6 +73,9 @@ class Programs:
             program["ops"] += [["promise", "click"], ["call", *target]]
         return program
 
+    def nap(self) -> Program:
+        return {"token": self.token(), "ops": [["sleep", 50]]}
+
     def _sleeper(self, delay_ms: int) -> list[Any]:
         return [SERVICE, "run", "", {"token": self.token(), "ops": [["sleep", delay_ms]]}]
 

@@ -5,6 +5,7 @@ import pytest
 from tests.simulation import (  # noqa: F401 they register
     bound_mutants,
     disk_mutants,
+    invoker_mutants,
     life_mutants,
     table_mutants,
 )

@@ -62,7 +62,7 @@ class World:
         self.oracle = Oracle(self.plan.tail_lost)
         self.device = Device(seed, self.plan.partitions, self.oracle) if self.plan.disk else None
         self.clients: list[asyncio.Task[None]] = []
-        self.metadata = Metadata(self.random)
+        self.metadata = Metadata(self.random, len(self.plan.network.hung))
         self.topic = Topic(self.plan.partitions)
         self.homes = {number: MemoryHome() for number in range(self.plan.partitions)}
         self.nodes: list[Node] = []
