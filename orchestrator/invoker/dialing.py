@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, TypeVar
 
 from orchestrator.invoker.origin import Origin
@@ -20,7 +21,7 @@ class DialError(Exception):
 class Dialer:
     """Opens connections. `ca_file` holds certificates to trust beside the system's."""
 
-    def __init__(self, ca_file: str | None = None, resolver: Resolver | None = None) -> None:
+    def __init__(self, ca_file: Path | None = None, resolver: Resolver | None = None) -> None:
         self._ca_file = ca_file
         self._resolver = resolver or Resolver()
         self._contexts: dict[bool, ssl.SSLContext] = {}

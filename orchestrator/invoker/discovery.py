@@ -1,6 +1,7 @@
 """Discovery: asks an endpoint what it serves, and checks that it answers as it should."""
 
 import asyncio
+from pathlib import Path
 from typing import Final
 
 from orchestrator.invoker.dialing import Dialer
@@ -72,7 +73,7 @@ class Discovery:
     """Asks endpoints; `discover` is what registration needs."""
 
     def __init__(
-        self, clock: Clock, signer: Signer | None, cluster_name: str, ca_file: str | None = None
+        self, clock: Clock, signer: Signer | None, cluster_name: str, ca_file: Path | None = None
     ) -> None:
         self._clock = clock
         self._signer = signer

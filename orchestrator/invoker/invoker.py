@@ -40,6 +40,7 @@ from perdure.wire import invocation_id_to_str
 _log: Final = logging.getLogger("perdure.invoker")
 
 _MAKE_WAY_S: Final = 0.01
+_LOOKED_AT_PER_MS: Final = 50
 _IDLE_MS: Final = 20  # a stream that was quiet for this long may be asked to suspend
 _SUSPENDING_MAX: Final = 64  # asked at a time: they, too, come before what wakes
 _SUSPENDING_MS: Final = 100  # one that has not followed by then is in the middle of a step
@@ -82,7 +83,7 @@ class Invoker:
         self._heads = Heads(options.cluster_name, signer)
         self._seen_registry: Registry | None = None
         self._places: dict[tuple[str, str], Place | Unplaced] = {}
-        self._pools = Pools(Dialer(options.ca_file), self.on_read, self.on_batch)
+        self._pools = Pools(Dialer(options.services_ca_file), self.on_read, self.on_batch)
         self._slots: Slots[_Waiter] = Slots(
             options.attempts_max,
             options.attempts_per_deployment_max,
@@ -100,6 +101,7 @@ class Invoker:
         self._sweep = Sweep(clock, scheduler, lambda: list(self._running.values()), self._pools)
         self._make_way_timer: Timer | None = None
         self._openings = Openings()
+        self._look_at_ms = 0  # not before: for streams that may make way
         self._closed = False
 
     # --- the port ---
@@ -365,7 +367,10 @@ class Invoker:
             return
         self._openings.forget_slow(self.monotonic_ms())
         self._fill_slots()
-        if slots.short_of_slots:
+        now_ms = self.monotonic_ms()
+        if now_ms >= self._look_at_ms and slots.short_of_slots:
+            # A look costs about a microsecond for each that runs: at most a few percent in all.
+            self._look_at_ms = now_ms + len(self._running) // _LOOKED_AT_PER_MS
             self._suspend_idle()
         self._make_way_timer = self._scheduler.call_later(_MAKE_WAY_S, self._make_way)
 

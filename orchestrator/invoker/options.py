@@ -14,8 +14,8 @@ from perdure.wire import VERSION_MAX, VERSION_MIN
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Limits and switches; those of a handler (timeouts, retries) are in the registry."""
 
-    attempts_max: int = 8_000  # running at once, in all
-    attempts_per_deployment_max: int = 4_000  # so that one that hangs leaves room for others
+    attempts_max: int = 8_000  # running at once, in all; each deployment has a few beyond it
+    attempts_per_deployment_max: int = 4_000  # less while others run: see `slots.py`
     attempts_per_http1_deployment_max: int = 1_000  # a connection each: processes have few files
     memory_bytes_max: int = 1536 * 1024 * 1024  # journals being sent, messages half received
     memory_per_deployment_bytes_max: int = 768 * 1024 * 1024  # so that one leaves some for others
@@ -33,4 +33,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     cluster_name: str = ""  # told to services, if any
-    ca_file: str | None = None  # certificates to trust beside the system's
+    services_ca_file: Annotated[
+        Path | None,
+        Setting(
+            "PEM of certificates to trust beside the system's, for https:// services",
+            FILE,
+            default="the system's alone",
+        ),
+    ] = None

@@ -13,12 +13,16 @@ from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.scheduler import Scheduler, Timer
 
 PERIOD_S: Final = 1.0
+ACTED_AT_ONCE: Final = 100  # each may end an attempt and begin another
 _PERIOD_MIN_S: Final = 0.02
 _PARTS: Final = 4  # a timeout is noticed late by at most one part of it
 
 
 class Sweep:
-    """Half-closes what is inactive, breaks off what does not suspend."""
+    """Half-closes what is inactive, breaks off what does not suspend.
+
+    Thousands may be due together, when a service hangs: they are acted on in slices.
+    """
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class Sweep:
         self._pools = pools
         self._timer: Timer | None = None
         self._period_s = PERIOD_S
+        self._left: list[Running] = []  # of this round
         self._patient_ms = 0.0  # timeouts from here on need no shorter period
 
     def arm(self, running: Running) -> None:
@@ -56,11 +61,20 @@ class Sweep:
         self._timer = self._scheduler.call_later(period_s, self._run)
 
     def _run(self) -> None:
-        self._timer = None
         self._patient_ms = 0.0
+        self._left = self._running()
+        self._slice()
+
+    def _slice(self) -> None:
+        self._timer = None
         now_ms = self._clock.monotonic_ms()
-        for running in self._running():
-            _check(running, now_ms)
+        acted = 0
+        while self._left and acted < ACTED_AT_ONCE:
+            acted += _check(self._left.pop(), now_ms)
+        if self._left:
+            self._period_s = 0.0
+            self._timer = self._scheduler.call_later(0, self._slice)
+            return
         self._pools.sweep(now_ms / 1000)
         left = self._running()
         if left or self._pools:
@@ -73,12 +87,16 @@ def _period_s(running: Running) -> float:
     return max(min(shortest_s / _PARTS, PERIOD_S), _PERIOD_MIN_S) if shortest_s else PERIOD_S
 
 
-def _check(running: Running, now_ms: int) -> None:
+def _check(running: Running, now_ms: int) -> bool:
+    """Whether its time was over; what has ended meanwhile has none."""
     quiet_ms = now_ms - running.touched_ms
     if running.may_close:
         if quiet_ms >= running.inactivity_ms:
             running.half_close()
-    elif quiet_ms >= running.abort_ms:
+            return True
+    elif quiet_ms >= running.abort_ms and not running.attempt.over:
         running.time_out(
             f"the service neither suspended nor said anything for {running.abort_ms} ms"
         )
+        return True
+    return False

@@ -97,7 +97,7 @@ def assemble(options: Options, directory: DataDirectory, partitions: int, shares
         query=query,
         gate=gate,
         ingress=IngressServer(ingress, clock, ingress_options, telemetry),
-        discovery=Discovery(clock, signer, server.cluster),
+        discovery=Discovery(clock, signer, server.cluster, options.invoker.services_ca_file),
         clock=clock,
         entropy=entropy,
         telemetry=telemetry,

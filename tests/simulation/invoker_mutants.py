@@ -37,7 +37,7 @@ def what_came_during_a_replay_is_not_looked_for(patch: Patch) -> None:
     """From the end of the replay on notifications are handed over directly."""
 
     def take(self: Feed, frames: list[bytes], place: Any) -> list[bytes]:
-        taken = before(self, frames, place)
+        taken: list[bytes] = before(self, frames, place)
         self.is_behind = False
         return taken
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 
-def make(directory: Path, protocols: list[str]) -> tuple[ssl.SSLContext, str]:
+def make(directory: Path, protocols: list[str]) -> tuple[ssl.SSLContext, Path]:
     """A server's TLS context that offers `protocols`, and the file that vouches for it."""
     key = generate_private_key(SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
@@ -37,4 +37,4 @@ def make(directory: Path, protocols: list[str]) -> tuple[ssl.SSLContext, str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate_file, key_file)
     context.set_alpn_protocols(protocols)
-    return context, str(certificate_file)
+    return context, certificate_file

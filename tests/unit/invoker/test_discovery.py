@@ -184,7 +184,7 @@ def test_attempts_over_tls(tmp_path: Path, on_uvloop: bool) -> None:
     async def test() -> None:
         context, ca_file = certificates.make(tmp_path, ["h2"])
         service = await ScriptedService(good).start(context)
-        partition = Partition(Options(ca_file=ca_file))
+        partition = Partition(Options(services_ca_file=ca_file))
         discovery = Discovery(partition.clock, None, "", ca_file)
         partition.register(service.target, await discovery.discover(service.target))
         assert await partition.call("Svc", "run", b"in") == b"out"
