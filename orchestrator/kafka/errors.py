@@ -70,6 +70,17 @@ def refuse(error: KafkaError, doing: str) -> None:
         raise refusal
 
 
+def is_about_rights(error: KafkaError) -> bool:
+    """It passes once an operator has given the right back."""
+    return error.code() in _PERMISSION
+
+
+def reason_of(error: KafkaError, doing: str) -> str:
+    """What people are told of an error met at `doing`, after which one tries again."""
+    refusal = refusal_of(error, doing)
+    return str(refusal) if refusal is not None else str(error.str())
+
+
 def lacking_rights(what: str) -> LogRefused:
     return LogRefused(
         "PD0113",

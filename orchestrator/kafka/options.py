@@ -26,6 +26,7 @@ OWNED: Final[Mapping[str, str]] = {
     "delivery.timeout.ms": _SERVES_EXACTLY_ONCE,
     "retries": _SERVES_EXACTLY_ONCE,
     "message.send.max.retries": _SERVES_EXACTLY_ONCE,
+    "retry.backoff.ms": _SERVES_EXACTLY_ONCE,
     "max.in.flight": _SERVES_EXACTLY_ONCE,
     "max.in.flight.requests.per.connection": _SERVES_EXACTLY_ONCE,
     "queuing.strategy": _SERVES_EXACTLY_ONCE,

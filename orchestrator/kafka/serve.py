@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Final
 
 import confluent_kafka
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 
+from orchestrator.kafka.clients import OnError
+from orchestrator.kafka.errors import error_of
 from orchestrator.runtime.wakes import RING, Bell
 
 _KNOWN_LAYOUT: Final = ("2.16.",)
@@ -23,13 +25,22 @@ _LOG = logging.getLogger("perdure.kafka")
 
 
 class Served:
-    """Calls `serve` on the loop whenever the client has something for it."""
+    """Calls `serve` on the loop whenever the client has something for it.
+
+    A client whose state is fatal raises that from any call: it is told to `on_error` like what
+    librdkafka calls back with, so that no exception of it gets past here.
+    """
 
     def __init__(
-        self, client: Producer | Consumer, client_id: str, serve: Callable[[], None]
+        self,
+        client: Producer | Consumer,
+        client_id: str,
+        serve: Callable[[], None],
+        on_error: OnError,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._serve = serve
+        self._serve_client = serve
+        self._on_error = on_error
         self._bell: Bell | None = Bell(blocking=False)
         self._timer: asyncio.TimerHandle | None = None
         self._disable = _ring_for(client, client_id, self._bell)
@@ -39,15 +50,21 @@ class Served:
             self._poll()
         else:
             self._loop.add_reader(self._bell.fd, self._heard)
-            self._loop.call_soon(serve)  # what came before the bell was there
+            self._loop.call_soon(self.serve)  # what came before the bell was there
+
+    def serve(self) -> None:
+        try:
+            self._serve_client()
+        except KafkaException as raised:
+            self._on_error(error_of(raised))
 
     def _heard(self) -> None:
         if self._bell is not None:
             self._bell.hear()
-            self._serve()
+            self.serve()
 
     def _poll(self) -> None:
-        self._serve()
+        self.serve()
         self._timer = self._loop.call_later(_POLL_S, self._poll)
 
     def close(self) -> None:

@@ -212,6 +212,33 @@ def test_a_missing_permission_on_a_topic_is_refused(
     assert refused.code == "PD0113" and named in refused.message
 
 
+def test_a_right_that_is_revoked_refuses_appends_until_it_is_back(
+    options: KafkaOptions, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = options.log_topic
+
+    async def main() -> None:
+        async with opened(KafkaLog(options)) as log:
+            await append(log, 0, [b"a"])
+            operations = "DESCRIBE DESCRIBE_CONFIGS READ DELETE"
+            await asyncio.to_thread(allow, options, "TOPIC", topic, operations)
+            for _ in range(3):
+                acknowledgements = Acknowledgements()
+                log.append([(0, [b"refused"])], acknowledgements.done)
+                error = (await acknowledgements.wait(1))[0].error
+                assert error is not None and error.refused, error
+                assert "PD0113" in error.reason and f"write to topic {topic}" in error.reason
+                assert not log.health().writable and "PD0113" in log.health().reason
+            await asyncio.to_thread(allow, options, "TOPIC", topic, "WRITE")
+            await until(lambda: log.health().writable)  # nothing has been appended since
+            await append(log, 0, [b"b"])
+            assert [m.value for m in (await read(log, 0, 0))[0]] == [b"a", b"b"]
+
+    asyncio.run(main())
+    lines = [one for one in caplog.records if "PD0113" in one.getMessage()]
+    assert len(lines) == 1 and lines[0].levelname == "ERROR" and lines[0].exc_info is None
+
+
 def test_a_missing_permission_to_create_a_topic_is_refused(options: KafkaOptions) -> None:
     allow(options, "TOPIC", options.meta_topic, "DESCRIBE READ WRITE DELETE DESCRIBE_CONFIGS")
     with no_topic_may_be_made(options):

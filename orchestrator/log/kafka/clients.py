@@ -1,9 +1,9 @@
 """The clients of the log on Kafka: an admin and readers that live as long as it, and the others."""
 
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from orchestrator.kafka.clients import OnError, make_admin, make_consumer, make_producer
-from orchestrator.kafka.errors import refusal_of
+from orchestrator.kafka.errors import error_of, refusal_of
 from orchestrator.kafka.options import client_config
 from orchestrator.log.kafka.options import (
     KafkaOptions,
@@ -34,8 +34,11 @@ class Clients:
 
     def serve(self) -> None:
         """Let the clients that nobody waits for say what they have to say."""
-        self.admin.poll(0)
-        self.readers.serve()
+        try:
+            self.admin.poll(0)
+            self.readers.serve()
+        except KafkaException as raised:
+            self._noted(error_of(raised))
 
     def _reader(self) -> Consumer:
         return make_consumer(reader_config(self._options, self.client_id))

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from orchestrator.kafka.errors import REQUEST_S, error_of, refusal_of
+from orchestrator.kafka.errors import REQUEST_S, error_of, is_about_rights, refusal_of
 from orchestrator.kafka.serve import Served
 from orchestrator.log.kafka.clients import Clients
 from orchestrator.log.kafka.options import KafkaOptions
@@ -114,6 +114,8 @@ class Membership:
         self._tell_revoked = revoked
         self._closed = False
         self._is_silent = False
+        self._was_member = False
+        self._said = ""  # what keeps it from the group
         self.partitions: set[int] = set()
         self._must_look = True  # whether others are in the group
         self._looking = False
@@ -126,16 +128,16 @@ class Membership:
             on_revoke=self._on_revoke,
             on_lost=self._on_revoke,
         )
-        self._served = Served(self._consumer, clients.client_id, self.serve)
+        self._served = Served(self._consumer, clients.client_id, self._serve, self._client_error)
 
     def serve(self) -> None:
+        """Now, though nothing has rung: what came while nobody listened."""
+        self._served.serve()
+
+    def _serve(self) -> None:
         """Let librdkafka call back; there are no messages, since every partition is paused."""
         while not self._closed:
-            try:
-                message = self._consumer.poll(0)
-            except KafkaException as raised:
-                self._client_error(error_of(raised))
-                return
+            message = self._consumer.poll(0)
             if message is None:
                 return
             if (error := message.error()) is not None:
@@ -147,10 +149,18 @@ class Membership:
             self._end(_other_node(self._options, self._options.node_name))
             return
         refusal = refusal_of(error, f"join group {self._options.group}")
-        if refusal is not None:
+        if refusal is not None and is_about_rights(error) and self._was_member:
+            self._tell_once(str(refusal))
+        elif refusal is not None:
             self._end(refusal)
         elif fatal:
             self._end(LogRefused("PD0120", f"The group was lost: {error.str()}.", "Start again."))
+
+    def _tell_once(self, reason: str) -> None:
+        """A right that is revoked may come back: librdkafka goes on asking."""
+        if reason != self._said:
+            _LOG.error("%s", reason)
+            self._said = reason
 
     def _end(self, refusal: LogRefused) -> None:
         """It must not lead any more, and cannot come back by itself."""
@@ -190,7 +200,8 @@ class Membership:
             self._consumer.unsubscribe()  # leaves at once, so that the other one has them all
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._must_look = True
+        self._must_look = self._was_member = True
+        self._said = ""
         places = [TopicPartition(p.topic, p.partition, 0) for p in partitions]
         consumer.incremental_assign(places)
         consumer.pause(places)

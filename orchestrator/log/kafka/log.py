@@ -281,7 +281,7 @@ class KafkaLog:
         if self._writer is None or self._closed:
             return Health(False, self._reason, 0, leads, refused)
         oldest_ms = self._writer.oldest_ms()
-        reason = self._writer.down_reason
+        reason = self._writer.down_reason or self._writer.refused_reason
         if self._gone is not None:
             reason = str(self._gone)
         elif refused is not None:
@@ -308,17 +308,27 @@ class KafkaLog:
             loop.run_in_executor(self._threads, self._probe).add_done_callback(self._probed)
 
     def _is_time_to_look(self) -> bool:
-        stalled = self._writer is not None and self._writer.oldest_ms() >= STALLED_MS
-        return stalled or self._clock_ms() - self._looked_ms >= _LOOK_EVERY_MS
+        writer = self._writer
+        failing = writer is not None and (writer.refused_reason or writer.oldest_ms() >= STALLED_MS)
+        return bool(failing) or self._clock_ms() - self._looked_ms >= _LOOK_EVERY_MS
 
     async def _look_now_and_then(self) -> None:
         try:
             await self._look()
+            await self._look_at_rights()
         except (LogGone, LogUnavailable):
             pass  # the first one everybody was told of, the second one appends and reads meet
         finally:
             self._looked_ms = self._clock_ms()
             self._is_looking = False
+
+    async def _look_at_rights(self) -> None:
+        """Let new work in again once the right that was missing is back."""
+        writer, presence = self._writer, self._presence
+        if writer is None or presence is None or not writer.refused_reason:
+            return
+        if await self._in_thread(presence.may_be_written):
+            writer.refused_reason = ""
 
     def _probe(self) -> bool:
         try:

@@ -11,6 +11,9 @@ from orchestrator.log.port import META
 BATCH_HEAD_BYTES: Final = 64 << 10
 """What Kafka may add to a message: the head of its batch, and the frames of a compression."""
 
+RETRY_BACKOFF_MS: Final = 400
+"""What a broker refuses sooner than this was sent once, and is certainly not in the log."""
+
 FETCH_WAIT_MS: Final = 200
 """Who follows a partition learns of an append this late at most."""
 
@@ -67,6 +70,7 @@ def producer_config(options: KafkaOptions, client_id: str) -> dict[str, Any]:
         "acks": "all",
         "enable.idempotence": "true",
         "enable.gapless.guarantee": "true",
+        "retry.backoff.ms": str(RETRY_BACKOFF_MS),
         "message.timeout.ms": "0",  # never give up: while it leads, a leader waits
         "message.max.bytes": str(options.batch_bytes_max),
         "queue.buffering.max.messages": "1000000",

@@ -8,7 +8,11 @@ import time
 from typing import Final
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
+    AclOperation,
+    AdminClient,
+    TopicDescription,
+)
 
 from orchestrator.kafka.errors import text_of
 from orchestrator.log.kafka.options import KafkaOptions
@@ -40,13 +44,24 @@ class Presence:
                 return
         raise LogGone(self._known, found)
 
-    def _look(self) -> str:
-        """What is wrong, if anything."""
+    def may_be_written(self) -> bool:
+        """Whether the brokers let this node append again, as far as they tell."""
+        for topic in self._described().values():
+            allowed = topic.authorized_operations
+            if allowed is not None and AclOperation.WRITE not in allowed:
+                return False
+        return True
+
+    def _described(self) -> dict[str, TopicDescription]:
         try:
-            found = describe(self._admin, list(self._ids))
+            return describe(self._admin, list(self._ids))
         except (KafkaException, LogRefused) as raised:
             reason = text_of(raised) if isinstance(raised, KafkaException) else raised.message
             raise LogUnavailable(f"Kafka cannot be read: {reason}") from raised
+
+    def _look(self) -> str:
+        """What is wrong, if anything."""
+        found = self._described()
         for name, wanted in self._ids.items():
             if name not in found:
                 return f"topic {name} was deleted"

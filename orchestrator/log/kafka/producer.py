@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from orchestrator.kafka.errors import is_about_rights, reason_of
 from orchestrator.kafka.serve import Served
+from orchestrator.log.kafka.options import RETRY_BACKOFF_MS
 from orchestrator.log.port import AppendError, Done
 
+_REPORTS_S: Final = 0.1
 MakeProducer = Callable[[Callable[[KafkaError], None]], Producer]
 Told = Callable[[str], None]
 
@@ -20,7 +24,7 @@ class Generation:
         self._down = down
         self.over = False
         self.producer = make(self._client_error)
-        self._served = Served(self.producer, client_id, self.serve)
+        self._served = Served(self.producer, client_id, self.serve, self._client_error)
 
     def serve(self) -> None:
         while not self.over and self.producer.poll(0):
@@ -30,9 +34,19 @@ class Generation:
         if self.over:
             return  # told by the thread that takes it apart
         if error.fatal() or error.code() == KafkaError._FATAL:
-            self._failed(str(error.str()))
+            self._fail_soon(str(error.str()))
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._down(str(error.str()))
+
+    def _fail_soon(self, reason: str) -> None:
+        """The reports of the messages that failed stand behind a fatal error, and say more."""
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._served.serve)
+        loop.call_later(_REPORTS_S, self._fail_late, reason)
+
+    def _fail_late(self, reason: str) -> None:
+        if not self.over:
+            self._failed(reason)
 
     def end(self) -> "asyncio.Future[None]":
         """Nothing of it may be sent any more; settle what it has in flight before.
@@ -42,6 +56,12 @@ class Generation:
         self.over = True
         self._served.close()
         return asyncio.get_running_loop().run_in_executor(None, _purge, self.producer)
+
+
+def _was_sent_once(message: Message) -> bool:
+    """Then the broker's word is the last one; else an earlier try may have landed, unseen."""
+    latency_s = message.latency()
+    return latency_s is not None and 0 <= latency_s < 0.8 * RETRY_BACKOFF_MS / 1000  # it jitters
 
 
 def _purge(producer: Producer) -> None:
@@ -79,7 +99,10 @@ class Pending:
         if not self.left:
             return  # settled when its producer was given up
         if error is not None:
-            self._fail(str(error.str()))
+            reason = reason_of(error, f"write to topic {message.topic()}")
+            if self.first < 0 and is_about_rights(error) and _was_sent_once(message):
+                self.error, self.left = AppendError(reason, refused=True), 0
+            self._fail(reason)
             return
         offset = message.offset()
         if offset is None:  # the broker had it already, and remembers no more than that

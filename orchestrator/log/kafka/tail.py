@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from itertools import groupby
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from orchestrator.kafka.clients import OnError
@@ -66,7 +66,7 @@ class Tail:
         self._closed = False
         self._is_due = False
         self._consumer = make(self._client_error)
-        self._served = Served(self._consumer, client_id, self.serve)
+        self._served = Served(self._consumer, client_id, self.serve, self._client_error)
 
     def follow(self, place: Place, offset: int, deliver: Deliver, ended: Ended) -> Following:
         assert place not in self._followed, f"{place} is followed already"
@@ -85,11 +85,7 @@ class Tail:
         self._is_due = False
         if self._closed:
             return
-        try:
-            polled = self._consumer.consume(CHUNK_COUNT, 0)
-        except KafkaException as raised:
-            _LOG.warning("following the log: %s", raised)
-            return
+        polled = self._consumer.consume(CHUNK_COUNT, 0)
         for place, messages in groupby(polled, _place_of):
             self._take(place, list(messages))
         if polled and not self._is_due:

@@ -40,6 +40,8 @@ class KafkaWriter:
         self._ends: dict[int, int] = {}  # behind what was acknowledged, by partition
         self._bytes_count = 0
         self._goodbyes: set[asyncio.Future[None]] = set()
+        self._said = ""  # why the last producer was given up, until an append goes through
+        self.refused_reason = ""  # what an operator must mend before one can
         self.down_reason = ""  # why no broker can be reached
         self.closed = False
         self._current = self._begin()
@@ -60,6 +62,8 @@ class KafkaWriter:
             return "the log is closed"
         if partition in self._unknown:
             return "an earlier append is of unknown fate"
+        if self.refused_reason:  # until a look at the rights says otherwise
+            return self.refused_reason
         if self._bytes_count > IN_FLIGHT_BYTES_MAX:
             return "too much is waiting for the brokers"
         return ""
@@ -103,7 +107,7 @@ class KafkaWriter:
                 self._unknown.add(partition)
                 pending.error = AppendError("an earlier offset was given again", refused=False)
             if pending.error is None:
-                self.down_reason = ""
+                self.down_reason = self.refused_reason = self._said = ""
                 self._ends[partition] = pending.first + pending.count
                 pending.done(partition, pending.first, pending.count, None)
             else:
@@ -115,7 +119,12 @@ class KafkaWriter:
 
     def give_up(self, reason: str) -> None:
         """All in flight is of unknown fate; go on with a fresh producer."""
-        _LOG.warning("the producer is given up: %s", reason)
+        if reason != self._said:  # once, and again when appends have gone through in between
+            needs_a_person = reason.startswith("PD")
+            level = logging.ERROR if needs_a_person else logging.WARNING
+            _LOG.log(level, "the producer is given up: %s", reason)
+            self._said = reason
+            self.refused_reason = reason if needs_a_person else ""
         error = AppendError(reason, refused=False)
         for partition, queue in self._queues.items():
             for pending in queue:

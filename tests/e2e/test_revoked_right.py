@@ -1,0 +1,83 @@
+"""A right that is revoked while a server runs: named once in the log, 503 for callers, and over
+as soon as the right is back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from tests.contracts.conftest import AUTHORIZER
+from tests.e2e.conftest import client_of
+from tests.parts.client import Client, eventually, fresh
+from tests.parts.kafka import KafkaBroker
+from tests.parts.kafka_rights import allow_again, allow_only
+from tests.parts.needed import needed
+from tests.parts.server import PerdureServer
+from tests.parts.server_options import ServerOptions
+from tests.parts.typescript_services import TypeScriptServices
+
+EVERY = {
+    "TOPIC": {"DESCRIBE", "DESCRIBE_CONFIGS", "READ", "WRITE", "DELETE"},
+    "GROUP": {"DESCRIBE", "READ"},
+}
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    directory = tmp_path_factory.mktemp("kafka-guarded")
+    broker = needed("a Kafka broker", lambda: KafkaBroker(directory, AUTHORIZER).start())
+    yield broker
+    broker.stop()
+
+
+def refused(client: Client, key: str) -> None:
+    reply = client.post(("Counter", key, "add"), 1, timeout_s=12.0)
+    assert reply.status == 503, (reply.status, reply.text)
+    assert int(reply.headers["retry-after"]) >= 1
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("kind", "right", "named"),
+    [("TOPIC", "WRITE", "write to topic {}.log"), ("GROUP", "READ", "join group {}.log")],
+)
+def test_a_right_that_is_revoked_while_the_server_runs(
+    tmp_path: Path,
+    guarded: KafkaBroker,
+    typescript: TypeScriptServices,
+    kind: str,
+    right: str,
+    named: str,
+) -> None:
+    cluster = fresh("rights")
+    options = ServerOptions(log="kafka", kafka_bootstrap=guarded.bootstrap, cluster=cluster)
+    server = PerdureServer(tmp_path, options).start()
+    admin = AdminClient({"bootstrap.servers": guarded.bootstrap})
+    try:
+        client = client_of(server)
+        client.register(typescript.uri)
+        key = fresh()
+        assert client.call(("Counter", key, "add"), 1)["newValue"] == 1
+        allow_only(admin, kind, f"{cluster}.log", EVERY[kind] - {right})
+        if kind == "TOPIC":
+            for _ in range(5):
+                refused(client, key)  # none of them has another answer
+        else:  # it leads until the session of the group is over
+            eventually(lambda: refused(client, key), 30)
+        allow_again(admin, f"{cluster}.log")
+        added = eventually(lambda: client.call(("Counter", key, "add"), 1), 30)["newValue"]
+        assert added >= 2
+        said = server.log_tail(100_000)
+        assert "Traceback" not in said
+        lines = [
+            line for line in said.splitlines() if "PD0113" in line and named.format(cluster) in line
+        ]
+        assert 1 <= len(lines) <= 2, said
+    except BaseException:
+        print(server.log_tail(9000))
+        raise
+    finally:
+        server.stop()
