@@ -6,6 +6,7 @@ Today that is its leader in this process or nobody. A partition led elsewhere be
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import count
 
 from msgspec.structs import replace
 
@@ -39,8 +40,7 @@ from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
 from orchestrator.runtime.scheduler import Scheduler
 
-REQUEST_BYTES = 8
-REQUESTS = 1 << 8 * REQUEST_BYTES
+REQUEST_BYTES = 7  # of the first number: counting on from it never comes to 64 bits
 NOT_LED = "the partition is not led by this node"
 
 
@@ -63,7 +63,10 @@ class Router:
         self._entropy = entropy
         self._scheduler = scheduler
         self._next_seat = 0
-        self._last_request = int.from_bytes(entropy.random_bytes(REQUEST_BYTES), "big")
+        # Processes begin at numbers far from each other.
+        first = int.from_bytes(entropy.random_bytes(REQUEST_BYTES), "big")
+        self._requests = count(1 + first)
+        self._locals: dict[int, LocalPartition] = {}
 
     # --- who is asked ---
 
@@ -73,7 +76,7 @@ class Router:
         reason = NOT_LED if seat is None else self._door.reason(seat)
         if seat is None or reason:
             return Unavailable(self._door.shut_reason or reason, False)
-        return LocalPartition(seat, self._clock, self._scheduler)
+        return self._local(seat)
 
     def _reader(self, number: int) -> PartitionEngine | Unavailable:
         """For a read: only a leader's state is known to be the latest."""
@@ -81,7 +84,14 @@ class Router:
         reason = _why_unreadable(seat)
         if seat is None or reason:
             return Unavailable(reason, False)
-        return LocalPartition(seat, self._clock, self._scheduler)
+        return self._local(seat)
+
+    def _local(self, seat: Seat) -> LocalPartition:
+        local = self._locals.get(seat.number)
+        if local is None or local.seat is not seat:  # a partition that comes back has another one
+            local = LocalPartition(seat, self._clock, self._scheduler)
+            self._locals[seat.number] = local
+        return local
 
     def _appender_of(self, invocation_id: bytes) -> PartitionEngine | Unavailable:
         return self._appender(partition_of(invocation_id, self.partition_count))
@@ -126,13 +136,8 @@ class Router:
         if isinstance(asked, Unavailable):
             return self._refuse(invoke.id, on_reply, asked)
         if not invoke.request:  # else it is sent once more
-            invoke = replace(invoke, request=self._next_request())
+            invoke = replace(invoke, request=next(self._requests))
         return asked.invoke(invoke, wait, on_reply)
-
-    def _next_request(self) -> int:
-        """Processes begin at numbers far from each other."""
-        self._last_request = (self._last_request + 1) % REQUESTS
-        return self._last_request or self._next_request()
 
     def operate(self, operation: Operation, on_answer: OnAnswer) -> None:
         if isinstance(operation, PatchState):

@@ -19,6 +19,7 @@ from orchestrator.model.values import (
     Failure,
     Future,
 )
+from orchestrator.processor.port import Unavailable
 from perdure.wire import codes, outgoing
 from perdure.wire import messages as wire
 from perdure.wire.commands import Run
@@ -318,3 +319,13 @@ class TestBatches:
     def test_too_many(self, it: World) -> None:
         assert self.ask(it, "kill", ["x"] * 1001).status == 400
         assert self.ask(it, "kill", []).json == {"succeeded": [], "failed": []}
+
+
+@pytest.mark.parametrize("asked", ["restart-as-new", "resume?deployment=latest"])
+def test_a_row_that_cannot_be_read_is_no_unknown_invocation(it: World, asked: str) -> None:
+    it.register()
+    it.bench.invoke(A)
+    it.bench.finish(A)
+    it.engine.refuse = Unavailable("partition 0 is being restored", False)
+    answer = it.ask("PATCH", f"/invocations/{invocation_id_to_str(A)}/{asked}")
+    assert answer.status == 503 and "being restored" in answer.json["message"]
