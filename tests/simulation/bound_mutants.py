@@ -8,6 +8,7 @@ from orchestrator.machine import (
     ended,
     futures,
     journal,
+    kv,
     life,
     objects,
     waiting,
@@ -87,3 +88,13 @@ def only_the_first_callers_are_answered(patch: Patch) -> None:
 @mutant
 def who_is_over_still_waits(patch: Patch) -> None:
     patch.set(ended, "_wait_no_longer", lambda step, chore, number, target: None)
+
+
+@mutant
+def rows_of_a_state_are_not_counted(patch: Patch) -> None:
+    """A key whose state once outgrew its row keeps that row for ever."""
+
+    def clear_row(step: Step, owner: Any, key: bytes) -> None:
+        step.state.state_rows.delete(key)
+
+    patch.set(kv, "_clear_row", clear_row)

@@ -113,6 +113,12 @@ def _check_causes(world: "World", partitions: list[Partition]) -> None:
         for caller in waiting:
             if (caller.id, caller.incarnation) not in live:
                 world.oracle.broken("stores", f"{caller.id.hex()} is over and still waits")
+        owners = [owner for _, owner in state.objects.scan()]
+        counted = sum(owner.state_count for owner in owners)
+        if counted != len(list(state.state_rows.scan())):
+            world.oracle.broken("stores", f"rows of state: {counted} are counted")
+        if not all(one.state or one.state_count or one.promise_count for one in owners):
+            world.oracle.broken("stores", "a key that holds nothing has a row")
         for key, _ in state.details.scan():
             if (key[:24], int.from_bytes(key[24:32], "big")) not in live:
                 world.oracle.broken("stores", f"a page of {key[:24].hex()} belongs to nobody")
