@@ -19,6 +19,7 @@ from orchestrator.model.operating import OperatingError
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.node import Node
 from orchestrator.runtime.logs import log_to_stderr
+from orchestrator.runtime.memory import give_memory_back
 
 _log = logging.getLogger("perdure.node")
 
@@ -38,6 +39,7 @@ def run(argv: Sequence[str]) -> int:
         print(f"perdure serve: {error}", file=sys.stderr)
         return EXIT_USAGE
     log_to_stderr(options.server.log_level, options.server.log_format)
+    give_memory_back()
     try:
         directory = DataDirectory(options.server.data_dir)
         try:

@@ -17,8 +17,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     attempts_max: int = 8_000  # running at once, in all; each deployment has a few beyond it
     attempts_per_deployment_max: int = 4_000  # less while others run: see `slots.py`
     attempts_per_http1_deployment_max: int = 1_000  # a connection each: processes have few files
-    memory_bytes_max: int = 1536 * 1024 * 1024  # journals being sent, messages half received
-    memory_per_deployment_bytes_max: int = 768 * 1024 * 1024  # so that one leaves some for others
+    memory_bytes_max: int = 128 * 1024 * 1024  # journals being sent, messages half received
+    memory_per_deployment_bytes_max: int = 64 * 1024 * 1024  # so that one leaves some for others
     payload_bytes_max: int = PAYLOAD_BYTES_MAX  # one message of a service
     stream_bytes_max: int = 256 * 1024  # of a stream; the rest is read again when it was sent
     eager_state_bytes_max: int = PAYLOAD_BYTES_MAX  # state sent along with an attempt

@@ -17,7 +17,7 @@ from orchestrator.registry.schema import Registry
 from orchestrator.sql.options import SqlOptions
 from orchestrator.sql.query import SqlQuery
 from orchestrator.store.port import StoreHome
-from orchestrator.store.rocks import block_cache
+from orchestrator.store.rocks import RocksMemory
 from orchestrator.store.rocks_home import RocksHome
 
 
@@ -53,9 +53,9 @@ def make_log(options: Options, directory: DataDirectory, partitions: int) -> Log
 
 
 def make_homes(directory: DataDirectory) -> Callable[[int], StoreHome]:
-    """Where the stores of each partition live; they share one cache."""
-    cache = block_cache()
-    return lambda partition: RocksHome(directory.store(partition), cache)
+    """Where the stores of each partition live; they share memory."""
+    memory = RocksMemory()
+    return lambda partition: RocksHome(directory.store(partition), memory)
 
 
 def make_query(

@@ -14,6 +14,7 @@ from orchestrator.node.admin_face import AdminFace
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.files import raise_limit, share_out
 from orchestrator.node.listening import listen
+from orchestrator.node.memory_keeper import MemoryKeeper
 from orchestrator.node.metadata_keeper import MetadataKeeper
 from orchestrator.node.parts import assemble
 from orchestrator.node.watchdog import Watchdog
@@ -40,6 +41,7 @@ class Node:
         shares = share_out(raise_limit(), self.partitions)
         self._parts = assemble(options, directory, self.partitions, shares)
         self._keeper = MetadataKeeper(self._parts.metadata)
+        self._memory: asyncio.Task[None] | None = None
         self._watchdog: Watchdog | None = None
         self._is_log_open = False
         self._admin: AdminFace | None = None
@@ -49,6 +51,7 @@ class Node:
         """Ready when it returns. Raises LogRefused, LogCorrupt, MetadataLost, CannotListen."""
         parts, options = self._parts, self._options
         parts.loop_lag.start()
+        self._memory = asyncio.create_task(MemoryKeeper(parts.cache).run())
         ingress = listen(options.server.ingress, "ingress")
         self.ingress_address = Address(*ingress.getsockname()[:2])
         await parts.ingress.start(ingress)
@@ -100,6 +103,8 @@ class Node:
         """End in good order, within ten seconds; also after a start that failed."""
         parts = self._parts
         parts.gate.close()
+        if self._memory is not None:
+            self._memory.cancel()
         parts.ingress.drain()
         parts.invoker.half_close_all()
         await self._attempts_end()

@@ -27,12 +27,14 @@ from orchestrator.runtime.loop_lag import LoopLag
 from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.sql.query import SqlQuery
+from orchestrator.tables.cache import Cache
 
 
 @dataclass(frozen=True)
 class Parts:
     """What a node starts and ends."""
 
+    cache: Cache
     log: Log
     metadata: Metadata
     invoker: Invoker
@@ -70,6 +72,7 @@ def assemble(options: Options, directory: DataDirectory, partitions: int, shares
         signer,
         telemetry,
     )
+    cache = Cache(options.processor.cache_bytes_max)
     processor = Processor(
         log,
         make_homes(directory),
@@ -77,7 +80,12 @@ def assemble(options: Options, directory: DataDirectory, partitions: int, shares
         clock,
         entropy,
         scheduler,
-        replace(options.processor, node=server.node, trims=trims),
+        replace(
+            options.processor,
+            node=server.node,
+            trims=trims,
+            cache=cache,
+        ),
         telemetry,
     )
     query = make_query(processor.engine, metadata.known, invoker, options.sql)
@@ -90,6 +98,7 @@ def assemble(options: Options, directory: DataDirectory, partitions: int, shares
     )
     ingress = Ingress(processor.engine, registry, clock, gate, ingress_options)
     return Parts(
+        cache=cache,
         log=log,
         metadata=metadata,
         invoker=invoker,

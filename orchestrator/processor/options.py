@@ -8,6 +8,7 @@ import msgspec
 from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.runtime.kinds import duration_s, size, whole
 from orchestrator.runtime.settings import Setting
+from orchestrator.tables.cache import CACHE_BYTES_MAX, Cache
 
 
 def _skip_nothing(partition: int, offset: int) -> bool:
@@ -28,6 +29,7 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     # Write-behind.
     spill_rows: int = 1_000
+    spill_bytes: int = 8 << 20  # of records whose rows no spill has written yet
     spill_s: float = 0.5
     flush_records: int = 20_000
     checkpoint_records: int = 200_000
@@ -58,6 +60,15 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
             "bytes of the journal of one invocation", size(1 << 20, 1 << 40), name="journal_max"
         ),
     ] = JournalLimits().bytes_max
+
+    cache_bytes_max: Annotated[
+        int,
+        Setting(
+            "memory for rows, inputs and results that may be needed again", size(1 << 20, 1 << 40)
+        ),
+    ] = CACHE_BYTES_MAX
+    cache: Cache = msgspec.field(default_factory=Cache)
+    """That memory, shared by the tables of all partitions."""
 
     skip: Callable[[int, int], bool] = _skip_nothing
     """(partition, offset): an operator allowed to go on without this undecodable message."""

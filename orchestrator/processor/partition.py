@@ -11,6 +11,7 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.limits import POSITION_INDEX_BITS
 from orchestrator.model.records import AnyRecord
 from orchestrator.store.stamp import Stamp, StampedStore, message_hash
+from orchestrator.tables.cache import Cache
 from orchestrator.tables.state import State
 
 
@@ -19,9 +20,15 @@ class Partition:
 
     __slots__ = ("_last_message", "_last_offset", "_store", "next_offset", "number", "state")
 
-    def __init__(self, number: int, partition_count: int, store: StampedStore) -> None:
+    def __init__(
+        self,
+        number: int,
+        partition_count: int,
+        store: StampedStore,
+        cache: Cache | None = None,
+    ) -> None:
         self.number = number
-        self.state = State(number, partition_count, store)
+        self.state = State(number, partition_count, store, cache)
         self.next_offset = self.state.partition_row.applied
         self._store = store
         self._last_offset = store.stamp.last_offset
@@ -37,6 +44,7 @@ class Partition:
         """Apply the records of the message at `offset`; `message` is their bytes."""
         assert offset >= self.next_offset, f"offset {offset} was applied before"
         state = self.state
+        state.note_applied(len(message))
         position = offset << POSITION_INDEX_BITS
         answers = [
             apply(state, record, position + index, actions) for index, record in enumerate(records)

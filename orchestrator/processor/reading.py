@@ -21,6 +21,7 @@ from orchestrator.processor.partition import Partition
 from orchestrator.processor.progress import Progress
 from orchestrator.store.port import DurableStore, StoreError, StoreHome
 from orchestrator.store.stamp import Stamp, StampedStore, message_hash, read_stamp
+from orchestrator.tables.cache import Cache
 
 logger = logging.getLogger("perdure.processor")
 Apply = Callable[[Message, list[AnyRecord]], None]
@@ -114,7 +115,8 @@ class Reading:
         partition.pass_over(message.offset, message.value)
 
     def _spill_if_large(self) -> None:
-        if self._partition.state.dirty_count >= self._options.spill_rows:
+        state, options = self._partition.state, self._options
+        if state.dirty_count >= options.spill_rows or state.dirty_bytes >= options.spill_bytes:
             self._partition.spill()
 
 
@@ -167,7 +169,7 @@ async def _filled(
     if stamp is None or not _may_fit(stamp, number, log.identity, first, end):
         return None
     stamp = msgspec.structs.replace(stamp, log_identity=log.identity, partition=number)
-    partition = _opened(number, log.partition_count, store, stamp)
+    partition = _opened(number, log.partition_count, store, stamp, options.cache)
     if partition is not None:
         progress.begin(partition.next_offset, end)
         await _replay(partition, log, options, stamp, first, progress)
@@ -192,12 +194,12 @@ def _may_fit(stamp: Stamp, number: int, log_identity: bytes, first: int, end: in
 
 
 def _opened(
-    number: int, partition_count: int, store: DurableStore, stamp: Stamp
+    number: int, partition_count: int, store: DurableStore, stamp: Stamp, cache: Cache
 ) -> Partition | None:
     """None if the store's own row cannot be read, or is of another moment than its stamp."""
     stamped = StampedStore(store, stamp)
     try:
-        partition = Partition(number, partition_count, stamped)
+        partition = Partition(number, partition_count, stamped, cache)
     except (ValueError, *UNREADABLE):
         return None
     return partition if partition.next_offset == stamp.applied else None

@@ -61,7 +61,8 @@ class Upkeep:
         seat = self._seat
         if seat.partition is None or self.is_clean():
             return False
-        if now_s - self._spilled_s < self._options.spill_s:
+        is_heavy = seat.partition.state.dirty_bytes >= self._options.spill_bytes
+        if now_s - self._spilled_s < self._options.spill_s and not is_heavy:
             if seat.record_count < self._count_at:  # counting rows costs more than a record
                 return False
             self._count_at = seat.record_count + COUNT_EVERY_RECORDS

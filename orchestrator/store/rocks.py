@@ -20,6 +20,7 @@ from rocksdict import (
     RdictIter,
     ReadOptions,
     WriteBatch,
+    WriteBufferManager,
     WriteOptions,
 )
 
@@ -28,6 +29,7 @@ from orchestrator.store.port import StoreError, Writes
 MEMTABLE_BYTES = 8 << 20
 MEMTABLES_MAX = 4
 BLOCK_CACHE_BYTES = 16 << 20  # shared by the partitions of a process
+MEMTABLES_BYTES = 32 << 20  # of all partitions together: the largest is flushed first
 BLOOM_BITS = 10
 MEMTABLE_BLOOM_RATIO = 0.05  # most ids that are looked up are new: say so cheaply
 OPEN_FILES_MAX = 256
@@ -35,22 +37,25 @@ INFO_LOG_BYTES = 1 << 20
 CORRUPTION = "Corruption:"  # what RocksDB says of bytes that are not what it wrote
 
 T = TypeVar("T")
-BlockCache = Cache
 
 
-def block_cache() -> BlockCache:
-    """One for all databases of a process."""
-    return Cache(BLOCK_CACHE_BYTES)
+class RocksMemory:
+    """What the databases of a process share: one cache of blocks, one budget for memtables."""
+
+    def __init__(self) -> None:
+        self.blocks = Cache(BLOCK_CACHE_BYTES)
+        self.memtables = WriteBufferManager(MEMTABLES_BYTES, False)
 
 
-def _options(cache: BlockCache) -> Options:
+def _options(memory: RocksMemory) -> Options:
     blocks = BlockBasedOptions()
-    blocks.set_block_cache(cache)
+    blocks.set_block_cache(memory.blocks)
     blocks.set_bloom_filter(BLOOM_BITS, False)
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_block_based_table_factory(blocks)
     options.set_write_buffer_size(MEMTABLE_BYTES)
+    options.set_write_buffer_manager(memory.memtables)
     options.set_max_write_buffer_number(MEMTABLES_MAX)
     options.set_memtable_whole_key_filtering(True)
     options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO)
@@ -86,11 +91,11 @@ def _sync_directory(path: Path) -> None:
 class RocksStore:
     """The `DurableStore` port over one database directory."""
 
-    def __init__(self, path: Path, checkpoints: Path, cache: BlockCache) -> None:
+    def __init__(self, path: Path, checkpoints: Path, memory: RocksMemory) -> None:
         _mapped(lambda: path.mkdir(parents=True, exist_ok=True), path)
         self._path = path
         self._checkpoints = checkpoints
-        self._db = _mapped(lambda: Rdict(str(path), _options(cache)), path)
+        self._db = _mapped(lambda: Rdict(str(path), _options(memory)), path)
         self._write_options = WriteOptions()
         # A property, which the library's type stub takes for a method.
         self._write_options.disable_wal = True  # type: ignore[method-assign,assignment]

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.store.port import CHECKPOINTS_KEPT, StoreError
-from orchestrator.store.rocks import BlockCache, RocksStore, block_cache
+from orchestrator.store.rocks import RocksMemory, RocksStore
 from orchestrator.store.stamp import read_stamp
 
 TABLE_FILE_SUFFIX = ".sst"
@@ -29,10 +29,10 @@ TRANSIENT = ("LOCK", "No space left", "Too many open files")
 class RocksHome:
     """The `StoreHome` port over one directory of a partition."""
 
-    def __init__(self, directory: Path, cache: BlockCache | None = None) -> None:
+    def __init__(self, directory: Path, memory: RocksMemory | None = None) -> None:
         self._live = directory / "live"
         self._checkpoints = directory / "checkpoints"
-        self._cache = cache if cache is not None else block_cache()
+        self._memory = memory if memory is not None else RocksMemory()
         self._made_of: int | None = None  # the checkpoint that `live` began as, in this process
 
     def candidates(self) -> Iterator[RocksStore]:
@@ -88,7 +88,7 @@ class RocksHome:
             return None
 
     def _open(self) -> RocksStore:
-        store = RocksStore(self._live, self._checkpoints, self._cache)
+        store = RocksStore(self._live, self._checkpoints, self._memory)
         store.kept = self._drop_old
         store.damaged = self._drop_damaged
         return store

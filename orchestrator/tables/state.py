@@ -21,6 +21,7 @@ from orchestrator.model.rows import (
     TimerRow,
     WaiterRow,
 )
+from orchestrator.tables.cache import Cache
 from orchestrator.tables.port import Store
 from orchestrator.tables.table import Table
 
@@ -29,7 +30,9 @@ class State:
     """What applying the log up to `partition_row.applied` gives."""
 
     __slots__ = (
-        "_tables",
+        "__weakref__",
+        "_cache",
+        "account",
         "chores",
         "chunks",
         "completed",
@@ -47,33 +50,38 @@ class State:
         "retention",
         "state_rows",
         "store",
+        "tables",
         "timers",
         "waiters",
     )
 
-    def __init__(self, partition: int, partition_count: int, store: Store) -> None:
+    def __init__(
+        self, partition: int, partition_count: int, store: Store, cache: Cache | None = None
+    ) -> None:
         self.partition = partition
         self.partition_count = partition_count
         self.store = store
+        self._cache = Cache() if cache is None else cache
+        account = self.account = self._cache.open_account(self)
         # What the machine made of rows and remembers beside them: no part of the state.
         self.derived: dict[bytes, Any] = {}
         stored = store.get(keys.PARTITION)
         self.partition_row = row_decoder(PartitionRow)(stored) if stored else PartitionRow()
-        self.invocations = Table(store, keys.INVOCATION, InvocationRow)
-        self.completed = Table(store, keys.COMPLETED, CompletedRow)
-        self.inputs = Table(store, keys.INPUT, InputRow)
-        self.chunks = Table(store, keys.CHUNK, ChunkRow)
-        self.objects = Table(store, keys.OBJECT, ObjectRow)
-        self.inbox = Table(store, keys.INBOX, InboxRow)
-        self.state_rows = Table(store, keys.STATE, StateRow)
-        self.promises = Table(store, keys.PROMISE, PromiseRow)
-        self.timers = Table(store, keys.TIMER, TimerRow)
-        self.outbox = Table(store, keys.OUTBOX, OutboxRow)
-        self.retention = Table(store, keys.RETENTION, RetentionRow)
-        self.chores = Table(store, keys.CHORE, ChoreRow)
-        self.details = Table(store, keys.DETAIL, DetailRow)
-        self.waiters = Table(store, keys.WAITER, WaiterRow)
-        self._tables: tuple[Table, ...] = (  # type: ignore[type-arg]
+        self.invocations = Table(store, keys.INVOCATION, InvocationRow, account)
+        self.completed = Table(store, keys.COMPLETED, CompletedRow, account)
+        self.inputs = Table(store, keys.INPUT, InputRow, account)
+        self.chunks = Table(store, keys.CHUNK, ChunkRow, account)
+        self.objects = Table(store, keys.OBJECT, ObjectRow, account)
+        self.inbox = Table(store, keys.INBOX, InboxRow, account)
+        self.state_rows = Table(store, keys.STATE, StateRow, account)
+        self.promises = Table(store, keys.PROMISE, PromiseRow, account)
+        self.timers = Table(store, keys.TIMER, TimerRow, account)
+        self.outbox = Table(store, keys.OUTBOX, OutboxRow, account)
+        self.retention = Table(store, keys.RETENTION, RetentionRow, account)
+        self.chores = Table(store, keys.CHORE, ChoreRow, account)
+        self.details = Table(store, keys.DETAIL, DetailRow, account)
+        self.waiters = Table(store, keys.WAITER, WaiterRow, account)
+        self.tables: tuple[Table, ...] = (  # type: ignore[type-arg]
             self.invocations,
             self.completed,
             self.inputs,
@@ -93,12 +101,23 @@ class State:
     @property
     def dirty_count(self) -> int:
         """Rows the next spill will write."""
-        return sum(table.dirty_count for table in self._tables)
+        return sum(table.dirty_count for table in self.tables)
+
+    @property
+    def dirty_bytes(self) -> int:
+        """About what the dirty rows hold: the size of the records since the last spill."""
+        return self.account.dirty_bytes
+
+    def note_applied(self, record_bytes: int) -> None:
+        """Records of this size have been applied."""
+        self.account.dirty_bytes += record_bytes
 
     def spill(self) -> None:
         """Write what is dirty and the offset it stands for, as one batch."""
         writes: list[tuple[bytes, bytes | None]] = []
-        for table in self._tables:
+        for table in self.tables:
             table.drain(writes)
         writes.append((keys.PARTITION, encode_row(self.partition_row)))
         self.store.write(writes)
+        self.account.dirty_bytes = 0
+        self._cache.shrink()

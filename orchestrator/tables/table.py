@@ -1,42 +1,77 @@
 """One table: rows by key, held as objects in an overlay that is the read cache too."""
 
 import heapq
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from orchestrator.codec.keys import prefix_end
 from orchestrator.codec.rows import encode_row, row_decoder
 from orchestrator.model.rows import Row
+from orchestrator.tables.cache import ROW_OVERHEAD_BYTES, Account
 from orchestrator.tables.port import Store
 
 R = TypeVar("R", bound=Row)
 
-CLEAN_ROWS_MAX = 2_000  # clean rows a table keeps over a spill, as a read cache
-
 
 class Table(Generic[R]):
-    """Keys are given without the table's prefix. A row that was changed in place is `touch`ed."""
+    """Keys are given without the table's prefix. A row that was changed in place is `touch`ed.
 
-    __slots__ = ("_born", "_decode", "_dirty", "_rows", "_store", "prefix")
+    A row from `get` may be changed until the next `drain` or `grow_older`, no later.
+    """
 
-    def __init__(self, store: Store, prefix: bytes, kind: type[R]) -> None:
+    __slots__ = (
+        "_account",
+        "_born",
+        "_decode",
+        "_dirty",
+        "_first",
+        "_older",
+        "_recent_bytes",
+        "_rows",
+        "_sizes",
+        "_sorted",
+        "_store",
+        "prefix",
+    )
+
+    def __init__(self, store: Store, prefix: bytes, kind: type[R], account: Account) -> None:
         self.prefix = prefix
         self._store = store
         self._decode = row_decoder(kind)
-        self._rows: dict[bytes, R | None] = {}  # None: known to be absent
+        self._account = account
+        self._rows: dict[bytes, R | None] = {}  # None: known to be absent, and dirty
+        self._older: dict[bytes, R | None] = {}  # clean, not used since the table last grew older
+        self._sizes: dict[bytes, int] = {}  # of the clean rows of both
+        self._recent_bytes = 0  # of those used since the table last grew older
         self._dirty: set[bytes] = set()
         self._born: set[bytes] = set()  # dirty and not in the store
+        self._sorted: list[bytes] | None = None  # the dirty keys in order, if known
+        self._first = b""  # the store has no row below this key
 
     def get(self, key: bytes) -> R | None:
         """The row, to be read or changed in place; None if there is none."""
         try:
             return self._rows[key]
         except KeyError:
+            return self._fetch(key)
+
+    def _fetch(self, key: bytes) -> R | None:
+        row = self._from_older(key)
+        if row is None:
             value = self._store.get(self.prefix + key)
             if value is None:
                 return None
-            row = self._rows[key] = self._decode(value)
-            return row
+            row = self._decode(value)
+            self._count(key, len(value))
+        self._rows[key] = row
+        return row
+
+    def _from_older(self, key: bytes) -> R | None:
+        row = self._older.pop(key, None)
+        if row is not None:
+            self._recent_bytes += self._sizes[key]
+        return row
 
     def add(self, key: bytes, row: R) -> None:
         """A row that is known not to exist: if it is gone before a spill it is never written."""
@@ -44,20 +79,32 @@ class Table(Generic[R]):
             self._born.add(key)
         self._rows[key] = row
         self._dirty.add(key)
+        self._sorted = None
 
     def put(self, key: bytes, row: R) -> None:
+        if self._older:
+            self._from_older(key)
         self._rows[key] = row
         self._dirty.add(key)
+        self._sorted = None
 
     def touch(self, key: bytes) -> None:
+        if key not in self._rows:
+            row = self._from_older(key)
+            assert row is not None, "a row that is touched was got since the last drain"
+            self._rows[key] = row
         self._dirty.add(key)
+        self._sorted = None
 
     def delete(self, key: bytes) -> None:
+        self._sorted = None
         if key in self._born:
             self._born.discard(key)
             self._dirty.discard(key)
             del self._rows[key]
         else:
+            if self._older:
+                self._from_older(key)
             self._rows[key] = None
             self._dirty.add(key)
 
@@ -67,28 +114,89 @@ class Table(Generic[R]):
 
     def scan(self, start: bytes = b"", stop: bytes | None = None) -> Iterator[tuple[bytes, R]]:
         """Rows with start <= key < stop in order, overlay and store as one. The table may be
-        changed while the scan runs; whether it shows the change is not said."""
-        overlay = sorted(k for k in self._rows if k >= start and (stop is None or k < stop))
-        first = self.prefix + start
-        last = prefix_end(self.prefix) if stop is None else self.prefix + stop
-        cut = len(self.prefix)
-        rows = self._rows
-        stored = ((k[cut:], v) for k, v in self._store.scan(first, last) if k[cut:] not in rows)
-        merged = heapq.merge(((k, None) for k in overlay), stored, key=lambda pair: pair[0])
+        changed while the scan runs; whether it shows the change is not said.
+
+        Costs what it yields, and the order of the dirty keys if these changed. What was deleted
+        at the front of the table is passed by once: timers and retention go from there.
+        """
+        dirty = self._dirty
+        changed = self._dirty_between(start, stop)
+        known = ((key, None) for key in changed)
+        merged = heapq.merge(known, self._stored(start, stop), key=lambda pair: pair[0])
+        unwritten = set(changed)
         for key, value in merged:
-            row = rows.get(key) if value is None else self._decode(value)
+            if value is None:
+                row = self.get(key)
+            elif key in unwritten:
+                continue  # it comes, or came, as it is now
+            elif key in dirty:
+                row = self._rows[key]
+            else:
+                row = self._rows.get(key) or self._older.get(key) or self._decode(value)
             if row is not None:
                 yield key, row
 
+    def _dirty_between(self, start: bytes, stop: bytes | None) -> list[bytes]:
+        if self._sorted is None:
+            self._sorted = sorted(self._dirty)
+        end = len(self._sorted) if stop is None else bisect_left(self._sorted, stop)
+        return self._sorted[bisect_left(self._sorted, start) : end]
+
+    def _stored(self, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        cut = len(self.prefix)
+        is_from_first = start <= self._first
+        start = max(start, self._first)
+        if stop is not None and stop <= start:
+            return
+        end = prefix_end(self.prefix) if stop is None else self.prefix + stop
+        first = None if is_from_first else b""
+        for key, value in self._store.scan(self.prefix + start, end):
+            key = key[cut:]
+            if first is None:
+                first = self._first = key
+            yield key, value
+        if first is None and stop is not None:
+            self._first = stop
+
     def drain(self, writes: list[tuple[bytes, bytes | None]]) -> None:
-        """Add what is dirty to a batch, in key order, and forget clean rows past the limit."""
+        """Add what is dirty to a batch, in key order. What is gone is forgotten."""
         prefix, rows = self.prefix, self._rows
-        for key in sorted(self._dirty):
+        dirty = sorted(self._dirty)
+        for key in dirty:
             row = rows[key]
-            writes.append((prefix + key, None if row is None else encode_row(row)))
             if row is None:
+                writes.append((prefix + key, None))
                 del rows[key]
+                self._note_size(-self._sizes.pop(key, 0))
+            else:
+                value = encode_row(row)
+                writes.append((prefix + key, value))
+                self._count(key, len(value))
+        if dirty and dirty[0] < self._first:
+            self._first = dirty[0]
         self._dirty.clear()
         self._born.clear()
-        if len(rows) > CLEAN_ROWS_MAX:
-            rows.clear()
+        self._sorted = None
+        if self._recent_bytes > self._account.generation_bytes_max:
+            self.grow_older()
+
+    def _count(self, key: bytes, encoded_bytes: int) -> None:
+        size_bytes = encoded_bytes + ROW_OVERHEAD_BYTES
+        self._note_size(size_bytes - self._sizes.get(key, 0))
+        self._sizes[key] = size_bytes
+
+    def _note_size(self, more_bytes: int) -> None:
+        self._account.clean_bytes += more_bytes
+        self._recent_bytes += more_bytes
+
+    def grow_older(self) -> None:
+        """Give up the clean rows not used since the last time."""
+        sizes = self._sizes
+        self._account.clean_bytes -= sum(sizes.pop(key, 0) for key in self._older)
+        if self._dirty:  # rare: it is another partition that asks for room
+            dirty, rows = self._dirty, self._rows
+            self._older = {key: row for key, row in rows.items() if key not in dirty}
+            self._rows = {key: rows[key] for key in dirty}
+        else:
+            self._older, self._rows = self._rows, {}
+        self._recent_bytes = sum(sizes.get(key, 0) for key in self._rows)

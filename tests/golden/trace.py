@@ -139,7 +139,7 @@ class _Traced(Bench):
 
     def _decoded(self) -> Rows:
         """All rows, read back from their bytes. The applied offset is not worth a line."""
-        tables = {table.prefix: table for table in self.state._tables}
+        tables = {table.prefix: table for table in self.state.tables}
         found: Rows = {}
         for key, value in self.rows():
             if key == keys.PARTITION:

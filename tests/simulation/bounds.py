@@ -18,7 +18,7 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.records import AnyRecord, ChoreStep, Journal, PurgeExpired
 from orchestrator.model.rows import ChoreRow
 from orchestrator.processor import partition, term
-from orchestrator.tables import table
+from orchestrator.tables import cache
 from orchestrator.tables.state import State
 from orchestrator.tables.table import Table
 from tests.simulation.mutation import Patch
@@ -35,7 +35,7 @@ class Bounds:
     purge: int
     journal_bytes: int
     state_bytes: int
-    clean_rows: int  # kept over a spill
+    cache_bytes: int  # for rows kept over a spill
     places: int  # of inboxes that one record may look at
     details: int  # values of a kind an invocation has in its row, and in a page
     waiters: int  # callers the row they wait for holds
@@ -49,7 +49,7 @@ def make_bounds(seed: int) -> Bounds:
         purge=random.choice((1, 3, 500)),
         journal_bytes=random.choice((150, 150, limits.JOURNAL_INLINE_BYTES)),
         state_bytes=random.choice((30, 30, limits.STATE_INLINE_BYTES)),
-        clean_rows=random.choice((0, 4, table.CLEAN_ROWS_MAX)),
+        cache_bytes=random.choice((0, 5_000, cache.CACHE_BYTES_MAX)),
         places=random.choice((0, 0, 1, limits.INBOX_STEP_COUNT)),
         details=random.choice((1, 1, 3, limits.DETAIL_INLINE_COUNT)),
         waiters=random.choice((0, 0, 1, limits.WAITERS_INLINE_COUNT)),
@@ -71,7 +71,7 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
     patch.set(details, "DETAIL_PAGE_COUNT", bounds.details)
     patch.set(waiting, "WAITERS_INLINE_COUNT", bounds.waiters)
     patch.set(futures, "FUTURE_DIRECT_COUNT", bounds.direct)
-    patch.set(table, "CLEAN_ROWS_MAX", bounds.clean_rows)
+    patch.set(cache, "CACHE_BYTES_MAX", bounds.cache_bytes)
     deleted: Counter[bytes] = Counter()
     own: set[bytes] = set()  # rows the record wrote itself: it may take them back
     add, put, delete = Table.add, Table.put, Table.delete

@@ -136,9 +136,9 @@ def settle(partition: Partition) -> None:
 
 def _watch(partition: Partition, store: MemoryStore, known: Known) -> WatchedTable:
     state = partition.state
-    table = WatchedTable(store, keys.COMPLETED, CompletedRow)
+    table = WatchedTable(store, keys.COMPLETED, CompletedRow, state.account)
     table.watch(known, state)
-    state._tables = tuple(table if one is state.completed else one for one in state._tables)
+    state.tables = tuple(table if one is state.completed else one for one in state.tables)
     state.completed = table
     return table
 

@@ -50,7 +50,7 @@ def rows_without_their_offset(patch: Patch) -> None:
             spill(self)
             return
         writes: list[tuple[bytes, bytes | None]] = []
-        for table in self.state._tables:
+        for table in self.state.tables:
             table.drain(writes)
         self._store.inner.write(writes)
 

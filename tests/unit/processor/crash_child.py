@@ -19,7 +19,7 @@ from orchestrator.processor.port import Reply, Result, Unavailable
 from orchestrator.runtime.clock import SystemClock
 from orchestrator.runtime.entropy import SystemEntropy
 from orchestrator.runtime.scheduler import LoopScheduler
-from orchestrator.store.rocks import block_cache
+from orchestrator.store.rocks import RocksMemory
 from orchestrator.store.rocks_home import RocksHome
 from perdure.wire import codes
 from perdure.wire.frames import frame
@@ -78,11 +78,11 @@ class Child:
 async def main(directory: Path) -> None:
     log = EmbeddedLog(EmbeddedOptions(directory / "log", partitions=PARTITIONS))
     await log.open()
-    clock, cache = SystemClock(), block_cache()
+    clock, memory = SystemClock(), RocksMemory()
     invoker = ScriptedInvoker(clock.now_ms, {"add": increment})
     processor = Processor(
         log,
-        lambda number: RocksHome(directory / str(number), cache),
+        lambda number: RocksHome(directory / str(number), memory),
         invoker,
         clock,
         SystemEntropy(),

@@ -1,0 +1,57 @@
+"""Gives memory back when the node is quiet: what load had made the process take is for others."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from orchestrator.runtime import memory
+from orchestrator.tables.cache import Cache
+
+LOOK_S = 1.0
+BUSY_PART = 0.2  # of a core: below that the node is quiet
+QUIET_LOOKS = 5  # in a row, before rows are given up too
+QUIET_CACHE_PART = 0.25  # of the cache's budget that stays when all is quiet
+GROWN_BYTES = 16 << 20  # since the last time: less is not worth a walk through the heap
+_STATM = Path("/proc/self/statm")
+_PAGE_BYTES = 4096
+
+
+class MemoryKeeper:
+    """Looks once a second; free pages go back to the system in quiet moments."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._kept_bytes = resident_bytes()  # after the last time
+        self._cpu_s = time.process_time()
+        self._quiet_looks = 0
+
+    async def run(self) -> None:
+        """Never returns."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Between records: rows may be given up."""
+        cpu_s, self._cpu_s = self._cpu_s, time.process_time()
+        if self._cpu_s - cpu_s > BUSY_PART * LOOK_S:
+            self._quiet_looks = 0
+            self._cache.shrink()
+            return
+        self._quiet_looks += 1
+        if self._quiet_looks == QUIET_LOOKS:
+            self._cache.shrink(int(self._cache.bytes_max * QUIET_CACHE_PART))
+        if self._quiet_looks == QUIET_LOOKS or self._has_grown():
+            await asyncio.to_thread(memory.trim)
+            self._kept_bytes = resident_bytes()
+
+    def _has_grown(self) -> bool:
+        return resident_bytes() - self._kept_bytes >= GROWN_BYTES
+
+
+def resident_bytes() -> int:
+    """Of this process; 0 where the system does not say."""
+    try:
+        return int(_STATM.read_text().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0

@@ -1,0 +1,88 @@
+"""One budget in bytes for the rows that the tables of a process keep in memory by choice.
+
+Rows that a spill wrote stay in memory as long as there is room. Each table has two generations of
+them: what was used since the table last grew older, and what was not. It grows older, and loses
+what was not used, when what was used is a part of the budget, and when the budget is spent: then
+the tables of all partitions take turns. Rows that no spill wrote yet count too,
+by the size of the records they came with; they cannot be given up, so they are spilled early.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+from weakref import ref
+
+CACHE_BYTES_MAX = 128 << 20
+ROW_OVERHEAD_BYTES = 1_000  # about what a row costs beside its encoded size, as objects
+SHRINK_TO = 0.75  # of the budget: so that not every spill gives something up
+GENERATION_PART = 4  # a generation of a table is about this part of the budget at most
+
+
+class Account:
+    """What the tables of one partition hold."""
+
+    __slots__ = ("clean_bytes", "dirty_bytes", "generation_bytes_max")
+
+    def __init__(self, generation_bytes_max: int) -> None:
+        self.generation_bytes_max = generation_bytes_max
+        self.clean_bytes = 0
+        self.dirty_bytes = 0  # of the records applied since the last spill
+
+
+class Kept(Protocol):
+    """A table that keeps rows."""
+
+    def grow_older(self) -> None:
+        """Give up the rows not used since the last time."""
+        ...
+
+
+class Owner(Protocol):
+    """The state of a partition."""
+
+    @property
+    def account(self) -> Account: ...
+
+    @property
+    def tables(self) -> Sequence[Kept]: ...
+
+
+class Cache:
+    """The budget, and the partitions that draw on it, as long as somebody holds them."""
+
+    __slots__ = ("_owners", "_turn", "bytes_max")
+
+    def __init__(self, bytes_max: int | None = None) -> None:
+        self.bytes_max = CACHE_BYTES_MAX if bytes_max is None else bytes_max
+        self._owners: list[ref[Owner]] = []
+        self._turn = 0
+
+    def open_account(self, owner: Owner) -> Account:
+        """For the tables of one partition."""
+        self._owners = [known for known in self._owners if known() is not None]
+        self._owners.append(ref(owner))
+        return Account(self.bytes_max // GENERATION_PART)
+
+    @property
+    def used_bytes(self) -> int:
+        """By all partitions, written or not."""
+        accounts = [owner.account for owner in self._live()]
+        return sum(account.clean_bytes + account.dirty_bytes for account in accounts)
+
+    def shrink(self, bytes_max: int | None = None) -> None:
+        """Give rows up until there is room again, or to less than the whole budget.
+
+        Only between records: those who apply them hold rows.
+        """
+        bytes_max = self.bytes_max if bytes_max is None else bytes_max
+        if self.used_bytes <= bytes_max:
+            return
+        tables = [table for owner in self._live() for table in owner.tables]
+        aim_bytes = int(bytes_max * SHRINK_TO)
+        for _ in range(2 * len(tables)):  # twice: once to be unused, once to go
+            self._turn += 1
+            tables[self._turn % len(tables)].grow_older()
+            if self.used_bytes <= aim_bytes:
+                return
+
+    def _live(self) -> list[Owner]:
+        return [owner for known in self._owners if (owner := known()) is not None]

@@ -1,0 +1,1 @@
+"""Runs that show what the server needs when there is much of something."""

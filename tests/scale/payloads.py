@@ -1,0 +1,148 @@
+"""Memory under large payloads: sends and echoes of 1 MB at 64 connections, and after them."""
+
+import http.client
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from tests.parts.processes import Process, free_port, port_open
+from tests.parts.server import PerdureServer
+from tests.parts.server_options import ServerOptions
+
+MB = 1_000_000
+CONNECTIONS = 64
+QUIET_S = 30.0
+RSS_BYTES_MAX = 400 * MB
+RSS_QUIET_BYTES_MAX = 200 * MB
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class Memory:
+    """The resident bytes of a process, looked at ten times a second."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.peak_bytes = 0
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def now_bytes(self) -> int:
+        pages = int(Path(f"/proc/{self._pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(0.1):
+            self.peak_bytes = max(self.peak_bytes, self.now_bytes())
+
+    def stop(self) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+
+def _service() -> tuple[Process, str]:
+    port = free_port()
+    directory = Path(tempfile.mkdtemp(prefix="perdure-payloads-"))
+    settings = directory / "hypercorn.toml"
+    settings.write_text("h2_max_concurrent_streams = 2147483647\nkeep_alive_timeout = 1000000\n")
+    flags = ["--config", str(settings), "-w", "1", "--bind", f"127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "hypercorn", "tests.scale.payload_services:app", *flags]
+    service = Process("payload-services", command, {}, cwd=_ROOT, log_dir=directory)
+    service.start()
+    service.wait_ready(lambda: port_open(port), 30.0)
+    return service, f"http://127.0.0.1:{port}"
+
+
+def _register(server: PerdureServer, uri: str) -> None:
+    admin = http.client.HTTPConnection(server.admin.removeprefix("http://"), timeout=30)
+    body = json.dumps({"uri": uri}).encode()
+    admin.request("POST", "/deployments", body, {"content-type": "application/json"})
+    answer = admin.getresponse()
+    assert answer.status == 201, answer.read()
+    admin.close()
+
+
+def load(server: PerdureServer, path: str, count: int, size_bytes: int) -> dict[int, int]:
+    """Requests of one size over all connections; the count of each status."""
+    work: SimpleQueue[int] = SimpleQueue()
+    for number in range(count):
+        work.put(number)
+    body = b'"' + b"x" * (size_bytes - 2) + b'"'
+    statuses: dict[int, int] = {}
+    lock = threading.Lock()
+    host = server.ingress.removeprefix("http://")
+
+    def one() -> None:
+        client = http.client.HTTPConnection(host, timeout=120)
+        while True:
+            try:
+                work.get_nowait()
+            except Empty:
+                return
+            status = _ask(client, path, body)
+            with lock:
+                statuses[status] = statuses.get(status, 0) + 1
+
+    threads = [threading.Thread(target=one) for _ in range(CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return statuses
+
+
+def _ask(client: http.client.HTTPConnection, path: str, body: bytes) -> int:
+    """Sends again what the server asks to send again, as a client does."""
+    while True:
+        client.request("POST", path, body, {"content-type": "application/json"})
+        answer = client.getresponse()
+        answer.read()
+        if answer.status != 503:
+            return answer.status
+        time.sleep(0.05)
+
+
+def run(sends: int = 4_500, echoes: int = 400, say: Callable[[str], None] = print) -> bool:
+    """Both runs against real servers; True if the bars hold."""
+    service, uri = _service()
+    held = True
+    try:
+        for name, path, count in (
+            ("sends of 1 MB", "/Payloads/sink/send", sends),
+            ("echoes of 1 MB", "/Payloads/echo", echoes),
+        ):
+            server = PerdureServer(Path(tempfile.mkdtemp(prefix="perdure-scale-")), ServerOptions())
+            server.start()
+            try:
+                _register(server, uri)
+                held &= _measure(server, name, path, count, say)
+            finally:
+                server.stop()
+    finally:
+        service.stop()
+    return held
+
+
+def _measure(
+    server: PerdureServer, name: str, path: str, count: int, say: Callable[[str], None]
+) -> bool:
+    memory = Memory(server.pid)
+    before, began_s = memory.now_bytes(), time.monotonic()
+    statuses = load(server, path, count, MB)
+    took_s = time.monotonic() - began_s
+    time.sleep(QUIET_S)
+    memory.stop()
+    after = memory.now_bytes()
+    held = memory.peak_bytes <= RSS_BYTES_MAX and after <= RSS_QUIET_BYTES_MAX
+    say(
+        f"{count} {name}: {statuses} in {took_s:.1f} s; RSS {before // MB} MB before,"
+        f" {memory.peak_bytes // MB} MB at most, {after // MB} MB after {QUIET_S:.0f} s of quiet:"
+        f" {'ok' if held else 'TOO MUCH'}"
+    )
+    return held
