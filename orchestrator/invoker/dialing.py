@@ -14,6 +14,12 @@ CONNECT_S: Final = 10.0  # look-up, TCP and TLS together
 P = TypeVar("P", bound=asyncio.Protocol)
 
 
+def alpn_of(transport: asyncio.BaseTransport | None) -> str | None:
+    """The protocol that TLS agreed on; None without TLS."""
+    tls = transport.get_extra_info("ssl_object") if transport is not None else None
+    return None if tls is None else str(tls.selected_alpn_protocol())
+
+
 class DialError(Exception):
     """There is no connection; the message says why."""
 

@@ -4,7 +4,7 @@ Everything runs on the event loop and by callbacks: no task or future per exchan
 """
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -56,6 +56,26 @@ class Carrier(Protocol):
 
     def hold_back(self, exchange: "Exchange") -> None:
         """`is_held_back` of the exchange has changed."""
+        ...
+
+
+class Owner(Protocol):
+    """Who keeps connections, of either version of HTTP."""
+
+    def on_room(self, connection: Any) -> None:
+        """An exchange has ended and the connection takes the next."""
+        ...
+
+    def on_closed(self, connection: Any) -> None:
+        """It takes no more exchanges; those it carried are settled or will be."""
+        ...
+
+    def on_read(self) -> None:
+        """Something arrived: what time is it?"""
+        ...
+
+    def on_batch(self) -> None:
+        """All that arrived at once has been delivered."""
         ...
 
 

@@ -1,37 +1,18 @@
 """One HTTP/1.1 connection to a service: one exchange at a time, the whole request at once."""
 
 import asyncio
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import httptools
 
-from orchestrator.invoker.exchange import IGNORE, Exchange, Headers
+from orchestrator.invoker.dialing import alpn_of
+from orchestrator.invoker.draining import DRAIN_S
+from orchestrator.invoker.exchange import IGNORE, Exchange, Headers, Owner
 from orchestrator.invoker.portions import PORTION_BYTES, CallSoon, Portions
 
-_DRAIN_S: Final = 5.0
 _IDLE_S: Final = 60.0
 _HEAD_BYTES_MAX: Final = 64 * 1024  # of a response, with what comes before its final status
 _WITHOUT_BODY: Final = (b"GET", b"HEAD")
-
-
-class Owner(Protocol):
-    """Who keeps connections."""
-
-    def on_room(self, connection: "Http1Connection") -> None:
-        """An exchange has ended and the connection takes the next."""
-        ...
-
-    def on_closed(self, connection: "Http1Connection") -> None:
-        """It takes no more exchanges."""
-        ...
-
-    def on_read(self) -> None:
-        """Something arrived: what time is it?"""
-        ...
-
-    def on_batch(self) -> None:
-        """All that arrived at once has been delivered."""
-        ...
 
 
 def request_head(head: Headers, body_bytes: int) -> bytes:
@@ -83,8 +64,7 @@ class Http1Connection(asyncio.Protocol):
     @property
     def alpn(self) -> str | None:
         """The protocol that TLS agreed on."""
-        tls = self._transport.get_extra_info("ssl_object") if self._transport else None
-        return None if tls is None else str(tls.selected_alpn_protocol())
+        return alpn_of(self._transport)
 
     @property
     def stream_count(self) -> int:
@@ -112,7 +92,7 @@ class Http1Connection(asyncio.Protocol):
             if now_s - self._quiet_s > _IDLE_S:
                 self._fail("idle")
         elif exchange.deadline_s < 0:
-            exchange.deadline_s = now_s + _DRAIN_S
+            exchange.deadline_s = now_s + DRAIN_S
         elif exchange.deadline_s and now_s > exchange.deadline_s:
             exchange.cancel()
 

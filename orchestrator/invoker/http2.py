@@ -5,12 +5,15 @@ share of its window. So a stream never blocks another, and what a connection may
 """
 
 import asyncio
-from typing import Final, Protocol, cast
+from contextlib import suppress
+from typing import Final, cast
 
 import ngh2
 
+from orchestrator.invoker.dialing import alpn_of
 from orchestrator.invoker.drained import Drained
-from orchestrator.invoker.exchange import IGNORE, Exchange
+from orchestrator.invoker.draining import Draining
+from orchestrator.invoker.exchange import IGNORE, Exchange, Owner
 from orchestrator.invoker.keepalive import DEAD, PING, KeepAlive
 from orchestrator.invoker.portions import PORTION_BYTES, CallSoon, Portions
 
@@ -21,7 +24,6 @@ _GIVE_BACK_BYTES: Final = STREAM_WINDOW_BYTES // 8
 _WRITE_BUFFER_BYTES: Final = 1024 * 1024
 _WRITE_BYTES: Final = 256 * 1024  # made at a time: what waits is not copied
 _GOAWAYS_MAX: Final = 8  # two are usual: one that warns, one that says which streams were taken
-_DRAIN_S: Final = 5.0
 _IDLE_S: Final = 300.0
 
 _CONFIGURATION = ngh2.Configuration(auto_window_update=False)
@@ -43,26 +45,6 @@ def _code_name(code: int) -> str:
         return f"code {code}"
 
 
-class Owner(Protocol):
-    """Who keeps connections."""
-
-    def on_room(self, connection: "Http2Connection") -> None:
-        """A stream has closed."""
-        ...
-
-    def on_closed(self, connection: "Http2Connection") -> None:
-        """It takes no more exchanges; those it carried are settled or will be."""
-        ...
-
-    def on_read(self) -> None:
-        """Something arrived: what time is it?"""
-        ...
-
-    def on_batch(self) -> None:
-        """All that arrived at once has been delivered."""
-        ...
-
-
 class Http2Connection(asyncio.Protocol):
     """A client's side of a connection, over a transport that is connected."""
 
@@ -72,17 +54,17 @@ class Http2Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._h2 = ngh2.Connection(ngh2.Role.CLIENT, _CONFIGURATION)
         self._streams: dict[int, Exchange] = {}
-        self._draining: list[Exchange] = []
+        self._draining = Draining()
         self._streams_max = STREAMS_MAX
         self._flushing = False
         self._write_paused = False
-        self._open = False
+        self.is_open = False  # it takes exchanges, now or once there is room
         self._reason = ""
         self._last_stream_id = -1  # from a GOAWAY: those above it were not touched
         self._said_goodbye = False
         self._goaway_count = 0
         self._portions = Portions(call_soon, self._take)
-        self._was_useful = False
+        self.was_useful = False  # whether the peer ever answered a request on it
         self._read_count = 0
         self._keep_alive = KeepAlive()
         self._drained = Drained(self._h2.queued_body_size)
@@ -90,25 +72,14 @@ class Http2Connection(asyncio.Protocol):
     # --- for the pool ---
 
     @property
-    def is_open(self) -> bool:
-        """Whether it takes exchanges, now or once there is room."""
-        return self._open
-
-    @property
-    def was_useful(self) -> bool:
-        """Whether the peer ever answered a request on it."""
-        return self._was_useful
-
-    @property
     def free(self) -> int:
         """How many more exchanges it takes."""
-        return self._streams_max - len(self._streams) if self._open else 0
+        return self._streams_max - len(self._streams) if self.is_open else 0
 
     @property
     def alpn(self) -> str | None:
         """The protocol that TLS agreed on."""
-        tls = self._transport.get_extra_info("ssl_object") if self._transport else None
-        return None if tls is None else str(tls.selected_alpn_protocol())
+        return alpn_of(self._transport)
 
     @property
     def stream_count(self) -> int:
@@ -147,12 +118,12 @@ class Http2Connection(asyncio.Protocol):
 
     def sweep(self, now_s: float) -> None:
         """Cut off what drains for too long, see whether the peer lives, close when idle."""
-        self._cut_off(now_s)
+        self._draining.cut_off(now_s)
         quiet_s = self._keep_alive.quiet_s(now_s)
         if not quiet_s:
             return
         if not self._streams:
-            if quiet_s > _IDLE_S or not self._open:
+            if quiet_s > _IDLE_S or not self.is_open:
                 self._fail("idle")
             return
         due = self._keep_alive.due(quiet_s, self._said_goodbye)
@@ -169,19 +140,6 @@ class Http2Connection(asyncio.Protocol):
             self._fail(f"HTTP/2 error: {error}")
             return
         self._touch()
-
-    def _cut_off(self, now_s: float) -> None:
-        left: list[Exchange] = []
-        for exchange in self._draining:
-            if exchange.closed:
-                continue
-            if not exchange.deadline_s:
-                exchange.deadline_s = now_s + _DRAIN_S
-            if now_s < exchange.deadline_s:
-                left.append(exchange)
-            else:
-                exchange.cancel()
-        self._draining = left
 
     # --- for exchanges ---
 
@@ -201,14 +159,12 @@ class Http2Connection(asyncio.Protocol):
         self._touch()
 
     def cancel(self, exchange: Exchange) -> None:
-        try:
+        with suppress(ngh2.NGH2Error):
             self._h2.reset_stream(exchange.stream_id, _CANCEL)
-        except ngh2.NGH2Error:
-            return
-        self._touch()
+            self._touch()
 
     def drain(self, exchange: Exchange) -> None:
-        self._draining.append(exchange)
+        self._draining.add(exchange)
 
     def queued_bytes(self, exchange: Exchange) -> int:
         try:
@@ -238,7 +194,7 @@ class Http2Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
         self._h2.initiate_connection(_SETTINGS)
         self._h2.set_local_window_size(CONNECTION_WINDOW_BYTES)
-        self._open = True
+        self.is_open = True
         self._touch()
 
     def data_received(self, data: bytes) -> None:
@@ -248,7 +204,7 @@ class Http2Connection(asyncio.Protocol):
             self._take(data)
 
     def _take(self, data: bytes | memoryview) -> None:
-        if not self._was_useful and bytes(data[:7]) == _PREFACE_OF_HTTP1:
+        if not self.was_useful and bytes(data[:7]) == _PREFACE_OF_HTTP1:
             self._fail(ANSWERED_HTTP1)
             return
         self._keep_alive.heard = True
@@ -325,7 +281,7 @@ class Http2Connection(asyncio.Protocol):
                 self._on_rare(event)
 
     def _on_response(self, exchange: Exchange, event: ngh2.ResponseReceived) -> None:
-        exchange.answered = self._was_useful = True
+        exchange.answered = self.was_useful = True
         headers = event.headers
         try:
             status = int(headers[0][1])
@@ -375,7 +331,7 @@ class Http2Connection(asyncio.Protocol):
             exchange.closed = True
             reason = f"stream reset by the peer: {_code_name(event.error_code)}"
             self._tell_broken(exchange, reason, event.error_code == _REFUSED)
-        if self._open:
+        if self.is_open:
             self._owner.on_room(self)
         elif not self._streams:
             self._fail(self._reason)
@@ -385,7 +341,7 @@ class Http2Connection(asyncio.Protocol):
         skipped = -1 < self._last_stream_id < exchange.stream_id
         # A connection that was good before and then closed without another word had most
         # likely been given up by the peer while it was idle.
-        stale = self._was_useful and exchange.mark == self._read_count
+        stale = self.was_useful and exchange.mark == self._read_count
         untouched = not exchange.answered and (refused or skipped or stale)
         # A peer that says good-bye should finish what it has taken; some (hypercorn) do not.
         receiver.on_broken(reason, untouched or self._said_goodbye)
@@ -420,8 +376,8 @@ class Http2Connection(asyncio.Protocol):
 
     def _stop_taking(self, reason: str) -> None:
         self._reason = self._reason or reason
-        if self._open:
-            self._open = False
+        if self.is_open:
+            self.is_open = False
             self._owner.on_closed(self)
 
     def _fail(self, reason: str) -> None:

@@ -4,10 +4,8 @@ Everything runs on the event loop by callbacks. There is no timer per attempt: o
 stamps of last activity. What one read of a connection brings is one record per attempt.
 """
 
-import heapq
-import logging
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from orchestrator.invoker import codes
 from orchestrator.invoker.attempt import Attempt
@@ -18,6 +16,8 @@ from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.feed import Feed
 from orchestrator.invoker.flusher import Flusher, propose
 from orchestrator.invoker.heads import Heads
+from orchestrator.invoker.line import Waiter
+from orchestrator.invoker.make_way import MakeWay
 from orchestrator.invoker.openings import Openings
 from orchestrator.invoker.options import Options
 from orchestrator.invoker.origin import BadUri
@@ -28,8 +28,7 @@ from orchestrator.invoker.running import Running
 from orchestrator.invoker.signing import Signer
 from orchestrator.invoker.slots import Slots
 from orchestrator.invoker.sweep import Sweep
-from orchestrator.model.records import Failed
-from orchestrator.model.values import THEN_KILL, THEN_PAUSE
+from orchestrator.invoker.telling import log_failure
 from orchestrator.registry.schema import Registry, RetryPolicy
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
@@ -37,24 +36,8 @@ from orchestrator.runtime.scheduler import Scheduler, Timer
 from orchestrator.runtime.telemetry import Telemetry
 from perdure.wire import invocation_id_to_str
 
-_log: Final = logging.getLogger("perdure.invoker")
-
 _MAKE_WAY_S: Final = 0.01
-_LOOKED_AT_PER_MS: Final = 50
-_IDLE_MS: Final = 20  # a stream that was quiet for this long may be asked to suspend
-_SUSPENDING_MAX: Final = 64  # asked at a time: they, too, come before what wakes
-_SUSPENDING_MS: Final = 100  # one that has not followed by then is in the middle of a step
 _RESTARTS_MAX: Final = 3
-_THEN: Final = {THEN_PAUSE: "paused", THEN_KILL: "completed with the failure"}
-
-
-class _Waiter(NamedTuple):
-    """An attempt that waits for its slot."""
-
-    source: Source
-    id: bytes
-    incarnation: int
-    deployment: str
 
 
 class Invoker:
@@ -84,7 +67,7 @@ class Invoker:
         self._seen_registry: Registry | None = None
         self._places: dict[tuple[str, str], Place | Unplaced] = {}
         self._pools = Pools(Dialer(options.services_ca_file), self.on_read, self.on_batch)
-        self._slots: Slots[_Waiter] = Slots(
+        self._slots: Slots[Waiter] = Slots(
             options.attempts_max,
             options.attempts_per_deployment_max,
             options.memory_bytes_max,
@@ -94,14 +77,14 @@ class Invoker:
         self._counts = AttemptCounts(telemetry)
         tell(telemetry, self._slots, lambda: len(self._running), options.attempts_max)
         self._running: dict[bytes, Running] = {}
-        self._waiting: dict[bytes, _Waiter] = {}
+        self._waiting: dict[bytes, Waiter] = {}
         self._held_back: set[Source] = set()
         self._flusher = Flusher(scheduler)
         self.flush = self._flusher.add
         self._sweep = Sweep(clock, scheduler, lambda: list(self._running.values()), self._pools)
         self._make_way_timer: Timer | None = None
         self._openings = Openings()
-        self._look_at_ms = 0  # not before: for streams that may make way
+        self._idle = MakeWay(self._slots)
         self._closed = False
 
     # --- the port ---
@@ -210,7 +193,7 @@ class Invoker:
         ):
             self._begin(source, given, where, 0)
         else:
-            self._wait(_Waiter(source, invocation_id, incarnation, deployment), goes_on)
+            self._wait(Waiter(source, invocation_id, incarnation, deployment), goes_on)
 
     def _is_known(self, source: Source, invocation_id: bytes, incarnation: int) -> bool:
         """Whether it runs or waits; one of another incarnation or source is dropped."""
@@ -244,21 +227,14 @@ class Invoker:
     def _attempt(
         self, given: AttemptInput, policy: RetryPolicy, deployment: str, protocol: int
     ) -> Attempt:
-        return Attempt(
-            given,
-            policy,
-            deployment,
-            protocol,
-            self._callees,
-            self._uniform,
-            self._options.payload_bytes_max,
-        )
+        bytes_max = self._options.payload_bytes_max
+        return Attempt(given, policy, deployment, protocol, self._callees, self._uniform, bytes_max)
 
     def _fail_unplaced(self, source: Source, given: AttemptInput, why: Unplaced) -> None:
         attempt = self._attempt(given, why.retry, given.deployment, given.protocol)
         attempt.fail(why.restate_code, why.message, self.now_ms())
         self._counts.unplaced(attempt)
-        self._log_failure(attempt, given.invoke.id, given.attempt)
+        log_failure(attempt, given.invoke.id, given.attempt, self.now_ms())
         for record in attempt.take():
             source.propose(record)
 
@@ -308,7 +284,7 @@ class Invoker:
         chunks = attempt.start_frames(debug_id, state, partial, now_ms)
         running.start_bytes = sum(map(len, chunks))
         self.hold_memory(running, running.start_bytes)
-        chunks += self._replay(running, whole=deployment.http1)
+        chunks += running.begin_replay(options.stream_bytes_max, whole=deployment.http1)
         is_whole = not duplex and not running.feed.is_replaying
         running.exchange = exchange = Exchange(head, chunks, is_whole, running)
         exchange.room_bytes = options.stream_bytes_max
@@ -316,17 +292,6 @@ class Invoker:
         if not running.feed.is_direct and not is_whole:
             exchange.want_room()
         pool.open(exchange)
-
-    def _replay(self, running: Running, whole: bool) -> list[bytes]:
-        """The first of the stored entries, or all: HTTP/1.1 says first how long a request is."""
-        feed, bytes_max = running.feed, self._options.stream_bytes_max
-        parts: list[bytes] = []
-        while feed.is_replaying:
-            before = feed.place
-            parts += running.read_journal(bytes_max)
-            if not whole or feed.place == before:
-                break
-        return parts
 
     def _state(
         self, source: Source, given: AttemptInput, lazy: bool, keyed: bool
@@ -339,7 +304,7 @@ class Invoker:
 
     # --- waiting for a slot ---
 
-    def _wait(self, waiter: _Waiter, goes_on: bool) -> None:
+    def _wait(self, waiter: Waiter, goes_on: bool) -> None:
         self._waiting[waiter.id] = waiter
         self._slots.wait(waiter.deployment, waiter.id, waiter, goes_on=goes_on)
         if self._make_way_timer is None:
@@ -349,7 +314,7 @@ class Invoker:
         for waiter in list(self._waiting.values()):
             self._leave(waiter)
 
-    def _leave(self, waiter: _Waiter) -> None:
+    def _leave(self, waiter: Waiter) -> None:
         del self._waiting[waiter.id]
         self._slots.leave(waiter.deployment, waiter.id)
 
@@ -367,35 +332,8 @@ class Invoker:
             return
         self._openings.forget_slow(self.monotonic_ms())
         self._fill_slots()
-        now_ms = self.monotonic_ms()
-        if now_ms >= self._look_at_ms and slots.short_of_slots:
-            # A look costs about a microsecond for each that runs: at most a few percent in all.
-            self._look_at_ms = now_ms + len(self._running) // _LOOKED_AT_PER_MS
-            self._suspend_idle()
+        self._idle.look(self._running.values(), self.monotonic_ms())
         self._make_way_timer = self._scheduler.call_later(_MAKE_WAY_S, self._make_way)
-
-    def _suspend_idle(self) -> None:
-        slots, now_ms = self._slots, self.monotonic_ms()
-        contended = slots.contended_count
-        closing = asked = 0
-        idle: list[Running] = []
-        for r in self._running.values():
-            if r.duplex and r.attempt.input_closed:
-                closing += 1
-                asked += r.touched_ms > now_ms - _SUSPENDING_MS
-            elif (
-                r.may_close
-                and r.touched_ms <= now_ms - _IDLE_MS
-                and (
-                    (contended is not None and slots.running_of(r.deployment) >= contended)
-                    or (slots.waiting_of(r.deployment) and slots.is_short(r.deployment))
-                )
-            ):
-                idle.append(r)
-        wanted = min(slots.waiting_count - closing, _SUSPENDING_MAX - asked)
-        if wanted > 0:
-            for running in heapq.nsmallest(wanted, idle, key=lambda r: r.touched_ms):
-                running.half_close()
 
     # --- from running attempts ---
 
@@ -417,7 +355,7 @@ class Invoker:
         if self._running.get(running.id) is running:
             self._release(running)
         self._counts.ended(running.attempt, self.monotonic_ms() - running.begun_ms)
-        self._log_failure(running.attempt, running.id, running.number)
+        log_failure(running.attempt, running.id, running.number, self.now_ms())
         propose(running)
         self._fill_slots()
 
@@ -456,21 +394,3 @@ class Invoker:
         self._release(running)
         self._counts.dropped()
         running.drop()
-
-    def _log_failure(self, attempt: Attempt, invocation_id: bytes, number: int) -> None:
-        failed = attempt.failed
-        if failed is not None:
-            why = failed.why
-            _log.warning(
-                "attempt failed: id=%s target=%s attempt=%d code=%s %s reason=%r",
-                invocation_id_to_str(invocation_id),
-                attempt.target,
-                number,
-                why.restate_code or why.code,
-                _next_step(failed, self.now_ms()),
-                why.message,
-            )
-
-
-def _next_step(failed: Failed, now_ms: int) -> str:
-    return _THEN.get(failed.then) or f"next attempt in {max(0, failed.retry_at_ms - now_ms)} ms"

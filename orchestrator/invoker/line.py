@@ -2,9 +2,20 @@
 begin, otherwise first come, first served. Whoever stops waiting leaves nothing behind."""
 
 from collections import OrderedDict
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
+
+from orchestrator.invoker.port import Source
 
 T = TypeVar("T")
+
+
+class Waiter(NamedTuple):
+    """An attempt that waits for its slot."""
+
+    source: Source
+    id: bytes
+    incarnation: int
+    deployment: str
 
 
 class Line(Generic[T]):

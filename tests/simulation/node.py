@@ -7,7 +7,8 @@ from functools import partial
 from random import Random
 from typing import Any, cast
 
-from orchestrator.invoker.invoker import Invoker, _Waiter
+from orchestrator.invoker.invoker import Invoker
+from orchestrator.invoker.line import Waiter
 from orchestrator.invoker.options import Options
 from orchestrator.invoker.origin import Origin
 from orchestrator.invoker.pool import Pool
@@ -55,7 +56,7 @@ class SimulatedInvoker(Invoker):
 
         self._pools.get = get  # type: ignore[method-assign]
 
-    def _wait(self, waiter: _Waiter, goes_on: bool) -> None:
+    def _wait(self, waiter: Waiter, goes_on: bool) -> None:
         slots, deployment = self._slots, waiter.deployment
         if not slots.running_of(deployment) and not slots.waiting_of(deployment):
             self.life.oracle.broken("slots", f"{deployment} runs nothing and has to wait")

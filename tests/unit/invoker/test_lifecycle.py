@@ -6,7 +6,7 @@ import logging
 import msgspec
 import pytest
 
-from orchestrator.invoker import http2
+from orchestrator.invoker import draining, http2
 from orchestrator.invoker.dialing import Dialer
 from orchestrator.invoker.exchange import Exchange, Headers
 from orchestrator.invoker.options import Options
@@ -76,7 +76,7 @@ def test_pause_half_closes_and_resume_goes_on() -> None:
 def test_an_attempt_that_begins_while_a_pause_is_wanted_is_asked_at_once() -> None:
     async def test() -> None:
         async with scripted(half_a_frame, sleeps) as (partition, service):
-            slow = Defaults(retry=RetryPolicy(200, 1.0, 200))
+            slow = Defaults(retry=RetryPolicy(1_000, 1.0, 1_000))
             partition.defaults = slow
             invocation_id = partition.submit("Svc", "run")
             await until(lambda: partition.failures)
@@ -254,7 +254,7 @@ def test_a_service_that_always_refuses_fails_in_the_end() -> None:
 
 
 def test_a_response_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http2, "_DRAIN_S", 0.1)
+    monkeypatch.setattr(draining, "DRAIN_S", 0.1)
 
     async def never_ends(served: Served) -> None:
         await served.start()

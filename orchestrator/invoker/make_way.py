@@ -1,0 +1,52 @@
+"""Idle streams make way for attempts that wait for a slot: they are asked to suspend."""
+
+import heapq
+from collections.abc import Collection
+from typing import Any, Final
+
+from orchestrator.invoker.running import Running
+from orchestrator.invoker.slots import Slots
+
+_IDLE_MS: Final = 20  # a stream that was quiet for this long may be asked to suspend
+_SUSPENDING_MAX: Final = 64  # asked at a time: they, too, come before what wakes
+_SUSPENDING_MS: Final = 100  # one that has not followed by then is in the middle of a step
+_LOOKED_AT_PER_MS: Final = 50
+
+
+class MakeWay:
+    """Looks for the longest idle, as many as there are attempts waiting."""
+
+    def __init__(self, slots: Slots[Any]) -> None:
+        self._slots = slots
+        self._look_at_ms = 0  # not before
+
+    def look(self, all_running: Collection[Running], now_ms: int) -> None:
+        """A look costs about a microsecond for each that runs: the next one comes later the more
+        there are, so that all looks are a few percent of the time at most."""
+        if now_ms < self._look_at_ms or not self._slots.short_of_slots:
+            return
+        self._look_at_ms = now_ms + len(all_running) // _LOOKED_AT_PER_MS
+        closing = asked = 0
+        idle: list[Running] = []
+        contended = self._slots.contended_count
+        for running in all_running:
+            if running.duplex and running.attempt.input_closed:
+                closing += 1
+                asked += running.touched_ms > now_ms - _SUSPENDING_MS
+            elif (
+                running.may_close
+                and running.touched_ms <= now_ms - _IDLE_MS
+                and self._is_in_the_way(running.deployment, contended)
+            ):
+                idle.append(running)
+        wanted = min(self._slots.waiting_count - closing, _SUSPENDING_MAX - asked)
+        if wanted > 0:
+            for running in heapq.nsmallest(wanted, idle, key=lambda r: r.touched_ms):
+                running.half_close()
+
+    def _is_in_the_way(self, deployment: str, contended: int | None) -> bool:
+        """Of others that wait for a free slot, or of those of the same deployment."""
+        slots = self._slots
+        if contended is not None and slots.running_of(deployment) >= contended:
+            return True
+        return bool(slots.waiting_of(deployment)) and slots.is_short(deployment)
