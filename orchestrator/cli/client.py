@@ -15,7 +15,7 @@ EXIT_UNREACHABLE: Final = 3
 EXIT_PARTIAL: Final = 4  # an answer without the rows of partitions that could not be read
 
 DEFAULT_ADMIN: Final = "http://127.0.0.1:9070"
-_TIMEOUT_S: Final = 60
+_TIMEOUT_S: Final = 90  # beyond the time a query has, so that the server says it first
 _MISSING: Final = "x-perdure-missing-partitions"
 _PREFIX: Final = "/v4"
 _ANY_HOST: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # a server listens there, nobody calls
