@@ -46,6 +46,7 @@ def make_log(options: Options, directory: DataDirectory, partitions: int) -> Log
             replication_factor=options.log.replication_factor or -1,
             message_bytes_max=message_bytes_max,
             known=known,
+            one_node=True,  # until nodes forward calls to each other
             librdkafka=options.kafka.librdkafka,
             ca_file=options.kafka.ca_file,
         )

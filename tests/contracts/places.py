@@ -54,6 +54,7 @@ def kafka_options(directory: Path, bootstrap: str) -> KafkaOptions:
         directory,
         cluster=f"test{next(_CLUSTERS)}",
         partitions=PARTITIONS,
+        one_node=True,
         message_bytes_max=MESSAGE_BYTES_MAX,
     )
 

@@ -501,6 +501,28 @@ def test_of_two_nodes_that_saw_nobody_one_leads_all_and_one_is_refused(
     asyncio.run(main())
 
 
+def test_nodes_share_the_partitions_where_there_may_be_several(
+    options: KafkaOptions, tmp_path: Path
+) -> None:
+    shared = replace(options, one_node=False)
+
+    async def main() -> None:
+        led: dict[str, set[int]] = {"a": set(), "b": set()}
+        logs = {
+            name: KafkaLog(replace(shared, directory=tmp_path / name, node_name=name))
+            for name in led
+        }
+        async with opened(logs["a"]) as a, opened(logs["b"]) as b:
+            a.lead(led["a"].add, led["a"].remove, unexpected)
+            await until(lambda: len(led["a"]) == PARTITIONS)
+            b.lead(led["b"].add, led["b"].remove, unexpected)
+            await until(lambda: bool(led["b"]) and len(led["a"] | led["b"]) == PARTITIONS)
+            assert not led["a"] & led["b"]
+            assert a.health().refused is None and b.health().refused is None
+
+    asyncio.run(main())
+
+
 CHILD = """
 import asyncio, sys
 from pathlib import Path

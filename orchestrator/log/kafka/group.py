@@ -3,7 +3,8 @@
 A static member (its instance id is the name of the node) that comes back gets its partitions back
 at once. The other side of it: a second process under the same name takes the place of the first.
 
-A node looks for others before it joins. Two that start at one moment see nobody and share the
+Several nodes share the partitions. Where a cluster may have one node only (`one_node`, a policy of
+`node`) each looks for others before it joins. Two that start at one moment see nobody and share the
 partitions, so each looks again after an assignment until it is alone; the smaller name stays.
 """
 
@@ -23,7 +24,7 @@ from orchestrator.log.kafka.clients import Clients
 from orchestrator.log.kafka.options import KafkaOptions
 from orchestrator.log.port import LogRefused
 
-_LOOK_AGAIN_S: Final = 0.5
+_LOOK_AGAIN_S: Final = 0.2
 _UUID_CHARS: Final = len("-00000000-0000-0000-0000-000000000000")
 _LOG = logging.getLogger("perdure.log.kafka")
 
@@ -78,7 +79,16 @@ def await_sole_member(
 ) -> None:
     """Wait for the session of a node that has died; refuse to start beside one that lives."""
     give_up = time.monotonic() + options.session_timeout_ms / 1000 + 2
+    is_said = False
     while (others := other_members(admin, options, client_id)) and not cancelled():
+        if not is_said:
+            is_said = True
+            _LOG.info(
+                "waiting for the session of node %s to end, up to %d s: it runs, or it died with"
+                " another data directory",
+                others[0].name,
+                options.session_timeout_ms // 1000,
+            )
         if time.monotonic() > give_up:
             raise _other_node(options, others[0].name)
         time.sleep(_LOOK_AGAIN_S)
@@ -171,6 +181,8 @@ class Membership:
 
     def look(self, threads: Executor) -> None:
         """Once a second: has another node joined at the same time?"""
+        if not self._options.one_node:
+            return
         if self._must_look and not self._looking and self.refused is None:
             self._must_look, self._looking = False, True
             asked = asyncio.get_running_loop().run_in_executor(threads, self._ask_for_others)

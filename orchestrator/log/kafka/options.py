@@ -33,6 +33,7 @@ class KafkaOptions:
     replication_factor: int = -1  # the broker's default
     message_bytes_max: int = 64 << 20
     known: bytes | None = None  # which log it must be; None: it may be another one, or a new one
+    one_node: bool = False  # whether a second node on this cluster is refused
     session_timeout_ms: int = 6000
     librdkafka: Mapping[str, str] = field(default_factory=dict)
     ca_file: Path | None = None
