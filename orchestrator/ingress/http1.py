@@ -42,12 +42,12 @@ class Http1(asyncio.Protocol):
         "_began_s",
         "_current",
         "_half_closed",
+        "_has_turn",
         "_keep_alive",
         "_lingers",
         "_queue",
         "_reader",
         "_rest",
-        "_rest_later",
         "_seen",
         "_shared",
         "_since",
@@ -66,7 +66,7 @@ class Http1(asyncio.Protocol):
         self._began_s = 0.0  # when that was handed over
         self._keep_alive = True  # after the answer under way
         self._rest = b""  # came ahead of its turn, or is too much for one callback
-        self._rest_later = False
+        self._has_turn = False
         self._seen = shared.tick  # when the connection last made progress
         self._since = shared.tick  # when it began to wait for the request under way
         self._answered = False  # some request, in this callback
@@ -116,7 +116,8 @@ class Http1(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._seen = self._shared.tick
         self._writer.resume()
-        self._next()
+        if self._queue or self._rest:
+            self._later()
 
     @property
     def _busy(self) -> bool:
@@ -133,7 +134,7 @@ class Http1(asyncio.Protocol):
         else:
             self._parse(data)
 
-    def _parse(self, data: bytes) -> None:
+    def _parse(self, data: bytes, is_turn: bool = False) -> None:
         reader = self._reader
         if not reader.partial:
             self._since = self._shared.tick
@@ -141,7 +142,7 @@ class Http1(asyncio.Protocol):
         came_bytes = len(data)
         parsed_bytes = reader.feed(data)
         if parsed_bytes < came_bytes:
-            parsed_bytes = self._parse_parts(data, parsed_bytes)
+            parsed_bytes = self._parse_parts(data, parsed_bytes, is_turn)
         if reader.ended:
             return
         if parsed_bytes < came_bytes:
@@ -149,11 +150,14 @@ class Http1(asyncio.Protocol):
         elif reader.body_bytes or self._queue or self._upload is not None:
             self._account(came_bytes)
 
-    def _parse_parts(self, data: bytes, parsed_bytes: int) -> int:
-        """Go on with a large read; until a request is complete, or this callback had its share."""
+    def _parse_parts(self, data: bytes, parsed_bytes: int, is_turn: bool) -> int:
+        """Go on with a large read, until a request is complete or this callback had its share: when
+        it is not this connection's turn, only with what is cheap."""
         view, reader = memoryview(data), self._reader
         for _ in range(_PARTS_MAX):
             if parsed_bytes == len(data) or reader.ended or self._answered or self._busy:
+                break
+            if not is_turn and not reader.in_sized_body:
                 break
             parsed_bytes += reader.feed(view[parsed_bytes:])
         return parsed_bytes
@@ -164,7 +168,7 @@ class Http1(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.pause_reading()
         self._account(len(data))
-        if not self._busy:
+        if not self._busy or self._queue:
             self._later()
 
     def _account(self, moved_bytes: int) -> None:
@@ -186,16 +190,27 @@ class Http1(asyncio.Protocol):
         self._refuse(replies.unavailable(reason, self._shared.options.retry_after_s))
 
     def _later(self) -> None:
-        if not self._rest_later:
-            self._rest_later = True
-            asyncio.get_running_loop().call_soon(self._parse_rest)
+        if not self._has_turn:
+            self._has_turn = True
+            self._shared.later(self)
+
+    def take_turn(self) -> None:
+        """The next request that waits, or the next part of what is not parsed."""
+        self._has_turn = False
+        writer = self._writer
+        if self._current is not None or writer.sending or writer.paused:
+            return
+        if self._queue:
+            item = self._queue.popleft()
+            if not self._queue and self._upload is not None:
+                self._account(0)
+            self._begin(item)
+        elif self._rest:
+            self._parse_rest()
 
     def _parse_rest(self) -> None:
-        self._rest_later = False
-        if self._busy or self._writer.paused or not self._rest:
-            return
         rest, self._rest = self._rest, b""
-        self._parse(rest)
+        self._parse(rest, is_turn=True)
         if not self._rest:
             self._account(0)
             self._read_on()
@@ -245,6 +260,9 @@ class Http1(asyncio.Protocol):
         writer = self._writer
         if self._current is not None or self._queue or writer.sending or writer.paused:
             self._queue.append(item)
+        elif self._answered and item.refusal is None:  # one in a callback: others come first
+            self._queue.append(item)
+            self._later()
         else:
             self._begin(item)
 
@@ -259,15 +277,6 @@ class Http1(asyncio.Protocol):
             item.exchange.respond(replies.refused(429, "too many requests at the same time"))
         else:
             shared.handle(item.exchange)
-
-    def _next(self) -> None:
-        """The next request, once the last answer is out."""
-        if self._current is not None or self._writer.sending or self._writer.paused:
-            return
-        if self._queue:
-            self._begin(self._queue.popleft())
-        elif self._rest:
-            self._later()
 
     def _respond(self, exchange: Exchange, reply: Reply) -> None:
         item = self._current
@@ -294,7 +303,7 @@ class Http1(asyncio.Protocol):
         if not self._keep_alive:
             self._finish()
         elif self._queue or self._rest:
-            asyncio.get_running_loop().call_soon(self._next)
+            self._later()
 
     def _finish(self) -> None:
         """The last answer is out. After a refusal what still comes is read and dropped: a close

@@ -86,11 +86,16 @@ class Reader:
         self._expects = False
         self._offers = False
 
+    @property
+    def in_sized_body(self) -> bool:
+        """Whether a body of known length comes: it is only copied."""
+        return not self.in_head and self._length_bytes > self.body_bytes
+
     def feed(self, data: bytes | memoryview) -> int:
         """Parse a part of `data`; returns how many of its bytes were parsed."""
         if len(data) > PART_BYTES:
             part_bytes = PART_BYTES
-            if not self.in_head and self._length_bytes > self.body_bytes:
+            if self.in_sized_body:
                 part_bytes = self._length_bytes - self.body_bytes
             data = data[:part_bytes]
         if self.in_head:

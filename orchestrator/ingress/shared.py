@@ -1,5 +1,7 @@
 """What the connections of an ingress have in common: limits, counts, the time of day."""
 
+import asyncio
+from collections import deque
 from email.utils import formatdate
 from typing import Protocol
 
@@ -17,9 +19,15 @@ from orchestrator.runtime.metrics import (
 )
 from orchestrator.runtime.telemetry import Counter, Telemetry
 
+_TURNS_MAX = 8  # in one callback of the loop
+
 
 class Connection(Protocol):
     """A connection as its server sees it."""
+
+    def take_turn(self) -> None:
+        """Go on with what came ahead of its time, a bounded part of it."""
+        ...
 
     def sweep(self) -> None:
         """Once a second: end what makes no progress."""
@@ -48,6 +56,8 @@ class Shared:
         "_date_s",
         "_request_time",
         "_requests",
+        "_scheduled",
+        "_turns",
         "cors",
         "draining",
         "handle",
@@ -67,6 +77,8 @@ class Shared:
         self.options = options
         self.cors = Cors(options.cors_origins)
         self.open: set[Connection] = set()
+        self._turns: deque[Connection] = deque()
+        self._scheduled = False
         self.tick = 0  # seconds of sweeping
         self.in_flight = 0
         self.uploads = Uploads(
@@ -86,6 +98,24 @@ class Shared:
         self._clock = clock
         self._date_s = -1
         self._date = b""
+
+    def later(self, connection: Connection) -> None:
+        """Its turn comes after those of others, and after what new connections want."""
+        self._turns.append(connection)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._take_turns)
+
+    def _take_turns(self) -> None:
+        self._scheduled = False
+        count = len(self._turns)
+        if count > _TURNS_MAX:
+            self._schedule()
+        for _ in range(min(_TURNS_MAX, count)):
+            self._turns.popleft().take_turn()
 
     def answered(self, status: int, began_s: float) -> None:
         """Count and time a request."""

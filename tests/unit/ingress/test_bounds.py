@@ -80,7 +80,7 @@ def test_a_flood_gives_others_their_turn(flood: bytes) -> None:
         for name in ("on_url", "on_body"):
             counted(connection, name, calls)
         feeding = asyncio.ensure_future(fed(connection, wire, flood))
-        while not feeding.done() or connection._rest:
+        while not feeding.done() or connection._rest or connection._queue:
             calls[0] = 0
             await asyncio.sleep(0)
             most[0] = max(most[0], calls[0])
@@ -107,9 +107,30 @@ def counted(connection: Http1, name: str, calls: list[int]) -> None:
 
 
 @on_loop
+async def test_many_floods_leave_a_turn_to_everyone_else() -> None:
+    """Requests that are answered between two turns of the loop, of all connections in sum."""
+    face = Face(OK)
+    shared = shared_of(face)
+    floods = [connected(shared)[0] for _ in range(200)]
+    for flood in floods:
+        flood.data_received(GET * 2_000)
+    assert face.handled == len(floods)  # one each
+    for _ in range(300):
+        before = face.handled
+        await asyncio.sleep(0)
+        assert face.handled - before <= 16
+    assert face.handled >= 1_000
+    newcomer, wire = connected(shared)
+    newcomer.data_received(GET)
+    assert wire.written.startswith(b"HTTP/1.1 200")
+
+
+@on_loop
 async def test_a_flood_of_headers_is_refused_early() -> None:
     connection, wire = connected(shared_of(Face()))
     connection.data_received(b"GET /a HTTP/1.1\r\n" + b"a:\r\n" * 60_000)
+    for _ in range(10):
+        await asyncio.sleep(0)
     assert wire.written.startswith(b"HTTP/1.1 431 ")
     assert len(connection._reader._headers) == 0
 
@@ -183,7 +204,7 @@ async def _cost_s(flood: bytes) -> float:
     connection, wire = connected(shared_of(Face(OK), payload_bytes_max=1 << 30), Nowhere())
     began_s = time.process_time()
     await fed(connection, wire, flood)
-    while connection._rest:
+    while connection._rest or connection._queue:
         await asyncio.sleep(0)
     return time.process_time() - began_s
 
