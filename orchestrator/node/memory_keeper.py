@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from pathlib import Path
 
+from orchestrator.node.process_metrics import resident_bytes
 from orchestrator.runtime import memory
 from orchestrator.tables.cache import Cache
 
@@ -12,8 +12,6 @@ BUSY_PART = 0.2  # of a core: below that the node is quiet
 QUIET_LOOKS = 5  # in a row, before rows are given up too
 QUIET_CACHE_PART = 0.25  # of the cache's budget that stays when all is quiet
 GROWN_BYTES = 16 << 20  # since the last time: less is not worth a walk through the heap
-_STATM = Path("/proc/self/statm")
-_PAGE_BYTES = 4096
 
 
 class MemoryKeeper:
@@ -47,11 +45,3 @@ class MemoryKeeper:
 
     def _has_grown(self) -> bool:
         return resident_bytes() - self._kept_bytes >= GROWN_BYTES
-
-
-def resident_bytes() -> int:
-    """Of this process; 0 where the system does not say."""
-    try:
-        return int(_STATM.read_text().split()[1]) * _PAGE_BYTES
-    except OSError:
-        return 0

@@ -24,6 +24,7 @@ from orchestrator.registry.schema import Registry
 from orchestrator.runtime.clock import Clock, SystemClock
 from orchestrator.runtime.entropy import Entropy, SystemEntropy
 from orchestrator.runtime.loop_lag import LoopLag
+from orchestrator.runtime.metrics import CACHE, CACHE_MAX
 from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.sql.query import SqlQuery
@@ -73,6 +74,8 @@ def assemble(options: Options, directory: DataDirectory, partitions: int, shares
         telemetry,
     )
     cache = Cache(options.processor.cache_bytes_max)
+    telemetry.ask(CACHE, lambda: cache.used_bytes)
+    telemetry.ask(CACHE_MAX, lambda: cache.bytes_max)
     processor = Processor(
         log,
         make_homes(directory),

@@ -138,6 +138,10 @@ RESTORE_PROGRESS: Final = _gauge(
     "restore_progress_ratio", "ratio", "How much of the log a restoring partition has applied.",
     "partition",
 )  # fmt: skip
+CACHE: Final = _gauge(
+    "cache_bytes", "bytes", "Rows in memory, of all tables and partitions: read or to be written."
+)
+CACHE_MAX: Final = _gauge("cache_max_bytes", "bytes", "What the rows in memory may take.")
 SPILLS: Final = _counter("spills", "spills", "Batches of changed rows written to stores.")
 FLUSHES: Final = _counter("flushes", "flushes", "Flushes that made stores durable.")
 CHECKPOINTS: Final = _counter("checkpoints", "copies", "Copies of stores that were made.")
