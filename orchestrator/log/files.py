@@ -6,6 +6,8 @@ from errno import ENOSPC
 from pathlib import Path
 from typing import Final, Protocol
 
+from orchestrator.runtime.directories import sync_directory
+
 UNFINISHED: Final = ".new"
 """Names that end so were never part of the log; they are deleted when it is opened."""
 
@@ -111,7 +113,7 @@ class Disk:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        _sync_directory(directory.parent)
+        sync_directory(directory.parent)
         self._lock_fd = -1
 
     def lock(self) -> str:
@@ -149,16 +151,8 @@ class Disk:
         os.unlink(self._directory / name)
 
     def sync_names(self) -> None:
-        _sync_directory(self._directory)
+        sync_directory(self._directory)
 
     def space(self) -> tuple[int, int]:
         found = os.statvfs(self._directory)
         return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-
-
-def _sync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

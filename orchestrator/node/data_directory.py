@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from orchestrator.model.operating import OperatingError
+from orchestrator.runtime.directories import sync_directory
 
 _VERSION = 1
 
@@ -81,7 +82,7 @@ class DataDirectory:
         missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
         self.path.mkdir(parents=True, exist_ok=True)
         for path in missing:
-            _sync(path.parent)
+            sync_directory(path.parent)
 
     def _unusable(self, error: OSError) -> DirectoryRefused:
         return DirectoryRefused(
@@ -152,15 +153,6 @@ class DataDirectory:
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.rename(self.path / "node.json")
-            _sync(self.path)
+            sync_directory(self.path)
         except OSError as error:
             raise self._unusable(error) from error
-
-
-def _sync(directory: Path) -> None:
-    """The names in it are durable; raises `OSError`."""
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

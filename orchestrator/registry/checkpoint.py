@@ -15,6 +15,7 @@ import msgspec
 
 from orchestrator.codec.records import UNREADABLE
 from orchestrator.registry.metadata import MetadataCorrupt, MetadataState, decode_state
+from orchestrator.runtime.directories import sync_directory
 
 _MAGIC: Final = b"PDMETA1\n"
 _HEAD_BYTES: Final = len(_MAGIC) + 8
@@ -93,8 +94,4 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(path.parent)

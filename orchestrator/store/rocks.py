@@ -5,10 +5,11 @@ table file that RocksDB flushed ends between two batches, so whatever a killed p
 holds whole batches, each with the offset it stands for.
 """
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
+from weakref import WeakSet
 
 from rocksdict import (
     BlockBasedOptions,
@@ -24,6 +25,7 @@ from rocksdict import (
     WriteOptions,
 )
 
+from orchestrator.runtime.directories import sync_directory
 from orchestrator.store.port import StoreError, Writes
 
 MEMTABLE_BYTES = 8 << 20
@@ -80,16 +82,37 @@ def _mapped(call: Callable[[], T], path: Path) -> T:
         raise _error(path, error) from error
 
 
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+class _Scan:
+    """Rows of a scan. It ends with an error, not like a whole one, if its store is closed."""
+
+    __slots__ = ("__weakref__", "_is_cut", "_rows")
+
+    def __init__(self, rows: Generator[tuple[bytes, bytes], None, None]) -> None:
+        self._rows = rows
+        self._is_cut = False
+
+    def __iter__(self) -> "_Scan":
+        return self
+
+    def __next__(self) -> tuple[bytes, bytes]:
+        try:
+            return next(self._rows)
+        except StopIteration:
+            if self._is_cut:
+                raise StoreError("the store was closed while it was read") from None
+            raise
+
+    def cut(self) -> None:
+        """Let go of the database: while an iterator lives, its directory stays locked."""
+        self._is_cut = True
+        self._rows.close()
 
 
 class RocksStore:
-    """The `DurableStore` port over one database directory."""
+    """The `DurableStore` port over one database directory.
+
+    Used by one thread; only `flush` may run in another one beside it.
+    """
 
     def __init__(self, path: Path, checkpoints: Path, memory: RocksMemory) -> None:
         _mapped(lambda: path.mkdir(parents=True, exist_ok=True), path)
@@ -100,6 +123,8 @@ class RocksStore:
         # A property, which the library's type stub takes for a method.
         self._write_options.disable_wal = True  # type: ignore[method-assign,assignment]
         self._is_damaged = False
+        self._flushing = Lock()
+        self._scans: WeakSet[_Scan] = WeakSet()
         self.kept: Callable[[], None] = lambda: None  # told after each checkpoint
         self.damaged: Callable[[], None] = lambda: None  # told once closed, if it was found damaged
 
@@ -115,11 +140,13 @@ class RocksStore:
         bounds.set_iterate_upper_bound(stop)  # never the lower bound: it sets the upper one
         # Made here and not in the generator: rows are those of now, not of the first `next`.
         rows = _mapped(lambda: self._db.iter(bounds), self._path)
-        return self._rows(rows, start, bounds, stop)
+        scan = _Scan(self._rows(rows, start, bounds, stop))
+        self._scans.add(scan)
+        return scan
 
     def _rows(
         self, rows: RdictIter, start: bytes, bounds: ReadOptions, stop: bytes
-    ) -> Iterator[tuple[bytes, bytes]]:
+    ) -> Generator[tuple[bytes, bytes], None, None]:
         # The iterator compares with the memory of `stop`, which the library neither copies nor
         # keeps: both live here for as long as it does.
         try:
@@ -144,7 +171,8 @@ class RocksStore:
         self._do(lambda: self._db.write(batch, self._write_options))
 
     def flush(self) -> None:
-        self._do(self._db.flush)  # lets go of the interpreter
+        with self._flushing:
+            self._do(self._db.flush)  # lets go of the interpreter
 
     def checkpoint(self, name: str) -> None:
         # Holds the interpreter: flush in a thread before, so that little is left to write.
@@ -152,11 +180,15 @@ class RocksStore:
         _mapped(lambda: path.parent.mkdir(parents=True, exist_ok=True), path)
         if not path.exists():
             self._do(lambda: Checkpoint(self._db).create_checkpoint(str(path)))
-            _mapped(lambda: _sync_directory(path.parent), path)  # before the log forgets
+            _mapped(lambda: sync_directory(path.parent), path)  # before the log forgets
         self.kept()
 
     def close(self) -> None:
-        _mapped(self._db.close, self._path)
+        """Wait for a flush under way, end the scans, let go of the directory."""
+        for scan in list(self._scans):
+            scan.cut()
+        with self._flushing:  # a database cannot be closed while a call is in it
+            _mapped(self._db.close, self._path)
         if self._is_damaged:
             self.damaged()
 

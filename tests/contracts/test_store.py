@@ -1,14 +1,16 @@
 """The contract of a store and of its home, held over every adapter."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.store.memory import MemoryHome, MemoryStore
-from orchestrator.store.port import DurableStore, StoreHome, checkpoint_name
+from orchestrator.store.port import DurableStore, StoreError, StoreHome, checkpoint_name
 from orchestrator.store.rocks_home import RocksHome
 from orchestrator.store.stamp import Stamp, StampedStore, read_stamp
 
@@ -212,3 +214,40 @@ def agrees_with_a_dict(
     assert rows_of(store) == sorted(oracle.items())
     inside = sorted((k, v) for k, v in oracle.items() if start <= k < stop)
     assert list(store.scan(start, stop)) == inside
+
+
+def test_a_store_that_is_closed_while_it_flushes_can_be_opened_at_once(homes: Homes) -> None:
+    for turn in range(8):
+        store = best(homes)
+        rows = [(b"%d %d" % (turn, n), b"v" * 20_000) for n in range(300)]
+        store.write(rows)
+        flushing = Thread(target=store.flush)
+        flushing.start()
+        store.close()
+        flushing.join()
+        again = best(homes)
+        assert again.get(rows[-1][0]) == rows[-1][1]
+        again.close()
+
+
+def test_a_scan_that_is_not_over_does_not_keep_a_closed_store_locked(homes: Homes) -> None:
+    store = best(homes)
+    store.write([(b"%03d" % n, b"v" * 100) for n in range(500)])
+    begun, fresh = store.scan(b"", END), store.scan(b"", END)
+    next(begun)
+    store.close()
+    again = best(homes)
+    assert len(rows_of(again)) == 500
+    again.close()
+    for scan, left in ((begun, 499), (fresh, 500)):
+        try:  # never fewer rows as if these were all
+            assert len(list(scan)) == left
+        except StoreError as error:
+            assert not error.corrupt
+
+
+def test_a_flush_that_comes_after_the_end_is_a_failure_of_the_store(homes: Homes) -> None:
+    store = best(homes)
+    store.close()
+    with suppress(StoreError):
+        store.flush()
