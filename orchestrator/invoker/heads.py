@@ -7,6 +7,7 @@ from urllib.parse import quote
 from orchestrator.invoker.origin import Origin, parse_origin
 from orchestrator.invoker.signing import Signer
 from orchestrator.model.invoke import Invoke
+from orchestrator.model.limits import TRACESTATE_BYTES_MAX
 from orchestrator.registry.schema import Deployment, Pairs
 from perdure.wire import media_type
 
@@ -17,7 +18,6 @@ _VALUE: Final = re.compile(r"[\x20-\x7e]*\Z")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 # Services refuse a request whose head is too large (16 KiB in all is common), and a retry would
 # carry the same head: what only informs is left out instead.
-TRACESTATE_BYTES_MAX: Final = 512  # as much as the standard asks everyone to pass on
 _KEY_BYTES_MAX: Final = 4 * 1024  # as escaped; the service has the key in its Start message too
 # What belongs to the connection or to the protocol is not for deployments to set.
 _OWN: Final = frozenset(

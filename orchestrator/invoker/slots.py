@@ -40,7 +40,8 @@ class Slots(Generic[T]):
         self._memory_bytes_max = memory_bytes_max
         self._memory_per_deployment_bytes_max = memory_per_deployment_bytes_max
         self._few = max(min(FEW, total_max // _FEW_PART), 1)
-        self._few_bytes = min(FEW_BYTES, memory_bytes_max // _FEW_PART)
+        few_bytes = min(FEW_BYTES, memory_bytes_max // _FEW_PART)
+        self._few_bytes = min(few_bytes, memory_per_deployment_bytes_max)
         self._total = 0
         self._running: dict[str, int] = {}
         self._bounds: dict[str, int] = {}
@@ -60,7 +61,8 @@ class Slots(Generic[T]):
         if self.is_short(deployment):
             return False
         window = self._windows[deployment]
-        if window.memory_bytes >= self._memory_share_bytes:
+        memory_bytes = window.memory_bytes
+        if memory_bytes >= self._few_bytes and memory_bytes >= self._memory_share_bytes:
             return False
         return not window.is_full(running - window.count)
 
@@ -71,9 +73,10 @@ class Slots(Generic[T]):
 
     def is_over_memory(self, deployment: str) -> bool:
         """It holds more memory than its share. Its only attempt may always hold what it needs."""
-        if self._running.get(deployment, 0) <= 1:
+        memory_bytes = self._windows[deployment].memory_bytes
+        if memory_bytes <= self._few_bytes or self._running.get(deployment, 0) <= 1:
             return False
-        return self._windows[deployment].memory_bytes > self._memory_share_bytes
+        return memory_bytes > self._memory_share_bytes
 
     @property
     def _share(self) -> int:
