@@ -112,7 +112,8 @@ def _fail(step: Step, row: InvocationRow, end: Failed) -> None:
     elif end.then == THEN_RETRY:
         change_status(step, row, BACK_OFF)
         row.retry_at_ms = end.retry_at_ms
-        step.actions.append(ArmRetry(row.invoke.id, row.incarnation, end.retry_at_ms))
+        delay_ms = end.retry_at_ms - step.now_ms
+        step.actions.append(ArmRetry(row.invoke.id, row.incarnation, end.retry_at_ms, delay_ms))
     elif (look_up(step.state, row, SIGNALS, CANCEL_SIGNAL) or -1) >> 2 >= seen:
         # Canceled during this attempt: it goes on as if that had come after the pause.
         row.retry_count = 0

@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from orchestrator.codec.keys import object_key, retention_key, timer_key
 from orchestrator.machine import inputs, kv, objects
+from orchestrator.machine.arming import arm
 from orchestrator.machine.chores import add_chore
 from orchestrator.machine.details import COMPLETIONS, SIGNALS, move_out
 from orchestrator.machine.ended import clear_up
@@ -13,7 +14,6 @@ from orchestrator.machine.status import BEGIN, COMPLETE, SCHEDULE, change_status
 from orchestrator.machine.step import Step
 from orchestrator.machine.waiting import add_waiter, answer_all, whom_of
 from orchestrator.model.actions import (
-    ArmTimer,
     Complete,
     StopAttempt,
 )
@@ -35,7 +35,6 @@ from orchestrator.model.rows import (
     CompletedRow,
     InvocationRow,
     RetentionRow,
-    TimerRow,
 )
 from orchestrator.model.values import (
     INBOXED,
@@ -91,12 +90,9 @@ def find_completed(step: Step, invocation_id: bytes) -> CompletedRow | None:
 
 def schedule(step: Step, row: InvocationRow) -> None:
     """Wait for the start time of a delayed invocation."""
-    invoke = row.invoke
     change_status(step, row, SCHEDULE)
     row.scheduled_at_ms = step.now_ms
-    key = timer_key(invoke.start_at_ms, invoke.id, 0)
-    step.state.timers.put(key, TimerRow(TIMER_START, invoke.id, row.incarnation))
-    step.actions.append(ArmTimer(invoke.start_at_ms, key))
+    arm(step, row, TIMER_START, 0, row.invoke.start_at_ms)
 
 
 def enter(step: Step, row: InvocationRow) -> None:

@@ -20,11 +20,13 @@ class StartAttempt(Action):
 
 
 class ArmRetry(Action):
-    """Start the next attempt at `at_ms`."""
+    """Start the next attempt at `at_ms` (Unix time), or after `delay_ms` if that is earlier: the
+    clock may have been set back since."""
 
     id: bytes
     incarnation: int
     at_ms: int
+    delay_ms: int
 
 
 class Notify(Action):
@@ -57,8 +59,11 @@ class StopAttempt(Action):
 
 
 class ArmTimer(Action):
+    """Fire the timer at `due_ms` (Unix time), or after `delay_ms` if that is earlier."""
+
     due_ms: int
     key: bytes
+    delay_ms: int
 
 
 class SendOutbox(Action):

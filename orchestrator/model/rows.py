@@ -66,6 +66,7 @@ class PartitionRow(Row):
     lanes: dict[int, Lane] = {}  # by number
     topic_lanes: dict[tuple[str, str], int] = {}  # (cluster, topic) -> number of its lane
     next_lane: int = MINTED_FIRST
+    timers_armed_at_ms: int = 0  # the latest of all: later than now if the clock was set back
 
 
 class InvocationRow(Row):
@@ -220,6 +221,7 @@ class TimerRow(Row):
     id: bytes
     incarnation: int
     completion_id: int = 0
+    armed_at_ms: int = 0
 
 
 TIMER_SLEEP = 0

@@ -105,9 +105,8 @@ class Leadership:
             )
             seat.restored(partition, store)
         await self._read_to_end()
-        if seat.partition is None:  # its store failed while it read
-            return False
-        seat.resolve()
+        while seat.resolve():
+            await self._around.scheduler.sleep(0)
         if not seat.is_assigned:
             return False
         if not self._is_own_epoch():
@@ -171,7 +170,7 @@ class Leadership:
         seat = self._seat
         assert seat.partition is not None
         state = seat.partition.state
-        term = Term(state, self._around, seat.results, seat.propose, seat.lose_store)
+        term = Term(state, self._around, seat.results, seat.propose, seat.fail_term)
         logger.info("partition %d is led here, epoch %d", seat.number, term.epoch)
         seat.begin(term)
 

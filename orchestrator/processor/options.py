@@ -48,7 +48,7 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Setting("how often what expired is removed", duration_s(), name="cleanup_interval"),
     ] = 3600.0
-    timers_per_record: int = 1_000
+    timers_per_record: int = 1_000  # fired at once by all partitions together
 
     # One journal; past it the invocation is paused (PD0307).
     journal_entries_max: Annotated[

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import (
     AnyRecord,
     ChoreStep,
@@ -45,6 +46,21 @@ class ProposalQueue:
     def add(self, record: AnyRecord, waiter: Waiter | None) -> None:
         self._proposals.append(Proposal(record, waiter))
 
+    def take(self, count_max: int, bytes_max: int) -> list[Proposal]:
+        """The first ones: at most so many, and no more once their bodies exceed so many bytes."""
+        proposals = self._proposals
+        count = size_bytes = 0
+        for proposal in proposals[:count_max]:
+            count += 1
+            size_bytes += _body_bytes(proposal.record)
+            if size_bytes > bytes_max:
+                break
+        if count == len(proposals):
+            return self.take_all()
+        taken = proposals[:count]
+        del proposals[:count]
+        return taken
+
     def take_all(self) -> list[Proposal]:
         taken, self._proposals = self._proposals, []
         return taken
@@ -57,24 +73,10 @@ class ProposalQueue:
         """A term is over: what only it could propose goes, the rest waits for the next leader."""
         self._proposals = [p for p in self._proposals if not isinstance(p.record, OF_A_TERM)]
 
-    def refuse_clients(self, reason: str) -> None:
-        """Tell clients that their records are not in the log; what the engine owes stays."""
-        self.put_back(refuse_clients(self.take_all(), reason))
 
-    def fail_all(self, reason: str) -> None:
-        """Certainly not in the log: clients may go elsewhere or come back."""
-        for proposal in self.take_all():
-            if proposal.waiter is not None:
-                proposal.waiter.failed(reason, False)
-
-
-def refuse_clients(proposals: list[Proposal], reason: str) -> list[Proposal]:
-    """Tell clients that theirs is not in the log; returns what the engine itself owes."""
-    owed: list[Proposal] = []
-    for proposal in proposals:
-        if proposal.is_of_client:
-            assert proposal.waiter is not None
-            proposal.waiter.failed(reason, False)
-        else:
-            owed.append(proposal)
-    return owed
+def _body_bytes(record: AnyRecord) -> int:
+    """Of what may be large."""
+    kind = type(record)
+    if kind is Journal:
+        return len(record.frames)  # type: ignore[union-attr]
+    return len(record.body) if kind is Invoke else 0  # type: ignore[union-attr]

@@ -6,20 +6,20 @@ appends. An append that the log has not answered may outlive its term: `unanswer
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol
 
 from orchestrator.log.port import AppendError, Message
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
-from orchestrator.model.records import AnyRecord, Journal
+from orchestrator.model.records import AnyRecord
 from orchestrator.processor.in_flight import InFlightAppend
 from orchestrator.processor.pack import pack
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.progress import Progress
-from orchestrator.processor.proposals import Proposal, ProposalQueue, refuse_clients
+from orchestrator.processor.proposals import Proposal, ProposalQueue
+from orchestrator.processor.seat_host import SeatHost
 from orchestrator.processor.seat_states import (
     Following,
     Leading,
@@ -28,44 +28,17 @@ from orchestrator.processor.seat_states import (
     SeatState,
     Stopped,
 )
+from orchestrator.processor.set_aside import without_too_large
 from orchestrator.processor.term import Term
-from orchestrator.processor.too_large import paused_instead
 from orchestrator.processor.unknown_fates import NEVER, UnknownFates
 from orchestrator.processor.waiters import Results, Waiter
 from orchestrator.store.port import DurableStore, StoreError
 
 logger = logging.getLogger("perdure.processor")
 
-STALLED = "the log is slow to take what goes to the partition"
+TURN_BYTES_MAX = 8 << 20  # bodies that one append takes together
+TELL_COUNT = 64  # clients told by one slice
 NOT_SERVED = "the partition is not served here"
-
-
-class SeatHost(Protocol):
-    """The loop that the seats belong to."""
-
-    def wake(self) -> None:
-        """Something waits to be appended."""
-        ...
-
-    def watch(self) -> None:
-        """Look after the seats until nothing waits, and each has a leader."""
-        ...
-
-    def store_restored(self) -> None:
-        """A store is open and filled from the log."""
-        ...
-
-    def stepped_down(self) -> None:
-        """A term is over."""
-        ...
-
-    def call_later(self, delay_s: float, callback: Callable[[], object]) -> object: ...
-
-    def now_s(self) -> float: ...
-
-    def catch_up(self, seat: "Seat") -> None:
-        """Read what others wrote, then apply the seat's acknowledged append."""
-        ...
 
 
 class Seat:
@@ -101,14 +74,12 @@ class Seat:
     @property
     def stopped(self) -> str:
         """Why it serves no more, or ""."""
-        state = self._state
-        return state.reason if type(state) is Stopped else ""
+        return self._state.reason if type(self._state) is Stopped else ""
 
     @property
     def progress(self) -> Progress | None:
         """How far it is restored, while it is."""
-        state = self._state
-        return state.progress if type(state) is Restoring else None
+        return self._state.progress if type(self._state) is Restoring else None
 
     @property
     def term(self) -> Term | None:
@@ -116,24 +87,20 @@ class Seat:
         return state.term if type(state) is Leading else None
 
     @property
+    def _opened(self) -> Opened | None:
+        return None if isinstance(self._state, Restoring) else self._state.opened
+
+    @property
     def partition(self) -> Partition | None:
-        opened = self._opened
-        return None if opened is None else opened.partition
+        return None if self._opened is None else self._opened.partition
 
     @property
     def store(self) -> DurableStore | None:
-        opened = self._opened
-        return None if opened is None else opened.store
-
-    @property
-    def _opened(self) -> Opened | None:
-        state = self._state
-        return None if isinstance(state, Restoring) else state.opened
+        return None if self._opened is None else self._opened.store
 
     @property
     def in_flight(self) -> InFlightAppend | None:
-        state = self._state
-        return state.in_flight if type(state) is Leading else None
+        return self._state.in_flight if type(self._state) is Leading else None
 
     @property
     def unanswered(self) -> bool:
@@ -173,47 +140,38 @@ class Seat:
         state = self._state
         return type(state) is Leading and bool(self._proposals) and state.may_append
 
-    def start_append(self, now_s: float) -> list[bytes]:
-        """Take all that waits, as messages: they are in flight from now on. [] if none may go."""
+    def start_append(self, now_s: float, count_max: int) -> list[bytes]:
+        """Take what waits, at most so many records, as messages: they are in flight from now on.
+
+        [] if no message of the log can hold what was taken.
+        """
         leading = self._state
         assert type(leading) is Leading and leading.may_append
-        messages, parts = pack(self._proposals.take_all())
+        messages, parts = pack(self._proposals.take(count_max, TURN_BYTES_MAX))
         if any(len(message) > self._message_bytes_max for message in messages):
-            self._set_aside(messages, parts, leading.term)
-            return self.start_append(now_s) if self._proposals else []
+            bytes_max, drop_attempt = self._message_bytes_max, leading.term.drop_attempt
+            self._proposals.put_back(without_too_large(messages, parts, bytes_max, drop_attempt))
+            return self.start_append(now_s, count_max) if self._proposals else []
         leading.in_flight = InFlightAppend(messages, parts, now_s)
         self._is_unanswered = True
         return messages
-
-    def _set_aside(self, messages: list[bytes], parts: list[list[Proposal]], term: Term) -> None:
-        """Keep for the next append all but what no message of the log can hold."""
-        kept: list[Proposal] = []
-        for message, part in zip(messages, parts, strict=True):
-            if len(message) <= self._message_bytes_max:
-                kept += part
-            else:
-                kept += self._refuse_too_large(part[0], term)
-        self._proposals.put_back(kept)
-
-    def _refuse_too_large(self, proposal: Proposal, term: Term) -> list[Proposal]:
-        logger.error("PD0306 a record of partition %d is too large for the log", self.number)
-        record, waiter = proposal.record, proposal.waiter
-        if waiter is not None:
-            waiter.failed("the record is too large for the log", False)
-        elif isinstance(record, Journal):
-            term.drop_attempt(record)
-            return [Proposal(paused_instead(record))]
-        return []
 
     def refuse_if_stalled(self, now_s: float, age_s: float) -> None:
         """Whoever came while an append is not answered was not handed over, and may come back."""
         append = self.in_flight
         if append is not None and now_s - append.at_s >= age_s:
-            self._proposals.refuse_clients(STALLED)
+            self._refuse(self._proposals.take_all(), "the log is slow to append to the partition")
+
+    def _refuse(self, proposals: list[Proposal], reason: str) -> None:
+        """Not in the log: clients are told so, what the engine owes is appended later."""
+        self._proposals.put_back([p for p in proposals if not p.is_of_client])
+        waiters = [p.waiter for p in proposals if p.is_of_client and p.waiter is not None]
+        self._host.fail_waiters(waiters, reason, False)
 
     def fail_pending(self, reason: str) -> None:
         """Certainly not in the log: clients may go elsewhere or come back."""
-        self._proposals.fail_all(reason)
+        gone = self._proposals.take_all()
+        self._host.fail_waiters([p.waiter for p in gone if p.waiter is not None], reason, False)
 
     # --- what became of an append ---
 
@@ -229,7 +187,7 @@ class Seat:
             if self.partition is not None and first == self.partition.next_offset:
                 self.apply_append()
             else:
-                self._host.catch_up(self)
+                self._host.catch_up(self.number)
         elif error.refused:
             self._append_later(error)
         else:
@@ -302,10 +260,15 @@ class Seat:
         assert self.term is not None
         try:
             self.term.perform(actions)
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 the next term derives again what was lost
+            self.fail_term(error)
+
+    def fail_term(self, error: Exception) -> None:
+        """Something that a leader does has failed; the next term does it."""
+        if isinstance(error, StoreError):
             self.lose_store(error)
-        except Exception:  # what was lost is derived again by the next term
-            logger.exception("PD0302 an action of partition %d failed", self.number)
+        else:
+            logger.error("PD0302 an action of partition %d failed", self.number, exc_info=error)
             self.step_down("an action failed")
 
     def _append_later(self, error: AppendError) -> None:
@@ -316,7 +279,7 @@ class Seat:
         self._refusals += 1
         delay_s = min(1.0, 0.02 * 2 ** min(self._refusals, 6))
         leading.is_backing_off = True
-        self._proposals.put_back(refuse_clients(append.proposals(), error.reason))
+        self._refuse(append.proposals(), error.reason)
         self._host.call_later(delay_s, partial(self._append_again, leading))
 
     def _append_again(self, leading: Leading) -> None:
@@ -343,17 +306,18 @@ class Seat:
         state = self._state
         assert type(state) is Following
         self._state = Leading(state.opened, term)
-        self.results.look(term.state)  # some may have come while it announced itself
         term.begin()
         if self._proposals:
             self._wake()
 
-    def resolve(self) -> None:
-        """The log has been read to its end: tell those whose records' fate was unknown."""
-        assert self.partition is not None
-        state = self.partition.state
-        self._unknown_fates.tell(state, self.results, len(self._unknown_fates))
-        self.results.look(state)
+    def resolve(self) -> bool:
+        """The log has been read to its end: tell some of those whose records' fate was unknown.
+
+        True if there are more. Raises StoreError: they are told once it has been restored.
+        """
+        if self.partition is None:
+            return False
+        return self._unknown_fates.tell(self.partition.state, self.results, TELL_COUNT)
 
     def apply_read(self, message: Message, records: list[AnyRecord]) -> None:
         """Apply a message that this seat did not append, or does not remember."""
@@ -431,6 +395,6 @@ class Seat:
         self.changed.set()
 
     def _fail_all(self, reason: str) -> None:
-        self._proposals.fail_all(reason)
-        self._unknown_fates.fail_all(reason)
-        self.results.fail(reason)
+        self.fail_pending(reason)
+        self._host.fail_waiters(self._unknown_fates.take_all(), reason, True)
+        self._host.fail_waiters(self.results.take_all(), reason, True)

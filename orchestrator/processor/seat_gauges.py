@@ -36,7 +36,7 @@ def tell(
 
     def timers() -> int:
         terms = [seat.term for seat in seats()]
-        return sum(len(term.timers) + len(term.retries) for term in terms if term is not None)
+        return sum(len(term.due) for term in terms if term is not None)
 
     def restored() -> dict[tuple[str, ...], float]:
         return {(str(s.number),): s.progress.ratio for s in seats() if s.progress is not None}

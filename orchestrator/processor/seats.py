@@ -1,6 +1,7 @@
 """The seats of a process, and what they share: turns, timers, transfers, housekeeping."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice
 
 from orchestrator.codec.records import encode_message
 from orchestrator.invoker.port import InvokerPort
@@ -9,22 +10,22 @@ from orchestrator.model.records import Transfer
 from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.processor.leadership import Leadership
 from orchestrator.processor.options import ProcessorOptions
-from orchestrator.processor.seat import Seat
+from orchestrator.processor.seat import TELL_COUNT, Seat
 from orchestrator.processor.seat_gauges import tell
+from orchestrator.processor.slices import Slices
 from orchestrator.processor.turns import Turns
 from orchestrator.processor.upkeep import Upkeep
-from orchestrator.processor.waiters import TransferWaiter
+from orchestrator.processor.waiters import Failing, TransferWaiter
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
 from orchestrator.runtime.metrics import PARTITIONS_STOPPED, RESTORES, STEPPED_DOWN
 from orchestrator.runtime.scheduler import Scheduler, Task
 from orchestrator.runtime.telemetry import Telemetry
-from orchestrator.store.port import StoreError, StoreHome
+from orchestrator.store.port import StoreHome
 from orchestrator.timers.alarm import Alarm
 
 TICK_S = 0.1
 CLOSE_LOOK_S = 0.01
-PURGE_AGAIN_S = 0.2
 NO_LEADER = "the partition has no leader"
 
 
@@ -72,6 +73,7 @@ class Seats:
         self._leaving: dict[int, Task] = {}
         self._turns = Turns(log, scheduler, options, lambda: invoker.running_count, telemetry)
         self._turns.after_append = self._after_append
+        self.slices = Slices(scheduler)
         self._alarm = Alarm(scheduler, clock, self._ring)
         self._is_ticking = False
         self._is_closed = False
@@ -103,7 +105,7 @@ class Seats:
         self._alarm.stop()
         for number in sorted(self._served):
             self._revoked(number)
-        while any(not task.done() for task in self._leaving.values()):
+        while self.slices or any(not task.done() for task in self._leaving.values()):
             await self.scheduler.sleep(CLOSE_LOOK_S)
 
     def _assigned(self, number: int) -> None:
@@ -162,10 +164,10 @@ class Seats:
     def stepped_down(self) -> None:
         self._stepped_down.add()
 
-    def catch_up(self, seat: Seat) -> None:
-        served = self._served.get(seat.number)
-        if served is not None and served.seat is seat:
-            self.scheduler.spawn(served.leadership.catch_up(), f"catch-up-{seat.number}")
+    def catch_up(self, number: int) -> None:
+        served = self._served.get(number)
+        if served is not None:
+            self.scheduler.spawn(served.leadership.catch_up(), f"catch-up-{number}")
 
     def deliver(self, target: int, transfer: Transfer, settled: Callable[[bool], None]) -> None:
         """Through the leader, if it is here; else straight to the log."""
@@ -182,34 +184,38 @@ class Seats:
 
         self._log.append([(target, [encode_message([transfer])])], done)
 
-    # --- timers ---
+    # --- what is due, and what is done in slices ---
 
-    def _ring(self) -> int | None:
-        now_ms = self.clock.now_ms()
-        nexts: list[int] = []
+    def share(self, count: int) -> int:
+        led = sum(seat.term is not None for seat in self.all())
+        return max(1, count // max(1, led))
+
+    def _ring(self) -> None:
         for seat in self.all():
-            if seat.term is None:
-                continue
-            try:
-                nexts.append(seat.term.ring(now_ms))
-            except StoreError as error:
-                seat.lose_store(error)
-        return min(nexts, default=None)
+            if seat.term is not None:
+                seat.term.look_soon()
 
     def _clean_up(self) -> None:
         if self._is_closed:
             return
-        now_ms = self.clock.now_ms()
-        has_more = False
         for seat in self.all():
-            if seat.term is None:
-                continue
-            try:
-                has_more |= seat.term.purge_expired(now_ms)
-            except StoreError as error:
-                seat.lose_store(error)
-        delay_s = PURGE_AGAIN_S if has_more else self._options.cleanup_s
-        self.scheduler.call_later(delay_s, self._clean_up)
+            if seat.term is not None:
+                seat.term.purge_soon()
+        self.scheduler.call_later(self._options.cleanup_s, self._clean_up)
+
+    def fail_waiters(self, waiters: Sequence[Failing], reason: str, kept: bool) -> None:
+        """In slices: each answers a client."""
+        if not waiters:
+            return
+        left = iter(waiters)
+
+        def step() -> bool:
+            some = list(islice(left, TELL_COUNT))
+            for waiter in some:
+                waiter.failed(reason, kept)
+            return len(some) == TELL_COUNT
+
+        self.slices.add(step)
 
     # --- housekeeping ---
 

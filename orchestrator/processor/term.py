@@ -3,12 +3,13 @@
 Whatever an action causes comes back as a record. A term that is over does nothing any more.
 """
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
 from orchestrator.invoker.port import InvokerPort
-from orchestrator.machine.recover import recover
+from orchestrator.machine.recover import Recovery
 from orchestrator.model.actions import (
     AckCommand,
     AnyAction,
@@ -21,7 +22,6 @@ from orchestrator.model.actions import (
     StartAttempt,
     StopAttempt,
 )
-from orchestrator.model.limits import PURGE_STEP_COUNT
 from orchestrator.model.records import (
     AnyRecord,
     ChoreStep,
@@ -33,18 +33,22 @@ from orchestrator.model.records import (
 from orchestrator.outbox.rows import OutboxRows
 from orchestrator.outbox.sender import OutboxSender
 from orchestrator.outbox.transfers import Deliver, TransferCarrier
+from orchestrator.processor.chores import Chores
+from orchestrator.processor.due import Due
 from orchestrator.processor.journal_limit import JournalLimits
+from orchestrator.processor.late_results import LateResults
+from orchestrator.processor.slices import Slice, Slices
 from orchestrator.processor.source import AttemptSource
 from orchestrator.processor.waiters import Results
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.scheduler import Scheduler
 from orchestrator.store.port import StoreError
 from orchestrator.tables.state import State
-from orchestrator.timers.queue import TimerQueue
-from orchestrator.timers.retries import Retry, RetryQueue
 
+logger = logging.getLogger("perdure.processor")
 PENDING_RECORDS_MAX = 4_000  # more than a turn takes: the log is behind, services must wait
-PURGES_PER_TURN = 4  # the rest of what expired waits for the next look
+RECOVER_COUNT = 64  # attempts begun by one slice of a recovery
+CHORES_AT_ONCE = 24  # of all partitions: each step may touch some hundred rows
 
 
 class Surroundings(Protocol):
@@ -55,9 +59,14 @@ class Surroundings(Protocol):
     scheduler: Scheduler
     timers_per_record: int
     journal_limits: JournalLimits
+    slices: Slices
 
-    def ring_by(self, at_ms: int) -> None:
-        """Look at the timers at this time, or before."""
+    def share(self, count: int) -> int:
+        """What is one partition's part, if all of them together may do so much at once."""
+        ...
+
+    def ring_by(self, monotonic_ms: int) -> None:
+        """Look at what is due at this time of the monotonic clock, or before."""
         ...
 
     @property
@@ -75,18 +84,18 @@ class Term:
         around: Surroundings,
         results: Results,
         propose: Callable[[AnyRecord], None],
-        lose_store: Callable[[StoreError], None],
+        fail: Callable[[Exception], None],
     ) -> None:
         self.epoch = state.partition_row.epoch
-        self.timers = TimerQueue()
-        self.retries = RetryQueue()
         self.is_over = False
         self._is_holding_back = False
         self.state = state
         self._around = around
         self._results = results
-        self._propose = propose
-        self._lose_store = lose_store
+        self.propose = propose
+        self.share = around.share
+        self.ring_by = around.ring_by
+        self._fail = fail
         self._start = around.invoker.start
         self._notify = around.invoker.notify
         self.source = AttemptSource(
@@ -106,13 +115,46 @@ class Term:
             around.scheduler,
             self._lost,
         )
+        self.due = Due(state, self.epoch, around.clock, around.timers_per_record, self)
+        self._chores = Chores(self._step_chore, lambda: around.share(CHORES_AT_ONCE))
+        self._is_looking = False
+        self._settled: dict[type, Callable[[Any], None]] = {
+            Journal: self.source.settled,
+            TimersFired: self.due.fired,
+            PurgeExpired: self.due.purged,
+            ChoreStep: lambda record: self._chores.stepped(record.key),
+        }
 
     def begin(self) -> None:
-        """Do all that is owed."""
-        actions: list[AnyAction] = []
-        recover(self.state, actions)
-        self.perform(actions)
-        self._around.ring_by(self._around.clock.now_ms())
+        """Do all that is owed, in slices."""
+        late = LateResults(self.state, self._results)
+        self._in_slices(late.step)  # some may have come while nobody led here
+        self._recover()
+        self.look_soon()
+
+    def _recover(self) -> None:
+        recovery = Recovery(self.state, self._around.clock.now_ms())
+
+        def step() -> bool:
+            actions: list[AnyAction] = []
+            has_more = recovery.step(RECOVER_COUNT, actions)
+            self.perform(actions)
+            return has_more
+
+        self._in_slices(step)
+
+    def _in_slices(self, work: Slice) -> None:
+        self._around.slices.add(partial(self._slice, work))
+
+    def _slice(self, work: Slice) -> bool:
+        """Until the term is over, by itself or by a failure."""
+        if self.is_over:
+            return False
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 the next term derives again what was lost
+            self._fail(error)
+            return False
 
     def end(self) -> None:
         if not self.is_over:
@@ -123,10 +165,10 @@ class Term:
 
     def settle(self, parts: list[list[AnyRecord]]) -> None:
         """Own proposals have been applied."""
-        settled = self.source.settled
         for part in parts:
             for record in part:
-                if type(record) is Journal:
+                settled = self._settled.get(type(record))
+                if settled is not None:
                     settled(record)
 
     def perform(self, actions: list[AnyAction]) -> None:
@@ -138,12 +180,11 @@ class Term:
     # --- actions ---
 
     def start_attempt(self, action: StartAttempt) -> None:
-        self.retries.drop(action.id)
+        self.due.retries.drop(action.id)
         self._start(self.source, action.id, action.incarnation)
 
     def arm_retry(self, action: ArmRetry) -> None:
-        self.retries.arm(Retry(action.at_ms, action.id, action.incarnation))
-        self._around.ring_by(action.at_ms)
+        self.due.arm_retry(action)
 
     def notify(self, action: Notify) -> None:
         self._notify(
@@ -155,18 +196,20 @@ class Term:
 
     def stop_attempt(self, action: StopAttempt) -> None:
         if action.abort:
-            self.retries.drop(action.id)
+            self.due.retries.drop(action.id)
         self._around.invoker.stop(action.id, action.incarnation, action.abort)
 
     def arm_timer(self, action: ArmTimer) -> None:
-        if self.timers.add(action.key):
-            self._around.ring_by(action.due_ms)
+        self.due.arm_timer(action)
 
     def send_outbox(self, action: SendOutbox) -> None:
         self._sender.send(action.lane)
 
     def do_chore(self, action: DoChore) -> None:
-        self._propose(ChoreStep(self.epoch, self._around.clock.now_ms(), action.key))
+        self._chores.add(action.key)
+
+    def _step_chore(self, key: bytes) -> None:
+        self.propose(ChoreStep(self.epoch, self._around.clock.now_ms(), key))
 
     def complete(self, action: Complete) -> None:
         self.source.over(action.id)
@@ -189,45 +232,30 @@ class Term:
 
     # --- what is due ---
 
-    def ring(self, now_ms: int) -> int:
-        """Propose the timers that are due, start the retries; when to be called again."""
-        if self.timers.needs_load(now_ms):
-            self.timers.load(now_ms, self._timer_keys())
-        count_max = self._around.timers_per_record
-        keys = self.timers.due(now_ms, count_max)
-        while keys:
-            live = tuple(key for key in keys if self.state.timers.get(key) is not None)
-            if live:
-                self._propose(TimersFired(self.epoch, now_ms, live))
-            keys = self.timers.due(now_ms, count_max)
-        for retry in self.retries.due(now_ms):
-            self._start(self.source, retry.id, retry.incarnation)
-        next_ms = self.timers.next_ms()
-        retry_ms = self.retries.next_ms()
-        return next_ms if retry_ms is None else min(next_ms, retry_ms)
+    def look_soon(self) -> None:
+        """Look at what is due, a slice at a time."""
+        if not self._is_looking:
+            self._is_looking = True
+            self._in_slices(self._look)
 
-    def purge_expired(self, now_ms: int) -> bool:
-        """Propose to forget what has expired; True if there is more."""
-        keys: list[bytes] = []
-        count = proposed = 0
-        for key, row in self.state.retention.scan(stop=(now_ms + 1).to_bytes(8, "big")):
-            if keys and count + len(row.items) > PURGE_STEP_COUNT:
-                self._propose(PurgeExpired(self.epoch, now_ms, tuple(keys)))
-                keys, count, proposed = [], 0, proposed + 1
-                if proposed == PURGES_PER_TURN:
-                    return True
-            keys.append(key)
-            count += len(row.items)
-        if keys:
-            self._propose(PurgeExpired(self.epoch, now_ms, tuple(keys)))
-        return False
+    def _look(self) -> bool:
+        self._is_looking = self.due.look()
+        return self._is_looking
 
-    def _timer_keys(self) -> Iterator[bytes]:
-        start = self.timers.horizon_ms.to_bytes(8, "big")
-        return (key for key, _ in self.state.timers.scan(start))
+    def purge_soon(self) -> None:
+        """Forget what has expired, a part at a time."""
+        self._in_slices(self.due.purge)
+
+    def start_retry(self, invocation_id: bytes, incarnation: int) -> None:
+        self._start(self.source, invocation_id, incarnation)
+
+    def clock_went_back(self) -> None:
+        """Derive anew what is owed, so that nothing waits until the clock is there once more."""
+        logger.warning("the clock of this machine was set back")
+        self._recover()
 
     def _advance(self, upto: tuple[tuple[int, int], ...]) -> None:
-        self._propose(OutboxAdvanced(self.epoch, upto))
+        self.propose(OutboxAdvanced(self.epoch, upto))
 
     def _start_held(self, invocation_id: bytes, incarnation: int) -> None:
         self._around.scheduler.call_soon(
@@ -240,7 +268,7 @@ class Term:
 
     def _lose_if_leading(self, error: StoreError) -> None:
         if not self.is_over:
-            self._lose_store(error)
+            self._fail(error)
 
     def _start_if_leading(self, invocation_id: bytes, incarnation: int) -> None:
         if not self.is_over:

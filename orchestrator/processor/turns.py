@@ -15,6 +15,8 @@ from orchestrator.runtime.scheduler import Scheduler
 from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.store.port import StoreError
 
+RECORDS_MAX = 1_000  # of a turn: what follows from each costs some ten to hundred microseconds
+RECORDS_LEAST = 32  # of a partition, however many there are
 SOON_S = 0.0005  # a timer of the event loop is no finer
 
 
@@ -72,11 +74,12 @@ class Turns:
         self._is_due = False
         now_s = self._scheduler.time_s()
         batch: list[tuple[int, list[bytes]]] = []
-        for seat in self.seats:
-            if seat.can_append():
-                messages = seat.start_append(now_s)
-                if messages:
-                    batch.append((seat.number, messages))
+        ready = [seat for seat in self.seats if seat.can_append()]
+        count_max = max(RECORDS_LEAST, RECORDS_MAX // max(1, len(ready)))
+        for seat in ready:
+            messages = seat.start_append(now_s, count_max)
+            if messages:
+                batch.append((seat.number, messages))
         if not batch:
             return
         self._last_s = now_s

@@ -34,8 +34,9 @@ class UnknownFates:
             elif waiter is not None:
                 self.add(waiter, since)
 
-    def tell(self, state: State, results: Results, count_max: int) -> None:
-        """Tell the first of them. If the store fails, the others are told when it is restored."""
+    def tell(self, state: State, results: Results, count_max: int) -> bool:
+        """Tell the first of them; True if there are more. If the store fails, the others are told
+        when it is restored."""
         told = 0
         try:
             for waiter, since in self._waiters[:count_max]:
@@ -43,9 +44,9 @@ class UnknownFates:
                 told += 1
         finally:
             del self._waiters[:told]
+        return bool(self._waiters)
 
-    def fail_all(self, reason: str) -> None:
-        """The partition is not served here any more: the record may be in the log."""
+    def take_all(self) -> list[Waiter]:
+        """The partition is not served here any more: the caller tells them so."""
         gone, self._waiters = self._waiters, []
-        for waiter, _ in gone:
-            waiter.failed(reason, True)
+        return [waiter for waiter, _ in gone]

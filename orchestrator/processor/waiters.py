@@ -30,12 +30,18 @@ TOLD_BYTES = 4 << 20  # of results copied to clients in one callback
 logger = logging.getLogger("perdure.processor")
 
 
-class Waiter(Protocol):
+class Failing(Protocol):
+    """Can be told that what it waits for does not come."""
+
+    def failed(self, reason: str, kept: bool) -> None:
+        """`kept`: the record may be in the log; else it certainly is not."""
+        ...
+
+
+class Waiter(Failing, Protocol):
     """Told once what became of a record. `results` and `state` are those of its partition."""
 
     def applied(self, state: State, results: "Results", answer: Answer) -> None: ...
-
-    def failed(self, reason: str, kept: bool) -> None: ...
 
     def look(self, state: State, results: "Results", since_offset: int) -> None:
         """The record's fate was unknown; the log has been read to its end since."""
@@ -60,6 +66,9 @@ class ResultWaiter:
                 on_reply(reply)
             except Exception:  # a face's fault must not stop a partition
                 logger.exception("a waiting client could not be answered")
+
+    def failed(self, reason: str, kept: bool) -> None:
+        self.reply(Unavailable(reason, kept))
 
     def forget(self) -> None:
         """The client went away."""
@@ -104,9 +113,6 @@ class InvokeWaiter(ResultWaiter):
         self.reply(Accepted(True) if created else Accepted(False, _starts_at_ms(row)))
         if self.wait:
             self.watch(row, results, replayed=not created)
-
-    def failed(self, reason: str, kept: bool) -> None:
-        self.reply(Unavailable(reason, kept))
 
     def look(self, state: State, results: "Results", since_offset: int) -> None:
         row = _row(state, self.id)
@@ -214,23 +220,24 @@ class Results:
         if waiters:
             self._later(partial(self._tell, waiters, result, size_bytes))
 
-    def look(self, state: State) -> None:
-        """Results may have come while nobody led here: reply to those whose result is there."""
-        for invocation_id in sorted(self._waiting):
-            live = state.invocations.get(invocation_id)
-            done = state.completed.get(invocation_id)
-            for waiter in self._waiting.pop(invocation_id):
-                if live is not None and live.incarnation == waiter.incarnation:
-                    self.add(waiter)
-                else:
-                    waiter.reply(_found(done, waiter.incarnation))
+    def ids(self) -> list[bytes]:
+        """Of the invocations that somebody waits for, in the order in which they came."""
+        return list(self._waiting)
 
-    def fail(self, reason: str) -> None:
-        """The partition is not served here any more."""
+    def look(self, state: State, invocation_id: bytes) -> None:
+        """Its result may have come while nobody led here: reply if it is there."""
+        live = state.invocations.get(invocation_id)
+        done = state.completed.get(invocation_id)
+        for waiter in self._waiting.pop(invocation_id, ()):
+            if live is not None and live.incarnation == waiter.incarnation:
+                self.add(waiter)
+            else:
+                waiter.reply(_found(done, waiter.incarnation))
+
+    def take_all(self) -> list[ResultWaiter]:
+        """The partition is not served here any more: the caller tells them."""
         gone, self._waiting = self._waiting, {}
-        for invocation_id in sorted(gone):
-            for waiter in gone[invocation_id]:
-                waiter.reply(Unavailable(reason, True))
+        return [waiter for waiters in gone.values() for waiter in waiters]
 
 
 def _row(state: State, invocation_id: bytes) -> InvocationRow | CompletedRow | None:

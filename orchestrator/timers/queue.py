@@ -1,6 +1,8 @@
 """Timers due soon, in order; those due later stay rows of a table until the horizon reaches them.
 
-Pure: the caller gives the time and the rows. A key starts with its due time, big-endian.
+Pure: the caller gives the times and the rows. A key starts with its due time in Unix ms,
+big-endian. What is held waits by the monotonic clock, so that it comes in time when the wall clock
+is set; what is not held yet follows the wall clock.
 """
 
 import heapq
@@ -8,73 +10,89 @@ from collections.abc import Iterator
 
 WINDOW_MS = 60_000  # how far ahead rows are held in the heap
 AHEAD_MS = 20_000  # the next window is loaded this long before the heap runs dry
-LOADED_MAX = 20_000  # rows taken by one load; past this the horizon moves less far
+HELD_MAX = 10_000  # no more are loaded while more than this are held
 DUE_BYTES = 8
 
 
 def due_of(key: bytes) -> int:
-    """The due time that a key starts with."""
+    """The due time that a key starts with, in Unix ms."""
     return int.from_bytes(key[:DUE_BYTES], "big")
 
 
 class TimerQueue:
-    """One partition's timers. Holds every timer due before `horizon_ms`, and no other."""
+    """One partition's timers. Holds every timer whose key is below `horizon`, and a few others."""
 
-    __slots__ = ("_heap", "_held", "horizon_ms")
+    __slots__ = ("_heap", "_held", "horizon")
 
     def __init__(self) -> None:
-        self._heap: list[bytes] = []  # keys sort as their due times do
-        self._held: set[bytes] = set()
-        self.horizon_ms = 0
+        self._heap: list[tuple[int, bytes]] = []  # monotonic ms, key; keys break ties
+        self._held: dict[bytes, int] = {}  # the time that counts
+        self.horizon = b""
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._held)
 
-    def add(self, key: bytes) -> bool:
-        """A timer was armed, or must be tried again; True if it is now the first one due."""
-        if due_of(key) >= self.horizon_ms or key in self._held:
+    def add(self, key: bytes, wait_ms: int, monotonic_ms: int) -> bool:
+        """A timer was armed; True if it is now the first one due."""
+        if key >= self.horizon and (wait_ms >= WINDOW_MS or self._is_full()):
             return False
-        self._held.add(key)
-        heapq.heappush(self._heap, key)
-        return self._heap[0] is key
+        return self._hold(key, monotonic_ms + wait_ms)
+
+    def _hold(self, key: bytes, at_ms: int) -> bool:
+        held_ms = self._held.get(key)
+        if held_ms is not None and held_ms <= at_ms:
+            return False
+        self._held[key] = at_ms
+        heapq.heappush(self._heap, (at_ms, key))
+        return self._heap[0][1] is key
 
     def needs_load(self, now_ms: int) -> bool:
-        """Whether rows up to a new horizon should be loaded now."""
-        return now_ms + AHEAD_MS >= self.horizon_ms and not self._is_full()
+        """Whether rows from the horizon on should be loaded now."""
+        return now_ms + AHEAD_MS >= due_of(self.horizon) and not self._is_full()
 
-    def load(self, now_ms: int, keys: Iterator[bytes]) -> None:
-        """Take keys from the table, in order, beginning at the old horizon."""
-        before_ms = max(self.horizon_ms, now_ms + WINDOW_MS)
-        taken: list[bytes] = []
-        for key in keys:
-            due_ms = due_of(key)
-            if due_ms >= before_ms:
-                break
-            if len(taken) >= LOADED_MAX and due_ms > due_of(taken[-1]):
-                before_ms = due_ms
-                break
-            taken.append(key)
-        self.horizon_ms = before_ms
-        for key in taken:
-            self.add(key)
+    def load(self, now_ms: int, monotonic_ms: int, keys: Iterator[bytes], count_max: int) -> bool:
+        """Take at most so many keys of the table, in order from the horizon on.
 
-    def due(self, now_ms: int, count_max: int) -> list[bytes]:
+        True if there are more in the window: the next load goes on where this one ended.
+        """
+        end = (now_ms + WINDOW_MS).to_bytes(DUE_BYTES, "big")
+        for taken, key in enumerate(keys):
+            if key >= end:
+                break
+            if taken == count_max:
+                self.horizon = key
+                return True
+            self._hold(key, monotonic_ms + max(0, due_of(key) - now_ms))
+        self.horizon = max(self.horizon, end)
+        return False
+
+    def turn_back(self, now_ms: int) -> None:
+        """The wall clock was set back: what is armed beyond the new window stays a row."""
+        self.horizon = min(self.horizon, (now_ms + WINDOW_MS).to_bytes(DUE_BYTES, "big"))
+
+    def due(self, monotonic_ms: int, count_max: int) -> list[bytes]:
         """Take out at most `count_max` keys that are due, the earliest first."""
-        heap = self._heap
         taken: list[bytes] = []
-        while heap and len(taken) < count_max and due_of(heap[0]) <= now_ms:
-            key = heapq.heappop(heap)
-            self._held.discard(key)
+        while len(taken) < count_max and self.is_due(monotonic_ms):
+            _, key = heapq.heappop(self._heap)
+            del self._held[key]
             taken.append(key)
         return taken
 
-    def next_ms(self) -> int:
-        """When to look again: something is due, or rows are to be loaded."""
-        load_ms = self.horizon_ms - AHEAD_MS
-        if not self._heap:
-            return load_ms
-        first_ms = due_of(self._heap[0])
-        return first_ms if self._is_full() else min(first_ms, load_ms)
+    def is_due(self, monotonic_ms: int) -> bool:
+        first_ms = self.first_ms()
+        return first_ms is not None and first_ms <= monotonic_ms
+
+    def first_ms(self) -> int | None:
+        """When the first one is due, by the monotonic clock."""
+        heap, held = self._heap, self._held
+        while heap and held.get(heap[0][1]) != heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def load_in_ms(self, now_ms: int) -> int | None:
+        """How long until rows are to be loaded; None while it holds enough."""
+        return None if self._is_full() else max(0, due_of(self.horizon) - AHEAD_MS - now_ms)
 
     def _is_full(self) -> bool:
-        return len(self._heap) > LOADED_MAX // 2
+        return len(self._held) > HELD_MAX

@@ -54,7 +54,8 @@ class Trace:
     def recovered(self, number: int = 0) -> None:
         """What a new leader owes."""
         actions: list[AnyAction] = []
-        recover(self.benches[number].state, actions)
+        bench = self.benches[number]
+        recover(bench.state, actions, bench.now_ms)
         self.lines += [f"! {self.show(action)}" for action in actions]
 
     def show(self, value: object, field: str = "") -> str:

@@ -17,7 +17,7 @@ from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import AnyRecord, ChoreStep, Journal, PurgeExpired
 from orchestrator.model.rows import ChoreRow
-from orchestrator.processor import partition, term
+from orchestrator.processor import due, partition
 from orchestrator.tables import cache
 from orchestrator.tables.state import State
 from orchestrator.tables.table import Table
@@ -62,7 +62,7 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
     """Every record that is applied meanwhile is held to its bounds."""
     patch = Patch()
     patch.set(apply_chore, "CHORE_STEP_COUNT", bounds.chore)
-    patch.set(term, "PURGE_STEP_COUNT", bounds.purge)
+    patch.set(due, "PURGE_STEP_COUNT", bounds.purge)
     patch.set(journal, "JOURNAL_INLINE_BYTES", bounds.journal_bytes)
     patch.set(kv, "STATE_INLINE_BYTES", bounds.state_bytes)
     patch.set(step, "INBOX_STEP_COUNT", bounds.places)

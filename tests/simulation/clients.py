@@ -100,7 +100,11 @@ class Client:
         """The id is made once: the same one again is the same request, at another time."""
         wish = self._wish
         if wish.invoke is not None:
-            return msgspec.structs.replace(wish.invoke, created_at_ms=self._world.now_ms())
+            now_ms = self._world.now_ms()
+            start_at_ms = now_ms + wish.delay_ms if wish.delay_ms else 0
+            return msgspec.structs.replace(
+                wish.invoke, created_at_ms=now_ms, start_at_ms=start_at_ms
+            )
         handler = node.registry().handler(wish.service, wish.handler)
         if handler is None:
             return None

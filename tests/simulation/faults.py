@@ -25,6 +25,10 @@ from tests.unit.processor.looking import find, journal
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+HOUR_MS, YEAR_MS = 3_600_000, 365 * 86_400_000
+UNDER_WAY_S = 0.5
+FAR_BACK = 0.2  # of the steps of the wall clock
+
 
 class Trouble:
     """Everything that goes wrong in a world, at moments the seed decides."""
@@ -119,7 +123,13 @@ class Trouble:
     async def _jump(self) -> None:
         """Somebody sets the wall clock of the machine."""
         by_ms = self._more.choice((50, 700, 5_000))
-        self._world.loop.set_clock(self._more.choice((by_ms, -by_ms)))
+        by_ms = self._more.choice((by_ms, -by_ms))
+        if self._more.random() < FAR_BACK:  # far forward everything expires
+            by_ms = -self._more.choice((HOUR_MS, YEAR_MS))
+            # A due time that is under way is one of the clock that was: nobody can know better.
+            while self._world.loop.time() < self._world.oracle.due_told_s + UNDER_WAY_S:
+                await asyncio.sleep(0.1)
+        self._world.loop.set_clock(by_ms)
 
     # --- operations ---
 

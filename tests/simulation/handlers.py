@@ -115,7 +115,7 @@ def _keys(a: Attempt, op: list[Any], where: str) -> Course:
 
 def _sleep(a: Attempt, op: list[Any], where: str) -> Course:
     completion_id = a.completion_id()
-    due_ms = a.command(wire.Sleep(a.now_ms() + op[1], completion_id)).wake_up_time
+    due_ms = a.command(wire.Sleep(a.in_ms(op[1]), completion_id)).wake_up_time
     yield from wait(a, ("c", completion_id))
     if a.now_ms() + a.turned_back_ms() < due_ms:
         a.oracle.broken("timers", f"{where} woke {due_ms - a.now_ms()} ms early")
@@ -175,7 +175,7 @@ def _calls(a: Attempt, op: list[Any], where: str) -> Course:
 def _tell(a: Attempt, target: list[Any], delay_ms: int) -> int:
     service, handler, key, program = target
     id_completion = a.completion_id()
-    at_ms = a.now_ms() + delay_ms if delay_ms else 0
+    at_ms = a.in_ms(delay_ms) if delay_ms else 0
     body = json.dumps(program).encode()
     a.command(wire.OneWayCall(service, handler, body, id_completion, at_ms, key))
     return id_completion
@@ -231,7 +231,7 @@ def _new_awakeable(a: Attempt) -> int:
 
 def _race(a: Attempt, op: list[Any], where: str) -> Course:
     number, completion_id = _new_awakeable(a), a.completion_id()
-    a.command(wire.Sleep(a.now_ms() + op[1], completion_id))
+    a.command(wire.Sleep(a.in_ms(op[1]), completion_id))
     found = yield from wait(a, ("s", number), ("c", completion_id))
     # What won decides which command comes next.
     name = "slept" if found.completion_id else "woken"
@@ -247,7 +247,7 @@ def _gather(a: Attempt, op: list[Any], where: str) -> Course:
     sleeps = []
     for delay_ms in (50, 5, 120):
         sleeps.append(a.completion_id())
-        a.command(wire.Sleep(a.now_ms() + delay_ms, sleeps[-1]))
+        a.command(wire.Sleep(a.in_ms(delay_ms), sleeps[-1]))
     for completion_id in sleeps:
         yield from wait(a, ("c", completion_id))
 

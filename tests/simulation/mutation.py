@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.machine import apply
+from orchestrator.machine import apply, recover
 from orchestrator.machine.step import Step
 
 Mutant = Callable[["Patch"], None]
@@ -62,6 +62,17 @@ def mutant(make: Mutant) -> Mutant:
 def apply_otherwise(patch: Patch, kind: type, make: Callable[[Any], Any]) -> None:
     """Replace how records of a kind are applied; `make` is given how it was."""
     patch.item(apply._TABLE, kind, make(apply._TABLE[kind]))
+
+
+def forget_recovered(patch: Patch, *kinds: type) -> None:
+    """A new leader does not derive these actions."""
+
+    def step(self: recover.Recovery, count_max: int, actions: list[Any]) -> bool:
+        has_more: bool = before(self, count_max, actions)
+        actions[:] = [action for action in actions if not isinstance(action, kinds)]
+        return has_more
+
+    before = patch.set(recover.Recovery, "step", step)
 
 
 def with_any_epoch(before: Any) -> Any:

@@ -13,10 +13,11 @@ from orchestrator.invoker.options import Options
 from orchestrator.invoker.origin import Origin
 from orchestrator.invoker.pool import Pool
 from orchestrator.invoker.port import Source
+from orchestrator.machine import recover
 from orchestrator.model.actions import ArmRetry, ArmTimer, Complete, DoChore, SendOutbox
 from orchestrator.model.records import Resume
 from orchestrator.model.rows import InvocationRow
-from orchestrator.processor import term
+from orchestrator.processor import due, late_results, seat, term
 from orchestrator.processor.loop import Processor
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.registry.schema import EMPTY, Registry
@@ -85,6 +86,19 @@ class SimulatedInvoker(Invoker):
     def stop(self, invocation_id: bytes, incarnation: int, abort: bool) -> None:
         for _ in range(self.life.times()):
             super().stop(invocation_id, incarnation, abort)
+
+
+def small_slices(patch: Patch) -> None:
+    """What is done in slices takes several of them, though a world has few of everything."""
+    for room, name, count in (
+        (recover, "PAGE_ROWS", 3),
+        (term, "RECOVER_COUNT", 2),
+        (due, "LOAD_COUNT", 2),
+        (due, "RETRY_COUNT", 1),
+        (late_results, "LOOK_COUNT", 2),
+        (seat, "TELL_COUNT", 1),
+    ):
+        patch.set(room, name, count)
 
 
 def repeating(patch: Patch) -> None:

@@ -29,6 +29,7 @@ class Oracle:
         self.results: list[tuple[str, str | None]] = []  # of calls: token, failure
         self.finished: set[str] = set()  # tokens whose program came to its end
         self.counts: dict[str, int] = defaultdict(int)
+        self.due_told_s = 0.0  # when a service last told a due time, by its own clock
         self.operations: dict[bytes, set[str]] = defaultdict(set)
 
     def broken(self, rule: str, what: str) -> None:

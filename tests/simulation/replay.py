@@ -113,7 +113,7 @@ def replay(world: "World", number: int, known: Known | None, random: Random | No
         if watched is not None:
             watched.record = records[0]
             for record in records:
-                _check_record(world.oracle, partition, record)
+                _check_record(world, partition, record)
                 if known is not None:
                     _check_retries(known, partition, record)
         partition.apply_message(message.offset, message.value, records, actions)
@@ -143,9 +143,11 @@ def _watch(partition: Partition, store: MemoryStore, known: Known) -> WatchedTab
     return table
 
 
-def _check_record(oracle: Oracle, partition: Partition, record: AnyRecord) -> None:
+def _check_record(world: "World", partition: Partition, record: AnyRecord) -> None:
+    oracle = world.oracle
     if isinstance(record, TimersFired):
-        early = [key for key in record.keys if keys.timer_due_ms(key) > record.now_ms]
+        latest_ms = record.now_ms + world.loop.turned_back_ms
+        early = [key for key in record.keys if keys.timer_due_ms(key) > latest_ms]
         if early:
             oracle.broken("timers", f"{early[0].hex()} fired before its time")
 
@@ -176,7 +178,9 @@ def _check_retries(known: Known, partition: Partition, record: AnyRecord) -> Non
             known.oracle.broken(
                 "backoff", f"{record.id.hex()} failed {count + 1} times, says {end.retry_count}"
             )
-        known.retries[life] = end.retry_count
+        # One that was canceled during its last attempt goes on, and counts anew.
+        is_open = count is None and end.then != THEN_RETRY
+        known.retries[life] = None if is_open else end.retry_count
 
 
 def _check_leads(known: Known, partition: Partition, record: AnyRecord, offset: int) -> None:

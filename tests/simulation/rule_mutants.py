@@ -26,6 +26,7 @@ from orchestrator.machine import (
     promises,
 )
 from orchestrator.machine.step import Step
+from orchestrator.model.actions import DoChore
 from orchestrator.model.effects import AckCommand, RunResult
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import (
@@ -40,13 +41,14 @@ from orchestrator.model.rows import (
     EVENT_FAILED,
     Event,
 )
-from orchestrator.processor import reading, term, waiters
+from orchestrator.processor import reading, waiters
+from orchestrator.processor.due import Due
 from orchestrator.processor.seat import Seat
 from orchestrator.processor.source import AttemptSource
 from orchestrator.timers.queue import TimerQueue
 from perdure import wire
 from perdure.wire import codes
-from tests.simulation.mutation import Patch, apply_otherwise, mutant
+from tests.simulation.mutation import Patch, apply_otherwise, forget_recovered, mutant
 
 HASHED = ("sets_are_not_sorted",)  # found by the digests of two PYTHONHASHSEEDs only
 
@@ -90,17 +92,20 @@ def apply_asks_a_clock(patch: Patch) -> None:
 
 @mutant
 def timers_fire_early(patch: Patch) -> None:
-    def due(self: TimerQueue, now_ms: int, count_max: int) -> list[bytes]:
-        fired: list[bytes] = before(self, now_ms + 200, count_max)
-        return fired
+    def add(self: TimerQueue, key: bytes, wait_ms: int, monotonic_ms: int) -> bool:
+        is_first: bool = before(self, key, max(0, wait_ms - 200), monotonic_ms)
+        return is_first
 
-    before = patch.set(TimerQueue, "due", due)
+    before = patch.set(TimerQueue, "add", add)
 
 
 @mutant
 def timers_are_not_recovered(patch: Patch) -> None:
-    def load(self: TimerQueue, now_ms: int, keys: Iterator[bytes]) -> None:
-        before(self, now_ms, iter(()))
+    def load(
+        self: TimerQueue, now_ms: int, monotonic_ms: int, keys: Iterator[bytes], count_max: int
+    ) -> bool:
+        has_more: bool = before(self, now_ms, monotonic_ms, iter(()), count_max)
+        return has_more
 
     before = patch.set(TimerQueue, "load", load)
 
@@ -109,11 +114,7 @@ def timers_are_not_recovered(patch: Patch) -> None:
 def chores_are_not_recovered(patch: Patch) -> None:
     """Work that goes on by follow-up records is lost with the leader that began it."""
 
-    def recovered(state: Any, actions: list[Any]) -> None:
-        before(state, actions)
-        actions[:] = [a for a in actions if type(a).__name__ != "DoChore"]
-
-    before = patch.set(term, "recover", recovered)
+    forget_recovered(patch, DoChore)
 
 
 # --- rule 2: what could be large is bounded per record ---
@@ -145,13 +146,14 @@ def a_journal_goes_at_once(patch: Patch) -> None:
 
 @mutant
 def all_that_expired_goes_at_once(patch: Patch) -> None:
-    def purge_expired(self: term.Term, now_ms: int) -> bool:
-        keys = tuple(key for key, _ in self.state.retention.scan(stop=now_ms.to_bytes(8, "big")))
+    def purge(self: Due) -> bool:
+        now_ms = self._clock.now_ms()
+        keys = tuple(key for key, _ in self._state.retention.scan(stop=now_ms.to_bytes(8, "big")))
         if keys:
-            self._propose(PurgeExpired(self.epoch, now_ms, keys))
+            self._host.propose(PurgeExpired(self._epoch, now_ms, keys))
         return False
 
-    patch.set(term.Term, "purge_expired", purge_expired)
+    patch.set(Due, "purge", purge)
 
 
 @mutant
@@ -316,7 +318,7 @@ def results_go_before_the_reply(patch: Patch) -> None:
 @mutant
 def waiting_clients_are_forgotten(patch: Patch) -> None:
     """Results that came while nobody led here are told to nobody."""
-    patch.set(waiters.Results, "look", lambda self, state: None)
+    patch.set(waiters.Results, "look", lambda self, state, invocation_id: None)
 
 
 @mutant

@@ -4,6 +4,7 @@ It compares every command it makes while replaying with the stored one, takes no
 stored order, suspends when its input is half-closed and nothing it waits for is there.
 """
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import Callable, Generator, Hashable
@@ -241,6 +242,11 @@ class Attempt:
 
     def has(self, key: Key) -> bool:
         return any(known == key for known, _ in self._arrived)
+
+    def in_ms(self, delay_ms: int) -> int:
+        """A due time by this service's clock."""
+        self.oracle.due_told_s = asyncio.get_running_loop().time()
+        return self.now_ms() + delay_ms
 
     def completion_id(self) -> int:
         self.next_completion += 1

@@ -4,7 +4,8 @@ A mutant is the engine with something else in the place of one of its parts. The
 switch for any of this.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from orchestrator.machine import (
     recover,
 )
 from orchestrator.machine.step import Step
-from orchestrator.model.actions import ArmRetry, StartAttempt
+from orchestrator.model.actions import ArmRetry, SendOutbox, StartAttempt
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import (
@@ -26,14 +27,21 @@ from orchestrator.model.records import (
     Transfer,
 )
 from orchestrator.outbox import sender
-from orchestrator.processor import reading, term, waiters
+from orchestrator.processor import reading, waiters
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.port import Accepted
 from orchestrator.processor.seat import Seat
 from orchestrator.processor.source import AttemptSource
 from orchestrator.processor.unknown_fates import UnknownFates
 from orchestrator.store.stamp import Stamp
-from tests.simulation.mutation import Patch, apply_otherwise, mutant, with_any_epoch
+from orchestrator.timers.queue import TimerQueue
+from tests.simulation.mutation import (
+    Patch,
+    apply_otherwise,
+    forget_recovered,
+    mutant,
+    with_any_epoch,
+)
 
 # --- log to state ---
 
@@ -197,11 +205,7 @@ def a_failed_transfer_counts_as_taken(patch: Patch) -> None:
 
 @mutant
 def the_outbox_is_not_recovered(patch: Patch) -> None:
-    def recovered(state: Any, actions: list[Any]) -> None:
-        before(state, actions)
-        actions[:] = [a for a in actions if type(a).__name__ != "SendOutbox"]
-
-    before = patch.set(term, "recover", recovered)
+    forget_recovered(patch, SendOutbox)
 
 
 @mutant
@@ -278,11 +282,29 @@ def a_recovery_forgets_the_backoff(patch: Patch) -> None:
 
 @mutant
 def attempts_are_not_recovered(patch: Patch) -> None:
-    def recovered(state: Any, actions: list[Any]) -> None:
-        before(state, actions)
-        actions[:] = [a for a in actions if not isinstance(a, StartAttempt | ArmRetry)]
+    forget_recovered(patch, StartAttempt, ArmRetry)
 
-    before = patch.set(term, "recover", recovered)
+
+@mutant
+def a_recovery_ends_with_its_first_page(patch: Patch) -> None:
+    def turn_page(self: recover.Recovery) -> None:
+        before(self)
+        self._has_rows = False
+
+    before = patch.set(recover.Recovery, "_turn_page", turn_page)
+
+
+@mutant
+def a_load_of_timers_does_not_go_on(patch: Patch) -> None:
+    """Those past the first part of a window wait for another leader."""
+
+    def load(
+        self: TimerQueue, now_ms: int, monotonic_ms: int, keys: Iterator[bytes], count_max: int
+    ) -> bool:
+        before(self, now_ms, monotonic_ms, islice(keys, count_max), count_max)
+        return False
+
+    before = patch.set(TimerQueue, "load", load)
 
 
 # --- leadership ---

@@ -30,7 +30,7 @@ from tests.simulation.faults import Trouble
 from tests.simulation.metadata import BRIEF_MS, Metadata
 from tests.simulation.mutation import patched
 from tests.simulation.network import NetworkFaults, Services
-from tests.simulation.node import Node, NodeFaults, repeating
+from tests.simulation.node import Node, NodeFaults, repeating, small_slices
 from tests.simulation.oracle import Oracle
 from tests.simulation.plan import Plan, make_plan
 from tests.simulation.programs import WORKFLOW
@@ -389,7 +389,7 @@ def simulate(seed: int) -> Verdict:
     logger.propagate = False
     logger.setLevel(logging.ERROR)
     try:
-        with bounded(make_bounds(seed), world.oracle), patched(repeating):
+        with bounded(make_bounds(seed), world.oracle), patched(repeating), patched(small_slices):
             loop.run_until_complete(world.run())
             check(world)
             if world.device is not None:

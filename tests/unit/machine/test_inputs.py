@@ -78,7 +78,7 @@ def test_what_a_new_leader_owes_is_known_without_reading_inputs() -> None:
             return bench.store.get(key)
 
     actions: list[object] = []
-    recover(State(0, 1, Watched()), actions)  # type: ignore[arg-type]
+    recover(State(0, 1, Watched()), actions, bench.now_ms)  # type: ignore[arg-type]
     assert len(actions) == 1 and keys.INPUT not in asked
 
 

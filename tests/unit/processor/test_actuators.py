@@ -81,7 +81,7 @@ def test_long_sleepers_hold_rows_and_no_memory_and_outlive_the_process() -> None
         await asyncio.sleep(2)
         seat = process.processor._seats.get(0)
         assert seat is not None and seat.term is not None
-        assert len(seat.term.timers) == 0
+        assert len(seat.term.due.timers) == 0
         assert sum(key.startswith(b"t") for key, _ in export(process.processor, b"t")) == 300
         await process.processor.close()
         again = await world.led({"nap": sleeper(0)})

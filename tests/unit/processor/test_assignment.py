@@ -29,6 +29,7 @@ def test_a_revoked_partition_tells_its_clients_and_may_come_back() -> None:
         await asyncio.sleep(0.01)
         pending = process.send(process.make(world.uid(0)))
         seats._revoked(0)
+        await asyncio.sleep(0.01)
         assert isinstance(waiting[-1], Unavailable) and waiting[-1].kept
         assert isinstance(pending[-1], Unavailable) and not pending[-1].kept
         assert isinstance(in_flight[-1], Unavailable) and in_flight[-1].kept

@@ -34,6 +34,10 @@ class Host:
 
     def stepped_down(self) -> None: ...
 
+    def fail_waiters(self, waiters: Any, reason: str, kept: bool) -> None:
+        for waiter in waiters:
+            waiter.failed(reason, kept)
+
     def call_later(self, delay_s: float, callback: Callable[[], object]) -> object:
         self.later.append(callback)
         return None
@@ -41,7 +45,7 @@ class Host:
     def now_s(self) -> float:
         return self.time_s
 
-    def catch_up(self, seat: Seat) -> None:
+    def catch_up(self, number: int) -> None:
         raise AssertionError("nobody else writes")
 
 
@@ -95,7 +99,7 @@ def test_only_a_leading_seat_appends_and_one_append_at_a_time() -> None:
     seat, _ = leading()
     assert not seat.can_append()
     seat.propose(RECORD)
-    assert seat.can_append() and len(seat.start_append(1.0)) == 1
+    assert seat.can_append() and len(seat.start_append(1.0, 9)) == 1
     seat.propose(RECORD)
     assert not seat.can_append() and seat.unanswered and not seat.is_quiet
     seat.append_answered(0, None)
@@ -118,7 +122,7 @@ def test_a_refused_append_is_made_again_without_what_clients_asked_for() -> None
     answers: list[Any] = []
     seat.propose(RECORD)
     seat.propose(ASKED, OperationWaiter(answers.append))
-    seat.start_append(1.0)
+    seat.start_append(1.0, 9)
     seat.append_answered(-1, AppendError("full", refused=True))
     assert not seat.can_append() and seat.pending_count == 1 and len(answers) == 1
     host.later.pop()()
@@ -129,7 +133,7 @@ def test_an_append_of_unknown_fate_ends_the_term_and_its_waiters_wait_for_the_lo
     seat, _ = leading()
     answers: list[Any] = []
     seat.propose(ASKED, OperationWaiter(answers.append))
-    seat.start_append(1.0)
+    seat.start_append(1.0, 9)
     seat.append_answered(-1, AppendError("no answer", refused=False))
     assert kind(seat) is Following and answers == []
     seat.resolve()
@@ -170,7 +174,7 @@ def test_a_seat_that_is_not_served_refuses_what_comes() -> None:
 def test_a_refusal_of_the_last_term_does_not_hold_back_the_next() -> None:
     seat, host = leading()
     seat.propose(RECORD)
-    seat.start_append(1.0)
+    seat.start_append(1.0, 9)
     seat.append_answered(-1, AppendError("full", refused=True))
     partition = seat.partition
     assert partition is not None

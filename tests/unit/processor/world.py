@@ -101,8 +101,11 @@ class FaultyLog(MemoryLog):
             return Health(writable=False, reason=self.unwritable)
         return super().health()
 
+    def by_message(self, number: int) -> list[list[AnyRecord]]:
+        return [decode_message(value) for value in self.topic.values[number]]
+
     def records(self, number: int) -> list[AnyRecord]:
-        return [r for value in self.topic.values[number] for r in decode_message(value)]
+        return [record for part in self.by_message(number) for record in part]
 
 
 Script = Callable[["Attempt"], None]

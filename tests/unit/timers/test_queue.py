@@ -10,6 +10,9 @@ from orchestrator.timers import queue as queue_module
 from orchestrator.timers.queue import AHEAD_MS, WINDOW_MS, TimerQueue, due_of
 from orchestrator.timers.retries import Retry, RetryQueue
 
+LOAD_COUNT = 500
+NOON_MS = 5_000_000  # by the wall clock, when the monotonic one is at 0
+
 
 def key(due_ms: int, name: int = 0) -> bytes:
     return due_ms.to_bytes(8, "big") + name.to_bytes(4, "big")
@@ -22,16 +25,26 @@ class Table:
         self.keys = sorted(key(due, number) for number, due in enumerate(dues))
         self.read_count = 0
 
-    def since(self, due_ms: int) -> Iterator[bytes]:
+    def since(self, horizon: bytes) -> Iterator[bytes]:
         for row in self.keys:
-            if due_of(row) >= due_ms:
+            if row >= horizon:
                 self.read_count += 1
                 yield row
 
 
-def load(queue: TimerQueue, table: Table, now_ms: int) -> None:
-    if queue.needs_load(now_ms):
-        queue.load(now_ms, table.since(queue.horizon_ms))
+def load(queue: TimerQueue, table: Table, now_ms: int, count_max: int = LOAD_COUNT) -> None:
+    """All loads that one moment wants; both clocks show the same."""
+    while queue.needs_load(now_ms) and queue.load(
+        now_ms, now_ms, table.since(queue.horizon), count_max
+    ):
+        pass
+
+
+def next_ms(queue: TimerQueue, now_ms: int) -> int:
+    load_in_ms, first_ms = queue.load_in_ms(now_ms), queue.first_ms()
+    times = [first_ms] if first_ms is not None else []
+    times += [now_ms + load_in_ms] if load_in_ms is not None else []
+    return min(times)
 
 
 def test_what_is_due_comes_out_in_order_and_once() -> None:
@@ -48,7 +61,7 @@ def test_far_timers_cost_nothing_until_their_time() -> None:
     load(queue, table, 0)
     assert len(queue) == 1
     assert table.read_count == 2  # the first one past the horizon ends the load
-    assert not queue.add(key(WINDOW_MS * 20))
+    assert not queue.add(key(WINDOW_MS * 20), WINDOW_MS * 20, 0)
     assert len(queue) == 1
 
 
@@ -59,41 +72,80 @@ def test_the_horizon_moves_before_the_heap_runs_dry() -> None:
     now_ms = 0
     while now_ms < WINDOW_MS * 3:
         load(queue, table, now_ms)
-        assert queue.horizon_ms > now_ms + AHEAD_MS or queue.horizon_ms >= WINDOW_MS * 3
+        assert due_of(queue.horizon) > now_ms + AHEAD_MS
         fired += [due_of(k) for k in queue.due(now_ms, 10_000)]
-        now_ms = max(now_ms + 1, queue.next_ms())
+        now_ms = max(now_ms + 1, next_ms(queue, now_ms))
     assert fired == sorted(set(fired)) and len(fired) == WINDOW_MS * 3 // 1_000
 
 
-def test_one_load_takes_a_bounded_number_of_rows() -> None:
+def test_a_load_is_bounded_and_goes_on_where_it_ended() -> None:
+    """However many are due in one millisecond."""
+    table = Table(*([7] * 95))
+    queue = TimerQueue()
+    loads = 1
+    while queue.load(0, 0, table.since(queue.horizon), 10):
+        loads += 1
+        assert len(queue) == 10 * (loads - 1)
+    assert loads == 10 and len(queue) == 95
+    assert table.read_count <= 95 + loads  # linear
+    assert sorted(queue.due(7, 100)) == table.keys
+
+
+def test_what_is_held_is_bounded() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queue_module, "LOADED_MAX", 10)
+        patch.setattr(queue_module, "HELD_MAX", 10)
         table = Table(*([7] * 15), *range(100, 130))
         queue = TimerQueue()
-        load(queue, table, 0)
-        assert len(queue) == 15  # those of one moment stay together
-        assert queue.horizon_ms == 100
         fired: list[bytes] = []
         for now_ms in range(200):
-            load(queue, table, now_ms)
-            assert len(queue) <= 15
+            load(queue, table, now_ms, 4)
+            assert len(queue) <= 14
             fired += queue.due(now_ms, 4)
-        load(queue, table, 200)
         while len(queue):
             fired += queue.due(200, 4)
-            load(queue, table, 200)
+            load(queue, table, 200, 4)
         assert sorted(fired) == table.keys
 
 
 def test_a_timer_armed_first_is_said_to_be_the_first() -> None:
     queue = TimerQueue()
     load(queue, Table(), 0)
-    assert queue.add(key(500))
-    assert not queue.add(key(600))
-    assert queue.add(key(400))
-    assert not queue.add(key(400))  # armed again
-    assert queue.next_ms() == 400
+    assert queue.add(key(500), 500, 0)
+    assert not queue.add(key(600), 600, 0)
+    assert queue.add(key(400), 400, 0)
+    assert not queue.add(key(400), 400, 0)  # armed again
+    assert queue.first_ms() == 400
     assert len(queue) == 3
+
+
+def test_what_is_held_keeps_its_interval_when_the_wall_clock_is_set() -> None:
+    queue = TimerQueue()
+    queue.load(NOON_MS, 0, Table(NOON_MS + 3_000).since(b""), LOAD_COUNT)
+    assert queue.due(2_999, 10) == []
+    assert len(queue.due(3_000, 10)) == 1
+
+
+def test_after_a_step_back_new_timers_are_held_or_left_as_before() -> None:
+    queue = TimerQueue()
+    queue.load(NOON_MS, 0, iter(()), LOAD_COUNT)
+    hour_ms = 3_600_000
+    queue.turn_back(NOON_MS - hour_ms)
+    assert queue.add(key(NOON_MS - hour_ms + 3_000), 3_000, 10)
+    assert not queue.add(key(NOON_MS - 1, 1), hour_ms - 1, 10)
+    assert len(queue.due(3_010, 10)) == 1 and len(queue) == 0
+    table = Table(NOON_MS - 1)
+    load_at_ms = NOON_MS - 50_000  # the wall clock comes near once more
+    assert queue.needs_load(load_at_ms)
+    queue.load(load_at_ms, 0, table.since(queue.horizon), LOAD_COUNT)
+    assert queue.first_ms() == 49_999
+
+
+def test_the_earlier_of_two_times_for_a_timer_counts() -> None:
+    queue = TimerQueue()
+    queue.add(key(9), 500, 0)
+    assert queue.add(key(9), 300, 0)
+    assert queue.due(300, 10) == [key(9)]
+    assert queue.due(1_000, 10) == [] and queue.first_ms() is None
 
 
 @given(
@@ -109,8 +161,8 @@ def test_every_timer_fires_once_and_never_before_its_time(
     fired: list[bytes] = []
     now_ms = 0
     for number, (at_ms, delay_ms) in enumerate(sorted(armed)):
-        while queue.next_ms() <= at_ms or queue.needs_load(now_ms):
-            now_ms = max(now_ms, min(at_ms, queue.next_ms()))
+        while next_ms(queue, now_ms) <= at_ms or queue.needs_load(now_ms):
+            now_ms = max(now_ms, min(at_ms, next_ms(queue, now_ms)))
             load(queue, table, now_ms)
             due = queue.due(now_ms, 3)
             assert all(due_of(k) <= now_ms for k in due)
@@ -118,24 +170,40 @@ def test_every_timer_fires_once_and_never_before_its_time(
         now_ms = at_ms
         new = key(at_ms + delay_ms, 1_000 + number)
         table.keys = sorted([*table.keys, new])
-        queue.add(new)
+        queue.add(new, delay_ms, now_ms)
     now_ms = 1_000_000
     for _ in range(300):
         load(queue, table, now_ms)
         fired += queue.due(now_ms, 3)
-    assert sorted(fired) == table.keys
+    assert sorted(set(fired)) == table.keys
+    # One that was held before its row was loaded may come once more: its row has gone by then.
+    assert len(fired) - len(table.keys) <= len(armed)
 
 
 def test_the_last_time_armed_for_a_retry_counts() -> None:
     retries = RetryQueue()
-    retries.arm(Retry(100, b"a", 1))
-    retries.arm(Retry(300, b"a", 1))
-    retries.arm(Retry(200, b"b", 1))
-    retries.arm(Retry(200, b"b", 1))
-    assert retries.next_ms() == 200
-    assert retries.due(250) == [Retry(200, b"b", 1)]
-    retries.arm(Retry(260, b"c", 1))
+    retries.arm(Retry(100, b"a", 1, 100))
+    retries.arm(Retry(300, b"a", 1, 300))
+    retries.arm(Retry(200, b"b", 1, 200))
+    retries.arm(Retry(200, b"b", 1, 200))
+    assert retries.first_ms() == 200
+    assert retries.due(250, 9) == [Retry(200, b"b", 1, 200)]
+    retries.arm(Retry(260, b"c", 1, 260))
     retries.drop(b"c")
-    assert retries.next_ms() == 300
-    assert retries.due(1_000) == [Retry(300, b"a", 1)]
-    assert retries.next_ms() is None and len(retries) == 0
+    assert retries.first_ms() == 300
+    assert retries.due(1_000, 9) == [Retry(300, b"a", 1, 300)]
+    assert retries.first_ms() is None and len(retries) == 0
+
+
+def test_a_retry_armed_once_more_for_the_same_time_is_not_later() -> None:
+    retries = RetryQueue()
+    retries.arm(Retry(100, b"a", 1, 7_000))
+    retries.arm(Retry(900, b"a", 1, 7_000))
+    assert retries.first_ms() == 100
+
+
+def test_retries_come_a_bounded_number_at_a_time() -> None:
+    retries = RetryQueue()
+    for number in range(10):
+        retries.arm(Retry(5, bytes([number]), 1, 5))
+    assert [len(retries.due(5, 4)) for _ in range(4)] == [4, 4, 2, 0]

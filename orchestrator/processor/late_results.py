@@ -1,0 +1,22 @@
+"""Results that came while nobody led here: told to those who wait for one, in slices."""
+
+from orchestrator.processor.waiters import Results
+from orchestrator.tables.state import State
+
+LOOK_COUNT = 64  # invocations looked up by one slice
+
+
+class LateResults:
+    """One walk over the invocations that clients wait for when a term begins."""
+
+    def __init__(self, state: State, results: Results) -> None:
+        self._state = state
+        self._results = results
+        self._ids = results.ids()
+        self._ids.reverse()
+
+    def step(self) -> bool:
+        """Look for the next ones; whether there are more."""
+        for _ in range(min(LOOK_COUNT, len(self._ids))):
+            self._results.look(self._state, self._ids.pop())
+        return bool(self._ids)

@@ -1,0 +1,40 @@
+"""Sets aside what no message of the log can hold."""
+
+import logging
+from collections.abc import Callable
+
+from orchestrator.model.records import Journal
+from orchestrator.processor.proposals import Proposal
+from orchestrator.processor.too_large import paused_instead
+
+logger = logging.getLogger("perdure.processor")
+
+
+def without_too_large(
+    messages: list[bytes],
+    parts: list[list[Proposal]],
+    bytes_max: int,
+    drop_attempt: Callable[[Journal], None],
+) -> list[Proposal]:
+    """The proposals of all messages, in order, that a message of the log can hold.
+
+    Who waits for one of the others is told; a flush is replaced by the end of its attempt.
+    """
+    kept: list[Proposal] = []
+    for message, part in zip(messages, parts, strict=True):
+        if len(message) <= bytes_max:
+            kept += part
+        else:
+            kept += _instead(part[0], drop_attempt)
+    return kept
+
+
+def _instead(proposal: Proposal, drop_attempt: Callable[[Journal], None]) -> list[Proposal]:
+    logger.error("PD0306 a record is too large for the log: %s", type(proposal.record).__name__)
+    record, waiter = proposal.record, proposal.waiter
+    if waiter is not None:
+        waiter.failed("the record is too large for the log", False)
+    elif isinstance(record, Journal):
+        drop_attempt(record)
+        return [Proposal(paused_instead(record))]
+    return []
