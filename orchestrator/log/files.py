@@ -1,5 +1,6 @@
 """The file layer under the embedded log: a port, so that tests may tear, lose and refuse writes."""
 
+import contextlib
 import fcntl
 import os
 from errno import ENOSPC
@@ -124,8 +125,9 @@ class Disk:
             holder = os.read(fd, 64).decode("utf-8", "replace").strip()
             os.close(fd)
             return holder or "another process"
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"process {os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # for people only: a full disk need not keep it
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"process {os.getpid()}\n".encode(), 0)
         self._lock_fd = fd
         return ""
 
