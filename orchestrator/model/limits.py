@@ -2,6 +2,7 @@
 
 PAYLOAD_BYTES_MAX = 32 * 1024 * 1024  # default of one payload or service message
 MESSAGE_HEADROOM_BYTES = 1024 * 1024  # envelope, headers and effects around one payload
+SERVICE_FRAME_BYTES = 256 * 1024  # around one payload in a message of a service: names, failures
 TURN_MESSAGE_BYTES = 1024 * 1024  # a turn's message is split near this
 HEADERS_BYTES_MAX = 256 * 1024  # request headers kept with an invocation, in sum
 HEADER_COUNT_MAX = 1_000  # request headers kept with an invocation

@@ -13,6 +13,7 @@ from orchestrator.invoker.invoker import Invoker
 from orchestrator.invoker.options import Options as InvokerOptions
 from orchestrator.invoker.signing import load_signer
 from orchestrator.log.port import Log
+from orchestrator.model.limits import SERVICE_FRAME_BYTES
 from orchestrator.node import process_metrics
 from orchestrator.node.adapters import make_homes, make_log, make_query
 from orchestrator.node.data_directory import DataDirectory
@@ -125,7 +126,8 @@ def _invoker_options(options: Options, shares: Shares) -> InvokerOptions:
     server = options.server
     return replace(
         options.invoker,
-        payload_bytes_max=server.payload_bytes_max,
+        # What the ingress takes fits: as a result, a state, a parameter, with what is around it.
+        payload_bytes_max=server.payload_bytes_max + SERVICE_FRAME_BYTES,
         eager_state_bytes_max=server.payload_bytes_max,
         cluster_name=server.cluster,
         attempts_per_http1_deployment_max=min(

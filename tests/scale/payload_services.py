@@ -15,4 +15,28 @@ async def echo(ctx: restate.Context, text: str) -> str:
     return text
 
 
-app = restate.app([payloads])
+@payloads.handler()
+async def step(ctx: restate.Context, text: str) -> str:
+    return await ctx.run_typed("kept", lambda: text)
+
+
+@payloads.handler()
+async def call(ctx: restate.Context, text: str) -> str:
+    return await ctx.service_call(echo, text)
+
+
+keeper = restate.VirtualObject("Keeper")
+
+
+@keeper.handler()
+async def keep(ctx: restate.ObjectContext, text: str) -> str:
+    ctx.set("text", text)
+    return await ctx.get("text", type_hint=str) or ""
+
+
+@keeper.handler(kind="shared")
+async def kept(ctx: restate.ObjectSharedContext) -> str:
+    return await ctx.get("text", type_hint=str) or ""
+
+
+app = restate.app([payloads, keeper])

@@ -46,7 +46,7 @@ class Memory:
         self._thread.join()
 
 
-def _service() -> tuple[Process, str]:
+def service() -> tuple[Process, str]:
     port = free_port()
     directory = Path(tempfile.mkdtemp(prefix="perdure-payloads-"))
     settings = directory / "hypercorn.toml"
@@ -59,7 +59,7 @@ def _service() -> tuple[Process, str]:
     return service, f"http://127.0.0.1:{port}"
 
 
-def _register(server: PerdureServer, uri: str) -> None:
+def register(server: PerdureServer, uri: str) -> None:
     admin = http.client.HTTPConnection(server.admin.removeprefix("http://"), timeout=30)
     body = json.dumps({"uri": uri}).encode()
     admin.request("POST", "/deployments", body, {"content-type": "application/json"})
@@ -110,7 +110,7 @@ def _ask(client: http.client.HTTPConnection, path: str, body: bytes) -> int:
 
 def run(sends: int = 4_500, echoes: int = 400, say: Callable[[str], None] = print) -> bool:
     """Both runs against real servers; True if the bars hold."""
-    service, uri = _service()
+    served, uri = service()
     held = True
     try:
         for name, path, count in (
@@ -120,12 +120,12 @@ def run(sends: int = 4_500, echoes: int = 400, say: Callable[[str], None] = prin
             server = PerdureServer(Path(tempfile.mkdtemp(prefix="perdure-scale-")), ServerOptions())
             server.start()
             try:
-                _register(server, uri)
+                register(server, uri)
                 held &= _measure(server, name, path, count, say)
             finally:
                 server.stop()
     finally:
-        service.stop()
+        served.stop()
     return held
 
 
