@@ -13,7 +13,7 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import POSITION_INDEX_BITS
 from orchestrator.model.rows import CompletedRow, InvocationRow
-from orchestrator.model.values import SCHEDULED, Failure
+from orchestrator.model.values import SCHEDULED
 from orchestrator.processor.port import (
     Accepted,
     OnAnswer,
@@ -208,17 +208,15 @@ class Results:
                 told.append(waiter)
             else:
                 self.add(waiter)
-        told.reverse()
-        size_bytes = 0 if isinstance(done.outcome, Failure) else len(done.outcome)
-        self._tell(told, Result(done.outcome, done.expires_at_ms, False), size_bytes)
+        self._tell(told, Result(done.outcome, done.expires_at_ms, False))
 
-    def _tell(self, waiters: list[ResultWaiter], result: Result, size_bytes: int) -> None:
-        """The last of them, which came first; then the others."""
-        count = min(len(waiters), TOLD_COUNT, 1 + TOLD_BYTES // (1 + size_bytes))
-        for _ in range(count):
-            waiters.pop().reply(result)
-        if waiters:
-            self._later(partial(self._tell, waiters, result, size_bytes))
+    def _tell(self, waiters: list[ResultWaiter], reply: Reply, start: int = 0) -> None:
+        """Those from `start` on: some now, the others later."""
+        end = start + min(TOLD_COUNT, 1 + TOLD_BYTES // (1 + _size_bytes(reply)))
+        for waiter in waiters[start:end]:
+            waiter.reply(reply)
+        if end < len(waiters):
+            self._later(partial(self._tell, waiters, reply, end))
 
     def ids(self) -> list[bytes]:
         """Of the invocations that somebody waits for, in the order in which they came."""
@@ -228,11 +226,14 @@ class Results:
         """Its result may have come while nobody led here: reply if it is there."""
         live = state.invocations.get(invocation_id)
         done = state.completed.get(invocation_id)
+        told: dict[int, list[ResultWaiter]] = {}  # by incarnation
         for waiter in self._waiting.pop(invocation_id, ()):
             if live is not None and live.incarnation == waiter.incarnation:
                 self.add(waiter)
             else:
-                waiter.reply(_found(done, waiter.incarnation))
+                told.setdefault(waiter.incarnation, []).append(waiter)
+        for incarnation, waiters in told.items():
+            self._tell(waiters, _found(done, incarnation))
 
     def take_all(self) -> list[ResultWaiter]:
         """The partition is not served here any more: the caller tells them."""
@@ -247,6 +248,11 @@ def _row(state: State, invocation_id: bytes) -> InvocationRow | CompletedRow | N
 def _starts_at_ms(row: InvocationRow | CompletedRow | None) -> int:
     is_scheduled = isinstance(row, InvocationRow) and row.status == SCHEDULED
     return row.invoke.start_at_ms if row is not None and is_scheduled else 0
+
+
+def _size_bytes(reply: Reply) -> int:
+    outcome = reply.outcome if isinstance(reply, Result) else b""
+    return len(outcome) if isinstance(outcome, bytes) else 0
 
 
 def _found(done: CompletedRow | None, incarnation: int) -> Reply:

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.model.actions import Complete
 from orchestrator.processor.port import Reply, Result
 from orchestrator.processor.waiters import TOLD_BYTES, TOLD_COUNT, Results, ResultWaiter
+from tests.unit.machine.bench import Bench, uid
 
 ID = bytes(24)
 
@@ -16,11 +17,11 @@ ID = bytes(24)
 class Clients:
     """Many that wait for the result of one incarnation."""
 
-    def __init__(self, count: int, incarnation: int = 7) -> None:
+    def __init__(self, count: int, incarnation: int = 7, identity: bytes = ID) -> None:
         self.told: list[int] = []
         self.rounds: deque[Callable[[], object]] = deque()
         self.results = Results(self.rounds.append)
-        self.waiters = [ResultWaiter(ID, partial(self._told, n)) for n in range(count)]
+        self.waiters = [ResultWaiter(identity, partial(self._told, n)) for n in range(count)]
         for waiter in self.waiters:
             waiter.incarnation = incarnation
             self.results.add(waiter)
@@ -30,8 +31,11 @@ class Clients:
         self.told.append(number)
 
     def complete(self, outcome: bytes = b"done") -> list[int]:
-        """How many were told by each callback."""
         self.results.complete(Complete(ID, 7, outcome, 1))
+        return self.counts()
+
+    def counts(self) -> list[int]:
+        """How many were told by each callback."""
         counts = [len(self.told)]
         while self.rounds:
             self.rounds.popleft()()
@@ -68,3 +72,16 @@ def test_who_goes_away_between_two_callbacks_is_not_told() -> None:
 def test_who_waits_for_another_incarnation_goes_on_waiting() -> None:
     clients = Clients(5, incarnation=9)
     assert clients.complete() == [0] and len(clients.results) == 5
+
+
+@pytest.mark.parametrize("count", [5_000, 10_000])
+def test_late_results_are_told_a_few_at_a_time(count: int) -> None:
+    bench = Bench()
+    bench.invoke(uid(1))
+    bench.finish(uid(1))
+    done = bench.done(uid(1))
+    assert done is not None
+    clients = Clients(count, done.incarnation, uid(1))
+    clients.results.look(bench.state, uid(1))
+    assert clients.counts() == [TOLD_COUNT] * (count // TOLD_COUNT) + [count % TOLD_COUNT]
+    assert clients.told == list(range(count))
