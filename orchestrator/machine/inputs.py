@@ -19,8 +19,8 @@ def set_apart(step: Step, row: InvocationRow) -> None:
     """Move a large input of a new row to a row of its own."""
     invoke = row.invoke
     size_bytes = len(invoke.body)
-    if invoke.headers:
-        size_bytes += sum(len(name) + len(value) for name, value in invoke.headers)
+    for name, value in invoke.headers:
+        size_bytes += len(name) + len(value)
     if size_bytes > INPUT_INLINE_BYTES:
         apart = InputRow(invoke.body, invoke.headers)
         step.state.inputs.add(input_key(invoke.id, row.incarnation), apart)

@@ -57,7 +57,7 @@ class Table(Generic[R]):
             return self._fetch(key)
 
     def _fetch(self, key: bytes) -> R | None:
-        row = self._from_older(key)
+        row = self._from_older(key) if self._older else None
         if row is None:
             value = self._store.get(self.prefix + key)
             if value is None:
@@ -181,9 +181,12 @@ class Table(Generic[R]):
             self.grow_older()
 
     def _count(self, key: bytes, encoded_bytes: int) -> None:
+        sizes = self._sizes
         size_bytes = encoded_bytes + ROW_OVERHEAD_BYTES
-        self._note_size(size_bytes - self._sizes.get(key, 0))
-        self._sizes[key] = size_bytes
+        more_bytes = size_bytes - sizes.get(key, 0)
+        sizes[key] = size_bytes
+        self._account.clean_bytes += more_bytes
+        self._recent_bytes += more_bytes
 
     def _note_size(self, more_bytes: int) -> None:
         self._account.clean_bytes += more_bytes
