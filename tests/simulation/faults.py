@@ -126,6 +126,7 @@ class Trouble:
         by_ms = self._more.choice((by_ms, -by_ms))
         if self._more.random() < FAR_BACK:  # far forward everything expires
             by_ms = -self._more.choice((HOUR_MS, YEAR_MS))
+            self._world.oracle.forgive()
             # A due time that is under way is one of the clock that was: nobody can know better.
             while self._world.loop.time() < self._world.oracle.due_told_s + UNDER_WAY_S:
                 await asyncio.sleep(0.1)
