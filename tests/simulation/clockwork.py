@@ -67,6 +67,14 @@ class Life(Protocol):
         ...
 
 
+class Machine(Life, Protocol):
+    """A process whose threads may be slow."""
+
+    def stall_s(self) -> float:
+        """How much longer a call takes that is made in a thread."""
+        ...
+
+
 class _Timer:
     def __init__(self, handle: asyncio.Handle) -> None:
         self._handle = handle
@@ -91,7 +99,7 @@ class ProcessClock:
 class ProcessScheduler:
     """The `Scheduler` port of one process: what it waits for is lost with it; timers are late."""
 
-    def __init__(self, loop: VirtualLoop, life: Life, random: Random, late_s: float) -> None:
+    def __init__(self, loop: VirtualLoop, life: Machine, random: Random, late_s: float) -> None:
         self._loop = loop
         self._life = life
         self._random = random
@@ -119,7 +127,7 @@ class ProcessScheduler:
         await asyncio.sleep(delay_s + self._random.random() * self._late_s)
 
     async def in_thread(self, call: Callable[[], T]) -> T:
-        await asyncio.sleep(self._random.random() * 0.02)
+        await asyncio.sleep(self._random.random() * 0.02 + self._life.stall_s())
         return call()
 
     def end(self) -> None:

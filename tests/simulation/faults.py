@@ -38,6 +38,7 @@ class Trouble:
         self._plan = world.plan
         self._random = world.random
         self._more = Random(f"more trouble of {world.seed}")
+        self._removals = Random(f"removals of {world.seed}")
         self._echoes = Echoes(world, self._more)
 
     async def run(self) -> None:
@@ -58,6 +59,7 @@ class Trouble:
             *self._times(plan.restart_count, self._restart, self._more),
             *self._times(plan.stale_count, self._echoes.stale_flush, self._more),
             *self._times(plan.loss_count, self._lose_tail, self._more),
+            *self._times(plan.removal_count, self._remove_deployment, self._removals),
         ]
         await asyncio.sleep(plan.trouble_s)
         await asyncio.wait(tasks, timeout=10.0)
@@ -119,6 +121,17 @@ class Trouble:
 
     async def _deploy(self) -> None:
         self._world.metadata.deploy()
+
+    async def _remove_deployment(self) -> None:
+        """What runs on it fails, and goes on elsewhere when somebody says so."""
+        metadata = self._world.metadata
+        metadata.remove(self._removals)
+        self._world.oracle.counts["removals"] += 1
+        if not metadata.is_served():
+            self._world.oracle.broken("deployments", "a service is gone that one still serves")
+        await asyncio.sleep(self._removals.random() * 2)
+        if self._removals.random() < 0.5:
+            self._world.metadata.deploy()
 
     async def _jump(self) -> None:
         """Somebody sets the wall clock of the machine."""

@@ -1,4 +1,7 @@
-"""Homes of stores that forget what was not flushed, and take nothing from the dead."""
+"""Homes of stores that forget what was not flushed, and take nothing from the dead.
+
+A store that is not closed as it should be keeps its lock for a while.
+"""
 
 from asyncio import CancelledError
 from collections.abc import Iterator
@@ -21,6 +24,12 @@ class Disk(Life, Protocol):
         """The disk does not do what it is asked this time."""
         ...
 
+    def store_lock_s(self) -> float:
+        """How long a store that is closed keeps its lock; 0 if it is closed as it should be."""
+        ...
+
+    def now_s(self) -> float: ...
+
 
 class ProcessHome:
     """A `StoreHome` of one process over what outlives it."""
@@ -28,15 +37,18 @@ class ProcessHome:
     def __init__(self, home: MemoryHome, life: Disk) -> None:
         self._home = home
         self._life = life
+        self.locked_until_s = -1.0
 
     def candidates(self) -> Iterator["ProcessStore"]:
+        if self._life.now_s() < self.locked_until_s:
+            raise StoreError("another store holds the lock")
         if self._life.is_zombie:
             yield from self._of_zombie()
             return
         for store in self._home.candidates():
             if not self._life.lives():
                 raise CancelledError  # the dead restore nothing
-            yield ProcessStore(store, self._life)
+            yield ProcessStore(store, self._life, self)
 
     def _of_zombie(self) -> Iterator["ProcessStore"]:
         """A copy of what there was: nothing it does to it counts."""
@@ -51,9 +63,10 @@ class ProcessHome:
 class ProcessStore:
     """A store whose writes, flushes and copies are moments at which the process may die."""
 
-    def __init__(self, inner: MemoryStore, life: Disk) -> None:
+    def __init__(self, inner: MemoryStore, life: Disk, home: ProcessHome | None = None) -> None:
         self._inner = inner
         self._life = life
+        self._home = home
 
     def get(self, key: bytes) -> bytes | None:
         self._perhaps_fail()
@@ -84,3 +97,7 @@ class ProcessStore:
 
     def close(self) -> None:
         self._inner.close()
+        lock_s = self._life.store_lock_s() if self._home is not None else 0.0
+        if self._home is not None and lock_s:
+            self._home.locked_until_s = self._life.now_s() + lock_s
+            raise StoreError("somebody still reads: the store is not closed yet")

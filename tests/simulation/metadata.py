@@ -5,9 +5,12 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.model.records import Pause, Resume
+from orchestrator.model.rows import InvocationRow
+from orchestrator.model.values import INVOKED, PAUSED
 from orchestrator.registry.discovery import Discovered, Target
 from orchestrator.registry.manifest import decode_manifest
-from orchestrator.registry.metadata import MetadataState, apply
+from orchestrator.registry.metadata import DeploymentDeleted, MetadataState, apply
 from orchestrator.registry.register import Registration, plan_registration
 from orchestrator.registry.schema import Registry, RetryPolicy
 from orchestrator.registry.snapshot import Defaults, build_registry
@@ -17,7 +20,8 @@ BRIEF_MS = 70_000  # idempotent results are kept this long
 
 
 class Metadata:
-    """Two deployments, the second one comes later and serves the same; and those that hang."""
+    """Two deployments, of which the second one comes later and serves the same, and either may
+    disappear; and those that hang."""
 
     def __init__(self, random: Random, hung_count: int = 0) -> None:
         inactivity_ms = random.choice((0, 60, 400, 30_000))
@@ -34,6 +38,7 @@ class Metadata:
             ),
         )
         self._state = MetadataState()
+        self._count = 0
         self._bidi = random.random() < 0.8
         self._versions = [(5, random.choice((5, 6, 7))), (5, 7)]
         self.registry: Registry = build_registry(self._state, self._defaults)
@@ -47,10 +52,10 @@ class Metadata:
         """Register the next deployment."""
         self._deployed += 1
         name = f"service-{self._deployed}"
-        self._register(name, self._versions[self._deployed - 1], _services())
+        self._register(name, self._versions[min(self._deployed, 2) - 1], _services())
 
     def _register(self, name: str, versions: tuple[int, int], services: list[Any]) -> None:
-        number = len(self._state.deployments) + 1
+        number = self._count = self._count + 1
         low, high = versions
         body = {
             "protocolMode": "BIDI_STREAM" if self._bidi else "REQUEST_RESPONSE",
@@ -65,6 +70,39 @@ class Metadata:
         )
         assert plan.record is not None and apply(self._state, plan.record)
         self.registry = build_registry(self._state, self._defaults)
+
+    def mend(self) -> None:
+        """If one is gone, another one comes that speaks every protocol."""
+        if len(self._serving()) < self._deployed:
+            self.deploy()
+
+    def _serving(self) -> list[str]:
+        """Ids of the deployments that serve everything."""
+        found = self._state.deployments.values()
+        return sorted(one.id for one in found if one.uri.startswith("http://service-"))
+
+    def is_served(self) -> bool:
+        """Whether every service has a deployment, if there is one at all: each serves all."""
+        names = (service["name"] for service in _services())
+        return not self._serving() or all(self.registry.latest(name) for name in names)
+
+    def elsewhere(self, row: InvocationRow, now_ms: int) -> Pause | Resume | None:
+        """What takes an invocation away from a deployment that is gone."""
+        if not row.deployment or row.deployment in self._state.deployments:
+            return None
+        latest = self.registry.latest(row.invoke.service)
+        if row.status == INVOKED:
+            return Pause(row.invoke.id, now_ms)
+        if row.status != PAUSED or latest is None:
+            return None
+        return Resume(row.invoke.id, now_ms, latest.id, row.protocol or latest.max_protocol)
+
+    def remove(self, random: Random) -> None:
+        """A deployment is deleted by force, whatever runs on it; perhaps it was the last one."""
+        gone = random.choice(self._serving() or [""])
+        if gone:
+            assert apply(self._state, DeploymentDeleted(self._state.version, gone))
+            self.registry = build_registry(self._state, self._defaults)
 
 
 def _services() -> list[dict[str, Any]]:

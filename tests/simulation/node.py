@@ -39,6 +39,8 @@ class NodeFaults:
     repeated: float = 0.0  # chance that an action is done twice
     store: float = 0.0  # chance that a store fails, per call
     damage: float = 0.0  # chance that a store is damaged while no process runs
+    unclosed: float = 0.0  # chance that a store is not closed, and keeps its lock for a while
+    stalled: float = 0.0  # chance that a call that is made in a thread takes seconds
     late_s: float = 0.001  # timers ring this much later
 
 
@@ -146,6 +148,7 @@ class Node:
         self._died = died
         self._random = random
         self._faults = node_faults
+        self._stores = Random(f"stores of {number}")
         self._registry = registry
         self.scheduler = ProcessScheduler(loop, self, random, node_faults.late_s)
         clock, entropy = ProcessClock(loop), SeededEntropy(random.getrandbits(64))
@@ -160,9 +163,10 @@ class Node:
         )
         self.invoker.live_on(services, self)
         self.homes = homes
+        self._opened: dict[int, ProcessHome] = {}
         self.processor = Processor(
             self.log,
-            lambda number: ProcessHome(self.homes[number], self),
+            self._home,
             self.invoker,
             clock,
             entropy,
@@ -231,6 +235,30 @@ class Node:
 
     def store_fails(self) -> bool:
         return not self._is_probed and self._random.random() < self._faults.store
+
+    def _home(self, number: int) -> ProcessHome:
+        """One for all its assignments: a lock is the process's."""
+        home = self._opened.get(number)
+        if home is None:
+            home = self._opened[number] = ProcessHome(self.homes[number], self)
+        return home
+
+    def now_s(self) -> float:
+        return self._loop.now_s
+
+    def store_lock_s(self) -> float:
+        """How long a store that was closed keeps its lock, 0 if it was closed as it should."""
+        faults = self._faults
+        if not faults.unclosed or self._is_probed or self._stores.random() >= faults.unclosed:
+            return 0.0
+        return self._stores.random() * 2
+
+    def stall_s(self) -> float:
+        """How much longer a call takes that is made in a thread."""
+        faults = self._faults
+        if not faults.stalled or self._stores.random() >= faults.stalled:
+            return 0.0
+        return self._stores.random() * 4
 
     def draw_late_s(self) -> float:
         return self._random.choice((0.0, self._random.random()))

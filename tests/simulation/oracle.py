@@ -23,6 +23,7 @@ class Oracle:
         self.acked: dict[Life, int] = defaultdict(int)  # the last command known to be durable
         self.outputs: dict[Life, list[bytes]] = defaultdict(list)
         self.pins: dict[Life, tuple[str, int]] = {}
+        self.moved: set[bytes] = set()  # an operator resumed them on another deployment
         self.awakeables: list[tuple[bytes, int]] = []
         self.pongs: list[bytes] = []
         self.named: list[tuple[bytes, str]] = []
@@ -88,9 +89,11 @@ class Oracle:
             self.broken("exactly once", f"run {completion_id} of {life[0].hex()} has two results")
 
     def placed(self, life: Life, uri: str, protocol: int) -> None:
-        """An invocation with stored entries stays where it is."""
+        """An invocation with stored entries stays where it is, unless an operator moves it: then
+        its protocol stays."""
         known = self.pins.setdefault(life, (uri, protocol))
-        if known != (uri, protocol):
+        may_move = life[0] in self.moved
+        if known[1] != protocol or (known[0] != uri and not may_move):
             self.broken("pin", f"{life[0].hex()} moved from {known} to {(uri, protocol)}")
 
     def touched(self, operation: str, invocation_id: bytes) -> None:

@@ -44,6 +44,7 @@ class Plan:
     resend_count: int = 0
     stale_count: int = 0
     loss_count: int = 0  # times that the log loses its tail under a live leader
+    removal_count: int = 0  # deployments that are deleted by force
     watched: float = 0.0  # share of the requests whose result somebody else attaches to
     long: bool = False  # until results have expired
     alien: bool = False  # at the end a record comes that nobody knows
@@ -133,6 +134,7 @@ def make_plan(seed: int) -> Plan:
         plan.stale_count = more.choice((0, 20, 60))
         if plan.tail_lost and more.random() < 0.5:
             _lose_tail_alive(plan)
+        _trouble_deployments_and_stores(plan, Random(f"deployments and stores {seed}"))
     return plan
 
 
@@ -144,6 +146,14 @@ def _hang(plan: Plan, random: Random) -> None:
         at_s = random.random() * 0.3 * plan.trouble_s
         program = plan.programs.nap()
         plan.wishes.append(Wish(f"Hung{number % count}", "run", "", program, at_s))
+
+
+def _trouble_deployments_and_stores(plan: Plan, random: Random) -> None:
+    plan.removal_count = random.choice((0, 0, 0, 1, 3))
+    if random.random() < 0.3:
+        plan.network.hung |= {f"service-{random.choice((1, 2))}:9080"}
+    plan.node.unclosed = random.choice((0.0, 0.0, 0.5))
+    plan.node.stalled = random.choice((0.0, 0.0, 0.2))
 
 
 def _lose_tail_alive(plan: Plan) -> None:

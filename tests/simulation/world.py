@@ -221,6 +221,7 @@ class World:
             (self.plan.node, NodeFaults()),
         ):
             vars(faults).update(vars(fresh))
+        self.metadata.mend()
         if self.device is not None:
             self.device.calm()
         for node in list(self.nodes):
@@ -276,9 +277,14 @@ class World:
         """Somebody answers every awakeable, signal and promise, and resumes what is paused."""
         while True:
             for invocation_id, row in self.rows():
-                if row.status == PAUSED:
-                    self.oracle.touched("Resume", invocation_id)
-                    await self._operate(Resume(invocation_id, self.now_ms()))
+                away = self.metadata.elsewhere(row, self.now_ms())
+                if away is None and row.status == PAUSED:
+                    away = Resume(invocation_id, self.now_ms())
+                if away is not None:
+                    if isinstance(away, Resume) and away.deployment:
+                        self.oracle.moved.add(invocation_id)
+                    self.oracle.touched(type(away).__name__, invocation_id)
+                    await self._operate(away)
                 await self._answer(invocation_id, row)
             await asyncio.sleep(0.5)
 

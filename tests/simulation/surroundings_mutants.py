@@ -1,0 +1,33 @@
+"""Mutants of what the engine makes of its surroundings: deployments that go, stores that linger."""
+
+from typing import Any
+
+from orchestrator.processor import leadership
+from orchestrator.processor.reading import PartitionStopped
+from orchestrator.registry import metadata
+from orchestrator.registry.metadata import MetadataState
+from orchestrator.store.port import StoreError
+from tests.simulation.mutation import Patch, mutant
+
+
+@mutant
+def a_removed_deployment_takes_its_services_along(patch: Patch) -> None:
+    """Though an older one is there."""
+
+    def fall_back(state: MetadataState, name: str) -> None:
+        del state.latest[name]
+
+    patch.set(metadata, "_fall_back", fall_back)
+
+
+@mutant
+def a_store_that_is_locked_stops_its_partition(patch: Patch) -> None:
+    """Instead of being waited for."""
+
+    async def restore(*arguments: Any) -> Any:
+        try:
+            return await before(*arguments)
+        except StoreError as error:
+            raise PartitionStopped(str(error)) from error
+
+    before = patch.set(leadership, "restore", restore)
