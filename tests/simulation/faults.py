@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 HOUR_MS, YEAR_MS = 3_600_000, 365 * 86_400_000
 UNDER_WAY_S = 0.5
 FAR_BACK = 0.2  # of the steps of the wall clock
+ECHOES_AFTER_S = (0.0, 0.1, 0.4)  # some of them while the later life is at work
 
 
 class Trouble:
@@ -196,7 +197,9 @@ class Trouble:
                     self._do(Kill(wish.id, now_ms)), self._do(Purge(wish.id, now_ms))
                 )
             elif wish.invoke is not None:
-                self._echoes.of_earlier_life(wish.id)
+                for after_s in ECHOES_AFTER_S:
+                    await asyncio.sleep(after_s)
+                    self._echoes.of_earlier_life(wish.id)
 
     async def _restart(self) -> None:
         """Something that was done is done again as new, from somewhere in its journal."""

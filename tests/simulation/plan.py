@@ -127,7 +127,7 @@ def make_plan(seed: int) -> Plan:
         plan.watched = more.choice((0.0, 0.3))
         if more.random() < 0.3:
             plan.log.unknown_lost = max(plan.log.unknown_lost, 0.12)
-        plan.log.late = more.choice((0.0, 0.5))
+        plan.log.late = more.choice((0.0, 0.9))
         plan.log.fatal = more.choice((0.0, 0.0, 0.02))
         plan.node.store = more.choice((0.0, 0.0, 0.01))
         plan.node.damage = more.choice((0.0, 0.5))
@@ -154,6 +154,8 @@ def _trouble_deployments_and_stores(plan: Plan, random: Random) -> None:
         plan.network.hung |= {f"service-{random.choice((1, 2))}:9080"}
     plan.node.unclosed = random.choice((0.0, 0.0, 0.5))
     plan.node.stalled = random.choice((0.0, 0.0, 0.2))
+    if random.random() < 0.3 and not plan.tail_lost:  # what a term had under way lands in the next
+        plan.log.unknown_landed, plan.log.late = 0.25, 0.9
 
 
 def _lose_tail_alive(plan: Plan) -> None:
