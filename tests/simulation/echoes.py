@@ -86,12 +86,19 @@ class Echoes:
         number = partition_of(invocation_id, self._plan.partitions)
         if self._plan.disk:
             return
+        living = dict(self._world.rows()).get(invocation_id)
+        if living is None:
+            return
         flushes = [
             record
             for record in self._last(number, len(self._world.topic.messages[number]))
-            if isinstance(record, Journal) and record.id == invocation_id
+            if isinstance(record, Journal)
+            and record.id == invocation_id
+            and record.incarnation < living.incarnation
         ]
-        self._append(number, [r for r in flushes if r.incarnation < flushes[-1].incarnation])
+        # Those of the term that goes on count by their incarnation alone.
+        fresh = [record for record in flushes if record.epoch == self._epoch(number)]
+        self._append(number, fresh or flushes)
 
     def _last(self, number: int, count: int) -> list[AnyRecord]:
         messages = self._world.topic.messages[number][-count:] if count else []

@@ -191,7 +191,7 @@ class Trouble:
             await asyncio.sleep(self._random.random() * (0.5 if number == 0 else 1.2))
             if wish.invoke is not None and number == 0:
                 now_ms = world.now_ms()
-                if self._plan.crash_count and self._random.random() < 0.6:
+                if self._plan.crash_count and self._random.random() < 0.3:
                     (await world.node()).fuse = self._random.randrange(40)
                 await asyncio.gather(
                     self._do(Kill(wish.id, now_ms)), self._do(Purge(wish.id, now_ms))
