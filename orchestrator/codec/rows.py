@@ -13,6 +13,10 @@ _encode = msgspec.msgpack.Encoder().encode
 R = TypeVar("R", bound=Row)
 
 
+class UnknownRowVersion(ValueError):
+    """A row of another version of the software."""
+
+
 def encode_row(row: Row) -> bytes:
     """A row's bytes; equal rows give equal bytes when their dicts were filled alike."""
     return _PREFIX + _encode(row)
@@ -24,7 +28,7 @@ def row_decoder(kind: type[R]) -> Callable[[bytes], R]:
 
     def decode_row(value: bytes) -> R:
         if value[:1] != _PREFIX:
-            raise ValueError(f"row version {value[:1].hex() or 'none'} is not known")
+            raise UnknownRowVersion(f"row version {value[:1].hex() or 'none'} is not known")
         return decode(memoryview(value)[1:])
 
     return decode_row

@@ -7,6 +7,11 @@ from orchestrator.model.records import AnnounceLeader, RaiseLevel
 LEVEL_MAX = 1  # the highest level this version knows
 
 
+def knows_level(level: int) -> bool:
+    """Whether this version writes what a partition of that level may hold."""
+    return level <= LEVEL_MAX
+
+
 def apply_announce(step: Step, announce: AnnounceLeader) -> Answer:
     """Accepted only if nobody was accepted since: the new epoch is this record's offset."""
     own = step.state.partition_row
@@ -23,6 +28,6 @@ def apply_raise_level(step: Step, record: RaiseLevel) -> Answer:
     own = step.state.partition_row
     if record.epoch != own.epoch:
         return Answer.DROPPED
-    assert record.level <= LEVEL_MAX, f"level {record.level} needs a newer version"
+    assert knows_level(record.level), f"level {record.level} needs a newer version"
     own.level = max(own.level, record.level)
     return Answer.DONE

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from orchestrator.codec.records import UNREADABLE, UndecodableMessage, decode_message
+from orchestrator.codec.rows import UnknownRowVersion
 from orchestrator.log.port import (
     Log,
     LogCorrupt,
@@ -14,12 +15,18 @@ from orchestrator.log.port import (
     Message,
     OffsetOutOfRange,
 )
+from orchestrator.machine.apply_leader import knows_level
 from orchestrator.model.operating import OperatingError
 from orchestrator.model.records import AnyRecord
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.progress import Progress
-from orchestrator.store.port import DurableStore, StoreError, StoreHome
+from orchestrator.store.port import (
+    DurableStore,
+    StoreError,
+    StoreHome,
+    StoreOfAnotherVersion,
+)
 from orchestrator.store.stamp import Stamp, StampedStore, message_hash, read_stamp
 from orchestrator.tables.cache import Cache
 
@@ -127,9 +134,27 @@ async def restore(
 
     Asking for the next store discards the one before: so only one that does not fit, or is
     damaged, is passed over. Raises PartitionStopped if no store reaches what the log still has,
-    and whatever else keeps one from being read now: then all of them are still there.
+    or one is of another version of the software, and whatever else keeps one from being read
+    now: then all of them are still there.
     """
     first, end = await log.bounds(number)
+    try:
+        return await _best(number, log, home, options, first, end, progress)
+    except StoreOfAnotherVersion as error:
+        raise PartitionStopped(
+            f"PD0308 another version of the server wrote the store of partition {number}: {error}"
+        ) from error
+
+
+async def _best(
+    number: int,
+    log: Log,
+    home: StoreHome,
+    options: ProcessorOptions,
+    first: int,
+    end: int,
+    progress: Progress,
+) -> tuple[Partition, DurableStore]:
     for store in home.candidates():
         try:
             partition = await _filled(store, number, log, options, first, end, progress)
@@ -142,7 +167,14 @@ async def restore(
         except StoreMisfit as error:
             logger.warning("a store of partition %d is not used: %s", number, error)
             continue
-        except (LogUnavailable, LogRefused, LogCorrupt, OffsetOutOfRange, PartitionStopped):
+        except (
+            LogUnavailable,
+            LogRefused,
+            LogCorrupt,
+            OffsetOutOfRange,
+            PartitionStopped,
+            StoreOfAnotherVersion,
+        ):
             store.close()
             raise
         if partition is not None:
@@ -196,12 +228,21 @@ def _may_fit(stamp: Stamp, number: int, log_identity: bytes, first: int, end: in
 def _opened(
     number: int, partition_count: int, store: DurableStore, stamp: Stamp, cache: Cache
 ) -> Partition | None:
-    """None if the store's own row cannot be read, or is of another moment than its stamp."""
+    """None if the store's own row is damaged, or is of another moment than its stamp.
+
+    A row that this version does not know, or of a level it does not know, is another version's:
+    discarded like a damaged one it would be lost to that version, too.
+    """
     stamped = StampedStore(store, stamp)
     try:
         partition = Partition(number, partition_count, stamped, cache)
-    except (ValueError, *UNREADABLE):
+    except (UnknownRowVersion, msgspec.ValidationError) as error:
+        raise StoreOfAnotherVersion(str(error)) from None
+    except UNREADABLE:
         return None
+    level = partition.state.partition_row.level
+    if not knows_level(level):
+        raise StoreOfAnotherVersion(f"it is at level {level}, which this version does not know")
     return partition if partition.next_offset == stamp.applied else None
 
 

@@ -23,6 +23,10 @@ class StoreError(Exception):
         self.corrupt = corrupt
 
 
+class StoreOfAnotherVersion(Exception):
+    """Another version of the software wrote it: it is sound, and must be kept for that one."""
+
+
 class DurableStore(Store, Protocol):
     """A store whose rows can be made to outlive the process."""
 
@@ -57,6 +61,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreHome",
+    "StoreOfAnotherVersion",
     "Writes",
     "checkpoint_name",
 ]

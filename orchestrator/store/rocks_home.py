@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrator.store.port import CHECKPOINTS_KEPT, StoreError
+from orchestrator.store.port import CHECKPOINTS_KEPT, StoreError, StoreOfAnotherVersion
 from orchestrator.store.rocks import RocksMemory, RocksStore
 from orchestrator.store.stamp import read_stamp
 
@@ -68,6 +68,9 @@ class RocksHome:
             return None
         try:
             stamp = read_stamp(store)
+        except StoreOfAnotherVersion:
+            store.close()
+            raise
         except StoreError as error:
             store.close()
             if not error.corrupt:

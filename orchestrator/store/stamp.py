@@ -5,10 +5,11 @@ import hashlib
 import msgspec
 
 from orchestrator.codec.records import UNREADABLE
-from orchestrator.store.port import DurableStore, Store, Writes
+from orchestrator.store.port import DurableStore, Store, StoreOfAnotherVersion, Writes
 
 STAMP_KEY = b"\x00stamp"  # below every table's prefix
 STAMP_VERSION = 1
+STAMP_VERSION_MAX = 31  # of any version to come: what begins with another byte is damaged
 HASH_BYTES = 16
 
 
@@ -32,14 +33,21 @@ def message_hash(message: bytes) -> bytes:
 
 
 def read_stamp(store: Store) -> Stamp | None:
-    """The stamp; an unwritten one of a store without, None if it cannot be read."""
+    """The stamp; an unwritten one of a store without, None if it is damaged.
+
+    Raises `StoreOfAnotherVersion` for a stamp that this version does not know.
+    """
     value = store.get(STAMP_KEY)
     if value is None:
         return Stamp()
     if value[:1] != _PREFIX:
+        if value and value[0] <= STAMP_VERSION_MAX:
+            raise StoreOfAnotherVersion(f"its stamp is of version {value[0]}")
         return None
     try:
         return _decode(value[1:])
+    except msgspec.ValidationError as error:
+        raise StoreOfAnotherVersion(f"its stamp has another shape: {error}") from None
     except UNREADABLE:
         return None
 

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.store.memory import MemoryHome, MemoryStore
-from orchestrator.store.port import DurableStore, StoreError, StoreHome, checkpoint_name
+from orchestrator.store.port import (
+    DurableStore,
+    StoreError,
+    StoreHome,
+    StoreOfAnotherVersion,
+    checkpoint_name,
+)
 from orchestrator.store.rocks_home import RocksHome
 from orchestrator.store.stamp import Stamp, StampedStore, read_stamp
 
@@ -165,7 +171,16 @@ def test_a_new_home_has_one_empty_candidate(homes: Homes) -> None:
     assert all(rows == [] for _, rows in candidates)
 
 
-def test_a_stamp_of_another_version_is_not_read(store: DurableStore) -> None:
+@pytest.mark.parametrize("value", [b"\x02whatever", b"\x01\x96" + bytes(6), b"\x01\x91\x01"])
+def test_a_stamp_of_another_version_is_told_from_a_damaged_one(
+    store: DurableStore, value: bytes
+) -> None:
+    store.write([(b"\x00stamp", value)])
+    with pytest.raises(StoreOfAnotherVersion):
+        read_stamp(store)
+
+
+def test_a_damaged_stamp_is_none(store: DurableStore) -> None:
     store.write([(b"\x00stamp", b"\x63whatever")])
     assert read_stamp(store) is None
     store.write([(b"\x00stamp", b"\x01\xc1")])

@@ -89,7 +89,7 @@ class Echoes:
         living = dict(self._world.rows()).get(invocation_id)
         if living is None:
             return
-        flushes = [
+        flushes: list[AnyRecord] = [
             record
             for record in self._last(number, len(self._world.topic.messages[number]))
             if isinstance(record, Journal)
@@ -97,7 +97,7 @@ class Echoes:
             and record.incarnation < living.incarnation
         ]
         # Those of the term that goes on count by their incarnation alone.
-        fresh = [record for record in flushes if record.epoch == self._epoch(number)]
+        fresh = [r for r in flushes if getattr(r, "epoch", -1) == self._epoch(number)]
         self._append(number, fresh or flushes)
 
     def _last(self, number: int, count: int) -> list[AnyRecord]:
