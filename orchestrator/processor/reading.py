@@ -142,7 +142,8 @@ async def restore(
         return await _best(number, log, home, options, first, end, progress)
     except StoreOfAnotherVersion as error:
         raise PartitionStopped(
-            f"PD0308 another version of the server wrote the store of partition {number}: {error}"
+            "PD0308",
+            f"another version of the server wrote the store of partition {number}: {error}",
         ) from error
 
 

@@ -61,6 +61,7 @@ class Trouble:
             *self._times(plan.stale_count, self._echoes.stale_flush, self._more),
             *self._times(plan.loss_count, self._lose_tail, self._more),
             *self._times(plan.removal_count, self._remove_deployment, self._removals),
+            *self._times(int(plan.versions), self._upgrade, self._removals),
         ]
         await asyncio.sleep(plan.trouble_s)
         await asyncio.wait(tasks, timeout=10.0)
@@ -122,6 +123,27 @@ class Trouble:
 
     async def _deploy(self) -> None:
         self._world.metadata.deploy()
+
+    async def _upgrade(self) -> None:
+        """Every process is replaced by one of the newer version, then the level is raised; one of
+        the older version that is started after that must serve nothing of the new level."""
+        world = self._world
+        world.versions.is_upgraded = True
+        while any(not node.is_newer for node in world.nodes) or not world.is_led():
+            for node in list(world.nodes):
+                if not node.is_newer:
+                    node.kill()
+            await asyncio.sleep(0.1)
+        world.raise_level()
+        await asyncio.sleep(0.3)
+        if self._removals.random() < 0.7:
+            world.flush_stores()  # as an orderly end does
+        (await world.node()).kill()
+        await asyncio.sleep(0.5 + self._removals.random() * 2)
+        for node in list(world.nodes):
+            if not node.is_newer:
+                world.check_outdated(node)
+                node.kill()
 
     async def _remove_deployment(self) -> None:
         """What runs on it fails, and goes on elsewhere when somebody says so."""

@@ -36,25 +36,25 @@ class ProcessHome:
 
     def __init__(self, home: MemoryHome, life: Disk) -> None:
         self._home = home
-        self._life = life
+        self.life = life
         self.locked_until_s = -1.0
 
     def candidates(self) -> Iterator["ProcessStore"]:
-        if self._life.now_s() < self.locked_until_s:
+        if self.life.now_s() < self.locked_until_s:
             raise StoreError("another store holds the lock")
-        if self._life.is_zombie:
+        if self.life.is_zombie:
             yield from self._of_zombie()
             return
         for store in self._home.candidates():
-            if not self._life.lives():
+            if not self.life.lives():
                 raise CancelledError  # the dead restore nothing
-            yield ProcessStore(store, self._life, self)
+            yield ProcessStore(store, self.life, self)
 
     def _of_zombie(self) -> Iterator["ProcessStore"]:
         """A copy of what there was: nothing it does to it counts."""
         home = self._home
         for rows in (home.flushed, *(home.copies[at] for at in sorted(home.copies)), {}):
-            yield ProcessStore(MemoryStore(rows=rows), self._life)
+            yield ProcessStore(MemoryStore(rows=rows), self.life)
 
     def checkpoints(self) -> list[int]:
         return self._home.checkpoints()
@@ -65,7 +65,7 @@ class ProcessStore:
 
     def __init__(self, inner: MemoryStore, life: Disk, home: ProcessHome | None = None) -> None:
         self._inner = inner
-        self._life = life
+        self.life = life
         self._home = home
 
     def get(self, key: bytes) -> bytes | None:
@@ -77,27 +77,27 @@ class ProcessStore:
         return self._inner.scan(start, stop)
 
     def write(self, writes: Writes) -> None:
-        self._life.lives()
+        self.life.lives()
         self._perhaps_fail()
         self._inner.write(writes)
 
     def checkpoint(self, name: str) -> None:
-        if self._life.lives() and not self._life.is_zombie:
+        if self.life.lives() and not self.life.is_zombie:
             self._perhaps_fail()
             self._inner.checkpoint(name)
 
     def flush(self) -> None:
-        if self._life.lives() and not self._life.is_zombie:
+        if self.life.lives() and not self.life.is_zombie:
             self._perhaps_fail()
             self._inner.flush()
 
     def _perhaps_fail(self) -> None:
-        if self._life.store_fails():
+        if self.life.store_fails():
             raise StoreError("the disk does not answer")
 
     def close(self) -> None:
         self._inner.close()
-        lock_s = self._life.store_lock_s() if self._home is not None else 0.0
+        lock_s = self.life.store_lock_s() if self._home is not None else 0.0
         if self._home is not None and lock_s:
-            self._home.locked_until_s = self._life.now_s() + lock_s
+            self._home.locked_until_s = self.life.now_s() + lock_s
             raise StoreError("somebody still reads: the store is not closed yet")

@@ -32,7 +32,6 @@ class NetworkFaults:
     latency_s: float = 0.002
     slow: float = 0.0
     hasty: float = 0.0  # somebody resumes what is about to come to rest
-    hung: str = ""  # the host of a deployment that takes requests and says nothing
 
 
 class Services:

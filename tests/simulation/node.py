@@ -139,6 +139,7 @@ class Node:
         self.is_up = False
         self.rivals_until_s = -1.0  # another process may lead by then
         self.is_zombie = False  # another process took over, and it does not know
+        self.is_newer = False  # of the newer one of two versions of the software
         self.fuse = -1
         self.knows_metadata = False
         self._is_probed = False

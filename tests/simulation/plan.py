@@ -45,6 +45,8 @@ class Plan:
     stale_count: int = 0
     loss_count: int = 0  # times that the log loses its tail under a live leader
     removal_count: int = 0  # deployments that are deleted by force
+    hung_count: int = 0  # deployments that answer nothing
+    versions: bool = False  # two versions of the software side by side
     watched: float = 0.0  # share of the requests whose result somebody else attaches to
     long: bool = False  # until results have expired
     alien: bool = False  # at the end a record comes that nobody knows
@@ -141,6 +143,7 @@ def make_plan(seed: int) -> Plan:
 def _hang(plan: Plan, random: Random) -> None:
     """Some deployments answer nothing while there is trouble, and are asked for much."""
     count = random.choice((0, 0, 0, 3))
+    plan.hung_count = count
     plan.network.hung = frozenset(f"hung-{number}:9080" for number in range(count))
     for number in range(count * 8):
         at_s = random.random() * 0.3 * plan.trouble_s
@@ -154,6 +157,9 @@ def _trouble_deployments_and_stores(plan: Plan, random: Random) -> None:
         plan.network.hung |= {f"service-{random.choice((1, 2))}:9080"}
     plan.node.unclosed = random.choice((0.0, 0.0, 0.5))
     plan.node.stalled = random.choice((0.0, 0.0, 0.2))
+    plan.versions = random.random() < 0.25 and not plan.tail_lost
+    if plan.versions:
+        plan.alien, plan.crash_count = False, max(plan.crash_count, 4)
     if random.random() < 0.3 and not plan.tail_lost:  # what a term had under way lands in the next
         plan.log.unknown_landed, plan.log.late = 0.25, 0.9
 

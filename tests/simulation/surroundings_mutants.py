@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from orchestrator.processor import leadership
+from orchestrator.processor import leadership, reading
 from orchestrator.processor.reading import PartitionStopped
 from orchestrator.registry import metadata
 from orchestrator.registry.metadata import MetadataState
 from orchestrator.store.port import StoreError
+from tests.simulation import versions
 from tests.simulation.mutation import Patch, mutant
 
 
@@ -21,6 +22,18 @@ def a_removed_deployment_takes_its_services_along(patch: Patch) -> None:
 
 
 @mutant
+def behaviour_comes_before_its_level(patch: Patch) -> None:
+    """The newer version acts as it will, though an older one may take over."""
+    patch.set(versions, "acts_newer", versions.is_newer)
+
+
+@mutant
+def the_level_of_a_store_is_not_looked_at(patch: Patch) -> None:
+    """An older version goes on with what a newer one left."""
+    patch.set(reading, "knows_level", lambda level: True)
+
+
+@mutant
 def a_store_that_is_locked_stops_its_partition(patch: Patch) -> None:
     """Instead of being waited for."""
 
@@ -28,6 +41,6 @@ def a_store_that_is_locked_stops_its_partition(patch: Patch) -> None:
         try:
             return await before(*arguments)
         except StoreError as error:
-            raise PartitionStopped(str(error)) from error
+            raise PartitionStopped("PD0303", str(error)) from error
 
     before = patch.set(leadership, "restore", restore)

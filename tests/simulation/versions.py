@@ -37,7 +37,7 @@ class Versions:
             return False
         if not self.is_upgraded:
             return self._random.random() < 0.5
-        if self._mistakes and self._random.random() < 0.5:
+        if self._mistakes and self._random.random() < 0.8:
             self._mistakes -= 1
             return False
         return True
@@ -66,9 +66,9 @@ def versioned(patch: Patch) -> None:
         answer: Answer = apply_before(state, record, position, actions)
         return answer
 
-    def opened(number: int, count: int, store: Any, stamp: Any) -> Any:
+    def opened(number: int, count: int, store: Any, *more: Any) -> Any:
         apply_leader.LEVEL_MAX = NEWER if store.life.is_newer else OLDER
-        return opened_before(number, count, store, stamp)
+        return opened_before(number, count, store, *more)
 
     def new_row(step: Step, invoke: Invoke) -> InvocationRow:
         row: InvocationRow = new_row_before(step, invoke)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -35,8 +36,10 @@ from tests.simulation.oracle import Oracle
 from tests.simulation.plan import Plan, make_plan
 from tests.simulation.programs import WORKFLOW
 from tests.simulation.replay import settle
+from tests.simulation.versions import NEWER, Versions, versioned
 
 STORE_FAILED = "PD0303"
+NEEDS_NEWER = ("PD0308", "needs a newer version")
 CALM_S = 900.0  # all that was accepted is done this long after the last fault
 
 
@@ -62,7 +65,8 @@ class World:
         self.oracle = Oracle(self.plan.tail_lost)
         self.device = Device(seed, self.plan.partitions, self.oracle) if self.plan.disk else None
         self.clients: list[asyncio.Task[None]] = []
-        self.metadata = Metadata(self.random, len(self.plan.network.hung))
+        self.metadata = Metadata(self.random, self.plan.hung_count)
+        self.versions = Versions(seed, self.plan.versions)
         self.topic = Topic(self.plan.partitions)
         self.homes = {number: MemoryHome() for number in range(self.plan.partitions)}
         self.nodes: list[Node] = []
@@ -127,6 +131,7 @@ class World:
             self._landed,
             self._died,
         )
+        node.is_newer = self.versions.next_is_newer()
         node.rivals_until_s = max((n.rivals_until_s for n in self.nodes), default=-1.0)
         self.nodes.append(node)
         self.current = node
@@ -222,13 +227,16 @@ class World:
         ):
             vars(faults).update(vars(fresh))
         self.metadata.mend()
+        self.versions.calm()
         if self.device is not None:
             self.device.calm()
         for node in list(self.nodes):
             node.fuse = -1
             node.knows_metadata = True
-            if node.is_zombie or self.plan.loss_count:
-                node.kill()  # who has appended nothing since does not know what was lost
+            is_outdated = self.versions.is_upgraded and not node.is_newer
+            # Who has appended nothing since does not know what was lost.
+            if node.is_zombie or self.plan.loss_count or is_outdated:
+                node.kill()
 
     async def _settle(self) -> None:
         await asyncio.gather(*self.clients)
@@ -263,6 +271,40 @@ class World:
         if seat is None or seat.term is None or seat.partition is None:
             return None
         return seat.partition.state
+
+    def is_led(self) -> bool:
+        """Every partition has a leader, in one process."""
+        numbers = range(self.plan.partitions)
+        return self.current is not None and all(self.state_of(n) is not None for n in numbers)
+
+    def raise_level(self) -> None:
+        """All processes are of the newer version."""
+        assert self.current is not None
+        for number in range(self.plan.partitions):
+            seat = self.current.processor._seats.get(number)
+            state = self.state_of(number)
+            if seat is not None and state is not None:
+                seat.propose(RaiseLevel(state.partition_row.epoch, NEWER))
+
+    def flush_stores(self) -> None:
+        """What the leaders know is what the next process starts with."""
+        assert self.current is not None
+        with self.current.probed():
+            for number in range(self.plan.partitions):
+                seat = self.current.processor._seats.get(number)
+                if seat is not None and seat.partition is not None and seat.store is not None:
+                    settle(seat.partition)
+                    seat.store.flush()
+
+    def check_outdated(self, node: Node) -> None:
+        """It serves no partition whose level it does not know."""
+        for number in range(self.plan.partitions):
+            seat = node.processor._seats.get(number)
+            if seat is not None and seat.term is not None and seat.partition is not None:
+                level = seat.partition.state.partition_row.level
+                if level >= NEWER:
+                    self.oracle.broken("versions", f"partition {number} of level {level} is led")
+                self.oracle.counts["outdated"] += 1
 
     def rows(self) -> list[tuple[bytes, InvocationRow]]:
         if self.current is None or not self.current.is_alive:
@@ -370,7 +412,8 @@ class _Loud(logging.Handler):
         self._oracle = oracle
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.getMessage().startswith(STORE_FAILED):
+        text = record.getMessage()
+        if text.startswith(STORE_FAILED) or any(what in text for what in NEEDS_NEWER):
             return  # as it was told to
         why = ""
         if record.exc_info is not None and record.exc_info[1] is not None:
@@ -395,7 +438,9 @@ def simulate(seed: int) -> Verdict:
     logger.propagate = False
     logger.setLevel(logging.ERROR)
     try:
-        with bounded(make_bounds(seed), world.oracle), patched(repeating), patched(small_slices):
+        bounds = bounded(make_bounds(seed), world.oracle)
+        versions = patched(versioned) if world.plan.versions else nullcontext()
+        with versions, bounds, patched(repeating), patched(small_slices):
             loop.run_until_complete(world.run())
             check(world)
             if world.device is not None:
