@@ -160,7 +160,11 @@ class Trouble:
         """Somebody sets the wall clock of the machine."""
         by_ms = self._more.choice((50, 700, 5_000))
         by_ms = self._more.choice((by_ms, -by_ms))
-        if self._more.random() < FAR_BACK:  # far forward everything expires
+        is_far = self._more.random() < FAR_BACK
+        # A request that lands long after it was made, and an hour before, finds what was kept for
+        # it expired: its own time is all that a record has.
+        if is_far and not self._plan.log.slow and not self._plan.log.late:
+            # Far forward everything expires.
             by_ms = -self._more.choice((HOUR_MS, YEAR_MS))
             self._world.oracle.forgive()
             # A due time that is under way is one of the clock that was: nobody can know better.
