@@ -133,17 +133,24 @@ class OutboxSender:
             self._trim = self._scheduler.call_later(ADVANCE_S, self._report)
 
     def _report(self) -> None:
+        """One record trims at most ADVANCE_ROWS rows; what is left follows."""
         if self._trim is not None:
             self._trim.cancel()
             self._trim = None
-        self._unreported_count = 0
+        left = ADVANCE_ROWS
         upto = []
         for number, sending in sorted(self._sending.items()):
-            if sending.reported < sending.taken:
-                sending.reported = sending.taken
-                upto.append((number, sending.taken))
+            count = min(left, sending.taken - sending.reported)
+            if count:
+                sending.reported += count
+                left -= count
+                upto.append((number, sending.reported))
+        self._unreported_count -= ADVANCE_ROWS - left
         if upto:
             self._advance(tuple(upto))
+        if self._unreported_count:
+            delay_s = 0 if self._unreported_count >= ADVANCE_ROWS else ADVANCE_S
+            self._trim = self._scheduler.call_later(delay_s, self._report)
 
 
 def _item_bytes(item: Item) -> int:

@@ -17,6 +17,9 @@ class LateResults:
 
     def step(self) -> bool:
         """Look for the next ones; whether there are more."""
+        spent = 0.0
         for _ in range(min(LOOK_COUNT, len(self._ids))):
-            self._results.look(self._state, self._ids.pop())
+            spent += self._results.look(self._state, self._ids.pop())
+            if spent >= 1:
+                break
         return bool(self._ids)

@@ -4,8 +4,8 @@ Waiting clients are not state: they are lost with the process, and nothing in th
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol
 
 from orchestrator.model.actions import Complete
@@ -173,15 +173,16 @@ class Results:
     """Clients that wait for results of one partition's invocations, by id.
 
     Thousands may wait for one: they are told a few at a time, the first at once, the others by
-    callbacks given to `later`.
+    callbacks given to `later`, of which one is under way at a time.
     """
 
-    __slots__ = ("_later", "_waiting")
+    __slots__ = ("_later", "_untold", "_waiting")
 
     def __init__(self, later: Callable[[Callable[[], object]], object]) -> None:
         self._later = later
         # By id; a dict of waiters, so that each of many can go away at once.
         self._waiting: dict[bytes, dict[ResultWaiter, None]] = {}
+        self._untold: deque[tuple[Reply, deque[ResultWaiter]]] = deque()
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -202,7 +203,7 @@ class Results:
         waiting = self._waiting.pop(done.id, None)
         if waiting is None:
             return
-        told = []
+        told: deque[ResultWaiter] = deque()
         for waiter in waiting:
             if waiter.incarnation == done.incarnation:
                 told.append(waiter)
@@ -210,30 +211,43 @@ class Results:
                 self.add(waiter)
         self._tell(told, Result(done.outcome, done.expires_at_ms, False))
 
-    def _tell(self, waiters: list[ResultWaiter], reply: Reply, start: int = 0) -> None:
-        """Those from `start` on: some now, the others later."""
-        end = start + min(TOLD_COUNT, 1 + TOLD_BYTES // (1 + _size_bytes(reply)))
-        for waiter in waiters[start:end]:
-            waiter.reply(reply)
-        if end < len(waiters):
-            self._later(partial(self._tell, waiters, reply, end))
+    def _tell(self, waiters: deque[ResultWaiter], reply: Reply) -> float:
+        """Some now, the others later; what part of one callback's work that was."""
+        spent = _tell_some(waiters, reply, 1)
+        if waiters:
+            if not self._untold:
+                self._later(self._tell_more)
+            self._untold.append((reply, waiters))
+        return spent
+
+    def _tell_more(self) -> None:
+        spent = 0.0
+        untold = self._untold
+        while untold and spent < 1:
+            reply, waiters = untold[0]
+            spent += _tell_some(waiters, reply, 1 - spent)
+            if waiters:
+                break
+            untold.popleft()
+        if untold:
+            self._later(self._tell_more)
 
     def ids(self) -> list[bytes]:
         """Of the invocations that somebody waits for, in the order in which they came."""
         return list(self._waiting)
 
-    def look(self, state: State, invocation_id: bytes) -> None:
-        """Its result may have come while nobody led here: reply if it is there."""
+    def look(self, state: State, invocation_id: bytes) -> float:
+        """Its result may have come while nobody led here: reply if it is there. Returns what part
+        of one callback's work that was."""
         live = state.invocations.get(invocation_id)
         done = state.completed.get(invocation_id)
-        told: dict[int, list[ResultWaiter]] = {}  # by incarnation
+        told: dict[int, deque[ResultWaiter]] = {}  # by incarnation
         for waiter in self._waiting.pop(invocation_id, ()):
             if live is not None and live.incarnation == waiter.incarnation:
                 self.add(waiter)
             else:
-                told.setdefault(waiter.incarnation, []).append(waiter)
-        for incarnation, waiters in told.items():
-            self._tell(waiters, _found(done, incarnation))
+                told.setdefault(waiter.incarnation, deque()).append(waiter)
+        return sum(self._tell(waiters, _found(done, one)) for one, waiters in told.items())
 
     def take_all(self) -> list[ResultWaiter]:
         """The partition is not served here any more: the caller tells them."""
@@ -250,9 +264,21 @@ def _starts_at_ms(row: InvocationRow | CompletedRow | None) -> int:
     return row.invoke.start_at_ms if row is not None and is_scheduled else 0
 
 
-def _size_bytes(reply: Reply) -> int:
+def _tell_some(waiters: deque[ResultWaiter], reply: Reply, most: float) -> float:
+    """As many as `most` of one callback's work allows, at least one; what part of it that was."""
+    part = _part(reply)
+    spent = 0.0
+    while waiters and (not spent or spent + part <= most):
+        waiters.popleft().reply(reply)
+        spent += part
+    return spent
+
+
+def _part(reply: Reply) -> float:
+    """Of one callback's work that it is to tell a client this."""
     outcome = reply.outcome if isinstance(reply, Result) else b""
-    return len(outcome) if isinstance(outcome, bytes) else 0
+    size_bytes = len(outcome) if isinstance(outcome, bytes) else 0
+    return max(1 / TOLD_COUNT, size_bytes / TOLD_BYTES)
 
 
 def _found(done: CompletedRow | None, incarnation: int) -> Reply:

@@ -77,8 +77,8 @@ def counted(bench: CostBench) -> Iterator[None]:
             patch.setattr(Table, name, _counting(bench, getattr(Table, name)))
         scan = Table.scan
 
-        def counting_scan(self: Any, *args: Any) -> Iterator[Any]:
-            for pair in scan(self, *args):
+        def counting_scan(self: Any, *args: Any, **named: Any) -> Iterator[Any]:
+            for pair in scan(self, *args, **named):
                 bench.looks += 1
                 yield pair
 

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import Lane, ToPartition
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
@@ -47,6 +49,17 @@ class Source:
         assert transfer.source == 0 and transfer.lane == target
         self.sent.append((target, transfer.first, len(transfer.items)))
         self.waiting.append(settled)
+
+    def carry(
+        self,
+        number: int,
+        lane: Lane,
+        first: int,
+        items: tuple[Item, ...],
+        settled: Callable[[int], None],
+    ) -> None:
+        """As a carrier whose destination has had all of it before."""
+        settled(lane.given)
 
     def settle(self, taken: bool) -> None:
         self.waiting.pop(0)(taken)
@@ -151,6 +164,33 @@ def test_trimming_is_proposed_once_a_second_or_when_rows_are_many() -> None:
         source.sender.send(1)
         source.settle(True)
         assert source.advanced[1:] == [((1, 5 + ADVANCE_ROWS),)]
+
+    run(story())
+
+
+@pytest.mark.parametrize("rows", [3 * ADVANCE_ROWS, 6 * ADVANCE_ROWS])
+def test_one_record_trims_a_bounded_number_of_rows(rows: int) -> None:
+    """Carriers may know at once that very many were taken: after a crash before the trimming."""
+
+    async def story() -> None:
+        source = Source()
+        sender = OutboxSender(
+            source, lambda lane: source, source.advanced.append, LoopScheduler(), source.lost.append
+        )
+        for target in (1, 2):
+            for _ in range(rows):
+                source.add(target)
+            sender.send(target)
+        await asyncio.sleep(5)
+        upto = {1: 0, 2: 0}
+        for pairs in source.advanced:
+            trimmed = 0
+            for lane, number in pairs:
+                trimmed += number - upto[lane]
+                upto[lane] = number
+            assert 0 < trimmed <= ADVANCE_ROWS
+        assert upto == {1: rows, 2: rows}
+        assert len(source.advanced) == 2 * rows // ADVANCE_ROWS
 
     run(story())
 

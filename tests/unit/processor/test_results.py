@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from orchestrator.model.actions import Complete
+from orchestrator.processor.late_results import LateResults
 from orchestrator.processor.port import Reply, Result
 from orchestrator.processor.waiters import TOLD_BYTES, TOLD_COUNT, Results, ResultWaiter
 from tests.unit.machine.bench import Bench, uid
@@ -85,3 +86,32 @@ def test_late_results_are_told_a_few_at_a_time(count: int) -> None:
     clients.results.look(bench.state, uid(1))
     assert clients.counts() == [TOLD_COUNT] * (count // TOLD_COUNT) + [count % TOLD_COUNT]
     assert clients.told == list(range(count))
+
+
+@pytest.mark.parametrize("count", [64, 128])
+def test_late_results_of_many_invocations_are_told_a_few_at_a_time(count: int) -> None:
+    bench = Bench()
+    told: list[Reply] = []
+    rounds: deque[Callable[[], object]] = deque()
+    results = Results(rounds.append)
+    for number in range(count):
+        bench.invoke(uid(number))
+        bench.finish(uid(number))
+        done = bench.done(uid(number))
+        assert done is not None
+        for _ in range(count):
+            waiter = ResultWaiter(uid(number), told.append)
+            waiter.incarnation = done.incarnation
+            results.add(waiter)
+    late = LateResults(bench.state, results)
+    counts = []
+    has_more = True
+    while has_more:
+        has_more = late.step()
+        counts.append(len(told) - sum(counts))
+    while rounds:
+        rounds.popleft()()
+        assert len(rounds) <= 1, "what is untold has one callback"
+        counts.append(len(told) - sum(counts))
+    assert max(counts) <= TOLD_COUNT
+    assert len(told) == count * count and len(counts) <= count + count * count // TOLD_COUNT
