@@ -18,8 +18,9 @@ FIRST_FREE_SIGNAL = 16  # above: awakeables, which complete once
 def store_entries(step: Step, row: InvocationRow, frames: bytes, entries: int) -> None:
     """Append frames; a tail that grew past its limit becomes a row that is written once."""
     row.tail.append(Chunk(step.now_ms, frames))
-    row.tail_bytes += len(frames)
-    row.journal_bytes += len(frames)
+    size_bytes = len(frames)
+    row.tail_bytes += size_bytes
+    row.journal_bytes += size_bytes
     row.entries += entries
     if row.tail_bytes > JOURNAL_INLINE_BYTES:
         key = chunk_key(row.invoke.id, row.incarnation, row.chunk_count)

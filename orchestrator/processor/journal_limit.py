@@ -19,13 +19,9 @@ class JournalLimits(msgspec.Struct, frozen=True):
     bytes_max: int = 256 * 1024 * 1024
 
     def refusal(self, row: InvocationRow, record: Journal) -> str:
-        """Why this flush may not follow; "" if it may. One that ends the invocation may."""
-        entries = row.entries + record.entries
-        size_bytes = row.journal_bytes + len(record.frames)
-        if entries <= self.entries_max and size_bytes <= self.bytes_max:
-            return ""
+        """Why this flush, which passes a limit, may not follow; "" if it may: it is the last."""
         if type(record.end) is Ended:
             return ""
-        if entries > self.entries_max:
+        if row.entries + record.entries > self.entries_max:
             return f"its journal has more than {self.entries_max} entries (--journal-entries-max)"
         return f"its journal has more than {self.bytes_max} bytes (--journal-max)"

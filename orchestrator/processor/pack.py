@@ -1,45 +1,36 @@
-"""Packs the proposals of a turn into messages of the log, each near the size of one turn."""
+"""Packs the records of a turn into messages of the log, each near the size of one turn."""
 
 from orchestrator.codec.records import encode_message
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import POSITION_INDEX_BITS, TURN_MESSAGE_BYTES
-from orchestrator.model.records import Journal
-from orchestrator.processor.proposals import Proposal
+from orchestrator.model.records import AnyRecord, Journal
 
 RECORDS_MAX = (1 << POSITION_INDEX_BITS) - 1
 
 
-def pack(proposals: list[Proposal]) -> tuple[list[bytes], list[list[Proposal]]]:
-    """Messages in order, and beside each the proposals whose records it holds.
+def pack(records: list[AnyRecord], size_bytes: int) -> tuple[list[bytes], list[list[AnyRecord]]]:
+    """Messages in order, and beside each the records that it holds.
 
-    One record may be larger than a turn's message; two or more never share one that large.
+    `size_bytes`: of what may be large in the records. One record may be larger than a turn's
+    message; two or more never share one that large.
     """
-    messages: list[bytes] = []
-    parts: list[list[Proposal]] = []
-    _pack(proposals, messages, parts)
-    return messages, parts
-
-
-def _pack(proposals: list[Proposal], messages: list[bytes], parts: list[list[Proposal]]) -> None:
-    count = len(proposals)
-    if count <= RECORDS_MAX and (count == 1 or not _are_large(proposals)):
-        message = encode_message([proposal.record for proposal in proposals])
+    count = len(records)
+    if count <= RECORDS_MAX and (count == 1 or size_bytes <= TURN_MESSAGE_BYTES):
+        message = encode_message(records)
         if len(message) <= TURN_MESSAGE_BYTES or count == 1:
-            messages.append(message)
-            parts.append(proposals)
-            return
+            return [message], [records]
     half = count // 2
-    _pack(proposals[:half], messages, parts)
-    _pack(proposals[half:], messages, parts)
+    messages, parts = pack(records[:half], _bodies_bytes(records[:half]))
+    more_messages, more_parts = pack(records[half:], _bodies_bytes(records[half:]))
+    return messages + more_messages, parts + more_parts
 
 
-def _are_large(proposals: list[Proposal]) -> bool:
-    """Certainly too large for one message: large records are not encoded to find that out."""
+def _bodies_bytes(records: list[AnyRecord]) -> int:
+    """Large records are not encoded to find out that they are too large for one message."""
     size_bytes = 0
-    for proposal in proposals:
-        record = proposal.record
+    for record in records:
         if type(record) is Journal:
             size_bytes += len(record.frames)
         elif type(record) is Invoke:
             size_bytes += len(record.body)
-    return size_bytes > TURN_MESSAGE_BYTES
+    return size_bytes

@@ -44,7 +44,7 @@ class Partition:
         """Apply the records of the message at `offset`; `message` is their bytes."""
         assert offset >= self.next_offset, f"offset {offset} was applied before"
         state = self.state
-        state.note_applied(len(message))
+        state.account.dirty_bytes += len(message)
         position = offset << POSITION_INDEX_BITS
         answers = [
             apply(state, record, position + index, actions) for index, record in enumerate(records)

@@ -20,8 +20,8 @@ OF_A_TERM = (Journal, TimersFired, PurgeExpired, ChoreStep, OutboxAdvanced, Rais
 """Records that carry their epoch: under another one they would only be dropped."""
 
 
-class Proposal(msgspec.Struct):
-    """A record to be appended, and who is told what became of it."""
+class Proposal(msgspec.Struct, gc=False):
+    """A record to be appended, and who is told what became of it; neither knows the proposal."""
 
     record: AnyRecord
     waiter: Waiter | None = None
@@ -33,50 +33,41 @@ class Proposal(msgspec.Struct):
 
 
 class ProposalQueue:
-    """Proposals in the order in which they will be appended."""
+    """Proposals in the order in which they will be appended: `waiting`, to which anybody adds."""
 
-    __slots__ = ("_proposals",)
+    __slots__ = ("waiting",)
 
     def __init__(self) -> None:
-        self._proposals: list[Proposal] = []
+        self.waiting: list[Proposal] = []
 
-    def __len__(self) -> int:
-        return len(self._proposals)
+    def take(self, count_max: int, bytes_max: int) -> tuple[list[Proposal], int]:
+        """The first ones, and the bytes of their bodies.
 
-    def add(self, record: AnyRecord, waiter: Waiter | None) -> None:
-        self._proposals.append(Proposal(record, waiter))
-
-    def take(self, count_max: int, bytes_max: int) -> list[Proposal]:
-        """The first ones: at most so many, and no more once their bodies exceed so many bytes."""
-        proposals = self._proposals
-        count = size_bytes = 0
-        for proposal in proposals[:count_max]:
-            count += 1
-            size_bytes += _body_bytes(proposal.record)
+        At most so many, and no more once these bytes exceed `bytes_max`.
+        """
+        waiting = self.waiting
+        taken = waiting if len(waiting) <= count_max else waiting[:count_max]
+        size_bytes = 0
+        for count, proposal in enumerate(taken, 1):
+            record = proposal.record
+            if type(record) is Journal:
+                size_bytes += len(record.frames)
+            elif type(record) is Invoke:
+                size_bytes += len(record.body)
             if size_bytes > bytes_max:
+                taken = waiting[:count]
                 break
-        if count == len(proposals):
-            return self.take_all()
-        taken = proposals[:count]
-        del proposals[:count]
-        return taken
+        self.waiting = [] if taken is waiting else waiting[len(taken) :]
+        return taken, size_bytes
 
     def take_all(self) -> list[Proposal]:
-        taken, self._proposals = self._proposals, []
+        taken, self.waiting = self.waiting, []
         return taken
 
     def put_back(self, proposals: Iterable[Proposal]) -> None:
         """They were taken but not appended: before all others again."""
-        self._proposals[:0] = proposals
+        self.waiting[:0] = proposals
 
     def drop_of_term(self) -> None:
         """A term is over: what only it could propose goes, the rest waits for the next leader."""
-        self._proposals = [p for p in self._proposals if not isinstance(p.record, OF_A_TERM)]
-
-
-def _body_bytes(record: AnyRecord) -> int:
-    """Of what may be large."""
-    kind = type(record)
-    if kind is Journal:
-        return len(record.frames)  # type: ignore[union-attr]
-    return len(record.body) if kind is Invoke else 0  # type: ignore[union-attr]
+        self.waiting = [p for p in self.waiting if not isinstance(p.record, OF_A_TERM)]

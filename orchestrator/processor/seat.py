@@ -83,24 +83,20 @@ class Seat:
 
     @property
     def term(self) -> Term | None:
-        state = self._state
-        return state.term if type(state) is Leading else None
-
-    @property
-    def _opened(self) -> Opened | None:
-        return None if isinstance(self._state, Restoring) else self._state.opened
+        return self._state.term
 
     @property
     def partition(self) -> Partition | None:
-        return None if self._opened is None else self._opened.partition
+        return self._state.partition
 
     @property
     def store(self) -> DurableStore | None:
-        return None if self._opened is None else self._opened.store
+        opened = self._state.opened
+        return None if opened is None else opened.store
 
     @property
     def in_flight(self) -> InFlightAppend | None:
-        return self._state.in_flight if type(self._state) is Leading else None
+        return self._state.in_flight
 
     @property
     def unanswered(self) -> bool:
@@ -110,17 +106,17 @@ class Seat:
     @property
     def pending_count(self) -> int:
         """Proposals that wait to be appended."""
-        return len(self._proposals)
+        return len(self._proposals.waiting)
 
     @property
     def is_quiet(self) -> bool:
         """Nothing waits to be appended, and nothing is in flight."""
-        return not self._proposals and self.in_flight is None
+        return not self._proposals.waiting and self._state.in_flight is None
 
     def leaderless_s(self, now_s: float) -> float:
         """How long nobody has led here; 0 while somebody does, or once it is stopped."""
         state = self._state
-        if isinstance(state, Restoring | Following):
+        if type(state) is Following or type(state) is Restoring:
             return now_s - state.leaderless_since_s
         return 0.0
 
@@ -128,17 +124,18 @@ class Seat:
 
     def propose(self, record: AnyRecord, waiter: Waiter | None = None) -> None:
         """Append with the next turn."""
-        if not self.is_served:
+        state = self._state
+        if type(state) is Stopped or not self._is_assigned:
             if waiter is not None:
                 waiter.failed(self.stopped or NOT_SERVED, False)
             return
-        self._proposals.add(record, waiter)
-        if self.can_append():
+        self._proposals.waiting.append(Proposal(record, waiter))
+        if state.in_flight is None and type(state) is Leading and state.may_append:
             self._wake()
 
     def can_append(self) -> bool:
         state = self._state
-        return type(state) is Leading and bool(self._proposals) and state.may_append
+        return type(state) is Leading and bool(self._proposals.waiting) and state.may_append
 
     def start_append(self, now_s: float, count_max: int) -> list[bytes]:
         """Take what waits, at most so many records, as messages: they are in flight from now on.
@@ -147,12 +144,15 @@ class Seat:
         """
         leading = self._state
         assert type(leading) is Leading and leading.may_append
-        messages, parts = pack(self._proposals.take(count_max, TURN_BYTES_MAX))
-        if any(len(message) > self._message_bytes_max for message in messages):
-            bytes_max, drop_attempt = self._message_bytes_max, leading.term.drop_attempt
-            self._proposals.put_back(without_too_large(messages, parts, bytes_max, drop_attempt))
-            return self.start_append(now_s, count_max) if self._proposals else []
-        leading.in_flight = InFlightAppend(messages, parts, now_s)
+        proposals, size_bytes = self._proposals.take(count_max, TURN_BYTES_MAX)
+        messages, parts = pack([proposal.record for proposal in proposals], size_bytes)
+        bytes_max = self._message_bytes_max
+        if max(map(len, messages)) > bytes_max:
+            drop_attempt = leading.term.drop_attempt
+            fitting = without_too_large(messages, parts, proposals, bytes_max, drop_attempt)
+            self._proposals.put_back(fitting)
+            return self.start_append(now_s, count_max) if self._proposals.waiting else []
+        leading.in_flight = InFlightAppend(messages, parts, proposals, now_s)
         self._is_unanswered = True
         return messages
 
@@ -178,13 +178,14 @@ class Seat:
     def append_answered(self, first: int, error: AppendError | None) -> None:
         """The log has answered for the last append."""
         self._is_unanswered = False
-        append = self.in_flight
-        if append is None:  # it stepped down meanwhile
+        leading = self._state
+        append = leading.in_flight
+        if append is None or leading.partition is None:  # it stepped down meanwhile
             self.changed.set()
         elif error is None:
             self._refusals = 0
             append.first = first
-            if self.partition is not None and first == self.partition.next_offset:
+            if first == leading.partition.next_offset:
                 self.apply_append()
             else:
                 self._host.catch_up(self.number)
@@ -197,16 +198,16 @@ class Seat:
         """Apply the acknowledged append as the objects it was made of, then act."""
         leading = self._state
         assert type(leading) is Leading and leading.in_flight is not None
-        append, partition = leading.in_flight, leading.opened.partition
+        append, partition = leading.in_flight, leading.partition
         actions: list[AnyAction] = []
         answers: list[Answer] = []
         offset = append.first
-        records = append.records()
         try:
-            for message, part in zip(append.messages, records, strict=True):
+            for message, part in zip(append.messages, append.parts, strict=True):
                 answers += partition.apply_message(offset, message, part, actions)
                 offset += 1
-                self._count(part, message)
+                self.record_count += len(part)
+                self.byte_count += len(message)
         except StoreError as error:
             self.lose_store(error)
             return
@@ -216,7 +217,7 @@ class Seat:
             return
         leading.in_flight = None
         try:
-            leading.term.settle(records)
+            leading.term.settle(append.parts)
             self._tell(append, partition, answers)
         except StoreError as error:
             self.lose_store(error)
@@ -224,24 +225,21 @@ class Seat:
         if self._still_leads():
             self._act(actions)
 
-    def _count(self, records: list[AnyRecord], message: bytes) -> None:
-        self.record_count += len(records)
-        self.byte_count += len(message)
-
     def _tell(self, append: InFlightAppend, partition: Partition, answers: list[Answer]) -> None:
         """The records have been applied: tell who waits for one of them.
 
         If the store fails under that, whoever has not been told is when it has been restored.
         """
-        proposals = append.proposals()
-        number = 0
+        proposals, state, results = append.proposals, partition.state, self.results
+        told = 0
         try:
-            for number, answer in enumerate(answers):
-                waiter = proposals[number].waiter
+            for proposal, answer in zip(proposals, answers, strict=True):
+                waiter = proposal.waiter
                 if waiter is not None:
-                    waiter.applied(partition.state, self.results, answer)
+                    waiter.applied(state, results, answer)
+                told += 1
         except StoreError:
-            for proposal, answer in zip(proposals[number:], answers[number:], strict=True):
+            for proposal, answer in zip(proposals[told:], answers[told:], strict=True):
                 if proposal.waiter is not None:
                     since = append.first if answer is Answer.DONE else NEVER
                     self._unknown_fates.add(proposal.waiter, since)
@@ -251,15 +249,16 @@ class Seat:
         leading = self._state
         if type(leading) is not Leading:
             return False
-        if leading.opened.partition.state.partition_row.epoch != leading.term.epoch:
+        if leading.partition.state.partition_row.epoch != leading.term.epoch:
             self.step_down("another leader was accepted")
             return False
         return True
 
     def _act(self, actions: list[AnyAction]) -> None:
-        assert self.term is not None
+        term = self._state.term
+        assert term is not None
         try:
-            self.term.perform(actions)
+            term.perform(actions)
         except Exception as error:  # noqa: BLE001 the next term derives again what was lost
             self.fail_term(error)
 
@@ -279,7 +278,7 @@ class Seat:
         self._refusals += 1
         delay_s = min(1.0, 0.02 * 2 ** min(self._refusals, 6))
         leading.is_backing_off = True
-        self._refuse(append.proposals(), error.reason)
+        self._refuse(append.proposals, error.reason)
         self._host.call_later(delay_s, partial(self._append_again, leading))
 
     def _append_again(self, leading: Leading) -> None:
@@ -307,7 +306,7 @@ class Seat:
         assert type(state) is Following
         self._state = Leading(state.opened, term)
         term.begin()
-        if self._proposals:
+        if self._proposals.waiting:
             self._wake()
 
     def resolve(self) -> bool:
@@ -324,7 +323,8 @@ class Seat:
         assert self.partition is not None
         actions: list[AnyAction] = []
         self.partition.apply_message(message.offset, message.value, records, actions)
-        self._count(records, message.value)
+        self.record_count += len(records)
+        self.byte_count += len(message.value)
         if self._still_leads():
             self._act(actions)
 
@@ -353,7 +353,7 @@ class Seat:
         self._host.stepped_down()
         self._proposals.drop_of_term()
         if leading.in_flight is not None:
-            next_offset = leading.opened.partition.next_offset
+            next_offset = leading.partition.next_offset
             self._unknown_fates.add_append(leading.in_flight, next_offset)
         self.changed.set()
         self._host.watch()
@@ -369,7 +369,7 @@ class Seat:
         """Let go of what is open; a seat that does not lead only."""
         state = self._state
         assert type(state) is not Leading
-        opened = self._opened
+        opened = state.opened
         if type(state) is Stopped:
             state.opened = None
         elif type(state) is Following:
@@ -383,7 +383,7 @@ class Seat:
     def stop(self, reason: str) -> None:
         """Serve no more, keep the data: an operator must look."""
         self.step_down(reason)
-        self._state = Stopped(reason, self._opened)
+        self._state = Stopped(reason, self._state.opened)
         self._fail_all(reason)
         self.changed.set()
 

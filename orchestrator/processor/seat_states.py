@@ -1,5 +1,7 @@
 """The states of a seat. Only the methods of `Seat` make or change one.
 
+Each answers for `opened`, `partition`, `term` and `in_flight`, so that nobody asks which it is.
+
     Restoring ──restored──▶ Following ──begin──▶ Leading
         ▲                    │     ▲               │
         └────close_store─────┘     └──step_down────┘        stop: from any of them to Stopped
@@ -7,6 +9,8 @@
 Whether the partition is assigned to this process is apart from them: a seat that is not assigned
 comes to an end in whatever state it is.
 """
+
+from typing import Final
 
 from orchestrator.processor.in_flight import InFlightAppend
 from orchestrator.processor.partition import Partition
@@ -29,6 +33,10 @@ class Restoring:
     """Nothing is open: a store that fits the log is looked for and filled."""
 
     __slots__ = ("leaderless_since_s", "progress")
+    opened: Final = None
+    partition: Final = None
+    term: Final = None
+    in_flight: Final = None
 
     def __init__(self, leaderless_since_s: float) -> None:
         self.leaderless_since_s = leaderless_since_s
@@ -38,20 +46,24 @@ class Restoring:
 class Following:
     """Open and read to some offset, but not leading."""
 
-    __slots__ = ("leaderless_since_s", "opened")
+    __slots__ = ("leaderless_since_s", "opened", "partition")
+    term: Final = None
+    in_flight: Final = None
 
     def __init__(self, opened: Opened, leaderless_since_s: float) -> None:
         self.opened = opened
+        self.partition = opened.partition
         self.leaderless_since_s = leaderless_since_s
 
 
 class Leading:
     """The only state that appends: at most one append is in flight."""
 
-    __slots__ = ("in_flight", "is_backing_off", "is_reading", "opened", "term")
+    __slots__ = ("in_flight", "is_backing_off", "is_reading", "opened", "partition", "term")
 
     def __init__(self, opened: Opened, term: Term) -> None:
         self.opened = opened
+        self.partition = opened.partition
         self.term = term
         self.in_flight: InFlightAppend | None = None
         self.is_backing_off = False  # the log refused an append a moment ago
@@ -66,10 +78,16 @@ class Stopped:
     """It serves no more and keeps its data: an operator must look."""
 
     __slots__ = ("opened", "reason")
+    term: Final = None
+    in_flight: Final = None
 
     def __init__(self, reason: str, opened: Opened | None) -> None:
         self.reason = reason
         self.opened = opened
+
+    @property
+    def partition(self) -> Partition | None:
+        return None if self.opened is None else self.opened.partition
 
 
 SeatState = Restoring | Following | Leading | Stopped

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from orchestrator.model.records import Journal
+from orchestrator.model.records import AnyRecord, Journal
 from orchestrator.processor.proposals import Proposal
 from orchestrator.processor.too_large import paused_instead
 
@@ -12,20 +12,23 @@ logger = logging.getLogger("perdure.processor")
 
 def without_too_large(
     messages: list[bytes],
-    parts: list[list[Proposal]],
+    parts: list[list[AnyRecord]],
+    proposals: list[Proposal],
     bytes_max: int,
     drop_attempt: Callable[[Journal], None],
 ) -> list[Proposal]:
-    """The proposals of all messages, in order, that a message of the log can hold.
+    """Those of the proposals, in order, that a message of the log can hold.
 
     Who waits for one of the others is told; a flush is replaced by the end of its attempt.
     """
     kept: list[Proposal] = []
+    at = 0
     for message, part in zip(messages, parts, strict=True):
         if len(message) <= bytes_max:
-            kept += part
+            kept += proposals[at : at + len(part)]
         else:
-            kept += _instead(part[0], drop_attempt)
+            kept += _instead(proposals[at], drop_attempt)
+        at += len(part)
     return kept
 
 

@@ -146,11 +146,17 @@ class AttemptSource:
 
     def _within_limits(self, record: Journal) -> Journal:
         """The record, or one that pauses an invocation whose journal would be too long."""
+        limits = self._limits
         try:
             row = self._state.invocations.get(record.id)
         except StoreError:  # whoever applies it meets that too
             return record
-        reason = self._limits.refusal(row, record) if row is not None else ""
+        if row is None or (
+            row.entries + record.entries <= limits.entries_max
+            and row.journal_bytes + len(record.frames) <= limits.bytes_max
+        ):
+            return record
+        reason = limits.refusal(row, record)
         if not reason:
             return record
         self._refused(record)

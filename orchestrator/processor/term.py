@@ -119,7 +119,6 @@ class Term:
         self._chores = Chores(self._step_chore, lambda: around.share(CHORES_AT_ONCE))
         self._is_looking = False
         self._settled: dict[type, Callable[[Any], None]] = {
-            Journal: self.source.settled,
             TimersFired: self.due.fired,
             PurgeExpired: self.due.purged,
             ChoreStep: lambda record: self._chores.stepped(record.key),
@@ -165,11 +164,14 @@ class Term:
 
     def settle(self, parts: list[list[AnyRecord]]) -> None:
         """Own proposals have been applied."""
+        settled, others = self.source.settled, self._settled
         for part in parts:
             for record in part:
-                settled = self._settled.get(type(record))
-                if settled is not None:
-                    settled(record)
+                kind = type(record)
+                if kind is Journal:
+                    settled(record)  # type: ignore[arg-type]
+                elif kind in others:
+                    others[kind](record)
 
     def perform(self, actions: list[AnyAction]) -> None:
         """In order, after a whole message was applied."""

@@ -75,7 +75,9 @@ class Turns:
         now_s = self._scheduler.time_s()
         batch: list[tuple[int, list[bytes]]] = []
         ready = [seat for seat in self.seats if seat.can_append()]
-        count_max = max(RECORDS_LEAST, RECORDS_MAX // max(1, len(ready)))
+        if not ready:
+            return
+        count_max = max(RECORDS_LEAST, RECORDS_MAX // len(ready))
         for seat in ready:
             messages = seat.start_append(now_s, count_max)
             if messages:
@@ -83,18 +85,19 @@ class Turns:
         if not batch:
             return
         self._last_s = now_s
-        self._counts.started(batch)
+        self._counts.started(batch, now_s)
         self._log.append(batch, self._done)
         self.after_append()
 
     def _done(self, number: int, first: int, count: int, error: AppendError | None) -> None:
-        answered_s = self._counts.answered(number, error)
+        answered_s = self._scheduler.time_s()
+        self._counts.answered(number, error, answered_s)
         seat = self._by_number.get(number)
         if seat is not None and seat.unanswered:
             try:
                 seat.append_answered(first, error)
             except StoreError as failure:
                 seat.lose_store(failure)
-            self._counts.applied(answered_s)
+            self._counts.applied(self._scheduler.time_s() - answered_s)
             if seat.can_append():
                 self.wake()

@@ -25,7 +25,7 @@ class UnknownFates:
         """All who wait for an append that nobody waits for any more."""
         since = append.first if append.is_acknowledged else next_offset
         seen: set[bytes] = set()
-        for proposal in append.proposals():
+        for proposal in append.proposals:
             waiter = proposal.waiter
             if isinstance(waiter, InvokeWaiter):
                 # Only the first of an id can have created it.

@@ -59,14 +59,17 @@ class Upkeep:
     def spill_if_due(self, now_s: float) -> bool:
         """When much is dirty, or for long; True if it spilled."""
         seat = self._seat
-        if seat.partition is None or self.is_clean():
+        if seat.record_count == self._spilled_at:
             return False
-        is_heavy = seat.partition.state.dirty_bytes >= self._options.spill_bytes
+        partition = seat.partition
+        if partition is None or seat.stopped:
+            return False
+        is_heavy = partition.state.account.dirty_bytes >= self._options.spill_bytes
         if now_s - self._spilled_s < self._options.spill_s and not is_heavy:
             if seat.record_count < self._count_at:  # counting rows costs more than a record
                 return False
             self._count_at = seat.record_count + COUNT_EVERY_RECORDS
-            if seat.partition.state.dirty_count < self._options.spill_rows:
+            if partition.state.dirty_count < self._options.spill_rows:
                 return False
         self.spill()
         return True

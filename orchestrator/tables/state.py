@@ -108,10 +108,6 @@ class State:
         """About what the dirty rows hold: the size of the records since the last spill."""
         return self.account.dirty_bytes
 
-    def note_applied(self, record_bytes: int) -> None:
-        """Records of this size have been applied."""
-        self.account.dirty_bytes += record_bytes
-
     def spill(self) -> None:
         """Write what is dirty and the offset it stands for, as one batch."""
         writes: list[tuple[bytes, bytes | None]] = []

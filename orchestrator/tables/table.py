@@ -51,12 +51,9 @@ class Table(Generic[R]):
 
     def get(self, key: bytes) -> R | None:
         """The row, to be read or changed in place; None if there is none."""
-        try:
-            return self._rows[key]
-        except KeyError:
-            return self._fetch(key)
-
-    def _fetch(self, key: bytes) -> R | None:
+        rows = self._rows
+        if key in rows:
+            return rows[key]
         row = self._from_older(key) if self._older else None
         if row is None:
             value = self._store.get(self.prefix + key)
@@ -64,7 +61,7 @@ class Table(Generic[R]):
                 return None
             row = self._decode(value)
             self._count(key, len(value))
-        self._rows[key] = row
+        rows[key] = row
         return row
 
     def _from_older(self, key: bytes) -> R | None:
@@ -160,33 +157,40 @@ class Table(Generic[R]):
 
     def drain(self, writes: list[tuple[bytes, bytes | None]]) -> None:
         """Add what is dirty to a batch, in key order. What is gone is forgotten."""
-        prefix, rows = self.prefix, self._rows
+        if self._dirty:
+            self._drain_dirty(writes)
+        if self._recent_bytes > self._account.generation_bytes_max:
+            self.grow_older()
+
+    def _drain_dirty(self, writes: list[tuple[bytes, bytes | None]]) -> None:
+        prefix, rows, sizes = self.prefix, self._rows, self._sizes
         dirty = sorted(self._dirty)
+        more_bytes = 0
         for key in dirty:
             row = rows[key]
+            before_bytes = sizes.get(key, 0)
             if row is None:
                 writes.append((prefix + key, None))
                 del rows[key]
-                self._note_size(-self._sizes.pop(key, 0))
+                if before_bytes:
+                    del sizes[key]
+                    more_bytes -= before_bytes
             else:
                 value = encode_row(row)
                 writes.append((prefix + key, value))
-                self._count(key, len(value))
-        if dirty and dirty[0] < self._first:
+                sizes[key] = size_bytes = len(value) + ROW_OVERHEAD_BYTES
+                more_bytes += size_bytes - before_bytes
+        self._note_size(more_bytes)
+        if dirty[0] < self._first:
             self._first = dirty[0]
         self._dirty.clear()
         self._born.clear()
         self._sorted = None
-        if self._recent_bytes > self._account.generation_bytes_max:
-            self.grow_older()
 
     def _count(self, key: bytes, encoded_bytes: int) -> None:
-        sizes = self._sizes
         size_bytes = encoded_bytes + ROW_OVERHEAD_BYTES
-        more_bytes = size_bytes - sizes.get(key, 0)
-        sizes[key] = size_bytes
-        self._account.clean_bytes += more_bytes
-        self._recent_bytes += more_bytes
+        self._note_size(size_bytes - self._sizes.get(key, 0))
+        self._sizes[key] = size_bytes
 
     def _note_size(self, more_bytes: int) -> None:
         self._account.clean_bytes += more_bytes

@@ -124,7 +124,7 @@ def unknown_fate_is_called_refused(patch: Patch) -> None:
     """503 for what may be in the log."""
 
     def refused(self: UnknownFates, append: Any, next_offset: int) -> None:
-        for proposal in append.proposals():
+        for proposal in append.proposals:
             if proposal.waiter is not None:
                 proposal.waiter.failed("try again", False)
 

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.log.port import AppendError
 from orchestrator.model.records import PurgeExpired, Resume
 from orchestrator.processor.partition import Partition
-from orchestrator.processor.proposals import ProposalQueue
+from orchestrator.processor.proposals import Proposal, ProposalQueue
 from orchestrator.processor.seat import Seat
 from orchestrator.processor.seat_states import Following, Leading, Restoring, Stopped
 from orchestrator.processor.waiters import OperationWaiter, TransferWaiter
@@ -189,9 +189,8 @@ def test_a_refusal_of_the_last_term_does_not_hold_back_the_next() -> None:
 def test_what_was_taken_is_put_back_before_all_others() -> None:
     queue = ProposalQueue()
     first, second, third = (PurgeExpired(n, 0, ()) for n in range(3))
-    queue.add(first, None)
-    queue.add(second, None)
+    queue.waiting += [Proposal(first), Proposal(second)]
     taken = queue.take_all()
-    queue.add(third, None)
+    queue.waiting.append(Proposal(third))
     queue.put_back(taken)
     assert [proposal.record for proposal in queue.take_all()] == [first, second, third]

@@ -129,7 +129,7 @@ def test_rows_that_no_spill_wrote_count_and_are_never_given_up() -> None:
     cache = Cache(1_000)
     table, state = made(cache)
     table.add(b"k", StateRow(b"v"))
-    state.note_applied(5_000)
+    state.account.dirty_bytes += 5_000
     assert cache.used_bytes == state.dirty_bytes == 5_000
     cache.shrink()
     row = table.get(b"k")
