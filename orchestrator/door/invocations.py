@@ -108,6 +108,8 @@ def _wrong_input(rules: InputRules, content_type: str | None, is_empty: bool) ->
 
 def _media_type_matches(pattern: str, content_type: str) -> bool:
     """Compare media types without parameters; `pattern` may end in wildcards."""
+    if pattern == content_type:
+        return True
     wanted = pattern.partition(";")[0].strip().lower()
     given = content_type.partition(";")[0].strip().lower()
     if wanted == "*/*" or wanted == given:

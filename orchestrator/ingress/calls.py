@@ -7,7 +7,7 @@ from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import Exchange
 from orchestrator.ingress.headers import query_delay_ms, read_headers
 from orchestrator.ingress.options import IngressOptions
-from orchestrator.ingress.rereads import read_again
+from orchestrator.ingress.rereads import is_large, read_again
 from orchestrator.ingress.targets import CallRoute
 from orchestrator.model.values import CODE_CONFLICT, WORKFLOW_RUN
 from orchestrator.processor.port import Accepted, Engine, Reply, Result, Unavailable
@@ -88,7 +88,9 @@ class _Waiting:
         if isinstance(reply, Result):
             id_text = invocation_id_to_str(self.invocation_id)
             expires_at_ms = reply.expires_at_ms if reply.replayed else 0
-            again = read_again(self.engine, self.invocation_id, reply)
+            again = None
+            if is_large(reply.outcome):
+                again = read_again(self.engine, self.invocation_id, reply)
             output = self.handler.output
             self.exchange.respond(
                 replies.result(reply.outcome, output, id_text, expires_at_ms, again)

@@ -1,13 +1,14 @@
 """One request and its way back, free of any transport."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 ReadAgain = Callable[[Callable[[bytes | None], None]], None]
 """Reads a body once more, and gives it later; None if it is gone."""
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """An answer; `headers` are whole header lines without the length of the body.
 
     `again` is there for a body that can be let go while the client takes its time.

@@ -18,8 +18,8 @@ from orchestrator.ingress.targets import (
     CallRoute,
     HealthRoute,
     ReadRoute,
+    Routes,
     TargetRoute,
-    route,
 )
 from orchestrator.processor.port import Engine
 from orchestrator.registry.schema import Registry
@@ -56,6 +56,7 @@ class Ingress:
         self._gate = gate
         self._options = options
         self._cors = Cors(options.cors_origins)
+        self._routes = Routes()
 
     def handle(self, exchange: Exchange) -> None:
         """Answer now, or later through `exchange.respond`."""
@@ -72,12 +73,15 @@ class Ingress:
         if exchange.method == b"OPTIONS":
             exchange.respond(replies.preflight(preflight_lines(exchange.headers)))
             return
-        path, _, query = _origin_form(exchange.url).partition(b"?")
+        url = exchange.url
+        if url[:1] != b"/":
+            url = _origin_form(url)
+        path, _, query = url.partition(b"?")
         # Before anything is looked up: what a server does not know yet, it must not deny.
         if not self._open(exchange, self._gate.closed()):
             return
         registry = self._registry()
-        found = route(exchange.method, path, registry)
+        found = self._routes.find(exchange.method, path, registry)
         if isinstance(found, CallRoute):
             start_call(exchange, found, path, query, self._engine, self._clock, self._options)
         else:
@@ -134,9 +138,7 @@ class Ingress:
 
 
 def _origin_form(url: bytes) -> bytes:
-    """The path and query of a request target; proxies send `http://host/path`."""
-    if url.startswith(b"/"):
-        return url
+    """The path and query of the request target of a proxy: `http://host/path`."""
     scheme, separator, rest = url.partition(b"://")
     if not separator or scheme.lower() not in (b"http", b"https"):
         raise HttpRefused(400, "bad path: it must start with /")

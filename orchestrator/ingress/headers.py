@@ -28,7 +28,10 @@ def read_headers(headers: list[tuple[bytes, bytes]], path: bytes) -> CallHeaders
     content_type = idempotency_key = None
     traceparent = tracestate = ""
     for raw_name, raw_value in headers:
-        value = _text(raw_value)
+        try:
+            value = raw_value.decode()
+        except UnicodeDecodeError:
+            value = raw_value.decode("latin-1")
         if raw_name in _KEPT_BACK:
             if raw_name == b"idempotency-key":
                 idempotency_key = value

@@ -8,7 +8,9 @@ read of the transport, a body under way and an answer under way; budgets hold th
 
 import asyncio
 from collections import deque
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
+
+import msgspec
 
 from orchestrator.ingress import replies
 from orchestrator.ingress.budget import Share, leave
@@ -25,7 +27,7 @@ _PARTS_MAX: Final = 16  # of the reader, in one callback of the loop
 _QUEUED_BYTES: Final = 512  # what a request that waits for its turn takes, about
 
 
-class _Item(NamedTuple):
+class _Item(msgspec.Struct, frozen=True, gc=False):
     """An exchange in its turn; `refusal` is its answer if the request was not read to its end."""
 
     exchange: Exchange
@@ -290,12 +292,12 @@ class Http1(asyncio.Protocol):
         is_last = self._reader.ended and not self._queue
         keep_alive = item.keep_alive and not is_last and not shared.draining
         self._keep_alive = keep_alive
-        status, headers, body, again = reply
+        body = reply.body
         length = b"content-length: %d\r\n" % len(body)
         connection = _CLOSE if not keep_alive else _KEEP_ALIVE if item.old else b""
-        common = shared.date_line() + shared.cors.lines + exchange.cors
-        head = STATUS_LINES[status] + common + headers + length + connection + b"\r\n"
-        self._writer.write(head, b"" if exchange.method == b"HEAD" else body, again)
+        common = STATUS_LINES[reply.status] + shared.lines + exchange.cors
+        head = common + reply.headers + length + connection + b"\r\n"
+        self._writer.write(head, b"" if exchange.method == b"HEAD" else body, reply.again)
 
     def _sent(self) -> None:
         """The transport has all of an answer."""

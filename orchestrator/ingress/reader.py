@@ -93,15 +93,17 @@ class Reader:
 
     def feed(self, data: bytes | memoryview) -> int:
         """Parse a part of `data`; returns how many of its bytes were parsed."""
-        if len(data) > PART_BYTES:
+        size_bytes = len(data)
+        if size_bytes > PART_BYTES:
             part_bytes = PART_BYTES
             if self.in_sized_body:
                 part_bytes = self._length_bytes - self.body_bytes
             data = data[:part_bytes]
+            size_bytes = len(data)
         if self.in_head:
-            self._head_bytes += len(data)
+            self._head_bytes += size_bytes
         else:
-            self._framed_bytes += len(data)
+            self._framed_bytes += size_bytes
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
@@ -111,7 +113,7 @@ class Reader:
             self.refuse(replies.refused(400, f"bad HTTP request: {error}"))
         if self.partial:
             self._check_sizes()
-        return len(data)
+        return size_bytes
 
     def _check_sizes(self) -> None:
         options = self._options
@@ -207,6 +209,7 @@ class Reader:
         if self.ended:
             return
         joined = self._joined
+        size_bytes = len(body)
         if not self.body_bytes:
             self._body = body
         elif joined is None:
@@ -216,7 +219,7 @@ class Reader:
             self._body = b""
         else:
             joined.write(body)
-        self.body_bytes += len(body)
+        self.body_bytes += size_bytes
         if self.body_bytes > self._options.payload_bytes_max:
             self._refuse_size()
 
@@ -230,12 +233,13 @@ class Reader:
         # The bytes of a BytesIO are given away as they are: no second copy of a large body.
         body = self._body if self._joined is None else self._joined.getvalue()
         headers, self._headers = self._headers, []
-        self._drop_body()
+        self._body, self._joined, self.body_bytes = b"", None, 0
         self.partial = False
         self.in_head = True
-        keep_alive = self._parser.should_keep_alive()
+        parser = self._parser
+        keep_alive = parser.should_keep_alive()
         self.ended = not keep_alive
-        method = self._parser.get_method()
+        method = parser.get_method()
         self._connection.on_request(method, self._url, headers, body, keep_alive, version == "1.0")
 
     def _refuse_size(self) -> None:

@@ -4,7 +4,7 @@ from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import Exchange
 from orchestrator.ingress.exchange import Reply as Answer
 from orchestrator.ingress.options import IngressOptions
-from orchestrator.ingress.rereads import read_again
+from orchestrator.ingress.rereads import is_large, read_again
 from orchestrator.ingress.targets import ReadRoute
 from orchestrator.model.values import CODE_NOT_FOUND
 from orchestrator.processor.port import (
@@ -60,7 +60,9 @@ def _respond(
 
     def respond(handler: Handler | None) -> None:
         output = _DEFAULT_OUTPUT if handler is None else handler.output
-        again = read_again(engine, target.invocation_id, result)
+        again = None
+        if is_large(result.outcome):
+            again = read_again(engine, target.invocation_id, result)
         exchange.respond(replies.result(result.outcome, output, id_text, expires_at_ms, again))
 
     def on_found(found: Found) -> None:

@@ -4,15 +4,19 @@ from collections.abc import Callable
 from typing import Final
 
 from orchestrator.ingress.exchange import ReadAgain
+from orchestrator.model.values import Outcome
 from orchestrator.processor.port import Engine, Reply, Result
 
 _BYTES_MIN: Final = 64 * 1024  # a smaller one is handed to the transport at once
 
 
-def read_again(engine: Engine, invocation_id: bytes, result: Result) -> ReadAgain | None:
-    """How to have the very same result once more; None for one that is not worth it."""
-    if not isinstance(result.outcome, bytes) or len(result.outcome) <= _BYTES_MIN:
-        return None
+def is_large(outcome: Outcome) -> bool:
+    """Whether it is worth reading again."""
+    return type(outcome) is bytes and len(outcome) > _BYTES_MIN
+
+
+def read_again(engine: Engine, invocation_id: bytes, result: Result) -> ReadAgain:
+    """How to have the very same result once more."""
     expires_at_ms = result.expires_at_ms
 
     def again(take: Callable[[bytes | None], None]) -> None:

@@ -52,9 +52,7 @@ class Shared:
     __slots__ = (
         "_by_status",
         "_clock",
-        "_date",
-        "_date_s",
-        "_request_time",
+        "_observe",
         "_requests",
         "_scheduled",
         "_turns",
@@ -62,6 +60,7 @@ class Shared:
         "draining",
         "handle",
         "in_flight",
+        "lines",
         "now_s",
         "open",
         "options",
@@ -91,13 +90,13 @@ class Shared:
         self.now_s = telemetry.now_s
         self._requests = telemetry.counters(REQUESTS)
         self._by_status: dict[int, Counter] = {}
-        self._request_time = telemetry.histogram(REQUEST_TIME)
+        self._observe = telemetry.histogram(REQUEST_TIME).observe
         telemetry.ask(REQUESTS_WAITING, lambda: self.in_flight)
         telemetry.ask(CONNECTIONS, lambda: len(self.open))
         telemetry.ask(BUFFERED, lambda: self.uploads.held_bytes)
         self._clock = clock
-        self._date_s = -1
-        self._date = b""
+        self.lines = b""  # header lines of every answer
+        self.tell_time()
 
     def later(self, connection: Connection) -> None:
         """Its turn comes after those of others, and after what new connections want."""
@@ -119,16 +118,13 @@ class Shared:
 
     def answered(self, status: int, began_s: float) -> None:
         """Count and time a request."""
-        self._request_time.observe(self.now_s() - began_s)
+        self._observe(self.now_s() - began_s)
         counter = self._by_status.get(status)
         if counter is None:
             counter = self._by_status[status] = self._requests.of(str(status))
         counter.value += 1
 
-    def date_line(self) -> bytes:
-        """The date header, made once a second."""
-        now_s = self._clock.now_ms() // 1000
-        if now_s != self._date_s:
-            self._date_s = now_s
-            self._date = b"date: " + formatdate(now_s, usegmt=True).encode() + b"\r\n"
-        return self._date
+    def tell_time(self) -> None:
+        """Once a second: the date header is made."""
+        date = formatdate(self._clock.now_ms() // 1000, usegmt=True)
+        self.lines = b"date: " + date.encode() + b"\r\n" + self.cors.lines

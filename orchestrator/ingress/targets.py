@@ -65,6 +65,31 @@ _SHAPES = (
 )
 
 
+class Routes:
+    """Finds the route of a request, and remembers those of handlers without keys: these are as
+    many as there are handlers, four paths each."""
+
+    __slots__ = ("_known", "_registry")
+
+    def __init__(self) -> None:
+        self._registry: Registry | None = None
+        self._known: dict[bytes, CallRoute] = {}
+
+    def find(self, method: bytes, path: bytes, registry: Registry) -> Route:
+        """The route of a request; raises Refused or HttpRefused."""
+        if registry is not self._registry:
+            self._registry = registry
+            self._known = {}
+        known = self._known.get(path)
+        if known is not None and method in _GET_POST:
+            return known
+        found = route(method, path, registry)
+        plain = b"%" not in path and not path.endswith(b"/")
+        if plain and isinstance(found, CallRoute) and not found.handler.keyed:
+            self._known[path] = found
+        return found
+
+
 def route(method: bytes, path: bytes, registry: Registry) -> Route:
     """The route of a request; raises Refused or HttpRefused."""
     segments = _segments(path)

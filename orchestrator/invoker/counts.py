@@ -25,34 +25,37 @@ class AttemptCounts:
         self._ended = {how: ended.of(how) for how in HOW.values()}
         self._failures = telemetry.counters(metrics.FAILURES)
         self._invocations = telemetry.counters(metrics.INVOCATIONS)
-        self._succeeded: dict[tuple[str, str], Counter] = {}
-        self._time = telemetry.histogram(metrics.ATTEMPT_TIME)
+        self._succeeded: dict[tuple[str, str], Counter] = {}  # by service and handler
+        self._failed: dict[tuple[str, str], Counter] = {}
+        self._observe = telemetry.histogram(metrics.ATTEMPT_TIME).observe
 
-    def begun(self, retry_count: int) -> None:
-        """An attempt takes its slot; `retry_count` failed before it."""
-        if retry_count:
-            self._retries.value += 1
+    def retried(self) -> None:
+        """An attempt takes its slot after others that failed."""
+        self._retries.value += 1
 
     def ended(self, attempt: Attempt, took_ms: int) -> None:
         """It is over by itself."""
-        self._time.observe(took_ms / 1000)
+        self._observe(took_ms / 1000)
         how = attempt.how
         self._ended[how].value += 1
-        if how == "failed":
+        if how == "completed":
+            by_handler = self._succeeded if not attempt.output_failed else self._failed
+            handler = attempt.handler
+            counter = by_handler.get(handler)
+            if counter is None:
+                counter = self._keep(by_handler, handler)
+            counter.value += 1
+        elif how == "failed":
             self.failed(attempt)
-        elif how == "completed":
-            if attempt.output_failed:
-                self._invocations.of(*attempt.handler, "failed").value += 1
-            else:
-                self._succeed(attempt.handler)
 
-    def _succeed(self, handler: tuple[str, str]) -> None:
-        counter = self._succeeded.get(handler)
-        if counter is None:
-            counter = self._invocations.of(*handler, "succeeded")
-            if len(self._succeeded) < LABEL_SETS_MAX:
-                self._succeeded[handler] = counter
-        counter.value += 1
+    def _keep(
+        self, by_handler: dict[tuple[str, str], Counter], handler: tuple[str, str]
+    ) -> Counter:
+        outcome = "succeeded" if by_handler is self._succeeded else "failed"
+        counter = self._invocations.of(*handler, outcome)
+        if len(by_handler) < LABEL_SETS_MAX:
+            by_handler[handler] = counter
+        return counter
 
     def failed(self, attempt: Attempt) -> None:
         """Why, and whether the invocation ends with it."""

@@ -15,45 +15,42 @@ class Drained:
     not send all it may: so a stream that is stuck costs nothing.
     """
 
-    __slots__ = ("_looked_at", "_queued_bytes", "_waiting")
+    __slots__ = ("_looked_at", "_queued_bytes", "waiting")
 
     def __init__(self, queued_bytes: Callable[[int], int]) -> None:
         self._queued_bytes = queued_bytes  # of a stream, by its number
-        self._waiting: dict[int, Exchange] = {}
+        self.waiting: dict[int, Exchange] = {}  # by the number of its stream
         self._looked_at: dict[int, None] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
 
     def wait(self, exchange: Exchange) -> None:
         """Tell it once its queue is half empty."""
-        self._waiting[exchange.stream_id] = exchange
+        self.waiting[exchange.stream_id] = exchange
         self._looked_at[exchange.stream_id] = None
 
     def closed(self, stream_id: int) -> None:
-        self._waiting.pop(stream_id, None)
+        self.waiting.pop(stream_id, None)
 
     def on_window(self, stream_id: int) -> None:
         """The peer takes more: of one stream, or of all of them (0)."""
-        if stream_id in self._waiting:
+        if stream_id in self.waiting:
             self._looked_at[stream_id] = None
         elif not stream_id:
-            self._looked_at = dict.fromkeys(self._waiting)
+            self._looked_at = dict.fromkeys(self.waiting)
 
     def look(self, all_sent: bool) -> bool:
         """Tell those that have room now; whether there are more to tell. `all_sent`: whoever has
         much queued now is kept by its peer."""
         told = 0
         for stream_id in list(self._looked_at):
-            exchange = self._waiting.get(stream_id)
+            exchange = self.waiting.get(stream_id)
             if exchange is None or exchange.closed:
-                self._waiting.pop(stream_id, None)
+                self.waiting.pop(stream_id, None)
                 del self._looked_at[stream_id]
             elif self._queued_bytes(stream_id) * 2 <= exchange.room_bytes:
                 if told == _TOLD_AT_ONCE:
                     return True
                 told += 1
-                del self._waiting[stream_id], self._looked_at[stream_id]
+                del self.waiting[stream_id], self._looked_at[stream_id]
                 exchange.receiver.on_drained()
             elif all_sent:
                 del self._looked_at[stream_id]

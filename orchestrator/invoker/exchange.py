@@ -207,7 +207,8 @@ class Exchange:
     def drain(self) -> None:
         """All that matters was heard: end the request, let the response end by itself soon."""
         self.receiver = IGNORE
-        self.hold_back(False)
+        if self.is_held_back:
+            self.hold_back(False)
         self.end()
         if self.closed:
             return

@@ -254,7 +254,7 @@ class Http2Connection(asyncio.Protocol):
             self._transport.write(data)
         has_more = len(data) >= _WRITE_BYTES
         self._deliver()
-        if self._drained and self._drained.look(all_sent=not has_more):
+        if self._drained.waiting and self._drained.look(all_sent=not has_more):
             has_more = True
         if has_more:
             self._touch()
@@ -274,7 +274,7 @@ class Http2Connection(asyncio.Protocol):
                 if exchange is not None:
                     self._on_response(exchange, event)  # type: ignore[arg-type]
             elif kind is ngh2.WindowUpdated:
-                if self._drained:
+                if self._drained.waiting:
                     self._drained.on_window(event.stream_id)  # type: ignore[attr-defined]
                     self._touch()
             elif kind is not ngh2.StreamReset:
@@ -322,7 +322,8 @@ class Http2Connection(asyncio.Protocol):
 
     def _on_stream_closed(self, event: ngh2.StreamClosed) -> None:
         exchange = self._streams.pop(event.stream_id, None)
-        self._drained.closed(event.stream_id)
+        if self._drained.waiting:
+            self._drained.closed(event.stream_id)
         if exchange is None:
             return
         if exchange.unread_bytes:

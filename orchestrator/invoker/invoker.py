@@ -242,12 +242,8 @@ class Invoker:
         """Open the exchange of an attempt that has its slot."""
         deployment, handler, options = where.deployment, where.handler, self._options
         attempt = self._attempt(given, handler.retry, deployment.id, where.protocol)
-        duplex = (
-            deployment.bidi
-            and not deployment.http1
-            and handler.inactivity_timeout_ms > 0
-            and not given.pause_requested
-        )
+        duplex = deployment.bidi and not deployment.http1 and not given.pause_requested
+        duplex = duplex and handler.inactivity_timeout_ms > 0
         invoke = given.invoke
         running = Running(
             self,
@@ -264,7 +260,8 @@ class Invoker:
             Feed(attempt, given.entries, given.replay_end),
         )
         running.restart_count = restarts
-        self._counts.begun(given.retry_count)
+        if given.retry_count:
+            self._counts.retried()
         self._running[invoke.id] = running
         self._openings.add(running)
         if deployment.http1:
@@ -284,12 +281,14 @@ class Invoker:
         chunks = attempt.start_frames(debug_id, state, partial, now_ms)
         running.start_bytes = sum(map(len, chunks))
         self.hold_memory(running, running.start_bytes)
-        chunks += running.begin_replay(options.stream_bytes_max, whole=deployment.http1)
-        is_whole = not duplex and not running.feed.is_replaying
+        feed = running.feed
+        if feed.is_replaying:
+            chunks += running.begin_replay(options.stream_bytes_max, whole=deployment.http1)
+        is_whole = not duplex and not feed.is_replaying
         running.exchange = exchange = Exchange(head, chunks, is_whole, running)
         exchange.room_bytes = options.stream_bytes_max
         exchange.is_held_back = source in self._held_back
-        if not running.feed.is_direct and not is_whole:
+        if not is_whole and not feed.is_direct:
             exchange.want_room()
         pool.open(exchange)
 
@@ -354,8 +353,10 @@ class Invoker:
     def over(self, running: Running) -> None:
         if self._running.get(running.id) is running:
             self._release(running)
-        self._counts.ended(running.attempt, self.monotonic_ms() - running.begun_ms)
-        log_failure(running.attempt, running.id, running.number, self.now_ms())
+        attempt = running.attempt
+        self._counts.ended(attempt, self.monotonic_ms() - running.begun_ms)
+        if attempt.failed is not None:
+            log_failure(attempt, running.id, running.number, self.now_ms())
         propose(running)
         self._fill_slots()
 
@@ -385,7 +386,8 @@ class Invoker:
 
     def _release(self, running: Running) -> None:
         del self._running[running.id]
-        self._openings.ended(running)
+        if running.opening:
+            self._openings.ended(running)
         self._slots.give(running.deployment, running.memory_bytes)
         running.window.memory_bytes -= running.memory_bytes
         running.memory_bytes = 0

@@ -14,7 +14,7 @@ OPENING_MS: Final = 200  # an answer that takes longer says nothing about what w
 
 
 class Openings:
-    """The running attempts that are opening."""
+    """The running attempts that are opening; of others nothing is told."""
 
     def __init__(self) -> None:
         self._running: OrderedDict[Running, None] = OrderedDict()
@@ -27,13 +27,15 @@ class Openings:
 
     def answered(self, running: Running, took_ms: int) -> None:
         """Its service has begun with it."""
-        if self._leave(running):
-            running.window.answered(took_ms)
+        running.opening = False
+        del self._running[running]
+        running.window.answered(took_ms)
 
     def ended(self, running: Running) -> None:
-        """It ended, answered or not."""
-        if self._leave(running):
-            running.window.left()
+        """It ended before it was answered."""
+        running.opening = False
+        del self._running[running]
+        running.window.left()
 
     def forget_slow(self, now_ms: int) -> None:
         """A service that answers late is slow, not busy: it is not kept from having more."""
@@ -42,12 +44,6 @@ class Openings:
             running = next(iter(self._running))
             if running.begun_ms > before_ms:
                 return
-            self._leave(running)
+            running.opening = False
+            del self._running[running]
             running.window.late()
-
-    def _leave(self, running: Running) -> bool:
-        if not running.opening:
-            return False
-        running.opening = False
-        del self._running[running]
-        return True

@@ -17,7 +17,7 @@ Take = Callable[[bytes | memoryview], None]
 class Portions:
     """Between one transport and its connection."""
 
-    __slots__ = ("_at", "_call_soon", "_data", "_is_due", "_is_held_back", "_take", "transport")
+    __slots__ = ("_at", "_call_soon", "_data", "_is_held_back", "_take", "has_rest", "transport")
 
     def __init__(self, call_soon: CallSoon, take: Take) -> None:
         self._call_soon = call_soon
@@ -25,7 +25,7 @@ class Portions:
         self.transport: asyncio.Transport | None = None  # None: closed, what is left is dropped
         self._data = memoryview(b"")
         self._at = 0
-        self._is_due = False
+        self.has_rest = False  # of earlier reads: it is handed on in the next turn of the loop
         self._is_held_back = False
 
     def feed(self, data: bytes) -> None:
@@ -35,20 +35,16 @@ class Portions:
             self._data, self._at = memoryview(bytes(self._data[self._at :]) + data), 0
         else:
             self._data, self._at = memoryview(data), 0
-        if self._is_due:
+        if self.has_rest:
             return
         if self.transport is not None:
             self.transport.pause_reading()
         self._go_on()
 
-    @property
-    def has_rest(self) -> bool:
-        return self._is_due
-
     def hold_back(self, held_back: bool) -> None:
         """Read nothing more until it is taken back; for connections without windows."""
         self._is_held_back = held_back
-        if self.transport is None or self._is_due:
+        if self.transport is None or self.has_rest:
             return
         if held_back:
             self.transport.pause_reading()
@@ -56,7 +52,7 @@ class Portions:
             self.transport.resume_reading()
 
     def _go_on(self) -> None:
-        self._is_due = False
+        self.has_rest = False
         start = self._at
         self._at = end = min(start + PORTION_BYTES, len(self._data))
         if start < end and self.transport is not None:
@@ -65,7 +61,7 @@ class Portions:
             self._data, self._at = memoryview(b""), 0
         elif end < len(self._data) or start < end:
             # Reading begins again only in the next turn: else libuv would go on in this one.
-            self._is_due = True
+            self.has_rest = True
             self._call_soon(self._go_on)
         else:
             self._data, self._at = memoryview(b""), 0

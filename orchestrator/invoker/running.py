@@ -137,11 +137,11 @@ class Running:
 
     def tell(self, index: int, frame: bytes, completion_id: int) -> None:
         """Entry `index` of the journal; if there is no room, it is read again later."""
-        if not self.feed.is_direct:
+        feed, exchange = self.feed, self.exchange
+        if feed.is_behind or feed.is_replaying:
             return
-        exchange = self.exchange
         if exchange is not None and not exchange.has_room(len(frame)):
-            self.feed.is_behind = True
+            feed.is_behind = True
             exchange.want_room()
             return
         data = self.attempt.notify(index, frame, completion_id)

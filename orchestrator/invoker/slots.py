@@ -58,7 +58,10 @@ class Slots(Generic[T]):
         running = self._running.get(deployment, 0)
         if not running:
             return True
-        if self.is_short(deployment):
+        free = self._total_max - self._total  # as `is_short`, without its calls
+        if running >= free and running >= self._few:
+            return False
+        if running >= self._bounds.get(deployment, self._per_deployment_max):
             return False
         window = self._windows[deployment]
         memory_bytes = window.memory_bytes

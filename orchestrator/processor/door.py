@@ -26,20 +26,21 @@ class Door:
         """For work that goes to this partition."""
         if self.shut_reason:
             return self.shut_reason
-        if seat.stopped:
-            return f"partition {seat.number} is stopped: {seat.stopped}"
         now_s = self._scheduler.time_s()
-        if seat.leaderless_s(now_s) >= self._age_s:
-            return f"partition {seat.number} has no leader yet"
+        if seat.term is None:
+            if seat.stopped:
+                return f"partition {seat.number} is stopped: {seat.stopped}"
+            if seat.leaderless_s(now_s) >= self._age_s:
+                return f"partition {seat.number} has no leader yet"
         append = seat.in_flight
         if append is not None and now_s - append.at_s >= self._age_s:
             return f"the log is slow to take what goes to partition {seat.number}"
-        return self.log_reason(now_s)
-
-    def log_reason(self, now_s: float) -> str:
-        """Why the log takes nothing, looked at now and then."""
         if now_s - self._looked_s >= LOOK_S:
-            self._looked_s = now_s
-            health = self._log.health()
-            self._log_reason = "" if health.writable else health.reason or "the log is closed"
+            self._look(now_s)
         return self._log_reason
+
+    def _look(self, now_s: float) -> None:
+        """Why the log takes nothing, looked at now and then."""
+        self._looked_s = now_s
+        health = self._log.health()
+        self._log_reason = "" if health.writable else health.reason or "the log is closed"

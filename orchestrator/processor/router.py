@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 
-from msgspec.structs import replace
+from msgspec.structs import force_setattr
 
 from orchestrator.model.ids import (
     INVOCATION_ID_BYTES,
@@ -93,9 +93,6 @@ class Router:
             self._locals[seat.number] = local
         return local
 
-    def _appender_of(self, invocation_id: bytes) -> PartitionEngine | Unavailable:
-        return self._appender(partition_of(invocation_id, self.partition_count))
-
     def _reader_of(self, invocation_id: bytes) -> PartitionEngine | Unavailable:
         return self._reader(partition_of(invocation_id, self.partition_count))
 
@@ -132,11 +129,11 @@ class Router:
     # --- records ---
 
     def invoke(self, invoke: Invoke, wait: bool, on_reply: OnReply) -> Callable[[], None]:
-        asked = self._appender_of(invoke.id)
+        asked = self._appender(partition_of(invoke.id, self.partition_count))
         if isinstance(asked, Unavailable):
             return self._refuse(invoke.id, on_reply, asked)
         if not invoke.request:  # else it is sent once more
-            invoke = replace(invoke, request=next(self._requests))
+            force_setattr(invoke, "request", next(self._requests))
         return asked.invoke(invoke, wait, on_reply)
 
     def operate(self, operation: Operation, on_answer: OnAnswer) -> None:
