@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.versions import version_of
-from orchestrator.admin.views import View, deployment_view, service_views, short_services
-from orchestrator.registry.addresses import check_headers, normalise_uri
-from orchestrator.registry.discovery import Target
+from orchestrator.admin.views import JsonView, deployment_view, service_views, short_services
+from orchestrator.registry.addresses import check_endpoint_headers, normalise_uri
+from orchestrator.registry.discovery import DiscoveryTarget
 from orchestrator.registry.errors import CONFLICT
 from orchestrator.registry.metadata import (
     AnyMetadataRecord,
@@ -17,9 +17,9 @@ from orchestrator.registry.metadata import (
     MetadataState,
 )
 from orchestrator.registry.register import (
-    Outcome,
     Plan,
     Registration,
+    RegistrationOutcome,
     existing,
     plan_move,
     plan_registration,
@@ -66,24 +66,24 @@ def router(ports: Ports) -> APIRouter:
         return await _register(ports, version_of(request.scope), asked)
 
     @routes.get("/deployments")
-    async def list_all() -> View:
+    async def list_all() -> JsonView:
         """All deployments."""
         found = ports.metadata.known().deployments.values()
         return {"deployments": [deployment_view(one, short_services(one)) for one in found]}
 
     @routes.get("/deployments/{deployment_id}")
-    async def describe(deployment_id: str) -> View:
+    async def describe(deployment_id: str) -> JsonView:
         """One deployment with its services."""
         found = _find(ports, deployment_id)
         return deployment_view(found, service_views(found))
 
     @routes.patch("/deployments/{deployment_id}")
-    async def update(deployment_id: str, asked: UpdateDeployment) -> View:
+    async def update(deployment_id: str, asked: UpdateDeployment) -> JsonView:
         """Give a deployment another address."""
         return await _update(ports, deployment_id, asked)
 
     @routes.put("/deployments/{deployment_id}", include_in_schema=False)
-    async def replace(request: Request, deployment_id: str, asked: UpdateDeployment) -> View:
+    async def replace(request: Request, deployment_id: str, asked: UpdateDeployment) -> JsonView:
         if version_of(request.scope) > 2:
             raise AdminError(405, "PUT belongs to version 2: use PATCH")
         return await _update(ports, deployment_id, asked)
@@ -124,8 +124,10 @@ async def _register(ports: Ports, version: int, asked: RegisterDeployment) -> Re
     _refuse_later(asked)
     if asked.uri is None:
         raise AdminError(400, "uri is missing: the address of the endpoint to register")
-    target = Target(
-        normalise_uri(asked.uri), asked.use_http_11, check_headers(asked.additional_headers or {})
+    target = DiscoveryTarget(
+        normalise_uri(asked.uri),
+        asked.use_http_11,
+        check_endpoint_headers(asked.additional_headers or {}),
     )
     request = Registration(
         target=target,
@@ -134,14 +136,14 @@ async def _register(ports: Ports, version: int, asked: RegisterDeployment) -> Re
         breaking=asked.breaking,
     )
     plan = await _registered(ports, request, asked.dry_run)
-    if plan.outcome is Outcome.UNCHANGED and version <= 2:
+    if plan.outcome is RegistrationOutcome.UNCHANGED and version <= 2:
         raise AdminError(
             409, f"{target.uri} is registered already: use force to overwrite it", CONFLICT
         )
     view = _registration_view(ports, plan)
-    if plan.outcome is Outcome.CREATED:
+    if plan.outcome is RegistrationOutcome.CREATED:
         return JSONResponse(view, 201, {"location": f"deployments/{plan.deployment.id}"})
-    overwritten = plan.outcome is Outcome.OVERWRITTEN
+    overwritten = plan.outcome is RegistrationOutcome.OVERWRITTEN
     return JSONResponse(view, 201 if overwritten and version <= 2 else 200)
 
 
@@ -149,7 +151,7 @@ async def _registered(ports: Ports, request: Registration, dry_run: bool) -> Pla
     routing = ports.options.routing_headers
     known = existing(ports.metadata.state, request.target, routing)
     if known is not None and not request.force:
-        return Plan(Outcome.UNCHANGED, known, None)
+        return Plan(RegistrationOutcome.UNCHANGED, known, None)
     discovered = await ports.discover(request.target)
 
     def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, Plan]:
@@ -167,9 +169,9 @@ def _new_id(ports: Ports) -> str:
     return deployment_id_to_str(raw)
 
 
-def _registration_view(ports: Ports, plan: Plan) -> View:
+def _registration_view(ports: Ports, plan: Plan) -> JsonView:
     deployment = ports.metadata.resolved(plan.deployment)
-    view: View = {
+    view: JsonView = {
         "id": deployment.id,
         "services": service_views(deployment),
         "min_protocol_version": deployment.min_protocol,
@@ -180,14 +182,14 @@ def _registration_view(ports: Ports, plan: Plan) -> View:
     return view
 
 
-async def _update(ports: Ports, deployment_id: str, asked: UpdateDeployment) -> View:
+async def _update(ports: Ports, deployment_id: str, asked: UpdateDeployment) -> JsonView:
     _refuse_later(asked)
     known = _find(ports, deployment_id).stored
     headers = asked.additional_headers
-    target = Target(
+    target = DiscoveryTarget(
         known.uri if asked.uri is None else normalise_uri(asked.uri),
         known.http1 if asked.use_http_11 is None else asked.use_http_11,
-        known.additional_headers if headers is None else check_headers(headers),
+        known.additional_headers if headers is None else check_endpoint_headers(headers),
     )
     discovered = await ports.discover(target)
 

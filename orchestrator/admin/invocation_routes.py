@@ -18,7 +18,7 @@ from orchestrator.admin.invocations import (
     simple,
 )
 from orchestrator.admin.ports import Ports
-from orchestrator.admin.views import View
+from orchestrator.admin.views import JsonView
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import Cancel, Kill, Pause, Purge, PurgeJournal
 from perdure.wire.errors import BadId
@@ -37,12 +37,12 @@ _ABOUT = {
     "purge": "Forget a completed invocation; of a workflow its state and promises, too.",
     "purge-journal": "Forget the journal of a completed invocation and keep its result.",
 }
-Deployment = Annotated[str, Query(description="latest, keep, or the id of a deployment")]
+DeploymentChoice = Annotated[str, Query(description="latest, keep, or the id of a deployment")]
 From = Annotated[int, Query(alias="from", description="last index of the journal to keep")]
 Act = Callable[[str], Awaitable[object]]
 
 
-class Batch(BaseModel):
+class InvocationBatch(BaseModel):
     """Up to 1000 invocations, and for resume and restart-as-new the deployment."""
 
     invocation_ids: list[str]
@@ -62,29 +62,29 @@ def router(ports: Ports) -> APIRouter:
         await simple(ports, _SIMPLE[mode], invocation_id)
 
     @routes.patch("/invocations/{invocation_id}/resume", response_model=None)
-    async def resume_one(invocation_id: str, deployment: Deployment = KEEP) -> Response:
+    async def resume_one(invocation_id: str, deployment: DeploymentChoice = KEEP) -> Response:
         """Go on now: a paused or suspended invocation, or one that waits to be tried again."""
         await resume(ports, invocation_id, deployment)
         return Response(status_code=200)
 
     @routes.patch("/invocations/{invocation_id}/restart-as-new")
     async def restart_one(
-        invocation_id: str, upto: From = 0, deployment: Deployment = LATEST
-    ) -> View:
+        invocation_id: str, upto: From = 0, deployment: DeploymentChoice = LATEST
+    ) -> JsonView:
         """Start a completed invocation again, under a new id."""
         new_id = await restart_as_new(ports, invocation_id, upto, deployment)
         return {"new_invocation_id": new_id}
 
     @routes.post("/internal/invocations_batch_operations/resume")
-    async def resume_batch(asked: Batch) -> View:
+    async def resume_batch(asked: InvocationBatch) -> JsonView:
         """Resume many."""
         return await _batch(ports, asked, lambda one: resume(ports, one, asked.deployment or KEEP))
 
     @routes.post("/internal/invocations_batch_operations/restart-as-new")
-    async def restart_batch(asked: Batch) -> View:
+    async def restart_batch(asked: InvocationBatch) -> JsonView:
         """Restart many."""
 
-        async def one(text: str) -> View:
+        async def one(text: str) -> JsonView:
             new_id = await restart_as_new(ports, text, 0, asked.deployment or LATEST)
             return {"old_invocation_id": text, "new_invocation_id": new_id}
 
@@ -99,7 +99,7 @@ def _simple_routes(routes: APIRouter, ports: Ports, name: str, kind: Simple) -> 
         under_way = answer is Answer.ACCEPTED and name in ("cancel", "pause")
         return Response(status_code=202 if under_way else 200)
 
-    async def many(asked: Batch) -> View:
+    async def many(asked: InvocationBatch) -> JsonView:
         async def act(text: str) -> str:
             await simple(ports, kind, text)
             return text
@@ -123,11 +123,11 @@ def _simple_routes(routes: APIRouter, ports: Ports, name: str, kind: Simple) -> 
     )
 
 
-async def _batch(ports: Ports, asked: Batch, act: Act) -> View:
+async def _batch(ports: Ports, asked: InvocationBatch, act: Act) -> JsonView:
     count = len(asked.invocation_ids)
     if count > ports.options.batch_count_max:
         raise AdminError(400, f"a batch has at most {ports.options.batch_count_max} ids: {count}")
-    failed: list[View] = []
+    failed: list[JsonView] = []
 
     async def attempt(text: str) -> object:
         try:

@@ -4,7 +4,7 @@ import msgspec
 
 from orchestrator.admin import restart
 from orchestrator.admin.errors import AdminError
-from orchestrator.admin.operate import find, invoke, journal, operate
+from orchestrator.admin.operate import ask_row, invoke, journal, operate
 from orchestrator.admin.ports import Ports
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import Cancel, Kill, Pause, Purge, PurgeJournal, Resume
@@ -52,7 +52,7 @@ async def resume(ports: Ports, text: str, deployment: str) -> None:
     target_id = parse_invocation_id(text)
     record = Resume(target_id, ports.clock.now_ms())
     if deployment != KEEP:
-        row = await find(ports, target_id)
+        row = await ask_row(ports, target_id)
         if isinstance(row, InvocationRow) and row.status not in (SCHEDULED, INBOXED):
             chosen = _choose(ports, row, deployment)
             record = Resume(
@@ -92,7 +92,7 @@ def _choose(ports: Ports, row: InvocationRow | CompletedRow, deployment: str) ->
 async def restart_as_new(ports: Ports, text: str, upto: int, deployment: str) -> str:
     """Start a completed invocation again under a new id, with its journal from 0 to `upto`."""
     target_id = parse_invocation_id(text)
-    row = await find(ports, target_id)
+    row = await ask_row(ports, target_id)
     now_ms = ports.clock.now_ms()
     if isinstance(row, InvocationRow):
         if row.status in (SCHEDULED, INBOXED):

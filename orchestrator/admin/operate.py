@@ -24,7 +24,7 @@ async def operate(ports: Ports, operation: Operation) -> Answer:
 
     answer = await _within(ports, answer_to(ask))
     if isinstance(answer, Unavailable):
-        raise unavailable(answer)
+        raise unavailable_error(answer)
     return answer
 
 
@@ -36,10 +36,10 @@ async def invoke(ports: Ports, record: Invoke) -> None:
 
     reply = await _within(ports, answer_to(ask))
     if isinstance(reply, Unavailable):
-        raise unavailable(reply)
+        raise unavailable_error(reply)
 
 
-async def find(ports: Ports, invocation_id: bytes) -> InvocationRow | CompletedRow | None:
+async def ask_row(ports: Ports, invocation_id: bytes) -> InvocationRow | CompletedRow | None:
     """The row of an invocation, None if there is none."""
     try:
         found = await asyncio.wait_for(
@@ -56,7 +56,7 @@ async def journal(ports: Ports, row: CompletedRow) -> list[bytes]:
     """All frames of a completed invocation's journal, its input first."""
     stream = ports.engine.journal(row.invoke.id, row.incarnation)
     try:
-        entries = await asyncio.wait_for(asking.whole(stream), ports.options.operate_wait_s)
+        entries = await asyncio.wait_for(asking.collect(stream), ports.options.operate_wait_s)
     except TimeoutError:
         raise AdminError(503, "the partition does not answer") from None
     if isinstance(entries, Unavailable):
@@ -64,7 +64,7 @@ async def journal(ports: Ports, row: CompletedRow) -> list[bytes]:
     return [frame for _, frame in entries]
 
 
-def unavailable(reply: Unavailable) -> AdminError:
+def unavailable_error(reply: Unavailable) -> AdminError:
     """503 if it certainly did not happen, 500 if nobody knows."""
     if reply.kept:
         return AdminError(500, f"{reply.reason}; it is not known whether it took effect")

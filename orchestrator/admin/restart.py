@@ -9,8 +9,8 @@ from orchestrator.model.invoke import Invoke, Prefix
 from orchestrator.model.rows import CompletedRow
 from orchestrator.model.values import BY_RESTART, FAILURE, SUCCESS, WORKFLOW_KINDS
 from perdure.wire import codes
-from perdure.wire.calls import Call, OneWayCall
-from perdure.wire.commands import Input
+from perdure.wire.calls import CallCommand, OneWayCallCommand
+from perdure.wire.commands import InputCommand
 from perdure.wire.frames import HEADER_BYTES
 from perdure.wire.messages import decode_frame
 from perdure.wire.notifications import Notification, decode_notification
@@ -57,7 +57,7 @@ def restarted(
     """
     old = row.invoke
     given = decode_frame(codes.INPUT, frames[0])
-    assert isinstance(given, Input), "entry 0 of a journal is its input"
+    assert isinstance(given, InputCommand), "entry 0 of a journal is its input"
     prefix = prefix_of(frames, upto, deployment, row.protocol) if upto else None
     return Invoke(
         id=old.id[:8] + identity,
@@ -129,7 +129,7 @@ def _keep(kept: _Kept, frame: bytes) -> None:
 
 def _completion_ids(command: object) -> list[int]:
     ids = [getattr(command, "result_completion_id", 0)]
-    if isinstance(command, Call | OneWayCall):
+    if isinstance(command, CallCommand | OneWayCallCommand):
         ids.append(command.invocation_id_notification_idx)
     return [number for number in ids if number]
 

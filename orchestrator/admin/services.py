@@ -10,7 +10,7 @@ from orchestrator.admin.openapi import service_openapi
 from orchestrator.admin.operate import operate
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.state_changes import BadStateChange, read_state_change
-from orchestrator.admin.views import View, handler_view, service_view
+from orchestrator.admin.views import JsonView, handler_view, service_view
 from orchestrator.model.durations import parse_duration_ms
 from orchestrator.model.limits import KEY_BYTES_MAX
 from orchestrator.model.records import PatchState
@@ -34,32 +34,32 @@ def router(ports: Ports) -> APIRouter:
     routes = APIRouter(tags=["service"])
 
     @routes.get("/services")
-    async def list_all() -> View:
+    async def list_all() -> JsonView:
         """The latest revision of every service."""
         return {"services": [service_view(one) for one in ports.metadata.known().services.values()]}
 
     @routes.get("/services/{service}")
-    async def describe(service: str) -> View:
+    async def describe(service: str) -> JsonView:
         """The latest revision of a service."""
         return service_view(_find(ports, service))
 
     @routes.patch("/services/{service}")
-    async def patch(service: str, asked: PatchService) -> View:
+    async def patch(service: str, asked: PatchService) -> JsonView:
         """Set options of a service."""
         return await _patch(ports, service, asked)
 
     @routes.get("/services/{service}/openapi")
-    async def openapi(service: str) -> View:
+    async def openapi(service: str) -> JsonView:
         """The OpenAPI document of a service's handlers at the ingress."""
         return service_openapi(_find(ports, service), ports.options.ingress_endpoint)
 
     @routes.get("/services/{service}/handlers")
-    async def handlers(service: str) -> View:
+    async def handlers(service: str) -> JsonView:
         """The handlers of a service."""
         return {"handlers": [handler_view(one) for one in _find(ports, service).handlers.values()]}
 
     @routes.get("/services/{service}/handlers/{handler}")
-    async def handler(service: str, handler: str) -> View:
+    async def handler(service: str, handler: str) -> JsonView:
         """One handler."""
         found = _find(ports, service).handlers.get(handler)
         if found is None:
@@ -111,7 +111,7 @@ def _find(ports: Ports, name: str) -> Service:
     return found
 
 
-async def _patch(ports: Ports, name: str, asked: PatchService) -> View:
+async def _patch(ports: Ports, name: str, asked: PatchService) -> JsonView:
     found = _find(ports, name)
     if asked.workflow_completion_retention is not None and found.ty != ServiceType.WORKFLOW:
         raise AdminError(400, f"{name!r} is no workflow: it has no workflow_completion_retention")

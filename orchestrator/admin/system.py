@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from orchestrator.admin.errors import AdminError, refusal
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.versions import VERSION_MAX, VERSION_MIN
-from orchestrator.admin.views import View
+from orchestrator.admin.views import JsonView
 
 COMPATIBLE_VERSION: Final = "1.7.12"
 """What clients of this API take the server for: they choose their queries by it."""
@@ -25,7 +25,7 @@ def router(ports: Ports) -> APIRouter:
         return refusal(503, why_not) if why_not else Response(status_code=200)
 
     @routes.get("/version", tags=["version"])
-    async def version() -> View:
+    async def version() -> JsonView:
         """The version this API is compatible with, and that of the server."""
         return {
             "version": COMPATIBLE_VERSION,
@@ -37,7 +37,7 @@ def router(ports: Ports) -> APIRouter:
         }
 
     @routes.get("/cluster-health", tags=["cluster"])
-    async def cluster_health() -> View:
+    async def cluster_health() -> JsonView:
         """The name of the cluster."""
         return {"cluster_name": ports.options.cluster_name, "metadata_cluster_health": None}
 
@@ -62,7 +62,7 @@ def absent_router() -> APIRouter:
 
 
 def _absent(routes: APIRouter, path: str, name: str, what: str) -> None:
-    async def empty() -> View:
+    async def empty() -> JsonView:
         return {name: []}
 
     async def refused() -> None:

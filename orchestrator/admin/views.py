@@ -23,7 +23,7 @@ from orchestrator.registry.schema import (
 )
 from orchestrator.registry.stored import Settings
 
-View = dict[str, Any]
+JsonView = dict[str, Any]
 
 SERVICE_TYPES = {
     ServiceType.SERVICE: "Service",
@@ -45,9 +45,9 @@ def timestamp(at_ms: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def deployment_view(deployment: Deployment, services: list[View]) -> View:
+def deployment_view(deployment: Deployment, services: list[JsonView]) -> JsonView:
     """An HTTP deployment; `services` are short in a listing, whole in the detail."""
-    view: View = {
+    view: JsonView = {
         "id": deployment.id,
         "uri": deployment.uri,
         "protocol_type": "BidiStream" if deployment.bidi else "RequestResponse",
@@ -67,20 +67,20 @@ def deployment_view(deployment: Deployment, services: list[View]) -> View:
     return view | {"services": services}
 
 
-def short_services(deployment: Deployment) -> list[View]:
+def short_services(deployment: Deployment) -> list[JsonView]:
     return [
         {"name": service.name, "revision": service.revision}
         for service in deployment.services.values()
     ]
 
 
-def service_views(deployment: Deployment) -> list[View]:
+def service_views(deployment: Deployment) -> list[JsonView]:
     return [service_view(service) for service in deployment.services.values()]
 
 
-def service_view(service: Service) -> View:
+def service_view(service: Service) -> JsonView:
     """ServiceMetadata: options with every default resolved."""
-    view: View = {
+    view: JsonView = {
         "name": service.name,
         "ty": SERVICE_TYPES[service.ty],
         "handlers": [handler_view(one) for one in service.handlers.values()],
@@ -106,10 +106,10 @@ def _workflow_retention_ms(service: Service) -> int:
     return runs[0].workflow_retention_ms if runs else service.workflow_retention_ms
 
 
-def handler_view(handler: Handler) -> View:
+def handler_view(handler: Handler) -> JsonView:
     """HandlerMetadata: options only where the handler sets them itself."""
     stored = handler.stored
-    view: View = {"name": handler.name}
+    view: JsonView = {"name": handler.name}
     ty = _HANDLER_TYPES[handler.kind]
     if ty is not None:
         view["ty"] = ty
@@ -132,8 +132,8 @@ def json_of(text: str) -> Any:
     return msgspec.json.decode(text)
 
 
-def _described(documentation: str, metadata: tuple[tuple[str, str], ...]) -> View:
-    view: View = {}
+def _described(documentation: str, metadata: tuple[tuple[str, str], ...]) -> JsonView:
+    view: JsonView = {}
     if documentation:
         view["documentation"] = documentation
     if metadata:
@@ -141,8 +141,8 @@ def _described(documentation: str, metadata: tuple[tuple[str, str], ...]) -> Vie
     return view
 
 
-def _own_settings(settings: Settings) -> View:
-    view: View = {
+def _own_settings(settings: Settings) -> JsonView:
+    view: JsonView = {
         "idempotency_retention": settings.idempotency_retention_ms,
         "workflow_completion_retention": settings.workflow_retention_ms,
         "journal_retention": settings.journal_retention_ms,
@@ -155,8 +155,8 @@ def _own_settings(settings: Settings) -> View:
     return view
 
 
-def _own_retry(settings: Settings) -> View:
-    view: View = {}
+def _own_retry(settings: Settings) -> JsonView:
+    view: JsonView = {}
     if settings.retry_initial_interval_ms is not None:
         view["initial_interval"] = format_duration(settings.retry_initial_interval_ms)
     if settings.retry_factor is not None:
@@ -170,8 +170,8 @@ def _own_retry(settings: Settings) -> View:
     return view
 
 
-def _retry_view(retry: RetryPolicy) -> View:
-    view: View = {
+def _retry_view(retry: RetryPolicy) -> JsonView:
+    view: JsonView = {
         "initial_interval": format_duration(retry.initial_interval_ms),
         "exponentiation_factor": retry.factor,
     }

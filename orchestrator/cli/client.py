@@ -29,7 +29,7 @@ class CliError(Exception):
         self.exit_code = exit_code
 
 
-class Refused(CliError):
+class ServerRefused(CliError):
     """The server said no; `status` is HTTP's."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -79,7 +79,7 @@ class Admin:
             connection.close()
         self._note_missing(response.headers.get(_MISSING, ""))
         if response.status >= 400:
-            raise Refused(response.status, _message(response.status, answer))
+            raise ServerRefused(response.status, _message(response.status, answer))
         return _decoded(answer)
 
     def query(self, sql: str) -> list[dict[str, Any]]:

@@ -8,17 +8,17 @@ from typing import Final
 from orchestrator.cli.client import EXIT_USAGE, CliError
 from orchestrator.cli.output import print_json, print_table
 from orchestrator.config.options import GROUPS, build
-from orchestrator.config.settings import ConfigError, Found, read
+from orchestrator.config.settings import ConfigError, FoundSetting, read_settings
 from orchestrator.runtime.settings import Declared
 
 COMMAND: Final = "perdure config"
 
 
-def run(argv: Sequence[str]) -> int:
+def show_config(argv: Sequence[str]) -> int:
     """Takes the flags of `perdure serve`, and --json; refuses what that would."""
     given = [word for word in argv if word != "--json"]
     try:
-        found = read(COMMAND, GROUPS, given, os.environ)
+        found = read_settings(COMMAND, GROUPS, given, os.environ)
         build(found)
     except ConfigError as error:
         raise CliError(str(error), EXIT_USAGE) from None
@@ -32,6 +32,6 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def _shown(one: Declared, found: Found) -> str:
+def _shown(one: Declared, found: FoundSetting) -> str:
     """Without secrets."""
     return one.default if found.source == "default" else one.setting.kind.show(found.value)

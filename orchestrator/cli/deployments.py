@@ -3,9 +3,9 @@
 import argparse
 from typing import Any
 
-from orchestrator.cli.client import Admin, CliError, Refused, path, text_literal
+from orchestrator.cli.client import Admin, CliError, ServerRefused, path, text_literal
 from orchestrator.cli.output import print_fields, print_json, print_table
-from orchestrator.cli.parsing import Noun, Nouns, pairs
+from orchestrator.cli.parsing import Noun, Nouns, parse_pairs
 from orchestrator.cli.services import print_handlers
 
 
@@ -78,8 +78,8 @@ def _register(args: argparse.Namespace, admin: Admin) -> int:
         "breaking": args.breaking,
         "dry_run": args.dry_run,
         "use_http_11": args.http1,
-        "additional_headers": pairs(args.header, "--header"),
-        "metadata": pairs(args.metadata, "--metadata"),
+        "additional_headers": parse_pairs(args.header, "--header"),
+        "metadata": parse_pairs(args.metadata, "--metadata"),
     }
     known = {one["id"] for one in admin.get("/deployments")["deployments"]}
     found = admin.ask("POST", "/deployments", body)
@@ -115,7 +115,7 @@ def _refuse_if_in_use(deployment_id: str, admin: Admin) -> None:
     )
     try:
         rows = admin.query(sql)
-    except Refused as error:
+    except ServerRefused as error:
         if error.status != 501:
             raise
         raise CliError(

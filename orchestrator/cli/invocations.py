@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 from urllib.parse import urlencode
 
-from orchestrator.cli.client import Admin, CliError, Refused, path, text_literal
+from orchestrator.cli.client import Admin, CliError, ServerRefused, path, text_literal
 from orchestrator.cli.output import print_fields, print_json, print_table
 from orchestrator.cli.parsing import Noun, Nouns
 
@@ -151,7 +151,7 @@ def _one(args: argparse.Namespace, admin: Admin, identity: str) -> dict[str, str
     at = path("invocations", identity, args.operation)
     try:
         answer = admin.ask("PATCH", f"{at}?{urlencode(asked)}" if asked else at)
-    except Refused as error:
+    except ServerRefused as error:
         return {"id": identity, "error": str(error).removeprefix(f"{identity}: ")}
     if args.operation == "restart-as-new":
         new_id = answer["new_invocation_id"]

@@ -21,12 +21,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Here and not above: the server's libraries would slow down every other command.
         from orchestrator.cli import serve
 
-        return serve.run(given[1:])
+        return serve.run_server(given[1:])
     try:
         if given[:1] == ["config"]:
             from orchestrator.cli import config
 
-            return config.run(given[1:])
+            return config.show_config(given[1:])
         return _command(given)
     except CliError as error:
         print(f"perdure: {error}", file=sys.stderr)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-Row = Sequence[object]
+OutputRow = Sequence[object]
 
 
 def print_json(value: object) -> None:
@@ -24,7 +24,7 @@ def cell(value: object) -> str:
     return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text) or "-"
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Row], nothing: str) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[OutputRow], nothing: str) -> None:
     """Columns as wide as they need; `nothing` is said if there are no rows."""
     if not rows:
         print(nothing)

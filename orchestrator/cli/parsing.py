@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from orchestrator.cli.client import Admin, CliError
 
-Run = Callable[[argparse.Namespace, Admin], int]
+CommandFunction = Callable[[argparse.Namespace, Admin], int]
 Nouns: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -33,7 +33,7 @@ class Noun:
         self._verbs = parser.add_subparsers(metavar="verb", required=True)
         self._made: dict[str, argparse.ArgumentParser] = {}
 
-    def verb(self, name: str, about: str, run: Run) -> argparse.ArgumentParser:
+    def verb(self, name: str, about: str, run: CommandFunction) -> argparse.ArgumentParser:
         parser = self._verbs.add_parser(
             name, help=about, description=about, parents=[shared_options()]
         )
@@ -46,7 +46,7 @@ class Noun:
         return [self._made[name] for name in names]
 
 
-def pairs(values: list[str] | None, option: str) -> dict[str, str]:
+def parse_pairs(values: list[str] | None, option: str) -> dict[str, str]:
     """k=v texts of a repeatable option."""
     found = {}
     for text in values or []:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import uvloop
 
 from orchestrator.cli.last_line import said_of
-from orchestrator.config.options import Options, read_options
+from orchestrator.config.options import NodeOptions, read_options
 from orchestrator.config.settings import ConfigError
 from orchestrator.model.operating import OperatingError
 from orchestrator.node.data_directory import DataDirectory
@@ -31,7 +31,7 @@ END_S = 9.0  # who asks for the end may count on it within ten seconds
 GC_THRESHOLDS = (50_000, 50, 50)
 
 
-def run(argv: Sequence[str]) -> int:
+def run_server(argv: Sequence[str]) -> int:
     """The exit code of the process."""
     try:
         options = read_options(argv, os.environ)
@@ -51,7 +51,7 @@ def run(argv: Sequence[str]) -> int:
         return EXIT_FAILED
 
 
-async def _serve(options: Options, directory: DataDirectory) -> int:
+async def _serve(options: NodeOptions, directory: DataDirectory) -> int:
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -80,7 +80,7 @@ def _give_up() -> None:
     os._exit(EXIT_OK)  # the log has it all
 
 
-async def _until(node: Node, options: Options, asked: asyncio.Event) -> None:
+async def _until(node: Node, options: NodeOptions, asked: asyncio.Event) -> None:
     """Start and run; returns when asked to end, raises what refuses to go on."""
     end = asyncio.ensure_future(asked.wait())
     life = asyncio.ensure_future(_live(node, options))
@@ -95,7 +95,7 @@ async def _until(node: Node, options: Options, asked: asyncio.Event) -> None:
                 await task
 
 
-async def _live(node: Node, options: Options) -> None:
+async def _live(node: Node, options: NodeOptions) -> None:
     await node.start()
     gc.collect()
     gc.freeze()

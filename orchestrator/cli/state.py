@@ -17,9 +17,9 @@ from typing import Any
 from orchestrator.cli.client import EXIT_USAGE, Admin, CliError, path, text_literal
 from orchestrator.cli.output import print_json, print_table
 from orchestrator.cli.parsing import Noun, Nouns
-from orchestrator.cli.values import JsonError, changed, parse_object, shown
+from orchestrator.cli.values import JsonError, changed, parse_object, show_value
 
-State = dict[str, bytes]
+StateValues = dict[str, bytes]
 
 
 def add(nouns: Nouns) -> None:
@@ -39,7 +39,7 @@ def add(nouns: Nouns) -> None:
         verb.add_argument("--force", action="store_true", help="even if it changes meanwhile")
 
 
-def read_state(admin: Admin, service: str, key: str) -> State:
+def read_state(admin: Admin, service: str, key: str) -> StateValues:
     """The stored bytes by name."""
     rows = admin.query(
         "SELECT key, value FROM state WHERE"
@@ -48,7 +48,7 @@ def read_state(admin: Admin, service: str, key: str) -> State:
     return {row["key"]: bytes.fromhex(row.get("value", "")) for row in rows}
 
 
-def _write(args: argparse.Namespace, admin: Admin, old: State, new: State) -> int:
+def _write(args: argparse.Namespace, admin: Admin, old: StateValues, new: StateValues) -> int:
     from orchestrator.machine.state_patch import state_version
 
     if new == old:
@@ -72,7 +72,7 @@ def _get(args: argparse.Namespace, admin: Admin) -> int:
     state = read_state(admin, args.service, args.key)
     if args.name is not None:
         return _get_one(args, state)
-    values = {name: shown(value) for name, value in sorted(state.items())}
+    values = {name: show_value(value) for name, value in sorted(state.items())}
     if args.json:
         print_json(values)
     else:
@@ -81,12 +81,12 @@ def _get(args: argparse.Namespace, admin: Admin) -> int:
     return 0
 
 
-def _get_one(args: argparse.Namespace, state: State) -> int:
+def _get_one(args: argparse.Namespace, state: StateValues) -> int:
     value = state.get(args.name)
     if value is None:
         raise CliError(f"there is no {args.name!r} under {args.service}/{args.key}")
     if args.json:
-        print_json(shown(value))
+        print_json(show_value(value))
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(value)
@@ -115,7 +115,7 @@ def _confirm(question: str) -> None:
 
 def _edit(args: argparse.Namespace, admin: Admin) -> int:
     old = read_state(admin, args.service, args.key)
-    before = {name: shown(value) for name, value in sorted(old.items())}
+    before = {name: show_value(value) for name, value in sorted(old.items())}
     text = json.dumps(before, indent=2, ensure_ascii=False) + "\n"
     try:
         after = parse_object(_edited(text))
@@ -143,7 +143,7 @@ def _patch(args: argparse.Namespace, admin: Admin) -> int:
     try:
         parts = parse_object(text)
         old = read_state(admin, args.service, args.key)
-        wanted = {name: shown(value) for name, value in old.items()}
+        wanted = {name: show_value(value) for name, value in old.items()}
         for name, value in parts.items():
             if value is None:
                 wanted.pop(name, None)

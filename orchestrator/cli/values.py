@@ -12,7 +12,7 @@ class JsonError(ValueError):
     """A text that is not the JSON that was asked for."""
 
 
-def shown(value: bytes) -> Any:
+def show_value(value: bytes) -> Any:
     """JSON that `stored` turns into the same bytes, or into others of the same meaning."""
     try:
         found = json.loads(value, parse_constant=_no_constant)
@@ -44,7 +44,7 @@ def stored(value: Any) -> bytes:
 def changed(old: dict[str, bytes], wanted: dict[str, Any]) -> dict[str, bytes]:
     """The state `wanted` says; what means the same keeps its bytes."""
     return {
-        name: old[name] if name in old and _same(shown(old[name]), value) else stored(value)
+        name: old[name] if name in old and _same(show_value(old[name]), value) else stored(value)
         for name, value in wanted.items()
     }
 

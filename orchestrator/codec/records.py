@@ -1,5 +1,6 @@
 """Messages of the log: a version byte and a msgpack array of records."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -8,6 +9,7 @@ import msgspec
 from orchestrator.model.records import AnyRecord
 
 ENVELOPE_VERSION = 1
+HASH_BYTES: Final = 16
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that it did not write: text is only looked at as it is decoded."""
 
@@ -33,3 +35,8 @@ def decode_message(message: bytes) -> list[AnyRecord]:
         return _decode(memoryview(message)[1:])
     except UNREADABLE as error:
         raise UndecodableMessage(str(error)) from None
+
+
+def message_hash(message: bytes) -> bytes:
+    """What a store or checkpoint remembers of the last message it stands for."""
+    return hashlib.blake2b(message, digest_size=HASH_BYTES).digest()

@@ -11,9 +11,9 @@ import msgspec
 
 from orchestrator.admin.options import AdminOptions
 from orchestrator.config.server import ServerOptions
-from orchestrator.config.settings import ConfigError, Found, Group, read
+from orchestrator.config.settings import ConfigError, FoundSetting, Group, read_settings
 from orchestrator.ingress.options import IngressOptions
-from orchestrator.invoker.options import Options as InvokerOptions
+from orchestrator.invoker.options import InvokerOptions as InvokerOptions
 from orchestrator.kafka.settings import KafkaSettings
 from orchestrator.log.options import LogOptions
 from orchestrator.processor.options import ProcessorOptions
@@ -35,7 +35,7 @@ GROUPS: Final = (
 )
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options of a node, by room."""
 
     server: ServerOptions
@@ -49,23 +49,23 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     sql: SqlOptions
 
 
-def read_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
+def read_options(argv: Sequence[str], environ: Mapping[str, str]) -> NodeOptions:
     """Options of a command line; ConfigError says what is wrong."""
-    return build(read(COMMAND, GROUPS, argv, environ))
+    return build(read_settings(COMMAND, GROUPS, argv, environ))
 
 
-def build(found: Mapping[str, Found]) -> Options:
+def build(found: Mapping[str, FoundSetting]) -> NodeOptions:
     """The options that these settings make; raises ConfigError for what contradicts itself."""
     made = {
         group.name: group.options(**{one.field: found[one.name].value for one in group.settings})
         for group in GROUPS
     }
-    options = Options(**made)  # type: ignore[arg-type]
+    options = NodeOptions(**made)  # type: ignore[arg-type]
     _check(options)
     return options
 
 
-def _check(options: Options) -> None:
+def _check(options: NodeOptions) -> None:
     if options.log.kind == "kafka" and not options.kafka.bootstrap:
         raise ConfigError("--log=kafka needs --kafka-bootstrap (or PERDURE_KAFKA_BOOTSTRAP).")
     handlers = options.handlers

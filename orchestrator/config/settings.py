@@ -42,7 +42,7 @@ class Group(NamedTuple):
         return declared(self.options)
 
 
-class Found(NamedTuple):
+class FoundSetting(NamedTuple):
     """The value of a setting, and who gave it."""
 
     value: Any
@@ -89,9 +89,9 @@ def parser(command: str, groups: Sequence[Group]) -> argparse.ArgumentParser:
     return made
 
 
-def read(
+def read_settings(
     command: str, groups: Sequence[Group], argv: Sequence[str], environ: Mapping[str, str]
-) -> dict[str, Found]:
+) -> dict[str, FoundSetting]:
     """What was found, by name of the setting; raises ConfigError."""
     settings = {one.name: one for group in groups for one in group.settings}
     flags = vars(parser(command, groups).parse_args(list(argv)))
@@ -140,21 +140,21 @@ def _find(
     environ: Mapping[str, str],
     file: Mapping[str, str],
     path: str,
-) -> Found:
+) -> FoundSetting:
     given = [(text, one.flag) for text in flags or ()]
     if variable := environ.get(one.variable):
         given.insert(0, (variable, one.variable))
     if one.name in file:
         given.insert(0, (file[one.name], path))
     if not given:
-        return Found(one.value, "default")
+        return FoundSetting(one.value, "default")
     if one.setting.is_repeatable:
         merged: dict[str, str] = {}
         for text, source in given:
             merged |= _parse(one, text, source)
-        return Found(merged, ", ".join(dict.fromkeys(source for _, source in given)))
+        return FoundSetting(merged, ", ".join(dict.fromkeys(source for _, source in given)))
     text, source = given[-1]
-    return Found(_parse(one, text, source), source)
+    return FoundSetting(_parse(one, text, source), source)
 
 
 def _parse(one: Declared, text: str, source: str) -> Any:

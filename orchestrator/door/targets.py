@@ -87,6 +87,6 @@ def check_scope(scope: str | None, limit_key: str | None = None) -> None:
         raise Refused(RefusalCode.NO_SCOPES, message)
 
 
-def shown(service: str, handler: str, key: str) -> str:
+def show_target(service: str, handler: str, key: str) -> str:
     """How people see a target: `Service/handler` or `Object/key/handler`."""
     return f"{service}/{key}/{handler}" if key else f"{service}/{handler}"

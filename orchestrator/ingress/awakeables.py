@@ -2,7 +2,7 @@
 
 from orchestrator.door.targets import read_awakeable_id
 from orchestrator.ingress import replies
-from orchestrator.ingress.exchange import Exchange
+from orchestrator.ingress.exchange import PendingRequest
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.refusals import HttpRefused
 from orchestrator.ingress.targets import AwakeableRoute
@@ -14,7 +14,7 @@ from orchestrator.runtime.clock import Clock
 
 
 def complete_awakeable(
-    exchange: Exchange,
+    exchange: PendingRequest,
     target: AwakeableRoute,
     engine: Engine,
     clock: Clock,
@@ -30,7 +30,7 @@ def complete_awakeable(
     def on_answer(answer: Answer | Unavailable) -> None:
         # Completing twice changes nothing, so an unknown fate may be tried again too.
         if isinstance(answer, Unavailable):
-            exchange.respond(replies.unavailable(answer.reason, options.retry_after_s))
+            exchange.respond(replies.unavailable_reply(answer.reason, options.retry_after_s))
         else:
             exchange.respond(replies.RESOLVED)
 

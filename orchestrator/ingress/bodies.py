@@ -16,7 +16,7 @@ class InvocationTarget(_Target, tag="invocation", frozen=True):
     invocation_id: str
 
 
-class WorkflowTarget(_Target, tag="workflow", frozen=True):
+class WorkflowBody(_Target, tag="workflow", frozen=True):
     workflow_name: str
     workflow_key: str
     scope: str | None = None
@@ -30,7 +30,7 @@ class IdempotentTarget(_Target, tag="idempotentInvocation", frozen=True):
     scope: str | None = None
 
 
-_decode = msgspec.json.Decoder(InvocationTarget | WorkflowTarget | IdempotentTarget).decode
+_decode = msgspec.json.Decoder(InvocationTarget | WorkflowBody | IdempotentTarget).decode
 
 
 def read_target(body: bytes, registry: Registry, wait: bool) -> ReadRoute:
@@ -42,7 +42,7 @@ def read_target(body: bytes, registry: Registry, wait: bool) -> ReadRoute:
     if isinstance(target, InvocationTarget):
         return ReadRoute(read_invocation_id(target.invocation_id), None, wait)
     check_scope(target.scope)
-    if isinstance(target, WorkflowTarget):
+    if isinstance(target, WorkflowBody):
         return read_workflow(registry, target.workflow_name, target.workflow_key, wait)
     return read_idempotent(
         registry, target.service, target.key, target.handler, target.idempotency_key, wait

@@ -4,7 +4,7 @@ from orchestrator.door.delays import start_at_ms
 from orchestrator.door.invocations import check_input, invocation_id_for, is_named, make_invoke
 from orchestrator.door.keys import check_idempotency_key
 from orchestrator.ingress import replies
-from orchestrator.ingress.exchange import Exchange
+from orchestrator.ingress.exchange import PendingRequest
 from orchestrator.ingress.headers import query_delay_ms, read_headers
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.rereads import is_large, read_again
@@ -17,7 +17,7 @@ from perdure.wire.ids import invocation_id_to_str
 
 
 def start_call(
-    exchange: Exchange,
+    exchange: PendingRequest,
     target: CallRoute,
     path: bytes,
     query: bytes,
@@ -60,7 +60,7 @@ class _Waiting:
 
     def __init__(
         self,
-        exchange: Exchange,
+        exchange: PendingRequest,
         handler: Handler,
         engine: Engine,
         invocation_id: bytes,
@@ -110,11 +110,13 @@ class _Waiting:
             forget()
         id_text = invocation_id_to_str(self.invocation_id)
         message = "the workflow method was already invoked"
-        self.exchange.respond(replies.failure(CODE_CONFLICT, message, id_text))
+        self.exchange.respond(replies.failure_reply(CODE_CONFLICT, message, id_text))
 
     def _unavailable(self, reply: Unavailable) -> None:
         if not reply.kept:
-            self.exchange.respond(replies.unavailable(reply.reason, self.options.retry_after_s))
+            self.exchange.respond(
+                replies.unavailable_reply(reply.reason, self.options.retry_after_s)
+            )
         elif self.exchange.repeatable:
             id_text = invocation_id_to_str(self.invocation_id)
             retry_after_s = self.options.retry_after_s

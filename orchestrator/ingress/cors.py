@@ -7,8 +7,9 @@ all origins may call, a request that names another one is refused before anythin
 import re
 from typing import Final
 
+from orchestrator.ingress.headers import RawHeaders
 from orchestrator.ingress.refusals import HttpRefused
-from orchestrator.runtime.kinds import Kind
+from orchestrator.runtime.kinds import SettingKind
 
 ANY: Final = ("*",)
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#,*]+", re.IGNORECASE)
@@ -16,8 +17,6 @@ _ALL: Final = b"access-control-allow-origin: *\r\naccess-control-expose-headers:
 _ONE: Final = b"access-control-allow-origin: %b\r\naccess-control-expose-headers: *\r\n"
 _VARY: Final = b"vary: origin\r\n"
 _PREFLIGHT: Final = b"access-control-allow-methods: *\r\naccess-control-max-age: 86400\r\n"
-
-RawHeaders = list[tuple[bytes, bytes]]
 
 
 def _parse(text: str) -> tuple[str, ...]:
@@ -33,7 +32,7 @@ def _show(origins: tuple[str, ...]) -> str:
     return ",".join(origins) if origins else "none"
 
 
-ORIGINS: Final = Kind("*, none or https://app.example,...", _parse, _show)
+ORIGINS: Final = SettingKind("*, none or https://app.example,...", _parse, _show)
 
 
 class Cors:

@@ -8,7 +8,7 @@ ReadAgain = Callable[[Callable[[bytes | None], None]], None]
 """Reads a body once more, and gives it later; None if it is gone."""
 
 
-class Reply(msgspec.Struct, frozen=True, gc=False):
+class HttpReply(msgspec.Struct, frozen=True, gc=False):
     """An answer; `headers` are whole header lines without the length of the body.
 
     `again` is there for a body that can be let go while the client takes its time.
@@ -20,7 +20,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     again: ReadAgain | None = None
 
 
-class Exchange:
+class PendingRequest:
     """A complete request; `respond` counts once, later calls are ignored.
 
     `forget` is set while an answer is awaited: to be called when the client goes away.
@@ -46,19 +46,19 @@ class Exchange:
         url: bytes,
         headers: list[tuple[bytes, bytes]],
         body: bytes,
-        respond: Callable[["Exchange", Reply], None],
+        respond: Callable[["PendingRequest", HttpReply], None],
     ) -> None:
         self.method = method
         self.url = url
         self.headers = headers
         self.body = body
         self.cors = b""  # header lines of the answer, for the page that asks
-        self._respond: Callable[[Exchange, Reply], None] | None = respond
+        self._respond: Callable[[PendingRequest, HttpReply], None] | None = respond
         self.forget: Callable[[], None] | None = None
         self.pending_id = b""
         self.repeatable = False
 
-    def respond(self, reply: Reply) -> None:
+    def respond(self, reply: HttpReply) -> None:
         """Answer the request."""
         respond = self._respond
         if respond is not None:

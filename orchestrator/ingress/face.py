@@ -9,7 +9,7 @@ from orchestrator.ingress.awakeables import complete_awakeable
 from orchestrator.ingress.bodies import read_target
 from orchestrator.ingress.calls import start_call
 from orchestrator.ingress.cors import Cors, preflight_lines
-from orchestrator.ingress.exchange import Exchange
+from orchestrator.ingress.exchange import PendingRequest
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.reads import start_read
 from orchestrator.ingress.refusals import HttpRefused
@@ -58,16 +58,16 @@ class Ingress:
         self._cors = Cors(options.cors_origins)
         self._routes = Routes()
 
-    def handle(self, exchange: Exchange) -> None:
+    def handle(self, exchange: PendingRequest) -> None:
         """Answer now, or later through `exchange.respond`."""
         try:
             self._handle(exchange)
         except Refused as refused:
-            exchange.respond(replies.of_refusal(refused.refusal))
+            exchange.respond(replies.refusal_reply(refused.refusal))
         except HttpRefused as refused:
             exchange.respond(replies.refused(refused.status, refused.message, refused.headers))
 
-    def _handle(self, exchange: Exchange) -> None:
+    def _handle(self, exchange: PendingRequest) -> None:
         if not self._cors.is_open:
             exchange.cors = self._cors.allowed(exchange.headers)
         if exchange.method == b"OPTIONS":
@@ -89,7 +89,7 @@ class Ingress:
 
     def _handle_rest(
         self,
-        exchange: Exchange,
+        exchange: PendingRequest,
         found: ReadRoute | TargetRoute | AwakeableRoute | HealthRoute,
         registry: Registry,
     ) -> None:
@@ -111,15 +111,15 @@ class Ingress:
             case _:
                 assert_never(found)
 
-    def _read(self, exchange: Exchange, target: ReadRoute, registry: Registry) -> None:
+    def _read(self, exchange: PendingRequest, target: ReadRoute, registry: Registry) -> None:
         start_read(exchange, target, self._engine, registry, self._options)
 
-    def _open(self, exchange: Exchange, reason: str) -> bool:
+    def _open(self, exchange: PendingRequest, reason: str) -> bool:
         if reason:
-            exchange.respond(replies.unavailable(reason, self._options.retry_after_s))
+            exchange.respond(replies.unavailable_reply(reason, self._options.retry_after_s))
         return not reason
 
-    def abandon(self, exchange: Exchange) -> None:
+    def abandon(self, exchange: PendingRequest) -> None:
         """The server ends while a client waits: its invocation goes on elsewhere or later."""
         pending_id = exchange.pending_id
         forget, exchange.forget = exchange.forget, None
@@ -134,7 +134,7 @@ class Ingress:
             exchange.respond(replies.unknown_fate(reason, invocation_id_to_str(pending_id)))
         else:
             reason = "this server is shutting down"
-            exchange.respond(replies.unavailable(reason, self._options.retry_after_s))
+            exchange.respond(replies.unavailable_reply(reason, self._options.retry_after_s))
 
 
 def _origin_form(url: bytes) -> bytes:

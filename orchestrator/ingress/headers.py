@@ -9,6 +9,9 @@ from orchestrator.door.headers import NO_TRACE, trace_of
 from orchestrator.door.refusals import RefusalCode, Refused
 from orchestrator.door.targets import check_scope
 
+RawHeaders = list[tuple[bytes, bytes]]
+"""Name and value of each header line, names in lower case."""
+
 # Hop by hop, or meant for the door; everything else is the handler's to see.
 _KEPT_BACK = frozenset((b"connection", b"host", b"idempotency-key", b"idempotency-expires"))
 

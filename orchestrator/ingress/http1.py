@@ -14,8 +14,9 @@ import msgspec
 
 from orchestrator.ingress import replies
 from orchestrator.ingress.budget import Share, leave
-from orchestrator.ingress.exchange import Exchange, Reply
-from orchestrator.ingress.reader import RawHeaders, Reader
+from orchestrator.ingress.exchange import HttpReply, PendingRequest
+from orchestrator.ingress.headers import RawHeaders
+from orchestrator.ingress.reader import Reader
 from orchestrator.ingress.shared import Shared
 from orchestrator.ingress.statuses import STATUS_LINES
 from orchestrator.ingress.writer import Writer
@@ -30,10 +31,10 @@ _QUEUED_BYTES: Final = 512  # what a request that waits for its turn takes, abou
 class _Item(msgspec.Struct, frozen=True, gc=False):
     """An exchange in its turn; `refusal` is its answer if the request was not read to its end."""
 
-    exchange: Exchange
+    exchange: PendingRequest
     keep_alive: bool
     old: bool  # HTTP/1.0
-    refusal: Reply | None
+    refusal: HttpReply | None
 
 
 class Http1(asyncio.Protocol):
@@ -88,7 +89,7 @@ class Http1(asyncio.Protocol):
             self._transport.abort()  # a flood: not even answers are left
         elif over > 0:
             retry_after_s = shared.options.retry_after_s
-            self._reader.refuse(replies.unavailable("too many connections", retry_after_s))
+            self._reader.refuse(replies.unavailable_reply("too many connections", retry_after_s))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._shared.open.discard(self)
@@ -189,7 +190,7 @@ class Http1(asyncio.Protocol):
     def _give_way(self) -> None:
         self._drop_share()
         reason = "too many large requests at the same time"
-        self._refuse(replies.unavailable(reason, self._shared.options.retry_after_s))
+        self._refuse(replies.unavailable_reply(reason, self._shared.options.retry_after_s))
 
     def _later(self) -> None:
         if not self._has_turn:
@@ -226,7 +227,7 @@ class Http1(asyncio.Protocol):
             self._since = self._shared.tick
             self._transport.resume_reading()
 
-    def _refuse(self, reply: Reply) -> None:
+    def _refuse(self, reply: HttpReply) -> None:
         self._reader.refuse(reply)
 
     def on_expectation(self) -> None:
@@ -243,17 +244,17 @@ class Http1(asyncio.Protocol):
     ) -> None:
         if self._upload is not None:
             leave(self._upload)
-        exchange = Exchange(method, url, headers, body, self._respond)
+        exchange = PendingRequest(method, url, headers, body, self._respond)
         self._enqueue(_Item(exchange, keep_alive, old, None))
 
-    def on_refusal(self, reply: Reply) -> None:
+    def on_refusal(self, reply: HttpReply) -> None:
         """Answer what is not read any further, and end."""
         self._rest = b""
         self._drop_share()
         self._lingers = True
         if not self._transport.is_closing():
             self._transport.resume_reading()
-        exchange = Exchange(b"", b"", [], b"", self._respond)
+        exchange = PendingRequest(b"", b"", [], b"", self._respond)
         self._enqueue(_Item(exchange, False, False, reply))
 
     # --- one after the other ---
@@ -280,7 +281,7 @@ class Http1(asyncio.Protocol):
         else:
             shared.handle(item.exchange)
 
-    def _respond(self, exchange: Exchange, reply: Reply) -> None:
+    def _respond(self, exchange: PendingRequest, reply: HttpReply) -> None:
         item = self._current
         assert item is not None and item.exchange is exchange
         self._current = None
@@ -356,5 +357,5 @@ class Http1(asyncio.Protocol):
         if not self._busy and not self._rest and not self._reader.partial:
             self._transport.close()
 
-    def waiting(self) -> Exchange | None:
+    def waiting(self) -> PendingRequest | None:
         return None if self._current is None else self._current.exchange

@@ -10,7 +10,8 @@ from typing import Protocol, cast
 import httptools
 
 from orchestrator.ingress import replies
-from orchestrator.ingress.exchange import Reply
+from orchestrator.ingress.exchange import HttpReply
+from orchestrator.ingress.headers import RawHeaders
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.upgrade import head_without_offer
 
@@ -19,10 +20,8 @@ _VERSIONS = ("1.1", "1.0")
 _WATCHED = frozenset((b"content-length", b"expect"))
 _FRAMING_RATIO_MAX = 16  # a chunk of one byte takes six
 
-RawHeaders = list[tuple[bytes, bytes]]
 
-
-class Connection(Protocol):
+class RequestReceiver(Protocol):
     """Who takes what was read."""
 
     def on_request(
@@ -41,7 +40,7 @@ class Connection(Protocol):
         """The client waits for a word before it sends the body."""
         ...
 
-    def on_refusal(self, reply: Reply) -> None:
+    def on_refusal(self, reply: HttpReply) -> None:
         """What comes is not to be read any further."""
         ...
 
@@ -68,7 +67,7 @@ class Reader:
         "partial",
     )
 
-    def __init__(self, connection: Connection, options: IngressOptions) -> None:
+    def __init__(self, connection: RequestReceiver, options: IngressOptions) -> None:
         self._connection = connection
         self._options = options
         self._parser = httptools.HttpRequestParser(self)
@@ -143,7 +142,7 @@ class Reader:
         self._head_bytes = 0
         self._parser.feed_data(head_without_offer(method, self._url, version, self._headers))
 
-    def refuse(self, reply: Reply) -> None:
+    def refuse(self, reply: HttpReply) -> None:
         """Read no further; the reply is the connection's last."""
         if not self.ended:
             self.drop()
@@ -160,7 +159,7 @@ class Reader:
         """The connection is gone."""
         self.drop()
         self._parser = cast(httptools.HttpRequestParser, None)  # they refer to each other
-        self._connection = cast(Connection, None)
+        self._connection = cast(RequestReceiver, None)
 
     def _drop_body(self) -> None:
         self._body = b""

@@ -1,8 +1,8 @@
 """Attach and output: reads of an invocation's result."""
 
 from orchestrator.ingress import replies
-from orchestrator.ingress.exchange import Exchange
-from orchestrator.ingress.exchange import Reply as Answer
+from orchestrator.ingress.exchange import HttpReply as Answer
+from orchestrator.ingress.exchange import PendingRequest
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.rereads import is_large, read_again
 from orchestrator.ingress.targets import ReadRoute
@@ -24,7 +24,7 @@ _DEFAULT_OUTPUT = OutputRules()
 
 
 def start_read(
-    exchange: Exchange,
+    exchange: PendingRequest,
     target: ReadRoute,
     engine: Engine,
     registry: Registry,
@@ -41,7 +41,7 @@ def start_read(
         elif isinstance(reply, Unknown):
             exchange.respond(_unknown(invocation_id, target.wait))
         elif isinstance(reply, Unavailable):
-            exchange.respond(replies.unavailable(reply.reason, options.retry_after_s))
+            exchange.respond(replies.unavailable_reply(reply.reason, options.retry_after_s))
         else:
             assert isinstance(reply, Accepted)  # not of a read; the result follows
 
@@ -52,7 +52,7 @@ def start_read(
 
 
 def _respond(
-    exchange: Exchange, target: ReadRoute, result: Result, engine: Engine, registry: Registry
+    exchange: PendingRequest, target: ReadRoute, result: Result, engine: Engine, registry: Registry
 ) -> None:
     """With a result, labelled by the latest revision of its handler where that is known."""
     id_text = invocation_id_to_str(target.invocation_id)
@@ -79,5 +79,7 @@ def _respond(
 
 def _unknown(invocation_id: bytes, wait: bool) -> Answer:
     if wait:
-        return replies.failure(CODE_NOT_FOUND, "not found", invocation_id_to_str(invocation_id))
+        return replies.failure_reply(
+            CODE_NOT_FOUND, "not found", invocation_id_to_str(invocation_id)
+        )
     return replies.refused(CODE_NOT_FOUND, "invocation not found")

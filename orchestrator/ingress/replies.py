@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from orchestrator.door.refusals import Refusal
-from orchestrator.ingress.exchange import ReadAgain, Reply
+from orchestrator.ingress.exchange import HttpReply, ReadAgain
 from orchestrator.ingress.refusals import status_of
 from orchestrator.model.values import Failure, Outcome
 from orchestrator.registry.schema import OutputRules
@@ -19,11 +19,11 @@ _BY_INVOCATION = b"x-restate-error-source: invocation\r\n"
 _NO_HEADER = re.compile(r"[^\x20-\x7e]")
 _to_json = msgspec.json.Encoder().encode
 
-RESOLVED = Reply(202, b"", b"")
+RESOLVED = HttpReply(202, b"", b"")
 
 
-def preflight(lines: bytes) -> Reply:
-    return Reply(200, lines, b"")
+def preflight(lines: bytes) -> HttpReply:
+    return HttpReply(200, lines, b"")
 
 
 def content_type_line(output: OutputRules, is_empty: bool) -> bytes:
@@ -48,72 +48,72 @@ def result(
     id_text: str,
     expires_at_ms: int,
     again: ReadAgain | None = None,
-) -> Reply:
+) -> HttpReply:
     """An outcome; `expires_at_ms` is not 0 for a stored one that was asked for again."""
     headers = id_line(id_text)
     if expires_at_ms:
         headers += b"idempotency-expires: " + rfc3339(expires_at_ms).encode() + b"\r\n"
     if isinstance(outcome, Failure):
         return _failed(outcome, headers)
-    return Reply(200, headers + content_type_line(output, not outcome), outcome, again)
+    return HttpReply(200, headers + content_type_line(output, not outcome), outcome, again)
 
 
-def _failed(failure: Failure, headers: bytes) -> Reply:
+def _failed(failure: Failure, headers: bytes) -> HttpReply:
     # A code below 400 would make a failure look like a success to the client.
     status = failure.code if 400 <= failure.code <= 999 else 500
     body: dict[str, object] = {"code": failure.code, "message": failure.message}
     if failure.metadata:
         body["metadata"] = dict(failure.metadata)
     body["source"] = "invocation"
-    return Reply(status, headers + _BY_INVOCATION + _JSON, _to_json(body))
+    return HttpReply(status, headers + _BY_INVOCATION + _JSON, _to_json(body))
 
 
-def failure(code: int, message: str, id_text: str) -> Reply:
+def failure_reply(code: int, message: str, id_text: str) -> HttpReply:
     """A failure of the invocation that the engine reports rather than its handler."""
     return _failed(Failure(code, message), id_line(id_text))
 
 
-def sent(id_text: str, created: bool, execution_at_ms: int) -> Reply:
+def sent(id_text: str, created: bool, execution_at_ms: int) -> HttpReply:
     """A send was taken; `execution_at_ms` is 0 unless it is a delayed one, not started yet."""
     body = {"invocationId": id_text, "status": "Accepted" if created else "PreviouslyAccepted"}
     if execution_at_ms:
         body["executionTime"] = rfc3339(execution_at_ms)
-    return Reply(202, id_line(id_text) + _JSON, _to_json(body))
+    return HttpReply(202, id_line(id_text) + _JSON, _to_json(body))
 
 
-def looked_up(id_text: str) -> Reply:
-    return Reply(200, _JSON, _to_json({"invocationId": id_text}))
+def looked_up(id_text: str) -> HttpReply:
+    return HttpReply(200, _JSON, _to_json({"invocationId": id_text}))
 
 
-def healthy(services: list[str]) -> Reply:
-    return Reply(200, _JSON, _to_json({"services": services}))
+def healthy(services: list[str]) -> HttpReply:
+    return HttpReply(200, _JSON, _to_json({"services": services}))
 
 
-def refused(status: int, message: str, extra: bytes = b"") -> Reply:
+def refused(status: int, message: str, extra: bytes = b"") -> HttpReply:
     """An error of the ingress itself."""
     body = _to_json({"code": status, "message": message, "source": "ingress"})
-    return Reply(status, _BY_INGRESS + _JSON + extra, body)
+    return HttpReply(status, _BY_INGRESS + _JSON + extra, body)
 
 
-def of_refusal(refusal: Refusal) -> Reply:
+def refusal_reply(refusal: Refusal) -> HttpReply:
     """What the door refused."""
     return refused(status_of(refusal.code), refusal.message)
 
 
-def unavailable(reason: str, retry_after_s: int) -> Reply:
+def unavailable_reply(reason: str, retry_after_s: int) -> HttpReply:
     """Nothing was accepted: try again later."""
     return refused(503, reason, b"retry-after: %d\r\n" % retry_after_s)
 
 
-def ask_again(reason: str, retry_after_s: int, id_text: str) -> Reply:
+def ask_again(reason: str, retry_after_s: int, id_text: str) -> HttpReply:
     """It may have been accepted, and the same request sent again means the same invocation."""
     message = f"{reason}: send the same request again, it is for the same invocation"
     return refused(503, message, id_line(id_text) + b"retry-after: %d\r\n" % retry_after_s)
 
 
-def unknown_fate(reason: str, id_text: str) -> Reply:
+def unknown_fate(reason: str, id_text: str) -> HttpReply:
     """It may have been accepted: nobody should send it again blindly; the id tells."""
-    return failure(500, f"the fate of this invocation is not known here: {reason}", id_text)
+    return failure_reply(500, f"the fate of this invocation is not known here: {reason}", id_text)
 
 
 def rfc3339(at_ms: int) -> str:

@@ -5,11 +5,11 @@ import logging
 import socket
 
 from orchestrator.ingress import replies
-from orchestrator.ingress.exchange import Exchange
+from orchestrator.ingress.exchange import PendingRequest
 from orchestrator.ingress.face import Ingress
 from orchestrator.ingress.http1 import Http1
 from orchestrator.ingress.options import IngressOptions
-from orchestrator.ingress.shared import Connection, Shared
+from orchestrator.ingress.shared import ServedConnection, Shared
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.telemetry import Telemetry
 
@@ -41,7 +41,7 @@ class IngressServer:
         self._server = await loop.create_server(lambda: Http1(self._shared), sock=listening)
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
 
-    def _handle(self, exchange: Exchange) -> None:
+    def _handle(self, exchange: PendingRequest) -> None:
         try:
             self._ingress.handle(exchange)
         except Exception:  # noqa: BLE001 - the last line of a face: one request must not take others along
@@ -54,7 +54,7 @@ class IngressServer:
         self._shared.tell_time()
         self._sweep_some(list(self._shared.open))
 
-    def _sweep_some(self, connections: list[Connection]) -> None:
+    def _sweep_some(self, connections: list[ServedConnection]) -> None:
         loop = asyncio.get_running_loop()
         for connection in connections[-_SWEPT_MAX:]:
             connection.sweep()

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from orchestrator.ingress.budget import Budget, Uploads
 from orchestrator.ingress.cors import Cors
-from orchestrator.ingress.exchange import Exchange
+from orchestrator.ingress.exchange import PendingRequest
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.metrics import (
@@ -22,7 +22,7 @@ from orchestrator.runtime.telemetry import Counter, Telemetry
 _TURNS_MAX = 8  # in one callback of the loop
 
 
-class Connection(Protocol):
+class ServedConnection(Protocol):
     """A connection as its server sees it."""
 
     def take_turn(self) -> None:
@@ -37,13 +37,13 @@ class Connection(Protocol):
         """Close if nothing is under way; else the next answer is the last."""
         ...
 
-    def waiting(self) -> Exchange | None:
+    def waiting(self) -> PendingRequest | None:
         """The exchange whose answer is awaited."""
         ...
 
 
 class Handle(Protocol):
-    def __call__(self, exchange: Exchange) -> None: ...
+    def __call__(self, exchange: PendingRequest) -> None: ...
 
 
 class Shared:
@@ -75,8 +75,8 @@ class Shared:
         self.handle = handle
         self.options = options
         self.cors = Cors(options.cors_origins)
-        self.open: set[Connection] = set()
-        self._turns: deque[Connection] = deque()
+        self.open: set[ServedConnection] = set()
+        self._turns: deque[ServedConnection] = deque()
         self._scheduled = False
         self.tick = 0  # seconds of sweeping
         self.in_flight = 0
@@ -98,7 +98,7 @@ class Shared:
         self.lines = b""  # header lines of every answer
         self.tell_time()
 
-    def later(self, connection: Connection) -> None:
+    def later(self, connection: ServedConnection) -> None:
         """Its turn comes after those of others, and after what new connections want."""
         self._turns.append(connection)
         self._schedule()

@@ -83,14 +83,14 @@ class Routes:
         known = self._known.get(path)
         if known is not None and method in _GET_POST:
             return known
-        found = route(method, path, registry)
+        found = route_request(method, path, registry)
         plain = b"%" not in path and not path.endswith(b"/")
         if plain and isinstance(found, CallRoute) and not found.handler.keyed:
             self._known[path] = found
         return found
 
 
-def route(method: bytes, path: bytes, registry: Registry) -> Route:
+def route_request(method: bytes, path: bytes, registry: Registry) -> Route:
     """The route of a request; raises Refused or HttpRefused."""
     segments = _segments(path)
     if segments[0] == "restate":

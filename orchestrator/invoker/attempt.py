@@ -9,17 +9,17 @@ from collections.abc import Callable
 from typing import Final
 
 from orchestrator.door.refusals import Refused
-from orchestrator.door.targets import shown
+from orchestrator.door.targets import show_target
 from orchestrator.invoker import codes
 from orchestrator.invoker.awaiting import future_of
 from orchestrator.invoker.callees import Callees
-from orchestrator.invoker.entries import ENTRIES, Door, failure_of
+from orchestrator.invoker.entries import ENTRIES, CommandContext, failure_of
 from orchestrator.invoker.failures import CommandRefused, attempted, of_refusal, shortened
 from orchestrator.invoker.opening import opening
 from orchestrator.invoker.port import AttemptInput
-from orchestrator.invoker.retry import decide
+from orchestrator.invoker.retry import after_failure
 from orchestrator.invoker.urgency import NOTHING, NOW
-from orchestrator.model.effects import AckCommand, AnyEffect, RunResult
+from orchestrator.model.effects import AnyEffect, RequestAck, RunResult
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
 from orchestrator.model.values import (
@@ -92,7 +92,7 @@ class Attempt:
         self._deployment = deployment
         self.protocol = protocol
         self._jitter = jitter
-        self._door = Door(given.invoke, given.incarnation, callees)
+        self._door = CommandContext(given.invoke, given.incarnation, callees)
         self._payload_bytes_max = payload_bytes_max
         self._reader = wire.FrameReader(payload_bytes_max)
         self._pinned = bool(given.deployment and given.protocol)
@@ -117,7 +117,7 @@ class Attempt:
     def target(self) -> str:
         """What is invoked, for people."""
         invoke = self._given.invoke
-        return shown(invoke.service, invoke.handler, invoke.key)
+        return show_target(invoke.service, invoke.handler, invoke.key)
 
     @property
     def failed(self) -> Failed | None:
@@ -267,7 +267,7 @@ class Attempt:
             effect = entry[0](self._door, frame, self._size_bytes)
             wants = entry[1]
             if flags & _ACK:
-                self._effects.append(AckCommand(self._given.commands + self._commands))
+                self._effects.append(RequestAck(self._given.commands + self._commands))
                 wants = NOW
             if effect is not None:
                 self._effects.append(effect)
@@ -308,7 +308,7 @@ class Attempt:
             stored = wire.completion_value(code.RUN_COMPLETION, completion_id, value)
         else:
             known = failure_of(m.failure)
-            failure = wire.Failure(known.code, known.message, known.metadata)
+            failure = wire.WireFailure(known.code, known.message, known.metadata)
             stored = wire.completion_failure(
                 code.RUN_COMPLETION, completion_id, failure, self.protocol
             )
@@ -355,7 +355,7 @@ class Attempt:
     def _fail(self, why: Attempted, asked_delay_ms: int | None, then: int | None) -> None:
         count = self._given.retry_count
         if then is None:
-            verdict = decide(self._policy, count, asked_delay_ms, self._jitter())
+            verdict = after_failure(self._policy, count, asked_delay_ms, self._jitter())
             at_ms = self._door.now_ms + verdict.delay_ms if verdict.then == THEN_RETRY else 0
             self._finish(Failed(why, verdict.then, verdict.retry_count, at_ms))
         else:

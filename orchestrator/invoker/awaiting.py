@@ -13,7 +13,7 @@ DEPTH_MAX: Final = 200
 LEAVES_MAX: Final = 100_000  # ids in one future: they lie in a record beside nothing else
 
 
-def future_of(suspension: wire.Future) -> Future:
+def future_of(suspension: wire.WireFuture) -> Future:
     """Convert a future, from its leaves up; raises CommandRefused, Refused."""
     nodes = list(suspension.nodes())
     _check(nodes)
@@ -35,7 +35,7 @@ def future_of(suspension: wire.Future) -> Future:
     return kept[id(suspension)][0]
 
 
-def _check(nodes: list[wire.Future]) -> None:
+def _check(nodes: list[wire.WireFuture]) -> None:
     leaves = 0
     for node in nodes:
         leaves += len(node.completions) + len(node.signals) + len(node.named_signals)

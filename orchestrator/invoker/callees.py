@@ -12,7 +12,7 @@ from orchestrator.door.targets import (
     find_handler,
     idempotent_call_id,
     read_invocation_id,
-    shown,
+    show_target,
 )
 from orchestrator.invoker import codes
 from orchestrator.invoker.failures import CommandRefused
@@ -20,7 +20,13 @@ from orchestrator.model.ids import partition_of, placed_key, workflow_id
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import BY_SERVICE, WORKFLOW_RUN, Caller
 from orchestrator.registry.schema import Registry
-from perdure.wire import Call, IdempotentRequestTarget, OneWayCall, Target, WorkflowTarget
+from perdure.wire import (
+    AttachTarget,
+    CallCommand,
+    IdempotentRequestTarget,
+    OneWayCallCommand,
+    WorkflowTarget,
+)
 
 _IDENTITY_BYTES: Final = 16
 
@@ -43,7 +49,7 @@ class Callees:
     def invoke(
         self,
         caller: Invoke,
-        m: Call | OneWayCall,
+        m: CallCommand | OneWayCallCommand,
         sink: Caller | None,
         wanted_ms: int,
         now_ms: int,
@@ -70,11 +76,11 @@ class Callees:
             caller=sink,
             by=BY_SERVICE,
             by_id=caller.id,
-            by_target=shown(caller.service, caller.handler, caller.key),
+            by_target=show_target(caller.service, caller.handler, caller.key),
             trace=caller.trace,
         )
 
-    def target_id(self, target: Target | None) -> bytes:
+    def target_id(self, target: AttachTarget | None) -> bytes:
         """The invocation that an attach or a look at an output names."""
         if isinstance(target, str):
             return read_invocation_id(target)

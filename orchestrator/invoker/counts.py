@@ -75,7 +75,7 @@ class AttemptCounts:
         self._ended["dropped"].value += 1
 
 
-def tell(
+def measure_slots(
     telemetry: Telemetry, slots: SlotCounts, running_count: Callable[[], int], slots_max: int
 ) -> None:
     """Let `telemetry` ask for the slots in use."""

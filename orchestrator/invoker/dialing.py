@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from orchestrator.invoker.origin import Origin
-from orchestrator.invoker.resolver import Resolver
+from orchestrator.invoker.resolver import HostResolver
 
 CONNECT_S: Final = 10.0  # look-up, TCP and TLS together
 
@@ -27,9 +27,9 @@ class DialError(Exception):
 class Dialer:
     """Opens connections. `ca_file` holds certificates to trust beside the system's."""
 
-    def __init__(self, ca_file: Path | None = None, resolver: Resolver | None = None) -> None:
+    def __init__(self, ca_file: Path | None = None, resolver: HostResolver | None = None) -> None:
         self._ca_file = ca_file
-        self._resolver = resolver or Resolver()
+        self._resolver = resolver or HostResolver()
         self._contexts: dict[bool, ssl.SSLContext] = {}
 
     async def dial(self, origin: Origin, http1: bool, make: Callable[[], P]) -> P:

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.invoker.dialing import Dialer
-from orchestrator.invoker.exchange import Exchange, Headers
+from orchestrator.invoker.exchange import Exchange, HeaderLines
 from orchestrator.invoker.heads import Head, base_head, clean_headers
 from orchestrator.invoker.http2 import ANSWERED_HTTP1
 from orchestrator.invoker.origin import BadUri, parse_origin
 from orchestrator.invoker.pool import NO_HTTP2, Pool
 from orchestrator.invoker.signing import Signer
-from orchestrator.registry.discovery import Discovered, Target
+from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.errors import BAD_MANIFEST, HTTP1_ANSWER, UNREACHABLE, RegistryError
 from orchestrator.registry.manifest import ACCEPT, MEDIA_TYPES, decode_manifest
 from orchestrator.runtime.clock import Clock
@@ -34,11 +34,11 @@ class _Answer:
 
     def __init__(self) -> None:
         self.status = 0
-        self.headers: Headers = ()
+        self.headers: HeaderLines = ()
         self.body = bytearray()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def on_response(self, status: int, headers: Headers) -> None:
+    def on_response(self, status: int, headers: HeaderLines) -> None:
         self.status, self.headers = status, headers
 
     def on_body(self, data: bytes) -> None:
@@ -80,7 +80,7 @@ class Discovery:
         self._cluster_name = cluster_name
         self._dialer = Dialer(ca_file)
 
-    async def discover(self, target: Target) -> Discovered:
+    async def discover(self, target: DiscoveryTarget) -> Discovered:
         """Ask, again if need be; raises RegistryError."""
         pause_s, reason = _PAUSE_S, ""
         for attempt in range(ATTEMPTS_MAX):
@@ -95,7 +95,7 @@ class Discovery:
             UNREACHABLE, f"{target.uri} was asked {ATTEMPTS_MAX} times, the last time: {reason}"
         )
 
-    async def _ask(self, target: Target) -> Discovered:
+    async def _ask(self, target: DiscoveryTarget) -> Discovered:
         try:
             origin = parse_origin(target.uri)
         except BadUri as error:
@@ -115,7 +115,7 @@ class Discovery:
             pool.close("done")
         return _read(answer, exchange.http_version)
 
-    def _headers(self, target: Target) -> Head:
+    def _headers(self, target: DiscoveryTarget) -> Head:
         head = [(b"accept", ACCEPT.encode())]
         if self._cluster_name:
             head += clean_headers((("x-restate-cluster-name", self._cluster_name),))

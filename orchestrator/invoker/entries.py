@@ -35,7 +35,7 @@ _CODE_MAX: Final = 0xFFFF
 _METADATA_CHARS_MAX: Final = 32 * 1024
 
 
-class Door(msgspec.Struct, gc=False):
+class CommandContext(msgspec.Struct, gc=False):
     """What commands are resolved against: the invocation that sends them, and when."""
 
     invoke: Invoke
@@ -45,7 +45,7 @@ class Door(msgspec.Struct, gc=False):
     output_failed: bool = False  # the result so far is a failure
 
 
-def failure_of(failure: wire.Failure) -> Failure:
+def failure_of(failure: wire.WireFailure) -> Failure:
     """A failure as records keep it: a code of 16 bits, texts that fit beside the frames."""
     known = 0 < failure.code <= _CODE_MAX
     metadata = failure.metadata
@@ -60,12 +60,12 @@ def _required(completion_id: int) -> int:
     return completion_id
 
 
-def _state_key(door: Door, key: bytes, *, write: bool) -> bytes:
+def _state_key(door: CommandContext, key: bytes, *, write: bool) -> bytes:
     _may_use_state(door, write=write)
     return check_state_key(key)
 
 
-def _may_use_state(door: Door, *, write: bool) -> None:
+def _may_use_state(door: CommandContext, *, write: bool) -> None:
     kind = door.invoke.kind
     if kind == SERVICE:
         raise CommandRefused(codes.PRECONDITION, "a plain service has no state")
@@ -76,14 +76,14 @@ def _may_use_state(door: Door, *, write: bool) -> None:
         )
 
 
-def _promise_name(door: Door, name: str) -> str:
+def _promise_name(door: CommandContext, name: str) -> str:
     if door.invoke.kind not in WORKFLOW_KINDS:
         raise CommandRefused(codes.PRECONDITION, "only workflows have promises")
     check_key(name, "the name of a promise")
     return name
 
 
-def _output(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _output(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_output(frame, _H)
     door.output_failed = m.failure is not None
     if m.failure is not None:
@@ -92,55 +92,55 @@ def _output(door: Door, frame: bytes, base: int) -> AnyEffect:
     return effects.SetOutput(base + start, base + end)
 
 
-def _set_state(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _set_state(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_set_state(frame, _H)
     key = _state_key(door, m.key, write=True)
     return effects.SetState(key, base + m.value_span[0], base + m.value_span[1])
 
 
-def _clear_state(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _clear_state(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     return effects.ClearState(_state_key(door, wire.decode_clear_state(frame, _H).key, write=True))
 
 
-def _clear_all_state(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _clear_all_state(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     wire.decode_clear_all_state(frame, _H)
     _may_use_state(door, write=True)
     return effects.ClearAllState()
 
 
-def _get_lazy_state(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _get_lazy_state(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_get_lazy_state(frame, _H)
     key = _state_key(door, m.key, write=False)
     return effects.GetState(key, _required(m.result_completion_id))
 
 
-def _get_lazy_state_keys(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _get_lazy_state_keys(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_get_lazy_state_keys(frame, _H)
     _may_use_state(door, write=False)
     return effects.GetStateKeys(_required(m.result_completion_id))
 
 
-def _get_eager_state(door: Door, frame: bytes, base: int) -> None:
+def _get_eager_state(door: CommandContext, frame: bytes, base: int) -> None:
     wire.decode_get_eager_state(frame, _H)
     _may_use_state(door, write=False)
 
 
-def _get_eager_state_keys(door: Door, frame: bytes, base: int) -> None:
+def _get_eager_state_keys(door: CommandContext, frame: bytes, base: int) -> None:
     wire.decode_get_eager_state_keys(frame, _H)
     _may_use_state(door, write=False)
 
 
-def _get_promise(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _get_promise(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_get_promise(frame, _H)
     return effects.GetPromise(_promise_name(door, m.key), _required(m.result_completion_id))
 
 
-def _peek_promise(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _peek_promise(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_peek_promise(frame, _H)
     return effects.PeekPromise(_promise_name(door, m.key), _required(m.result_completion_id))
 
 
-def _complete_promise(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _complete_promise(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_complete_promise(frame, _H)
     name = _promise_name(door, m.key)
     completion_id = _required(m.result_completion_id)
@@ -152,12 +152,12 @@ def _complete_promise(door: Door, frame: bytes, base: int) -> AnyEffect:
     return effects.CompletePromise(name, completion_id, base + start, base + end)
 
 
-def _sleep(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _sleep(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_sleep(frame, _H)
     return effects.Sleep(m.wake_up_time, _required(m.result_completion_id))
 
 
-def _call(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _call(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_call(frame, _H)
     result_id = _required(m.result_completion_id)
     sink = Caller(door.invoke.id, door.incarnation, result_id)
@@ -167,7 +167,7 @@ def _call(door: Door, frame: bytes, base: int) -> AnyEffect:
     return effects.Call(invoke, base + start, base + end, id_completion, result_id)
 
 
-def _one_way_call(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _one_way_call(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_one_way_call(frame, _H)
     invoke = door.callees.invoke(door.invoke, m, None, m.invoke_time, door.now_ms)
     start, end = m.parameter_span
@@ -175,7 +175,7 @@ def _one_way_call(door: Door, frame: bytes, base: int) -> AnyEffect:
     return effects.Call(invoke, base + start, base + end, id_completion, 0)
 
 
-def _send_signal(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _send_signal(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_send_signal(frame, _H)
     target_id = read_invocation_id(m.target_invocation_id)
     index, name = (0, m.signal) if isinstance(m.signal, str) else (m.signal or 0, "")
@@ -190,7 +190,7 @@ def _send_signal(door: Door, frame: bytes, base: int) -> AnyEffect:
     return effects.SendSignal(target_id, index, name, base + start, base + end)
 
 
-def _complete_awakeable(door: Door, frame: bytes, base: int) -> AnyEffect | None:
+def _complete_awakeable(door: CommandContext, frame: bytes, base: int) -> AnyEffect | None:
     m = wire.decode_complete_awakeable(frame, _H)
     awakeable = read_awakeable_id(m.awakeable_id)
     if awakeable.legacy:
@@ -204,23 +204,23 @@ def _complete_awakeable(door: Door, frame: bytes, base: int) -> AnyEffect | None
     return effects.SendSignal(target_id, index, "", base + start, base + end)
 
 
-def _run(door: Door, frame: bytes, base: int) -> None:
+def _run(door: CommandContext, frame: bytes, base: int) -> None:
     _required(wire.decode_run(frame, _H).result_completion_id)
 
 
-def _attach(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _attach(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_attach_invocation(frame, _H)
     completion_id = _required(m.result_completion_id)
     return effects.Attach(door.callees.target_id(m.target), completion_id)
 
 
-def _get_output(door: Door, frame: bytes, base: int) -> AnyEffect:
+def _get_output(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_get_invocation_output(frame, _H)
     completion_id = _required(m.result_completion_id)
     return effects.GetOutput(door.callees.target_id(m.target), completion_id)
 
 
-Entry = Callable[[Door, bytes, int], AnyEffect | None]
+Entry = Callable[[CommandContext, bytes, int], AnyEffect | None]
 
 ENTRIES: Final[dict[int, tuple[Entry, int]]] = {
     code.OUTPUT: (_output, LATER),

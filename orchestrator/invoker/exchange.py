@@ -6,13 +6,13 @@ Everything runs on the event loop and by callbacks: no task or future per exchan
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-Headers = Sequence[tuple[bytes, bytes]]
+HeaderLines = Sequence[tuple[bytes, bytes]]
 
 
 class Receiver(Protocol):
     """Who listens to a response. After `on_end` or `on_broken` nothing comes any more."""
 
-    def on_response(self, status: int, headers: Headers) -> None: ...
+    def on_response(self, status: int, headers: HeaderLines) -> None: ...
 
     def on_body(self, data: bytes) -> None: ...
 
@@ -31,7 +31,7 @@ class Receiver(Protocol):
         ...
 
 
-class Carrier(Protocol):
+class ExchangeCarrier(Protocol):
     """A connection that carries exchanges."""
 
     def send(self, exchange: "Exchange", data: bytes) -> None: ...
@@ -59,7 +59,7 @@ class Carrier(Protocol):
         ...
 
 
-class Owner(Protocol):
+class ConnectionOwner(Protocol):
     """Who keeps connections, of either version of HTTP."""
 
     def on_room(self, connection: Any) -> None:
@@ -82,7 +82,7 @@ class Owner(Protocol):
 class _Ignore:
     """Listens to what nobody wants to hear any more."""
 
-    def on_response(self, status: int, headers: Headers) -> None:
+    def on_response(self, status: int, headers: HeaderLines) -> None:
         pass
 
     def on_body(self, data: bytes) -> None:
@@ -129,12 +129,14 @@ class Exchange:
         "wants_room",
     )
 
-    def __init__(self, head: Headers, chunks: list[bytes], ended: bool, receiver: Receiver) -> None:
+    def __init__(
+        self, head: HeaderLines, chunks: list[bytes], ended: bool, receiver: Receiver
+    ) -> None:
         self.head = head
         self.chunks = chunks
         self.ended = ended
         self.receiver = receiver
-        self.carrier: Carrier | None = None
+        self.carrier: ExchangeCarrier | None = None
         self.stream_id = 0
         self.mark = 0  # how much its connection had read when it began
         self.http_version = "2"

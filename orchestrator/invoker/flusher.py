@@ -6,7 +6,7 @@ record of its own. Timers are shared by all attempts.
 
 from typing import Final
 
-from orchestrator.invoker.running import Running
+from orchestrator.invoker.running import RunningAttempt
 from orchestrator.invoker.urgency import LATER, NOTHING, NOW, SOON
 from orchestrator.runtime.scheduler import Scheduler, Timer
 
@@ -14,7 +14,7 @@ SOON_S: Final = 0.005
 LATER_S: Final = 0.1  # a step that takes longer is seen in the journal while it runs
 
 
-def propose(running: Running) -> None:
+def propose(running: RunningAttempt) -> None:
     """Hand over all that an attempt has said."""
     running.flushing = NOTHING
     for record in running.attempt.take():
@@ -26,13 +26,13 @@ class Flusher:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
-        self._now: list[Running] = []
-        self._soon: list[Running] = []
-        self._later: list[Running] = []
+        self._now: list[RunningAttempt] = []
+        self._soon: list[RunningAttempt] = []
+        self._later: list[RunningAttempt] = []
         self._soon_timer: Timer | None = None
         self._later_timer: Timer | None = None
 
-    def add(self, running: Running, wants: int) -> None:
+    def add(self, running: RunningAttempt, wants: int) -> None:
         """An attempt has something to say, more urgent than before."""
         running.flushing = wants
         if wants == NOW:

@@ -8,7 +8,7 @@ from orchestrator.invoker.origin import Origin, parse_origin
 from orchestrator.invoker.signing import Signer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import TRACESTATE_BYTES_MAX
-from orchestrator.registry.schema import Deployment, Pairs
+from orchestrator.registry.schema import Deployment, StoredPairs
 from perdure.wire import media_type
 
 Head = list[tuple[bytes, bytes]]
@@ -36,7 +36,7 @@ _OWN: Final = frozenset(
 )
 
 
-def clean_headers(pairs: Pairs) -> Head:
+def clean_headers(pairs: StoredPairs) -> Head:
     """Headers of a deployment as they may be sent; what would break a request is left out."""
     head: Head = []
     for name, value in pairs:

@@ -7,15 +7,16 @@ import httptools
 
 from orchestrator.invoker.dialing import alpn_of
 from orchestrator.invoker.draining import DRAIN_S
-from orchestrator.invoker.exchange import IGNORE, Exchange, Headers, Owner
-from orchestrator.invoker.portions import PORTION_BYTES, CallSoon, Portions
+from orchestrator.invoker.exchange import IGNORE, ConnectionOwner, Exchange, HeaderLines
+from orchestrator.invoker.portions import PORTION_BYTES, Portions
+from orchestrator.runtime.scheduler import CallSoon
 
 _IDLE_S: Final = 60.0
 _HEAD_BYTES_MAX: Final = 64 * 1024  # of a response, with what comes before its final status
 _WITHOUT_BODY: Final = (b"GET", b"HEAD")
 
 
-def request_head(head: Headers, body_bytes: int) -> bytes:
+def request_head(head: HeaderLines, body_bytes: int) -> bytes:
     """The head of a request in the form of HTTP/1.1, from one in the form of HTTP/2."""
     method, authority, path = head[0][1], head[2][1], head[3][1]
     lines = [method, b" ", path, b" HTTP/1.1\r\nhost: ", authority, b"\r\n"]
@@ -30,7 +31,7 @@ def request_head(head: Headers, body_bytes: int) -> bytes:
 class Http1Connection(asyncio.Protocol):
     """A client's side of a connection, over a transport that is connected."""
 
-    def __init__(self, owner: Owner, call_soon: CallSoon) -> None:
+    def __init__(self, owner: ConnectionOwner, call_soon: CallSoon) -> None:
         self._owner = owner
         self._portions = Portions(call_soon, self._take)
         self._transport: asyncio.Transport | None = None

@@ -13,9 +13,10 @@ import ngh2
 from orchestrator.invoker.dialing import alpn_of
 from orchestrator.invoker.drained import Drained
 from orchestrator.invoker.draining import Draining
-from orchestrator.invoker.exchange import IGNORE, Exchange, Owner
+from orchestrator.invoker.exchange import IGNORE, ConnectionOwner, Exchange
 from orchestrator.invoker.keepalive import DEAD, PING, KeepAlive
-from orchestrator.invoker.portions import PORTION_BYTES, CallSoon, Portions
+from orchestrator.invoker.portions import PORTION_BYTES, Portions
+from orchestrator.runtime.scheduler import CallSoon
 
 STREAMS_MAX: Final = 128  # per connection; above it batches get no larger and windows would
 STREAM_WINDOW_BYTES: Final = 256 * 1024
@@ -48,7 +49,7 @@ def _code_name(code: int) -> str:
 class Http2Connection(asyncio.Protocol):
     """A client's side of a connection, over a transport that is connected."""
 
-    def __init__(self, owner: Owner, call_soon: CallSoon) -> None:
+    def __init__(self, owner: ConnectionOwner, call_soon: CallSoon) -> None:
         self._owner = owner
         self._call_soon = call_soon
         self._transport: asyncio.Transport | None = None

@@ -10,22 +10,22 @@ from typing import Final
 from orchestrator.invoker import codes
 from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.callees import Callees
-from orchestrator.invoker.counts import AttemptCounts, tell
+from orchestrator.invoker.counts import AttemptCounts, measure_slots
 from orchestrator.invoker.dialing import Dialer
 from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.feed import Feed
 from orchestrator.invoker.flusher import Flusher, propose
 from orchestrator.invoker.heads import Heads
-from orchestrator.invoker.line import Waiter
 from orchestrator.invoker.make_way import MakeWay
 from orchestrator.invoker.openings import Openings
-from orchestrator.invoker.options import Options
+from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.origin import BadUri
-from orchestrator.invoker.placing import Place, Unplaced, place
+from orchestrator.invoker.placing import Placement, Unplaced, place
 from orchestrator.invoker.pools import Pools
-from orchestrator.invoker.port import AttemptInput, AttemptView, Source
-from orchestrator.invoker.running import Running
+from orchestrator.invoker.port import AttemptInput, AttemptView, LedPartition
+from orchestrator.invoker.running import RunningAttempt
 from orchestrator.invoker.signing import Signer
+from orchestrator.invoker.slot_queue import SlotWaiter
 from orchestrator.invoker.slots import Slots
 from orchestrator.invoker.sweep import Sweep
 from orchestrator.invoker.telling import log_failure
@@ -50,11 +50,11 @@ class Invoker:
         clock: Clock,
         entropy: Entropy,
         scheduler: Scheduler,
-        options: Options | None = None,
+        options: InvokerOptions | None = None,
         signer: Signer | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
-        self._options = options = options or Options()
+        self._options = options = options or InvokerOptions()
         self._registry = registry
         self._clock = clock
         self._uniform = entropy.uniform
@@ -65,9 +65,9 @@ class Invoker:
         self._callees = Callees(registry, partition_count, entropy.random64, entropy.random_bytes)
         self._heads = Heads(options.cluster_name, signer)
         self._seen_registry: Registry | None = None
-        self._places: dict[tuple[str, str], Place | Unplaced] = {}
+        self._places: dict[tuple[str, str], Placement | Unplaced] = {}
         self._pools = Pools(Dialer(options.services_ca_file), self.on_read, self.on_batch)
-        self._slots: Slots[Waiter] = Slots(
+        self._slots: Slots[SlotWaiter] = Slots(
             options.attempts_max,
             options.attempts_per_deployment_max,
             options.memory_bytes_max,
@@ -75,10 +75,10 @@ class Invoker:
         )
         telemetry = telemetry or Telemetry()
         self._counts = AttemptCounts(telemetry)
-        tell(telemetry, self._slots, lambda: len(self._running), options.attempts_max)
-        self._running: dict[bytes, Running] = {}
-        self._waiting: dict[bytes, Waiter] = {}
-        self._held_back: set[Source] = set()
+        measure_slots(telemetry, self._slots, lambda: len(self._running), options.attempts_max)
+        self._running: dict[bytes, RunningAttempt] = {}
+        self._waiting: dict[bytes, SlotWaiter] = {}
+        self._held_back: set[LedPartition] = set()
         self._flusher = Flusher(scheduler)
         self.flush = self._flusher.add
         self._sweep = Sweep(clock, scheduler, lambda: list(self._running.values()), self._pools)
@@ -93,7 +93,7 @@ class Invoker:
     def running_count(self) -> int:
         return len(self._running)
 
-    def start(self, source: Source, invocation_id: bytes, incarnation: int) -> None:
+    def start(self, source: LedPartition, invocation_id: bytes, incarnation: int) -> None:
         """Start an attempt as soon as a slot is free, unless one of this incarnation runs."""
         if not self._closed and not self._is_known(source, invocation_id, incarnation):
             self._start(source, invocation_id, incarnation, False)
@@ -128,7 +128,7 @@ class Invoker:
         else:
             running.half_close()
 
-    def forget(self, source: Source) -> None:
+    def forget(self, source: LedPartition) -> None:
         """The partition is not led here any more: drop its attempts without proposals."""
         self._held_back.discard(source)
         for waiter in [w for w in self._waiting.values() if w.source is source]:
@@ -146,7 +146,7 @@ class Invoker:
         views += [AttemptView(w.id, False, 0, w.deployment, "") for w in self._waiting.values()]
         return views
 
-    def hold_back(self, source: Source, held_back: bool) -> None:
+    def hold_back(self, source: LedPartition, held_back: bool) -> None:
         """While the log takes nothing of a partition: read at most a window more of each attempt
         of its."""
         (self._held_back.add if held_back else self._held_back.discard)(source)
@@ -177,7 +177,7 @@ class Invoker:
     # --- starting ---
 
     def _start(
-        self, source: Source, invocation_id: bytes, incarnation: int, its_turn: bool
+        self, source: LedPartition, invocation_id: bytes, incarnation: int, its_turn: bool
     ) -> None:
         given = source.attempt_input(invocation_id, incarnation)
         if given is None:
@@ -193,9 +193,9 @@ class Invoker:
         ):
             self._begin(source, given, where, 0)
         else:
-            self._wait(Waiter(source, invocation_id, incarnation, deployment), goes_on)
+            self._wait(SlotWaiter(source, invocation_id, incarnation, deployment), goes_on)
 
-    def _is_known(self, source: Source, invocation_id: bytes, incarnation: int) -> bool:
+    def _is_known(self, source: LedPartition, invocation_id: bytes, incarnation: int) -> bool:
         """Whether it runs or waits; one of another incarnation or source is dropped."""
         running = self._running.get(invocation_id)
         if running is not None:
@@ -209,7 +209,7 @@ class Invoker:
             self._leave(waiter)
         return False
 
-    def _place(self, given: AttemptInput) -> Place | Unplaced:
+    def _place(self, given: AttemptInput) -> Placement | Unplaced:
         """Where it runs; for those that are not pinned the answer is kept until metadata change."""
         registry = self._registry()
         if registry is not self._seen_registry:
@@ -230,7 +230,7 @@ class Invoker:
         bytes_max = self._options.payload_bytes_max
         return Attempt(given, policy, deployment, protocol, self._callees, self._uniform, bytes_max)
 
-    def _fail_unplaced(self, source: Source, given: AttemptInput, why: Unplaced) -> None:
+    def _fail_unplaced(self, source: LedPartition, given: AttemptInput, why: Unplaced) -> None:
         attempt = self._attempt(given, why.retry, given.deployment, given.protocol)
         attempt.fail(why.restate_code, why.message, self.now_ms())
         self._counts.unplaced(attempt)
@@ -238,14 +238,16 @@ class Invoker:
         for record in attempt.take():
             source.propose(record)
 
-    def _begin(self, source: Source, given: AttemptInput, where: Place, restarts: int) -> None:
+    def _begin(
+        self, source: LedPartition, given: AttemptInput, where: Placement, restarts: int
+    ) -> None:
         """Open the exchange of an attempt that has its slot."""
         deployment, handler, options = where.deployment, where.handler, self._options
         attempt = self._attempt(given, handler.retry, deployment.id, where.protocol)
         duplex = deployment.bidi and not deployment.http1 and not given.pause_requested
         duplex = duplex and handler.inactivity_timeout_ms > 0
         invoke = given.invoke
-        running = Running(
+        running = RunningAttempt(
             self,
             source,
             invoke.id,
@@ -293,7 +295,7 @@ class Invoker:
         pool.open(exchange)
 
     def _state(
-        self, source: Source, given: AttemptInput, lazy: bool, keyed: bool
+        self, source: LedPartition, given: AttemptInput, lazy: bool, keyed: bool
     ) -> tuple[list[tuple[bytes, bytes]], bool]:
         """The state that goes along, and whether it is only part of it."""
         if not keyed or lazy:
@@ -303,7 +305,7 @@ class Invoker:
 
     # --- waiting for a slot ---
 
-    def _wait(self, waiter: Waiter, goes_on: bool) -> None:
+    def _wait(self, waiter: SlotWaiter, goes_on: bool) -> None:
         self._waiting[waiter.id] = waiter
         self._slots.wait(waiter.deployment, waiter.id, waiter, goes_on=goes_on)
         if self._make_way_timer is None:
@@ -313,7 +315,7 @@ class Invoker:
         for waiter in list(self._waiting.values()):
             self._leave(waiter)
 
-    def _leave(self, waiter: Waiter) -> None:
+    def _leave(self, waiter: SlotWaiter) -> None:
         del self._waiting[waiter.id]
         self._slots.leave(waiter.deployment, waiter.id)
 
@@ -336,12 +338,12 @@ class Invoker:
 
     # --- from running attempts ---
 
-    def opened(self, running: Running, took_ms: int) -> None:
+    def opened(self, running: RunningAttempt, took_ms: int) -> None:
         self._openings.answered(running, took_ms)
         if self._slots.waiting_count:
             self._fill_slots()
 
-    def hold_memory(self, running: Running, size_bytes: int) -> bool:
+    def hold_memory(self, running: RunningAttempt, size_bytes: int) -> bool:
         slots = self._slots
         running.memory_bytes += size_bytes
         running.window.memory_bytes += size_bytes
@@ -350,7 +352,7 @@ class Invoker:
             self._fill_slots()
         return size_bytes <= 0 or not slots.is_over_memory(running.deployment)
 
-    def over(self, running: Running) -> None:
+    def over(self, running: RunningAttempt) -> None:
         if self._running.get(running.id) is running:
             self._release(running)
         attempt = running.attempt
@@ -360,7 +362,7 @@ class Invoker:
         propose(running)
         self._fill_slots()
 
-    def begin_again(self, running: Running, reason: str) -> None:
+    def begin_again(self, running: RunningAttempt, reason: str) -> None:
         if running.restart_count >= _RESTARTS_MAX:
             running.fail(codes.NETWORK, reason)
             return
@@ -384,7 +386,7 @@ class Invoker:
         """All that a connection read at once was delivered: flush what somebody waits for."""
         self._flusher.flush_now()
 
-    def _release(self, running: Running) -> None:
+    def _release(self, running: RunningAttempt) -> None:
         del self._running[running.id]
         if running.opening:
             self._openings.ended(running)
@@ -392,7 +394,7 @@ class Invoker:
         running.window.memory_bytes -= running.memory_bytes
         running.memory_bytes = 0
 
-    def _drop(self, running: Running) -> None:
+    def _drop(self, running: RunningAttempt) -> None:
         self._release(running)
         self._counts.dropped()
         running.drop()

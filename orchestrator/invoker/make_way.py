@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Collection
 from typing import Any, Final
 
-from orchestrator.invoker.running import Running
+from orchestrator.invoker.running import RunningAttempt
 from orchestrator.invoker.slots import Slots
 
 _IDLE_MS: Final = 20  # a stream that was quiet for this long may be asked to suspend
@@ -20,14 +20,14 @@ class MakeWay:
         self._slots = slots
         self._look_at_ms = 0  # not before
 
-    def look(self, all_running: Collection[Running], now_ms: int) -> None:
+    def look(self, all_running: Collection[RunningAttempt], now_ms: int) -> None:
         """A look costs about a microsecond for each that runs: the next one comes later the more
         there are, so that all looks are a few percent of the time at most."""
         if now_ms < self._look_at_ms or not self._slots.short_of_slots:
             return
         self._look_at_ms = now_ms + len(all_running) // _LOOKED_AT_PER_MS
         closing = asked = 0
-        idle: list[Running] = []
+        idle: list[RunningAttempt] = []
         contended = self._slots.contended_count
         for running in all_running:
             if running.duplex and running.attempt.input_closed:

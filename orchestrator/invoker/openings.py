@@ -8,7 +8,7 @@ attempt holds its whole request.
 from collections import OrderedDict
 from typing import Final
 
-from orchestrator.invoker.running import Running
+from orchestrator.invoker.running import RunningAttempt
 
 OPENING_MS: Final = 200  # an answer that takes longer says nothing about what waits before it
 
@@ -17,21 +17,21 @@ class Openings:
     """The running attempts that are opening; of others nothing is told."""
 
     def __init__(self) -> None:
-        self._running: OrderedDict[Running, None] = OrderedDict()
+        self._running: OrderedDict[RunningAttempt, None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._running)
 
-    def add(self, running: Running) -> None:
+    def add(self, running: RunningAttempt) -> None:
         self._running[running] = None
 
-    def answered(self, running: Running, took_ms: int) -> None:
+    def answered(self, running: RunningAttempt, took_ms: int) -> None:
         """Its service has begun with it."""
         running.opening = False
         del self._running[running]
         running.window.answered(took_ms)
 
-    def ended(self, running: Running) -> None:
+    def ended(self, running: RunningAttempt) -> None:
         """It ended before it was answered."""
         running.opening = False
         del self._running[running]

@@ -6,12 +6,12 @@ from typing import Annotated
 import msgspec
 
 from orchestrator.model.limits import PAYLOAD_BYTES_MAX
-from orchestrator.runtime.kinds import FILE, whole
+from orchestrator.runtime.kinds import FILE, whole_number
 from orchestrator.runtime.settings import Setting
 from perdure.wire import VERSION_MAX, VERSION_MIN
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class InvokerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Limits and switches; those of a handler (timeouts, retries) are in the registry."""
 
     attempts_max: int = 8_000  # running at once, in all; each deployment has a few beyond it
@@ -24,7 +24,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     eager_state_bytes_max: int = PAYLOAD_BYTES_MAX  # state sent along with an attempt
     protocol_max: Annotated[
         int,
-        Setting("newest version of the service protocol to use", whole(VERSION_MIN, VERSION_MAX)),
+        Setting(
+            "newest version of the service protocol to use", whole_number(VERSION_MIN, VERSION_MAX)
+        ),
     ] = VERSION_MAX
     request_identity_key_file: Annotated[
         Path | None,

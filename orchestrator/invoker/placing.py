@@ -8,7 +8,7 @@ from orchestrator.registry.schema import Deployment, Handler, Registry, RetryPol
 from perdure.wire import VERSION_MIN, pick
 
 
-class Place(msgspec.Struct, frozen=True, gc=False):
+class Placement(msgspec.Struct, frozen=True, gc=False):
     """A handler on a deployment, and the protocol version to speak with it."""
 
     deployment: Deployment
@@ -24,7 +24,7 @@ class Unplaced(msgspec.Struct, frozen=True, gc=False):
     retry: RetryPolicy
 
 
-def place(registry: Registry, given: AttemptInput, protocol_max: int) -> Place | Unplaced:
+def place(registry: Registry, given: AttemptInput, protocol_max: int) -> Placement | Unplaced:
     """Choose by what is pinned, else the newest."""
     service, name = given.invoke.service, given.invoke.handler
     if given.deployment:
@@ -46,7 +46,7 @@ def place(registry: Registry, given: AttemptInput, protocol_max: int) -> Place |
 
 def _with_version(
     deployment: Deployment, handler: Handler, pinned: int, protocol_max: int
-) -> Place | Unplaced:
+) -> Placement | Unplaced:
     low, high = deployment.min_protocol, deployment.max_protocol
     if pinned:
         # What began in a version goes on in it, whatever the cap on new ones says.
@@ -56,7 +56,7 @@ def _with_version(
                 f" deployment {deployment.id} speaks {low} to {high}"
             )
             return Unplaced(codes.PINNED_VERSION, why, handler.retry)
-        return Place(deployment, handler, pinned)
+        return Placement(deployment, handler, pinned)
     protocol = pick(low, high, own_max=protocol_max)
     if protocol is None:
         why = (
@@ -64,4 +64,4 @@ def _with_version(
             f" this server {VERSION_MIN} to {protocol_max}"
         )
         return Unplaced(codes.NO_COMMON_VERSION, why, handler.retry)
-    return Place(deployment, handler, protocol)
+    return Placement(deployment, handler, protocol)

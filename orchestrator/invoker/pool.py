@@ -12,7 +12,7 @@ from orchestrator.invoker.http1 import Http1Connection
 from orchestrator.invoker.http2 import STREAMS_MAX, Http2Connection
 from orchestrator.invoker.origin import Origin
 
-Connection = Http1Connection | Http2Connection
+PooledConnection = Http1Connection | Http2Connection
 
 NO_HTTP2: Final = "the endpoint does not offer HTTP/2 over TLS: register it with use_http_11"
 _WAIT_S: Final = 10.0  # for room on other connections, while no new one can be opened
@@ -41,9 +41,11 @@ class Pool:
         self._backoff = Backoff()
         self._retry: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-        self._connections: list[Connection] = []
-        self._with_room: dict[Connection, None] = {}  # and perhaps some that have none any more
-        self._closing: list[Connection] = []
+        self._connections: list[PooledConnection] = []
+        self._with_room: dict[
+            PooledConnection, None
+        ] = {}  # and perhaps some that have none any more
+        self._closing: list[PooledConnection] = []
         self._waiting: deque[Exchange] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -85,7 +87,7 @@ class Pool:
 
     # --- from connections ---
 
-    def on_room(self, connection: Connection) -> None:
+    def on_room(self, connection: PooledConnection) -> None:
         """Give waiting exchanges the room there is."""
         self._with_room[connection] = None
         if self._backoff.failure_count and connection.was_useful:
@@ -93,7 +95,7 @@ class Pool:
         if self._waiting:
             self._fill()
 
-    def on_closed(self, connection: Connection) -> None:
+    def on_closed(self, connection: PooledConnection) -> None:
         self._with_room.pop(connection, None)
         if connection in self._connections:
             self._connections.remove(connection)
@@ -105,7 +107,7 @@ class Pool:
 
     # --- inside ---
 
-    def _free(self) -> Connection | None:
+    def _free(self) -> PooledConnection | None:
         """A connection with room: of HTTP/2 the first, to fill it; of HTTP/1.1 the one used last,
         so that the others grow idle."""
         with_room = self._with_room
@@ -177,12 +179,12 @@ class Pool:
             self._connections.append(connection)
             self._with_room[connection] = None
 
-    def _make(self) -> Connection:
+    def _make(self) -> PooledConnection:
         if self._http1:
             return Http1Connection(self, self._loop.call_soon)
         return Http2Connection(self, self._loop.call_soon)
 
-    def _wrong_protocol(self, connection: Connection) -> str:
+    def _wrong_protocol(self, connection: PooledConnection) -> str:
         if not self._origin.tls or self._http1 or connection.alpn == "h2":
             return ""
         return NO_HTTP2

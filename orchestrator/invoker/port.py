@@ -41,7 +41,7 @@ class AttemptInput(msgspec.Struct, gc=False):
     pause_requested: bool
 
 
-class Source(Protocol):
+class LedPartition(Protocol):
     """A partition led here, as its attempts see it."""
 
     def attempt_input(self, invocation_id: bytes, incarnation: int) -> AttemptInput | None:
@@ -89,7 +89,7 @@ class InvokerPort(Protocol):
     @property
     def running_count(self) -> int: ...
 
-    def start(self, source: Source, invocation_id: bytes, incarnation: int) -> None:
+    def start(self, source: LedPartition, invocation_id: bytes, incarnation: int) -> None:
         """Start an attempt as soon as a slot is free, unless one of this incarnation runs."""
         ...
 
@@ -107,11 +107,11 @@ class InvokerPort(Protocol):
         """Drop the attempt without a proposal, or half-close it so that it suspends."""
         ...
 
-    def forget(self, source: Source) -> None:
+    def forget(self, source: LedPartition) -> None:
         """The partition is not led here any more: drop its attempts without proposals."""
         ...
 
-    def hold_back(self, source: Source, held_back: bool) -> None:
+    def hold_back(self, source: LedPartition, held_back: bool) -> None:
         """While proposals of a partition pile up: read at most a window more of each attempt."""
         ...
 

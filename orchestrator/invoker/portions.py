@@ -8,9 +8,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from orchestrator.runtime.scheduler import CallSoon
+
 PORTION_BYTES: Final = 64 * 1024  # of the smallest frames, a few milliseconds of work
 
-CallSoon = Callable[[Callable[[], None]], object]
 Take = Callable[[bytes | memoryview], None]
 
 

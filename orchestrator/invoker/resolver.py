@@ -26,7 +26,7 @@ def system_look_up(host: str) -> list[str]:
     return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
-class Resolver:
+class HostResolver:
     """Belongs to one event loop."""
 
     def __init__(self, look_up: LookUp = system_look_up, threads_max: int = THREADS_MAX) -> None:

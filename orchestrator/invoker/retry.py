@@ -21,7 +21,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     delay_ms: int = 0
 
 
-def decide(
+def after_failure(
     policy: RetryPolicy, retry_count: int, asked_delay_ms: int | None, jitter: float
 ) -> Verdict:
     """What follows a failure after `retry_count` retries; `jitter` is uniform in [0, 1).

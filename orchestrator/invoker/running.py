@@ -7,7 +7,7 @@ from orchestrator.invoker import codes
 from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.feed import Feed
-from orchestrator.invoker.port import Source
+from orchestrator.invoker.port import LedPartition
 from orchestrator.invoker.retry_after import parse_retry_after
 from orchestrator.invoker.urgency import NOTHING
 from orchestrator.invoker.window import OpeningWindow
@@ -33,28 +33,28 @@ class Shell(Protocol):
 
     def monotonic_ms(self) -> int: ...
 
-    def flush(self, running: "Running", wants: int) -> None:
+    def flush(self, running: "RunningAttempt", wants: int) -> None:
         """It has something to say, and more urgently than before."""
         ...
 
-    def hold_memory(self, running: "Running", size_bytes: int) -> bool:
+    def hold_memory(self, running: "RunningAttempt", size_bytes: int) -> bool:
         """Count memory an attempt needs; False if that is more than there is."""
         ...
 
-    def opened(self, running: "Running", took_ms: int) -> None:
+    def opened(self, running: "RunningAttempt", took_ms: int) -> None:
         """Its service has begun with it."""
         ...
 
-    def over(self, running: "Running") -> None:
+    def over(self, running: "RunningAttempt") -> None:
         """Its end is decided: take its records, give its slot to the next."""
         ...
 
-    def begin_again(self, running: "Running", reason: str) -> None:
+    def begin_again(self, running: "RunningAttempt", reason: str) -> None:
         """The service never saw it."""
         ...
 
 
-class Running:
+class RunningAttempt:
     """One attempt; listens to the response of its exchange."""
 
     __slots__ = (
@@ -87,7 +87,7 @@ class Running:
     def __init__(
         self,
         shell: Shell,
-        source: Source,
+        source: LedPartition,
         invocation_id: bytes,
         incarnation: int,
         number: int,

@@ -14,7 +14,7 @@ only so many attempts of a service are opening (not answered yet) at a time.
 from collections import OrderedDict
 from typing import Final, Generic, TypeVar
 
-from orchestrator.invoker.line import Line
+from orchestrator.invoker.slot_queue import SlotQueue
 from orchestrator.invoker.window import OpeningWindow
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Slots(Generic[T]):
         self._running: dict[str, int] = {}
         self._bounds: dict[str, int] = {}
         self._windows: dict[str, OpeningWindow] = {}
-        self._waiting: OrderedDict[str, Line[T]] = OrderedDict()
+        self._waiting: OrderedDict[str, SlotQueue[T]] = OrderedDict()
         self.memory_bytes = 0
         self.waiting_count = 0
 
@@ -146,7 +146,7 @@ class Slots(Generic[T]):
         """Queue behind those of the same deployment and kind; once per invocation."""
         line = self._waiting.get(deployment)
         if line is None:
-            line = self._waiting[deployment] = Line()
+            line = self._waiting[deployment] = SlotQueue()
         line.add(invocation_id, item, goes_on)
         self.waiting_count += 1
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from orchestrator.invoker.pools import Pools
-from orchestrator.invoker.running import Running
+from orchestrator.invoker.running import RunningAttempt
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.scheduler import Scheduler, Timer
 
@@ -28,7 +28,7 @@ class Sweep:
         self,
         clock: Clock,
         scheduler: Scheduler,
-        running: Callable[[], list[Running]],
+        running: Callable[[], list[RunningAttempt]],
         pools: Pools,
     ) -> None:
         self._clock = clock
@@ -37,10 +37,10 @@ class Sweep:
         self._pools = pools
         self._timer: Timer | None = None
         self._period_s = PERIOD_S
-        self._left: list[Running] = []  # of this round
+        self._left: list[RunningAttempt] = []  # of this round
         self._patient_ms = 0.0  # timeouts from here on need no shorter period
 
-    def arm(self, running: Running) -> None:
+    def arm(self, running: RunningAttempt) -> None:
         """An attempt begins: look after it in time."""
         patient_ms = self._patient_ms
         if running.inactivity_ms < patient_ms or running.abort_ms < patient_ms or not patient_ms:
@@ -81,13 +81,13 @@ class Sweep:
             self._arm(min(map(_period_s, left), default=PERIOD_S))
 
 
-def _period_s(running: Running) -> float:
+def _period_s(running: RunningAttempt) -> float:
     timeouts = [t for t in (running.inactivity_ms, running.abort_ms) if t > 0]
     shortest_s = min(timeouts, default=0) / 1000
     return max(min(shortest_s / _PARTS, PERIOD_S), _PERIOD_MIN_S) if shortest_s else PERIOD_S
 
 
-def _check(running: Running, now_ms: int) -> bool:
+def _check(running: RunningAttempt, now_ms: int) -> bool:
     """Whether its time was over; what has ended meanwhile has none."""
     quiet_ms = now_ms - running.touched_ms
     if running.may_close:

@@ -60,7 +60,7 @@ OWNED: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class KafkaConnection:
     """The brokers, and what the operator passes on to librdkafka: security, compression, ..."""
 
     bootstrap: str
@@ -90,7 +90,7 @@ def refuse_owned(given: Mapping[str, str]) -> None:
             )
 
 
-def client_config(connection: Connection, client_id: str) -> dict[str, Any]:
+def client_config(connection: KafkaConnection, client_id: str) -> dict[str, Any]:
     return {
         "reconnect.backoff.max.ms": "1000",
         **connection.security(),

@@ -10,12 +10,12 @@ from typing import Final
 
 from orchestrator.log.port import (
     Deliver,
-    Ended,
     FollowEnd,
+    FollowEnded,
     LogCorrupt,
+    LogMessage,
     LogRefused,
     LogUnavailable,
-    Message,
     OffsetOutOfRange,
 )
 
@@ -27,7 +27,7 @@ class Follower:
     """Delivers a partition from an offset on until it is cancelled or has ended."""
 
     def __init__(
-        self, read: Read, partition: int, offset: int, deliver: Deliver, ended: Ended
+        self, read: Read, partition: int, offset: int, deliver: Deliver, ended: FollowEnded
     ) -> None:
         self._read = read
         self._partition = partition
@@ -54,9 +54,9 @@ class Follower:
         """Messages that are durable now; called for each append to the partition, in order."""
         self._told_end = first + len(values)
         if self._reading is None:
-            self._hand_over([Message(first + at, value) for at, value in enumerate(values)])
+            self._hand_over([LogMessage(first + at, value) for at, value in enumerate(values)])
 
-    def _hand_over(self, messages: list[Message]) -> None:
+    def _hand_over(self, messages: list[LogMessage]) -> None:
         if messages and messages[0].offset < self._next:  # it was read before it was told of
             messages = [message for message in messages if message.offset >= self._next]
         if messages and not self.is_over:
@@ -87,7 +87,7 @@ class Followers:
         self._read = read
         self._by_partition: dict[int, list[Follower]] = {}
 
-    def follow(self, partition: int, offset: int, deliver: Deliver, ended: Ended) -> Follower:
+    def follow(self, partition: int, offset: int, deliver: Deliver, ended: FollowEnded) -> Follower:
         follower = Follower(self._read, partition, offset, deliver, ended)
         mine = self._by_partition.setdefault(partition, [])
         mine[:] = [one for one in mine if not one.is_over]
@@ -114,7 +114,7 @@ class Followers:
 class NeverFollowed:
     """What `follow` of a log gives that is not open: it ends at once, and says why."""
 
-    def __init__(self, ended: Ended, why: FollowEnd) -> None:
+    def __init__(self, ended: FollowEnded, why: FollowEnd) -> None:
         self._handle = asyncio.get_running_loop().call_soon(ended, why)
 
     def cancel(self) -> None:

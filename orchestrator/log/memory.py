@@ -9,17 +9,17 @@ from orchestrator.log.port import (
     META,
     AppendError,
     Batch,
-    CallSoon,
     Deliver,
     Done,
-    Ended,
-    Following,
+    FollowEnded,
     Health,
+    LogMessage,
     LogRefused,
     LogUnavailable,
-    Message,
     OffsetOutOfRange,
+    Subscription,
 )
+from orchestrator.runtime.scheduler import CallSoon
 
 READ_CHUNK_COUNT = 256
 """Messages handed over before the event loop gets its turn."""
@@ -124,11 +124,13 @@ class MemoryLog:
             if stop <= offset:
                 return offset
             values = self.topic.values[partition][offset - first : stop - first]
-            deliver([Message(offset + i, value) for i, value in enumerate(values)])
+            deliver([LogMessage(offset + i, value) for i, value in enumerate(values)])
             offset = stop
             await asyncio.sleep(0)
 
-    def follow(self, partition: int, offset: int, deliver: Deliver, ended: Ended) -> Following:
+    def follow(
+        self, partition: int, offset: int, deliver: Deliver, ended: FollowEnded
+    ) -> Subscription:
         if not self._opened:
             return NeverFollowed(ended, LogUnavailable("the log is not open"))
         return self._followers.follow(partition, offset, deliver, ended)

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from orchestrator.runtime.kinds import NAME, choice, whole
+from orchestrator.runtime.kinds import NAME, choice, whole_number
 from orchestrator.runtime.settings import Setting
 
 PARTITIONS_DEFAULT: Final = 4
@@ -20,13 +20,13 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
         int | None,
         Setting(
             "partitions of a new log, kept with the data",
-            whole(1, 1024),
+            whole_number(1, 1024),
             default=str(PARTITIONS_DEFAULT),
         ),
     ] = None
     replication_factor: Annotated[
         int | None,
-        Setting("replicas of new topics", whole(1, 100), default="the broker's default"),
+        Setting("replicas of new topics", whole_number(1, 100), default="the broker's default"),
     ] = None
     new_log: Annotated[
         str | None,

@@ -27,7 +27,7 @@ STALLED_MS: Final = 2000
 """An append that waits this long says: let no new work in. What was handed over goes on waiting."""
 
 
-class Message(NamedTuple):
+class LogMessage(NamedTuple):
     """One message of a partition, as read back."""
 
     offset: int
@@ -74,10 +74,9 @@ Done = Callable[[int, int, int, AppendError | None], None]
 """(partition, first offset, count of messages, error); offset and count are as asked on success,
 the offset is -1 on error."""
 
-Deliver = Callable[[list[Message]], None]
+Deliver = Callable[[list[LogMessage]], None]
 FollowEnd = OffsetOutOfRange | LogUnavailable | LogCorrupt | LogRefused
-Ended = Callable[[FollowEnd], None]
-CallSoon = Callable[[Callable[[], None]], object]
+FollowEnded = Callable[[FollowEnd], None]
 ClockMs = Callable[[], int]
 """Milliseconds that never go back."""
 
@@ -98,7 +97,7 @@ class Health:
     """Set when the log learned after its start that this node must end (its name is taken)."""
 
 
-class Following(Protocol):
+class Subscription(Protocol):
     """A partition that is being followed."""
 
     def cancel(self) -> None:
@@ -148,7 +147,9 @@ class Log(Protocol):
         """
         ...
 
-    def follow(self, partition: int, offset: int, deliver: Deliver, ended: Ended) -> Following:
+    def follow(
+        self, partition: int, offset: int, deliver: Deliver, ended: FollowEnded
+    ) -> Subscription:
         """Deliver every message from `offset` on, whoever appends it, soon after it is durable.
 
         On the event loop, never from inside `follow`: each message once, in order of offsets, in

@@ -16,7 +16,7 @@ def apply_attach(step: Step, request: AttachTo) -> None:
         if request.poll:
             respond(step, request.caller, None)
         else:
-            life.attach(step, live, request.caller)
+            life.attach_waiter(step, live, request.caller)
         return
     done = life.find_completed(step, request.target_id)
     respond(step, request.caller, NOT_FOUND if done is None else done.outcome)

@@ -19,7 +19,7 @@ def apply_invoke(step: Step, invoke: Invoke) -> Answer:
             if invoke.kind == WORKFLOW_RUN:
                 respond(step, invoke.caller, ALREADY_STARTED)
             else:
-                life.attach(step, live, invoke.caller)
+                life.attach_waiter(step, live, invoke.caller)
         return Answer.DUPLICATE
     done = state.completed.get(invoke.id)
     if done is not None:

@@ -10,5 +10,5 @@ def apply_outbox_advanced(step: Step, advanced: OutboxAdvanced) -> Answer:
     if advanced.epoch != step.state.partition_row.epoch:
         return Answer.DROPPED
     for lane, upto in advanced.upto:
-        lanes.trim(step, lane, upto)
+        lanes.trim_lane(step, lane, upto)
     return Answer.DONE

@@ -1,7 +1,7 @@
 """TimersFired: sleeps complete, delayed invocations start."""
 
 from orchestrator.machine import life
-from orchestrator.machine.details import SLEEPS, drop
+from orchestrator.machine.details import SLEEPS, drop_detail
 from orchestrator.machine.journal import complete_entry
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
@@ -29,7 +29,7 @@ def _fire(step: Step, timer: TimerRow) -> None:
     if row is None or row.incarnation != timer.incarnation:
         return
     if timer.kind == TIMER_SLEEP:
-        drop(step, row, SLEEPS, timer.completion_id)
+        drop_detail(step, row, SLEEPS, timer.completion_id)
         step.state.invocations.touch(timer.id)
         complete_entry(step, row, SLEEP_COMPLETION, timer.completion_id, None)
     elif row.status == SCHEDULED:

@@ -57,7 +57,7 @@ def keep(step: Step, row: InvocationRow, detail: Detail[V], number: int, value: 
         move_out(step, row, detail)
 
 
-def drop(step: Step, row: InvocationRow, detail: Detail[V], number: int) -> V | None:
+def drop_detail(step: Step, row: InvocationRow, detail: Detail[V], number: int) -> V | None:
     """Forget a value; what it was."""
     if not row.paged & detail.bit:
         return detail.inline(row).pop(number, None)

@@ -10,7 +10,7 @@ from orchestrator.codec.keys import detail_kind, detail_prefix, prefix_end, time
 from orchestrator.machine import promises
 from orchestrator.machine.chores import add_chore
 from orchestrator.machine.details import AWAITED_PROMISE, AWAITS, CHILDREN, SLEEPS
-from orchestrator.machine.routing import route
+from orchestrator.machine.routing import route_item
 from orchestrator.machine.step import Step
 from orchestrator.model.records import Detach, Kill
 from orchestrator.model.rows import CHORE_END, ChoreRow, InvocationRow
@@ -35,7 +35,7 @@ def clear_up_more(step: Step, chore: ChoreRow, count_max: int) -> bool:
     """Kill some children, or clear some pages. True if that was all."""
     if chore.ids:
         for child in chore.ids[:count_max]:
-            route(step, Kill(child, step.now_ms))
+            route_item(step, Kill(child, step.now_ms))
         del chore.ids[:count_max]
         return not chore.ids and not chore.paged
     prefix = detail_prefix(chore.id, chore.incarnation)
@@ -75,4 +75,4 @@ def _wait_no_longer(step: Step, chore: ChoreRow, completion_id: int, target: byt
     if target[:1] == AWAITED_PROMISE:
         promises.wait_no_longer(step, chore.service, chore.key, target[1:].decode(), caller)
     else:
-        route(step, Detach(target[1:], caller, step.now_ms))
+        route_item(step, Detach(target[1:], caller, step.now_ms))

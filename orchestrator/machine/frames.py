@@ -2,7 +2,7 @@
 
 from orchestrator.model.values import Failure, Outcome
 from perdure.wire import outgoing
-from perdure.wire.values import Failure as WireFailure
+from perdure.wire.values import WireFailure as WireFailure
 
 
 def completion_frame(code: int, completion_id: int, outcome: Outcome | None) -> bytes:

@@ -4,10 +4,10 @@ from orchestrator.machine.details import COMPLETIONS, SIGNALS, look_up
 from orchestrator.machine.resolver import (
     FIRST_COMPLETED,
     PENDING,
+    FutureResolver,
     Leaf,
-    Resolver,
-    decide,
     leaves_of,
+    result_of,
 )
 from orchestrator.model.limits import FUTURE_DIRECT_COUNT, RESOLVERS_LEAVES_MAX
 from orchestrator.model.rows import InvocationRow
@@ -18,12 +18,12 @@ from orchestrator.tables.state import State
 def is_resolved(state: State, row: InvocationRow, future: Future) -> bool:
     """True if the attempt can go on. Signals it has already been given do not count."""
     if future.nested:
-        return Resolver(future, lambda leaf: _result(state, row, leaf)).is_resolved
+        return FutureResolver(future, lambda leaf: _result(state, row, leaf)).is_resolved
     results = _results(state, row, future)
     if future.combinator <= FIRST_COMPLETED:
         return any(results)
     counts = [results.count(kind) for kind in range(4)]
-    return decide(future.combinator, counts, PENDING) != PENDING
+    return result_of(future.combinator, counts, PENDING) != PENDING
 
 
 def is_resolved_by(state: State, row: InvocationRow, leaf: Leaf) -> bool:
@@ -37,16 +37,16 @@ def is_resolved_by(state: State, row: InvocationRow, leaf: Leaf) -> bool:
         return False
     if not future.nested and _size(future) <= FUTURE_DIRECT_COUNT:
         return is_resolved(state, row, future)
-    known: Resolver | None = state.derived.get(row.invoke.id)
+    known: FutureResolver | None = state.derived.get(row.invoke.id)
     if known is None or known.future is not future:
-        known = Resolver(future, lambda leaf: _result(state, row, leaf))
+        known = FutureResolver(future, lambda leaf: _result(state, row, leaf))
         _remember(state, row.invoke.id, known)
     else:
         known.tell(leaf, _result(state, row, leaf))
     return known.is_resolved
 
 
-def _remember(state: State, invocation_id: bytes, known: Resolver) -> None:
+def _remember(state: State, invocation_id: bytes, known: FutureResolver) -> None:
     derived = state.derived
     if sum(one.size for one in derived.values()) > RESOLVERS_LEAVES_MAX:
         derived.clear()

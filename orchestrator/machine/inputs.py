@@ -37,7 +37,7 @@ def whole_invoke(state: State, row: InvocationRow | CompletedRow) -> Invoke:
     return replace(row.invoke, body=apart.body, headers=apart.headers)
 
 
-def drop(step: Step, done: CompletedRow) -> None:
+def drop_input(step: Step, done: CompletedRow) -> None:
     """Forget the input of a completed invocation, wherever it is."""
     if done.input_bytes:
         step.state.inputs.delete(input_key(done.invoke.id, done.incarnation))

@@ -1,7 +1,7 @@
 """The journal of a live invocation: storing entries, giving notifications."""
 
 from orchestrator.codec.keys import chunk_key
-from orchestrator.machine.details import AWAITS, COMPLETIONS, SIGNALS, drop, keep, look_up
+from orchestrator.machine.details import AWAITS, COMPLETIONS, SIGNALS, drop_detail, keep, look_up
 from orchestrator.machine.frames import completion_frame, signal_frame
 from orchestrator.machine.futures import is_resolved_by
 from orchestrator.machine.resolver import Leaf, signal_leaf
@@ -9,7 +9,7 @@ from orchestrator.machine.status import WAKE, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import Notify
 from orchestrator.model.limits import JOURNAL_INLINE_BYTES
-from orchestrator.model.rows import Chunk, ChunkRow, InvocationRow
+from orchestrator.model.rows import ChunkRow, InvocationRow, JournalChunk
 from orchestrator.model.values import FAILURE, INVOKED, SUCCESS, SUSPENDED, Failure, Outcome
 
 FIRST_FREE_SIGNAL = 16  # above: awakeables, which complete once
@@ -17,7 +17,7 @@ FIRST_FREE_SIGNAL = 16  # above: awakeables, which complete once
 
 def store_entries(step: Step, row: InvocationRow, frames: bytes, entries: int) -> None:
     """Append frames; a tail that grew past its limit becomes a row that is written once."""
-    row.tail.append(Chunk(step.now_ms, frames))
+    row.tail.append(JournalChunk(step.now_ms, frames))
     size_bytes = len(frames)
     row.tail_bytes += size_bytes
     row.journal_bytes += size_bytes
@@ -46,7 +46,7 @@ def complete_with_frame(
     if look_up(step.state, row, COMPLETIONS, completion_id) is None:
         keep(step, row, COMPLETIONS, completion_id, kind)
         if row.awaits or row.paged:
-            drop(step, row, AWAITS, completion_id)
+            drop_detail(step, row, AWAITS, completion_id)
         notify(step, row, frame, completion_id)
 
 

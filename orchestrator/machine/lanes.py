@@ -18,7 +18,7 @@ def give(step: Step, destination: AnyDestination, item: Item) -> None:
     step.actions.append(SendOutbox(number))
 
 
-def trim(step: Step, number: int, upto: int) -> None:
+def trim_lane(step: Step, number: int, upto: int) -> None:
     """Rows up to `upto` have been taken at the destination. A lane that is gone stays gone."""
     lane = step.state.partition_row.lanes.get(number)
     if lane is None:

@@ -138,7 +138,7 @@ def purge(step: Step, done: CompletedRow) -> None:
     """Forget a completed invocation; with a workflow's run go its state and promises."""
     state, invoke = step.state, done.invoke
     state.completed.delete(invoke.id)
-    inputs.drop(step, done)
+    inputs.drop_input(step, done)
     drop_chunks(step, done)
     if invoke.kind != WORKFLOW_RUN:
         return
@@ -168,13 +168,13 @@ def drop_chunks(step: Step, done: CompletedRow) -> None:
 def drop_journal(step: Step, done: CompletedRow) -> None:
     """Keep the result, forget how it came about: the input too, which is entry 0."""
     drop_chunks(step, done)
-    inputs.drop(step, done)
+    inputs.drop_input(step, done)
     done.tail = []
     done.entries = done.commands = 0
     step.state.completed.touch(done.invoke.id)
 
 
-def attach(step: Step, row: InvocationRow, caller: Caller) -> None:
+def attach_waiter(step: Step, row: InvocationRow, caller: Caller) -> None:
     """One more who waits for the result."""
     if caller != row.invoke.caller:
         add_waiter(step, row, whom_of(row), caller)

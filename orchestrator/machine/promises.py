@@ -9,7 +9,7 @@ from orchestrator.model.rows import PromiseRow
 from orchestrator.model.values import Caller
 
 
-def find(step: Step, invoke: Invoke, name: str) -> PromiseRow | None:
+def find_promise(step: Step, invoke: Invoke, name: str) -> PromiseRow | None:
     """The promise of this name that handlers of the invocation's key share."""
     raw = object_key(invoke.service, invoke.key)
     owner = step.state.objects.get(raw)

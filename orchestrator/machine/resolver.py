@@ -18,7 +18,7 @@ def signal_leaf(index: int, name: str) -> Leaf:
     return -1 - index if index else name
 
 
-def decide(combinator: int, counts: list[int], first: int) -> int:
+def result_of(combinator: int, counts: list[int], first: int) -> int:
     """What a combinator has come to, of how many children PENDING, SUCCESS, FAILURE and EITHER
     there are, and of the result of the first one, in their order, that is done."""
     match combinator:
@@ -76,10 +76,10 @@ class _Node:
     def _decide(self) -> int:
         is_first = self._first < len(self._results)
         first = self._results[self._first] if is_first else PENDING
-        return decide(self.combinator, self._counts, first)
+        return result_of(self.combinator, self._counts, first)
 
 
-class Resolver:
+class FutureResolver:
     """A future and what has come of it. `look` gives the result of a leaf as it is now."""
 
     __slots__ = ("_places", "_root", "future")

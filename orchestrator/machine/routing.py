@@ -9,7 +9,7 @@ from orchestrator.model.records import Completion, Item
 from orchestrator.model.values import Caller, Outcome
 
 
-def route(step: Step, item: Item) -> None:
+def route_item(step: Step, item: Item) -> None:
     """Deliver an item to the partition of its target."""
     state = step.state
     target = partition_of(target_of(item), state.partition_count)
@@ -30,4 +30,4 @@ def target_of(item: Item) -> bytes:
 
 def respond(step: Step, caller: Caller, outcome: Outcome | None) -> None:
     """Give a caller its result."""
-    route(step, Completion(caller, outcome, step.now_ms))
+    route_item(step, Completion(caller, outcome, step.now_ms))

@@ -114,7 +114,7 @@ class GetOutput(Effect, frozen=True, tag=15):
     completion_id: int
 
 
-class AckCommand(Effect, frozen=True, tag=16):
+class RequestAck(Effect, frozen=True, tag=16):
     """The service wants to be told that this command is durable; 0 is the input."""
 
     command_index: int
@@ -136,5 +136,5 @@ AnyEffect = (
     | RunResult
     | Attach
     | GetOutput
-    | AckCommand
+    | RequestAck
 )

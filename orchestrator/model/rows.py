@@ -21,7 +21,9 @@ from orchestrator.model.records import (
 from orchestrator.model.values import Attempted, Caller, Future, Outcome
 
 
-class Chunk(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
+class JournalChunk(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
+):
     """Journal entries stored by one record: original frames end to end."""
 
     at_ms: int
@@ -91,7 +93,7 @@ class InvocationRow(Row):
     protocol: int = 0
     server: str = ""
     chunk_count: int = 0
-    tail: list[Chunk] = []
+    tail: list[JournalChunk] = []
     tail_bytes: int = 0
     journal_bytes: int = 0  # of all its frames, wherever they are
     entries: int = 1
@@ -136,7 +138,7 @@ class CompletedRow(Row):
     entries: int
     commands: int
     chunk_count: int
-    tail: list[Chunk]
+    tail: list[JournalChunk]
     deployment: str
     protocol: int
     server: str
@@ -158,7 +160,7 @@ class InputRow(Row):
 class ChunkRow(Row):
     """Part of a long journal, written once."""
 
-    chunks: list[Chunk]
+    chunks: list[JournalChunk]
 
 
 class DetailRow(Row):

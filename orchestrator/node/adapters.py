@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from orchestrator.config.options import Options
+from orchestrator.config.options import NodeOptions
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
 from orchestrator.log.known import known_unless_given_up
@@ -21,7 +21,7 @@ from orchestrator.store.rocks import RocksMemory
 from orchestrator.store.rocks_home import RocksHome
 
 
-def make_log(options: Options, directory: DataDirectory, partitions: int) -> Log:
+def make_log(options: NodeOptions, directory: DataDirectory, partitions: int) -> Log:
     """The log that was asked for; librdkafka is loaded only where it is needed."""
     # One flush of a service may carry its output beside the largest value of a step.
     message_bytes_max = 2 * options.server.payload_bytes_max + MESSAGE_HEADROOM_BYTES

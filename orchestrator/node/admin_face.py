@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from orchestrator.config.options import Options
+from orchestrator.config.options import NodeOptions
 from orchestrator.node.parts import Parts
 from orchestrator.sql.errors import QueryError
 
@@ -24,7 +24,7 @@ PATIENCE_S = 5.0  # then operators are told why it takes long
 class AdminFace:
     """The admin API on a socket that listens from the start; who comes early waits."""
 
-    def __init__(self, parts: Parts, options: Options, listening: socket.socket) -> None:
+    def __init__(self, parts: Parts, options: NodeOptions, listening: socket.socket) -> None:
         self._parts = parts
         self._options = options
         self._listening = listening
@@ -44,7 +44,7 @@ class AdminFace:
         self._listening.close()
 
 
-def _load(parts: Parts, options: Options) -> "AdminServer":
+def _load(parts: Parts, options: NodeOptions) -> "AdminServer":
     from orchestrator.admin.app import create_admin
     from orchestrator.node.admin_server import AdminServer
 

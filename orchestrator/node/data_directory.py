@@ -25,7 +25,7 @@ class DirectoryRefused(OperatingError):
     """The directory cannot be used; the message says why and what to do."""
 
 
-class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NodeIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a start after the first one must agree with."""
 
     version: int
@@ -94,11 +94,11 @@ class DataDirectory:
     def release(self) -> None:
         os.close(self._lock)
 
-    def kept(self) -> Kept | None:
+    def kept(self) -> NodeIdentity | None:
         """What an earlier start wrote down, if there was one."""
         file = self.path / "node.json"
         try:
-            return msgspec.json.decode(file.read_bytes(), type=Kept)
+            return msgspec.json.decode(file.read_bytes(), type=NodeIdentity)
         except FileNotFoundError:
             return None
         except msgspec.MsgspecError as error:
@@ -142,7 +142,7 @@ class DataDirectory:
 
     def keep(self, log: str, cluster: str, partitions: int, identity: bytes) -> None:
         """Write down what later starts must agree with, once the log has agreed."""
-        keeping = Kept(_VERSION, log, cluster, partitions, b64encode(identity).decode())
+        keeping = NodeIdentity(_VERSION, log, cluster, partitions, b64encode(identity).decode())
         if self.kept() == keeping:
             return
         content = msgspec.json.encode(keeping) + b"\n"

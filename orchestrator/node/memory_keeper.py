@@ -40,7 +40,7 @@ class MemoryKeeper:
         if self._quiet_looks == QUIET_LOOKS:
             self._cache.shrink(int(self._cache.bytes_max * QUIET_CACHE_PART))
         if self._quiet_looks == QUIET_LOOKS or self._has_grown():
-            await asyncio.to_thread(memory.trim)
+            await asyncio.to_thread(memory.trim_heap)
             self._kept_bytes = resident_bytes()
 
     def _has_grown(self) -> bool:

@@ -8,7 +8,7 @@ suspend, what is in flight lands, waiting clients are told, everything is let go
 import asyncio
 import logging
 
-from orchestrator.config.options import Options
+from orchestrator.config.options import NodeOptions
 from orchestrator.log.options import PARTITIONS_DEFAULT
 from orchestrator.node.admin_face import AdminFace
 from orchestrator.node.data_directory import DataDirectory
@@ -32,7 +32,7 @@ _HEALTH_S = 1.0
 class Node:
     """One server process. Made and used on its event loop."""
 
-    def __init__(self, options: Options, directory: DataDirectory) -> None:
+    def __init__(self, options: NodeOptions, directory: DataDirectory) -> None:
         self._options = options
         self._directory = directory
         self.partitions = directory.check(

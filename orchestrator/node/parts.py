@@ -5,12 +5,12 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from orchestrator.config.options import Options
+from orchestrator.config.options import NodeOptions
 from orchestrator.ingress.face import Ingress
 from orchestrator.ingress.server import IngressServer
 from orchestrator.invoker.discovery import Discovery
 from orchestrator.invoker.invoker import Invoker
-from orchestrator.invoker.options import Options as InvokerOptions
+from orchestrator.invoker.options import InvokerOptions as InvokerOptions
 from orchestrator.invoker.signing import load_signer
 from orchestrator.log.port import Log
 from orchestrator.model.limits import SERVICE_FRAME_BYTES
@@ -51,11 +51,13 @@ class Parts:
     loop_lag: LoopLag
 
 
-def assemble(options: Options, directory: DataDirectory, partitions: int, shares: Shares) -> Parts:
+def assemble(
+    options: NodeOptions, directory: DataDirectory, partitions: int, shares: Shares
+) -> Parts:
     """Make everything, on the event loop; raises BadKey for a key file that is none."""
     clock, entropy, scheduler = SystemClock(), SystemEntropy(), LoopScheduler()
     telemetry = Telemetry()
-    process_metrics.tell(telemetry, options.log.kind)
+    process_metrics.measure_process(telemetry, options.log.kind)
     server = options.server
     key_file = options.invoker.request_identity_key_file
     signer = None if key_file is None else load_signer(key_file)
@@ -122,7 +124,7 @@ def _registry_of(metadata: Metadata) -> Registry:
     return metadata.registry
 
 
-def _invoker_options(options: Options, shares: Shares) -> InvokerOptions:
+def _invoker_options(options: NodeOptions, shares: Shares) -> InvokerOptions:
     server = options.server
     return replace(
         options.invoker,

@@ -14,7 +14,7 @@ from orchestrator.runtime.telemetry import Telemetry
 _PAGE_BYTES: Final = resource.getpagesize()
 
 
-def tell(telemetry: Telemetry, log: str) -> None:
+def measure_process(telemetry: Telemetry, log: str) -> None:
     """Let `telemetry` ask for all of it; the start is now."""
     started_s = time.time()
     build = (version("perdure-server"), platform.python_version(), log)

@@ -7,7 +7,7 @@ from orchestrator.model.lanes import Lane
 from orchestrator.model.records import Item
 
 
-class Rows(Protocol):
+class LaneRows(Protocol):
     """The outbox of one partition, as its applied state has it."""
 
     def lane(self, number: int) -> Lane | None:

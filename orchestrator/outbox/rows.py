@@ -7,7 +7,7 @@ from orchestrator.tables.state import State
 
 
 class OutboxRows:
-    """The `Rows` port over one state."""
+    """The `LaneRows` port over one state."""
 
     __slots__ = ("_state",)
 

@@ -11,7 +11,7 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import Lane
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
 from orchestrator.model.records import Completion, Item, Signal
-from orchestrator.outbox.port import Carrier, Rows
+from orchestrator.outbox.port import Carrier, LaneRows
 from orchestrator.runtime.scheduler import Scheduler, Timer
 from orchestrator.store.port import StoreError
 
@@ -43,7 +43,7 @@ class OutboxSender:
 
     def __init__(
         self,
-        rows: Rows,
+        rows: LaneRows,
         carrier_of: Callable[[Lane], Carrier],
         advance: Advance,
         scheduler: Scheduler,

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from orchestrator.model.lanes import Lane, ToPartition
 from orchestrator.model.records import Item, Transfer
 
-Deliver = Callable[[int, Transfer, Callable[[bool], None]], None]
+DeliverTransfer = Callable[[int, Transfer, Callable[[bool], None]], None]
 """(target partition, transfer, called once with whether the target has applied it)."""
 
 
 class TransferCarrier:
     """The `Carrier` of one source partition."""
 
-    def __init__(self, source: int, deliver: Deliver) -> None:
+    def __init__(self, source: int, deliver: DeliverTransfer) -> None:
         self._source = source
         self._deliver = deliver
 

@@ -41,7 +41,7 @@ async def chunks(stream: Stream[T]) -> AsyncIterator[list[T] | Unavailable]:
         stream.cancel()
 
 
-async def whole(stream: Stream[T]) -> list[T] | Unavailable:
+async def collect(stream: Stream[T]) -> list[T] | Unavailable:
     """All items; for streams that are known to be small enough to be held."""
     items: list[T] = []
     async for some in chunks(stream):

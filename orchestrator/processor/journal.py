@@ -2,7 +2,7 @@
 
 from orchestrator.codec.keys import chunk_key
 from orchestrator.invoker.port import JOURNAL_BEGIN, JournalPlace
-from orchestrator.model.rows import Chunk, CompletedRow, InvocationRow
+from orchestrator.model.rows import CompletedRow, InvocationRow, JournalChunk
 from orchestrator.tables.state import State
 
 
@@ -31,7 +31,7 @@ def read_journal(
     return frames, place
 
 
-def _chunks(state: State, row: InvocationRow | CompletedRow, number: int) -> list[Chunk]:
+def _chunks(state: State, row: InvocationRow | CompletedRow, number: int) -> list[JournalChunk]:
     if number == row.chunk_count:
         return row.tail
     stored = state.chunks.get(chunk_key(row.invoke.id, row.incarnation, number))

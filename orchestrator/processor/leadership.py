@@ -12,9 +12,9 @@ from orchestrator.log.port import (
     AppendError,
     Log,
     LogCorrupt,
+    LogMessage,
     LogRefused,
     LogUnavailable,
-    Message,
     OffsetOutOfRange,
 )
 from orchestrator.model.records import AnnounceLeader, AnyRecord
@@ -150,7 +150,7 @@ class Leadership:
             return
         _refuse_lost_tail(first, partition.next_offset)
         if first == partition.next_offset:
-            seat.apply_read(Message(first, message), [record])
+            seat.apply_read(LogMessage(first, message), [record])
         else:
             await self._read_to_end()
 

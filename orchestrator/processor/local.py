@@ -16,7 +16,6 @@ from orchestrator.processor.port import (
     OnFound,
     OnReply,
     Operation,
-    Pair,
     Reply,
     Unavailable,
     Unknown,
@@ -27,6 +26,7 @@ from orchestrator.processor.waiters import InvokeWaiter, OperationWaiter, Result
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.scheduler import Scheduler
 from orchestrator.store.port import StoreError
+from orchestrator.tables.port import Pair
 
 STORE_FAILED = "the store of the partition failed and is being restored"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from orchestrator.invoker.port import InvokerPort
 from orchestrator.log.port import Log
-from orchestrator.processor.door import Door
+from orchestrator.processor.admission import Admission
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.router import Router
 from orchestrator.processor.seats import Seats
@@ -30,7 +30,7 @@ class Processor:
         telemetry: Telemetry | None = None,
     ) -> None:
         self.telemetry = Telemetry() if telemetry is None else telemetry
-        self._door = Door(log, scheduler, options)
+        self._door = Admission(log, scheduler, options)
         self._seats = Seats(
             log, open_home, invoker, clock, entropy, scheduler, options, self.telemetry
         )

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from orchestrator.processor.journal_limit import JournalLimits
-from orchestrator.runtime.kinds import duration_s, size, whole
+from orchestrator.runtime.kinds import duration_s, size, whole_number
 from orchestrator.runtime.settings import Setting
 from orchestrator.tables.cache import CACHE_BYTES_MAX, Cache
 
@@ -52,7 +52,7 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     # One journal; past it the invocation is paused (PD0307).
     journal_entries_max: Annotated[
-        int, Setting("entries of the journal of one invocation", whole(100, 10_000_000))
+        int, Setting("entries of the journal of one invocation", whole_number(100, 10_000_000))
     ] = JournalLimits().entries_max
     journal_bytes_max: Annotated[
         int,

@@ -8,7 +8,9 @@ from orchestrator.model.records import AnyRecord, Journal
 RECORDS_MAX = (1 << POSITION_INDEX_BITS) - 1
 
 
-def pack(records: list[AnyRecord], size_bytes: int) -> tuple[list[bytes], list[list[AnyRecord]]]:
+def pack_records(
+    records: list[AnyRecord], size_bytes: int
+) -> tuple[list[bytes], list[list[AnyRecord]]]:
     """Messages in order, and beside each the records that it holds.
 
     `size_bytes`: of what may be large in the records. One record may be larger than a turn's
@@ -20,8 +22,8 @@ def pack(records: list[AnyRecord], size_bytes: int) -> tuple[list[bytes], list[l
         if len(message) <= TURN_MESSAGE_BYTES or count == 1:
             return [message], [records]
     half = count // 2
-    messages, parts = pack(records[:half], _bodies_bytes(records[:half]))
-    more_messages, more_parts = pack(records[half:], _bodies_bytes(records[half:]))
+    messages, parts = pack_records(records[:half], _bodies_bytes(records[:half]))
+    more_messages, more_parts = pack_records(records[half:], _bodies_bytes(records[half:]))
     return messages + more_messages, parts + more_parts
 
 

@@ -5,12 +5,13 @@ Pure: no clock, no I/O. What was applied is skipped; a hole is never stepped ove
 
 from collections.abc import Sequence
 
+from orchestrator.codec.records import message_hash
 from orchestrator.machine.apply import apply
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
 from orchestrator.model.limits import POSITION_INDEX_BITS
 from orchestrator.model.records import AnyRecord
-from orchestrator.store.stamp import Stamp, StampedStore, message_hash
+from orchestrator.store.stamp import Stamp, StampedStore
 from orchestrator.tables.cache import Cache
 from orchestrator.tables.state import State
 

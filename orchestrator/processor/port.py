@@ -27,6 +27,7 @@ from orchestrator.model.records import (
 )
 from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.model.values import Outcome
+from orchestrator.tables.port import Pair
 
 
 class Accepted(msgspec.Struct, gc=False):
@@ -76,7 +77,6 @@ CHUNK_BYTES_MAX: Final = 1 << 20
 """Of a stream's items in one chunk; one item alone may be larger."""
 
 T = TypeVar("T")
-Pair = tuple[bytes, bytes]
 JournalEntry = tuple[int, bytes]
 """(appended at, Unix ms; the frame as it came)."""
 

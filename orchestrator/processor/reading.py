@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from orchestrator.codec.records import UNREADABLE, UndecodableMessage, decode_message
+from orchestrator.codec.records import UNREADABLE, UndecodableMessage, decode_message, message_hash
 from orchestrator.codec.rows import UnknownRowVersion
 from orchestrator.log.port import (
     Log,
     LogCorrupt,
+    LogMessage,
     LogRefused,
     LogUnavailable,
-    Message,
     OffsetOutOfRange,
 )
 from orchestrator.machine.apply_leader import knows_level
@@ -27,11 +27,11 @@ from orchestrator.store.port import (
     StoreHome,
     StoreOfAnotherVersion,
 )
-from orchestrator.store.stamp import Stamp, StampedStore, message_hash, read_stamp
+from orchestrator.store.stamp import Stamp, StampedStore, read_stamp
 from orchestrator.tables.cache import Cache
 
 logger = logging.getLogger("perdure.processor")
-Apply = Callable[[Message, list[AnyRecord]], None]
+Apply = Callable[[LogMessage, list[AnyRecord]], None]
 
 
 class PartitionStopped(OperatingError):
@@ -68,7 +68,7 @@ class Reading:
         self._reached = reached
         self._failure: Exception | None = None
 
-    def deliver(self, messages: list[Message]) -> None:
+    def deliver(self, messages: list[LogMessage]) -> None:
         if self._failure is not None or not self._is_wanted():
             return
         try:
@@ -83,7 +83,7 @@ class Reading:
         if self._failure is not None:
             raise self._failure
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: LogMessage) -> None:
         partition = self._partition
         if self._check is not None:
             self._verify(message, self._check)
@@ -107,14 +107,14 @@ class Reading:
             reason = f"offset {message.offset} cannot be applied: {error!r}"
             raise PartitionStopped("PD0301", reason) from error
 
-    def _verify(self, message: Message, stamp: Stamp) -> None:
+    def _verify(self, message: LogMessage, stamp: Stamp) -> None:
         """The store's last message, if the log still has it, must be the one it remembers."""
         if message.offset > stamp.last_offset:
             return
         if message_hash(message.value) != stamp.last_hash:
             raise StoreMisfit(f"the log has another message at offset {message.offset}")
 
-    def _undecodable(self, message: Message, error: UndecodableMessage) -> None:
+    def _undecodable(self, message: LogMessage, error: UndecodableMessage) -> None:
         partition = self._partition
         if not self._options.skip(partition.number, message.offset):
             reason = f"the message at offset {message.offset} cannot be decoded: {error}"
@@ -255,7 +255,7 @@ async def _replay(
     first: int,
     progress: Progress,
 ) -> None:
-    def apply(message: Message, records: list[AnyRecord]) -> None:
+    def apply(message: LogMessage, records: list[AnyRecord]) -> None:
         partition.apply_message(message.offset, message.value, records, [])
 
     is_known = first <= stamp.last_offset

@@ -6,11 +6,11 @@ from heapq import merge
 from orchestrator.codec.keys import chunk_key, prefix_end
 from orchestrator.machine.inputs import whole_invoke
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.rows import Chunk as Frames
 from orchestrator.model.rows import ChunkRow, CompletedRow, InvocationRow
-from orchestrator.processor.port import JournalEntry, NotReady, Pair, Reply, Result, Unknown
+from orchestrator.model.rows import JournalChunk as Frames
+from orchestrator.processor.port import JournalEntry, NotReady, Reply, Result, Unknown
 from orchestrator.processor.streams import Gone
-from orchestrator.tables.port import Store
+from orchestrator.tables.port import Pair, Store
 from orchestrator.tables.state import State
 from perdure.wire import outgoing
 from perdure.wire.frames import split

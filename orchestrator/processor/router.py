@@ -19,7 +19,7 @@ from orchestrator.model.ids import (
 )
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import PatchState
-from orchestrator.processor.door import Door
+from orchestrator.processor.admission import Admission
 from orchestrator.processor.local import LocalPartition
 from orchestrator.processor.port import (
     JournalEntry,
@@ -27,7 +27,6 @@ from orchestrator.processor.port import (
     OnFound,
     OnReply,
     Operation,
-    Pair,
     PartitionEngine,
     Stream,
     Unavailable,
@@ -39,6 +38,7 @@ from orchestrator.processor.waiters import ResultWaiter
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
 from orchestrator.runtime.scheduler import Scheduler
+from orchestrator.tables.port import Pair
 
 REQUEST_BYTES = 7  # of the first number: counting on from it never comes to 64 bits
 NOT_LED = "the partition is not led by this node"
@@ -51,7 +51,7 @@ class Router:
         self,
         partition_count: int,
         seats: Seats,
-        door: Door,
+        door: Admission,
         clock: Clock,
         entropy: Entropy,
         scheduler: Scheduler,

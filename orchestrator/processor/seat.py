@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from orchestrator.log.port import AppendError, Message
+from orchestrator.log.port import AppendError, LogMessage
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import AnyRecord
 from orchestrator.processor.in_flight import InFlightAppend
-from orchestrator.processor.pack import pack
+from orchestrator.processor.pack import pack_records
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.progress import Progress
 from orchestrator.processor.proposals import Proposal, ProposalQueue
@@ -145,7 +145,7 @@ class Seat:
         leading = self._state
         assert type(leading) is Leading and leading.may_append
         proposals, size_bytes = self._proposals.take(count_max, TURN_BYTES_MAX)
-        messages, parts = pack([proposal.record for proposal in proposals], size_bytes)
+        messages, parts = pack_records([proposal.record for proposal in proposals], size_bytes)
         bytes_max = self._message_bytes_max
         if max(map(len, messages)) > bytes_max:
             drop_attempt = leading.term.drop_attempt
@@ -318,7 +318,7 @@ class Seat:
             return False
         return self._unknown_fates.tell(self.partition.state, self.results, TELL_COUNT)
 
-    def apply_read(self, message: Message, records: list[AnyRecord]) -> None:
+    def apply_read(self, message: LogMessage, records: list[AnyRecord]) -> None:
         """Apply a message that this seat did not append, or does not remember."""
         assert self.partition is not None
         actions: list[AnyAction] = []

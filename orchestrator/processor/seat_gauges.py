@@ -19,7 +19,7 @@ from orchestrator.runtime.telemetry import Telemetry
 STATES: Final = ("restoring", "following", "leading", "stopped")
 
 
-def tell(
+def measure_seats(
     telemetry: Telemetry, seats: Callable[[], Sequence[Seat]], now_s: Callable[[], float]
 ) -> None:
     """Let `telemetry` ask the seats."""

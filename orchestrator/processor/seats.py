@@ -11,7 +11,7 @@ from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.processor.leadership import Leadership
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.seat import TELL_COUNT, Seat
-from orchestrator.processor.seat_gauges import tell
+from orchestrator.processor.seat_gauges import measure_seats
 from orchestrator.processor.slices import Slices
 from orchestrator.processor.turns import Turns
 from orchestrator.processor.upkeep import Upkeep
@@ -68,7 +68,7 @@ class Seats:
         self._restores = telemetry.counter(RESTORES)
         self._stepped_down = telemetry.counter(STEPPED_DOWN)
         self._partitions_stopped = telemetry.counter(PARTITIONS_STOPPED)
-        tell(telemetry, self.all, scheduler.time_s)
+        measure_seats(telemetry, self.all, scheduler.time_s)
         self._served: dict[int, _Served] = {}
         self._leaving: dict[int, Task] = {}
         self._turns = Turns(log, scheduler, options, lambda: invoker.running_count, telemetry)

@@ -32,7 +32,7 @@ from orchestrator.model.records import (
 )
 from orchestrator.outbox.rows import OutboxRows
 from orchestrator.outbox.sender import OutboxSender
-from orchestrator.outbox.transfers import Deliver, TransferCarrier
+from orchestrator.outbox.transfers import DeliverTransfer, TransferCarrier
 from orchestrator.processor.chores import Chores
 from orchestrator.processor.due import Due
 from orchestrator.processor.journal_limit import JournalLimits
@@ -70,7 +70,7 @@ class Surroundings(Protocol):
         ...
 
     @property
-    def deliver(self) -> Deliver:
+    def deliver(self) -> DeliverTransfer:
         """Append a transfer to another partition."""
         ...
 

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from orchestrator.registry.stored import Pairs
+from orchestrator.registry.stored import StoredPairs
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t -~]*")
@@ -56,7 +56,7 @@ def _check(text: str, parts: SplitResult) -> None:
         raise AddressError(f"{text!r}: there is no port 0")
 
 
-def check_headers(headers: dict[str, str]) -> Pairs:
+def check_endpoint_headers(headers: dict[str, str]) -> StoredPairs:
     """Headers to send with every request, names in lower case; AddressError for bad ones."""
     pairs = []
     for name, value in headers.items():
@@ -71,6 +71,8 @@ def check_headers(headers: dict[str, str]) -> Pairs:
     return tuple(sorted(pairs))
 
 
-def routing_key(uri: str, headers: Pairs, routing_headers: frozenset[str]) -> tuple[str, Pairs]:
+def routing_key(
+    uri: str, headers: StoredPairs, routing_headers: frozenset[str]
+) -> tuple[str, StoredPairs]:
     """What tells two deployments apart: the URI, and the headers that route."""
     return uri, tuple(pair for pair in headers if pair[0] in routing_headers)

@@ -5,7 +5,6 @@ and hash of the last message]. Each checkpoint replaces the older file, so that 
 the other.
 """
 
-import hashlib
 import os
 import zlib
 from pathlib import Path
@@ -34,10 +33,6 @@ class Checkpoint(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fi
     def decoded(self) -> MetadataState:
         """Raises MetadataCorrupt for a state that another version wrote."""
         return decode_state(self.state)
-
-
-def message_hash(message: bytes) -> bytes:
-    return hashlib.blake2b(message, digest_size=16).digest()
 
 
 def load(directory: Path) -> list[Checkpoint]:

@@ -5,15 +5,15 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from orchestrator.registry.manifest import Manifest
-from orchestrator.registry.stored import Pairs
+from orchestrator.registry.stored import StoredPairs
 
 
-class Target(msgspec.Struct, frozen=True):
+class DiscoveryTarget(msgspec.Struct, frozen=True):
     """Where to ask: a normalised URI, over HTTP/1.1 if `http1`, with these headers."""
 
     uri: str
     http1: bool = False
-    additional_headers: Pairs = ()
+    additional_headers: StoredPairs = ()
 
 
 class Discovered(msgspec.Struct, frozen=True):
@@ -27,6 +27,6 @@ class Discovered(msgspec.Struct, frozen=True):
     http_version: str = "2"
 
 
-Discover = Callable[[Target], Awaitable[Discovered]]
+Discover = Callable[[DiscoveryTarget], Awaitable[Discovered]]
 """Raises RegistryError: META0003 unreachable or not 2xx, META0013 no manifest, META0014 an
 HTTP/1.1 answer to HTTP/2."""

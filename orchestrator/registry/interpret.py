@@ -25,12 +25,12 @@ from orchestrator.registry.manifest import (
     ManifestService,
 )
 from orchestrator.registry.stored import (
-    Pairs,
     ServiceType,
     Settings,
     StoredHandler,
     StoredInput,
     StoredOutput,
+    StoredPairs,
     StoredService,
 )
 
@@ -141,7 +141,7 @@ def _settings(
     )
 
 
-def _pairs(given: dict[str, str] | None) -> Pairs:
+def _pairs(given: dict[str, str] | None) -> StoredPairs:
     return tuple((given or {}).items())
 
 

@@ -1,6 +1,7 @@
 """The metadata as a log of changes: each names the version it saw, the first one wins.
 
-`apply` is pure. Records and state are kept on disk: never reuse a tag, never reorder a field.
+`apply_metadata` is pure. Records and state are kept on disk: never reuse a tag, never reorder a
+field.
 """
 
 from typing import Final, TypeVar
@@ -81,7 +82,7 @@ class MetadataCorrupt(OperatingError):
         super().__init__("PD0502", f"The metadata cannot be read: {found}.")
 
 
-def apply(state: MetadataState, record: AnyMetadataRecord) -> bool:
+def apply_metadata(state: MetadataState, record: AnyMetadataRecord) -> bool:
     """Change `state`; False if the record was too late or has nothing to change."""
     if record.seen != state.version:
         return False

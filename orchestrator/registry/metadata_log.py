@@ -11,16 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
+from orchestrator.codec.records import message_hash
 from orchestrator.log.port import (
     META,
     AppendError,
     FollowEnd,
-    Following,
     Log,
     LogCorrupt,
+    LogMessage,
     LogUnavailable,
-    Message,
     OffsetOutOfRange,
+    Subscription,
 )
 from orchestrator.model.operating import OperatingError
 from orchestrator.registry import checkpoint
@@ -28,7 +29,7 @@ from orchestrator.registry.metadata import (
     AnyMetadataRecord,
     MetadataCorrupt,
     MetadataState,
-    apply,
+    apply_metadata,
     decode_record,
     encode_record,
     encode_state,
@@ -80,7 +81,7 @@ class Metadata:
         self._watched = b""  # the change being made, and whether it was the first to come
         self._watched_won = False
         self._is_in_doubt = False  # the log refuses appends until `restart` says we looked
-        self._following: Following | None = None
+        self._following: Subscription | None = None
         self._broken: MetadataCorrupt | None = None  # nothing is applied after it
         self._stale_reason = ""  # why changes of others are not seen any more
         self._is_known = False  # read to the end once
@@ -165,7 +166,7 @@ class Metadata:
             return False
         if one.last_offset < first:
             return True
-        found: list[Message] = []
+        found: list[LogMessage] = []
         await self._log.read(META, one.last_offset, found.extend)
         return bool(found) and _mark(found[0]) == (one.last_offset, one.last_hash)
 
@@ -177,7 +178,7 @@ class Metadata:
                 raise self._broken
             self.applied = max(self.applied, following)
 
-    def _deliver(self, messages: list[Message]) -> None:
+    def _deliver(self, messages: list[LogMessage]) -> None:
         version = self.state.version
         for message in messages:
             if message.offset >= self.applied and self._broken is None:
@@ -185,7 +186,7 @@ class Metadata:
         if self.state.version != version:
             self._publish()
 
-    def _apply(self, message: Message) -> None:
+    def _apply(self, message: LogMessage) -> None:
         try:
             record = decode_record(message.value)
         except MetadataCorrupt as error:
@@ -193,7 +194,7 @@ class Metadata:
             self._stale_reason = str(self._broken)
             _log.error("%s", self._stale_reason)
             return
-        if apply(self.state, record):
+        if apply_metadata(self.state, record):
             self._watched_won |= message.value == self._watched
         self.applied = message.offset + 1
         self._last = _mark(message)
@@ -248,7 +249,7 @@ class Metadata:
 
         def done(_partition: int, offset: int, _count: int, error: AppendError | None) -> None:
             if error is None and offset == self.applied:
-                self._deliver([Message(offset, message)])
+                self._deliver([LogMessage(offset, message)])
             if error is not None and not error.refused:
                 self._is_in_doubt = True
             if waiter.done():
@@ -281,5 +282,5 @@ class Metadata:
             self._log.trim(META, below)
 
 
-def _mark(message: Message) -> tuple[int, bytes]:
-    return message.offset, checkpoint.message_hash(message.value)
+def _mark(message: LogMessage) -> tuple[int, bytes]:
+    return message.offset, message_hash(message.value)

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from orchestrator.registry.addresses import routing_key
-from orchestrator.registry.discovery import Discovered, Target
+from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.errors import (
     BREAKING_CHANGE,
     DUPLICATE_URI,
@@ -28,10 +28,10 @@ from orchestrator.registry.metadata import (
     MetadataState,
 )
 from orchestrator.registry.stored import (
-    Pairs,
     ServiceType,
     StoredDeployment,
     StoredHandler,
+    StoredPairs,
     StoredService,
 )
 
@@ -45,7 +45,7 @@ _TYPE_NAMES = {
 }
 
 
-class Outcome(enum.Enum):
+class RegistrationOutcome(enum.Enum):
     """What became of a registration."""
 
     CREATED = "created"
@@ -56,8 +56,8 @@ class Outcome(enum.Enum):
 class Registration(msgspec.Struct, frozen=True):
     """What was asked for."""
 
-    target: Target
-    metadata: Pairs = ()
+    target: DiscoveryTarget
+    metadata: StoredPairs = ()
     force: bool = False
     breaking: bool = False
 
@@ -65,13 +65,13 @@ class Registration(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """What would change; without a record nothing."""
 
-    outcome: Outcome
+    outcome: RegistrationOutcome
     deployment: StoredDeployment
     record: AnyMetadataRecord | None
 
 
 def existing(
-    state: MetadataState, target: Target, routing_headers: frozenset[str]
+    state: MetadataState, target: DiscoveryTarget, routing_headers: frozenset[str]
 ) -> StoredDeployment | None:
     """The deployment registered at this address, if there is one."""
     wanted = routing_key(target.uri, target.additional_headers, routing_headers)
@@ -92,7 +92,7 @@ def plan_registration(
     """Register, overwrite (with force), or leave alone what is registered at that address."""
     known = existing(state, request.target, routing_headers)
     if known is not None and not request.force:
-        return Plan(Outcome.UNCHANGED, known, None)
+        return Plan(RegistrationOutcome.UNCHANGED, known, None)
     check_protocol(discovered)
     services = _numbered(state, interpret(discovered.manifest))
     if not (request.breaking or request.force):
@@ -106,14 +106,20 @@ def plan_registration(
         now_ms if known is None else known.created_at_ms,
     )
     if known is None:
-        return Plan(Outcome.CREATED, deployment, DeploymentRegistered(state.version, deployment))
-    return Plan(Outcome.OVERWRITTEN, deployment, DeploymentOverwritten(state.version, deployment))
+        return Plan(
+            RegistrationOutcome.CREATED, deployment, DeploymentRegistered(state.version, deployment)
+        )
+    return Plan(
+        RegistrationOutcome.OVERWRITTEN,
+        deployment,
+        DeploymentOverwritten(state.version, deployment),
+    )
 
 
 def plan_move(
     state: MetadataState,
     known: StoredDeployment,
-    target: Target,
+    target: DiscoveryTarget,
     overwrite: bool,
     discovered: Discovered,
     routing_headers: frozenset[str],
@@ -132,7 +138,7 @@ def plan_move(
         known.id, target, known.metadata, discovered, services, known.created_at_ms
     )
     record = DeploymentOverwritten if overwrite else DeploymentMoved
-    return Plan(Outcome.OVERWRITTEN, deployment, record(state.version, deployment))
+    return Plan(RegistrationOutcome.OVERWRITTEN, deployment, record(state.version, deployment))
 
 
 def check_protocol(discovered: Discovered) -> None:
@@ -188,8 +194,8 @@ def _numbered(
 
 def _deployment(
     deployment_id: str,
-    target: Target,
-    metadata: Pairs,
+    target: DiscoveryTarget,
+    metadata: StoredPairs,
     discovered: Discovered,
     services: tuple[StoredService, ...],
     created_at_ms: int,

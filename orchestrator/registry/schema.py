@@ -7,10 +7,10 @@ import msgspec
 
 from orchestrator.model.values import THEN_PAUSE
 from orchestrator.registry.stored import (
-    Pairs,
     ServiceType,
     StoredDeployment,
     StoredHandler,
+    StoredPairs,
     StoredService,
 )
 
@@ -19,11 +19,11 @@ __all__ = [
     "Handler",
     "InputRules",
     "OutputRules",
-    "Pairs",
     "Registry",
     "RetryPolicy",
     "Service",
     "ServiceType",
+    "StoredPairs",
 ]
 
 
@@ -106,8 +106,8 @@ class Deployment(msgspec.Struct, frozen=True, gc=False):
     bidi: bool
     min_protocol: int
     max_protocol: int
-    additional_headers: Pairs
-    metadata: Pairs
+    additional_headers: StoredPairs
+    metadata: StoredPairs
     created_at_ms: int
     sdk_version: str
     services: dict[str, Service]

@@ -7,7 +7,7 @@ import enum
 
 import msgspec
 
-Pairs = tuple[tuple[str, str], ...]
+StoredPairs = tuple[tuple[str, str], ...]
 
 
 class ServiceType(enum.IntEnum):
@@ -64,7 +64,7 @@ class StoredHandler(Stored, frozen=True):
     input: StoredInput | None = None
     output: StoredOutput | None = None
     documentation: str = ""
-    metadata: Pairs = ()
+    metadata: StoredPairs = ()
 
 
 class StoredService(Stored, frozen=True):
@@ -77,7 +77,7 @@ class StoredService(Stored, frozen=True):
     public: bool = True
     settings: Settings = Settings()
     documentation: str = ""
-    metadata: Pairs = ()
+    metadata: StoredPairs = ()
 
 
 class StoredDeployment(Stored, frozen=True):
@@ -89,8 +89,8 @@ class StoredDeployment(Stored, frozen=True):
     bidi: bool
     min_protocol: int
     max_protocol: int
-    additional_headers: Pairs
-    metadata: Pairs
+    additional_headers: StoredPairs
+    metadata: StoredPairs
     created_at_ms: int
     sdk_version: str
     services: tuple[StoredService, ...]

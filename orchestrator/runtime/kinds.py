@@ -14,7 +14,7 @@ _SECRET: Final = re.compile(r"password|secret|\.pem$|\.key$|oauthbearer\.config|
 HIDDEN: Final = "***"
 
 
-class Kind(NamedTuple):
+class SettingKind(NamedTuple):
     """`shape` tells people what to write; `show` gives a text that `parse` takes."""
 
     shape: str
@@ -117,18 +117,20 @@ def _shown_size(size: int) -> str:
     return str(size)
 
 
-ADDRESS: Final = Kind("HOST:PORT", _address)
-BOOLEAN: Final = Kind("true or false", _boolean, _shown_boolean)
-NAME: Final = Kind("a name", _name)
-PATH: Final = Kind("a path", Path)
-FILE: Final = Kind("a file", _existing_file)
-URL: Final = Kind("a URL", _http_url)
-BROKERS: Final = Kind("HOST:PORT,...", _brokers)
-NAMES: Final = Kind("names separated by commas", _names, lambda names: ",".join(sorted(names)))
-PAIRS: Final = Kind("k=v,...", _pairs, _shown_pairs, is_secret=True)
+ADDRESS: Final = SettingKind("HOST:PORT", _address)
+BOOLEAN: Final = SettingKind("true or false", _boolean, _shown_boolean)
+NAME: Final = SettingKind("a name", _name)
+PATH: Final = SettingKind("a path", Path)
+FILE: Final = SettingKind("a file", _existing_file)
+URL: Final = SettingKind("a URL", _http_url)
+BROKERS: Final = SettingKind("HOST:PORT,...", _brokers)
+NAMES: Final = SettingKind(
+    "names separated by commas", _names, lambda names: ",".join(sorted(names))
+)
+PAIRS: Final = SettingKind("k=v,...", _pairs, _shown_pairs, is_secret=True)
 
 
-def duration_ms(least_ms: int = 0) -> Kind:
+def duration_ms(least_ms: int = 0) -> SettingKind:
     """A duration, in ms."""
 
     def parse(text: str) -> int:
@@ -137,29 +139,29 @@ def duration_ms(least_ms: int = 0) -> Kind:
             raise ValueError(f"must be longer than nothing: at least {format_duration(least_ms)}")
         return found
 
-    return Kind("a duration", parse, format_duration)
+    return SettingKind("a duration", parse, format_duration)
 
 
-def duration_s(least_s: float = 0.001) -> Kind:
+def duration_s(least_s: float = 0.001) -> SettingKind:
     """A duration, in seconds."""
     kind = duration_ms(int(least_s * 1000))
-    return Kind(
+    return SettingKind(
         kind.shape,
         lambda text: kind.parse(text) / 1000,
         lambda value: format_duration(round(value * 1000)),
     )
 
 
-def whole(least: int, most: int) -> Kind:
+def whole_number(least: int, most: int) -> SettingKind:
     def parse(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
             raise ValueError(f"expected a whole number from {least} to {most}")
         return int(text)
 
-    return Kind(f"{least} to {most}", parse)
+    return SettingKind(f"{least} to {most}", parse)
 
 
-def size(least: int, most: int) -> Kind:
+def size(least: int, most: int) -> SettingKind:
     """`33554432`, `32MiB`, `32m`: in bytes, always powers of 1024."""
 
     def parse(text: str) -> int:
@@ -169,10 +171,10 @@ def size(least: int, most: int) -> Kind:
             raise ValueError(f"expected a size like 32MiB, from {least} to {most} bytes")
         return count
 
-    return Kind(f"a size, {_shown_size(least)} to {_shown_size(most)}", parse, _shown_size)
+    return SettingKind(f"a size, {_shown_size(least)} to {_shown_size(most)}", parse, _shown_size)
 
 
-def choice(*choices: str) -> Kind:
+def choice(*choices: str) -> SettingKind:
     said = f"{', '.join(choices[:-1])} or {choices[-1]}"
 
     def parse(text: str) -> str:
@@ -180,7 +182,7 @@ def choice(*choices: str) -> Kind:
             raise ValueError(f"expected {said}")
         return text.lower()
 
-    return Kind(said, parse)
+    return SettingKind(said, parse)
 
 
 def _attempts(text: str) -> int | None:
@@ -191,6 +193,6 @@ def _attempts(text: str) -> int | None:
     return int(text)
 
 
-ATTEMPTS: Final = Kind(
+ATTEMPTS: Final = SettingKind(
     "a number or unlimited", _attempts, lambda count: "unlimited" if count is None else str(count)
 )

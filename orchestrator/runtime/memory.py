@@ -25,7 +25,7 @@ def give_memory_back() -> None:
         mallopt(_M_ARENA_MAX, ARENAS_MAX)
 
 
-def trim() -> None:
+def trim_heap() -> None:
     """Give back every free page. Takes milliseconds: only for quiet moments."""
     malloc_trim = _function("malloc_trim")
     if malloc_trim is not None:

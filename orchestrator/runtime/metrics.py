@@ -6,10 +6,10 @@ itself have the names that every exporter gives them. docs/metrics.md is made fr
 
 from typing import Final, Literal, NamedTuple
 
-Kind = Literal["counter", "gauge", "histogram"]
-COUNTER: Final[Kind] = "counter"
-GAUGE: Final[Kind] = "gauge"
-HISTOGRAM: Final[Kind] = "histogram"
+MetricKind = Literal["counter", "gauge", "histogram"]
+COUNTER: Final[MetricKind] = "counter"
+GAUGE: Final[MetricKind] = "gauge"
+HISTOGRAM: Final[MetricKind] = "histogram"
 
 # Of appends, calls and silences of the loop: from 0.1 ms to a minute.
 _SECONDS: Final = (
@@ -22,7 +22,7 @@ class Metric(NamedTuple):
     """`bounds` are the upper ends of a histogram's buckets, in its unit."""
 
     name: str
-    kind: Kind
+    kind: MetricKind
     unit: str
     labels: tuple[str, ...]
     text: str
@@ -41,7 +41,7 @@ def _seconds(name: str, text: str) -> Metric:
     return Metric(f"perdure_{name}_seconds", HISTOGRAM, "seconds", (), text, _SECONDS)
 
 
-def _process(name: str, kind: Kind, unit: str, text: str) -> Metric:
+def _process(name: str, kind: MetricKind, unit: str, text: str) -> Metric:
     return Metric(f"process_{name}", kind, unit, (), text)
 
 

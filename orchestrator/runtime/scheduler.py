@@ -6,6 +6,9 @@ from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
+CallSoon = Callable[[Callable[[], None]], object]
+"""`call_soon` of an event loop."""
+
 
 class Timer(Protocol):
     """A callback that is due later."""

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, NamedTuple, get_args, get_origin, get_
 
 import msgspec
 
-from orchestrator.runtime.kinds import Kind
+from orchestrator.runtime.kinds import SettingKind
 
 _UNIT: Final = re.compile(r"_(ms|s|bytes)(?=_|$)")
 
@@ -22,7 +22,7 @@ class Setting(NamedTuple):
     """`default`: what holds when a field whose default is None was not given, as people read it."""
 
     text: str
-    kind: Kind
+    kind: SettingKind
     default: str = ""
     name: str = ""  # if it is not that of the field
     flag_name: str = ""  # if it is not that of the setting

@@ -17,7 +17,7 @@ LABEL_SETS_MAX: Final = 1000
 OTHER: Final = "other"
 
 Labels = tuple[str, ...]
-Reading = float | Mapping[Labels, float]
+Sampled = float | Mapping[Labels, float]
 """What a gauge answers: a number, or numbers by the values of its labels."""
 
 
@@ -79,7 +79,7 @@ class Telemetry:
         self.now_s = now_s
         self._counters: dict[Metric, Counters] = {}
         self._histograms: dict[Metric, Histogram] = {}
-        self._asked: dict[Metric, Callable[[], Reading]] = {}
+        self._asked: dict[Metric, Callable[[], Sampled]] = {}
 
     def counters(self, metric: Metric) -> Counters:
         """The counters of a metric with labels."""
@@ -95,7 +95,7 @@ class Telemetry:
         assert metric.kind is HISTOGRAM, metric.name
         return self._histograms.setdefault(metric, Histogram(metric.bounds))
 
-    def ask(self, metric: Metric, read: Callable[[], Reading]) -> None:
+    def ask(self, metric: Metric, read: Callable[[], Sampled]) -> None:
         """A gauge, or a counter that somebody else counts: `read` is called on the event loop
         whenever somebody looks, and must be cheap."""
         assert metric.kind is not HISTOGRAM, metric.name

@@ -8,7 +8,7 @@ import datafusion
 import pyarrow as pa
 
 from orchestrator.sql import pipe
-from orchestrator.sql.datasets import Table
+from orchestrator.sql.datasets import TableDataset
 from orchestrator.sql.errors import (
     STATUS_BAD_QUERY,
     STATUS_FAILED,
@@ -17,8 +17,8 @@ from orchestrator.sql.errors import (
     out_of_memory,
 )
 from orchestrator.sql.json_rows import json_rows
-from orchestrator.sql.line import Line
 from orchestrator.sql.schemas import SCHEMAS
+from orchestrator.sql.server_pipe import ServerPipe
 
 PART_BYTES = 64 * 1024
 POOL_SHARE = 2  # of the child's memory the half is for what DataFusion counts: sorts, joins, …
@@ -30,7 +30,7 @@ class Answering:
     """Answers one query at a time."""
 
     def __init__(self, inward: BinaryIO, outward: BinaryIO, memory_bytes_max: int) -> None:
-        self._line = Line(inward, outward)
+        self._line = ServerPipe(inward, outward)
         self._memory_bytes_max = memory_bytes_max
         settings = {
             "datafusion.execution.target_partitions": "1",  # one pipe feeds them all
@@ -42,13 +42,13 @@ class Answering:
             memory.with_fair_spill_pool(memory_bytes_max // POOL_SHARE),
         )
         for name in SCHEMAS:
-            self._context.register_dataset(name, Table(name, self._line))
+            self._context.register_dataset(name, TableDataset(name, self._line))
 
     def serve(self) -> None:
         while (ask := self._line.next_question()) is not None:
             self._line.done(self._answer(ask))
 
-    def _answer(self, ask: pipe.Ask) -> pipe.Done:
+    def _answer(self, ask: pipe.Ask) -> pipe.AnswerDone:
         try:
             frame = self._context.sql_with_options(
                 ask.sql,
@@ -66,13 +66,13 @@ class Answering:
             (self._arrow if ask.arrow else self._json)(schema, batches)
         except Exception as error:  # noqa: BLE001 and so it does while it runs
             return self._failed(error, STATUS_FAILED)
-        return pipe.Done(STATUS_OK)
+        return pipe.AnswerDone(STATUS_OK)
 
-    def _failed(self, error: Exception, status: int) -> pipe.Done:
+    def _failed(self, error: Exception, status: int) -> pipe.AnswerDone:
         text = str(error) or type(error).__name__
         if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
-            return pipe.Done(STATUS_TOO_LARGE, out_of_memory(self._memory_bytes_max))
-        return pipe.Done(status, text)
+            return pipe.AnswerDone(STATUS_TOO_LARGE, out_of_memory(self._memory_bytes_max))
+        return pipe.AnswerDone(status, text)
 
     def _arrow(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
         with Outward(self._line.send) as sink, pa.ipc.new_stream(sink, schema) as writer:

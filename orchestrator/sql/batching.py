@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from orchestrator.sql.invocations import Column, View
+from orchestrator.sql.invocations import Column, InvocationView
 
 BATCH_ROWS = 4_000
 BATCH_BYTES = 1 << 20
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def of_views(
-    views: Iterable[View], columns: dict[str, Column], schema: pa.Schema
+    views: Iterable[InvocationView], columns: dict[str, Column], schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     """Columns that are computed from an invocation; what is not among them is null."""
     for some in _handfuls(views, lambda view: view.raw_bytes):

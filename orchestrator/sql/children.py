@@ -40,15 +40,15 @@ class Child:
     def lives(self) -> bool:
         return self._process.returncode is None
 
-    async def send(self, message: pipe.Message) -> None:
+    async def send(self, message: pipe.PipeMessage) -> None:
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(pipe.pack(message))
+            self._process.stdin.write(pipe.pack_message(message))
             await self._process.stdin.drain()
         except ConnectionError:
             raise await self._ended() from None
 
-    async def receive(self) -> pipe.Message:
+    async def receive(self) -> pipe.PipeMessage:
         stdout = self._process.stdout
         assert stdout is not None
         try:
@@ -56,7 +56,7 @@ class Child:
             body = await stdout.readexactly(int.from_bytes(head, "big"))
         except asyncio.IncompleteReadError:
             raise await self._ended() from None
-        message: pipe.Message = pipe.decode(body)
+        message: pipe.PipeMessage = pipe.decode(body)
         return message
 
     async def _ended(self) -> QueryError:

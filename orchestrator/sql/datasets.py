@@ -11,15 +11,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from orchestrator.sql.line import Line
 from orchestrator.sql.schemas import SCHEMAS
-from orchestrator.sql.sources import Source, source_of
+from orchestrator.sql.server_pipe import ServerPipe
+from orchestrator.sql.sources import TableSource, source_of
 
 
-class Table(pads.Dataset):  # type: ignore[misc]
+class TableDataset(pads.Dataset):  # type: ignore[misc]
     """A table by name: projections and filters reach its source."""
 
-    def __init__(self, name: str, line: Line) -> None:
+    def __init__(self, name: str, line: ServerPipe) -> None:
         self._name = name
         self._line = line
 
@@ -37,7 +37,7 @@ class Table(pads.Dataset):  # type: ignore[misc]
 class Fragment:
     """All rows of a table that a filter lets pass, and perhaps others."""
 
-    def __init__(self, name: str, line: Line, where: Any) -> None:
+    def __init__(self, name: str, line: ServerPipe, where: Any) -> None:
         self._name = name
         self._line = line
         self._where = where
@@ -68,7 +68,7 @@ class Fragment:
         )
 
     def _batches(
-        self, source: Source, scans: list[int], wanted: pa.Schema
+        self, source: TableSource, scans: list[int], wanted: pa.Schema
     ) -> Iterator[pa.RecordBatch]:
         yield from source.batches([self._line.rows(number) for number in scans], wanted)
 

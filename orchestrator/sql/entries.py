@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from orchestrator.sql import entry_shapes
-from orchestrator.sql.entry_shapes import Around, Callees
+from orchestrator.sql.entry_shapes import Around, KnownCallees
 from perdure.wire import codes, messages
 from perdure.wire.errors import WireError
 from perdure.wire.frames import split
@@ -19,7 +19,7 @@ _SHOWN = {"entry_json", "entry_lite_json"}
 
 
 def entries(
-    frames: list[tuple[int, bytes]], wanted: Collection[str], callees: Callees
+    frames: list[tuple[int, bytes]], wanted: Collection[str], callees: KnownCallees
 ) -> Iterator[dict[str, Any]]:
     """(appended at, frames end to end), the input first: one dict of columns an entry.
 

@@ -10,10 +10,10 @@ import msgspec
 from orchestrator.model import values
 from orchestrator.sql import words
 from perdure.wire import codes
-from perdure.wire.calls import Call, OneWayCall, Target
+from perdure.wire.calls import AttachTarget, CallCommand, OneWayCallCommand
 from perdure.wire.messages import Message
 from perdure.wire.notifications import Notification
-from perdure.wire.values import Failure, Pairs, WorkflowTarget
+from perdure.wire.values import Pairs, WireFailure, WorkflowTarget
 
 Shape = dict[str, Any]
 
@@ -27,7 +27,7 @@ class Callee(msgspec.Struct, array_like=True):
     idempotent_ms: tuple[int, int] = (0, 0)
 
 
-Callees = Mapping[tuple[str, str], Callee]
+KnownCallees = Mapping[tuple[str, str], Callee]
 """By service and handler, as they are registered now."""
 
 _KEYED = {
@@ -52,13 +52,13 @@ _HEAVY = ("payload", "value", "parameter", "headers", "state_keys")
 class Around(msgspec.Struct):
     """What shapes need beside the entry: who can be called, and the ids that calls were given."""
 
-    callees: Callees
+    callees: KnownCallees
     called: dict[int, str]  # completion id -> invocation id
 
 
 def command(kind: str, message: Message, around: Around) -> tuple[Shape, Shape]:
     """A command whole, and light."""
-    if isinstance(message, Call | OneWayCall):
+    if isinstance(message, CallCommand | OneWayCallCommand):
         whole, light = _call(message, around)
     else:
         shape = _COMMANDS.get(kind, _plain)
@@ -111,7 +111,7 @@ def _is_result(value: Shape) -> bool:
     return "Success" in value or "Failure" in value
 
 
-def _result(value: bytes | None, failure: Failure | None) -> Any:
+def _result(value: bytes | None, failure: WireFailure | None) -> Any:
     if failure is not None:
         shown: Shape = {"code": failure.code, "message": failure.message}
         if failure.metadata:
@@ -132,7 +132,7 @@ def _headers(pairs: Pairs) -> list[Shape]:
     return [{"name": name, "value": value} for name, value in pairs]
 
 
-def _call(message: Call | OneWayCall, around: Around) -> tuple[Shape, Shape]:
+def _call(message: CallCommand | OneWayCallCommand, around: Around) -> tuple[Shape, Shape]:
     number = message.invocation_id_notification_idx
     known = around.callees.get((message.service_name, message.handler_name))
     callee = known or Callee(values.OBJECT_EXCLUSIVE if message.key else values.SERVICE)
@@ -150,10 +150,10 @@ def _call(message: Call | OneWayCall, around: Around) -> tuple[Shape, Shape]:
         "journal_retention_duration": _duration(kept[1]),
     }
     rest: Shape = {}
-    if isinstance(message, OneWayCall):
+    if isinstance(message, OneWayCallCommand):
         rest["invoke_time"] = message.invoke_time
     rest["invocation_id_completion_id"] = number
-    if isinstance(message, Call):
+    if isinstance(message, CallCommand):
         rest["result_completion_id"] = message.result_completion_id
     rest["name"] = message.name
     return {"request": request, **rest}, whom | rest
@@ -164,7 +164,7 @@ def _duration(milliseconds: int) -> Shape:
     return {"secs": seconds, "nanos": rest * 1_000_000}
 
 
-def _target(message: Call | OneWayCall, kind: int) -> Shape:
+def _target(message: CallCommand | OneWayCallCommand, kind: int) -> Shape:
     service, handler = message.service_name, message.handler_name
     if kind not in _KEYED:
         return {"Service": {"name": service, "handler": handler, "scope": message.scope}}
@@ -203,7 +203,7 @@ def _lookup(message: Any) -> Shape:
     }
 
 
-def _named(target: Target | None) -> Shape | None:
+def _named(target: AttachTarget | None) -> Shape | None:
     if target is None:
         return None
     if isinstance(target, str):

@@ -18,21 +18,22 @@ from orchestrator.model.ids import (
     partition_of_key,
 )
 from orchestrator.processor.asking import answer_to
-from orchestrator.processor.port import Chunk, Engine, Pair, Stream, Unavailable
+from orchestrator.processor.port import Chunk, Engine, Stream, Unavailable
 from orchestrator.registry.metadata_log import MetadataUnavailable
 from orchestrator.registry.schema import Registry
 from orchestrator.sql import pipe, registry_rows
 from orchestrator.sql.errors import STATUS_UNAVAILABLE, QueryError
+from orchestrator.tables.port import Pair
 
 Views = Callable[[], Iterable[dict[str, object]]]
 DOCUMENTS_AT_ONCE = 500
 _BY_ID = (keys.INVOCATION, keys.COMPLETED, keys.INPUT, keys.CHUNK)
 
 
-class Feed(Protocol):
+class RowFeed(Protocol):
     """One scan."""
 
-    async def more(self) -> pipe.Rows: ...
+    async def more(self) -> pipe.RawRows: ...
 
     def close(self) -> None: ...
 
@@ -45,13 +46,13 @@ class Feeds:
         self._engine = engine
         self._registry = registry
         self._attempts = attempts
-        self._open: dict[int, Feed] = {}
+        self._open: dict[int, RowFeed] = {}
 
     def open(self, scans: list[pipe.Scan]) -> None:
         for scan in scans:
             self._open[scan.number] = self._feed(scan)
 
-    async def more(self, number: int) -> pipe.Rows:
+    async def more(self, number: int) -> pipe.RawRows:
         """The next rows of an open scan."""
         return await self._open[number].more()
 
@@ -60,7 +61,7 @@ class Feeds:
             feed.close()
         self._open.clear()
 
-    def _feed(self, scan: pipe.Scan) -> Feed:
+    def _feed(self, scan: pipe.Scan) -> RowFeed:
         if scan.source == "rows":
             return self._stored(scan)
         if scan.source == "attempts":
@@ -72,7 +73,7 @@ class Feeds:
             raise QueryError(STATUS_UNAVAILABLE, str(error)) from None
         return Documents((b"", row) for row in documents(registry))
 
-    def _stored(self, scan: pipe.Scan) -> Feed:
+    def _stored(self, scan: pipe.Scan) -> RowFeed:
         engine = self._engine
         wanted = partitions_of(scan, engine.partition_count)
         unreadable = engine.unreadable()
@@ -83,7 +84,7 @@ class Feeds:
                 STATUS_UNAVAILABLE, f"no rows can be read now: partition {number}: {reason}"
             )
         self.missing |= gone
-        return Stored(
+        return StoredRows(
             [
                 (number, engine.export(number, scan.kinds, starts))
                 for number, starts in wanted.items()
@@ -101,21 +102,21 @@ class Documents:
     def __init__(self, rows: Iterable[Pair]) -> None:
         self._rows = iter(rows)
 
-    async def more(self) -> pipe.Rows:
+    async def more(self) -> pipe.RawRows:
         some = list(islice(self._rows, DOCUMENTS_AT_ONCE))
-        return pipe.Rows(some, len(some) < DOCUMENTS_AT_ONCE)
+        return pipe.RawRows(some, len(some) < DOCUMENTS_AT_ONCE)
 
     def close(self) -> None:
         pass
 
 
-class Stored:
+class StoredRows:
     """Raw rows, partition after partition."""
 
     def __init__(self, streams: list[tuple[int, Stream[Pair]]]) -> None:
         self._streams = streams
 
-    async def more(self) -> pipe.Rows:
+    async def more(self) -> pipe.RawRows:
         while self._streams:
             number, stream = self._streams[0]
             given: Chunk[Pair] | Unavailable = await answer_to(stream.pull)
@@ -126,8 +127,8 @@ class Stored:
             if given.last:
                 del self._streams[0]
             if given.items:
-                return pipe.Rows(given.items, not self._streams)
-        return pipe.Rows([], True)
+                return pipe.RawRows(given.items, not self._streams)
+        return pipe.RawRows([], True)
 
     def close(self) -> None:
         for _, stream in self._streams:

@@ -14,7 +14,7 @@ from perdure.wire.codes import COMMAND_NAMES
 SERVER_VERSION = "1.7.12"
 
 
-class View:
+class InvocationView:
     """One invocation: its row, and its attempt if the server runs one."""
 
     __slots__ = ("attempt", "invoke", "live", "raw_bytes", "row")
@@ -33,22 +33,22 @@ class View:
         return self.live.last_failure if self.live is not None else None
 
 
-Column = Callable[[View], Any]
+Column = Callable[[InvocationView], Any]
 
 
 def _or_none(value: Any) -> Any:
     return value or None
 
 
-def _done(view: View) -> CompletedRow | None:
+def _done(view: InvocationView) -> CompletedRow | None:
     return view.row if isinstance(view.row, CompletedRow) else None
 
 
-def _status(view: View) -> str:
+def _status(view: InvocationView) -> str:
     return "completed" if view.live is None else words.STATUS[view.live.status]
 
 
-def _shown_status(view: View) -> str:
+def _shown_status(view: InvocationView) -> str:
     """The status as people see it: what an invoked one is doing."""
     live = view.live
     if live is None or live.status != INVOKED:
@@ -58,47 +58,47 @@ def _shown_status(view: View) -> str:
     return "backing-off" if live.retry_count else "ready"
 
 
-def _completion_result(view: View) -> str | None:
+def _completion_result(view: InvocationView) -> str | None:
     done = _done(view)
     if done is None:
         return None
     return "failure" if isinstance(done.outcome, Failure) else "success"
 
 
-def _completion_failure(view: View) -> str | None:
+def _completion_failure(view: InvocationView) -> str | None:
     done = _done(view)
     failed = done is not None and isinstance(done.outcome, Failure)
-    return words.failure(done.outcome) if failed else None  # type: ignore[union-attr, arg-type]
+    return words.failure_text(done.outcome) if failed else None  # type: ignore[union-attr, arg-type]
 
 
-def _modified(view: View) -> int:
+def _modified(view: InvocationView) -> int:
     return view.live.modified_at_ms if view.live else _done(view).completed_at_ms  # type: ignore[union-attr]
 
 
-def _waiting(view: View) -> Any:
+def _waiting(view: InvocationView) -> Any:
     return view.live.waiting if view.live is not None else None
 
 
-def _waiting_completions(view: View) -> list[int] | None:
+def _waiting_completions(view: InvocationView) -> list[int] | None:
     waiting = _waiting(view)
     return None if waiting is None else list(waiting.completions)
 
 
-def _waiting_signals(view: View) -> list[int] | None:
+def _waiting_signals(view: InvocationView) -> list[int] | None:
     waiting = _waiting(view)
     return None if waiting is None else list(waiting.signals)
 
 
-def _waiting_json(view: View) -> str | None:
+def _waiting_json(view: InvocationView) -> str | None:
     waiting = _waiting(view)
     return None if waiting is None else orjson.dumps(words.future(waiting)).decode()
 
 
-def _by_service(view: View) -> str | None:
+def _by_service(view: InvocationView) -> str | None:
     return view.invoke.by_target.partition("/")[0] or None
 
 
-def _trace_id(view: View) -> str | None:
+def _trace_id(view: InvocationView) -> str | None:
     parts = view.invoke.trace[0].split("-")
     return parts[1] if len(parts) == 4 else None
 

@@ -9,10 +9,10 @@ from orchestrator.model.ids import key_partition_key
 from orchestrator.model.rows import InboxRow, ObjectRow, PromiseRow, StateRow
 from orchestrator.model.values import Failure
 from orchestrator.sql import words
+from orchestrator.tables.port import Pair
 from perdure.wire.ids import invocation_id_to_str
 
 GENERATION_BYTES = 8
-Pair = tuple[bytes, bytes]
 _object = row_decoder(ObjectRow)
 _inbox = row_decoder(InboxRow)
 _state = row_decoder(StateRow)
@@ -69,7 +69,7 @@ def promises(pairs: Iterator[Pair]) -> Iterator[dict[str, Any]]:
         outcome = _promise(value).outcome
         shown = {"key": rest[GENERATION_BYTES:].decode(), "completed": outcome is not None}
         if isinstance(outcome, Failure):
-            shown["completion_failure"] = words.failure(outcome)
+            shown["completion_failure"] = words.failure_text(outcome)
         elif outcome is not None:
             shown["completion_success_value"] = outcome
             shown["completion_success_value_utf8"] = words.utf8(outcome)

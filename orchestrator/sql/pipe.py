@@ -1,7 +1,8 @@
 """Messages between the server and a SQL child: a length and msgpack, over pipes.
 
 The server asks (`Ask`). Of what the query reads the child opens all tables at once (`Open`), then
-pulls them chunk by chunk (`More`, answered with `Rows`) and sends the answer (`Part` …, `Done`).
+pulls them chunk by chunk (`More`, answered with `RawRows`) and sends the answer (`Part` …,
+then `AnswerDone`).
 Nobody sends more than was asked for: who is slow on either side slows the other down.
 """
 
@@ -10,7 +11,7 @@ from typing import BinaryIO
 import msgspec
 
 LENGTH_BYTES = 4
-Pairs = list[tuple[bytes, bytes]]
+RowPairs = list[tuple[bytes, bytes]]
 
 
 class Ask(msgspec.Struct, tag=1, array_like=True):
@@ -41,10 +42,10 @@ class More(msgspec.Struct, tag=6, array_like=True):
     number: int
 
 
-class Rows(msgspec.Struct, tag=3, array_like=True):
+class RawRows(msgspec.Struct, tag=3, array_like=True):
     """Server to child: some rows, raw as they are stored; `last` ends the scan."""
 
-    rows: Pairs
+    rows: RowPairs
     last: bool
 
 
@@ -54,32 +55,32 @@ class Part(msgspec.Struct, tag=4, array_like=True):
     body: bytes
 
 
-class Done(msgspec.Struct, tag=5, array_like=True):
+class AnswerDone(msgspec.Struct, tag=5, array_like=True):
     """Child to server: the answer is complete, or could not be given (`status` is HTTP's)."""
 
     status: int
     message: str = ""
 
 
-Message = Ask | Open | More | Rows | Part | Done
+PipeMessage = Ask | Open | More | RawRows | Part | AnswerDone
 encode = msgspec.msgpack.Encoder().encode
-decode = msgspec.msgpack.Decoder(Message).decode
+decode = msgspec.msgpack.Decoder(PipeMessage).decode
 
 
-def pack(message: Message) -> bytes:
+def pack_message(message: PipeMessage) -> bytes:
     body = encode(message)
     return len(body).to_bytes(LENGTH_BYTES, "big") + body
 
 
-def read(stream: BinaryIO) -> Message | None:
+def read_message(stream: BinaryIO) -> PipeMessage | None:
     """The next message; None at the end of the stream."""
     head = stream.read(LENGTH_BYTES)
     if len(head) < LENGTH_BYTES:
         return None
-    message: Message = decode(stream.read(int.from_bytes(head, "big")))
+    message: PipeMessage = decode(stream.read(int.from_bytes(head, "big")))
     return message
 
 
-def write(stream: BinaryIO, message: Message) -> None:
-    stream.write(pack(message))
+def write_message(stream: BinaryIO, message: PipeMessage) -> None:
+    stream.write(pack_message(message))
     stream.flush()

@@ -15,7 +15,7 @@ from orchestrator.sql.options import SqlOptions
 T = TypeVar("T")
 
 
-class Answer:
+class StreamedAnswer:
     """An answer as it comes. `missing` is complete with the first of its `parts`."""
 
     def __init__(self, feeds: Feeds, parts: AsyncGenerator[bytes]) -> None:
@@ -40,20 +40,20 @@ class SqlQuery:
         self._options = options or SqlOptions()
         self._children = Children(self._options.memory_bytes_max)
 
-    def json(self, sql: str) -> Answer:
+    def json(self, sql: str) -> StreamedAnswer:
         """Parts of a JSON document; QueryError instead of one."""
         return self._answer(pipe.Ask(sql, False))
 
-    def arrow(self, sql: str) -> Answer:
+    def arrow(self, sql: str) -> StreamedAnswer:
         """Parts of an Arrow IPC stream."""
         return self._answer(pipe.Ask(sql, True))
 
     async def close(self) -> None:
         await self._children.close()
 
-    def _answer(self, ask: pipe.Ask) -> Answer:
+    def _answer(self, ask: pipe.Ask) -> StreamedAnswer:
         feeds = Feeds(self._engine, self._registry, self._attempts)
-        return Answer(feeds, self._run(ask, feeds))
+        return StreamedAnswer(feeds, self._run(ask, feeds))
 
     async def _run(self, ask: pipe.Ask, feeds: Feeds) -> AsyncGenerator[bytes]:
         async with self._children.lent() as child:
@@ -87,7 +87,7 @@ async def _next_part(child: Child, feeds: Feeds) -> bytes | None:
             feeds.open(message.scans)
         elif isinstance(message, pipe.More):
             await child.send(await feeds.more(message.number))
-        elif isinstance(message, pipe.Done):
+        elif isinstance(message, pipe.AnswerDone):
             if message.status != STATUS_OK:
                 raise QueryError(message.status, message.message, whole=True)
             return None

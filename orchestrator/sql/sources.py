@@ -18,11 +18,11 @@ from orchestrator.sql.entries import entries
 from orchestrator.sql.entry_shapes import Callee
 from orchestrator.sql.events import events_columns, suspended_columns
 from orchestrator.sql.needs import Need
+from orchestrator.tables.port import Pair
 from perdure.wire.ids import invocation_id_to_str
 from perdure.wire.outgoing import input_command
 
-Pair = tuple[bytes, bytes]
-Pairs = Iterator[Pair]
+RowIterator = Iterator[Pair]
 Dicts = Iterator[dict[str, Any]]
 
 _live = row_decoder(InvocationRow)
@@ -31,15 +31,15 @@ _chunk = row_decoder(ChunkRow)
 _input = row_decoder(InputRow)
 
 
-class Source(NamedTuple):
+class TableSource(NamedTuple):
     """A table. `needs` gives its scans by filter; `batches` makes the rows of them, in that order,
     into batches of a schema; rows that the filter refuses may be among them."""
 
     needs: Callable[[object], list[Need]]
-    batches: Callable[[list[Pairs], pa.Schema], Iterator[pa.RecordBatch]]
+    batches: Callable[[list[RowIterator], pa.Schema], Iterator[pa.RecordBatch]]
 
 
-def source_of(table: str) -> Source:
+def source_of(table: str) -> TableSource:
     """The source of a table by its name; of a feature that is off, one without rows."""
     return SOURCES.get(table, _NOTHING)
 
@@ -47,14 +47,14 @@ def source_of(table: str) -> Source:
 # invocations
 
 
-def _invocation_source(columns: dict[str, invocations.Column], *kinds: bytes) -> Source:
-    def views(scans: list[Pairs], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _invocation_source(columns: dict[str, invocations.Column], *kinds: bytes) -> TableSource:
+    def views(scans: list[RowIterator], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         return batching.of_views(_views(*scans), columns, schema)
 
-    return Source(lambda where: [needs.ATTEMPTS, needs.of_ids(where, *kinds)], views)
+    return TableSource(lambda where: [needs.ATTEMPTS, needs.of_ids(where, *kinds)], views)
 
 
-def _views(attempts: Pairs, rows: Pairs) -> Iterator[invocations.View]:
+def _views(attempts: RowIterator, rows: RowIterator) -> Iterator[invocations.InvocationView]:
     running = {key: _json(value) for key, value in attempts}
     now_ms = time.time_ns() // 1_000_000
     for raw, value in rows:
@@ -65,22 +65,22 @@ def _views(attempts: Pairs, rows: Pairs) -> Iterator[invocations.View]:
 
 def _view(
     raw: bytes, value: bytes, attempts: dict[bytes, dict[str, Any]], now_ms: int
-) -> invocations.View | None:
+) -> invocations.InvocationView | None:
     """An invocation; None if it has outlived its retention."""
     if raw[:1] == keys.INVOCATION:
-        return invocations.View(_live(value), attempts.get(raw[1:]), len(value))
+        return invocations.InvocationView(_live(value), attempts.get(raw[1:]), len(value))
     row = _done(value)
-    return invocations.View(row, None, len(value)) if row.expires_at_ms > now_ms else None
+    return invocations.InvocationView(row, None, len(value)) if row.expires_at_ms > now_ms else None
 
 
-def _whose(view: invocations.View) -> dict[str, Any]:
+def _whose(view: invocations.InvocationView) -> dict[str, Any]:
     return {
         "partition_key": words.partition_key(view.invoke.id),
         "id": invocation_id_to_str(view.invoke.id),
     }
 
 
-def _events(rows: Pairs) -> Dicts:
+def _events(rows: RowIterator) -> Dicts:
     for view in _views(iter(()), rows):
         whose = _whose(view)
         for columns in events_columns(view.row.events):
@@ -93,12 +93,12 @@ def _events(rows: Pairs) -> Dicts:
 # journals
 
 
-def _journal_batches(scans: list[Pairs], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _journal_batches(scans: list[RowIterator], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     services, rows = scans
     return batching.of_dicts(_journal_entries(services, rows, schema.names), schema)
 
 
-def _journal_entries(services: Pairs, rows: Pairs, wanted: list[str]) -> Dicts:
+def _journal_entries(services: RowIterator, rows: RowIterator, wanted: list[str]) -> Dicts:
     callees = _callees(services)
     now_ms = time.time_ns() // 1_000_000
     for _, own in groupby(rows, key=lambda pair: pair[0][1:25]):  # what is of one id lies together
@@ -110,7 +110,7 @@ def _journal_entries(services: Pairs, rows: Pairs, wanted: list[str]) -> Dicts:
 
 def _journals(
     own: list[Pair], now_ms: int
-) -> Iterator[tuple[invocations.View, list[tuple[int, bytes]]]]:
+) -> Iterator[tuple[invocations.InvocationView, list[tuple[int, bytes]]]]:
     """An id's invocation, live or completed, with its frames, some of them in other rows."""
     chunks: dict[int, list[tuple[int, bytes]]] = {}
     inputs: dict[int, InputRow] = {}
@@ -140,7 +140,7 @@ def _journal_is_gone(row: InvocationRow | CompletedRow, now_ms: int) -> bool:
     return not row.entries or row.journal_expires_at_ms <= now_ms
 
 
-def _callees(services: Pairs) -> dict[tuple[str, str], Callee]:
+def _callees(services: RowIterator) -> dict[tuple[str, str], Callee]:
     return {
         (service["name"], handler): msgspec.convert(callee, Callee)
         for service in _documents(services)
@@ -151,7 +151,7 @@ def _callees(services: Pairs) -> dict[tuple[str, str], Callee]:
 # the others
 
 
-def _documents(pairs: Pairs) -> Dicts:
+def _documents(pairs: RowIterator) -> Dicts:
     return (_json(value) for _, value in pairs)
 
 
@@ -160,18 +160,20 @@ def _json(value: bytes) -> dict[str, Any]:
     return loaded
 
 
-def _of_one_scan(scan: Callable[[object], Need], rows: Callable[[Pairs], Dicts]) -> Source:
-    return Source(
+def _of_one_scan(
+    scan: Callable[[object], Need], rows: Callable[[RowIterator], Dicts]
+) -> TableSource:
+    return TableSource(
         lambda where: [scan(where)],
         lambda scans, schema: batching.of_dicts(rows(scans[0]), schema),
     )
 
 
-def _keyed(rows: Callable[[Pairs], Dicts], *kinds: bytes) -> Source:
+def _keyed(rows: Callable[[RowIterator], Dicts], *kinds: bytes) -> TableSource:
     return _of_one_scan(lambda where: needs.of_keys(where, *kinds), rows)
 
 
-_NOTHING = Source(lambda where: [], lambda scans, schema: iter(()))
+_NOTHING = TableSource(lambda where: [], lambda scans, schema: iter(()))
 
 SOURCES = {
     "sys_invocation": _invocation_source(
@@ -181,7 +183,7 @@ SOURCES = {
         invocations.STATUS_COLUMNS, keys.INVOCATION, keys.COMPLETED
     ),
     "sys_invocation_state": _invocation_source(invocations.STATE_COLUMNS, keys.INVOCATION),
-    "sys_journal": Source(
+    "sys_journal": TableSource(
         lambda where: [
             needs.SERVICES,
             needs.of_ids(where, keys.INVOCATION, keys.COMPLETED, keys.INPUT, keys.CHUNK),

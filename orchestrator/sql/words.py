@@ -50,7 +50,7 @@ def target(invoke: Invoke) -> str:
     return f"{invoke.service}/{keyed}{invoke.handler}"
 
 
-def failure(value: Failure) -> str:
+def failure_text(value: Failure) -> str:
     return f"[{value.code}] {value.message}"
 
 

@@ -1,7 +1,5 @@
 """The stamp of a store: which log, and which record of it, its rows stand for."""
 
-import hashlib
-
 import msgspec
 
 from orchestrator.codec.records import UNREADABLE
@@ -10,7 +8,6 @@ from orchestrator.store.port import DurableStore, Store, StoreOfAnotherVersion, 
 STAMP_KEY = b"\x00stamp"  # below every table's prefix
 STAMP_VERSION = 1
 STAMP_VERSION_MAX = 31  # of any version to come: what begins with another byte is damaged
-HASH_BYTES = 16
 
 
 class Stamp(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -26,10 +23,6 @@ class Stamp(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=
 _PREFIX = bytes([STAMP_VERSION])
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Stamp).decode
-
-
-def message_hash(message: bytes) -> bytes:
-    return hashlib.blake2b(message, digest_size=HASH_BYTES).digest()
 
 
 def read_stamp(store: Store) -> Stamp | None:

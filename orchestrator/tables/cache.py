@@ -28,7 +28,7 @@ class Account:
         self.dirty_bytes = 0  # of the records applied since the last spill
 
 
-class Kept(Protocol):
+class CachedTable(Protocol):
     """A table that keeps rows."""
 
     def grow_older(self) -> None:
@@ -36,14 +36,14 @@ class Kept(Protocol):
         ...
 
 
-class Owner(Protocol):
+class CacheOwner(Protocol):
     """The state of a partition."""
 
     @property
     def account(self) -> Account: ...
 
     @property
-    def tables(self) -> Sequence[Kept]: ...
+    def tables(self) -> Sequence[CachedTable]: ...
 
 
 class Cache:
@@ -53,10 +53,10 @@ class Cache:
 
     def __init__(self, bytes_max: int | None = None) -> None:
         self.bytes_max = CACHE_BYTES_MAX if bytes_max is None else bytes_max
-        self._owners: list[ref[Owner]] = []
+        self._owners: list[ref[CacheOwner]] = []
         self._turn = 0
 
-    def open_account(self, owner: Owner) -> Account:
+    def open_account(self, owner: CacheOwner) -> Account:
         """For the tables of one partition."""
         self._owners = [known for known in self._owners if known() is not None]
         self._owners.append(ref(owner))
@@ -84,5 +84,5 @@ class Cache:
             if self.used_bytes <= aim_bytes:
                 return
 
-    def _live(self) -> list[Owner]:
+    def _live(self) -> list[CacheOwner]:
         return [owner for known in self._owners if (owner := known()) is not None]

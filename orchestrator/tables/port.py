@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+Pair = tuple[bytes, bytes]
+"""Key and value of a row, as stored."""
+
 Writes = Sequence[tuple[bytes, bytes | None]]  # None deletes
 
 
@@ -11,7 +14,7 @@ class Store(Protocol):
 
     def get(self, key: bytes) -> bytes | None: ...
 
-    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def scan(self, start: bytes, stop: bytes) -> Iterator[Pair]:
         """Rows with start <= key < stop, in order, as they were when the scan began."""
         ...
 

@@ -11,8 +11,8 @@ from orchestrator.log.port import (
     META,
     AppendError,
     Log,
+    LogMessage,
     LogRefused,
-    Message,
     OffsetOutOfRange,
 )
 from tests.contracts.places import MESSAGE_BYTES_MAX, PARTITIONS, Place
@@ -61,8 +61,8 @@ async def append(log: Log, partition: int, values: Sequence[bytes]) -> int:
     return told.first
 
 
-async def read(log: Log, partition: int, offset: int) -> tuple[list[Message], int]:
-    found: list[Message] = []
+async def read(log: Log, partition: int, offset: int) -> tuple[list[LogMessage], int]:
+    found: list[LogMessage] = []
     end = await log.read(partition, offset, found.extend)
     return found, end
 

@@ -384,7 +384,7 @@ BROKEN = """
 import asyncio, sys
 from pathlib import Path
 from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
-from orchestrator.log.embedded.journal import Journal
+from orchestrator.log.embedded.segment_chain import Journal
 
 def broken(*_):
     raise MemoryError("no room for a batch")

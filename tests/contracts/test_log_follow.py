@@ -8,11 +8,11 @@ import pytest
 from orchestrator.log.port import (
     META,
     FollowEnd,
-    Following,
     Log,
+    LogMessage,
     LogUnavailable,
-    Message,
     OffsetOutOfRange,
+    Subscription,
 )
 from tests.contracts.places import PARTITIONS, Place
 from tests.contracts.test_log import append, opened, settled_bounds, with_open_log
@@ -24,14 +24,14 @@ class Heard:
     """A follower that keeps what it is told."""
 
     def __init__(self, log: Log, partition: int, offset: int = 0) -> None:
-        self.messages: list[Message] = []
+        self.messages: list[LogMessage] = []
         self.chunks: list[int] = []
         self.ends: list[FollowEnd] = []
         self._loop = asyncio.get_running_loop()
-        self.following: Following = log.follow(partition, offset, self._deliver, self._ended)
+        self.following: Subscription = log.follow(partition, offset, self._deliver, self._ended)
         assert not self.chunks and not self.ends, "told from inside follow"
 
-    def _deliver(self, messages: list[Message]) -> None:
+    def _deliver(self, messages: list[LogMessage]) -> None:
         assert asyncio.get_running_loop() is self._loop and messages and not self.ends
         self.messages += messages
         self.chunks.append(len(messages))

@@ -35,7 +35,7 @@ def traced(exchange: Exchange) -> None:
 
 
 def acknowledged(exchange: Exchange) -> None:
-    flagged = wire.encode(wire.Sleep(1, 1), flags=wire.REQUESTED_ACK)
+    flagged = wire.encode(wire.SleepCommand(1, 1), flags=wire.REQUESTED_ACK)
     exchange.answer(flagged + output("stored"))
 
 

@@ -21,13 +21,13 @@ from orchestrator.log.port import (
     Batch,
     Deliver,
     Done,
-    Ended,
-    Following,
+    FollowEnded,
     Health,
+    LogMessage,
     LogRefused,
     LogUnavailable,
-    Message,
     OffsetOutOfRange,
+    Subscription,
 )
 from orchestrator.model.records import Transfer
 from tests.simulation.clockwork import Life, VirtualLoop
@@ -57,7 +57,7 @@ class Topic:
 
     def __init__(self, partition_count: int, identity: bytes = b"topic") -> None:
         self.identity = identity
-        self.messages: list[list[Message]] = [[] for _ in range(partition_count)]
+        self.messages: list[list[LogMessage]] = [[] for _ in range(partition_count)]
         self.firsts = [0] * partition_count
         self.nexts = [0] * partition_count
         self.eras = [0] * partition_count  # how often the tail was lost
@@ -66,7 +66,7 @@ class Topic:
     def append(self, partition: int, values: list[bytes], skip: int = 0) -> int:
         first = self.nexts[partition] + skip
         for number, value in enumerate(values):
-            self.messages[partition].append(Message(first + number, value))
+            self.messages[partition].append(LogMessage(first + number, value))
         self.nexts[partition] = first + len(values)
         self.logs = [log for log in self.logs if log.is_alive]
         for log in self.logs:
@@ -242,8 +242,10 @@ class BrokerLog:
 
     # --- reads ---
 
-    def follow(self, partition: int, offset: int, deliver: Deliver, ended: Ended) -> Following:
-        def deliver_to_the_living(messages: list[Message]) -> None:
+    def follow(
+        self, partition: int, offset: int, deliver: Deliver, ended: FollowEnded
+    ) -> Subscription:
+        def deliver_to_the_living(messages: list[LogMessage]) -> None:
             if self._owner.lives():
                 deliver(messages)
 

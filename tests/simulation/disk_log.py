@@ -6,11 +6,19 @@ from functools import partial
 from random import Random
 
 from orchestrator.log.embedded.identity import open_journal
-from orchestrator.log.embedded.journal import Journal
+from orchestrator.log.embedded.segment_chain import SegmentChain
 from orchestrator.log.embedded.segments import SUFFIX, head_bytes_of
 from orchestrator.log.embedded.shortcut import Shortcut
 from orchestrator.log.embedded.spares import SegmentSizes
-from orchestrator.log.embedded.writer import Append, Job, Mend, Outcome, Restart, Turns, Unsynced
+from orchestrator.log.embedded.writer import (
+    Append,
+    AppendOutcome,
+    Job,
+    Mend,
+    Restart,
+    Unsynced,
+    WriterTurns,
+)
 from orchestrator.log.port import (
     AppendError,
     Batch,
@@ -86,7 +94,7 @@ class Device:
             return
         self.oracle.broken("durable", f"{used - start} bytes of {name} are gone and nobody says so")
 
-    def note(self, journal: Journal) -> None:
+    def note(self, journal: SegmentChain) -> None:
         """What was acknowledged is there, and what is there is kept for the checkers."""
         for number in range(len(self.history.messages)):
             _, end = journal.bounds(number)
@@ -98,7 +106,7 @@ class Device:
                     self.history.append(number, [message.value])
                     known = message.offset + 1
 
-    def compare(self, journal: Journal) -> None:
+    def compare(self, journal: SegmentChain) -> None:
         """After a restart: the same messages."""
         for number, known in enumerate(self.history.messages):
             at, end = journal.bounds(number)
@@ -128,8 +136,8 @@ class DiskLog(BrokerLog):
     ) -> None:
         super().__init__(device.history, loop, owner, faults, random, landed)
         self._device = device
-        self._journal: Journal | None = None
-        self._turns: Turns | None = None
+        self._journal: SegmentChain | None = None
+        self._turns: WriterTurns | None = None
         self._shortcut: Shortcut | None = None
         self._jobs: list[Job] = []
         self._works = False
@@ -162,7 +170,7 @@ class DiskLog(BrokerLog):
         except LogCorrupt as error:
             self._device.oracle.broken("durable", str(error))
             raise
-        self._turns = Turns(self._journal)
+        self._turns = WriterTurns(self._journal)
         self._shortcut = Shortcut(self._journal, self._turns, LateSyncs())
         self._opened = True
         self.topic.logs.append(self)
@@ -228,7 +236,7 @@ class DiskLog(BrokerLog):
             return
         self._told(outcomes)
 
-    def _told(self, outcomes: list[Outcome]) -> None:
+    def _told(self, outcomes: list[AppendOutcome]) -> None:
         assert self._journal is not None
         self._works = False
         try:
@@ -287,7 +295,7 @@ class DiskLog(BrokerLog):
     async def bounds(self, partition: int) -> tuple[int, int]:
         return self._require().bounds(partition)
 
-    def _require(self) -> Journal:
+    def _require(self) -> SegmentChain:
         if self._journal is None:
             raise LogUnavailable("the log is not open")
         return self._journal

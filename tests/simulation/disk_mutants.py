@@ -4,7 +4,7 @@ import contextlib
 from typing import Any
 
 from orchestrator.log.embedded import recovery
-from orchestrator.log.embedded.journal import Journal, Written
+from orchestrator.log.embedded.segment_chain import SegmentChain, Written
 from orchestrator.log.embedded.shortcut import Shortcut
 from tests.simulation.mutation import Patch, mutant
 
@@ -57,22 +57,22 @@ def a_lost_tail_is_not_missed(patch: Patch) -> None:
 def the_durable_mark_runs_ahead(patch: Patch) -> None:
     """It is set to where a write will end, before it is synced."""
 
-    def begin(self: Journal, appends: Any) -> Any:
+    def begin(self: SegmentChain, appends: Any) -> Any:
         written = before(self, appends)
         if written is not None:
             with contextlib.suppress(OSError):
                 self._mark.set(self._segments[-1].end + len(written.data))
         return written
 
-    before = patch.set(Journal, "begin", begin)
+    before = patch.set(SegmentChain, "begin", begin)
 
 
 @mutant
 def a_failed_sync_is_tried_again(patch: Patch) -> None:
     """On the same file, whose pages are not dirty any more."""
 
-    def rescue(self: Journal, written: Written) -> list[int]:
+    def rescue(self: SegmentChain, written: Written) -> list[int]:
         self.tail_file.sync()
         return self.keep(written)
 
-    patch.set(Journal, "rescue", rescue)
+    patch.set(SegmentChain, "rescue", rescue)

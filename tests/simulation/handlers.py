@@ -9,7 +9,7 @@ from perdure.wire import codes
 from tests.simulation.service import CANCEL, Attempt, Course, Retry, Terminal, Wait
 
 LOG = b"log"
-CANCELED = wire.Failure(409, "canceled")
+CANCELED = wire.WireFailure(409, "canceled")
 Op = Callable[[Attempt, list[Any], str], Generator[Wait, wire.Notification, None]]
 
 
@@ -49,7 +49,7 @@ def wait(a: Attempt, *keys: Any) -> Course:
 
 def _run(a: Attempt, op: list[Any], where: str, flaky: Flaky) -> Course:
     completion_id = a.completion_id()
-    a.command(wire.Run(completion_id, where))
+    a.command(wire.RunCommand(completion_id, where))
     if not a.has(("c", completion_id)) and not a.is_replaying:
         # One that was replaced may do once more what its successor knows the result of.
         a.oracle.run_executed(a.life, completion_id, a.is_stale())
@@ -63,15 +63,15 @@ def _run(a: Attempt, op: list[Any], where: str, flaky: Flaky) -> Course:
 
 def _read(a: Attempt, key: bytes) -> Course:
     """State, from what came along or by asking."""
-    lazy = a.is_next(wire.GetLazyState)
+    lazy = a.is_next(wire.GetLazyStateCommand)
     if lazy is None:
         lazy = key not in a.state and a.start.partial_state
     if not lazy:
         value = a.state.get(key)
-        found = a.command(wire.GetEagerState(key, value, void=value is None))
+        found = a.command(wire.GetEagerStateCommand(key, value, void=value is None))
         return found.value
     completion_id = a.completion_id()
-    a.command(wire.GetLazyState(key, completion_id))
+    a.command(wire.GetLazyStateCommand(key, completion_id))
     found = yield from wait(a, ("c", completion_id))
     return found.value
 
@@ -79,7 +79,7 @@ def _read(a: Attempt, key: bytes) -> Course:
 def _put(a: Attempt, op: list[Any], where: str) -> Course:
     before = yield from _read(a, LOG)
     value = json.dumps([*json.loads(before or b"[]"), where]).encode()
-    a.command(wire.SetState(LOG, value))
+    a.command(wire.SetStateCommand(LOG, value))
     a.state[LOG] = value
 
 
@@ -89,19 +89,19 @@ def _get(a: Attempt, op: list[Any], where: str) -> Course:
 
 def _pad(a: Attempt, op: list[Any], where: str) -> Course:
     key, value = op[1].encode(), b"." * op[2]
-    a.command(wire.SetState(key, value))
+    a.command(wire.SetStateCommand(key, value))
     a.state[key] = value
     yield from ()
 
 
 def _clear(a: Attempt, op: list[Any], where: str) -> Course:
-    a.command(wire.ClearState(op[1].encode()))
+    a.command(wire.ClearStateCommand(op[1].encode()))
     a.state.pop(op[1].encode(), None)
     yield from ()
 
 
 def _clear_all(a: Attempt, op: list[Any], where: str) -> Course:
-    a.command(wire.ClearAllState())
+    a.command(wire.ClearAllStateCommand())
     a.state.clear()
     a.start.partial_state = False
     yield from ()
@@ -109,13 +109,13 @@ def _clear_all(a: Attempt, op: list[Any], where: str) -> Course:
 
 def _keys(a: Attempt, op: list[Any], where: str) -> Course:
     completion_id = a.completion_id()
-    a.command(wire.GetLazyStateKeys(completion_id))
+    a.command(wire.GetLazyStateKeysCommand(completion_id))
     yield from wait(a, ("c", completion_id))
 
 
 def _sleep(a: Attempt, op: list[Any], where: str) -> Course:
     completion_id = a.completion_id()
-    due_ms = a.command(wire.Sleep(a.in_ms(op[1]), completion_id)).wake_up_time
+    due_ms = a.command(wire.SleepCommand(a.in_ms(op[1]), completion_id)).wake_up_time
     yield from wait(a, ("c", completion_id))
     if a.now_ms() + a.turned_back_ms() < due_ms:
         a.oracle.broken("timers", f"{where} woke {due_ms - a.now_ms()} ms early")
@@ -125,7 +125,7 @@ def _ask(a: Attempt, target: list[Any]) -> tuple[int, int]:
     service, handler, key, program = target
     id_completion, completion_id = a.completion_id(), a.completion_id()
     body = json.dumps(program).encode()
-    a.command(wire.Call(service, handler, body, id_completion, completion_id, key=key))
+    a.command(wire.CallCommand(service, handler, body, id_completion, completion_id, key=key))
     return id_completion, completion_id
 
 
@@ -152,7 +152,7 @@ def _ping(a: Attempt, op: list[Any], where: str) -> Course:
     """Signals to what was sent: each comes once, in order."""
     target = yield from _sent_id(a, op)
     for number in range(2):
-        a.command(wire.SendSignal(target, "ping", value=b"%d" % number))
+        a.command(wire.SendSignalCommand(target, "ping", value=b"%d" % number))
 
 
 def _pong(a: Attempt, op: list[Any], where: str) -> Course:
@@ -177,7 +177,7 @@ def _tell(a: Attempt, target: list[Any], delay_ms: int) -> int:
     id_completion = a.completion_id()
     at_ms = a.in_ms(delay_ms) if delay_ms else 0
     body = json.dumps(program).encode()
-    a.command(wire.OneWayCall(service, handler, body, id_completion, at_ms, key))
+    a.command(wire.OneWayCallCommand(service, handler, body, id_completion, at_ms, key))
     return id_completion
 
 
@@ -189,7 +189,7 @@ def _send(a: Attempt, op: list[Any], where: str) -> Course:
 def _attach(a: Attempt, op: list[Any], where: str) -> Course:
     target = yield from _sent_id(a, op)
     completion_id = a.completion_id()
-    a.command(wire.AttachInvocation(target, completion_id))
+    a.command(wire.AttachInvocationCommand(target, completion_id))
     result = yield from wait(a, ("c", completion_id))
     if result.failure is not None and result.failure.code == 404:
         a.oracle.broken("results", f"{where} does not find what it sent")
@@ -199,7 +199,7 @@ def _attach(a: Attempt, op: list[Any], where: str) -> Course:
 def _output(a: Attempt, op: list[Any], where: str) -> Course:
     target = yield from _sent_id(a, op)
     completion_id = a.completion_id()
-    a.command(wire.GetInvocationOutput(target, completion_id))
+    a.command(wire.GetInvocationOutputCommand(target, completion_id))
     result = yield from wait(a, ("c", completion_id))
     if result.value is not None:
         _check_result(a, op[4], result)
@@ -207,7 +207,7 @@ def _output(a: Attempt, op: list[Any], where: str) -> Course:
 
 def _cancel_child(a: Attempt, op: list[Any], where: str) -> Course:
     target = yield from _sent_id(a, op)
-    a.command(wire.SendSignal(target, codes.CANCEL_SIGNAL, void=True))
+    a.command(wire.SendSignalCommand(target, codes.CANCEL_SIGNAL, void=True))
 
 
 def _sent_id(a: Attempt, op: list[Any]) -> Course:
@@ -231,12 +231,12 @@ def _new_awakeable(a: Attempt) -> int:
 
 def _race(a: Attempt, op: list[Any], where: str) -> Course:
     number, completion_id = _new_awakeable(a), a.completion_id()
-    a.command(wire.Sleep(a.in_ms(op[1]), completion_id))
+    a.command(wire.SleepCommand(a.in_ms(op[1]), completion_id))
     found = yield from wait(a, ("s", number), ("c", completion_id))
     # What won decides which command comes next.
     name = "slept" if found.completion_id else "woken"
     run_id = a.completion_id()
-    a.command(wire.Run(run_id, f"{where} {name}"))
+    a.command(wire.RunCommand(run_id, f"{where} {name}"))
     if not a.has(("c", run_id)) and not a.is_replaying:
         a.propose(run_id, name.encode())
     yield from wait(a, ("c", run_id))
@@ -247,7 +247,7 @@ def _gather(a: Attempt, op: list[Any], where: str) -> Course:
     sleeps = []
     for delay_ms in (50, 5, 120):
         sleeps.append(a.completion_id())
-        a.command(wire.Sleep(a.in_ms(delay_ms), sleeps[-1]))
+        a.command(wire.SleepCommand(a.in_ms(delay_ms), sleeps[-1]))
     for completion_id in sleeps:
         yield from wait(a, ("c", completion_id))
 
@@ -261,30 +261,30 @@ def _named(a: Attempt, op: list[Any], where: str) -> Course:
 
 def _promise(a: Attempt, op: list[Any], where: str) -> Course:
     completion_id = a.completion_id()
-    a.command(wire.GetPromise(op[1], completion_id))
+    a.command(wire.GetPromiseCommand(op[1], completion_id))
     yield from wait(a, ("c", completion_id))
 
 
 def _glance(a: Attempt, op: list[Any], where: str) -> Course:
     yield from ()
-    a.command(wire.GetPromise(op[1], a.completion_id()))
+    a.command(wire.GetPromiseCommand(op[1], a.completion_id()))
 
 
 def _peek(a: Attempt, op: list[Any], where: str) -> Course:
     completion_id = a.completion_id()
-    a.command(wire.PeekPromise(op[1], completion_id))
+    a.command(wire.PeekPromiseCommand(op[1], completion_id))
     yield from wait(a, ("c", completion_id))
 
 
 def _resolve(a: Attempt, op: list[Any], where: str) -> Course:
     completion_id = a.completion_id()
-    a.command(wire.CompletePromise(op[1], completion_id, value=where.encode()))
+    a.command(wire.CompletePromiseCommand(op[1], completion_id, value=where.encode()))
     yield from wait(a, ("c", completion_id))
 
 
 def _terminal(a: Attempt, op: list[Any], where: str) -> Course:
     yield from ()
-    raise Terminal(wire.Failure(418, where))
+    raise Terminal(wire.WireFailure(418, where))
 
 
 OPS: dict[str, Op] = {

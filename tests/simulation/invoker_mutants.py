@@ -3,7 +3,7 @@
 from typing import Any
 
 from orchestrator.invoker.feed import Feed
-from orchestrator.invoker.running import Running
+from orchestrator.invoker.running import RunningAttempt
 from orchestrator.invoker.slots import Slots
 from tests.simulation.mutation import Patch, mutant
 
@@ -23,7 +23,7 @@ def deployments_that_hang_take_all_slots(patch: Patch) -> None:
 @mutant
 def what_did_not_fit_is_never_sent(patch: Patch) -> None:
     """A replay stops at its first window."""
-    patch.set(Running, "on_drained", lambda self: None)
+    patch.set(RunningAttempt, "on_drained", lambda self: None)
 
 
 @mutant

@@ -58,7 +58,7 @@ def live_ids_are_admitted_again(patch: Patch) -> None:
 
 @mutant
 def inputs_outlive_their_invocations(patch: Patch) -> None:
-    patch.set(inputs, "drop", lambda step, done: None)
+    patch.set(inputs, "drop_input", lambda step, done: None)
 
 
 @mutant

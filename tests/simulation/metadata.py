@@ -8,9 +8,9 @@ import msgspec
 from orchestrator.model.records import Pause, Resume
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import INVOKED, PAUSED
-from orchestrator.registry.discovery import Discovered, Target
+from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.manifest import decode_manifest
-from orchestrator.registry.metadata import DeploymentDeleted, MetadataState, apply
+from orchestrator.registry.metadata import DeploymentDeleted, MetadataState, apply_metadata
 from orchestrator.registry.register import Registration, plan_registration
 from orchestrator.registry.schema import Registry, RetryPolicy
 from orchestrator.registry.snapshot import Defaults, build_registry
@@ -64,11 +64,11 @@ class Metadata:
             "services": services,
         }
         found = Discovered(decode_manifest(msgspec.json.encode(body)), "simulation/1", "2")
-        request = Registration(Target(f"http://{name}:9080/"), force=True)
+        request = Registration(DiscoveryTarget(f"http://{name}:9080/"), force=True)
         plan = plan_registration(
             self._state, request, found, frozenset(), lambda: f"dp_{number}", number
         )
-        assert plan.record is not None and apply(self._state, plan.record)
+        assert plan.record is not None and apply_metadata(self._state, plan.record)
         self.registry = build_registry(self._state, self._defaults)
 
     def mend(self) -> None:
@@ -101,7 +101,7 @@ class Metadata:
         """A deployment is deleted by force, whatever runs on it; perhaps it was the last one."""
         gone = random.choice(self._serving() or [""])
         if gone:
-            assert apply(self._state, DeploymentDeleted(self._state.version, gone))
+            assert apply_metadata(self._state, DeploymentDeleted(self._state.version, gone))
             self.registry = build_registry(self._state, self._defaults)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from orchestrator.invoker.exchange import Exchange
-from orchestrator.invoker.running import Running
+from orchestrator.invoker.running import RunningAttempt
 from perdure import wire
 from tests.simulation.broker import Owner
 from tests.simulation.clockwork import VirtualLoop
@@ -82,7 +82,7 @@ class Link:
 
     def _make_attempt(self, exchange: Exchange, uri: str) -> Attempt:
         running = exchange.receiver
-        assert isinstance(running, Running)
+        assert isinstance(running, RunningAttempt)
         heads = dict(exchange.head)
         protocol = wire.parse_media_type(heads[b"content-type"].decode())
         assert protocol is not None

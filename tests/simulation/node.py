@@ -8,11 +8,11 @@ from random import Random
 from typing import Any, cast
 
 from orchestrator.invoker.invoker import Invoker
-from orchestrator.invoker.line import Waiter
-from orchestrator.invoker.options import Options
+from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.origin import Origin
 from orchestrator.invoker.pool import Pool
-from orchestrator.invoker.port import Source
+from orchestrator.invoker.port import LedPartition
+from orchestrator.invoker.slot_queue import SlotWaiter
 from orchestrator.machine import recover
 from orchestrator.model.actions import ArmRetry, ArmTimer, Complete, DoChore, SendOutbox
 from orchestrator.model.records import Resume
@@ -59,13 +59,13 @@ class SimulatedInvoker(Invoker):
 
         self._pools.get = get  # type: ignore[method-assign]
 
-    def _wait(self, waiter: Waiter, goes_on: bool) -> None:
+    def _wait(self, waiter: SlotWaiter, goes_on: bool) -> None:
         slots, deployment = self._slots, waiter.deployment
         if not slots.running_of(deployment) and not slots.waiting_of(deployment):
             self.life.oracle.broken("slots", f"{deployment} runs nothing and has to wait")
         super()._wait(waiter, goes_on)
 
-    def start(self, source: Source, invocation_id: bytes, incarnation: int) -> None:
+    def start(self, source: LedPartition, invocation_id: bytes, incarnation: int) -> None:
         with self.life.probed():
             row = find(self.life.processor, invocation_id)
         latest_ms = self.now_ms() + 1 + self.life.turned_back_ms()
@@ -130,7 +130,7 @@ class Node:
         registry: Callable[[], Registry],
         random: Random,
         options: ProcessorOptions,
-        invoker_options: Options,
+        invoker_options: InvokerOptions,
         landed: Callable[[int], None],
         died: Callable[["Node"], None],
     ) -> None:

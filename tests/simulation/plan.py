@@ -5,7 +5,7 @@ from random import Random
 
 import msgspec
 
-from orchestrator.invoker.options import Options
+from orchestrator.invoker.options import InvokerOptions
 from orchestrator.processor.options import ProcessorOptions
 from tests.simulation.broker import LogFaults
 from tests.simulation.clients import Wish
@@ -21,7 +21,7 @@ class Plan:
     partitions: int
     trouble_s: float  # how long faults go on
     options: ProcessorOptions
-    invoker: Options
+    invoker: InvokerOptions
     log: LogFaults
     network: NetworkFaults
     node: NodeFaults
@@ -65,7 +65,7 @@ def make_plan(seed: int) -> Plan:
         partitions=random.choice((1, 2, 3, 3, 3)),
         trouble_s=trouble_s,
         options=_options(random),
-        invoker=Options(
+        invoker=InvokerOptions(
             attempts_max=random.choice((4, 50, 4000)),
             attempts_per_deployment_max=random.choice((3, 40, 1000)),
             eager_state_bytes_max=random.choice((0, 4000, 1 << 20)),

@@ -27,7 +27,7 @@ from orchestrator.machine import (
 )
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import DoChore
-from orchestrator.model.effects import AckCommand, RunResult
+from orchestrator.model.effects import RequestAck, RunResult
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import (
     Completion,
@@ -298,7 +298,7 @@ def commands_are_acknowledged_at_once(patch: Patch) -> None:
         if leads is None or leads.term is None:
             return
         for effect in record.effects:
-            if isinstance(effect, AckCommand):
+            if isinstance(effect, RequestAck):
                 leads.term._around.invoker.acknowledge(
                     record.id, record.incarnation, effect.command_index
                 )

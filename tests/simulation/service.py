@@ -32,7 +32,7 @@ class Retry(Exception):
 class Terminal(Exception):
     """The invocation fails for good."""
 
-    def __init__(self, failure: wire.Failure) -> None:
+    def __init__(self, failure: wire.WireFailure) -> None:
         super().__init__(failure.message)
         self.failure = failure
 
@@ -117,7 +117,7 @@ class Attempt:
             self._acknowledged(message.completion_id)
         elif isinstance(message, wire.CommandAck):
             self._command_is_durable(message.command_index)
-        elif isinstance(message, wire.Input):
+        elif isinstance(message, wire.InputCommand):
             self._body = message.value or b""
         elif codes.is_command(number):
             self._replay.append(frame)
@@ -153,10 +153,10 @@ class Attempt:
         try:
             yield from self._program_of(self, program["ops"], token)
         except Terminal as terminal:
-            self.command(wire.Output(failure=terminal.failure))
+            self.command(wire.OutputCommand(failure=terminal.failure))
             self.oracle.outputs[self.life].append(terminal.failure.message.encode())
             return
-        self.command(wire.Output(value=json.dumps(token).encode()))
+        self.command(wire.OutputCommand(value=json.dumps(token).encode()))
         self.oracle.outputs[self.life].append(json.dumps(token).encode())
         self.oracle.finished.add(token)
 
@@ -214,7 +214,9 @@ class Attempt:
         stored = self._replay.popleft()
         code = int.from_bytes(stored[:2], "big")
         found = wire.decode_frame(code, stored)
-        timed = isinstance(found, wire.Sleep | wire.OneWayCall | wire.GetEagerState)
+        timed = isinstance(
+            found, wire.SleepCommand | wire.OneWayCallCommand | wire.GetEagerStateCommand
+        )
         if type(found) is not type(message) or not (timed or stored == frame):
             self.oracle.broken(
                 "journal", f"{self.life[0].hex()} stored {found!r}, makes {message!r}"
@@ -295,7 +297,7 @@ class Attempt:
         completions = [k[1] for k in waits if k[0] == "c"]  # type: ignore[index]
         signals = [k[1] for k in waits if k[0] == "s"]  # type: ignore[index]
         names = [k[1] for k in waits if k[0] == "n"]  # type: ignore[index]
-        future = wire.Future(codes.FIRST_COMPLETED, completions, signals, names)
+        future = wire.WireFuture(codes.FIRST_COMPLETED, completions, signals, names)
         self._end(wire.Suspension(future))
 
     def _end(self, message: Any) -> None:

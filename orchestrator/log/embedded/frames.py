@@ -37,13 +37,13 @@ class Frame(NamedTuple):
         return self.position + FRAME_HEAD_BYTES + len(self.value)
 
 
-def encode(partition: int, offset: int, position: int, durable: int, value: bytes) -> bytes:
+def encode_frame(partition: int, offset: int, position: int, durable: int, value: bytes) -> bytes:
     """The head of the frame of `value`; the message itself follows it."""
     body = _BODY.pack(len(value), partition, offset, position, durable)
     return MAGIC + _CRC.pack(crc32(value, crc32(body))) + body
 
 
-def decode(data: bytes | memoryview, at: int, position: int) -> Frame | None:
+def decode_frames(data: bytes | memoryview, at: int, position: int) -> Frame | None:
     """The frame that starts at `data[at]` and stands at `position`; None if there is none whole."""
     start = at + FRAME_HEAD_BYTES
     if data[at : at + 4] != MAGIC or start > len(data):
@@ -87,7 +87,7 @@ class Window:
             return None
         if position + FRAME_HEAD_BYTES + length > self.limit:
             return None
-        return decode(self.bytes_at(position, FRAME_HEAD_BYTES + length), 0, position)
+        return decode_frames(self.bytes_at(position, FRAME_HEAD_BYTES + length), 0, position)
 
     def frames(self, position: int) -> Iterator[Frame]:
         """Whole frames end to end from `position`, up to the first place that holds none."""

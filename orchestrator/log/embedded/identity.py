@@ -4,7 +4,7 @@ import json
 import secrets
 from typing import Final
 
-from orchestrator.log.embedded.journal import Journal
+from orchestrator.log.embedded.segment_chain import SegmentChain
 from orchestrator.log.embedded.segments import SUFFIX
 from orchestrator.log.embedded.spares import SegmentSizes
 from orchestrator.log.files import UNFINISHED, Files, write_whole
@@ -18,7 +18,7 @@ _IDENTITY_BYTES: Final = 16
 
 def open_journal(
     files: Files, partition_count: int, sizes: SegmentSizes, known: bytes | None = None
-) -> tuple[bytes, Journal]:
+) -> tuple[bytes, SegmentChain]:
     """The log of the directory, made when there is none and none is `known`.
 
     Raises `OSError`, `LogRefused`, `LogCorrupt`.
@@ -27,14 +27,14 @@ def open_journal(
     if _NAME in files.names():
         identity = _verify(files, partition_count)
         verify_known(known, identity)
-        journal = Journal(files, identity, partition_count, sizes)
+        journal = SegmentChain(files, identity, partition_count, sizes)
         journal.open()
         return identity, journal
     if known is not None:
         raise LogGone(known, "its directory is empty")
     _discard_unfinished(files)
     identity = secrets.token_bytes(_IDENTITY_BYTES)
-    journal = Journal(files, identity, partition_count, sizes)
+    journal = SegmentChain(files, identity, partition_count, sizes)
     journal.create()
     _keep(files, identity, partition_count)  # last: what it names is there
     return identity, journal

@@ -11,9 +11,9 @@ from typing import Final
 
 from orchestrator.log.directory import refuse_files, take_directory
 from orchestrator.log.embedded.identity import open_journal
-from orchestrator.log.embedded.journal import Journal
 from orchestrator.log.embedded.kernel_syncs import open_kernel_syncs
-from orchestrator.log.embedded.running import Running
+from orchestrator.log.embedded.running import OpenLog
+from orchestrator.log.embedded.segment_chain import SegmentChain
 from orchestrator.log.embedded.spares import SegmentSizes
 from orchestrator.log.embedded.syncs import Syncs
 from orchestrator.log.embedded.writer import Append, Restart, refusals
@@ -27,12 +27,12 @@ from orchestrator.log.port import (
     ClockMs,
     Deliver,
     Done,
-    Ended,
-    Following,
+    FollowEnded,
     Health,
     LogCorrupt,
     LogRefused,
     LogUnavailable,
+    Subscription,
     monotonic_ms,
 )
 
@@ -52,7 +52,7 @@ class EmbeddedOptions:
 
 
 class EmbeddedLog:
-    """The `Log` port over a `Journal`.
+    """The `Log` port over a `SegmentChain`.
 
     It is written by a thread, or on the event loop where the system syncs beside it, and read by
     two other threads. `syncs` goes with `files`: without it the thread does it all.
@@ -72,7 +72,7 @@ class EmbeddedLog:
         self._make_files = files
         self._make_syncs = syncs
         self._clock_ms = clock_ms
-        self._running: Running | None = None
+        self._running: OpenLog | None = None
         self._leading = False
         self._gone: LogGone | None = None
         self._tell_gone: Callable[[LogRefused], None] = lambda refusal: None
@@ -103,11 +103,11 @@ class EmbeddedLog:
             raise
         syncs = self._make_syncs() if self._make_syncs is not None else None
         appended = self._followers.appended
-        self._running = Running(
+        self._running = OpenLog(
             loop, threads, files, identity, journal, self._clock_ms, syncs, appended
         )
 
-    def _open_files(self) -> tuple[Files, bytes, Journal]:
+    def _open_files(self) -> tuple[Files, bytes, SegmentChain]:
         options = self._options
         files = take_directory(self._make_files, options.directory)
         try:
@@ -164,7 +164,9 @@ class EmbeddedLog:
             offset = messages[-1].offset + 1
             deliver(messages)
 
-    def follow(self, partition: int, offset: int, deliver: Deliver, ended: Ended) -> Following:
+    def follow(
+        self, partition: int, offset: int, deliver: Deliver, ended: FollowEnded
+    ) -> Subscription:
         if self._running is None:
             return NeverFollowed(ended, LogUnavailable("the log is not open"))
         return self._followers.follow(partition, offset, deliver, ended)
@@ -181,7 +183,7 @@ class EmbeddedLog:
         loop.call_soon(self._tell_gone, gone)
         return gone
 
-    def _require_running(self) -> Running:
+    def _require_running(self) -> OpenLog:
         if self._running is None:
             raise LogUnavailable("the log is not open")
         if self._gone is not None:

@@ -7,19 +7,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from orchestrator.log.embedded.journal import Journal
+from orchestrator.log.embedded.segment_chain import SegmentChain
 from orchestrator.log.embedded.shortcut import Shortcut
 from orchestrator.log.embedded.syncs import Syncs
 from orchestrator.log.embedded.writer import (
     FORESEEN,
     Append,
+    AppendOutcome,
     Job,
     Mend,
-    Outcome,
     Restart,
-    Turns,
     Unsynced,
     WriterThread,
+    WriterTurns,
     refusals,
 )
 from orchestrator.log.files import Files
@@ -37,7 +37,7 @@ _LOOK_EVERY_MS: Final = 500
 """How often health looks at the free space and asks for a repair."""
 
 
-class Running:
+class OpenLog:
     """What there is while the log is open; every method is called on the event loop."""
 
     def __init__(
@@ -46,7 +46,7 @@ class Running:
         threads: ThreadPoolExecutor,
         files: Files,
         identity: bytes,
-        journal: Journal,
+        journal: SegmentChain,
         clock_ms: ClockMs,
         syncs: Syncs | None,
         appended: Appended,
@@ -58,12 +58,12 @@ class Running:
         self._files = files
         self._appended = appended
         self._clock_ms = clock_ms
-        self._turns = Turns(journal)
+        self._turns = WriterTurns(journal)
         self._syncs = syncs
         self._shortcut = Shortcut(journal, self._turns, syncs) if syncs is not None else None
         self._held: list[Job] = []  # until the append on the short way is through
         self._at_writer = 0  # jobs that its thread has
-        self._ended: deque[tuple[int, list[Outcome]]] = deque()
+        self._ended: deque[tuple[int, list[AppendOutcome]]] = deque()
         self._since_ms: deque[int] = deque()  # one for each partition of each append in flight
         self._late: list[Append] | None = None  # appends that came while closing
         self._space_trouble = ""
@@ -101,7 +101,7 @@ class Running:
             self._at_writer += 1
             self._writer.submit(job)
 
-    def _turn_ended(self, job_count: int, outcomes: list[Outcome]) -> None:
+    def _turn_ended(self, job_count: int, outcomes: list[AppendOutcome]) -> None:
         """Called by the writer's thread."""
         self._ended.append((job_count, outcomes))
         self._bell.ring()
@@ -138,7 +138,7 @@ class Running:
         except OSError as error:
             _LOG.warning("how far the log is durable could not be noted: %s", error)
 
-    def _tell(self, outcomes: list[Outcome]) -> None:
+    def _tell(self, outcomes: list[AppendOutcome]) -> None:
         for done, partition, first, values, error in outcomes:
             self._since_ms.popleft()
             done(partition, first, len(values), error)

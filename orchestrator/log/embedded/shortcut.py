@@ -7,9 +7,9 @@ interpreter it costs, are saved. Whatever is out of the ordinary goes to the wri
 
 from typing import Final
 
-from orchestrator.log.embedded.journal import Journal
+from orchestrator.log.embedded.segment_chain import SegmentChain
 from orchestrator.log.embedded.syncs import Syncs
-from orchestrator.log.embedded.writer import Append, Outcome, Turns, Unsynced
+from orchestrator.log.embedded.writer import Append, AppendOutcome, Unsynced, WriterTurns
 
 SHORT_BYTES_MAX: Final = 256 << 10
 """More than this is copied by the thread: it would be felt on the event loop."""
@@ -18,7 +18,7 @@ SHORT_BYTES_MAX: Final = 256 << 10
 class Shortcut:
     """One append at a time; only used while the writer's thread has nothing to do."""
 
-    def __init__(self, journal: Journal, turns: Turns, syncs: Syncs) -> None:
+    def __init__(self, journal: SegmentChain, turns: WriterTurns, syncs: Syncs) -> None:
         self._journal = journal
         self._turns = turns
         self._syncs = syncs
@@ -48,7 +48,7 @@ class Shortcut:
         self._unsynced = Unsynced(job, written)
         return True
 
-    def end(self) -> list[Outcome] | Unsynced:
+    def end(self) -> list[AppendOutcome] | Unsynced:
         """The sync is over: what became of the append, or what the writer's thread must rescue."""
         unsynced, self._unsynced = self._unsynced, None
         assert unsynced is not None, "a sync ended that was not begun"

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from orchestrator.log.embedded.journal import Journal, Written
+from orchestrator.log.embedded.segment_chain import SegmentChain, Written
 from orchestrator.log.port import AppendError, Batch, Done, LogCorrupt
 from orchestrator.runtime.wakes import Bell
 
@@ -46,11 +46,11 @@ class Unsynced(NamedTuple):
 
 
 Job = Append | Restart | Mend | Unsynced
-Outcome = tuple[Done, int, int, Sequence[bytes], AppendError | None]
+AppendOutcome = tuple[Done, int, int, Sequence[bytes], AppendError | None]
 """(whom to tell, partition, first offset or -1, the messages, why not)"""
 
 
-def refusals(job: Append, reason: str) -> list[Outcome]:
+def refusals(job: Append, reason: str) -> list[AppendOutcome]:
     """The outcomes of an append that was certainly not written."""
     error = AppendError(reason, refused=True)
     return [(job.done, number, -1, values, error) for number, values in job.batch]
@@ -63,10 +63,10 @@ class Standing(NamedTuple):
     corrupt: bool
 
 
-class Turns:
+class WriterTurns:
     """What the thread does, without the thread; runs where it is called."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: SegmentChain) -> None:
         self._journal = journal
         self._unknown: set[int] = set()
         self.standing = Standing("", False)
@@ -76,9 +76,9 @@ class Turns:
         """Whether an append has nothing to fear from those before it."""
         return not self._unknown and not self.standing.reason
 
-    def run(self, jobs: list[Job]) -> list[Outcome]:
+    def run(self, jobs: list[Job]) -> list[AppendOutcome]:
         """Do the jobs in order; appends in a row are written together."""
-        outcomes: list[Outcome] = []
+        outcomes: list[AppendOutcome] = []
         together: list[Append] = []
         size = 0
         for job in jobs:
@@ -109,11 +109,11 @@ class Turns:
         except (AppendError, LogCorrupt) as error:
             self._note(error)
 
-    def _rescue(self, job: Unsynced) -> list[Outcome]:
+    def _rescue(self, job: Unsynced) -> list[AppendOutcome]:
         asked = [(job.append.done, number, values) for number, values in job.append.batch]
         return self._judge(asked, *self._try(lambda: self._journal.rescue(job.written)))
 
-    def _write(self, together: list[Append]) -> list[Outcome]:
+    def _write(self, together: list[Append]) -> list[AppendOutcome]:
         """Write what may be written; an outcome for each partition of each append, in order."""
         if not together:
             return []
@@ -133,9 +133,9 @@ class Turns:
         asked: list[tuple[Done, int, Sequence[bytes]]],
         firsts: list[int],
         error: AppendError | None,
-    ) -> list[Outcome]:
+    ) -> list[AppendOutcome]:
         """The outcomes when some were not admitted or nothing could be written."""
-        outcomes: list[Outcome] = []
+        outcomes: list[AppendOutcome] = []
         offsets = iter(firsts)
         failed: set[int] = set()
         for done, number, values in asked:
@@ -190,7 +190,9 @@ class WriterThread:
     """Runs turns in a thread of its own; `deliver` is called there after each, with how many jobs
     it did."""
 
-    def __init__(self, turns: Turns, deliver: Callable[[int, list[Outcome]], None]) -> None:
+    def __init__(
+        self, turns: WriterTurns, deliver: Callable[[int, list[AppendOutcome]], None]
+    ) -> None:
         self._turns = turns
         self._deliver = deliver
         self._bell = Bell(blocking=True)

@@ -19,7 +19,7 @@ from orchestrator.log.kafka.directory_id import directory_id
 from orchestrator.log.kafka.group import Membership, await_sole_member
 from orchestrator.log.kafka.options import KafkaOptions
 from orchestrator.log.kafka.presence import Presence
-from orchestrator.log.kafka.reader import Reading
+from orchestrator.log.kafka.reader import TopicRead
 from orchestrator.log.kafka.tail import Tail
 from orchestrator.log.kafka.topics import ensure_topics
 from orchestrator.log.kafka.writer import KafkaWriter
@@ -32,11 +32,11 @@ from orchestrator.log.port import (
     ClockMs,
     Deliver,
     Done,
-    Ended,
-    Following,
+    FollowEnded,
     Health,
     LogRefused,
     LogUnavailable,
+    Subscription,
     monotonic_ms,
 )
 
@@ -72,7 +72,7 @@ class KafkaLog:
         self._looked_ms = clock_ms()
         self._looks: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(_READS_MAX, thread_name_prefix="log-kafka")
-        self._readings: set[Reading] = set()
+        self._readings: set[TopicRead] = set()
         self._tick: asyncio.TimerHandle | None = None
         self._probing = False
         self._closed = False
@@ -200,7 +200,7 @@ class KafkaLog:
 
     async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
         topic, number = self._options.place(partition)
-        reading = Reading(self._require_open().readers, topic, number, offset, deliver)
+        reading = TopicRead(self._require_open().readers, topic, number, offset, deliver)
         self._readings.add(reading)
         try:
             # Looked at before and after: nothing that another log says is taken for this one's.
@@ -219,7 +219,9 @@ class KafkaLog:
         await self._look()
         return await self._in_thread(partial(self._require_open().readers.bounds, place))
 
-    def follow(self, partition: int, offset: int, deliver: Deliver, ended: Ended) -> Following:
+    def follow(
+        self, partition: int, offset: int, deliver: Deliver, ended: FollowEnded
+    ) -> Subscription:
         if self._writer is None or self._closed or self._clients is None:
             return NeverFollowed(ended, LogUnavailable(self._reason))
         if self._gone is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from orchestrator.kafka.options import Connection, client_config
+from orchestrator.kafka.options import KafkaConnection, client_config
 from orchestrator.log.port import META
 
 BATCH_HEAD_BYTES: Final = 64 << 10
@@ -39,8 +39,8 @@ class KafkaOptions:
     ca_file: Path | None = None
 
     @property
-    def connection(self) -> Connection:
-        return Connection(self.bootstrap, self.librdkafka, self.ca_file)
+    def connection(self) -> KafkaConnection:
+        return KafkaConnection(self.bootstrap, self.librdkafka, self.ca_file)
 
     @property
     def log_topic(self) -> str:

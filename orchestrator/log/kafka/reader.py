@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from orchestrator.kafka.errors import text_of
-from orchestrator.log.port import Deliver, LogUnavailable, Message, OffsetOutOfRange
+from orchestrator.log.port import Deliver, LogMessage, LogUnavailable, OffsetOutOfRange
 
 CHUNK_COUNT: Final = 500
 CHUNK_BYTES: Final = 1 << 20
@@ -73,7 +73,7 @@ class Readers:
         return low, high
 
 
-class Reading:
+class TopicRead:
     """One read: a thread fetches, the event loop takes a chunk before the next is fetched."""
 
     def __init__(
@@ -117,7 +117,7 @@ class Reading:
 
     def _take(self, polled: list[KafkaMessage]) -> bool:
         """Deliver what came; True at the end of the partition."""
-        chunk: list[Message] = []
+        chunk: list[LogMessage] = []
         size = 0
         for message in polled:
             error = message.error()
@@ -131,7 +131,7 @@ class Reading:
                 return False
             assert offset is not None, "a message that was read has an offset"
             value = message.value() or b""
-            chunk.append(Message(offset, value))
+            chunk.append(LogMessage(offset, value))
             size += len(value)
             if size >= CHUNK_BYTES:
                 self._hand_over(chunk)
@@ -147,12 +147,12 @@ class Reading:
             raise OffsetOutOfRange(*self._readers.bounds(self._place))
         raise LogUnavailable(f"Kafka cannot be read: {error.str()}")
 
-    def _hand_over(self, chunk: list[Message]) -> None:
+    def _hand_over(self, chunk: list[LogMessage]) -> None:
         if not chunk:
             return
         self._next = chunk[-1].offset + 1
         asyncio.run_coroutine_threadsafe(self._on_loop(chunk), self._loop).result()
 
-    async def _on_loop(self, chunk: list[Message]) -> None:
+    async def _on_loop(self, chunk: list[LogMessage]) -> None:
         if not self._cancelled:
             self._deliver(chunk)

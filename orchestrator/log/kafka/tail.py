@@ -18,11 +18,11 @@ from orchestrator.kafka.clients import OnError
 from orchestrator.kafka.serve import Served
 from orchestrator.log.port import (
     Deliver,
-    Ended,
     FollowEnd,
+    FollowEnded,
+    LogMessage,
     LogRefused,
     LogUnavailable,
-    Message,
     OffsetOutOfRange,
 )
 
@@ -30,14 +30,16 @@ CHUNK_COUNT: Final = 200
 _LOG = logging.getLogger("perdure.log.kafka")
 _OUT_OF_RANGE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 _LOOK_AGAIN_S: Final = 1.0
-Place = tuple[str, int]
+TopicPlace = tuple[str, int]
 Bounds = Callable[[TopicPartition], Awaitable[tuple[int, int]]]
 
 
-class Following:
+class KafkaSubscription:
     """One partition that is followed; see `Tail`."""
 
-    def __init__(self, tail: "Tail", place: Place, deliver: Deliver, ended: Ended) -> None:
+    def __init__(
+        self, tail: "Tail", place: TopicPlace, deliver: Deliver, ended: FollowEnded
+    ) -> None:
         self._tail = tail
         self.place = place
         self.deliver = deliver
@@ -61,20 +63,22 @@ class Tail:
     def __init__(self, make: Callable[[OnError], Consumer], client_id: str, bounds: Bounds) -> None:
         self._loop = asyncio.get_running_loop()
         self._bounds = bounds
-        self._followed: dict[Place, Following] = {}
+        self._followed: dict[TopicPlace, KafkaSubscription] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self._closed = False
         self._is_due = False
         self._consumer = make(self._client_error)
         self._served = Served(self._consumer, client_id, self.serve, self._client_error)
 
-    def follow(self, place: Place, offset: int, deliver: Deliver, ended: Ended) -> Following:
+    def follow(
+        self, place: TopicPlace, offset: int, deliver: Deliver, ended: FollowEnded
+    ) -> KafkaSubscription:
         assert place not in self._followed, f"{place} is followed already"
-        following = self._followed[place] = Following(self, place, deliver, ended)
+        following = self._followed[place] = KafkaSubscription(self, place, deliver, ended)
         self._consumer.incremental_assign([TopicPartition(*place, offset)])
         return following
 
-    def leave(self, following: Following) -> None:
+    def leave(self, following: KafkaSubscription) -> None:
         if self._followed.get(following.place) is following:
             del self._followed[following.place]
             if not self._closed:
@@ -92,17 +96,17 @@ class Tail:
             self._is_due = True
             self._loop.call_soon(self.serve)
 
-    def _take(self, place: Place, polled: list[KafkaMessage]) -> None:
+    def _take(self, place: TopicPlace, polled: list[KafkaMessage]) -> None:
         following = self._followed.get(place)
         if following is None:  # fetched before it was cancelled
             return
-        chunk: list[Message] = []
+        chunk: list[LogMessage] = []
         for message in polled:
             error = message.error()
             if error is None:
                 offset = message.offset()
                 assert offset is not None, "a message that was read has an offset"
-                chunk.append(Message(offset, message.value() or b""))
+                chunk.append(LogMessage(offset, message.value() or b""))
             elif error.code() in _OUT_OF_RANGE:
                 self._ask(following)
             else:
@@ -110,13 +114,13 @@ class Tail:
         if chunk:
             following.deliver(chunk)
 
-    def _ask(self, following: Following) -> None:
+    def _ask(self, following: KafkaSubscription) -> None:
         """Its offset is not in the log: end with what is."""
         task = self._loop.create_task(self._end_out_of_range(following))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
-    async def _end_out_of_range(self, following: Following) -> None:
+    async def _end_out_of_range(self, following: KafkaSubscription) -> None:
         while not following.is_over:
             try:
                 bounds = await self._bounds(TopicPartition(*following.place))
@@ -147,5 +151,5 @@ class Tail:
         await asyncio.to_thread(self._consumer.close)
 
 
-def _place_of(message: KafkaMessage) -> Place:
+def _place_of(message: KafkaMessage) -> TopicPlace:
     return message.topic() or "", message.partition() or 0

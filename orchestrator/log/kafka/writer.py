@@ -22,14 +22,16 @@ IN_FLIGHT_BYTES_MAX: Final = 256 << 20
 _LOG = logging.getLogger("perdure.log.kafka")
 
 
-class Place(Protocol):
+class PlaceOf(Protocol):
     def __call__(self, partition: int) -> tuple[str, int]: ...
 
 
 class KafkaWriter:
     """Appends of this process; every method is called on the event loop."""
 
-    def __init__(self, make: MakeProducer, client_id: str, place: Place, clock_ms: ClockMs) -> None:
+    def __init__(
+        self, make: MakeProducer, client_id: str, place: PlaceOf, clock_ms: ClockMs
+    ) -> None:
         self._make = make
         self._client_id = client_id
         self._place = place

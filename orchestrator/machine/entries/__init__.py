@@ -16,7 +16,6 @@ from orchestrator.machine.entries import (
 )
 from orchestrator.machine.step import Step
 from orchestrator.model.effects import (
-    AckCommand,
     Attach,
     Call,
     ClearAllState,
@@ -27,6 +26,7 @@ from orchestrator.model.effects import (
     GetState,
     GetStateKeys,
     PeekPromise,
+    RequestAck,
     RunResult,
     SendSignal,
     SetOutput,
@@ -53,5 +53,5 @@ APPLY_EFFECT: dict[type, ApplyEffect] = {
     RunResult: run.run_result,
     Attach: attach.attach,
     GetOutput: attach.get_output,
-    AckCommand: ack.ack_command,
+    RequestAck: ack.ack_command,
 }

@@ -1,7 +1,7 @@
 """Attach and output: the result of another invocation, when there is one or as it is now."""
 
 from orchestrator.machine.details import AWAITED_INVOCATION, AWAITS, keep
-from orchestrator.machine.routing import route
+from orchestrator.machine.routing import route_item
 from orchestrator.machine.step import Step
 from orchestrator.model.effects import Attach, GetOutput
 from orchestrator.model.records import AttachTo
@@ -23,4 +23,4 @@ def _ask(step: Step, row: InvocationRow, effect: Attach | GetOutput, code: int, 
         awaited = AWAITED_INVOCATION + effect.target_id
         keep(step, row, AWAITS, effect.completion_id, awaited)
     caller = Caller(row.invoke.id, row.incarnation, effect.completion_id, code)
-    route(step, AttachTo(effect.target_id, caller, poll, step.now_ms))
+    route_item(step, AttachTo(effect.target_id, caller, poll, step.now_ms))

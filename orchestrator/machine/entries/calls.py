@@ -4,7 +4,7 @@ import msgspec
 
 from orchestrator.machine.details import AWAITED_INVOCATION, AWAITS, CHILDREN, keep
 from orchestrator.machine.journal import complete_with_frame
-from orchestrator.machine.routing import route
+from orchestrator.machine.routing import route_item
 from orchestrator.machine.step import Step
 from orchestrator.model.effects import Call
 from orchestrator.model.rows import InvocationRow
@@ -22,4 +22,4 @@ def call(step: Step, row: InvocationRow, effect: Call, frames: bytes) -> None:
         # It may have begun for another caller: this one waits beside that.
         keep(step, row, AWAITS, effect.result_completion_id, AWAITED_INVOCATION + target)
     body = frames[effect.start : effect.end]
-    route(step, msgspec.structs.replace(effect.invoke, body=body))
+    route_item(step, msgspec.structs.replace(effect.invoke, body=body))

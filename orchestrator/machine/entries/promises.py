@@ -3,7 +3,7 @@
 from orchestrator.codec.keys import awaited_promise
 from orchestrator.machine.details import AWAITED_PROMISE, AWAITS, keep
 from orchestrator.machine.journal import complete_entry
-from orchestrator.machine.promises import find, make
+from orchestrator.machine.promises import find_promise, make
 from orchestrator.machine.step import Step
 from orchestrator.machine.waiting import add_waiter, answer_all
 from orchestrator.model.effects import CompletePromise, GetPromise, PeekPromise
@@ -31,7 +31,7 @@ def get_promise(step: Step, row: InvocationRow, effect: GetPromise, frames: byte
 
 
 def peek_promise(step: Step, row: InvocationRow, effect: PeekPromise, frames: bytes) -> None:
-    promise = find(step, row.invoke, effect.name)
+    promise = find_promise(step, row.invoke, effect.name)
     outcome = None if promise is None else promise.outcome
     complete_entry(step, row, PEEK_PROMISE_COMPLETION, effect.completion_id, outcome)
 

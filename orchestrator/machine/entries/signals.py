@@ -1,6 +1,6 @@
 """Signals to other invocations, awakeables and cancel among them."""
 
-from orchestrator.machine.routing import route
+from orchestrator.machine.routing import route_item
 from orchestrator.machine.step import Step
 from orchestrator.model.effects import SendSignal
 from orchestrator.model.records import Signal
@@ -12,4 +12,4 @@ def send_signal(step: Step, row: InvocationRow, effect: SendSignal, frames: byte
     value: Outcome | None = effect.failure
     if value is None and effect.start >= 0:
         value = frames[effect.start : effect.end]
-    route(step, Signal(effect.target_id, effect.index, effect.name, value, step.now_ms))
+    route_item(step, Signal(effect.target_id, effect.index, effect.name, value, step.now_ms))

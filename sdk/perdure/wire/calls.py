@@ -30,12 +30,12 @@ from perdure.wire.values import (
 )
 from perdure.wire.versions import VERSION_MAX
 
-Target = str | IdempotentRequestTarget | WorkflowTarget
+AttachTarget = str | IdempotentRequestTarget | WorkflowTarget
 """Which invocation: its id, or what its id follows from."""
 
 
 @dataclass(slots=True)
-class Call:
+class CallCommand:
     """Call a handler and get its result."""
 
     service_name: str
@@ -53,7 +53,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class OneWayCall:
+class OneWayCallCommand:
     """Call a handler without waiting for its result, at once or at a time in Unix milliseconds."""
 
     service_name: str
@@ -71,26 +71,26 @@ class OneWayCall:
 
 
 @dataclass(slots=True)
-class AttachInvocation:
+class AttachInvocationCommand:
     """Wait for the result of an invocation."""
 
-    target: Target | None
+    target: AttachTarget | None
     result_completion_id: int
     name: str = ""
 
 
 @dataclass(slots=True)
-class GetInvocationOutput:
+class GetInvocationOutputCommand:
     """Look at the result of an invocation, if there is one already."""
 
-    target: Target | None
+    target: AttachTarget | None
     result_completion_id: int
     name: str = ""
 
 
-def decode_call(data: bytes, start: int = 0) -> Call:
+def decode_call(data: bytes, start: int = 0) -> CallCommand:
     """Read a Call command."""
-    headers, m = [], Call("", "", b"", 0, 0)
+    headers, m = [], CallCommand("", "", b"", 0, 0)
     for tag, a, b in scan(data, start, len(data)):
         if tag == 1 << 3 | 2:
             m.service_name = read_text(data, a, b)
@@ -121,7 +121,7 @@ def decode_call(data: bytes, start: int = 0) -> Call:
     return m
 
 
-def encode_call(m: Call, version: int = VERSION_MAX) -> bytes:
+def encode_call(m: CallCommand, version: int = VERSION_MAX) -> bytes:
     """Write a Call command."""
     return (
         put_text(1, m.service_name)
@@ -138,9 +138,9 @@ def encode_call(m: Call, version: int = VERSION_MAX) -> bytes:
     )
 
 
-def decode_one_way_call(data: bytes, start: int = 0) -> OneWayCall:
+def decode_one_way_call(data: bytes, start: int = 0) -> OneWayCallCommand:
     """Read a OneWayCall command."""
-    headers, m = [], OneWayCall("", "", b"", 0)
+    headers, m = [], OneWayCallCommand("", "", b"", 0)
     for tag, a, b in scan(data, start, len(data)):
         if tag == 1 << 3 | 2:
             m.service_name = read_text(data, a, b)
@@ -171,7 +171,7 @@ def decode_one_way_call(data: bytes, start: int = 0) -> OneWayCall:
     return m
 
 
-def encode_one_way_call(m: OneWayCall, version: int = VERSION_MAX) -> bytes:
+def encode_one_way_call(m: OneWayCallCommand, version: int = VERSION_MAX) -> bytes:
     """Write a OneWayCall command."""
     return (
         put_text(1, m.service_name)
@@ -188,8 +188,8 @@ def encode_one_way_call(m: OneWayCall, version: int = VERSION_MAX) -> bytes:
     )
 
 
-def _decode_lookup(data: bytes, start: int) -> tuple[Target | None, int, str]:
-    target: Target | None = None
+def _decode_lookup(data: bytes, start: int) -> tuple[AttachTarget | None, int, str]:
+    target: AttachTarget | None = None
     completion_id, name = 0, ""
     for tag, a, b in scan(data, start, len(data)):
         if tag == 1 << 3 | 2:
@@ -207,7 +207,7 @@ def _decode_lookup(data: bytes, start: int) -> tuple[Target | None, int, str]:
     return target, completion_id, name
 
 
-def _encode_lookup(m: AttachInvocation | GetInvocationOutput) -> bytes:
+def _encode_lookup(m: AttachInvocationCommand | GetInvocationOutputCommand) -> bytes:
     target = b""
     if isinstance(m.target, str):
         target = set_text(1, m.target)
@@ -218,21 +218,23 @@ def _encode_lookup(m: AttachInvocation | GetInvocationOutput) -> bytes:
     return target + put_uint(11, m.result_completion_id) + put_text(12, m.name)
 
 
-def decode_attach_invocation(data: bytes, start: int = 0) -> AttachInvocation:
+def decode_attach_invocation(data: bytes, start: int = 0) -> AttachInvocationCommand:
     """Read an AttachInvocation command."""
-    return AttachInvocation(*_decode_lookup(data, start))
+    return AttachInvocationCommand(*_decode_lookup(data, start))
 
 
-def encode_attach_invocation(m: AttachInvocation, version: int = VERSION_MAX) -> bytes:
+def encode_attach_invocation(m: AttachInvocationCommand, version: int = VERSION_MAX) -> bytes:
     """Write an AttachInvocation command."""
     return _encode_lookup(m)
 
 
-def decode_get_invocation_output(data: bytes, start: int = 0) -> GetInvocationOutput:
+def decode_get_invocation_output(data: bytes, start: int = 0) -> GetInvocationOutputCommand:
     """Read a GetInvocationOutput command."""
-    return GetInvocationOutput(*_decode_lookup(data, start))
+    return GetInvocationOutputCommand(*_decode_lookup(data, start))
 
 
-def encode_get_invocation_output(m: GetInvocationOutput, version: int = VERSION_MAX) -> bytes:
+def encode_get_invocation_output(
+    m: GetInvocationOutputCommand, version: int = VERSION_MAX
+) -> bytes:
     """Write a GetInvocationOutput command."""
     return _encode_lookup(m)

@@ -15,9 +15,9 @@ from perdure.wire.proto3 import (
     skip,
 )
 from perdure.wire.values import (
-    Failure,
     Pairs,
     Span,
+    WireFailure,
     put_pairs,
     read_failure,
     read_pair,
@@ -30,7 +30,7 @@ from perdure.wire.versions import VERSION_MAX
 
 
 @dataclass(slots=True)
-class Input:
+class InputCommand:
     """What the handler was called with: the first entry of every journal."""
 
     headers: Pairs = ()
@@ -40,17 +40,17 @@ class Input:
 
 
 @dataclass(slots=True)
-class Output:
+class OutputCommand:
     """The result of the invocation."""
 
     value: bytes | None = None
-    failure: Failure | None = None
+    failure: WireFailure | None = None
     name: str = ""
     value_span: Span = field(default=(0, 0), compare=False, repr=False)
 
 
 @dataclass(slots=True)
-class Run:
+class RunCommand:
     """A side effect that the service is about to execute."""
 
     result_completion_id: int
@@ -58,7 +58,7 @@ class Run:
 
 
 @dataclass(slots=True)
-class Sleep:
+class SleepCommand:
     """Wake up at a time, in Unix milliseconds."""
 
     wake_up_time: int
@@ -67,32 +67,32 @@ class Sleep:
 
 
 @dataclass(slots=True)
-class SendSignal:
+class SendSignalCommand:
     """Send a signal, by number or by name; void unless there is a value or a failure."""
 
     target_invocation_id: str
     signal: int | str | None
     value: bytes | None = None
-    failure: Failure | None = None
+    failure: WireFailure | None = None
     void: bool = False
     entry_name: str = ""
     value_span: Span = field(default=(0, 0), compare=False, repr=False)
 
 
 @dataclass(slots=True)
-class CompleteAwakeable:
+class CompleteAwakeableCommand:
     """Complete an awakeable by its id."""
 
     awakeable_id: str
     value: bytes | None = None
-    failure: Failure | None = None
+    failure: WireFailure | None = None
     name: str = ""
     value_span: Span = field(default=(0, 0), compare=False, repr=False)
 
 
-def decode_input(data: bytes, start: int = 0) -> Input:
+def decode_input(data: bytes, start: int = 0) -> InputCommand:
     """Read an Input command."""
-    headers, m = [], Input()
+    headers, m = [], InputCommand()
     for tag, a, b in scan(data, start, len(data)):
         if tag == 1 << 3 | 2:
             headers.append(read_pair(data, a, b))
@@ -107,19 +107,19 @@ def decode_input(data: bytes, start: int = 0) -> Input:
     return m
 
 
-def encode_input(m: Input, version: int = VERSION_MAX) -> bytes:
+def encode_input(m: InputCommand, version: int = VERSION_MAX) -> bytes:
     """Write an Input command."""
     return put_pairs(1, m.headers) + put_text(12, m.name) + set_value(14, m.value)
 
 
-def decode_output(data: bytes, start: int = 0) -> Output:
+def decode_output(data: bytes, start: int = 0) -> OutputCommand:
     """Read an Output command."""
     end = len(data)
     if end - start >= 2 and data[start] == 14 << 3 | 2:
         first = fills(data, start + 1, end)
         if first >= 0:
             first, last = read_value_span(data, first, end)
-            return Output(data[first:last], None, "", (first, last))
+            return OutputCommand(data[first:last], None, "", (first, last))
     value, failure, name, span = None, None, "", (0, 0)
     for tag, a, b in scan(data, start, end):
         if tag == 14 << 3 | 2:
@@ -131,15 +131,15 @@ def decode_output(data: bytes, start: int = 0) -> Output:
             name = read_text(data, a, b)
         else:
             skip(tag, (12, 14, 15))
-    return Output(value, failure, name, span)
+    return OutputCommand(value, failure, name, span)
 
 
-def encode_output(m: Output, version: int = VERSION_MAX) -> bytes:
+def encode_output(m: OutputCommand, version: int = VERSION_MAX) -> bytes:
     """Write an Output command."""
     return put_text(12, m.name) + set_value(14, m.value) + set_failure(15, m.failure, version)
 
 
-def decode_run(data: bytes, start: int = 0) -> Run:
+def decode_run(data: bytes, start: int = 0) -> RunCommand:
     """Read a Run command."""
     end = len(data)
     if end - start >= 4:
@@ -152,7 +152,7 @@ def decode_run(data: bytes, start: int = 0) -> Run:
             and size < 0x80
             and start + 4 + size == end
         ):
-            return Run(completion_id, read_text(data, start + 4, end))
+            return RunCommand(completion_id, read_text(data, start + 4, end))
     completion_id, name = 0, ""
     for tag, a, b in scan(data, start, end):
         if tag == 11 << 3:
@@ -161,15 +161,15 @@ def decode_run(data: bytes, start: int = 0) -> Run:
             name = read_text(data, a, b)
         else:
             skip(tag, (11, 12))
-    return Run(completion_id, name)
+    return RunCommand(completion_id, name)
 
 
-def encode_run(m: Run, version: int = VERSION_MAX) -> bytes:
+def encode_run(m: RunCommand, version: int = VERSION_MAX) -> bytes:
     """Write a Run command."""
     return put_uint(11, m.result_completion_id) + put_text(12, m.name)
 
 
-def decode_sleep(data: bytes, start: int = 0) -> Sleep:
+def decode_sleep(data: bytes, start: int = 0) -> SleepCommand:
     """Read a Sleep command."""
     wake_up_time, completion_id, name = 0, 0, ""
     for tag, a, b in scan(data, start, len(data)):
@@ -181,18 +181,18 @@ def decode_sleep(data: bytes, start: int = 0) -> Sleep:
             name = read_text(data, a, b)
         else:
             skip(tag, (1, 11, 12))
-    return Sleep(wake_up_time, completion_id, name)
+    return SleepCommand(wake_up_time, completion_id, name)
 
 
-def encode_sleep(m: Sleep, version: int = VERSION_MAX) -> bytes:
+def encode_sleep(m: SleepCommand, version: int = VERSION_MAX) -> bytes:
     """Write a Sleep command."""
     ids = put_uint(1, m.wake_up_time) + put_uint(11, m.result_completion_id)
     return ids + put_text(12, m.name)
 
 
-def decode_send_signal(data: bytes, start: int = 0) -> SendSignal:
+def decode_send_signal(data: bytes, start: int = 0) -> SendSignalCommand:
     """Read a SendSignal command."""
-    m = SendSignal("", None)
+    m = SendSignalCommand("", None)
     for tag, a, b in scan(data, start, len(data)):
         if tag == 1 << 3 | 2:
             m.target_invocation_id = read_text(data, a, b)
@@ -215,7 +215,7 @@ def decode_send_signal(data: bytes, start: int = 0) -> SendSignal:
     return m
 
 
-def encode_send_signal(m: SendSignal, version: int = VERSION_MAX) -> bytes:
+def encode_send_signal(m: SendSignalCommand, version: int = VERSION_MAX) -> bytes:
     """Write a SendSignal command."""
     signal = set_text(3, m.signal) if isinstance(m.signal, str) else set_uint(2, m.signal)
     return (
@@ -228,9 +228,9 @@ def encode_send_signal(m: SendSignal, version: int = VERSION_MAX) -> bytes:
     )
 
 
-def decode_complete_awakeable(data: bytes, start: int = 0) -> CompleteAwakeable:
+def decode_complete_awakeable(data: bytes, start: int = 0) -> CompleteAwakeableCommand:
     """Read a CompleteAwakeable command."""
-    m = CompleteAwakeable("")
+    m = CompleteAwakeableCommand("")
     for tag, a, b in scan(data, start, len(data)):
         if tag == 1 << 3 | 2:
             m.awakeable_id = read_text(data, a, b)
@@ -246,7 +246,7 @@ def decode_complete_awakeable(data: bytes, start: int = 0) -> CompleteAwakeable:
     return m
 
 
-def encode_complete_awakeable(m: CompleteAwakeable, version: int = VERSION_MAX) -> bytes:
+def encode_complete_awakeable(m: CompleteAwakeableCommand, version: int = VERSION_MAX) -> bytes:
     """Write a CompleteAwakeable command."""
     result = set_value(2, m.value) + set_failure(3, m.failure, version)
     return put_text(1, m.awakeable_id) + result + put_text(12, m.name)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from perdure.wire.codes import BEHAVIOR_FAIL, BEHAVIOR_RETRY
 from perdure.wire.errors import WireError
-from perdure.wire.futures import Future, read_future, read_leaf, write_future, write_leaves
+from perdure.wire.futures import WireFuture, read_future, read_leaf, write_future, write_leaves
 from perdure.wire.proto3 import (
     U32_MAX,
     fills,
@@ -17,7 +17,7 @@ from perdure.wire.proto3 import (
     set_uint,
     skip,
 )
-from perdure.wire.values import Failure, Span, read_failure, set_failure
+from perdure.wire.values import Span, WireFailure, read_failure, set_failure
 from perdure.wire.versions import V7, VERSION_MAX
 
 
@@ -25,7 +25,7 @@ from perdure.wire.versions import V7, VERSION_MAX
 class Suspension:
     """The attempt ends until what it awaits is there; V5 and V6 wait for any of a flat future."""
 
-    awaiting_on: Future
+    awaiting_on: WireFuture
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class ProposeRunCompletion:
 
     result_completion_id: int
     value: bytes | None = None
-    failure: Failure | None = None
+    failure: WireFailure | None = None
     value_span: Span = field(default=(0, 0), compare=False, repr=False)
 
 
@@ -69,7 +69,7 @@ class ProposeRunCompletion:
 class AwaitingOn:
     """What the code waits for while the stream stays open (V7); for people to look at."""
 
-    awaiting_on: Future
+    awaiting_on: WireFuture
     executing_side_effects: bool = False
 
 
@@ -82,7 +82,7 @@ class ProposeRunCompletionAck:
 
 def decode_suspension(data: bytes, start: int = 0) -> Suspension:
     """Read a Suspension message of any version; the lists of V5 and V6 become a flat future."""
-    flat, tree = Future(), None
+    flat, tree = WireFuture(), None
     for tag, a, b in scan(data, start, len(data)):
         if tag == 4 << 3 | 2:
             tree = read_future(data, a, b)
@@ -202,7 +202,7 @@ def encode_propose_run_completion(m: ProposeRunCompletion, version: int = VERSIO
 
 def decode_awaiting_on(data: bytes, start: int = 0) -> AwaitingOn:
     """Read an AwaitingOn message."""
-    future, executing = Future(), False
+    future, executing = WireFuture(), False
     for tag, a, b in scan(data, start, len(data)):
         if tag == 1 << 3 | 2:
             future = read_future(data, a, b)

@@ -28,16 +28,16 @@ FUTURE_NODES_MAX: Final = 100_000
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Future:
+class WireFuture:
     """One combinator and what it waits for."""
 
     combinator: int = COMBINATOR_UNKNOWN
     completions: list[int] = field(default_factory=list)
     signals: list[int] = field(default_factory=list)
     named_signals: list[str] = field(default_factory=list)
-    nested: list["Future"] = field(default_factory=list)
+    nested: list["WireFuture"] = field(default_factory=list)
 
-    def nodes(self) -> Iterator["Future"]:
+    def nodes(self) -> Iterator["WireFuture"]:
         """Walk over this future and all below it, parents first, in order."""
         todo = [self]
         while todo:
@@ -49,9 +49,9 @@ class Future:
         """Say whether nothing is waited for, so that it could never resolve."""
         return not any(n.completions or n.signals or n.named_signals for n in self.nodes())
 
-    def flat(self) -> "Future":
+    def flat(self) -> "WireFuture":
         """Return all leaves under one combinator: what V5 and V6 can say."""
-        out = Future()
+        out = WireFuture()
         for node in self.nodes():
             out.completions += node.completions
             out.signals += node.signals
@@ -59,7 +59,7 @@ class Future:
         return out
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Future):
+        if not isinstance(other, WireFuture):
             return NotImplemented
         return write_future(self) == write_future(other)
 
@@ -73,9 +73,9 @@ class Future:
         )
 
 
-def read_future(data: bytes, start: int, stop: int) -> Future:
+def read_future(data: bytes, start: int, stop: int) -> WireFuture:
     """Read a Future message; raises FutureTooLarge past the limits of depth and nodes."""
-    root = Future()
+    root = WireFuture()
     todo = [(root, start, stop, 1)]
     nodes = 1
     while todo:
@@ -87,7 +87,7 @@ def read_future(data: bytes, start: int, stop: int) -> Future:
                 if nodes == FUTURE_NODES_MAX:
                     raise FutureTooLarge(f"a future has over {FUTURE_NODES_MAX} combinators")
                 nodes += 1
-                child = Future()
+                child = WireFuture()
                 node.nested.append(child)
                 todo.append((child, a, b, depth + 1))
             elif tag == 5 << 3:
@@ -98,7 +98,7 @@ def read_future(data: bytes, start: int, stop: int) -> Future:
     return root
 
 
-def read_leaf(node: Future, data: bytes, tag: int, a: int, b: int) -> bool:
+def read_leaf(node: WireFuture, data: bytes, tag: int, a: int, b: int) -> bool:
     """Take in a list of what is waited for, packed or not; say whether the field was one."""
     if tag == 1 << 3 | 2:
         node.completions += read_packed(data, a, b)
@@ -115,7 +115,7 @@ def read_leaf(node: Future, data: bytes, tag: int, a: int, b: int) -> bool:
     return True
 
 
-def write_leaves(node: Future) -> bytes:
+def write_leaves(node: WireFuture) -> bytes:
     """Write the three lists of what one combinator waits for."""
     return (
         put_packed(1, node.completions)
@@ -124,7 +124,7 @@ def write_leaves(node: Future) -> bytes:
     )
 
 
-def write_future(future: Future) -> bytes:
+def write_future(future: WireFuture) -> bytes:
     """Write a Future message."""
     order = list(future.nodes())
     written: dict[int, bytes] = {}

@@ -10,26 +10,26 @@ from perdure.wire.notifications import Notification, decode_notification, encode
 from perdure.wire.versions import VERSION_MAX
 
 Command = (
-    commands.Input
-    | commands.Output
-    | state.GetLazyState
-    | state.SetState
-    | state.ClearState
-    | state.ClearAllState
-    | state.GetLazyStateKeys
-    | state.GetEagerState
-    | state.GetEagerStateKeys
-    | promises.GetPromise
-    | promises.PeekPromise
-    | promises.CompletePromise
-    | commands.Sleep
-    | calls.Call
-    | calls.OneWayCall
-    | commands.SendSignal
-    | commands.Run
-    | calls.AttachInvocation
-    | calls.GetInvocationOutput
-    | commands.CompleteAwakeable
+    commands.InputCommand
+    | commands.OutputCommand
+    | state.GetLazyStateCommand
+    | state.SetStateCommand
+    | state.ClearStateCommand
+    | state.ClearAllStateCommand
+    | state.GetLazyStateKeysCommand
+    | state.GetEagerStateCommand
+    | state.GetEagerStateKeysCommand
+    | promises.GetPromiseCommand
+    | promises.PeekPromiseCommand
+    | promises.CompletePromiseCommand
+    | commands.SleepCommand
+    | calls.CallCommand
+    | calls.OneWayCallCommand
+    | commands.SendSignalCommand
+    | commands.RunCommand
+    | calls.AttachInvocationCommand
+    | calls.GetInvocationOutputCommand
+    | commands.CompleteAwakeableCommand
 )
 Control = (
     start.Start
@@ -90,26 +90,32 @@ ENCODERS: Final[dict[type, tuple[int, Callable[[Any, int], bytes]]]] = {
         codes.PROPOSE_RUN_COMPLETION_ACK,
         control.encode_propose_run_completion_ack,
     ),
-    commands.Input: (codes.INPUT, commands.encode_input),
-    commands.Output: (codes.OUTPUT, commands.encode_output),
-    state.GetLazyState: (codes.GET_LAZY_STATE, state.encode_get_lazy_state),
-    state.SetState: (codes.SET_STATE, state.encode_set_state),
-    state.ClearState: (codes.CLEAR_STATE, state.encode_clear_state),
-    state.ClearAllState: (codes.CLEAR_ALL_STATE, state.encode_clear_all_state),
-    state.GetLazyStateKeys: (codes.GET_LAZY_STATE_KEYS, state.encode_get_lazy_state_keys),
-    state.GetEagerState: (codes.GET_EAGER_STATE, state.encode_get_eager_state),
-    state.GetEagerStateKeys: (codes.GET_EAGER_STATE_KEYS, state.encode_get_eager_state_keys),
-    promises.GetPromise: (codes.GET_PROMISE, promises.encode_get_promise),
-    promises.PeekPromise: (codes.PEEK_PROMISE, promises.encode_peek_promise),
-    promises.CompletePromise: (codes.COMPLETE_PROMISE, promises.encode_complete_promise),
-    commands.Sleep: (codes.SLEEP, commands.encode_sleep),
-    calls.Call: (codes.CALL, calls.encode_call),
-    calls.OneWayCall: (codes.ONE_WAY_CALL, calls.encode_one_way_call),
-    commands.SendSignal: (codes.SEND_SIGNAL, commands.encode_send_signal),
-    commands.Run: (codes.RUN, commands.encode_run),
-    calls.AttachInvocation: (codes.ATTACH_INVOCATION, calls.encode_attach_invocation),
-    calls.GetInvocationOutput: (codes.GET_INVOCATION_OUTPUT, calls.encode_get_invocation_output),
-    commands.CompleteAwakeable: (codes.COMPLETE_AWAKEABLE, commands.encode_complete_awakeable),
+    commands.InputCommand: (codes.INPUT, commands.encode_input),
+    commands.OutputCommand: (codes.OUTPUT, commands.encode_output),
+    state.GetLazyStateCommand: (codes.GET_LAZY_STATE, state.encode_get_lazy_state),
+    state.SetStateCommand: (codes.SET_STATE, state.encode_set_state),
+    state.ClearStateCommand: (codes.CLEAR_STATE, state.encode_clear_state),
+    state.ClearAllStateCommand: (codes.CLEAR_ALL_STATE, state.encode_clear_all_state),
+    state.GetLazyStateKeysCommand: (codes.GET_LAZY_STATE_KEYS, state.encode_get_lazy_state_keys),
+    state.GetEagerStateCommand: (codes.GET_EAGER_STATE, state.encode_get_eager_state),
+    state.GetEagerStateKeysCommand: (codes.GET_EAGER_STATE_KEYS, state.encode_get_eager_state_keys),
+    promises.GetPromiseCommand: (codes.GET_PROMISE, promises.encode_get_promise),
+    promises.PeekPromiseCommand: (codes.PEEK_PROMISE, promises.encode_peek_promise),
+    promises.CompletePromiseCommand: (codes.COMPLETE_PROMISE, promises.encode_complete_promise),
+    commands.SleepCommand: (codes.SLEEP, commands.encode_sleep),
+    calls.CallCommand: (codes.CALL, calls.encode_call),
+    calls.OneWayCallCommand: (codes.ONE_WAY_CALL, calls.encode_one_way_call),
+    commands.SendSignalCommand: (codes.SEND_SIGNAL, commands.encode_send_signal),
+    commands.RunCommand: (codes.RUN, commands.encode_run),
+    calls.AttachInvocationCommand: (codes.ATTACH_INVOCATION, calls.encode_attach_invocation),
+    calls.GetInvocationOutputCommand: (
+        codes.GET_INVOCATION_OUTPUT,
+        calls.encode_get_invocation_output,
+    ),
+    commands.CompleteAwakeableCommand: (
+        codes.COMPLETE_AWAKEABLE,
+        commands.encode_complete_awakeable,
+    ),
 }
 """(message code, encoder(message, version)) by message type, but for notifications."""
 

@@ -15,8 +15,8 @@ from perdure.wire.proto3 import (
     skip,
 )
 from perdure.wire.values import (
-    Failure,
     Span,
+    WireFailure,
     read_failure,
     read_state_keys,
     read_value_span,
@@ -38,7 +38,7 @@ class Notification:
     signal: int | str | None = None
     void: bool = False
     value: bytes | None = None
-    failure: Failure | None = None
+    failure: WireFailure | None = None
     invocation_id: str | None = None
     state_keys: tuple[bytes, ...] | None = None
     value_span: Span = field(default=(0, 0), compare=False, repr=False)

@@ -14,7 +14,7 @@ from perdure.wire.codes import (
 from perdure.wire.frames import frame
 from perdure.wire.proto3 import put_uint, set_bytes, set_text, set_uint, varint
 from perdure.wire.start import Start, encode_start
-from perdure.wire.values import Failure, put_pairs, set_failure, set_state_keys, set_value
+from perdure.wire.values import WireFailure, put_pairs, set_failure, set_state_keys, set_value
 from perdure.wire.versions import VERSION_MAX
 
 
@@ -68,7 +68,7 @@ def completion_value(code: int, completion_id: int, value: bytes) -> bytes:
 
 
 def completion_failure(
-    code: int, completion_id: int, failure: Failure, version: int = VERSION_MAX
+    code: int, completion_id: int, failure: WireFailure, version: int = VERSION_MAX
 ) -> bytes:
     """Frame a completion with a failure; V5 is told no metadata."""
     return frame(code, put_uint(1, completion_id) + set_failure(6, failure, version))
@@ -90,7 +90,7 @@ def signal_notification(
     signal: int | str,
     *,
     value: bytes | None = None,
-    failure: Failure | None = None,
+    failure: WireFailure | None = None,
     version: int = VERSION_MAX,
 ) -> bytes:
     """Frame a signal by number or name; void unless it has a value or a failure."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from perdure.wire.proto3 import U32_MAX, put_text, put_uint, read_text, scan, skip
 from perdure.wire.values import (
-    Failure,
     Span,
+    WireFailure,
     read_failure,
     read_value_span,
     set_failure,
@@ -15,7 +15,7 @@ from perdure.wire.versions import VERSION_MAX
 
 
 @dataclass(slots=True)
-class GetPromise:
+class GetPromiseCommand:
     """Wait for a promise."""
 
     key: str
@@ -24,7 +24,7 @@ class GetPromise:
 
 
 @dataclass(slots=True)
-class PeekPromise:
+class PeekPromiseCommand:
     """Look whether a promise is completed."""
 
     key: str
@@ -33,13 +33,13 @@ class PeekPromise:
 
 
 @dataclass(slots=True)
-class CompletePromise:
+class CompletePromiseCommand:
     """Complete a promise with a value or a failure; the first to do so wins."""
 
     key: str
     result_completion_id: int
     value: bytes | None = None
-    failure: Failure | None = None
+    failure: WireFailure | None = None
     name: str = ""
     value_span: Span = field(default=(0, 0), compare=False, repr=False)
 
@@ -58,33 +58,33 @@ def _decode_read(data: bytes, start: int) -> tuple[str, int, str]:
     return key, completion_id, name
 
 
-def _encode_read(m: GetPromise | PeekPromise) -> bytes:
+def _encode_read(m: GetPromiseCommand | PeekPromiseCommand) -> bytes:
     return put_text(1, m.key) + put_uint(11, m.result_completion_id) + put_text(12, m.name)
 
 
-def decode_get_promise(data: bytes, start: int = 0) -> GetPromise:
+def decode_get_promise(data: bytes, start: int = 0) -> GetPromiseCommand:
     """Read a GetPromise command."""
-    return GetPromise(*_decode_read(data, start))
+    return GetPromiseCommand(*_decode_read(data, start))
 
 
-def encode_get_promise(m: GetPromise, version: int = VERSION_MAX) -> bytes:
+def encode_get_promise(m: GetPromiseCommand, version: int = VERSION_MAX) -> bytes:
     """Write a GetPromise command."""
     return _encode_read(m)
 
 
-def decode_peek_promise(data: bytes, start: int = 0) -> PeekPromise:
+def decode_peek_promise(data: bytes, start: int = 0) -> PeekPromiseCommand:
     """Read a PeekPromise command."""
-    return PeekPromise(*_decode_read(data, start))
+    return PeekPromiseCommand(*_decode_read(data, start))
 
 
-def encode_peek_promise(m: PeekPromise, version: int = VERSION_MAX) -> bytes:
+def encode_peek_promise(m: PeekPromiseCommand, version: int = VERSION_MAX) -> bytes:
     """Write a PeekPromise command."""
     return _encode_read(m)
 
 
-def decode_complete_promise(data: bytes, start: int = 0) -> CompletePromise:
+def decode_complete_promise(data: bytes, start: int = 0) -> CompletePromiseCommand:
     """Read a CompletePromise command."""
-    m = CompletePromise("", 0)
+    m = CompletePromiseCommand("", 0)
     for tag, a, b in scan(data, start, len(data)):
         if tag == 1 << 3 | 2:
             m.key = read_text(data, a, b)
@@ -102,7 +102,7 @@ def decode_complete_promise(data: bytes, start: int = 0) -> CompletePromise:
     return m
 
 
-def encode_complete_promise(m: CompletePromise, version: int = VERSION_MAX) -> bytes:
+def encode_complete_promise(m: CompletePromiseCommand, version: int = VERSION_MAX) -> bytes:
     """Write a CompletePromise command."""
     result = set_value(2, m.value) + set_failure(3, m.failure, version)
     tail = put_uint(11, m.result_completion_id) + put_text(12, m.name)

@@ -25,7 +25,7 @@ from perdure.wire.versions import VERSION_MAX
 
 
 @dataclass(slots=True)
-class GetLazyState:
+class GetLazyStateCommand:
     """Ask the server for the value of a key."""
 
     key: bytes
@@ -34,7 +34,7 @@ class GetLazyState:
 
 
 @dataclass(slots=True)
-class SetState:
+class SetStateCommand:
     """Set a key; a value of no bytes is a value."""
 
     key: bytes
@@ -44,7 +44,7 @@ class SetState:
 
 
 @dataclass(slots=True)
-class ClearState:
+class ClearStateCommand:
     """Remove a key."""
 
     key: bytes
@@ -52,14 +52,14 @@ class ClearState:
 
 
 @dataclass(slots=True)
-class ClearAllState:
+class ClearAllStateCommand:
     """Remove all keys."""
 
     name: str = ""
 
 
 @dataclass(slots=True)
-class GetLazyStateKeys:
+class GetLazyStateKeysCommand:
     """Ask the server for the keys."""
 
     result_completion_id: int
@@ -67,7 +67,7 @@ class GetLazyStateKeys:
 
 
 @dataclass(slots=True)
-class GetEagerState:
+class GetEagerStateCommand:
     """A read answered from the state in Start: a value, or void for a key that is not there."""
 
     key: bytes
@@ -77,16 +77,16 @@ class GetEagerState:
 
 
 @dataclass(slots=True)
-class GetEagerStateKeys:
+class GetEagerStateKeysCommand:
     """The keys as read from the state in Start."""
 
     keys: tuple[bytes, ...] | None
     name: str = ""
 
 
-def decode_get_lazy_state(data: bytes, start: int = 0) -> GetLazyState:
+def decode_get_lazy_state(data: bytes, start: int = 0) -> GetLazyStateCommand:
     """Read a GetLazyState command."""
-    m = GetLazyState(b"", 0)
+    m = GetLazyStateCommand(b"", 0)
     for tag, a, b in scan(data, start, len(data)):
         if tag == 1 << 3 | 2:
             m.key = data[a:b]
@@ -99,12 +99,12 @@ def decode_get_lazy_state(data: bytes, start: int = 0) -> GetLazyState:
     return m
 
 
-def encode_get_lazy_state(m: GetLazyState, version: int = VERSION_MAX) -> bytes:
+def encode_get_lazy_state(m: GetLazyStateCommand, version: int = VERSION_MAX) -> bytes:
     """Write a GetLazyState command."""
     return put_bytes(1, m.key) + put_uint(11, m.result_completion_id) + put_text(12, m.name)
 
 
-def decode_set_state(data: bytes, start: int = 0) -> SetState:
+def decode_set_state(data: bytes, start: int = 0) -> SetStateCommand:
     """Read a SetState command."""
     key, value, name, span = b"", None, "", (0, 0)
     for tag, a, b in scan(data, start, len(data)):
@@ -117,17 +117,17 @@ def decode_set_state(data: bytes, start: int = 0) -> SetState:
             name = read_text(data, a, b)
         else:
             skip(tag, (1, 3, 12))
-    return SetState(key, value, name, span)
+    return SetStateCommand(key, value, name, span)
 
 
-def encode_set_state(m: SetState, version: int = VERSION_MAX) -> bytes:
+def encode_set_state(m: SetStateCommand, version: int = VERSION_MAX) -> bytes:
     """Write a SetState command."""
     return put_bytes(1, m.key) + set_value(3, m.value) + put_text(12, m.name)
 
 
-def decode_clear_state(data: bytes, start: int = 0) -> ClearState:
+def decode_clear_state(data: bytes, start: int = 0) -> ClearStateCommand:
     """Read a ClearState command."""
-    m = ClearState(b"")
+    m = ClearStateCommand(b"")
     for tag, a, b in scan(data, start, len(data)):
         if tag == 1 << 3 | 2:
             m.key = data[a:b]
@@ -138,14 +138,14 @@ def decode_clear_state(data: bytes, start: int = 0) -> ClearState:
     return m
 
 
-def encode_clear_state(m: ClearState, version: int = VERSION_MAX) -> bytes:
+def encode_clear_state(m: ClearStateCommand, version: int = VERSION_MAX) -> bytes:
     """Write a ClearState command."""
     return put_bytes(1, m.key) + put_text(12, m.name)
 
 
-def decode_clear_all_state(data: bytes, start: int = 0) -> ClearAllState:
+def decode_clear_all_state(data: bytes, start: int = 0) -> ClearAllStateCommand:
     """Read a ClearAllState command."""
-    m = ClearAllState()
+    m = ClearAllStateCommand()
     for tag, a, b in scan(data, start, len(data)):
         if tag == 12 << 3 | 2:
             m.name = read_text(data, a, b)
@@ -154,14 +154,14 @@ def decode_clear_all_state(data: bytes, start: int = 0) -> ClearAllState:
     return m
 
 
-def encode_clear_all_state(m: ClearAllState, version: int = VERSION_MAX) -> bytes:
+def encode_clear_all_state(m: ClearAllStateCommand, version: int = VERSION_MAX) -> bytes:
     """Write a ClearAllState command."""
     return put_text(12, m.name)
 
 
-def decode_get_lazy_state_keys(data: bytes, start: int = 0) -> GetLazyStateKeys:
+def decode_get_lazy_state_keys(data: bytes, start: int = 0) -> GetLazyStateKeysCommand:
     """Read a GetLazyStateKeys command."""
-    m = GetLazyStateKeys(0)
+    m = GetLazyStateKeysCommand(0)
     for tag, a, b in scan(data, start, len(data)):
         if tag == 11 << 3:
             m.result_completion_id = a & U32_MAX
@@ -172,14 +172,14 @@ def decode_get_lazy_state_keys(data: bytes, start: int = 0) -> GetLazyStateKeys:
     return m
 
 
-def encode_get_lazy_state_keys(m: GetLazyStateKeys, version: int = VERSION_MAX) -> bytes:
+def encode_get_lazy_state_keys(m: GetLazyStateKeysCommand, version: int = VERSION_MAX) -> bytes:
     """Write a GetLazyStateKeys command."""
     return put_uint(11, m.result_completion_id) + put_text(12, m.name)
 
 
-def decode_get_eager_state(data: bytes, start: int = 0) -> GetEagerState:
+def decode_get_eager_state(data: bytes, start: int = 0) -> GetEagerStateCommand:
     """Read a GetEagerState command."""
-    m = GetEagerState(b"")
+    m = GetEagerStateCommand(b"")
     for tag, a, b in scan(data, start, len(data)):
         if tag == 1 << 3 | 2:
             m.key = data[a:b]
@@ -195,15 +195,15 @@ def decode_get_eager_state(data: bytes, start: int = 0) -> GetEagerState:
     return m
 
 
-def encode_get_eager_state(m: GetEagerState, version: int = VERSION_MAX) -> bytes:
+def encode_get_eager_state(m: GetEagerStateCommand, version: int = VERSION_MAX) -> bytes:
     """Write a GetEagerState command."""
     result = set_bytes(13, b"") if m.void else set_value(14, m.value)
     return put_bytes(1, m.key) + put_text(12, m.name) + result
 
 
-def decode_get_eager_state_keys(data: bytes, start: int = 0) -> GetEagerStateKeys:
+def decode_get_eager_state_keys(data: bytes, start: int = 0) -> GetEagerStateKeysCommand:
     """Read a GetEagerStateKeys command."""
-    m = GetEagerStateKeys(None)
+    m = GetEagerStateKeysCommand(None)
     for tag, a, b in scan(data, start, len(data)):
         if tag == 14 << 3 | 2:
             m.keys = read_state_keys(data, a, b)
@@ -214,6 +214,6 @@ def decode_get_eager_state_keys(data: bytes, start: int = 0) -> GetEagerStateKey
     return m
 
 
-def encode_get_eager_state_keys(m: GetEagerStateKeys, version: int = VERSION_MAX) -> bytes:
+def encode_get_eager_state_keys(m: GetEagerStateKeysCommand, version: int = VERSION_MAX) -> bytes:
     """Write a GetEagerStateKeys command."""
     return put_text(12, m.name) + set_state_keys(14, m.keys)

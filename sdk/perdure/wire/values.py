@@ -23,7 +23,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(slots=True)
-class Failure:
+class WireFailure:
     """A failure users see: the code is any HTTP status or one of the protocol's own."""
 
     code: int
@@ -107,7 +107,7 @@ def put_pairs(number: int, pairs: Iterable[tuple[str, str]]) -> bytes:
     return b"".join([set_bytes(number, put_text(1, k) + put_text(2, v)) for k, v in pairs])
 
 
-def read_failure(data: bytes, start: int, stop: int) -> Failure:
+def read_failure(data: bytes, start: int, stop: int) -> WireFailure:
     """Read a Failure message."""
     code, message, metadata = 0, "", []
     for tag, a, b in scan(data, start, stop):
@@ -119,10 +119,10 @@ def read_failure(data: bytes, start: int, stop: int) -> Failure:
             metadata.append(read_pair(data, a, b))
         else:
             skip(tag, (1, 2, 3))
-    return Failure(code, message, tuple(metadata))
+    return WireFailure(code, message, tuple(metadata))
 
 
-def set_failure(number: int, failure: Failure | None, version: int = VERSION_MAX) -> bytes:
+def set_failure(number: int, failure: WireFailure | None, version: int = VERSION_MAX) -> bytes:
     """Write a field that holds a Failure; V5 knows no metadata."""
     if failure is None:
         return b""

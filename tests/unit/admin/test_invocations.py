@@ -22,8 +22,8 @@ from orchestrator.model.values import (
 from orchestrator.processor.port import Unavailable
 from perdure.wire import codes, outgoing
 from perdure.wire import messages as wire
-from perdure.wire.commands import Run
-from perdure.wire.commands import Sleep as SleepCommand
+from perdure.wire.commands import RunCommand
+from perdure.wire.commands import SleepCommand as SleepCommand
 from perdure.wire.ids import invocation_id_to_str, parse_invocation_id
 from tests.unit.admin.world import GREETER, URI, Answered, World, world
 from tests.unit.machine.bench import uid
@@ -183,7 +183,7 @@ class TestRestart:
     def first(self, it: World) -> str:
         made: str = it.register()["id"]
         it.bench.invoke(A, idempotency_key="k")
-        run = wire.encode(Run(1, "step"))
+        run = wire.encode(RunCommand(1, "step"))
         result = outgoing.completion_value(codes.RUN_COMPLETION, 1, b"7")
         sleep = wire.encode(SleepCommand(5_000_000, 2))
         woken = outgoing.completion_void(codes.SLEEP_COMPLETION, 2)

@@ -8,10 +8,10 @@ from perdure import wire
 from perdure.wire import codes
 
 INPUT = wire.input_command((), b"in")
-RUN = wire.encode(wire.Run(1, "step"), version=6)
+RUN = wire.encode(wire.RunCommand(1, "step"), version=6)
 RAN = wire.completion_value(codes.RUN_COMPLETION, 1, b"v")
 OTHER = wire.completion_value(codes.SLEEP_COMPLETION, 2, b"")
-SIGNAL = wire.signal_notification(17, failure=wire.Failure(500, "no"))
+SIGNAL = wire.signal_notification(17, failure=wire.WireFailure(500, "no"))
 NAMED = wire.signal_notification("go", value=b"v")
 
 

@@ -28,18 +28,18 @@ from orchestrator.processor.port import (
     OnFound,
     OnReply,
     Operation,
-    Pair,
     Stream,
     Unavailable,
     Unknown,
 )
 from orchestrator.processor.streams import EndedStream
-from orchestrator.registry.discovery import Discovered, Target
+from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.errors import UNREACHABLE, RegistryError
 from orchestrator.registry.metadata_log import Metadata
 from orchestrator.registry.snapshot import Defaults
 from orchestrator.runtime.entropy import SeededEntropy
 from orchestrator.runtime.scheduler import LoopScheduler
+from orchestrator.tables.port import Pair
 from tests.unit.machine.bench import Bench
 from tests.unit.registry.samples import discovered
 
@@ -187,7 +187,7 @@ class World:
         self.engine = BenchEngine(self.bench)
         self.query = ScriptedQuery()
         self.endpoints: dict[str, Discovered] = {URI: discovered(GREETER, COUNTER, SIGNUP)}
-        self.targets: list[Target] = []
+        self.targets: list[DiscoveryTarget] = []
         self._options = options or AdminOptions(operate_wait_s=5)
         self._with_query = with_query
         self.loop = asyncio.new_event_loop()
@@ -227,7 +227,7 @@ class World:
         """Run a coroutine in the server's loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(10)
 
-    async def _discover(self, target: Target) -> Discovered:
+    async def _discover(self, target: DiscoveryTarget) -> Discovered:
         self.targets.append(target)
         if target.uri not in self.endpoints:
             raise RegistryError(UNREACHABLE, f"{target.uri} cannot be reached")

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cli.values import changed, parse_object, shown, stored
+from orchestrator.cli.values import changed, parse_object, show_value, stored
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -17,7 +17,7 @@ JSON = st.recursive(
 
 @given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_shown_and_kept(value: bytes) -> None:
-    text = json.dumps({"a": shown(value)})
+    text = json.dumps({"a": show_value(value)})
     assert changed({"a": value}, parse_object(text)) == {"a": value}
 
 
@@ -28,7 +28,7 @@ def test_any_json_is_stored_and_shown(value: object) -> None:
     except ValueError:
         assert "\\ud" in json.dumps(value)  # half of a pair is no text
         return
-    assert json.dumps(shown(raw)) == json.dumps(value)
+    assert json.dumps(show_value(raw)) == json.dumps(value)
 
 
 def test_one_and_true_are_not_the_same() -> None:

@@ -13,7 +13,7 @@ from orchestrator.door.targets import (
     read_awakeable_id,
     read_invocation_id,
     run_id,
-    shown,
+    show_target,
 )
 from orchestrator.model.durations import DURATION_MS_MAX
 from orchestrator.model.ids import idempotent_id, workflow_id
@@ -74,8 +74,8 @@ def test_scopes_are_not_served() -> None:
 
 
 def test_how_people_see_a_target() -> None:
-    assert shown("S", "h", "") == "S/h"
-    assert shown("O", "h", "k") == "O/k/h"
+    assert show_target("S", "h", "") == "S/h"
+    assert show_target("O", "h", "k") == "O/k/h"
 
 
 def test_delays() -> None:

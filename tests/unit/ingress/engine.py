@@ -15,14 +15,13 @@ from orchestrator.processor.port import (
     OnFound,
     OnReply,
     Operation,
-    Pair,
     Reply,
     Result,
     Stream,
     Unavailable,
     Unknown,
 )
-from orchestrator.registry.metadata import DeploymentRegistered, MetadataState, apply
+from orchestrator.registry.metadata import DeploymentRegistered, MetadataState, apply_metadata
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.snapshot import Defaults, build_registry
 from orchestrator.registry.stored import (
@@ -32,6 +31,7 @@ from orchestrator.registry.stored import (
     StoredOutput,
     StoredService,
 )
+from orchestrator.tables.port import Pair
 
 EXPIRES_AT_MS = 1_800_000_000_123
 
@@ -179,7 +179,7 @@ def registry() -> Registry:
         "dp_1", "http://x", False, True, 5, 7, (), (), 0, "test/1", services
     )
     state = MetadataState()
-    assert apply(state, DeploymentRegistered(0, deployment))
+    assert apply_metadata(state, DeploymentRegistered(0, deployment))
     return build_registry(state, Defaults())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from orchestrator.ingress.exchange import Reply
+from orchestrator.ingress.exchange import HttpReply
 from orchestrator.ingress.http1 import Http1
 from orchestrator.ingress.shared import Shared
 from tests.unit.ingress.wire import Face, Wire, connected, shared_of
@@ -16,7 +16,7 @@ from tests.unit.ingress.wire import Face, Wire, connected, shared_of
 READ_BYTES = 256 * 1024  # what a transport reads at once
 GET = b"GET /a HTTP/1.1\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\n"
-OK = Reply(200, b"", b"")
+OK = HttpReply(200, b"", b"")
 
 
 def on_loop(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
@@ -187,7 +187,7 @@ async def test_a_large_body_is_in_memory_once_and_a_half_at_most() -> None:
         body = exchange.body
         exchange.release()
         assert len(body) == size
-        exchange.respond(Reply(200, b"", body))
+        exchange.respond(HttpReply(200, b"", body))
         while connection._writer.sending:
             await asyncio.sleep(0)
         del body
@@ -233,7 +233,7 @@ def large(shared: Shared, again: bool, size: int = 1_000_000) -> tuple[Http1, Wi
         asyncio.get_running_loop().call_soon(take, body)
 
     connection, wire = connected(shared, Wire(room=10_000))
-    shared.handle.reply = Reply(200, b"", body, read_again if again else None)  # type: ignore[attr-defined]
+    shared.handle.reply = HttpReply(200, b"", body, read_again if again else None)  # type: ignore[attr-defined]
     connection.data_received(GET)
     return connection, wire, reads
 

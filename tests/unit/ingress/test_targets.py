@@ -11,7 +11,7 @@ from orchestrator.ingress.targets import (
     ReadRoute,
     Route,
     TargetRoute,
-    route,
+    route_request,
 )
 from orchestrator.model.ids import idempotent_id, workflow_id
 from orchestrator.model.limits import KEY_BYTES_MAX
@@ -24,13 +24,13 @@ ID_TEXT = invocation_id_to_str(ID)
 
 
 def found(path: str, method: str = "POST") -> Route:
-    return route(method.encode(), path.encode(), REGISTRY)
+    return route_request(method.encode(), path.encode(), REGISTRY)
 
 
 def refused(method: bytes, path: bytes) -> int:
     """The status of a refusal, which says why."""
     try:
-        route(method, path, REGISTRY)
+        route_request(method, path, REGISTRY)
     except Refused as refused:
         assert refused.refusal.message
         return status_of(refused.refusal.code)

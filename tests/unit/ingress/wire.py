@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orchestrator.ingress.exchange import Exchange, Reply
+from orchestrator.ingress.exchange import HttpReply, PendingRequest
 from orchestrator.ingress.http1 import Http1
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.shared import Shared
@@ -63,12 +63,12 @@ class Wire:
 class Face:
     """Keeps exchanges back, or answers each at once."""
 
-    def __init__(self, reply: Reply | None = None) -> None:
+    def __init__(self, reply: HttpReply | None = None) -> None:
         self.reply = reply
-        self.exchanges: list[Exchange] = []
+        self.exchanges: list[PendingRequest] = []
         self.handled = 0
 
-    def __call__(self, exchange: Exchange) -> None:
+    def __call__(self, exchange: PendingRequest) -> None:
         self.handled += 1
         if self.reply is None:
             self.exchanges.append(exchange)

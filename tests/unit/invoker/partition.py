@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from orchestrator.codec.keys import object_key
 from orchestrator.door.invocations import invocation_id_for, make_invoke
 from orchestrator.invoker.invoker import Invoker
-from orchestrator.invoker.options import Options
+from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.port import AttemptInput, JournalPlace
 from orchestrator.invoker.signing import Signer
 from orchestrator.machine import kv
@@ -32,9 +32,9 @@ from orchestrator.model.records import AnnounceLeader, AnyRecord, Failed, Journa
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import INVOKED, Outcome
 from orchestrator.processor.journal import read_journal
-from orchestrator.registry.discovery import Discovered, Target
+from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.metadata import DeploymentRegistered, MetadataState
-from orchestrator.registry.metadata import apply as apply_metadata
+from orchestrator.registry.metadata import apply_metadata as apply_metadata
 from orchestrator.registry.register import Registration, plan_registration
 from orchestrator.registry.schema import EMPTY, Registry
 from orchestrator.registry.snapshot import Defaults, build_registry
@@ -52,7 +52,7 @@ class Partition:
 
     def __init__(
         self,
-        options: Options | None = None,
+        options: InvokerOptions | None = None,
         defaults: Defaults | None = None,
         signer: Signer | None = None,
     ) -> None:
@@ -78,7 +78,7 @@ class Partition:
 
     # --- for tests ---
 
-    def register(self, target: Target, found: Discovered) -> str:
+    def register(self, target: DiscoveryTarget, found: Discovered) -> str:
         """Register what was discovered; the id of the deployment."""
         plan = plan_registration(
             self.metadata,

@@ -7,13 +7,13 @@ from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.port import JOURNAL_BEGIN, AttemptInput
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import OBJECT_EXCLUSIVE, SERVICE
-from orchestrator.registry.discovery import Discovered, Target
+from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.manifest import decode_manifest
-from orchestrator.registry.metadata import MetadataState, apply
+from orchestrator.registry.metadata import MetadataState, apply_metadata
 from orchestrator.registry.register import Registration, plan_registration
 from orchestrator.registry.schema import Deployment, Registry, RetryPolicy
 from orchestrator.registry.snapshot import Defaults, build_registry
-from orchestrator.registry.stored import Pairs
+from orchestrator.registry.stored import StoredPairs
 
 OWN_ID = bytes(range(24))
 MANIFEST = b"""{
@@ -29,24 +29,27 @@ MANIFEST = b"""{
 
 
 def registry(
-    uri: str = "http://h:1/", manifest: bytes = MANIFEST, headers: Pairs = (), http1: bool = False
+    uri: str = "http://h:1/",
+    manifest: bytes = MANIFEST,
+    headers: StoredPairs = (),
+    http1: bool = False,
 ) -> Registry:
     """One deployment, `dp_1`."""
     state = MetadataState()
     plan = plan_registration(
         state,
-        Registration(Target(uri, http1, headers)),
+        Registration(DiscoveryTarget(uri, http1, headers)),
         Discovered(decode_manifest(manifest)),
         frozenset(),
         lambda: "dp_1",
         0,
     )
     assert plan.record is not None
-    assert apply(state, plan.record)
+    assert apply_metadata(state, plan.record)
     return build_registry(state, Defaults())
 
 
-def deployment(uri: str, headers: Pairs = ()) -> Deployment:
+def deployment(uri: str, headers: StoredPairs = ()) -> Deployment:
     found = registry(uri, headers=headers).deployment("dp_1")
     assert found is not None
     return found

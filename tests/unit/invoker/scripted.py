@@ -8,7 +8,7 @@ from typing import Any
 
 import ngh2
 
-from orchestrator.registry.discovery import Target
+from orchestrator.registry.discovery import DiscoveryTarget
 from perdure import wire
 from perdure.wire import Message, decode_frame, encode, media_type
 
@@ -30,7 +30,7 @@ MANIFEST: dict[str, Any] = {
         },
     ],
 }
-OUT = encode(wire.Output(value=b"out"))
+OUT = encode(wire.OutputCommand(value=b"out"))
 END = encode(wire.End())
 
 
@@ -210,8 +210,8 @@ class ScriptedService:
         self.scheme = "http"
 
     @property
-    def target(self) -> Target:
-        return Target(f"{self.scheme}://127.0.0.1:{self.port}/")
+    def target(self) -> DiscoveryTarget:
+        return DiscoveryTarget(f"{self.scheme}://127.0.0.1:{self.port}/")
 
     async def start(self, tls: ssl.SSLContext | None = None) -> "ScriptedService":
         loop = asyncio.get_running_loop()

@@ -66,7 +66,7 @@ def test_start_and_input(version: int) -> None:
     assert start.retry_count_since_last_stored_entry == 3
     assert start.duration_since_last_stored_entry == 1_000
     assert bool(start.random_seed) is (version >= 6)
-    assert given == wire.Input((("content-type", "text/plain"),), b"in")
+    assert given == wire.InputCommand((("content-type", "text/plain"),), b"in")
 
 
 def test_a_large_body_is_sent_as_it_is() -> None:
@@ -74,16 +74,16 @@ def test_a_large_body_is_sent_as_it_is() -> None:
     what = msgspec.structs.replace(samples.invoke(), body=body)
     first, second = samples.attempt(samples.given(what)).start_frames("x", [], True, 0)
     assert second is body
-    assert messages(first + second)[1] == wire.Input((("content-type", "text/plain"),), body)
+    assert messages(first + second)[1] == wire.InputCommand((("content-type", "text/plain"),), body)
 
 
 def test_an_empty_body_is_a_value() -> None:
     what = samples.invoke()
     data = samples.attempt(samples.given(what)).start_frames("x", [], True, 0)[0]
-    assert isinstance(messages(data)[1], wire.Input)
+    assert isinstance(messages(data)[1], wire.InputCommand)
     empty = wire.input_command((), b"")
     (decoded,) = messages(empty)
-    assert isinstance(decoded, wire.Input) and decoded.value == b""
+    assert isinstance(decoded, wire.InputCommand) and decoded.value == b""
 
 
 def test_notifications_below_what_was_replayed_are_known() -> None:
@@ -142,12 +142,12 @@ def test_v7_acknowledges_to_the_stream_that_asked_for_it() -> None:
 @pytest.mark.parametrize("content", [b"", b"v", b"x" * 1000])
 def test_a_run_result_becomes_its_notification(content: bytes) -> None:
     attempt = samples.attempt()
-    assert say(attempt, wire.Run(1, "name")) == LATER
+    assert say(attempt, wire.RunCommand(1, "name")) == LATER
     assert propose(attempt, ack=True, value=content) == NOW
     journal = one(attempt)
     assert (journal.entries, journal.commands) == (2, 1)
     run, result = messages(journal.frames)
-    assert run == wire.Run(1, "name")
+    assert run == wire.RunCommand(1, "name")
     assert result == wire.Notification(codes.RUN_COMPLETION, 1, value=content)
     (effect,) = journal.effects
     assert isinstance(effect, effects.RunResult) and not effect.failed
@@ -156,7 +156,7 @@ def test_a_run_result_becomes_its_notification(content: bytes) -> None:
 
 def test_a_failed_run() -> None:
     attempt = samples.attempt()
-    failed = wire.Failure(500, "no", (("k", "v"),))
+    failed = wire.WireFailure(500, "no", (("k", "v"),))
     propose(attempt, ack=True, failure=failed)
     journal = one(attempt)
     (effect,) = journal.effects
@@ -177,18 +177,26 @@ def test_a_run_result_comes_once() -> None:
 @pytest.mark.parametrize("version", [5, 6, 7])
 def test_a_command_that_asks_for_it_is_acknowledged_once_it_is_durable(version: int) -> None:
     attempt = samples.attempt(protocol=version)
-    say(attempt, wire.Run(1))
-    assert say(attempt, wire.Run(2), flags=wire.REQUESTED_ACK) == NOW  # it waits for the answer
-    assert one(attempt).effects == (effects.AckCommand(2),)  # the input is command 0
-    say(attempt, wire.Sleep(9, 3), wire.ClearState(b"k"), flags=wire.REQUESTED_ACK)
+    say(attempt, wire.RunCommand(1))
+    assert (
+        say(attempt, wire.RunCommand(2), flags=wire.REQUESTED_ACK) == NOW
+    )  # it waits for the answer
+    assert one(attempt).effects == (effects.RequestAck(2),)  # the input is command 0
+    say(attempt, wire.SleepCommand(9, 3), wire.ClearStateCommand(b"k"), flags=wire.REQUESTED_ACK)
     assert attempt.failed is not None  # a plain service has no state: only what was taken counts
-    assert one(attempt).effects == (effects.AckCommand(3), effects.Sleep(9, 3))
+    assert one(attempt).effects == (effects.RequestAck(3), effects.Sleep(9, 3))
 
 
 def test_a_command_is_acknowledged_once_and_by_its_own_stream() -> None:
     attempt = samples.attempt(samples.given(entries=4, commands=3))
-    say(attempt, wire.Run(1), wire.Run(2), wire.Run(3), flags=wire.REQUESTED_ACK)
-    asked = [e.command_index for e in one(attempt).effects if isinstance(e, effects.AckCommand)]
+    say(
+        attempt,
+        wire.RunCommand(1),
+        wire.RunCommand(2),
+        wire.RunCommand(3),
+        flags=wire.REQUESTED_ACK,
+    )
+    asked = [e.command_index for e in one(attempt).effects if isinstance(e, effects.RequestAck)]
     assert asked == [3, 4, 5]
     assert attempt.acknowledge(2) == b""  # of an earlier attempt: it was replayed
     assert messages(attempt.acknowledge(3)) == [wire.CommandAck(3)]
@@ -201,9 +209,14 @@ def test_a_command_is_acknowledged_once_and_by_its_own_stream() -> None:
 @pytest.mark.parametrize("version", [5, 6, 7])
 def test_who_asks_for_nothing_is_acknowledged_nothing(version: int) -> None:
     attempt = samples.object_attempt(version)
-    script = [wire.Run(1), wire.SetState(b"k", b"v"), wire.Sleep(1, 2), wire.Output(value=b"")]
+    script = [
+        wire.RunCommand(1),
+        wire.SetStateCommand(b"k", b"v"),
+        wire.SleepCommand(1, 2),
+        wire.OutputCommand(value=b""),
+    ]
     say(attempt, *script, flags=0)
-    assert not any(isinstance(e, effects.AckCommand) for e in one(attempt).effects)
+    assert not any(isinstance(e, effects.RequestAck) for e in one(attempt).effects)
 
 
 # --- flushing ---
@@ -211,12 +224,12 @@ def test_who_asks_for_nothing_is_acknowledged_nothing(version: int) -> None:
 
 def test_what_nobody_waits_for_rides_along() -> None:
     attempt = samples.object_attempt()
-    assert say(attempt, wire.Run(1)) == LATER
-    assert say(attempt, wire.GetEagerState(b"k", void=True)) == LATER
-    assert say(attempt, wire.SetState(b"k", b"v")) == SOON
-    assert say(attempt, wire.ClearState(b"k")) == SOON
-    assert say(attempt, wire.Run(3)) == SOON
-    assert say(attempt, wire.Sleep(9, 2)) == NOW
+    assert say(attempt, wire.RunCommand(1)) == LATER
+    assert say(attempt, wire.GetEagerStateCommand(b"k", void=True)) == LATER
+    assert say(attempt, wire.SetStateCommand(b"k", b"v")) == SOON
+    assert say(attempt, wire.ClearStateCommand(b"k")) == SOON
+    assert say(attempt, wire.RunCommand(3)) == SOON
+    assert say(attempt, wire.SleepCommand(9, 2)) == NOW
     journal = one(attempt)
     assert journal.entries == 6
     assert attempt.take() == []
@@ -224,7 +237,7 @@ def test_what_nobody_waits_for_rides_along() -> None:
 
 def test_output_and_end_are_one_record() -> None:
     attempt = samples.attempt()
-    say(attempt, wire.Output(value=b"out"))
+    say(attempt, wire.OutputCommand(value=b"out"))
     assert say(attempt, wire.End()) == NOW
     assert attempt.over
     journal = one(attempt)
@@ -241,10 +254,10 @@ def test_output_and_end_are_one_record() -> None:
 
 def test_spans_count_from_the_start_of_the_record() -> None:
     attempt = samples.object_attempt()
-    say(attempt, wire.SetState(b"a", b"first"))
+    say(attempt, wire.SetStateCommand(b"a", b"first"))
     attempt.take()
-    say(attempt, wire.SetState(b"b", b"second"), wire.SetState(b"c", b""))
-    say(attempt, wire.Output(value=b"out"), wire.End())
+    say(attempt, wire.SetStateCommand(b"b", b"second"), wire.SetStateCommand(b"c", b""))
+    say(attempt, wire.OutputCommand(value=b"out"), wire.End())
     journal = one(attempt)
     assert [value(journal, e) for e in journal.effects] == [b"second", b"", b"out"]
 
@@ -264,8 +277,8 @@ def test_long_flushes_are_split_between_entries() -> None:
     attempt = samples.object_attempt()
     large = b"x" * (RECORD_BYTES // 2)
     for n in range(5):
-        assert say(attempt, wire.SetState(b"%d" % n, large)) == (SOON if n < 1 else NOW)
-    say(attempt, wire.Output(value=b"out"), wire.End())
+        assert say(attempt, wire.SetStateCommand(b"%d" % n, large)) == (SOON if n < 1 else NOW)
+    say(attempt, wire.OutputCommand(value=b"out"), wire.End())
     journals = attempt.take()
     assert len(journals) == 5
     assert all(len(j.frames) <= RECORD_BYTES + 100 for j in journals)
@@ -277,9 +290,9 @@ def test_long_flushes_are_split_between_entries() -> None:
 def test_the_pin_rides_on_the_first_stored_entry() -> None:
     attempt = samples.attempt(protocol=6)
     attempt.server = "sdk/1"
-    say(attempt, wire.Sleep(9, 1))
+    say(attempt, wire.SleepCommand(9, 1))
     assert one(attempt).pin == Pin("dp_1", 6, "sdk/1")
-    say(attempt, wire.Sleep(9, 2))
+    say(attempt, wire.SleepCommand(9, 2))
     assert one(attempt).pin is None
 
 
@@ -291,13 +304,13 @@ def test_an_attempt_that_stored_nothing_pins_nothing() -> None:
 
 def test_what_is_pinned_is_not_pinned_again() -> None:
     attempt = samples.attempt(samples.given(deployment="dp_0", protocol=5), 5)
-    say(attempt, wire.Sleep(9, 1))
+    say(attempt, wire.SleepCommand(9, 1))
     assert one(attempt).pin is None
 
 
 def test_a_deployment_without_a_version_is_pinned() -> None:
     attempt = samples.attempt(samples.given(deployment="dp_1"), 6)
-    say(attempt, wire.Sleep(9, 1))
+    say(attempt, wire.SleepCommand(9, 1))
     assert one(attempt).pin == Pin("dp_1", 6)
 
 
@@ -308,15 +321,17 @@ def test_a_deployment_without_a_version_is_pinned() -> None:
 def test_a_flat_suspension_waits_for_any(version: int) -> None:
     attempt = samples.attempt(protocol=version)
     attempt.close_input()
-    say(attempt, wire.Suspension(wire.Future(0, [1, 2], [1], ["n"])))
+    say(attempt, wire.Suspension(wire.WireFuture(0, [1, 2], [1], ["n"])))
     assert one(attempt).end == Suspended(Future((1, 2), (1,), ("n",)), 1)
 
 
 def test_a_tree_keeps_its_shape() -> None:
     attempt = samples.attempt()
     attempt.close_input()
-    inner = wire.Future(codes.ALL_COMPLETED, [1, 2])
-    tree = wire.Future(codes.FIRST_COMPLETED, signals=[1], nested=[inner, wire.Future(4, [3])])
+    inner = wire.WireFuture(codes.ALL_COMPLETED, [1, 2])
+    tree = wire.WireFuture(
+        codes.FIRST_COMPLETED, signals=[1], nested=[inner, wire.WireFuture(4, [3])]
+    )
     say(attempt, wire.Suspension(tree))
     expected = Future(
         signals=(1,),
@@ -332,28 +347,28 @@ def test_a_suspension_counts_what_the_attempt_was_given() -> None:
     attempt.notify(6, b"x", 0)
     attempt.close_input()
     attempt.notify(9, b"x", 0)  # too late to be sent
-    say(attempt, wire.Suspension(wire.Future(signals=[1])))
+    say(attempt, wire.Suspension(wire.WireFuture(signals=[1])))
     assert one(attempt).end == Suspended(Future(signals=(1,)), 7)
 
 
 def test_a_suspension_out_of_turn_may_have_missed_what_was_sent() -> None:
     attempt = samples.attempt(samples.given(entries=3))
     attempt.notify(3, b"x", 0)
-    say(attempt, wire.Suspension(wire.Future(signals=[1])))
+    say(attempt, wire.Suspension(wire.WireFuture(signals=[1])))
     assert one(attempt).end == Suspended(Future(signals=(1,)), 3)
 
 
 def test_a_suspension_for_nothing_is_refused() -> None:
     attempt = samples.attempt()
-    say(attempt, wire.Suspension(wire.Future(1, nested=[wire.Future(2)])))
+    say(attempt, wire.Suspension(wire.WireFuture(1, nested=[wire.WireFuture(2)])))
     assert failure(attempt).why.restate_code == "RT0012"
 
 
 @pytest.mark.parametrize("depth", [201, 1001])
 def test_a_future_too_deep_to_keep_pauses(depth: int) -> None:
-    tree = wire.Future(1, [1])
+    tree = wire.WireFuture(1, [1])
     for _ in range(depth - 1):
-        tree = wire.Future(1, nested=[tree])
+        tree = wire.WireFuture(1, nested=[tree])
     attempt = samples.attempt()
     say(attempt, wire.Suspension(tree))
     failed = failure(attempt)
@@ -362,7 +377,7 @@ def test_a_future_too_deep_to_keep_pauses(depth: int) -> None:
 
 def test_a_future_too_wide_to_keep_pauses() -> None:
     attempt = samples.attempt()
-    say(attempt, wire.Suspension(wire.Future(1, list(range(1, 100_001)))))
+    say(attempt, wire.Suspension(wire.WireFuture(1, list(range(1, 100_001)))))
     failed = failure(attempt)
     assert (failed.why.restate_code, failed.then) == ("RT0025", THEN_PAUSE)
 
@@ -432,7 +447,7 @@ def test_a_long_error_is_cut() -> None:
 
 def test_a_failure_keeps_what_was_said_before() -> None:
     attempt = samples.object_attempt()
-    say(attempt, wire.SetState(b"k", b"v"))
+    say(attempt, wire.SetStateCommand(b"k", b"v"))
     attempt.fail("RT0010", "lost", 9_000)
     journal = one(attempt)
     assert journal.entries == 1 and journal.now_ms == 9_000
@@ -448,7 +463,7 @@ def test_a_response_that_ends_early_is_an_error() -> None:
 
 def test_a_discarded_attempt_says_nothing() -> None:
     attempt = samples.object_attempt()
-    say(attempt, wire.SetState(b"k", b"v"))
+    say(attempt, wire.SetStateCommand(b"k", b"v"))
     attempt.discard()
     assert attempt.take() == []
     assert say(attempt, wire.End()) == NOTHING
@@ -457,17 +472,23 @@ def test_a_discarded_attempt_says_nothing() -> None:
 
 def test_what_follows_the_end_means_nothing() -> None:
     attempt = samples.attempt()
-    say(attempt, wire.Output(value=b"1"), wire.End(), wire.Output(value=b"2"), wire.Error(500))
+    say(
+        attempt,
+        wire.OutputCommand(value=b"1"),
+        wire.End(),
+        wire.OutputCommand(value=b"2"),
+        wire.Error(500),
+    )
     journal = one(attempt)
     assert journal.entries == 1 and journal.end == Ended()
-    assert say(attempt, wire.Sleep(1, 1)) == NOTHING
+    assert say(attempt, wire.SleepCommand(1, 1)) == NOTHING
 
 
 @pytest.mark.parametrize(
     "message",
     [
         wire.Start(b"x", "x", 1),
-        wire.Input(),
+        wire.InputCommand(),
         wire.CommandAck(1),
         wire.ProposeRunCompletionAck(1),
         wire.Notification(codes.SLEEP_COMPLETION, 1, void=True),
@@ -490,7 +511,7 @@ def test_messages_nobody_knows(code: int) -> None:
 
 
 def test_awaiting_on_is_for_v7() -> None:
-    waiting = wire.AwaitingOn(wire.Future(1, [1]), True)
+    waiting = wire.AwaitingOn(wire.WireFuture(1, [1]), True)
     attempt = samples.attempt()
     assert say(attempt, waiting) == NOTHING
     assert not attempt.over and attempt.take() == []
@@ -503,7 +524,7 @@ def test_a_message_at_the_limit_is_refused_as_soon_as_it_announces_itself() -> N
     attempt = samples.attempt(payload_bytes_max=100)
     attempt.receive(wire.frame(codes.OUTPUT, b"\x72\x61\x0a\x5f" + b"x" * 95), NOW_MS)
     assert attempt.failed is None
-    good = encode(wire.Run(1))
+    good = encode(wire.RunCommand(1))
     attempt.receive(good + b"\x04\x01\x00\x00\x00\x00\x00\x64", NOW_MS)
     journal = one(attempt)
     assert journal.entries == 2
@@ -522,15 +543,15 @@ def test_policies_are_those_of_the_handler() -> None:
 SCRIPT = b"".join(
     encode(m)
     for m in (
-        wire.GetEagerState(b"k", b"old"),
-        wire.SetState(b"k", b"x" * 300),
-        wire.Run(1, "a"),
-        wire.AwaitingOn(wire.Future(1, [1]), True),
+        wire.GetEagerStateCommand(b"k", b"old"),
+        wire.SetStateCommand(b"k", b"x" * 300),
+        wire.RunCommand(1, "a"),
+        wire.AwaitingOn(wire.WireFuture(1, [1]), True),
         wire.ProposeRunCompletion(1, value=b"r"),
-        wire.Call("Obj", "run", b"parameter", 2, 3, key="k"),
-        wire.OneWayCall("Svc", "run", b"p", 4),
-        wire.Sleep(77, 5),
-        wire.Output(failure=wire.Failure(409, "no")),
+        wire.CallCommand("Obj", "run", b"parameter", 2, 3, key="k"),
+        wire.OneWayCallCommand("Svc", "run", b"p", 4),
+        wire.SleepCommand(77, 5),
+        wire.OutputCommand(failure=wire.WireFailure(409, "no")),
         wire.End(),
     )
 )

@@ -10,9 +10,9 @@ import pytest
 
 from orchestrator.invoker import discovery
 from orchestrator.invoker.discovery import ATTEMPTS_MAX, Discovery
-from orchestrator.invoker.options import Options
+from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.signing import parse_signer
-from orchestrator.registry.discovery import Discovered, Target
+from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.errors import RegistryError
 from orchestrator.runtime.clock import SystemClock
 from tests.unit.invoker import certificates
@@ -40,7 +40,7 @@ async def ask(*answers: Any, headers: tuple[tuple[str, str], ...] = ()) -> Disco
     server = await ScriptedHttp1(*answers).start()
     try:
         discovery = Discovery(SystemClock(), None, "")
-        return await discovery.discover(Target(server.uri, True, headers))
+        return await discovery.discover(DiscoveryTarget(server.uri, True, headers))
     finally:
         await server.stop()
 
@@ -50,7 +50,7 @@ def test_what_is_asked_and_what_comes_back() -> None:
         server = await ScriptedHttp1(answer()).start()
         signer = parse_signer(PEM)
         discovery = Discovery(SystemClock(), signer, "prod")
-        found = await discovery.discover(Target(server.uri + "pre", True, (("x-a", "1"),)))
+        found = await discovery.discover(DiscoveryTarget(server.uri + "pre", True, (("x-a", "1"),)))
         await server.stop()
         assert found.sdk_version == "sdk/9" and found.http_version == "1.1"
         assert [service.name for service in found.manifest.services] == ["Svc", "Obj", "Flow"]
@@ -116,7 +116,7 @@ def test_one_that_stays_down_is_unreachable() -> None:
     async def test() -> None:
         server = await ScriptedHttp1(answer(b"down", "503 X", "text/plain")).start()
         with pytest.raises(RegistryError) as caught:
-            await Discovery(SystemClock(), None, "").discover(Target(server.uri, True))
+            await Discovery(SystemClock(), None, "").discover(DiscoveryTarget(server.uri, True))
         await server.stop()
         assert caught.value.code == "META0003" and "503: down" in caught.value.message
         assert len(server.requests) == ATTEMPTS_MAX
@@ -129,7 +129,7 @@ def test_nobody_listens() -> None:
         server = await ScriptedHttp1(answer()).start()
         await server.stop()
         with pytest.raises(RegistryError) as caught:
-            await Discovery(SystemClock(), None, "").discover(Target(server.uri))
+            await Discovery(SystemClock(), None, "").discover(DiscoveryTarget(server.uri))
         assert caught.value.code == "META0003" and "cannot connect" in caught.value.message
 
     run(test)
@@ -141,7 +141,9 @@ def test_a_host_that_cannot_be_looked_up(host: str, monkeypatch: pytest.MonkeyPa
 
     async def test() -> None:
         with pytest.raises(RegistryError) as caught:
-            await Discovery(SystemClock(), None, "").discover(Target(f"http://{host}:9080/"))
+            await Discovery(SystemClock(), None, "").discover(
+                DiscoveryTarget(f"http://{host}:9080/")
+            )
         assert caught.value.code == "META0003" and "cannot connect" in caught.value.message
 
     run(test)
@@ -157,7 +159,9 @@ def test_an_http1_answer_to_http2() -> None:
         server = await asyncio.start_server(rude, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(RegistryError) as caught:
-            await Discovery(SystemClock(), None, "").discover(Target(f"http://127.0.0.1:{port}/"))
+            await Discovery(SystemClock(), None, "").discover(
+                DiscoveryTarget(f"http://127.0.0.1:{port}/")
+            )
         server.close()
         assert caught.value.code == "META0014" and "use_http_11" in caught.value.message
 
@@ -184,7 +188,7 @@ def test_attempts_over_tls(tmp_path: Path, on_uvloop: bool) -> None:
     async def test() -> None:
         context, ca_file = certificates.make(tmp_path, ["h2"])
         service = await ScriptedService(good).start(context)
-        partition = Partition(Options(services_ca_file=ca_file))
+        partition = Partition(InvokerOptions(services_ca_file=ca_file))
         discovery = Discovery(partition.clock, None, "", ca_file)
         partition.register(service.target, await discovery.discover(service.target))
         assert await partition.call("Svc", "run", b"in") == b"out"
@@ -201,9 +205,9 @@ def test_tls_without_http2_needs_http1(tmp_path: Path) -> None:
         server = await ScriptedHttp1(answer()).start(context)
         discovery = Discovery(SystemClock(), None, "", ca_file)
         with pytest.raises(RegistryError) as caught:
-            await discovery.discover(Target(server.uri))
+            await discovery.discover(DiscoveryTarget(server.uri))
         assert caught.value.code == "META0014"
-        found = await discovery.discover(Target(server.uri, http1=True))
+        found = await discovery.discover(DiscoveryTarget(server.uri, http1=True))
         assert found.http_version == "1.1"
         await server.stop()
 

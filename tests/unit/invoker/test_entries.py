@@ -60,57 +60,59 @@ def refused(message: Message, kind: int = WORKFLOW_RUN) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("message", "expected", "wanted"),
     [
-        (wire.ClearState(b"a"), [effects.ClearState(b"a")], SOON),
-        (wire.ClearAllState(), [effects.ClearAllState()], SOON),
-        (wire.GetLazyState(b"a", 1), [effects.GetState(b"a", 1)], NOW),
-        (wire.GetLazyStateKeys(1), [effects.GetStateKeys(1)], NOW),
-        (wire.GetEagerState(b"a", b"v"), [], LATER),
-        (wire.GetEagerStateKeys((b"a",)), [], LATER),
-        (wire.GetPromise("p", 1), [effects.GetPromise("p", 1)], NOW),
-        (wire.PeekPromise("p", 1), [effects.PeekPromise("p", 1)], NOW),
-        (wire.Sleep(2**64 - 1, 1), [effects.Sleep(2**64 - 1, 1)], NOW),
-        (wire.Run(1), [], LATER),
-        (wire.AttachInvocation(OTHER, 1), [effects.Attach(OTHER_ID, 1)], NOW),
-        (wire.GetInvocationOutput(OTHER, 1), [effects.GetOutput(OTHER_ID, 1)], NOW),
+        (wire.ClearStateCommand(b"a"), [effects.ClearState(b"a")], SOON),
+        (wire.ClearAllStateCommand(), [effects.ClearAllState()], SOON),
+        (wire.GetLazyStateCommand(b"a", 1), [effects.GetState(b"a", 1)], NOW),
+        (wire.GetLazyStateKeysCommand(1), [effects.GetStateKeys(1)], NOW),
+        (wire.GetEagerStateCommand(b"a", b"v"), [], LATER),
+        (wire.GetEagerStateKeysCommand((b"a",)), [], LATER),
+        (wire.GetPromiseCommand("p", 1), [effects.GetPromise("p", 1)], NOW),
+        (wire.PeekPromiseCommand("p", 1), [effects.PeekPromise("p", 1)], NOW),
+        (wire.SleepCommand(2**64 - 1, 1), [effects.Sleep(2**64 - 1, 1)], NOW),
+        (wire.RunCommand(1), [], LATER),
+        (wire.AttachInvocationCommand(OTHER, 1), [effects.Attach(OTHER_ID, 1)], NOW),
+        (wire.GetInvocationOutputCommand(OTHER, 1), [effects.GetOutput(OTHER_ID, 1)], NOW),
         (
-            wire.AttachInvocation(wire.WorkflowTarget("Flow", "k"), 1),
+            wire.AttachInvocationCommand(wire.WorkflowTarget("Flow", "k"), 1),
             [effects.Attach(ids.workflow_id("Flow", "k"), 1)],
             NOW,
         ),
         (
-            wire.AttachInvocation(wire.IdempotentRequestTarget("Svc", "run", "i"), 1),
+            wire.AttachInvocationCommand(wire.IdempotentRequestTarget("Svc", "run", "i"), 1),
             [effects.Attach(ids.idempotent_id("Svc", None, "run", "i"), 1)],
             NOW,
         ),
         (
-            wire.GetInvocationOutput(wire.IdempotentRequestTarget("Obj", "run", "i", "k"), 1),
+            wire.GetInvocationOutputCommand(
+                wire.IdempotentRequestTarget("Obj", "run", "i", "k"), 1
+            ),
             [effects.GetOutput(ids.idempotent_id("Obj", "k", "run", "i"), 1)],
             NOW,
         ),
         (
-            wire.SendSignal(OTHER, 1, void=True),
+            wire.SendSignalCommand(OTHER, 1, void=True),
             [effects.SendSignal(OTHER_ID, 1, "", -1, -1)],
             SOON,
         ),
         (
-            wire.SendSignal(OTHER, "name", failure=wire.Failure(400, "f")),
+            wire.SendSignalCommand(OTHER, "name", failure=wire.WireFailure(400, "f")),
             [effects.SendSignal(OTHER_ID, 0, "name", -1, -1, Failure(400, "f"))],
             SOON,
         ),
         (
-            wire.CompleteAwakeable(
-                wire.awakeable_id_to_str(OTHER_ID, 17), failure=wire.Failure(400, "f")
+            wire.CompleteAwakeableCommand(
+                wire.awakeable_id_to_str(OTHER_ID, 17), failure=wire.WireFailure(400, "f")
             ),
             [effects.SendSignal(OTHER_ID, 17, "", -1, -1, Failure(400, "f"))],
             SOON,
         ),
         (
-            wire.CompletePromise("p", 1, failure=wire.Failure(400, "f")),
+            wire.CompletePromiseCommand("p", 1, failure=wire.WireFailure(400, "f")),
             [effects.CompletePromise("p", 1, -1, -1, Failure(400, "f"))],
             NOW,
         ),
         (
-            wire.Output(failure=wire.Failure(409, "f", (("k", "v"),))),
+            wire.OutputCommand(failure=wire.WireFailure(409, "f", (("k", "v"),))),
             [effects.SetOutput(-1, -1, Failure(409, "f", (("k", "v"),)))],
             LATER,
         ),
@@ -130,11 +132,13 @@ def test_commands_become_effects(
 @pytest.mark.parametrize("make", ["output", "state", "promise", "signal", "awakeable"])
 def test_values_are_named_by_their_place(make: str, content: bytes) -> None:
     made: dict[str, Message] = {
-        "output": wire.Output(value=content),
-        "state": wire.SetState(b"k", content),
-        "promise": wire.CompletePromise("p", 1, value=content),
-        "signal": wire.SendSignal(OTHER, 17, value=content),
-        "awakeable": wire.CompleteAwakeable(wire.awakeable_id_to_str(OTHER_ID, 17), value=content),
+        "output": wire.OutputCommand(value=content),
+        "state": wire.SetStateCommand(b"k", content),
+        "promise": wire.CompletePromiseCommand("p", 1, value=content),
+        "signal": wire.SendSignalCommand(OTHER, 17, value=content),
+        "awakeable": wire.CompleteAwakeableCommand(
+            wire.awakeable_id_to_str(OTHER_ID, 17), value=content
+        ),
     }
     journal, _ = record(made[make])
     (effect,) = journal.effects
@@ -143,7 +147,7 @@ def test_values_are_named_by_their_place(make: str, content: bytes) -> None:
 
 
 def test_a_call_is_resolved_at_the_door() -> None:
-    message = wire.Call("Obj", "run", b"parameter", 4, 5, key="k", headers=(("h", "v"),))
+    message = wire.CallCommand("Obj", "run", b"parameter", 4, 5, key="k", headers=(("h", "v"),))
     journal, wants = record(message)
     (effect,) = journal.effects
     assert isinstance(effect, effects.Call) and wants == NOW
@@ -163,7 +167,7 @@ def test_a_call_is_resolved_at_the_door() -> None:
     assert invoke.journal_retention_ms == 24 * 3600 * 1000
 
 
-def call(message: wire.Call | wire.OneWayCall, kind: int = SERVICE) -> Invoke:
+def call(message: wire.CallCommand | wire.OneWayCallCommand, kind: int = SERVICE) -> Invoke:
     effect = effect_of(message, kind)
     assert isinstance(effect, effects.Call)
     return effect.invoke
@@ -174,62 +178,64 @@ def test_a_call_without_a_key_stays_in_its_callers_partition() -> None:
         for entropy in (0, 2**64 - 1, 12345):
             callees = samples.callees(count, lambda entropy=entropy: entropy)  # type: ignore[misc]
             invoke = callees.invoke(
-                samples.invoke(), wire.Call("Svc", "run", b"", 1, 2), None, 0, 0
+                samples.invoke(), wire.CallCommand("Svc", "run", b"", 1, 2), None, 0, 0
             )
             assert len(invoke.id) == 24
             assert ids.partition_of(invoke.id, count) == ids.partition_of(samples.OWN_ID, count)
 
 
 def test_ids_that_keys_stand_for() -> None:
-    assert call(wire.Call("Flow", "run", b"", 1, 2, key="k")).id == ids.workflow_id("Flow", "k")
-    with_key = wire.Call("Svc", "run", b"", 1, 2, idempotency_key="i")
+    assert call(wire.CallCommand("Flow", "run", b"", 1, 2, key="k")).id == ids.workflow_id(
+        "Flow", "k"
+    )
+    with_key = wire.CallCommand("Svc", "run", b"", 1, 2, idempotency_key="i")
     assert call(with_key).id == ids.idempotent_id("Svc", None, "run", "i")
     assert call(with_key).idempotency_key == "i"
-    on_object = wire.Call("Obj", "run", b"", 1, 2, key="k", idempotency_key="i")
+    on_object = wire.CallCommand("Obj", "run", b"", 1, 2, key="k", idempotency_key="i")
     assert call(on_object).id == ids.idempotent_id("Obj", "k", "run", "i")
-    run = wire.Call("Flow", "run", b"", 1, 2, key="k", idempotency_key="i")
+    run = wire.CallCommand("Flow", "run", b"", 1, 2, key="k", idempotency_key="i")
     assert call(run).id == ids.workflow_id("Flow", "k")
 
 
 def test_a_send_has_no_caller_and_may_start_later() -> None:
-    at_once = wire.OneWayCall("Svc", "run", b"p", 1)
+    at_once = wire.OneWayCallCommand("Svc", "run", b"p", 1)
     journal, wants = record(at_once, SERVICE)
     (effect,) = journal.effects
     assert isinstance(effect, effects.Call) and wants == SOON
     assert (effect.id_completion_id, effect.result_completion_id) == (1, 0)
     assert effect.invoke.caller is None and effect.invoke.start_at_ms == 0
     assert journal.frames[effect.start : effect.end] == b"p"
-    later = wire.OneWayCall("Svc", "run", b"", 1, invoke_time=NOW_MS + 1)
+    later = wire.OneWayCallCommand("Svc", "run", b"", 1, invoke_time=NOW_MS + 1)
     assert call(later).start_at_ms == NOW_MS + 1
-    never = wire.OneWayCall("Svc", "run", b"", 1, invoke_time=2**64 - 1)
+    never = wire.OneWayCallCommand("Svc", "run", b"", 1, invoke_time=2**64 - 1)
     assert call(never).start_at_ms == NOW_MS + DURATION_MS_MAX
-    past = wire.OneWayCall("Svc", "run", b"", 1, invoke_time=NOW_MS)
+    past = wire.OneWayCallCommand("Svc", "run", b"", 1, invoke_time=NOW_MS)
     assert call(past).start_at_ms == 0
 
 
 def test_the_trace_goes_on_in_calls() -> None:
     own = msgspec.structs.replace(samples.invoke(), trace=("parent", "state"))
     attempt = samples.attempt(samples.given(own))
-    attempt.receive(encode(wire.Call("Svc", "run", b"", 1, 2)), NOW_MS)
+    attempt.receive(encode(wire.CallCommand("Svc", "run", b"", 1, 2)), NOW_MS)
     (effect,) = attempt.take()[0].effects
     assert isinstance(effect, effects.Call) and effect.invoke.trace == ("parent", "state")
 
 
 STATE_COMMANDS: list[Message] = [
-    wire.SetState(b"k", b"v"),
-    wire.ClearState(b"k"),
-    wire.ClearAllState(),
+    wire.SetStateCommand(b"k", b"v"),
+    wire.ClearStateCommand(b"k"),
+    wire.ClearAllStateCommand(),
 ]
 STATE_READS: list[Message] = [
-    wire.GetLazyState(b"k", 1),
-    wire.GetLazyStateKeys(1),
-    wire.GetEagerState(b"k", void=True),
-    wire.GetEagerStateKeys(()),
+    wire.GetLazyStateCommand(b"k", 1),
+    wire.GetLazyStateKeysCommand(1),
+    wire.GetEagerStateCommand(b"k", void=True),
+    wire.GetEagerStateKeysCommand(()),
 ]
 PROMISES: list[Message] = [
-    wire.GetPromise("p", 1),
-    wire.PeekPromise("p", 1),
-    wire.CompletePromise("p", 1, value=b""),
+    wire.GetPromiseCommand("p", 1),
+    wire.PeekPromiseCommand("p", 1),
+    wire.CompletePromiseCommand("p", 1, value=b""),
 ]
 
 
@@ -261,50 +267,54 @@ def test_only_workflows_have_promises(message: Message) -> None:
 @pytest.mark.parametrize(
     ("message", "code", "text"),
     [
-        (wire.Call("Nobody", "run", b"", 1, 2), "RT0018", "service 'Nobody' not found"),
-        (wire.Call("Svc", "no", b"", 1, 2), "RT0018", "handler 'no' not found"),
-        (wire.OneWayCall("Nobody", "run", b"", 1), "RT0018", "not found"),
-        (wire.Call("Obj", "run", b"", 1, 2), "RT0017", "needs a key"),
-        (wire.Call("Svc", "run", b"", 1, 2, key="k"), "RT0017", "no keys"),
+        (wire.CallCommand("Nobody", "run", b"", 1, 2), "RT0018", "service 'Nobody' not found"),
+        (wire.CallCommand("Svc", "no", b"", 1, 2), "RT0018", "handler 'no' not found"),
+        (wire.OneWayCallCommand("Nobody", "run", b"", 1), "RT0018", "not found"),
+        (wire.CallCommand("Obj", "run", b"", 1, 2), "RT0017", "needs a key"),
+        (wire.CallCommand("Svc", "run", b"", 1, 2, key="k"), "RT0017", "no keys"),
         (
-            wire.Call("Svc", "run", b"", 1, 2, idempotency_key=""),
+            wire.CallCommand("Svc", "run", b"", 1, 2, idempotency_key=""),
             "RT0017",
             "idempotency key is empty",
         ),
-        (wire.Call("Obj", "run", b"", 1, 2, key="k" * 5000), "RT0017", "longer than"),
-        (wire.Call("Svc", "run", b"", 1, 2, scope="s"), "RT0024", "scopes"),
-        (wire.Call("Svc", "run", b"", 1, 2, limit_key="s"), "RT0024", "limit keys"),
-        (wire.Call("Svc", "run", b"", 1, 2, headers=(("h", "v" * 270_000),)), "RT0017", "headers"),
-        (wire.Call("Svc", "run", b"", 1, 0), "RT0012", "completion id"),
-        (wire.Call("Svc", "run", b"", 0, 1), "RT0012", "completion id"),
-        (wire.OneWayCall("Svc", "run", b"", 0), "RT0012", "completion id"),
-        (wire.Sleep(1, 0), "RT0012", "completion id"),
-        (wire.Run(0), "RT0012", "completion id"),
-        (wire.GetPromise("p" * 5000, 1), "RT0017", "longer than"),
-        (wire.SetState(b"k" * 5000, b""), "RT0017", "longer than"),
-        (wire.AttachInvocation("inv_1no", 1), "RT0017", "inv_1no"),
-        (wire.AttachInvocation(None, 1), "RT0012", "names no invocation"),
-        (wire.GetInvocationOutput("dp_x", 1), "RT0017", "dp_x"),
+        (wire.CallCommand("Obj", "run", b"", 1, 2, key="k" * 5000), "RT0017", "longer than"),
+        (wire.CallCommand("Svc", "run", b"", 1, 2, scope="s"), "RT0024", "scopes"),
+        (wire.CallCommand("Svc", "run", b"", 1, 2, limit_key="s"), "RT0024", "limit keys"),
         (
-            wire.AttachInvocation(wire.IdempotentRequestTarget("Nobody", "run", "i"), 1),
+            wire.CallCommand("Svc", "run", b"", 1, 2, headers=(("h", "v" * 270_000),)),
+            "RT0017",
+            "headers",
+        ),
+        (wire.CallCommand("Svc", "run", b"", 1, 0), "RT0012", "completion id"),
+        (wire.CallCommand("Svc", "run", b"", 0, 1), "RT0012", "completion id"),
+        (wire.OneWayCallCommand("Svc", "run", b"", 0), "RT0012", "completion id"),
+        (wire.SleepCommand(1, 0), "RT0012", "completion id"),
+        (wire.RunCommand(0), "RT0012", "completion id"),
+        (wire.GetPromiseCommand("p" * 5000, 1), "RT0017", "longer than"),
+        (wire.SetStateCommand(b"k" * 5000, b""), "RT0017", "longer than"),
+        (wire.AttachInvocationCommand("inv_1no", 1), "RT0017", "inv_1no"),
+        (wire.AttachInvocationCommand(None, 1), "RT0012", "names no invocation"),
+        (wire.GetInvocationOutputCommand("dp_x", 1), "RT0017", "dp_x"),
+        (
+            wire.AttachInvocationCommand(wire.IdempotentRequestTarget("Nobody", "run", "i"), 1),
             "RT0018",
             "not found",
         ),
         (
-            wire.AttachInvocation(wire.WorkflowTarget("Flow", "k", scope="s"), 1),
+            wire.AttachInvocationCommand(wire.WorkflowTarget("Flow", "k", scope="s"), 1),
             "RT0024",
             "scopes",
         ),
-        (wire.SendSignal("x", 1, void=True), "RT0017", "x"),
-        (wire.SendSignal(OTHER, None, void=True), "RT0012", "neither number nor name"),
-        (wire.SendSignal(OTHER, 0, void=True), "RT0012", "neither number nor name"),
-        (wire.CompleteAwakeable("sign_1x", value=b""), "RT0017", "sign_1x"),
+        (wire.SendSignalCommand("x", 1, void=True), "RT0017", "x"),
+        (wire.SendSignalCommand(OTHER, None, void=True), "RT0012", "neither number nor name"),
+        (wire.SendSignalCommand(OTHER, 0, void=True), "RT0012", "neither number nor name"),
+        (wire.CompleteAwakeableCommand("sign_1x", value=b""), "RT0017", "sign_1x"),
         (
-            wire.CompleteAwakeable(wire.awakeable_id_to_str(OTHER_ID, 17)),
+            wire.CompleteAwakeableCommand(wire.awakeable_id_to_str(OTHER_ID, 17)),
             "RT0012",
             "with nothing",
         ),
-        (wire.CompletePromise("p", 1), "RT0012", "with nothing"),
+        (wire.CompletePromiseCommand("p", 1), "RT0012", "with nothing"),
     ],
 )
 def test_what_is_refused_fails_the_attempt(message: Message, code: str, text: str) -> None:
@@ -315,14 +325,18 @@ def test_what_is_refused_fails_the_attempt(message: Message, code: str, text: st
 
 def test_an_awakeable_of_the_old_kind_is_kept_and_wakes_nobody() -> None:
     attempt = attempt_of(SERVICE)
-    attempt.receive(encode(wire.CompleteAwakeable("prom_1" + "A" * 38, value=b"")), NOW_MS)
+    attempt.receive(encode(wire.CompleteAwakeableCommand("prom_1" + "A" * 38, value=b"")), NOW_MS)
     (journal,) = attempt.take()
     assert (journal.entries, journal.effects, journal.end) == (1, (), None)
 
 
 def test_commands_after_a_refused_one_are_discarded() -> None:
     attempt = attempt_of(SERVICE)
-    data = encode(wire.Run(1)) + encode(wire.Call("Nobody", "x", b"", 1, 2)) + encode(wire.Run(3))
+    data = (
+        encode(wire.RunCommand(1))
+        + encode(wire.CallCommand("Nobody", "x", b"", 1, 2))
+        + encode(wire.RunCommand(3))
+    )
     attempt.receive(data, NOW_MS)
     (journal,) = attempt.take()
     assert journal.entries == 1 and isinstance(journal.end, Failed)
@@ -330,12 +344,12 @@ def test_commands_after_a_refused_one_are_discarded() -> None:
 
 @pytest.mark.parametrize(("code", "kept"), [(0, 500), (65_535, 65_535), (65_536, 500), (409, 409)])
 def test_codes_of_failures_have_sixteen_bits(code: int, kept: int) -> None:
-    effect = effect_of(wire.Output(failure=wire.Failure(code, "x")))
+    effect = effect_of(wire.OutputCommand(failure=wire.WireFailure(code, "x")))
     assert isinstance(effect, effects.SetOutput) and effect.failure == Failure(kept, "x")
 
 
 def test_long_failures_are_cut_beside_the_frames() -> None:
-    failure = wire.Failure(400, "m" * 100_000, (("k", "v" * 100_000),))
-    effect = effect_of(wire.Output(failure=failure))
+    failure = wire.WireFailure(400, "m" * 100_000, (("k", "v" * 100_000),))
+    effect = effect_of(wire.OutputCommand(failure=failure))
     assert isinstance(effect, effects.SetOutput) and effect.failure is not None
     assert len(effect.failure.message) == 32 * 1024 and effect.failure.metadata == ()

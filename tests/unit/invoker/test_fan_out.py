@@ -20,7 +20,7 @@ def _spread(count: int) -> Script:
                 "invocation_id_notification_idx": 2 * number + 1,
                 "result_completion_id": 2 * number + 2,
             }
-            served.send(encode(wire.Call("Svc", "other", b"x", **ids)))
+            served.send(encode(wire.CallCommand("Svc", "other", b"x", **ids)))
         results = 0
         while results < count:
             found = await served.message()

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from orchestrator.invoker.discovery import Discovery
-from orchestrator.invoker.options import Options
+from orchestrator.invoker.options import InvokerOptions
 from orchestrator.model.records import Ended, Suspended
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE, THEN_RETRY, Failure
 from orchestrator.registry.schema import RetryPolicy
@@ -182,7 +182,7 @@ def test_what_came_before_a_failure_is_stored_with_it() -> None:
     async def cut_after_state(served: Served) -> None:
         await served.start()
         served.respond()
-        served.say(wire.SetState(b"k", b"v"))
+        served.say(wire.SetStateCommand(b"k", b"v"))
         served.send(b"\x00\x00\x00")
         served.end()
 
@@ -191,7 +191,7 @@ def test_what_came_before_a_failure_is_stored_with_it() -> None:
         assert isinstance(start, wire.Start)
         assert start.known_entries == 2
         assert start.state_map == ((b"k", b"v"),)
-        assert entries[1] == wire.SetState(b"k", b"v")
+        assert entries[1] == wire.SetStateCommand(b"k", b"v")
         served.respond()
         await served.finish()
 
@@ -307,7 +307,7 @@ def test_a_service_that_never_answers_does_not_slow_others() -> None:
         await served.was_reset.wait()
 
     async def test() -> None:
-        few = Options(attempts_max=10, attempts_per_deployment_max=2)
+        few = InvokerOptions(attempts_max=10, attempts_per_deployment_max=2)
         async with scripted(hang, options=few) as (partition, _):
             other = await ScriptedService(good, manifest=_only("Other")).start()
             found = await Discovery(partition.clock, None, "").discover(other.target)
@@ -329,7 +329,7 @@ def test_however_many_services_hang_one_that_answers_is_called() -> None:
         await served.was_reset.wait()
 
     async def test() -> None:
-        few = Options(attempts_max=16, attempts_per_deployment_max=8)
+        few = InvokerOptions(attempts_max=16, attempts_per_deployment_max=8)
         async with scripted(hang, options=few) as (partition, service):
             others = []
             for name in ("Two", "Three", "Four", "Five", "Good"):
@@ -388,7 +388,7 @@ def test_a_service_that_hangs_with_large_requests_does_not_slow_others() -> None
         await served.was_reset.wait()
 
     async def test() -> None:
-        small = Options(memory_bytes_max=600_000, memory_per_deployment_bytes_max=300_000)
+        small = InvokerOptions(memory_bytes_max=600_000, memory_per_deployment_bytes_max=300_000)
         async with scripted(hang, options=small) as (partition, _):
             other = await ScriptedService(good, manifest=_only("Other")).start()
             found = await Discovery(partition.clock, None, "").discover(other.target)
@@ -417,13 +417,13 @@ def test_the_longest_idle_stream_makes_way() -> None:
     async def sleeps(served: Served) -> None:
         await served.start()
         served.respond()
-        served.say(wire.Sleep(4_000_000_000_000, 1))
+        served.say(wire.SleepCommand(4_000_000_000_000, 1))
         await served.ended.wait()
-        served.say(wire.Suspension(wire.Future(completions=[1])))
+        served.say(wire.Suspension(wire.WireFuture(completions=[1])))
         served.end()
 
     async def test() -> None:
-        few = Options(attempts_per_deployment_max=1)
+        few = InvokerOptions(attempts_per_deployment_max=1)
         async with scripted(sleeps, good, options=few) as (partition, _):
             partition.submit("Svc", "run")
             await asyncio.sleep(0.05)
@@ -547,9 +547,9 @@ def test_large_bodies_pass_in_both_directions() -> None:
     async def echo(served: Served) -> None:
         entries = await served.start()
         given = entries[1]
-        assert isinstance(given, wire.Input) and given.value is not None
+        assert isinstance(given, wire.InputCommand) and given.value is not None
         served.respond()
-        await served.finish(encode(wire.Output(value=given.value)))
+        await served.finish(encode(wire.OutputCommand(value=given.value)))
 
     async def test() -> None:
         async with scripted(echo) as (partition, _):

@@ -5,12 +5,12 @@ import asyncio
 from orchestrator.codec.keys import chunk_key
 from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.feed import Feed
-from orchestrator.invoker.options import Options
+from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.port import JOURNAL_BEGIN, JournalPlace
 from orchestrator.model.records import Signal
-from orchestrator.model.rows import Chunk, ChunkRow
+from orchestrator.model.rows import ChunkRow, JournalChunk
 from orchestrator.processor.journal import frames_of, read_journal
-from orchestrator.registry.discovery import Discovered, Target
+from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.manifest import decode_manifest
 from perdure import wire
 from perdure.wire import codes, encode
@@ -20,7 +20,7 @@ from tests.unit.invoker.scripted import Served
 from tests.unit.invoker.wires import HEAD, Hears, Http2Peer
 from tests.unit.invoker.worlds import run, scripted
 
-SLEEP = encode(wire.Sleep(9, 1))
+SLEEP = encode(wire.SleepCommand(9, 1))
 
 
 def signal(number: int, size_bytes: int = 1) -> bytes:
@@ -80,7 +80,7 @@ def test_a_journal_is_read_piece_by_piece_while_it_grows() -> None:
         pieces = [bytes((number,)) * 10 for number in range(12)]
 
         def store(number: int) -> None:
-            row.tail.append(Chunk(0, pieces[number]))
+            row.tail.append(JournalChunk(0, pieces[number]))
             if len(row.tail) == 4:
                 key = chunk_key(id_, row.incarnation, row.chunk_count)
                 state.chunks.add(key, ChunkRow(row.tail))
@@ -105,8 +105,8 @@ def test_a_journal_is_read_piece_by_piece_while_it_grows() -> None:
     run(test)
 
 
-def _svc() -> tuple[Target, Discovered]:
-    return Target("http://127.0.0.1:9/"), Discovered(decode_manifest(samples.MANIFEST))
+def _svc() -> tuple[DiscoveryTarget, Discovered]:
+    return DiscoveryTarget("http://127.0.0.1:9/"), Discovered(decode_manifest(samples.MANIFEST))
 
 
 # --- a connection ---
@@ -161,7 +161,7 @@ def test_notifications_for_a_service_that_does_not_read_are_not_kept() -> None:
     async def slow(served: Served) -> None:
         await served.start()
         served.respond()
-        served.say(wire.Sleep(4_000_000_000_000, 1))
+        served.say(wire.SleepCommand(4_000_000_000_000, 1))
         await go.wait()
         for number in range(COUNT):
             found = await served.message()
@@ -170,7 +170,10 @@ def test_notifications_for_a_service_that_does_not_read_are_not_kept() -> None:
         await served.finish()
 
     async def test() -> None:
-        async with scripted(slow, options=Options(stream_bytes_max=50_000)) as (partition, service):
+        async with scripted(slow, options=InvokerOptions(stream_bytes_max=50_000)) as (
+            partition,
+            service,
+        ):
             service.hold_windows = True
             id_ = partition.submit("Svc", "run")
             await _until_says(partition, id_)
@@ -198,7 +201,7 @@ def test_a_long_replay_is_sent_in_windows_and_its_end_comes_last() -> None:
     async def says_much(served: Served) -> None:
         await served.start()
         served.respond()
-        served.say(wire.Sleep(4_000_000_000_000, 1))
+        served.say(wire.SleepCommand(4_000_000_000_000, 1))
         await served.was_reset.wait()
 
     async def replays(served: Served) -> None:
@@ -211,7 +214,7 @@ def test_a_long_replay_is_sent_in_windows_and_its_end_comes_last() -> None:
         await served.finish()
 
     async def test() -> None:
-        options = Options(stream_bytes_max=50_000)
+        options = InvokerOptions(stream_bytes_max=50_000)
         async with scripted(says_much, replays, options=options) as (partition, service):
             id_ = partition.submit("Svc", "run")
             await _until_says(partition, id_)

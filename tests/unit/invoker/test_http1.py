@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from orchestrator.invoker.options import Options
+from orchestrator.invoker.options import InvokerOptions
 from orchestrator.model.values import Failure
 from perdure import wire
 from perdure.wire import encode
@@ -193,7 +193,7 @@ def test_trailers_say_nothing_of_the_next_response() -> None:
 
 
 def test_a_kept_connection_takes_any_number_of_responses() -> None:
-    padded = encode(wire.Output(value=b"x" * 70_000)) + END
+    padded = encode(wire.OutputCommand(value=b"x" * 70_000)) + END
 
     async def padding(request: Request) -> None:
         await asyncio.sleep(0.01)
@@ -201,7 +201,7 @@ def test_a_kept_connection_takes_any_number_of_responses() -> None:
 
     async def test() -> None:
         async with scripted_http1(padding) as (partition, service):
-            partition.invoker._options = Options(attempts_per_http1_deployment_max=1)
+            partition.invoker._options = InvokerOptions(attempts_per_http1_deployment_max=1)
             calls = [partition.call("Svc", "run") for _ in range(10)]
             assert await asyncio.gather(*calls) == [b"x" * 70_000] * 10
             assert partition.failures == []
@@ -235,7 +235,7 @@ def test_a_kept_connection_that_the_server_gave_up_costs_nothing() -> None:
 
 def test_a_failure_is_a_result() -> None:
     async def fails(request: Request) -> None:
-        request.respond(encode(wire.Output(failure=wire.Failure(418, "tea"))) + END)
+        request.respond(encode(wire.OutputCommand(failure=wire.WireFailure(418, "tea"))) + END)
 
     async def test() -> None:
         async with scripted_http1(fails) as (partition, _):
@@ -245,7 +245,7 @@ def test_a_failure_is_a_result() -> None:
 
 
 def test_a_suspended_invocation_goes_on_with_its_journal() -> None:
-    suspends = encode(wire.Sleep(1, 1)) + encode(wire.Suspension(wire.Future(1, [1])))
+    suspends = encode(wire.SleepCommand(1, 1)) + encode(wire.Suspension(wire.WireFuture(1, [1])))
 
     async def suspend(request: Request) -> None:
         request.respond(suspends)
@@ -265,7 +265,7 @@ def test_large_bodies() -> None:
     async def echo(request: Request) -> None:
         _, (_, _, given) = wire.FrameReader(1 << 30).feed(request.body)
         value = wire.decode_input(given, 8).value
-        request.respond(encode(wire.Output(value=value)) + END)
+        request.respond(encode(wire.OutputCommand(value=value)) + END)
 
     async def test() -> None:
         async with scripted_http1(echo) as (partition, _):

@@ -8,8 +8,8 @@ import pytest
 
 from orchestrator.invoker import draining, http2
 from orchestrator.invoker.dialing import Dialer
-from orchestrator.invoker.exchange import Exchange, Headers
-from orchestrator.invoker.options import Options
+from orchestrator.invoker.exchange import Exchange, HeaderLines
+from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.origin import parse_origin
 from orchestrator.invoker.pool import Pool
 from orchestrator.model.records import Failed, Kill, Pause, Resume, Suspended
@@ -31,9 +31,9 @@ async def sleeps(served: Served) -> None:
     assert isinstance(start, wire.Start)
     served.respond()
     if start.known_entries == 1:
-        served.say(wire.Sleep(4_000_000_000_000, 1))
+        served.say(wire.SleepCommand(4_000_000_000_000, 1))
     await served.ended.wait()
-    served.say(wire.Suspension(wire.Future(completions=[1], signals=[1])))
+    served.say(wire.Suspension(wire.WireFuture(completions=[1], signals=[1])))
     served.end()
 
 
@@ -108,7 +108,7 @@ def test_an_active_stream_is_not_inactive() -> None:
         await served.start()
         served.respond()
         for n in range(1, 9):
-            served.say(wire.Run(n))
+            served.say(wire.RunCommand(n))
             await asyncio.sleep(0.05)
         assert not served.ended.is_set()
         await served.finish()
@@ -132,7 +132,7 @@ def test_state_goes_along_unless_it_is_lazy(lazy: bool, service: str) -> None:
         starts.append(start)
         served.respond()
         if service == "Obj":
-            served.say(wire.SetState(b"k", b"v"))
+            served.say(wire.SetStateCommand(b"k", b"v"))
         await served.finish()
 
     async def test() -> None:
@@ -205,8 +205,8 @@ def test_a_service_may_wait_until_its_commands_are_durable() -> None:
         await served.start()
         served.respond()
         for n in range(1, 4):
-            served.say(wire.SetState(b"k", b"v"))
-            served.say(wire.Run(n), flags=wire.REQUESTED_ACK)
+            served.say(wire.SetStateCommand(b"k", b"v"))
+            served.say(wire.RunCommand(n), flags=wire.REQUESTED_ACK)
             assert await served.message() == wire.CommandAck(2 * n)
             stored.append(sum(j.commands for j in partition.journals))
         await served.finish()
@@ -282,7 +282,7 @@ def test_memory_of_half_received_messages_is_limited() -> None:
         await served.was_reset.wait()
 
     async def test() -> None:
-        small = Options(memory_bytes_max=600_000)
+        small = InvokerOptions(memory_bytes_max=600_000)
         async with scripted(large, large, good, options=small) as (partition, _):
             calls = [partition.call("Svc", "run") for _ in range(2)]
             await asyncio.wait({asyncio.ensure_future(call) for call in calls}, timeout=0.5)
@@ -294,7 +294,7 @@ def test_memory_of_half_received_messages_is_limited() -> None:
 
 def test_attempts_wait_for_memory_but_one_always_runs() -> None:
     async def test() -> None:
-        small = Options(memory_bytes_max=1)
+        small = InvokerOptions(memory_bytes_max=1)
         async with scripted(good, options=small) as (partition, service):
             await asyncio.gather(*(answered(partition) for _ in range(10)))
             assert len(service.requests) == 10
@@ -344,7 +344,7 @@ class _Hears:
     def __init__(self) -> None:
         self.broken = ""
 
-    def on_response(self, status: int, headers: Headers) -> None: ...
+    def on_response(self, status: int, headers: HeaderLines) -> None: ...
 
     def on_body(self, data: bytes) -> None: ...
 
@@ -409,7 +409,7 @@ def test_what_a_talkative_service_says_is_recorded_in_pieces() -> None:
     async def pours(served: Served) -> None:
         await served.start()
         served.respond()
-        value = encode(wire.SetState(b"k", b"x" * 100_000))
+        value = encode(wire.SetStateCommand(b"k", b"x" * 100_000))
         for _ in range(40):
             served.send(value)
             await asyncio.sleep(0)
@@ -428,7 +428,7 @@ def test_services_can_be_held_back() -> None:
     async def pours(served: Served) -> None:
         await served.start()
         served.respond()
-        value = encode(wire.SetState(b"k", b"x" * 100_000))
+        value = encode(wire.SetStateCommand(b"k", b"x" * 100_000))
         for _ in range(40):
             served.send(value)
             await asyncio.sleep(0)
@@ -455,7 +455,7 @@ def test_only_the_attempts_of_the_partition_that_piles_up_are_held_back() -> Non
     async def pours(served: Served) -> None:
         await served.start()
         served.respond()
-        value = encode(wire.SetState(b"k", b"x" * 100_000))
+        value = encode(wire.SetStateCommand(b"k", b"x" * 100_000))
         for _ in range(80):
             served.send(value)
             await asyncio.sleep(0)
@@ -480,7 +480,8 @@ def test_only_the_attempts_of_the_partition_that_piles_up_are_held_back() -> Non
 
 
 @pytest.mark.parametrize(
-    ("message", "most_ms"), [(wire.SetState(b"k", b"v"), 60), (wire.Run(1, "long"), 250)]
+    ("message", "most_ms"),
+    [(wire.SetStateCommand(b"k", b"v"), 60), (wire.RunCommand(1, "long"), 250)],
 )
 def test_what_nobody_waits_for_is_recorded_all_the_same(
     message: wire.Message, most_ms: int

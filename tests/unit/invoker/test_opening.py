@@ -86,4 +86,4 @@ def test_headers_keep_their_order_and_may_come_twice() -> None:
     data = b"".join(opening(samples.given(invoke), 7, "inv_1x", [], True, 0))
     (_, (code, _, given)) = wire.FrameReader(1 << 20).feed(data)
     found = wire.decode_frame(code, given)
-    assert isinstance(found, wire.Input) and found.headers == headers
+    assert isinstance(found, wire.InputCommand) and found.headers == headers

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.invoker.placing import Place, Unplaced, place
+from orchestrator.invoker.placing import Placement, Unplaced, place
 from orchestrator.registry.schema import EMPTY
 from tests.unit.invoker import samples
 
@@ -17,7 +17,7 @@ SERVICES = b'"services":[{"name":"Svc","ty":"SERVICE","handlers":[{"name":"run"}
 def test_the_highest_version_both_speak(low: int, high: int, cap: int, picked: int) -> None:
     registry = samples.registry(manifest=SPEAKS % (low, high) + SERVICES)
     where = place(registry, samples.given(), cap)
-    assert isinstance(where, Place)
+    assert isinstance(where, Placement)
     assert (where.deployment.id, where.protocol) == ("dp_1", picked)
 
 
@@ -30,7 +30,7 @@ def test_no_version_in_common(low: int, high: int, cap: int) -> None:
 
 def test_what_is_pinned_stays_whatever_the_cap() -> None:
     where = place(samples.registry(), samples.given(deployment="dp_1", protocol=7), 5)
-    assert isinstance(where, Place) and where.protocol == 7
+    assert isinstance(where, Placement) and where.protocol == 7
 
 
 def test_a_pinned_version_the_deployment_does_not_speak() -> None:
@@ -41,7 +41,7 @@ def test_a_pinned_version_the_deployment_does_not_speak() -> None:
 
 def test_a_pinned_deployment_without_a_version() -> None:
     where = place(samples.registry(), samples.given(deployment="dp_1"), 6)
-    assert isinstance(where, Place) and where.protocol == 6
+    assert isinstance(where, Placement) and where.protocol == 6
 
 
 def test_a_deployment_that_is_gone() -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from orchestrator.invoker import pool as pool_module
 from orchestrator.invoker.backoff import FIRST_S, MAX_S, Backoff
 from orchestrator.invoker.dialing import Dialer, DialError
-from orchestrator.invoker.exchange import Exchange, Headers
+from orchestrator.invoker.exchange import Exchange, HeaderLines
 from orchestrator.invoker.origin import Origin, parse_origin
 from orchestrator.invoker.pool import Pool
 from tests.unit.invoker.scripted import ScriptedService, Served
@@ -39,7 +39,7 @@ class Hears:
         self.status = 0
         self.broken = ""
 
-    def on_response(self, status: int, headers: Headers) -> None:
+    def on_response(self, status: int, headers: HeaderLines) -> None:
         self.status = status
 
     def on_body(self, data: bytes) -> None: ...

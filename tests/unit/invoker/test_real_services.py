@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from orchestrator.invoker.options import Options
+from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.signing import parse_signer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import Cancel, Ended, Suspended
@@ -95,7 +95,7 @@ async def _everything(partition: Partition) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_calls_state_runs_and_failures(services: Services, mode: str, version: int) -> None:
     async def test() -> None:
-        options = Options(protocol_max=version)
+        options = InvokerOptions(protocol_max=version)
         async with real(services.uri, services.use_http_11, options, MODES[mode]) as partition:
             await _everything(partition)
             assert partition.failures == []

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.invoker.dialing import Dialer, DialError
 from orchestrator.invoker.origin import Origin
-from orchestrator.invoker.resolver import Resolver, system_look_up
+from orchestrator.invoker.resolver import HostResolver, system_look_up
 from tests.unit.invoker.worlds import run
 
 
@@ -32,7 +32,7 @@ class Names:
 def test_names_that_hang_hold_up_no_other() -> None:
     async def test() -> None:
         names = Names()
-        resolver = Resolver(names)
+        resolver = HostResolver(names)
         hanging = [
             asyncio.ensure_future(resolver.addresses(f"hangs {number}", 0.05))
             for number in range(20)
@@ -49,7 +49,7 @@ def test_names_that_hang_hold_up_no_other() -> None:
 def test_one_look_up_per_name_serves_all_that_ask() -> None:
     async def test() -> None:
         names = Names()
-        resolver = Resolver(names)
+        resolver = HostResolver(names)
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 await resolver.addresses("hangs", 0.02)
@@ -67,7 +67,7 @@ def test_one_look_up_per_name_serves_all_that_ask() -> None:
 def test_beyond_the_threads_names_wait_for_their_turn() -> None:
     async def test() -> None:
         names = Names()
-        resolver = Resolver(names, threads_max=2)
+        resolver = HostResolver(names, threads_max=2)
         hanging = [asyncio.ensure_future(resolver.addresses(f"hangs {n}")) for n in range(2)]
         late = asyncio.ensure_future(resolver.addresses("late"))
         await asyncio.sleep(0.05)
@@ -82,7 +82,7 @@ def test_beyond_the_threads_names_wait_for_their_turn() -> None:
 def test_numbers_need_no_look_up_and_errors_come_through() -> None:
     async def test() -> None:
         names = Names()
-        resolver = Resolver(names)
+        resolver = HostResolver(names)
         assert await resolver.addresses("127.0.0.1") == ["127.0.0.1"]
         assert await resolver.addresses("::1") == ["::1"]
         assert not names.asked
@@ -107,7 +107,7 @@ def test_each_address_of_a_host_is_tried() -> None:
     async def test() -> None:
         server = await asyncio.get_running_loop().create_server(_Closes, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        resolver = Resolver(lambda host: ["::1", "127.0.0.2", "127.0.0.1"])
+        resolver = HostResolver(lambda host: ["::1", "127.0.0.2", "127.0.0.1"])
         dialer = Dialer(resolver=resolver)
         origin = Origin(False, "some.host", port, b"some.host", "")
         assert await dialer.dial(origin, False, _Closes)

@@ -6,7 +6,7 @@ from orchestrator.invoker.retry import (
     DELAY_MS_MAX,
     DELAY_MS_MIN,
     INTERVAL_MS_MIN,
-    decide,
+    after_failure,
     interval_ms,
 )
 from orchestrator.invoker.retry_after import parse_retry_after
@@ -37,7 +37,7 @@ def test_a_factor_below_one_shrinks() -> None:
 
 @pytest.mark.parametrize("jitter", [0.0, 0.5, 0.999])
 def test_jitter_adds_up_to_thirty_percent(jitter: float) -> None:
-    verdict = decide(DEFAULT, 0, None, jitter)
+    verdict = after_failure(DEFAULT, 0, None, jitter)
     assert verdict.then == THEN_RETRY
     assert verdict.retry_count == 1
     assert verdict.delay_ms == int(500 * (1 + 0.3 * jitter))
@@ -46,7 +46,7 @@ def test_jitter_adds_up_to_thirty_percent(jitter: float) -> None:
 
 def test_the_first_attempt_counts() -> None:
     policy = RetryPolicy(max_attempts=3)
-    assert [decide(policy, n, None, 0.0).then for n in (0, 1, 2, 3)] == [
+    assert [after_failure(policy, n, None, 0.0).then for n in (0, 1, 2, 3)] == [
         THEN_RETRY,
         THEN_RETRY,
         THEN_PAUSE,
@@ -55,32 +55,32 @@ def test_the_first_attempt_counts() -> None:
 
 
 def test_seventy_attempts_by_default() -> None:
-    assert decide(DEFAULT, 68, None, 0.0).then == THEN_RETRY
-    assert decide(DEFAULT, 69, None, 0.0).then == THEN_PAUSE
+    assert after_failure(DEFAULT, 68, None, 0.0).then == THEN_RETRY
+    assert after_failure(DEFAULT, 69, None, 0.0).then == THEN_PAUSE
 
 
 def test_exhaustion_may_kill() -> None:
     policy = RetryPolicy(max_attempts=1, on_max_attempts=THEN_KILL)
-    assert decide(policy, 0, None, 0.0).then == THEN_KILL
+    assert after_failure(policy, 0, None, 0.0).then == THEN_KILL
 
 
 def test_without_a_limit_it_goes_on_for_ever() -> None:
-    assert decide(RetryPolicy(max_attempts=None), 10**6, None, 0.0).then == THEN_RETRY
+    assert after_failure(RetryPolicy(max_attempts=None), 10**6, None, 0.0).then == THEN_RETRY
 
 
 def test_a_delay_asked_for_comes_as_it_is_and_uses_nothing_up() -> None:
-    verdict = decide(RetryPolicy(max_attempts=1), 7, 123, 0.9)
+    verdict = after_failure(RetryPolicy(max_attempts=1), 7, 123, 0.9)
     assert (verdict.then, verdict.retry_count, verdict.delay_ms) == (THEN_RETRY, 7, 123)
 
 
 def test_no_delay_is_a_busy_loop() -> None:
-    assert decide(DEFAULT, 0, 0, 0.0).delay_ms == DELAY_MS_MIN
+    assert after_failure(DEFAULT, 0, 0, 0.0).delay_ms == DELAY_MS_MIN
     for policy in (RetryPolicy(initial_interval_ms=0), RetryPolicy(factor=0.1)):
-        assert decide(policy, 60, None, 0.0).delay_ms == INTERVAL_MS_MIN
+        assert after_failure(policy, 60, None, 0.0).delay_ms == INTERVAL_MS_MIN
 
 
 def test_an_absurd_delay_is_cut() -> None:
-    assert decide(DEFAULT, 0, 2**64 - 1, 0.0).delay_ms == DELAY_MS_MAX
+    assert after_failure(DEFAULT, 0, 2**64 - 1, 0.0).delay_ms == DELAY_MS_MAX
 
 
 @pytest.mark.parametrize(

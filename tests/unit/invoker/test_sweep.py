@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from orchestrator.invoker.pools import Pools
-from orchestrator.invoker.running import Running
+from orchestrator.invoker.running import RunningAttempt
 from orchestrator.invoker.sweep import ACTED_AT_ONCE, PERIOD_S, Sweep
 
 
@@ -54,10 +54,10 @@ def test_thousands_that_are_due_together_end_in_slices() -> None:
     timers = _Timers()
     running: list[_Stuck] = []
     running += [_Stuck(running) for _ in range(1_050)]
-    listed = cast(Callable[[], list[Running]], lambda: list(running))
+    listed = cast(Callable[[], list[RunningAttempt]], lambda: list(running))
     pools = cast(Pools, SimpleNamespace(sweep=lambda now_s: None))
     sweep = Sweep(cast(Any, timers), cast(Any, timers), listed, pools)
-    sweep.arm(cast(Running, running[0]))
+    sweep.arm(cast(RunningAttempt, running[0]))
     left = [len(running)]
     while running:
         timers.ring()
@@ -71,10 +71,10 @@ def test_who_ends_between_two_slices_is_left_alone() -> None:
     timers = _Timers()
     running: list[_Stuck] = []
     running += [_Stuck(running) for _ in range(ACTED_AT_ONCE + 5)]
-    listed = cast(Callable[[], list[Running]], lambda: list(running))
+    listed = cast(Callable[[], list[RunningAttempt]], lambda: list(running))
     pools = cast(Pools, SimpleNamespace(sweep=lambda now_s: None))
     sweep = Sweep(cast(Any, timers), cast(Any, timers), listed, pools)
-    sweep.arm(cast(Running, running[0]))
+    sweep.arm(cast(RunningAttempt, running[0]))
     timers.ring()
     for stuck in running:
         stuck.attempt.over = True

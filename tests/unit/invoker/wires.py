@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import ngh2
 
-from orchestrator.invoker.exchange import Exchange, Headers
+from orchestrator.invoker.exchange import Exchange, HeaderLines
 from orchestrator.invoker.http1 import Http1Connection
 from orchestrator.invoker.http2 import Http2Connection
 
@@ -95,7 +95,7 @@ class Hears:
         self.broken = ""
         self.is_ended = False
 
-    def on_response(self, status: int, headers: Headers) -> None:
+    def on_response(self, status: int, headers: HeaderLines) -> None:
         self.status = status
 
     def on_body(self, data: bytes) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import uvloop
 
 from orchestrator.invoker.discovery import Discovery
-from orchestrator.invoker.options import Options
+from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.signing import Signer
-from orchestrator.registry.discovery import Discovered, Target
+from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.manifest import decode_manifest
 from orchestrator.registry.schema import RetryPolicy
 from orchestrator.registry.snapshot import Defaults
@@ -39,7 +39,7 @@ def run(test: Callable[[], Awaitable[None]], on_uvloop: bool = True) -> None:
 async def scripted(
     *scripts: Script,
     defaults: Defaults = QUICK,
-    options: Options | None = None,
+    options: InvokerOptions | None = None,
     streams_max: int = 1000,
     manifest: dict[str, Any] | None = None,
 ) -> AsyncIterator[tuple[Partition, ScriptedService]]:
@@ -61,7 +61,7 @@ async def scripted_http1(*answers: Answer) -> AsyncIterator[tuple[Partition, Scr
     service = await ScriptedHttp1(*answers).start()
     partition = Partition(None, QUICK)
     found = Discovered(decode_manifest(samples.MANIFEST), "", "1.1")
-    partition.register(Target(service.uri, http1=True), found)
+    partition.register(DiscoveryTarget(service.uri, http1=True), found)
     try:
         yield partition, service
     finally:
@@ -73,13 +73,13 @@ async def scripted_http1(*answers: Answer) -> AsyncIterator[tuple[Partition, Scr
 async def real(
     uri: str,
     http1: bool = False,
-    options: Options | None = None,
+    options: InvokerOptions | None = None,
     defaults: Defaults = QUICK,
     signer: Signer | None = None,
 ) -> AsyncIterator[Partition]:
     """A service that runs already."""
     partition = Partition(options, defaults, signer)
-    target = Target(uri + "/", http1)
+    target = DiscoveryTarget(uri + "/", http1)
     partition.register(target, await Discovery(partition.clock, signer, "").discover(target))
     try:
         yield partition

@@ -4,7 +4,6 @@ from orchestrator.model import actions
 from orchestrator.model.actions import Complete, Notify, SendOutbox, StartAttempt
 from orchestrator.model.answers import Answer
 from orchestrator.model.effects import (
-    AckCommand,
     Attach,
     Call,
     ClearAllState,
@@ -15,6 +14,7 @@ from orchestrator.model.effects import (
     GetState,
     GetStateKeys,
     PeekPromise,
+    RequestAck,
     RunResult,
     SendSignal,
     SetState,
@@ -104,11 +104,11 @@ def test_a_run_result_is_told_by_the_machine() -> None:
 
 def test_a_command_is_acknowledged_by_the_machine() -> None:
     bench = object_bench()
-    bench.flush(A, AckCommand(1), GetState(b"k", 1), frames=FRAME)
+    bench.flush(A, RequestAck(1), GetState(b"k", 1), frames=FRAME)
     acknowledged, told = bench.actions
     assert acknowledged == actions.AckCommand(A, bench.live(A).incarnation, 1)
     assert isinstance(told, Notify)
-    bench.flush(A, AckCommand(2), frames=FRAME, epoch=bench.epoch - 1)  # not stored, not told
+    bench.flush(A, RequestAck(2), frames=FRAME, epoch=bench.epoch - 1)  # not stored, not told
     assert bench.actions == []
 
 

@@ -198,7 +198,7 @@ def test_a_store_that_fails_under_a_read_is_restored_and_whoever_asked_asks_agai
         engine = process.processor.engine
         for answer in (
             lambda: asking.find(engine, absent),
-            lambda: asking.whole(engine.journal(absent, 1)),
+            lambda: asking.collect(engine.journal(absent, 1)),
         ):
             home.bad_reads = 1
             assert isinstance(await answer(), Unavailable)

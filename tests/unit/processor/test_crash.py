@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestrator.codec.records import decode_message
 from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
-from orchestrator.log.port import Message
+from orchestrator.log.port import LogMessage
 from orchestrator.model.ids import key_partition_key
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.progress import Progress
@@ -108,7 +108,7 @@ async def replay(log: EmbeddedLog, number: int) -> list[tuple[bytes, bytes]]:
     store = MemoryStore()
     partition = Partition(number, PARTITIONS, StampedStore(store, Stamp(log.identity, number)))
 
-    def deliver(messages: list[Message]) -> None:
+    def deliver(messages: list[LogMessage]) -> None:
         for message in messages:
             records = decode_message(message.value)
             partition.apply_message(message.offset, message.value, records, [])

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.processor import asking
-from orchestrator.processor.port import CHUNK_BYTES_MAX, Chunk, Pair, Unavailable, Unknown
+from orchestrator.processor.port import CHUNK_BYTES_MAX, Chunk, Unavailable, Unknown
 from orchestrator.processor.router import NOT_LED
 from orchestrator.store.port import StoreError
+from orchestrator.tables.port import Pair
 from tests.unit.processor.looking import find
 from tests.unit.processor.virtual_loop import run
 from tests.unit.processor.world import Attempt, Process, World
@@ -44,11 +45,11 @@ def test_every_question_about_a_partition_nobody_leads_is_answered_with_unavaila
         await asyncio.sleep(0.1)
         assert engine.unreadable() == {1: NOT_LED}
         row = await asking.find(engine, uid)
-        journal = await asking.whole(engine.journal(uid, 1))
-        exported = await asking.whole(engine.export(1, [b"c"], [b""]))
+        journal = await asking.collect(engine.journal(uid, 1))
+        exported = await asking.collect(engine.export(1, [b"c"], [b""]))
         for answer in (row, journal, exported):
             assert isinstance(answer, Unavailable) and not answer.kept
-        assert await asking.whole(engine.export(0, [b"c"], [b""])) == []
+        assert await asking.collect(engine.export(0, [b"c"], [b""])) == []
         await process.processor.close()
 
     run(story())
@@ -107,13 +108,13 @@ def test_the_rows_of_one_id_lie_together_and_are_of_one_moment() -> None:
             await process.call(process.make(uid, "long"))
         stream = process.processor.engine.export(0, [b"i", b"c", b"j"], [b""])
         await process.call(process.make(process.world.uid()))  # comes too late for it
-        rows = await asking.whole(stream)
+        rows = await asking.collect(stream)
         assert not isinstance(rows, Unavailable)
         of_ids = [key[1:25] for key, _ in rows]
         assert sorted(set(of_ids)) == uids and of_ids == sorted(of_ids)
         assert len(of_ids) > 2 * len(uids), "with the rows of their journals"
         assert all(key[:1] == b"c" for key, _ in rows if len(key) == 25)
-        some = await asking.whole(process.processor.engine.export(0, [b"c"], uids[1:3]))
+        some = await asking.collect(process.processor.engine.export(0, [b"c"], uids[1:3]))
         assert not isinstance(some, Unavailable) and [key[1:] for key, _ in some] == uids[1:3]
         await process.processor.close()
 
@@ -133,13 +134,13 @@ def test_a_journal_is_pulled_in_chunks_and_only_for_its_incarnation() -> None:
         row = find(process.processor, uid)
         assert row is not None
         engine = process.processor.engine
-        entries = await asking.whole(engine.journal(uid, row.incarnation))
+        entries = await asking.collect(engine.journal(uid, row.incarnation))
         assert not isinstance(entries, Unavailable) and len(entries) == row.entries == 42
         first: Chunk[tuple[int, bytes]] | Unavailable = await asking.answer_to(
             engine.journal(uid, row.incarnation).pull
         )
         assert isinstance(first, Chunk) and not first.last and len(first.items) < 20
-        assert await asking.whole(engine.journal(uid, row.incarnation + 1)) == []
+        assert await asking.collect(engine.journal(uid, row.incarnation + 1)) == []
         await process.processor.close()
 
     run(story())
@@ -158,7 +159,7 @@ def test_a_stream_whose_store_is_gone_ends_and_leaves_the_next_store_alone() -> 
         stream = process.processor.engine.export(0, [b"c"], [b""])
         seat.lose_store(StoreError("the disk is away"))
         await process.until(lambda: process.processor.leading() == [0])
-        assert isinstance(await asking.whole(stream), Unavailable)
+        assert isinstance(await asking.collect(stream), Unavailable)
         assert process.processor.leading() == [0], "it is another store that serves now"
         await process.processor.close()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator.log.port import Message
+from orchestrator.log.port import LogMessage
 from orchestrator.processor.progress import Progress
 from orchestrator.runtime.metrics import LAG, PARTITIONS, RESTORE_PROGRESS, RESTORES
 from orchestrator.store.memory import MemoryHome
@@ -26,8 +26,10 @@ def test_a_restore_tells_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None
         again = await world.process()
         read = again.log.read
 
-        async def slowly(number: int, start: int, deliver: Callable[[list[Message]], None]) -> int:
-            found: list[Message] = []
+        async def slowly(
+            number: int, start: int, deliver: Callable[[list[LogMessage]], None]
+        ) -> int:
+            found: list[LogMessage] = []
             following = await read(number, start, found.extend)
             for at in range(0, len(found), 10):
                 await asyncio.sleep(4)

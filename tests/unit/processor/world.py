@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 from orchestrator.codec.records import decode_message
-from orchestrator.invoker.port import AttemptInput, AttemptView, Source
+from orchestrator.invoker.port import AttemptInput, AttemptView, LedPartition
 from orchestrator.log.memory import MemoryLog, MemoryTopic
 from orchestrator.log.port import AppendError, Batch, Deliver, Done, Health
 from orchestrator.model.answers import Answer
@@ -114,7 +114,7 @@ Script = Callable[["Attempt"], None]
 class Attempt:
     """One running attempt of a scripted service."""
 
-    def __init__(self, source: Source, given: AttemptInput, now_ms: int) -> None:
+    def __init__(self, source: LedPartition, given: AttemptInput, now_ms: int) -> None:
         self.source = source
         self.input = given
         self.now_ms = now_ms
@@ -165,19 +165,19 @@ class ScriptedInvoker:
         self.starts: list[tuple[bytes, int]] = []  # (id, attempt number)
         self.stops: list[tuple[bytes, bool]] = []
         self.forgotten = 0
-        self.held_back: list[tuple[Source, bool]] = []
+        self.held_back: list[tuple[LedPartition, bool]] = []
 
-    def hold_back(self, source: Source, held_back: bool) -> None:
+    def hold_back(self, source: LedPartition, held_back: bool) -> None:
         self.held_back.append((source, held_back))
 
     @property
     def running_count(self) -> int:
         return len(self.running)
 
-    def start(self, source: Source, invocation_id: bytes, incarnation: int) -> None:
+    def start(self, source: LedPartition, invocation_id: bytes, incarnation: int) -> None:
         asyncio.get_running_loop().call_soon(self._start, source, invocation_id, incarnation)
 
-    def _start(self, source: Source, invocation_id: bytes, incarnation: int) -> None:
+    def _start(self, source: LedPartition, invocation_id: bytes, incarnation: int) -> None:
         given = source.attempt_input(invocation_id, incarnation)
         if given is None:
             return
@@ -200,7 +200,7 @@ class ScriptedInvoker:
         self.stops.append((invocation_id, abort))
         self.running.pop((invocation_id, incarnation), None)
 
-    def forget(self, source: Source) -> None:
+    def forget(self, source: LedPartition) -> None:
         self.forgotten += 1
         gone = [key for key, attempt in self.running.items() if attempt.source is source]
         for key in gone:

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.registry.discovery import Discovered, Target
+from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.manifest import decode_manifest
-from orchestrator.registry.metadata import MetadataState, apply
+from orchestrator.registry.metadata import MetadataState, apply_metadata
 from orchestrator.registry.register import Plan, Registration, plan_registration
 from orchestrator.registry.schema import Handler, Registry
 from orchestrator.registry.snapshot import Defaults, build_registry
@@ -41,7 +41,7 @@ def plan(
     headers: tuple[tuple[str, str], ...] = (),
     **flags: Any,
 ) -> Plan:
-    request = Registration(Target(uri, additional_headers=headers), **flags)
+    request = Registration(DiscoveryTarget(uri, additional_headers=headers), **flags)
     found = discovered(*services)
     return plan_registration(state, request, found, routing_headers, lambda: new_id, 1000)
 
@@ -49,7 +49,7 @@ def plan(
 def registered(state: MetadataState, *services: dict[str, Any], **more: Any) -> Plan:
     """Plan a registration and apply it."""
     made = plan(state, *services, **more)
-    assert made.record is not None and apply(state, made.record)
+    assert made.record is not None and apply_metadata(state, made.record)
     return made
 
 

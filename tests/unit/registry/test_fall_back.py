@@ -3,7 +3,7 @@
 from orchestrator.registry.metadata import (
     DeploymentDeleted,
     MetadataState,
-    apply,
+    apply_metadata,
 )
 from orchestrator.registry.snapshot import Defaults, build_registry
 from tests.unit.registry.samples import registered, service
@@ -17,7 +17,7 @@ def two_deployments() -> MetadataState:
 
 
 def deleted(state: MetadataState, name: str) -> None:
-    assert apply(state, DeploymentDeleted(state.version, name))
+    assert apply_metadata(state, DeploymentDeleted(state.version, name))
 
 
 def test_the_older_deployment_serves_again() -> None:

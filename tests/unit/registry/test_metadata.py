@@ -23,7 +23,7 @@ from orchestrator.registry.metadata import (
     MetadataCorrupt,
     MetadataState,
     ServicePatched,
-    apply,
+    apply_metadata,
     decode_record,
     decode_state,
     encode_record,
@@ -406,7 +406,7 @@ def records() -> list[AnyMetadataRecord]:
 def test_bytes_live_for_ever() -> None:
     state = MetadataState()
     first, *_, patch = records()
-    assert apply(state, first)
+    assert apply_metadata(state, first)
     lines = [f"{type(one).__name__} {encode_record(one).hex()}" for one in records()]
     lines.append(f"MetadataState {encode_state(state).hex()}")
     file = Path(__file__).parents[2] / "golden" / "metadata.txt"
@@ -423,5 +423,5 @@ def test_bytes_live_for_ever() -> None:
 def test_a_record_that_saw_another_version_changes_nothing() -> None:
     state = MetadataState()
     for late in records()[1:]:
-        assert not apply(state, late)
+        assert not apply_metadata(state, late)
     assert state == MetadataState()

@@ -2,11 +2,11 @@
 
 import pytest
 
-from orchestrator.registry.addresses import AddressError, check_headers, normalise_uri
-from orchestrator.registry.discovery import Target
+from orchestrator.registry.addresses import AddressError, check_endpoint_headers, normalise_uri
+from orchestrator.registry.discovery import DiscoveryTarget
 from orchestrator.registry.errors import RegistryError
-from orchestrator.registry.metadata import MetadataState, apply
-from orchestrator.registry.register import Outcome, check_protocol, plan_move
+from orchestrator.registry.metadata import MetadataState, apply_metadata
+from orchestrator.registry.register import RegistrationOutcome, check_protocol, plan_move
 from orchestrator.registry.snapshot import Defaults, build_registry
 from tests.unit.registry.samples import discovered, plan, registered, service
 
@@ -16,7 +16,7 @@ OTHER = "http://127.0.0.1:9081/"
 def test_a_new_deployment_serves_new_invocations() -> None:
     state = MetadataState()
     made = registered(state, service())
-    assert made.outcome == Outcome.CREATED
+    assert made.outcome == RegistrationOutcome.CREATED
     registry = build_registry(state, Defaults())
     latest = registry.latest("Greeter")
     assert latest is not None and latest.id == "dp_1" and latest.bidi and not latest.http1
@@ -29,7 +29,7 @@ def test_the_same_address_changes_nothing_without_force() -> None:
     state = MetadataState()
     registered(state, service())
     again = plan(state, service("Other"), new_id="dp_2")
-    assert again.outcome == Outcome.UNCHANGED and again.record is None
+    assert again.outcome == RegistrationOutcome.UNCHANGED and again.record is None
     assert again.deployment.id == "dp_1"
 
 
@@ -37,7 +37,7 @@ def test_force_overwrites_in_place_with_a_new_revision() -> None:
     state = MetadataState()
     registered(state, service(), service("Gone"))
     again = registered(state, service(), service("New"), new_id="dp_2", force=True)
-    assert again.outcome == Outcome.OVERWRITTEN and again.deployment.id == "dp_1"
+    assert again.outcome == RegistrationOutcome.OVERWRITTEN and again.deployment.id == "dp_1"
     registry = build_registry(state, Defaults())
     greeter = registry.service("Greeter")
     assert greeter is not None and greeter.revision == 2
@@ -61,10 +61,10 @@ def test_headers_that_route_make_another_deployment() -> None:
     routing = frozenset(["x-version"])
     registered(state, service(), headers=(("x-version", "1"),), routing_headers=routing)
     again = plan(state, service(), headers=(("x-version", "2"),), routing_headers=routing)
-    assert again.outcome == Outcome.CREATED
+    assert again.outcome == RegistrationOutcome.CREATED
     same = plan(state, service(), headers=(("x-other", "2"), ("x-version", "1")),
                 routing_headers=routing)  # fmt: skip
-    assert same.outcome == Outcome.UNCHANGED
+    assert same.outcome == RegistrationOutcome.UNCHANGED
 
 
 def test_another_type_breaks_and_says_so() -> None:
@@ -74,8 +74,8 @@ def test_another_type_breaks_and_says_so() -> None:
     with pytest.raises(RegistryError) as caught:
         plan(state, keyed, uri=OTHER)
     assert (caught.value.code, caught.value.status) == ("META0006", 409)
-    assert plan(state, keyed, uri=OTHER, breaking=True).outcome == Outcome.CREATED
-    assert plan(state, keyed, uri=OTHER, force=True).outcome == Outcome.CREATED
+    assert plan(state, keyed, uri=OTHER, breaking=True).outcome == RegistrationOutcome.CREATED
+    assert plan(state, keyed, uri=OTHER, force=True).outcome == RegistrationOutcome.CREATED
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 4), (8, 9), (7, 5)])
@@ -104,8 +104,10 @@ def test_a_move_keeps_services_and_who_is_the_latest() -> None:
     registered(state, service())
     registered(state, service(), uri=OTHER, new_id="dp_2")
     old = state.deployments["dp_1"]
-    moved = plan_move(state, old, Target("http://h:1/"), False, discovered(service()), frozenset())
-    assert moved.record is not None and apply(state, moved.record)
+    moved = plan_move(
+        state, old, DiscoveryTarget("http://h:1/"), False, discovered(service()), frozenset()
+    )
+    assert moved.record is not None and apply_metadata(state, moved.record)
     registry = build_registry(state, Defaults())
     deployment, latest = registry.deployment("dp_1"), registry.latest("Greeter")
     assert deployment is not None and deployment.uri == "http://h:1/"
@@ -120,12 +122,12 @@ def test_a_move_to_where_handlers_are_missing_or_another_lives() -> None:
     old = state.deployments["dp_1"]
     renamed = discovered(service(handlers=[{"name": "hi"}]))
     with pytest.raises(RegistryError) as caught:
-        plan_move(state, old, Target("http://h:1/"), False, renamed, frozenset())
+        plan_move(state, old, DiscoveryTarget("http://h:1/"), False, renamed, frozenset())
     assert caught.value.code == "META0016"
-    over = plan_move(state, old, Target("http://h:1/"), True, renamed, frozenset())
+    over = plan_move(state, old, DiscoveryTarget("http://h:1/"), True, renamed, frozenset())
     assert over.deployment.services[0].revision == 3
     with pytest.raises(RegistryError) as caught:
-        plan_move(state, old, Target(OTHER), False, discovered(service()), frozenset())
+        plan_move(state, old, DiscoveryTarget(OTHER), False, discovered(service()), frozenset())
     assert caught.value.code == "META0017"
 
 
@@ -155,8 +157,8 @@ def test_addresses_refused(given: str) -> None:
 
 
 def test_headers() -> None:
-    assert check_headers({"X-B": " v ", "a": ""}) == (("a", ""), ("x-b", "v"))
+    assert check_endpoint_headers({"X-B": " v ", "a": ""}) == (("a", ""), ("x-b", "v"))
     for bad in ({"a b": "x"}, {"a": "x\r\ny: z"}, {"": "x"}, {"Content-Length": "1"},
                 {"a": "\u00e9"}, {"a": "x" * 20_000}):  # fmt: skip
         with pytest.raises(AddressError):
-            check_headers(bad)
+            check_endpoint_headers(bad)

@@ -2,7 +2,7 @@
 
 from orchestrator.model.durations import DURATION_MS_MAX
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE
-from orchestrator.registry.metadata import MetadataState, ServicePatched, apply
+from orchestrator.registry.metadata import MetadataState, ServicePatched, apply_metadata
 from orchestrator.registry.schema import InputRules, RetryPolicy
 from orchestrator.registry.snapshot import DAY_MS, Defaults, build_registry, input_rules
 from orchestrator.registry.stored import Settings
@@ -57,13 +57,13 @@ def test_a_patch_holds_until_the_next_discovery() -> None:
     )
     registered(state, flow)
     settings = Settings(workflow_retention_ms=7, journal_retention_ms=9)
-    assert apply(state, ServicePatched(state.version, "Flow", False, settings))
+    assert apply_metadata(state, ServicePatched(state.version, "Flow", False, settings))
     run = handler_of(build_registry(state, Defaults()), "Flow", "run")
     assert run.workflow_retention_ms == 7 and run.journal_retention_ms == 9 and not run.public
     registered(state, flow, force=True)
     run = handler_of(build_registry(state, Defaults()), "Flow", "run")
     assert run.workflow_retention_ms == 5 and run.public
-    assert not apply(state, ServicePatched(state.version, "Nobody", True, Settings()))
+    assert not apply_metadata(state, ServicePatched(state.version, "Nobody", True, Settings()))
 
 
 def test_nothing_declared_takes_anything() -> None:

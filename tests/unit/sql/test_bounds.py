@@ -10,7 +10,7 @@ import pytest
 from orchestrator.codec import keys
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import SERVICE
-from orchestrator.processor.port import Pair, Unavailable
+from orchestrator.processor.port import Unavailable
 from orchestrator.processor.streams import LocalStream
 from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.sql import children, pipe
@@ -18,6 +18,7 @@ from orchestrator.sql.children import Child
 from orchestrator.sql.errors import QueryError
 from orchestrator.sql.options import SqlOptions
 from orchestrator.sql.query import SqlQuery
+from orchestrator.tables.port import Pair
 from tests.unit.machine.bench import Bench, uid
 from tests.unit.sql.world import Rows, ask, run, whole
 
@@ -38,10 +39,10 @@ def with_inputs(count: int, size: int) -> Bench:
 
 
 def test_what_a_query_costs_in_the_server_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[pipe.Message] = []
+    sent: list[pipe.PipeMessage] = []
     send = Child.send
 
-    async def watched(child: Child, message: pipe.Message) -> None:
+    async def watched(child: Child, message: pipe.PipeMessage) -> None:
         sent.append(message)
         await send(child, message)
 
@@ -50,7 +51,7 @@ def test_what_a_query_costs_in_the_server_is_bounded(monkeypatch: pytest.MonkeyP
         parts = [part async for part in query.arrow(sql).parts]
         assert len(parts) > 100 and max(map(len, parts)) < 200_000
         assert pa.ipc.open_stream(b"".join(parts)).read_all().num_rows == 40
-        carried = [sum(len(v) for _, v in m.rows) for m in sent if isinstance(m, pipe.Rows)]
+        carried = [sum(len(v) for _, v in m.rows) for m in sent if isinstance(m, pipe.RawRows)]
         assert sum(carried) > 20_000_000 and max(carried) < 2_000_000
 
     monkeypatch.setattr(Child, "send", watched)

@@ -10,14 +10,26 @@ from orchestrator.sql import words
 from orchestrator.sql.entries import entries
 from orchestrator.sql.entry_shapes import Callee
 from perdure.wire import codes
-from perdure.wire.calls import AttachInvocation, Call, OneWayCall
-from perdure.wire.commands import CompleteAwakeable, Input, Output, Run, SendSignal, Sleep
+from perdure.wire.calls import AttachInvocationCommand, CallCommand, OneWayCallCommand
+from perdure.wire.commands import (
+    CompleteAwakeableCommand,
+    InputCommand,
+    OutputCommand,
+    RunCommand,
+    SendSignalCommand,
+    SleepCommand,
+)
 from perdure.wire.frames import frame
 from perdure.wire.messages import Message, encode
 from perdure.wire.notifications import Notification
-from perdure.wire.promises import CompletePromise
-from perdure.wire.state import ClearAllState, GetEagerState, GetEagerStateKeys, SetState
-from perdure.wire.values import Failure, WorkflowTarget
+from perdure.wire.promises import CompletePromiseCommand
+from perdure.wire.state import (
+    ClearAllStateCommand,
+    GetEagerStateCommand,
+    GetEagerStateKeysCommand,
+    SetStateCommand,
+)
+from perdure.wire.values import WireFailure, WorkflowTarget
 
 CALLEES = {
     ("Wf", "run"): Callee(WORKFLOW_RUN),
@@ -39,13 +51,13 @@ def shown(*messages: Message) -> list[tuple[str, Any, Any]]:
     ("message", "whole", "light"),
     [
         (
-            Input((("a", "b"),), b"x"),
+            InputCommand((("a", "b"),), b"x"),
             {"headers": [{"name": "a", "value": "b"}], "payload": [120], "name": ""},
             {},
         ),
-        (Output(b"x"), {"result": {"Success": [120]}, "name": ""}, {"result": "Success"}),
+        (OutputCommand(b"x"), {"result": {"Success": [120]}, "name": ""}, {"result": "Success"}),
         (
-            Output(failure=Failure(418, "no", (("k", "v"),))),
+            OutputCommand(failure=WireFailure(418, "no", (("k", "v"),))),
             {
                 "result": {"Failure": {"code": 418, "message": "no", "metadata": {"k": "v"}}},
                 "name": "",
@@ -53,30 +65,30 @@ def shown(*messages: Message) -> list[tuple[str, Any, Any]]:
             {"result": "Failure"},
         ),
         (
-            Run(1, "step"),
+            RunCommand(1, "step"),
             {"completion_id": 1, "name": "step"},
             {"completion_id": 1, "name": "step"},
         ),
         (
-            Sleep(7, 2),
+            SleepCommand(7, 2),
             {"wake_up_time": 7, "completion_id": 2, "name": ""},
             {"wake_up_time": 7, "completion_id": 2},
         ),
-        (SetState(b"k", b"v"), {"key": "k", "value": [118], "name": ""}, {"key": "k"}),
-        (ClearAllState(), {"name": ""}, {}),
+        (SetStateCommand(b"k", b"v"), {"key": "k", "value": [118], "name": ""}, {"key": "k"}),
+        (ClearAllStateCommand(), {"name": ""}, {}),
         (
-            GetEagerState(b"k", void=True),
+            GetEagerStateCommand(b"k", void=True),
             {"key": "k", "result": "Void", "name": ""},
             {"key": "k", "result": "Void"},
         ),
-        (GetEagerStateKeys((b"k",)), {"state_keys": ["k"], "name": ""}, {}),
+        (GetEagerStateKeysCommand((b"k",)), {"state_keys": ["k"], "name": ""}, {}),
         (
-            CompletePromise("p", 3, b"v"),
+            CompletePromiseCommand("p", 3, b"v"),
             {"key": "p", "value": {"Success": [118]}, "completion_id": 3, "name": ""},
             {"key": "p", "completion_id": 3},
         ),
         (
-            SendSignal("inv_1", 1, void=True),
+            SendSignalCommand("inv_1", 1, void=True),
             {
                 "target_invocation_id": "inv_1",
                 "signal_id": {"Index": 1},
@@ -86,17 +98,17 @@ def shown(*messages: Message) -> list[tuple[str, Any, Any]]:
             {"target_invocation_id": "inv_1", "signal_id": {"Index": 1}, "result": "Void"},
         ),
         (
-            CompleteAwakeable("sign_1", b"v"),
+            CompleteAwakeableCommand("sign_1", b"v"),
             {"id": "sign_1", "result": {"Success": [118]}, "name": ""},
             {"id": "sign_1", "result": "Success"},
         ),
         (
-            AttachInvocation("inv_1", 7),
+            AttachInvocationCommand("inv_1", 7),
             {"target": {"InvocationId": "inv_1"}, "completion_id": 7, "name": ""},
             {"target": {"InvocationId": "inv_1"}, "completion_id": 7},
         ),
         (
-            AttachInvocation(WorkflowTarget("Wf", "w"), 7),
+            AttachInvocationCommand(WorkflowTarget("Wf", "w"), 7),
             {
                 "target": {"Workflow": {"workflow_name": "Wf", "workflow_key": "w", "scope": None}},
                 "completion_id": 7,
@@ -111,7 +123,7 @@ def shown(*messages: Message) -> list[tuple[str, Any, Any]]:
 )
 def test_commands(message: Message, whole: Any, light: Any) -> None:
     ((entry_type, found, found_light),) = shown(message)
-    kind = type(message).__name__
+    kind = type(message).__name__.removesuffix("Command")
     assert entry_type == f"Command: {kind}"
     assert found == {"Command": {kind: whole}} and found_light == {"Command": {kind: light}}
 
@@ -151,7 +163,9 @@ def test_commands(message: Message, whole: Any, light: Any) -> None:
     ],
 )
 def test_calls_name_their_callee(service: str, handler: str, key: str, target: Any) -> None:
-    call = Call(service, handler, b"x", 1, 2, key, headers=(("h", "v"),), idempotency_key="i")
+    call = CallCommand(
+        service, handler, b"x", 1, 2, key, headers=(("h", "v"),), idempotency_key="i"
+    )
     told = Notification(codes.CALL_INVOCATION_ID_COMPLETION, 1, invocation_id="inv_9")
     (_, whole, light), (entry_type, _, _) = shown(call, told)
     request = whole["Command"]["Call"]["request"]
@@ -178,7 +192,7 @@ def test_calls_name_their_callee(service: str, handler: str, key: str, target: A
         "result_completion_id": 2,
     }
     assert entry_type == "Notification: CallInvocationId"
-    ((_, _, sent),) = shown(OneWayCall(service, handler, b"x", 1, 55, key))
+    ((_, _, sent),) = shown(OneWayCallCommand(service, handler, b"x", 1, 55, key))
     assert sent["Command"]["OneWayCall"] == {
         "invocation_id": None,
         "invocation_target": target,
@@ -219,7 +233,7 @@ def test_calls_name_their_callee(service: str, handler: str, key: str, target: A
             },
         ),
         (
-            Notification(codes.SIGNAL_NOTIFICATION, signal=17, failure=Failure(500, "no")),
+            Notification(codes.SIGNAL_NOTIFICATION, signal=17, failure=WireFailure(500, "no")),
             {
                 "Signal": {
                     "id": {"Index": 17},

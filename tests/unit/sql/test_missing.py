@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.codec.keys import COMPLETED, INVOCATION, OBJECT, object_key
 from orchestrator.model.ids import key_partition_key, partition_of_key, placed_key
-from orchestrator.processor.port import Chunk, Pair, Unavailable
+from orchestrator.processor.port import Chunk, Unavailable
 from orchestrator.processor.streams import EndedStream, LocalStream
 from orchestrator.registry.metadata_log import NOT_READ, MetadataUnavailable
 from orchestrator.registry.schema import Registry
@@ -15,6 +15,7 @@ from orchestrator.sql import pipe
 from orchestrator.sql.errors import QueryError
 from orchestrator.sql.feeds import partitions_of
 from orchestrator.sql.query import SqlQuery
+from orchestrator.tables.port import Pair
 from perdure.wire.ids import invocation_id_to_str
 from tests.unit.sql.world import Rows, ask, filled, run, whole
 

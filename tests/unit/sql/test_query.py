@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from orchestrator.model.records import Kill
-from orchestrator.processor.port import Pair
 from orchestrator.processor.streams import LocalStream
 from orchestrator.sql.errors import QueryError
 from orchestrator.sql.query import SqlQuery
+from orchestrator.tables.port import Pair
 from perdure.wire.ids import invocation_id_to_str
 from tests.unit.sql.world import (
     FAILING,

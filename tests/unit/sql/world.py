@@ -17,12 +17,13 @@ from orchestrator.model.values import (
     Future,
 )
 from orchestrator.processor import reads
-from orchestrator.processor.port import Pair, Unavailable
+from orchestrator.processor.port import Unavailable
 from orchestrator.processor.streams import LocalStream
 from orchestrator.registry.schema import Registry
 from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.sql.options import SqlOptions
 from orchestrator.sql.query import SqlQuery
+from orchestrator.tables.port import Pair
 from perdure.wire import codes
 from perdure.wire.frames import frame
 from tests.unit.machine.bench import Bench, uid

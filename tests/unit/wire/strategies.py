@@ -6,39 +6,39 @@ from typing import Any
 from hypothesis import strategies as st
 
 from perdure.wire import (
-    AttachInvocation,
+    AttachInvocationCommand,
     AwaitingOn,
-    Call,
-    ClearAllState,
-    ClearState,
+    CallCommand,
+    ClearAllStateCommand,
+    ClearStateCommand,
     CommandAck,
-    CompleteAwakeable,
-    CompletePromise,
+    CompleteAwakeableCommand,
+    CompletePromiseCommand,
     End,
     Error,
-    Failure,
-    Future,
-    GetEagerState,
-    GetEagerStateKeys,
-    GetInvocationOutput,
-    GetLazyState,
-    GetLazyStateKeys,
-    GetPromise,
+    GetEagerStateCommand,
+    GetEagerStateKeysCommand,
+    GetInvocationOutputCommand,
+    GetLazyStateCommand,
+    GetLazyStateKeysCommand,
+    GetPromiseCommand,
     IdempotentRequestTarget,
-    Input,
+    InputCommand,
     Message,
     Notification,
-    OneWayCall,
-    Output,
-    PeekPromise,
+    OneWayCallCommand,
+    OutputCommand,
+    PeekPromiseCommand,
     ProposeRunCompletion,
     ProposeRunCompletionAck,
-    Run,
-    SendSignal,
-    SetState,
-    Sleep,
+    RunCommand,
+    SendSignalCommand,
+    SetStateCommand,
+    SleepCommand,
     Start,
     Suspension,
+    WireFailure,
+    WireFuture,
     WorkflowTarget,
     codes,
 )
@@ -52,16 +52,16 @@ some_text = st.none() | text
 data = st.binary(max_size=20) | st.binary(min_size=120, max_size=140)
 pairs = st.lists(st.tuples(text, text), max_size=3).map(tuple)
 keys = st.lists(data, max_size=3).map(tuple)
-failures = st.builds(Failure, u32, text, pairs)
+failures = st.builds(WireFailure, u32, text, pairs)
 leaves = {
     "completions": st.lists(u32, max_size=4),
     "signals": st.lists(u32, max_size=4),
     "named_signals": st.lists(text, max_size=2),
 }
 futures = st.recursive(
-    st.builds(Future, st.integers(0, 4), **leaves),
+    st.builds(WireFuture, st.integers(0, 4), **leaves),
     lambda inner: st.builds(
-        Future, st.integers(0, 4), **leaves, nested=st.lists(inner, max_size=3)
+        WireFuture, st.integers(0, 4), **leaves, nested=st.lists(inner, max_size=3)
     ),
     max_leaves=6,
 )
@@ -158,40 +158,43 @@ MESSAGES: dict[str, st.SearchStrategy[Message]] = {
     "ProposeRunCompletion": _with(VALUE | FAILURE, ProposeRunCompletion, result_completion_id=u32),
     "AwaitingOn": st.builds(AwaitingOn, futures, st.booleans()),
     "ProposeRunCompletionAck": st.builds(ProposeRunCompletionAck, u32),
-    "Input": st.builds(Input, pairs, st.none() | data, text),
-    "Output": _with(NOTHING | VALUE | FAILURE, Output, name=text),
-    "GetLazyState": st.builds(GetLazyState, data, u32, text),
-    "SetState": st.builds(SetState, data, st.none() | data, text),
-    "ClearState": st.builds(ClearState, data, text),
-    "ClearAllState": st.builds(ClearAllState, text),
-    "GetLazyStateKeys": st.builds(GetLazyStateKeys, u32, text),
-    "GetEagerState": _with(NOTHING | VOID | VALUE, GetEagerState, key=data, name=text),
-    "GetEagerStateKeys": st.builds(GetEagerStateKeys, st.none() | keys, text),
-    "GetPromise": st.builds(GetPromise, text, u32, text),
-    "PeekPromise": st.builds(PeekPromise, text, u32, text),
+    "Input": st.builds(InputCommand, pairs, st.none() | data, text),
+    "Output": _with(NOTHING | VALUE | FAILURE, OutputCommand, name=text),
+    "GetLazyState": st.builds(GetLazyStateCommand, data, u32, text),
+    "SetState": st.builds(SetStateCommand, data, st.none() | data, text),
+    "ClearState": st.builds(ClearStateCommand, data, text),
+    "ClearAllState": st.builds(ClearAllStateCommand, text),
+    "GetLazyStateKeys": st.builds(GetLazyStateKeysCommand, u32, text),
+    "GetEagerState": _with(NOTHING | VOID | VALUE, GetEagerStateCommand, key=data, name=text),
+    "GetEagerStateKeys": st.builds(GetEagerStateKeysCommand, st.none() | keys, text),
+    "GetPromise": st.builds(GetPromiseCommand, text, u32, text),
+    "PeekPromise": st.builds(PeekPromiseCommand, text, u32, text),
     "CompletePromise": _with(
-        NOTHING | VALUE | FAILURE, CompletePromise, key=text, result_completion_id=u32, name=text
+        NOTHING | VALUE | FAILURE,
+        CompletePromiseCommand,
+        key=text,
+        result_completion_id=u32,
+        name=text,
     ),
-    "Sleep": st.builds(Sleep, u64, u32, text),
-    "Call": st.builds(Call, **_call, result_completion_id=u32),
-    "OneWayCall": st.builds(OneWayCall, **_call, invoke_time=u64),
+    "Sleep": st.builds(SleepCommand, u64, u32, text),
+    "Call": st.builds(CallCommand, **_call, result_completion_id=u32),
+    "OneWayCall": st.builds(OneWayCallCommand, **_call, invoke_time=u64),
     "SendSignal": _with(
         NOTHING | VOID | VALUE | FAILURE,
-        SendSignal,
+        SendSignalCommand,
         target_invocation_id=text,
         signal=st.none() | u32 | text,
         entry_name=text,
     ),
-    "Run": st.builds(Run, u32, text),
-    "AttachInvocation": st.builds(AttachInvocation, **_lookup),
-    "GetInvocationOutput": st.builds(GetInvocationOutput, **_lookup),
+    "Run": st.builds(RunCommand, u32, text),
+    "AttachInvocation": st.builds(AttachInvocationCommand, **_lookup),
+    "GetInvocationOutput": st.builds(GetInvocationOutputCommand, **_lookup),
     "CompleteAwakeable": _with(
-        NOTHING | VALUE | FAILURE, CompleteAwakeable, awakeable_id=text, name=text
+        NOTHING | VALUE | FAILURE, CompleteAwakeableCommand, awakeable_id=text, name=text
     ),
     "Completion": completions,
     "Signal": signals,
 }
-_CONTROL = set(codes.CONTROL_NAMES.values())
 
 
 def official_name(message: Message) -> str:
@@ -200,7 +203,7 @@ def official_name(message: Message) -> str:
         name = codes.NOTIFICATION_NAMES[message.code]
         return f"{name}{'' if name == 'Signal' else 'Completion'}NotificationMessage"
     name = type(message).__name__
-    return f"{name}{'' if name in _CONTROL else 'Command'}Message"
+    return f"{name}Message"
 
 
 def to_official(message: Message) -> Any:
@@ -225,13 +228,15 @@ def _set(out: Any, message: Message, name: str, value: Any) -> None:
         if value:
             out.void.SetInParent()
     elif name == "value" and not isinstance(message, ProposeRunCompletion):
-        holder = out.completion_value if isinstance(message, CompletePromise) else out.value
+        holder = out.completion_value if isinstance(message, CompletePromiseCommand) else out.value
         holder.SetInParent()
         holder.content = value
-    elif isinstance(value, Failure):
-        holder = out.completion_failure if isinstance(message, CompletePromise) else out.failure
+    elif isinstance(value, WireFailure):
+        holder = (
+            out.completion_failure if isinstance(message, CompletePromiseCommand) else out.failure
+        )
         _fill_failure(holder, value)
-    elif isinstance(value, Future):
+    elif isinstance(value, WireFuture):
         fill_future(getattr(out, name), value)
     elif name in ("headers", "state_map"):
         for key, item in value:
@@ -248,14 +253,14 @@ def _set(out: Any, message: Message, name: str, value: Any) -> None:
         setattr(out, name, value)
 
 
-def _fill_failure(out: Any, failure: Failure) -> None:
+def _fill_failure(out: Any, failure: WireFailure) -> None:
     out.SetInParent()
     out.code, out.message = failure.code, failure.message
     for key, value in failure.metadata:
         out.metadata.add(key=key, value=value)
 
 
-def fill_future(out: Any, future: Future) -> None:
+def fill_future(out: Any, future: WireFuture) -> None:
     """Fill an official Future with one of ours."""
     out.SetInParent()
     out.combinator_type = future.combinator

@@ -10,7 +10,8 @@ from perdure.wire.messages import DECODERS, ENCODERS
 def test_every_message_has_a_name_a_reader_and_a_writer() -> None:
     named = {**codes.CONTROL_NAMES, **codes.COMMAND_NAMES}
     assert set(DECODERS) == set(named)
-    assert {code: cls.__name__ for cls, (code, _) in ENCODERS.items()} == named
+    classes = {code: cls.__name__.removesuffix("Command") for cls, (code, _) in ENCODERS.items()}
+    assert classes == named
 
 
 def test_names_as_the_journal_table_shows_them() -> None:

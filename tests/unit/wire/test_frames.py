@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from perdure.wire import (
     REQUESTED_ACK,
-    Call,
+    CallCommand,
     FrameReader,
     FrameTooLarge,
-    Run,
-    Sleep,
+    RunCommand,
+    SleepCommand,
     WireError,
     codes,
     completion_void,
@@ -119,13 +119,17 @@ def test_split_and_count_stored_frames(parts: list[tuple[int, int, bytes]]) -> N
 
 
 def test_count_of_a_journal() -> None:
-    journal = encode(Run(1)) + completion_void(codes.SLEEP_COMPLETION, 1) + encode(Sleep(1, 2))
+    journal = (
+        encode(RunCommand(1))
+        + completion_void(codes.SLEEP_COMPLETION, 1)
+        + encode(SleepCommand(1, 2))
+    )
     assert count(journal) == (3, 2)
     assert count(b"") == (0, 0)
 
 
 @pytest.mark.parametrize("cut", [1, 7, 8, 12])
 def test_split_refuses_half_a_frame(cut: int) -> None:
-    stored = encode(Run(1)) + encode(Call("Service", "handler", b"", 1, 2))[:cut]
+    stored = encode(RunCommand(1)) + encode(CallCommand("Service", "handler", b"", 1, 2))[:cut]
     with pytest.raises(WireError):
         list(split(stored))

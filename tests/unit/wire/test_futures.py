@@ -6,10 +6,10 @@ from hypothesis import given
 from perdure.wire import (
     FUTURE_DEPTH_MAX,
     FUTURE_NODES_MAX,
-    Future,
     FutureTooLarge,
     Suspension,
     WireError,
+    WireFuture,
     codes,
     decode,
     encode,
@@ -19,14 +19,14 @@ from perdure.wire.proto3 import set_bytes, varint
 from tests.unit.wire.strategies import futures
 
 
-def nested(levels: int) -> Future:
-    future = Future(codes.ALL_COMPLETED, [1])
+def nested(levels: int) -> WireFuture:
+    future = WireFuture(codes.ALL_COMPLETED, [1])
     for _ in range(levels - 1):
-        future = Future(codes.FIRST_COMPLETED, nested=[future])
+        future = WireFuture(codes.FIRST_COMPLETED, nested=[future])
     return future
 
 
-def payload(future: Future) -> bytes:
+def payload(future: WireFuture) -> bytes:
     return encode(Suspension(future))[8:]
 
 
@@ -34,7 +34,7 @@ def test_the_deepest_future_allowed_is_read_and_compared() -> None:
     future = nested(FUTURE_DEPTH_MAX)
     assert decode(codes.SUSPENSION, payload(future)) == Suspension(future)
     assert not future.is_empty()
-    assert future.flat() == Future(completions=[1])
+    assert future.flat() == WireFuture(completions=[1])
     assert "nested=<1>" in repr(future)
 
 
@@ -68,17 +68,17 @@ def test_damage_far_down_is_found() -> None:
 
 def test_unknown_combinator_counts_as_unknown() -> None:
     found = decode(codes.SUSPENSION, b"\x22\x04\x28\x63\x08\x01")
-    assert found == Suspension(Future(codes.COMBINATOR_UNKNOWN, [1]))
+    assert found == Suspension(WireFuture(codes.COMBINATOR_UNKNOWN, [1]))
 
 
 def test_a_future_differs_from_other_things() -> None:
-    assert Future() != 1
-    assert Future(completions=[1]) != Future(signals=[1])
+    assert WireFuture() != 1
+    assert WireFuture(completions=[1]) != WireFuture(signals=[1])
 
 
 @given(futures)
-def test_flat_has_every_leaf_in_the_order_of_the_tree(future: Future) -> None:
-    def leaves(node: Future) -> list[int]:
+def test_flat_has_every_leaf_in_the_order_of_the_tree(future: WireFuture) -> None:
+    def leaves(node: WireFuture) -> list[int]:
         out = list(node.completions)
         for child in node.nested:
             out += leaves(child)

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 from perdure.wire import (
     HEADER_BYTES,
-    Call,
+    CallCommand,
     Error,
-    Failure,
-    Future,
     Message,
     Notification,
-    Output,
+    OutputCommand,
     ProposeRunCompletion,
     Start,
     Suspension,
     WireError,
+    WireFailure,
+    WireFuture,
     codes,
     decode,
     decode_frame,
@@ -216,10 +216,10 @@ def test_integers_of_32_bits_are_cut_as_protobuf_does() -> None:
 
 
 def test_empty_value_is_not_an_absent_one() -> None:
-    assert decode(codes.OUTPUT, b"\x72\x00") == Output(value=b"")
-    assert decode(codes.OUTPUT, b"\x72\x02\x0a\x00") == Output(value=b"")
-    assert decode(codes.OUTPUT, b"") == Output()
-    assert encode(Output(value=b""))[HEADER_BYTES:] == b"\x72\x00"
+    assert decode(codes.OUTPUT, b"\x72\x00") == OutputCommand(value=b"")
+    assert decode(codes.OUTPUT, b"\x72\x02\x0a\x00") == OutputCommand(value=b"")
+    assert decode(codes.OUTPUT, b"") == OutputCommand()
+    assert encode(OutputCommand(value=b""))[HEADER_BYTES:] == b"\x72\x00"
     assert decode(codes.GET_LAZY_STATE_COMPLETION, b"\x08\x01\x22\x00") == Notification(
         codes.GET_LAZY_STATE_COMPLETION, 1, void=True
     )
@@ -227,8 +227,8 @@ def test_empty_value_is_not_an_absent_one() -> None:
 
 def test_last_branch_of_a_oneof_wins() -> None:
     value, failure = b"\x72\x03\x0a\x01v", b"\x7a\x02\x08\x01"
-    assert decode(codes.OUTPUT, value + failure) == Output(failure=Failure(1))
-    assert decode(codes.OUTPUT, failure + value) == Output(value=b"v")
+    assert decode(codes.OUTPUT, value + failure) == OutputCommand(failure=WireFailure(1))
+    assert decode(codes.OUTPUT, failure + value) == OutputCommand(value=b"v")
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x08\x01", b"\x2a\x00", b"\x08\x00\x2a\x00"])
@@ -243,10 +243,10 @@ def test_unknown_message_is_refused() -> None:
 
 
 def test_v5_hides_metadata_and_the_newer_fields_of_start() -> None:
-    failure = Failure(500, "no", (("a", "b"),))
-    for message in (Output(failure=failure), ProposeRunCompletion(1, failure=failure)):
+    failure = WireFailure(500, "no", (("a", "b"),))
+    for message in (OutputCommand(failure=failure), ProposeRunCompletion(1, failure=failure)):
         old = decode_frame_of(encode(message, version=5))
-        assert old.failure == Failure(500, "no")  # type: ignore[union-attr]
+        assert old.failure == WireFailure(500, "no")  # type: ignore[union-attr]
         assert decode_frame_of(encode(message, version=6)) == message
     start = Start(
         b"i", "d", 1, random_seed=9, scope="s", limit_key="l", idempotency_key="k", key="key"
@@ -264,7 +264,7 @@ def decode_frame_of(frame_bytes: bytes) -> Message:
 
 
 @given(futures)
-def test_v6_suspension_is_flat_and_reads_as_a_flat_future(future: Future) -> None:
+def test_v6_suspension_is_flat_and_reads_as_a_flat_future(future: WireFuture) -> None:
     frame_bytes = encode(Suspension(future), version=6)
     official = message_class("v6.SuspensionMessage").FromString(frame_bytes[HEADER_BYTES:])
     assert serialize(official) == frame_bytes[HEADER_BYTES:]
@@ -276,7 +276,7 @@ def test_v6_suspension_is_flat_and_reads_as_a_flat_future(future: Future) -> Non
 
 
 def test_lists_are_read_packed_or_not() -> None:
-    flat = Future(completions=[1, 300, 2], signals=[1])
+    flat = WireFuture(completions=[1, 300, 2], signals=[1])
     unpacked = b"\x08\x01" + b"\x08" + varint(300) + b"\x0a\x01\x02" + b"\x10\x01"
     assert decode(codes.SUSPENSION, unpacked) == Suspension(flat)
     tree = b"\x22" + varint(len(unpacked)) + unpacked
@@ -286,15 +286,15 @@ def test_lists_are_read_packed_or_not() -> None:
 @given(data)
 def test_large_payload_keeps_its_span(content: bytes) -> None:
     big = content * 5000 + b"!"
-    call = decode_frame_of(encode(Call("S", "h", big, 1, 2)))
-    assert isinstance(call, Call)
+    call = decode_frame_of(encode(CallCommand("S", "h", big, 1, 2)))
+    assert isinstance(call, CallCommand)
     assert call.parameter == big
     assert call.parameter_span[1] - call.parameter_span[0] == len(big)
 
 
 def test_half_a_surrogate_cannot_be_written() -> None:
     with pytest.raises(WireError, match="surrogate"):
-        encode(Output(failure=Failure(500, "\ud800")))
+        encode(OutputCommand(failure=WireFailure(500, "\ud800")))
 
 
 def test_numbers_out_of_range_cannot_be_written() -> None:

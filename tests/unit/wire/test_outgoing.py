@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from perdure.wire import (
-    Failure,
-    Input,
+    InputCommand,
     Notification,
+    WireFailure,
     codes,
     command_ack,
     completion_failure,
@@ -25,7 +25,7 @@ from perdure.wire import (
 from perdure.wire.commands import decode_input
 from tests.unit.wire.official import message_class
 
-FAILURE = Failure(418, "teapot", (("a", "b"),))
+FAILURE = WireFailure(418, "teapot", (("a", "b"),))
 
 
 def official(name: str, frame_bytes: bytes, code: int) -> Any:
@@ -44,7 +44,7 @@ def test_completions_read_as_notifications(code: int) -> None:
         (completion_failure(code, 7, FAILURE), Notification(code, 7, failure=FAILURE)),
         (
             completion_failure(code, 7, FAILURE, 5),
-            Notification(code, 7, failure=Failure(418, "teapot")),
+            Notification(code, 7, failure=WireFailure(418, "teapot")),
         ),
     ]
     for frame_bytes, expected in cases:
@@ -75,7 +75,7 @@ def test_signals_by_number_and_name() -> None:
             assert decode_notification(code, frame_bytes, 8) == expected
             assert encode_notification(expected) == frame_bytes[8:]
     old = decode_notification(code, signal_notification(1, failure=FAILURE, version=5), 8)
-    assert old.failure == Failure(418, "teapot")
+    assert old.failure == WireFailure(418, "teapot")
 
 
 def test_acknowledgements() -> None:
@@ -118,4 +118,4 @@ def test_input_has_a_value_even_if_it_is_empty() -> None:
     headers = (("content-type", "application/json"), ("x", ""))
     frame_bytes = input_command(headers, b"")
     assert official("InputCommandMessage", frame_bytes, 0x0400).HasField("value")
-    assert decode_input(frame_bytes, 8) == Input(headers, b"")
+    assert decode_input(frame_bytes, 8) == InputCommand(headers, b"")

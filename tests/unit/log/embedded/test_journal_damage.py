@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.log.embedded.identity import open_journal
-from orchestrator.log.embedded.journal import Journal
+from orchestrator.log.embedded.segment_chain import SegmentChain
 from orchestrator.log.embedded.segments import SUFFIX
 from orchestrator.log.embedded.spares import SegmentSizes
 from orchestrator.log.port import AppendError, LogCorrupt
@@ -12,12 +12,12 @@ from tests.unit.log.embedded.faulty_disk import Faults, FaultyDisk
 SIZES = SegmentSizes(segment_bytes_min=64 << 10, segment_bytes_max=64 << 10, reserve_bytes=0)
 
 
-def opened(disk: FaultyDisk) -> Journal:
+def opened(disk: FaultyDisk) -> SegmentChain:
     disk.kill()
     return open_journal(disk, 2, SIZES)[1]
 
 
-def values(journal: Journal, partition: int) -> list[bytes]:
+def values(journal: SegmentChain, partition: int) -> list[bytes]:
     offset, end = journal.bounds(partition)
     found: list[bytes] = []
     while offset + len(found) < end:

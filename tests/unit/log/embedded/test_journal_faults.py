@@ -6,10 +6,17 @@ from random import Random
 import pytest
 
 from orchestrator.log.embedded.identity import open_journal
-from orchestrator.log.embedded.journal import Journal
+from orchestrator.log.embedded.segment_chain import SegmentChain
 from orchestrator.log.embedded.shortcut import Shortcut
 from orchestrator.log.embedded.spares import SegmentSizes
-from orchestrator.log.embedded.writer import Append, Job, Outcome, Restart, Turns, Unsynced
+from orchestrator.log.embedded.writer import (
+    Append,
+    AppendOutcome,
+    Job,
+    Restart,
+    Unsynced,
+    WriterTurns,
+)
 from orchestrator.log.port import META, AppendError, LogRefused
 from tests.unit.log.embedded.faulty_disk import Crash, Faults, FaultyDisk, LateSyncs
 
@@ -52,8 +59,8 @@ class World:
         self.expected = {number: Expected() for number in NUMBERS}
         self.count = 0
         self.acknowledged_count = 0
-        self.journal: Journal | None = None
-        self.turns: Turns | None = None
+        self.journal: SegmentChain | None = None
+        self.turns: WriterTurns | None = None
         self.shortcut: Shortcut | None = None
 
     def value(self) -> bytes:
@@ -73,7 +80,7 @@ class World:
             except Crash:
                 self.disk.power_off()
                 self.disk.faults = Faults()
-        self.turns = Turns(self.journal)
+        self.turns = WriterTurns(self.journal)
         self.shortcut = Shortcut(self.journal, self.turns, LateSyncs())
         self.check(settled=True)
         for expected in self.expected.values():
@@ -108,7 +115,7 @@ class World:
         for (number, values), outcome in zip(asked, outcomes, strict=True):
             self.note(number, values, outcome)
 
-    def carry_out(self, jobs: list[Job]) -> list[Outcome]:
+    def carry_out(self, jobs: list[Job]) -> list[AppendOutcome]:
         """Both ways of an append are taken, as it happens."""
         assert self.turns is not None and self.shortcut is not None
         job = jobs[0]
@@ -119,7 +126,7 @@ class World:
         ended = self.shortcut.end()
         return self.turns.run([ended]) if isinstance(ended, Unsynced) else ended
 
-    def note(self, number: int, values: list[bytes], outcome: Outcome) -> None:
+    def note(self, number: int, values: list[bytes], outcome: AppendOutcome) -> None:
         _, partition, first, appended, error = outcome
         expected = self.expected[number]
         assert (partition, appended) == (number, values)

@@ -31,11 +31,11 @@ def test_the_head_of_a_segment() -> None:
 
 
 def test_a_frame() -> None:
-    head = frames.encode(META, 5, 128, 112, b"value")
+    head = frames.encode_frame(META, 5, 128, 112, b"value")
     assert head.hex() == FRAME
-    found = frames.decode(head + b"value", 0, 128)
+    found = frames.decode_frames(head + b"value", 0, 128)
     assert found == frames.Frame(128, META, 5, 112, b"value")
-    assert frames.decode(head + b"value", 0, 129) is None
-    assert frames.decode(head + b"valve", 0, 128) is None
-    assert frames.decode(head + b"valu", 0, 128) is None
-    assert frames.decode(bytes(100), 0, 0) is None, "zeros are no frame"
+    assert frames.decode_frames(head + b"value", 0, 129) is None
+    assert frames.decode_frames(head + b"valve", 0, 128) is None
+    assert frames.decode_frames(head + b"valu", 0, 128) is None
+    assert frames.decode_frames(bytes(100), 0, 0) is None, "zeros are no frame"

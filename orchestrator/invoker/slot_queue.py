@@ -4,21 +4,21 @@ begin, otherwise first come, first served. Whoever stops waiting leaves nothing 
 from collections import OrderedDict
 from typing import Generic, NamedTuple, TypeVar
 
-from orchestrator.invoker.port import Source
+from orchestrator.invoker.port import LedPartition
 
 T = TypeVar("T")
 
 
-class Waiter(NamedTuple):
+class SlotWaiter(NamedTuple):
     """An attempt that waits for its slot."""
 
-    source: Source
+    source: LedPartition
     id: bytes
     incarnation: int
     deployment: str
 
 
-class Line(Generic[T]):
+class SlotQueue(Generic[T]):
     """Two queues by invocation id. OrderedDict: taking the first of a dict walks over the holes
     that earlier ones left, which is quadratic."""
 

@@ -9,11 +9,10 @@ from threading import Lock
 from typing import BinaryIO
 
 from orchestrator.sql import pipe
+from orchestrator.tables.port import Pair
 
-Pair = tuple[bytes, bytes]
 
-
-class Line:
+class ServerPipe:
     """Asks the server for rows, and sends it the answer."""
 
     def __init__(self, inward: BinaryIO, outward: BinaryIO) -> None:
@@ -27,7 +26,7 @@ class Line:
     def next_question(self) -> pipe.Ask | None:
         """None once the server has closed the pipe."""
         with self._lock:
-            message = pipe.read(self._inward)
+            message = pipe.read_message(self._inward)
         return message if isinstance(message, pipe.Ask) else None
 
     def plan(self, source: str, kinds: list[bytes], starts: list[bytes]) -> int:
@@ -48,14 +47,14 @@ class Line:
     def _more(self, number: int) -> tuple[list[Pair], bool]:
         with self._lock:
             if number in self._planned:
-                pipe.write(self._outward, pipe.Open(list(self._planned.values())))
+                pipe.write_message(self._outward, pipe.Open(list(self._planned.values())))
                 self._open.update(self._planned)
                 self._planned.clear()
             if number not in self._open:
                 return [], True
-            pipe.write(self._outward, pipe.More(number))
-            given = pipe.read(self._inward)
-            if not isinstance(given, pipe.Rows):
+            pipe.write_message(self._outward, pipe.More(number))
+            given = pipe.read_message(self._inward)
+            if not isinstance(given, pipe.RawRows):
                 raise EOFError("the server went away")
             if given.last:
                 self._open.discard(number)
@@ -64,11 +63,11 @@ class Line:
     def send(self, part: bytes) -> None:
         """Part of the answer."""
         with self._lock:
-            pipe.write(self._outward, pipe.Part(part))
+            pipe.write_message(self._outward, pipe.Part(part))
 
-    def done(self, outcome: pipe.Done) -> None:
+    def done(self, outcome: pipe.AnswerDone) -> None:
         """The end of the answer, and of all that was read for it."""
         with self._lock:
             self._planned.clear()
             self._open.clear()
-            pipe.write(self._outward, outcome)
+            pipe.write_message(self._outward, outcome)

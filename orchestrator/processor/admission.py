@@ -11,7 +11,7 @@ from orchestrator.runtime.scheduler import Scheduler
 LOOK_S = 0.1  # how old the log's own word on its health may be
 
 
-class Door:
+class Admission:
     """Says why new work is refused, or ""."""
 
     def __init__(self, log: Log, scheduler: Scheduler, options: ProcessorOptions) -> None:

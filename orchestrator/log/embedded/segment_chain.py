@@ -22,9 +22,7 @@ from orchestrator.log.embedded.segments import (
 )
 from orchestrator.log.embedded.spares import SegmentSizes, Spares
 from orchestrator.log.files import File, Files, write_whole
-from orchestrator.log.port import AppendError, LogCorrupt, Message, OffsetOutOfRange
-
-Appends = Sequence[tuple[int, Sequence[bytes]]]
+from orchestrator.log.port import AppendError, Batch, LogCorrupt, LogMessage, OffsetOutOfRange
 
 
 class Written(NamedTuple):
@@ -36,7 +34,7 @@ class Written(NamedTuple):
     data: bytes
 
 
-class Journal:
+class SegmentChain:
     """All partitions of one log in one run of segments."""
 
     def __init__(
@@ -85,14 +83,14 @@ class Journal:
 
     # writing
 
-    def write(self, appends: Appends) -> list[int]:
+    def write(self, appends: Batch) -> list[int]:
         """Make all of it durable; returns the first offset of each, raises `AppendError`."""
         written = self._encode(appends, self._segments[-1].end)
         self._make_ready(len(written.data))  # the end stays where it is, in whichever segment
         self._put(self._segments[-1], written.data)
         return self.keep(written)
 
-    def begin(self, appends: Appends) -> Written | None:
+    def begin(self, appends: Batch) -> Written | None:
         """Write what fits into the tail as it is, and sync nothing. None: `write` it instead,
         which puts the same bytes in the same place and deals with what is in the way."""
         tail = self._segments[-1]
@@ -143,7 +141,7 @@ class Journal:
         except OSError as error:
             raise AppendError(f"the log cannot be written: {error}", refused=True) from error
 
-    def _encode(self, appends: Appends, durable: int) -> Written:
+    def _encode(self, appends: Batch, durable: int) -> Written:
         nexts = self._nexts.copy()
         firsts, placed, parts = [], [], []
         position = durable
@@ -151,7 +149,7 @@ class Journal:
             offset = nexts[partition + 1]
             firsts.append(offset)
             for value in messages:
-                parts.append(frames.encode(partition, offset, position, durable, value))
+                parts.append(frames.encode_frame(partition, offset, position, durable, value))
                 parts.append(value)
                 placed.append((partition, position))
                 position += frames.FRAME_HEAD_BYTES + len(value)
@@ -279,7 +277,7 @@ class Journal:
     def bounds(self, partition: int) -> tuple[int, int]:
         return self._segments[0].starts[partition + 1], self._nexts[partition + 1]
 
-    def read(self, partition: int, offset: int, bytes_max: int) -> list[Message]:
+    def read(self, partition: int, offset: int, bytes_max: int) -> list[LogMessage]:
         """Messages from `offset` on, at least one if there is one; raises `OSError` too."""
         with self._lock:
             first, end = self.bounds(partition)
@@ -289,19 +287,21 @@ class Journal:
                 return []
             return self._read_segment(partition, offset, end, bytes_max)
 
-    def _read_segment(self, partition: int, offset: int, end: int, bytes_max: int) -> list[Message]:
+    def _read_segment(
+        self, partition: int, offset: int, end: int, bytes_max: int
+    ) -> list[LogMessage]:
         index = partition + 1
         segment = next(s for s in reversed(self._segments) if s.starts[index] <= offset)
         at = offset - segment.starts[index]
         window = segment.window(segment.limit)
-        found: list[Message] = []
+        found: list[LogMessage] = []
         for position in segment.positions(partition)[at : at + end - offset]:
             frame = window.frame_at(position)
             if frame is None or (frame.partition, frame.offset) != (partition, offset):
                 raise LogCorrupt(
                     f"offset {offset} of partition {partition} in segment {segment.name} is damaged"
                 )
-            found.append(Message(offset, frame.value))
+            found.append(LogMessage(offset, frame.value))
             offset += 1
             bytes_max -= frames.FRAME_HEAD_BYTES + len(frame.value)
             if bytes_max <= 0:
