@@ -78,9 +78,9 @@ def test_pause_a_waiting_invocation(client: Client) -> None:
     sleep = {"type": "awaitOne", "command": {"type": "sleep", "timeoutMillis": 1_500}}
     target = ("VirtualObjectCommandInterpreter", fresh(), "interpretCommands")
     invocation = client.send(target, {"commands": [sleep]}, key=fresh())
-    before = client.wait_status(invocation, "running", "suspended")["status"]
+    client.wait_status(invocation, "running", "suspended")
     reply = client.operate(invocation, "pause")
-    if before == "running" and reply.status == 202:
+    if reply.status == 202:  # it ran when it was asked
         client.wait_status(invocation, "paused")
         client.operate(invocation, "pause").expect(200)
         client.operate(invocation, "resume").expect(200)
