@@ -200,7 +200,9 @@ class Attempt:
                 # Nearly always one whole message comes at a time.
                 number, flags, size_bytes = _header(data)
                 if size_bytes == len(data) - _H and size_bytes < self._payload_bytes_max:
-                    self._message(number, flags, data)
+                    # AwaitingOn is for people to look at: it comes twice a step, nobody looks.
+                    if number != code.AWAITING_ON or self.protocol < 7:
+                        self._message(number, flags, data)
                     return self._wants
             self._messages(data)
         except Refused as refused:
@@ -263,7 +265,8 @@ class Attempt:
     def _message(self, number: int, flags: int, frame: bytes) -> None:
         entry = ENTRIES.get(number)
         if entry is not None:
-            self._make_room(len(frame))
+            if self._frames:
+                self._make_room(len(frame))
             effect = entry[0](self._door, frame, self._size_bytes)
             wants = entry[1]
             if flags & _ACK:
@@ -272,11 +275,13 @@ class Attempt:
             if effect is not None:
                 self._effects.append(effect)
             self._commands += 1
-            self._append(frame, wants)
+            self._frames.append(frame)
+            self._size_bytes += len(frame)
+            if wants > self._wants:
+                self._wants = wants
         elif number == code.PROPOSE_RUN_COMPLETION:
             self._propose_run(flags, frame)
         elif number != code.AWAITING_ON or self.protocol < 7:
-            # AwaitingOn is for people to look at: it comes twice a step, and nobody looks.
             self._control(number, frame)
 
     def _control(self, number: int, frame: bytes) -> None:
@@ -312,21 +317,20 @@ class Attempt:
             stored = wire.completion_failure(
                 code.RUN_COMPLETION, completion_id, failure, self.protocol
             )
-        self._make_room(len(stored))
+        size_bytes = len(stored)
+        if self._frames:
+            self._make_room(size_bytes)
         self._proposed[completion_id] = self.protocol >= 7 and bool(flags & _ACK)
         start = self._size_bytes
         failed = m.failure is not None
-        self._effects.append(RunResult(completion_id, failed, start, start + len(stored)))
-        self._append(stored, NOW)
-
-    def _append(self, frame: bytes, wants: int) -> None:
-        self._frames.append(frame)
-        self._size_bytes += len(frame)
-        if wants > self._wants:
-            self._wants = wants
+        self._size_bytes = end = start + size_bytes
+        self._effects.append(RunResult(completion_id, failed, start, end))
+        self._frames.append(stored)
+        self._wants = NOW
 
     def _make_room(self, size_bytes: int) -> None:
-        if self._frames and self._size_bytes + size_bytes > RECORD_BYTES:
+        """For more, after what has gathered."""
+        if self._size_bytes + size_bytes > RECORD_BYTES:
             self._cut(None)
             self._wants = NOW
 

@@ -151,9 +151,8 @@ class Exchange:
         self.deadline_s = 0.0  # when draining: cut it off then
 
     def has_room(self, size_bytes: int) -> bool:
-        """Whether so much more may be queued. What is larger than all the room has to be alone."""
-        if self.sent_bytes + size_bytes <= self.room_bytes:
-            return True
+        """Whether so much more may be queued: of use where `sent_bytes` and it are more than the
+        room. What is larger than all the room has to be alone."""
         carrier = self.carrier
         queued_bytes = sum(map(len, self.chunks)) if carrier is None else carrier.queued_bytes(self)
         self.sent_bytes = queued_bytes

@@ -140,10 +140,13 @@ class RunningAttempt:
         feed, exchange = self.feed, self.exchange
         if feed.is_behind or feed.is_replaying:
             return
-        if exchange is not None and not exchange.has_room(len(frame)):
-            feed.is_behind = True
-            exchange.want_room()
-            return
+        if exchange is not None:
+            size_bytes = len(frame)
+            more_than_usual = exchange.sent_bytes + size_bytes > exchange.room_bytes
+            if more_than_usual and not exchange.has_room(size_bytes):
+                feed.is_behind = True
+                exchange.want_room()
+                return
         data = self.attempt.notify(index, frame, completion_id)
         if data:
             self.send(data)

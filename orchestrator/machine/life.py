@@ -107,8 +107,10 @@ def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = Fals
     """Give the result to everyone who waits, keep it as long as asked, free the lock. `kill`
     ends what it started, too."""
     state, invoke, was = step.state, row.invoke, row.status
-    _drop_start(step, row)
-    clear_up(step, row, kill)
+    if was == SCHEDULED:
+        state.timers.delete(timer_key(invoke.start_at_ms, invoke.id, 0))
+    if row.sleeps or row.awaits or row.paged or kill:
+        clear_up(step, row, kill)
     change_status(step, row, COMPLETE)
     state.invocations.delete(invoke.id)
     done = _completed_row(step, row, outcome)
@@ -179,11 +181,6 @@ def attach_waiter(step: Step, row: InvocationRow, caller: Caller) -> None:
     if caller != row.invoke.caller:
         add_waiter(step, row, whom_of(row), caller)
         step.state.invocations.touch(row.invoke.id)
-
-
-def _drop_start(step: Step, row: InvocationRow) -> None:
-    if row.status == SCHEDULED:
-        step.state.timers.delete(timer_key(row.invoke.start_at_ms, row.invoke.id, 0))
 
 
 def _completed_row(step: Step, row: InvocationRow, outcome: Outcome) -> CompletedRow:

@@ -92,7 +92,8 @@ def change_status(step: Step, row: InvocationRow, cause: int) -> None:
         step.state.derived.pop(row.invoke.id, None)
     row.retry_at_ms = 0
     row.modified_at_ms = step.now_ms
-    step.state.invocations.touch(row.invoke.id)
+    if after != COMPLETED:  # else it goes at once
+        step.state.invocations.touch(row.invoke.id)
 
 
 def go_on(step: Step, row: InvocationRow, cause: int) -> None:

@@ -130,12 +130,14 @@ class Seat:
                 waiter.failed(self.stopped or NOT_SERVED, False)
             return
         self._proposals.waiting.append(Proposal(record, waiter))
-        if state.in_flight is None and type(state) is Leading and state.may_append:
+        if state.in_flight is None and type(state) is Leading and not state.pauses:
             self._wake()
 
     def can_append(self) -> bool:
         state = self._state
-        return type(state) is Leading and bool(self._proposals.waiting) and state.may_append
+        if not self._proposals.waiting or state.in_flight is not None:
+            return False
+        return type(state) is Leading and not state.pauses
 
     def start_append(self, now_s: float, count_max: int) -> list[bytes]:
         """Take what waits, at most so many records, as messages: they are in flight from now on.
@@ -143,7 +145,7 @@ class Seat:
         [] if no message of the log can hold what was taken.
         """
         leading = self._state
-        assert type(leading) is Leading and leading.may_append
+        assert type(leading) is Leading and leading.in_flight is None and not leading.pauses
         proposals, size_bytes = self._proposals.take(count_max, TURN_BYTES_MAX)
         messages, parts = pack_records([proposal.record for proposal in proposals], size_bytes)
         bytes_max = self._message_bytes_max
@@ -277,12 +279,12 @@ class Seat:
         append, leading.in_flight = leading.in_flight, None
         self._refusals += 1
         delay_s = min(1.0, 0.02 * 2 ** min(self._refusals, 6))
-        leading.is_backing_off = True
+        leading.pauses += 1
         self._refuse(append.proposals, error.reason)
         self._host.call_later(delay_s, partial(self._append_again, leading))
 
     def _append_again(self, leading: Leading) -> None:
-        leading.is_backing_off = False
+        leading.pauses -= 1
         self._wake()
 
     # --- from restoring to leading ---
@@ -333,11 +335,11 @@ class Seat:
         """Nothing is appended while a leader reads what others wrote."""
         leading = self._state
         assert type(leading) is Leading
-        leading.is_reading = True
+        leading.pauses += 1
         try:
             yield
         finally:
-            leading.is_reading = False
+            leading.pauses -= 1
             self._wake()
 
     # --- the end of things ---

@@ -59,19 +59,16 @@ class Following:
 class Leading:
     """The only state that appends: at most one append is in flight."""
 
-    __slots__ = ("in_flight", "is_backing_off", "is_reading", "opened", "partition", "term")
+    __slots__ = ("in_flight", "opened", "partition", "pauses", "term")
 
     def __init__(self, opened: Opened, term: Term) -> None:
         self.opened = opened
         self.partition = opened.partition
         self.term = term
         self.in_flight: InFlightAppend | None = None
-        self.is_backing_off = False  # the log refused an append a moment ago
-        self.is_reading = False  # what others wrote: nothing is appended meanwhile
-
-    @property
-    def may_append(self) -> bool:
-        return self.in_flight is None and not self.is_backing_off and not self.is_reading
+        # Reasons to append nothing: the log refused an append a moment ago, or what others wrote is
+        # being read.
+        self.pauses = 0
 
 
 class Stopped:

@@ -7,6 +7,7 @@ from orchestrator.invoker.port import AttemptInput, JournalPlace
 from orchestrator.machine import kv
 from orchestrator.machine.inputs import whole_invoke
 from orchestrator.model.records import Journal
+from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import INVOKED
 from orchestrator.processor import journal_limit
 from orchestrator.processor.journal import read_journal
@@ -142,21 +143,22 @@ class AttemptSource:
         if record.epoch == self.epoch and not self.is_over:
             unapplied = self._unapplied
             unapplied[record.id] = unapplied.get(record.id, 0) + 1
-            self._propose(self._within_limits(record) if record.entries else record)
+            if record.entries:
+                limits = self._limits
+                try:
+                    row = self._state.invocations.get(record.id)
+                except StoreError:  # whoever applies it meets that too
+                    row = None
+                if row is not None and (
+                    row.entries + record.entries > limits.entries_max
+                    or row.journal_bytes + len(record.frames) > limits.bytes_max
+                ):
+                    record = self._beyond_limits(row, record)
+            self._propose(record)
 
-    def _within_limits(self, record: Journal) -> Journal:
+    def _beyond_limits(self, row: InvocationRow, record: Journal) -> Journal:
         """The record, or one that pauses an invocation whose journal would be too long."""
-        limits = self._limits
-        try:
-            row = self._state.invocations.get(record.id)
-        except StoreError:  # whoever applies it meets that too
-            return record
-        if row is None or (
-            row.entries + record.entries <= limits.entries_max
-            and row.journal_bytes + len(record.frames) <= limits.bytes_max
-        ):
-            return record
-        reason = limits.refusal(row, record)
+        reason = self._limits.refusal(row, record)
         if not reason:
             return record
         self._refused(record)

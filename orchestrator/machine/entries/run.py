@@ -4,6 +4,7 @@ from orchestrator.machine.details import COMPLETIONS, keep
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import Notify
 from orchestrator.model.effects import RunResult
+from orchestrator.model.limits import DETAIL_INLINE_COUNT
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import FAILURE, SUCCESS
 
@@ -11,7 +12,10 @@ from orchestrator.model.values import FAILURE, SUCCESS
 def run_result(step: Step, row: InvocationRow, effect: RunResult, frames: bytes) -> None:
     """The notification is among the frames of the record; it is told to the attempt now."""
     kind = FAILURE if effect.failed else SUCCESS
-    keep(step, row, COMPLETIONS, effect.completion_id, kind)
+    if row.paged or len(row.completions) >= DETAIL_INLINE_COUNT:
+        keep(step, row, COMPLETIONS, effect.completion_id, kind)
+    else:
+        row.completions[effect.completion_id] = kind  # as `keep` does, without its calls
     frame = frames[effect.start : effect.end]
     # An entry of this very flush: its index is below what follows, above what was replayed.
     step.actions.append(

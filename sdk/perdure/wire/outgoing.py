@@ -1,6 +1,9 @@
 """Whole frames of the messages a server makes: start, input, notifications, acknowledgements."""
 
 from collections.abc import Iterable
+from functools import lru_cache
+from struct import Struct
+from typing import Final
 
 from perdure.wire.codes import (
     CALL_INVOCATION_ID_COMPLETION,
@@ -16,6 +19,9 @@ from perdure.wire.proto3 import put_uint, set_bytes, set_text, set_uint, varint
 from perdure.wire.start import Start, encode_start
 from perdure.wire.values import WireFailure, put_pairs, set_failure, set_state_keys, set_value
 from perdure.wire.versions import VERSION_MAX
+
+_SMALL_BYTES_MAX: Final = 0x7D  # with the two bytes before it, its length is one byte
+_small = Struct(">HHI6B").pack
 
 
 def start_message(
@@ -64,6 +70,12 @@ def completion_void(code: int, completion_id: int) -> bytes:
 
 def completion_value(code: int, completion_id: int, value: bytes) -> bytes:
     """Frame a completion with a value."""
+    size = len(value)
+    if 0 < size <= _SMALL_BYTES_MAX and completion_id < 0x80:
+        head = _small(
+            code, 0, size + 6, 1 << 3, completion_id, 5 << 3 | 2, size + 2, 1 << 3 | 2, size
+        )
+        return head + value
     return frame(code, b"\x08" + varint(completion_id) + set_value(5, value))
 
 
@@ -109,6 +121,7 @@ def command_ack(command_index: int) -> bytes:
     return frame(COMMAND_ACK, put_uint(1, command_index))
 
 
+@lru_cache(maxsize=1024)
 def run_ack(completion_id: int) -> bytes:
     """Frame a ProposeRunCompletionAck (V7)."""
     return frame(PROPOSE_RUN_COMPLETION_ACK, put_uint(1, completion_id))
