@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 LOG ?= embedded
 TESTS ?= tests
 
-.PHONY: demo test check unit bench bench-full sim conformance clean
+.PHONY: demo test check unit bench bench-full sim scale conformance clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml sdk/pyproject.toml
@@ -44,6 +44,10 @@ bench-full: $(STAMP)
 # The simulation for an hour, or HOURS=8; SEEDS=1000:2000 takes these seeds.
 sim: $(STAMP)
 	$(PY) -m tests.simulation $(if $(HOURS),--hours $(HOURS)) $(if $(SEEDS),--seeds $(SEEDS))
+
+# A million of things: what each costs, the silences of the loop, memory. SCALE=small is a fiftieth.
+scale: $(STAMP)
+	$(PY) -m tests.scale $(if $(filter small,$(SCALE)),--share 0.02) $(RUNS)
 
 # Every combination of mode, log, SDK and protocol version.
 conformance: $(STAMP)

@@ -1,12 +1,15 @@
 """How late the event loop comes to what is due: the one number that tells of work without bound.
 
 A timer looks every TICK_S; by how much it comes too late, the loop was silent for others. A silence
-that ends between two looks is seen shorter than it was, by TICK_S at most.
+that ends between two looks is seen shorter than it was, by TICK_S at most. What of a silence was
+the loop's own work is told apart from waiting for a processor that others use.
 """
 
+import time
+from collections.abc import Callable
 from typing import Final
 
-from orchestrator.runtime.metrics import LOOP_LAG, LOOP_SILENCE
+from orchestrator.runtime.metrics import LOOP_BUSY, LOOP_LAG, LOOP_SILENCE
 from orchestrator.runtime.scheduler import Scheduler, Timer
 from orchestrator.runtime.telemetry import Telemetry
 
@@ -14,17 +17,30 @@ TICK_S: Final = 0.05
 
 
 class LoopLag:
-    """Measures from `start` to `stop`; `longest_s` is the longest silence so far."""
+    """Measures from `start` to `stop`; `longest_s` is the longest silence so far.
 
-    def __init__(self, scheduler: Scheduler, telemetry: Telemetry) -> None:
-        self.longest_s = 0.0
+    `busiest_s` is the longest during which this thread worked: `thread_s` tells for how long it
+    has run on a processor.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        telemetry: Telemetry,
+        thread_s: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self.longest_s = self.busiest_s = 0.0
         self._scheduler = scheduler
+        self._thread_s = thread_s
+        self._worked_s = 0.0
         self._lag = telemetry.histogram(LOOP_LAG)
         self._due_s = 0.0
         self._timer: Timer | None = None
         telemetry.ask(LOOP_SILENCE, lambda: self.longest_s)
+        telemetry.ask(LOOP_BUSY, lambda: self.busiest_s)
 
     def start(self) -> None:
+        self._worked_s = self._thread_s()
         self._wait()
 
     def stop(self) -> None:
@@ -39,4 +55,6 @@ class LoopLag:
         late_s = max(0.0, self._scheduler.time_s() - self._due_s)
         self._lag.observe(late_s)
         self.longest_s = max(self.longest_s, late_s)
+        before_s, self._worked_s = self._worked_s, self._thread_s()
+        self.busiest_s = max(self.busiest_s, min(late_s, self._worked_s - before_s))
         self._wait()

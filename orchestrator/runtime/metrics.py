@@ -151,6 +151,11 @@ LOOP_LAG: Final = _seconds("loop_lag", "How late the event loop comes to what is
 LOOP_SILENCE: Final = _gauge(
     "loop_silence_max_seconds", "seconds", "The longest the event loop was silent since the start."
 )
+LOOP_BUSY: Final = _gauge(
+    "loop_busy_max_seconds",
+    "seconds",
+    "The longest silence of the event loop that was its own work, and no wait for a processor.",
+)
 BUILD: Final = _gauge("build_info", "1", "Always 1; the labels tell.", "version", "python", "log")
 RSS: Final = _process("resident_memory_bytes", GAUGE, "bytes", "Memory of the process.")
 CPU: Final = _process("cpu_seconds_total", COUNTER, "seconds", "Processor time used.")

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import sys
 import tempfile
 import threading
@@ -14,6 +13,7 @@ from queue import Empty, SimpleQueue
 from tests.parts.processes import Process, free_port, port_open
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
+from tests.scale.memory import Memory
 
 MB = 1_000_000
 CONNECTIONS = 64
@@ -21,29 +21,6 @@ QUIET_S = 30.0
 RSS_BYTES_MAX = 400 * MB
 RSS_QUIET_BYTES_MAX = 200 * MB
 _ROOT = Path(__file__).resolve().parents[2]
-
-
-class Memory:
-    """The resident bytes of a process, looked at ten times a second."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self.peak_bytes = 0
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def now_bytes(self) -> int:
-        pages = int(Path(f"/proc/{self._pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-
-    def _watch(self) -> None:
-        while not self._is_over.wait(0.1):
-            self.peak_bytes = max(self.peak_bytes, self.now_bytes())
-
-    def stop(self) -> None:
-        self._is_over.set()
-        self._thread.join()
 
 
 def service() -> tuple[Process, str]:

@@ -104,6 +104,17 @@ def test_the_longest_silence_of_the_loop_is_kept() -> None:
     assert not loop.due
 
 
+def test_waiting_for_a_processor_is_no_work_of_the_loop() -> None:
+    loop, telemetry = Late(), Telemetry()
+    worked_s = iter((0.0, 0.02, 0.42, 0.43))
+    lag = LoopLag(loop, telemetry, lambda: next(worked_s))  # type: ignore[arg-type]
+    lag.start()
+    for late_s in (0.9, 0.3, 0.6):
+        loop.run(late_s)
+    assert telemetry.value(metrics.LOOP_SILENCE) == pytest.approx(0.9)
+    assert telemetry.value(metrics.LOOP_BUSY) == pytest.approx(0.3)
+
+
 def cost_s(call: Callable[[], object], count: int = 50_000) -> float:
     """Seconds of one call, the best of five."""
     best = 1.0
