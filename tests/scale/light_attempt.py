@@ -53,15 +53,15 @@ class Attempt:
             while number not in self.results:
                 if self.asked_to_suspend:
                     missing = [one for one in ids if one not in self.results]
-                    self.suspend(wire.Future(codes.ALL_COMPLETED, missing))
+                    self.suspend(wire.WireFuture(codes.ALL_COMPLETED, missing))
                 yield
 
     def suspend_until(self, number: int) -> None:
         """Suspend at once unless it is there."""
         if number not in self.results:
-            self.suspend(wire.Future(codes.FIRST_COMPLETED, [number]))
+            self.suspend(wire.WireFuture(codes.FIRST_COMPLETED, [number]))
 
-    def suspend(self, future: wire.Future) -> None:
+    def suspend(self, future: wire.WireFuture) -> None:
         self.say(wire.Suspension(future))
         raise Suspend
 
@@ -99,7 +99,7 @@ class Attempt:
             next(self._running)
             is_over = False
         except StopIteration as stop:
-            self.command(wire.Output(value=stop.value))
+            self.command(wire.OutputCommand(value=stop.value))
             self.say(wire.End())
         except Suspend:
             pass

@@ -14,7 +14,7 @@ AWAKEABLE = 17  # the signal of the first awakeable of an invocation
 
 def nap(it: Attempt) -> Body:
     """Sleep until a time, suspended."""
-    it.command(wire.Sleep(int(it.value), 1))
+    it.command(wire.SleepCommand(int(it.value), 1))
     it.suspend_until(1)
     return b""
     yield
@@ -22,14 +22,14 @@ def nap(it: Attempt) -> Body:
 
 def gate(it: Attempt) -> Body:
     """Wait for the promise, suspended."""
-    it.command(wire.GetPromise("gate", 1))
+    it.command(wire.GetPromiseCommand("gate", 1))
     it.suspend_until(1)
     return b""
     yield
 
 
 def open_gate(it: Attempt) -> Body:
-    it.command(wire.CompletePromise("gate", 1, value=b"1"))
+    it.command(wire.CompletePromiseCommand("gate", 1, value=b"1"))
     yield from it.until(1)
     return b""
 
@@ -37,7 +37,7 @@ def open_gate(it: Attempt) -> Body:
 def hold(it: Attempt) -> Body:
     """Keep the key until the awakeable is resolved."""
     if AWAKEABLE not in it.signals:
-        it.suspend(wire.Future(signals=[AWAKEABLE]))
+        it.suspend(wire.WireFuture(signals=[AWAKEABLE]))
     return b""
     yield
 
@@ -50,20 +50,20 @@ def add(it: Attempt) -> Body:
 def fill(it: Attempt) -> Body:
     """Set so many keys of the state."""
     for number in range(int(it.value)):
-        it.command(wire.SetState(b"key-%06d" % number, b"a value of some bytes"))
+        it.command(wire.SetStateCommand(b"key-%06d" % number, b"a value of some bytes"))
     return b""
     yield
 
 
 def count(it: Attempt) -> Body:
     """How many keys the state has."""
-    it.command(wire.GetLazyStateKeys(1))
+    it.command(wire.GetLazyStateKeysCommand(1))
     yield from it.until(1)
     return b"%d" % len(it.results[1].state_keys or ())
 
 
 def clear(it: Attempt) -> Body:
-    it.command(wire.ClearAllState())
+    it.command(wire.ClearAllStateCommand())
     return b""
     yield
 
@@ -72,10 +72,10 @@ def walk(it: Attempt) -> Body:
     """So many steps, each durable before the next; then the whole journal is replayed once."""
     last = int(it.value)
     for number in range(1, last + 1):
-        if it.command(wire.Run(number)):
+        if it.command(wire.RunCommand(number)):
             it.say(wire.ProposeRunCompletion(number, value=b"done"))
         yield from it.until(number)
-    it.command(wire.Sleep(1, last + 1))
+    it.command(wire.SleepCommand(1, last + 1))
     it.suspend_until(last + 1)
     return b"%d" % last
 
@@ -84,16 +84,15 @@ def spread(it: Attempt) -> Body:
     """Call so many at once and wait for all."""
     ids = [2 * number for number in range(1, int(it.value) + 1)]
     for number in ids:
-        it.command(wire.Call("Light", "add", b"1", number - 1, number))
+        it.command(wire.CallCommand("Light", "add", b"1", number - 1, number))
     yield from it.until(*ids)
     return b"%d" % len(ids)
 
 
 def hang(it: Attempt) -> Body:
-    """Never answer; suspend when the server ends."""
-    it.command(wire.Sleep(1 << 42, 1))
-    yield from it.until(1)
-    return b""
+    """Never answer."""
+    while True:
+        yield
 
 
 HANDLERS: dict[str, Handler] = {
