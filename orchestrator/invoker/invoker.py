@@ -189,11 +189,14 @@ class Invoker:
         slots, deployment = self._slots, where.deployment.id
         goes_on = given.entries > 1
         if slots.has_room(deployment) and (
-            its_turn or not slots.has_waiting(deployment, goes_on=goes_on)
+            its_turn
+            or not slots.has_waiting(deployment, goes_on=goes_on, is_recovered=given.is_recovered)
         ):
             self._begin(source, given, where, 0)
         else:
-            self._wait(SlotWaiter(source, invocation_id, incarnation, deployment), goes_on)
+            is_recovered = given.is_recovered
+            waiter = SlotWaiter(source, invocation_id, incarnation, deployment, is_recovered)
+            self._wait(waiter, goes_on)
 
     def _is_known(self, source: LedPartition, invocation_id: bytes, incarnation: int) -> bool:
         """Whether it runs or waits; one of another incarnation or source is dropped."""
@@ -307,7 +310,8 @@ class Invoker:
 
     def _wait(self, waiter: SlotWaiter, goes_on: bool) -> None:
         self._waiting[waiter.id] = waiter
-        self._slots.wait(waiter.deployment, waiter.id, waiter, goes_on=goes_on)
+        deployment, is_recovered = waiter.deployment, waiter.is_recovered
+        self._slots.wait(deployment, waiter.id, waiter, goes_on=goes_on, is_recovered=is_recovered)
         if self._make_way_timer is None:
             self._make_way_timer = self._scheduler.call_later(0, self._make_way)
 

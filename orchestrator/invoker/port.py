@@ -39,6 +39,8 @@ class AttemptInput(msgspec.Struct, gc=False):
     failures_since_entry: int
     last_entry_at_ms: int
     pause_requested: bool
+    is_recovered: bool = False
+    """It was called before this term of its partition began: there may be very many of them."""
 
 
 class LedPartition(Protocol):

@@ -6,6 +6,7 @@ get equal shares. `FEW` slots are a deployment's own, even when none is free: a 
 gets slots however many others hang. Nothing is taken away from an attempt that runs. Memory follows
 the same rule.
 
+What a recovery brought back takes turns with what is new: a new call does not wait for all of it.
 What goes on comes before what begins: whoever was woken by a timer or a result is late already,
 and lets go of what it holds sooner. It can overtake only here, not in the queue of the service: so
 only so many attempts of a service are opening (not answered yet) at a time.
@@ -142,12 +143,20 @@ class Slots(Generic[T]):
             default=None,
         )
 
-    def wait(self, deployment: str, invocation_id: bytes, item: T, *, goes_on: bool) -> None:
+    def wait(
+        self,
+        deployment: str,
+        invocation_id: bytes,
+        item: T,
+        *,
+        goes_on: bool,
+        is_recovered: bool = False,
+    ) -> None:
         """Queue behind those of the same deployment and kind; once per invocation."""
         line = self._waiting.get(deployment)
         if line is None:
             line = self._waiting[deployment] = SlotQueue()
-        line.add(invocation_id, item, goes_on)
+        line.add(invocation_id, item, goes_on, is_recovered)
         self.waiting_count += 1
 
     def leave(self, deployment: str, invocation_id: bytes) -> None:
@@ -162,10 +171,10 @@ class Slots(Generic[T]):
         line = self._waiting.get(deployment)
         return 0 if line is None else len(line)
 
-    def has_waiting(self, deployment: str, *, goes_on: bool) -> bool:
+    def has_waiting(self, deployment: str, *, goes_on: bool, is_recovered: bool = False) -> bool:
         """Whether one that comes now has others before it."""
         line = self._waiting.get(deployment)
-        return line is not None and line.has_before(goes_on)
+        return line is not None and line.has_before(goes_on, is_recovered)
 
     def next(self) -> T | None:
         """The next that may run now, or None; its deployment goes behind the others. Of very many

@@ -20,8 +20,9 @@ from orchestrator.log.port import (
 from orchestrator.model.records import AnnounceLeader, AnyRecord
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.progress import Progress
-from orchestrator.processor.reading import PartitionStopped, Reading, StoreMisfit, restore
+from orchestrator.processor.reading import PartitionStopped, StoreMisfit, restore
 from orchestrator.processor.seat import Seat
+from orchestrator.processor.tail import LeaderTail, refuse_lost_tail
 from orchestrator.processor.term import Surroundings, Term
 from orchestrator.runtime.entropy import Entropy
 from orchestrator.store.port import StoreError, StoreHome
@@ -51,7 +52,8 @@ class Leadership:
         self._options = options
         self._nonce = entropy.random64() >> (64 - NONCE_BITS)
         self._failures = 0
-        self._read_to = 0  # there is nothing of others below this offset
+        self._tail = LeaderTail(seat, log, around.scheduler, options, self._back_off)
+        self.catch_up = self._tail.catch_up
 
     async def serve(self) -> None:
         seat = self._seat
@@ -104,7 +106,7 @@ class Leadership:
                 seat.number, self._log, self._home, self._options, progress
             )
             seat.restored(partition, store)
-        await self._read_to_end()
+        await self._tail.read_to_end()
         while seat.resolve():
             await self._around.scheduler.sleep(0)
         if not seat.is_assigned:
@@ -115,20 +117,6 @@ class Leadership:
             return False
         self._begin()
         return True
-
-    async def _read_to_end(self, stop_before: int | None = None) -> None:
-        seat = self._seat
-        partition = seat.partition
-        assert partition is not None
-        reading = Reading(
-            partition,
-            seat.apply_read,
-            self._options,
-            stop_before=stop_before,
-            is_wanted=lambda: seat.partition is partition and seat.is_assigned,
-        )
-        self._read_to = await self._log.read(seat.number, partition.next_offset, reading.deliver)
-        reading.finish()
 
     def _is_own_epoch(self) -> bool:
         partition = self._seat.partition
@@ -148,11 +136,11 @@ class Leadership:
         first, error = await self._append(message)
         if error is not None or seat.partition is not partition:
             return
-        _refuse_lost_tail(first, partition.next_offset)
+        refuse_lost_tail(first, partition.next_offset)
         if first == partition.next_offset:
             seat.apply_read(LogMessage(first, message), [record])
         else:
-            await self._read_to_end()
+            await self._tail.read_to_end()
 
     async def _append(self, message: bytes) -> tuple[int, AppendError | None]:
         answered = asyncio.Event()
@@ -175,68 +163,17 @@ class Leadership:
         seat.begin(term)
 
     async def _hold_office(self) -> None:
-        """Until the term is over; look now and then whether others wrote to the partition."""
+        """Until the term is over; what others write to the partition is applied as it comes."""
         seat = self._seat
-        scheduler = self._around.scheduler
-        since_s = scheduler.time_s()
-        follow = scheduler.spawn(self._follow(), f"follow-{seat.number}")
+        since_s = self._around.scheduler.time_s()
         try:
+            if seat.term is not None:
+                self._tail.follow()
             while seat.term is not None and seat.is_assigned:
                 seat.changed.clear()
                 await seat.changed.wait()
         finally:
-            follow.cancel()
-        if scheduler.time_s() - since_s > LASTING_S:
+            self._tail.leave()
+        if self._around.scheduler.time_s() - since_s > LASTING_S:
             self._failures = 0
         self._nonce = self._entropy.random64() >> (64 - NONCE_BITS)
-
-    async def _follow(self) -> None:
-        seat = self._seat
-        while seat.term is not None:
-            await self._around.scheduler.sleep(self._options.follow_s)
-            if seat.in_flight is not None or seat.partition is None:
-                continue
-            try:
-                _, end = await self._log.bounds(seat.number)
-            except (LogUnavailable, LogRefused):  # of the second one the seat is told by itself
-                continue
-            partition = seat.partition
-            if partition is None or seat.in_flight is not None:
-                continue
-            if end <= max(partition.next_offset, self._read_to):
-                continue
-            with seat.appends_paused():
-                await self.catch_up()
-
-    async def catch_up(self) -> None:
-        """Read what others wrote; then apply the own append, if one is acknowledged."""
-        seat = self._seat
-        term = seat.term
-        while term is not None and seat.term is term and not seat.stopped:
-            append = seat.in_flight
-            stop_before = append.first if append is not None else None
-            try:
-                await self._read_to_end(stop_before)
-                append = seat.in_flight
-                if seat.term is term and append is not None and append.is_acknowledged:
-                    assert seat.partition is not None
-                    _refuse_lost_tail(append.first, seat.partition.next_offset)
-                    if self._read_to < append.first:
-                        raise LogUnavailable("what was acknowledged cannot be read yet")
-                    seat.apply_append()
-                return
-            except (PartitionStopped, LogRefused, LogCorrupt) as stop:
-                seat.stop(str(stop))
-            except StoreError as error:
-                seat.lose_store(error)
-            except (OffsetOutOfRange, StoreMisfit) as error:
-                seat.step_down(f"it does not fit its log: {error}")
-                seat.close_store()
-            except LogUnavailable:
-                await self._back_off()
-
-
-def _refuse_lost_tail(first: int, next_offset: int) -> None:
-    """An append that took the place of something applied: the log has lost that since."""
-    if first < next_offset:
-        raise StoreMisfit(f"what was at offset {first} is not there any more")

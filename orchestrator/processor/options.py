@@ -42,7 +42,6 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
     # Leadership.
     retry_first_s: float = 0.05
     retry_max_s: float = 2.0
-    follow_s: float = 5.0  # how often a leader looks whether others wrote to its partition
 
     cleanup_s: Annotated[
         float,

@@ -6,8 +6,6 @@ appends. An append that the log has not answered may outlive its term: `unanswer
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 from orchestrator.log.port import AppendError, LogMessage
@@ -30,7 +28,7 @@ from orchestrator.processor.seat_states import (
 )
 from orchestrator.processor.set_aside import without_too_large
 from orchestrator.processor.term import Term
-from orchestrator.processor.unknown_fates import NEVER, UnknownFates
+from orchestrator.processor.unknown_fates import UnknownFates
 from orchestrator.processor.waiters import Results, Waiter
 from orchestrator.store.port import DurableStore, StoreError
 
@@ -195,6 +193,8 @@ class Seat:
             self._append_later(error)
         else:
             self.step_down(f"the fate of an append is not known: {error.reason}")
+        if self.is_behind and self.in_flight is None:
+            self._host.catch_up(self.number)
 
     def apply_append(self) -> None:
         """Apply the acknowledged append as the objects it was made of, then act."""
@@ -220,32 +220,12 @@ class Seat:
         leading.in_flight = None
         try:
             leading.term.settle(append.parts)
-            self._tell(append, partition, answers)
+            self._unknown_fates.tell_known(append, answers, partition.state, self.results)
         except StoreError as error:
             self.lose_store(error)
             return
         if self._still_leads():
             self._act(actions)
-
-    def _tell(self, append: InFlightAppend, partition: Partition, answers: list[Answer]) -> None:
-        """The records have been applied: tell who waits for one of them.
-
-        If the store fails under that, whoever has not been told is when it has been restored.
-        """
-        proposals, state, results = append.proposals, partition.state, self.results
-        told = 0
-        try:
-            for proposal, answer in zip(proposals, answers, strict=True):
-                waiter = proposal.waiter
-                if waiter is not None:
-                    waiter.applied(state, results, answer)
-                told += 1
-        except StoreError:
-            for proposal, answer in zip(proposals[told:], answers[told:], strict=True):
-                if proposal.waiter is not None:
-                    since = append.first if answer is Answer.DONE else NEVER
-                    self._unknown_fates.add(proposal.waiter, since)
-            raise
 
     def _still_leads(self) -> bool:
         leading = self._state
@@ -327,20 +307,33 @@ class Seat:
         self.partition.apply_message(message.offset, message.value, records, actions)
         self.record_count += len(records)
         self.byte_count += len(message.value)
+        self._host.watch()
         if self._still_leads():
             self._act(actions)
 
-    @contextmanager
-    def appends_paused(self) -> Iterator[None]:
-        """Nothing is appended while a leader reads what others wrote."""
+    # --- what the tail of the log shows ---
+
+    def heard(self, heard_to: int) -> bool:
+        """There are messages below this offset; True if some are not applied that could be."""
+        leading = self._state
+        return type(leading) is Leading and leading.heard(heard_to)
+
+    @property
+    def is_behind(self) -> bool:
+        """Others have written what this leader has not applied."""
+        leading = self._state
+        return type(leading) is Leading and leading.is_behind
+
+    def start_reading(self) -> bool:
+        """Append nothing while it is read what others wrote; False if that is under way."""
+        leading = self._state
+        return type(leading) is Leading and leading.start_reading()
+
+    def end_reading(self) -> None:
         leading = self._state
         assert type(leading) is Leading
-        leading.pauses += 1
-        try:
-            yield
-        finally:
-            leading.pauses -= 1
-            self._wake()
+        leading.end_reading()
+        self._wake()
 
     # --- the end of things ---
 

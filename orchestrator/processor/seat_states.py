@@ -59,7 +59,7 @@ class Following:
 class Leading:
     """The only state that appends: at most one append is in flight."""
 
-    __slots__ = ("in_flight", "opened", "partition", "pauses", "term")
+    __slots__ = ("heard_to", "in_flight", "is_reading", "opened", "partition", "pauses", "term")
 
     def __init__(self, opened: Opened, term: Term) -> None:
         self.opened = opened
@@ -69,6 +69,31 @@ class Leading:
         # Reasons to append nothing: the log refused an append a moment ago, or what others wrote is
         # being read.
         self.pauses = 0
+        self.is_reading = False
+        self.heard_to = 0  # behind the last message that the log's tail has shown
+
+    @property
+    def is_behind(self) -> bool:
+        """The log has more than is applied: others' messages, or the append in flight."""
+        return self.heard_to > self.partition.next_offset
+
+    def heard(self, heard_to: int) -> bool:
+        """True if not all below this offset is applied, and what is not is others' for certain: of
+        an append in flight nobody knows yet where it is."""
+        self.heard_to = heard_to
+        return self.is_behind and self.in_flight is None and not self.is_reading
+
+    def start_reading(self) -> bool:
+        """False if that is under way."""
+        if self.is_reading:
+            return False
+        self.is_reading = True
+        self.pauses += 1
+        return True
+
+    def end_reading(self) -> None:
+        self.is_reading = False
+        self.pauses -= 1
 
 
 class Stopped:

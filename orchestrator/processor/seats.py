@@ -167,7 +167,7 @@ class Seats:
     def catch_up(self, number: int) -> None:
         served = self._served.get(number)
         if served is not None:
-            self.scheduler.spawn(served.leadership.catch_up(), f"catch-up-{number}")
+            served.leadership.catch_up()
 
     def deliver(self, target: int, transfer: Transfer, settled: Callable[[bool], None]) -> None:
         """Through the leader, if it is here; else straight to the log."""

@@ -26,6 +26,7 @@ class AttemptSource:
     """
 
     __slots__ = (
+        "_began_at_ms",
         "_held",
         "_limits",
         "_lost",
@@ -48,6 +49,7 @@ class AttemptSource:
         lost: Callable[[StoreError], None],
         limits: JournalLimits,
         refused: Callable[[Journal], None],
+        began_at_ms: int = 0,
     ) -> None:
         self.epoch = epoch
         self.is_over = False
@@ -57,6 +59,7 @@ class AttemptSource:
         self._lost = lost
         self._limits = limits
         self._refused = refused
+        self._began_at_ms = began_at_ms
         self._numbers: dict[bytes, int] = {}  # the number the last attempt got
         self._unapplied: dict[bytes, int] = {}  # proposals not applied yet
         self._held: dict[bytes, int] = {}
@@ -94,6 +97,7 @@ class AttemptSource:
             row.failures_since_entry,
             row.last_entry_at_ms,
             row.pause_requested,
+            row.invoke.created_at_ms < self._began_at_ms,
         )
 
     def entries_from(

@@ -106,6 +106,7 @@ class Term:
             self._lost,
             around.journal_limits,
             self._drop_soon,
+            around.clock.now_ms(),
         )
         transfers = TransferCarrier(state.partition, around.deliver)
         self._sender = OutboxSender(

@@ -1,7 +1,11 @@
 """Waiters of records whose fate is not known: told once the log has been read to its end."""
 
+from collections.abc import Sequence
+
+from orchestrator.model.answers import Answer
 from orchestrator.processor.in_flight import InFlightAppend
 from orchestrator.processor.waiters import InvokeWaiter, Results, Waiter
+from orchestrator.store.port import StoreError
 from orchestrator.tables.state import State
 
 NEVER = 1 << 62  # an offset that no record has
@@ -33,6 +37,27 @@ class UnknownFates:
                 seen.add(waiter.id)
             elif waiter is not None:
                 self.add(waiter, since)
+
+    def tell_known(
+        self, append: InFlightAppend, answers: Sequence[Answer], state: State, results: Results
+    ) -> None:
+        """The records have been applied: tell who waits for one of them.
+
+        If the store fails under that, whoever has not been told is when it has been restored.
+        """
+        proposals = append.proposals
+        told = 0
+        try:
+            for proposal, answer in zip(proposals, answers, strict=True):
+                waiter = proposal.waiter
+                if waiter is not None:
+                    waiter.applied(state, results, answer)
+                told += 1
+        except StoreError:
+            for proposal, answer in zip(proposals[told:], answers[told:], strict=True):
+                if proposal.waiter is not None:
+                    self.add(proposal.waiter, append.first if answer is Answer.DONE else NEVER)
+            raise
 
     def tell(self, state: State, results: Results, count_max: int) -> bool:
         """Tell the first of them; True if there are more. If the store fails, the others are told

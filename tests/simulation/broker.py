@@ -49,6 +49,7 @@ class LogFaults:
     overtaken: float = 0.0  # rows of an outbox land before the one they follow
     unreadable: float = 0.0
     latency_s: float = 0.002
+    tail_s: float = 0.0  # until those who follow hear of what was appended
     full: bool = False
 
 
@@ -129,6 +130,7 @@ class BrokerLog:
         self._revoked: Callable[[int], None] = lambda number: None
         self._opened = False
         self._followers = Followers(self.read)
+        self._heard_s = 0.0
 
     @property
     def partition_count(self) -> int:
@@ -256,11 +258,23 @@ class BrokerLog:
         return self._owner.is_alive
 
     def tell(self, partition: int, first: int, values: list[bytes]) -> None:
-        self._loop.call_soon(self._followers.appended, partition, first, values)
+        era = self.topic.eras[partition]
+
+        def tell_late() -> None:
+            if era == self.topic.eras[partition]:
+                self._followers.appended(partition, first, values)
+
+        self._loop.call_at(self._heard_at(), tell_late)
 
     def tell_cut(self, partition: int) -> None:
         bounds = self.topic.firsts[partition], self.topic.nexts[partition]
-        self._loop.call_soon(self._followers.cut, partition, OffsetOutOfRange(*bounds))
+        cut = partial(self._followers.cut, partition, OffsetOutOfRange(*bounds))
+        self._loop.call_at(self._heard_at(), cut)
+
+    def _heard_at(self) -> float:
+        """Later than all that was to be heard before."""
+        self._heard_s = max(self._loop.now_s + self._faults.tail_s, self._heard_s) + 1e-6
+        return self._heard_s
 
     async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
         topic = self.topic

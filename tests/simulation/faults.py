@@ -94,7 +94,7 @@ class Trouble:
         node.is_zombie = True
         heir = await self._world.start_node()
         over_s = self._world.loop.now_s + self._random.random() * 1.5
-        until_s = max(node.rivals_until_s, over_s + self._plan.options.follow_s)
+        until_s = max(node.rivals_until_s, over_s + self._plan.log.tail_s)
         for rival in (node, heir, *self._world.nodes):
             rival.rivals_until_s = max(rival.rivals_until_s, until_s)
         await asyncio.sleep(over_s - self._world.loop.now_s)

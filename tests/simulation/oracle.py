@@ -12,6 +12,7 @@ class Oracle:
     """Collects what services and clients were told; a broken rule is a violation, in words."""
 
     def __init__(self, lenient: bool = False) -> None:
+        self.awaits_stop = False  # of a partition, by a record that is none
         self._lenient = lenient
         self.violations: list[str] = []
         self.trace: list[str] = []

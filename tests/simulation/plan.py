@@ -81,6 +81,7 @@ def make_plan(seed: int) -> Plan:
             overtaken=random.choice((0.0, 0.5, 1.0)),
             unreadable=chance(0.1),
             latency_s=random.choice((0.0002, 0.003, 0.02)),
+            tail_s=Random(f"tail {seed}").choice((0.0, 0.3, 5.0)),
         ),
         network=NetworkFaults(
             unreachable=chance(0.1),
@@ -180,7 +181,7 @@ def _options(random: Random) -> ProcessorOptions:
         spill_s=random.choice((0.05, 0.5, 5.0)),
         flush_records=random.choice((5, 5, 40, 100_000)),
         checkpoint_records=random.choice((20, 20, 100, 100_000)),
-        follow_s=random.choice((0.3, 5.0)),
+        spill_bytes=random.choice((50_000, 8 << 20)),
         cleanup_s=random.choice((0.5, 5.0)),
         timers_per_record=random.choice((1, 3, 1000)),
     )

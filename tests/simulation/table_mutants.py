@@ -31,6 +31,7 @@ from orchestrator.processor import reading, waiters
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.port import Accepted
 from orchestrator.processor.seat import Seat
+from orchestrator.processor.seat_states import Leading
 from orchestrator.processor.source import AttemptSource
 from orchestrator.processor.unknown_fates import UnknownFates
 from orchestrator.store.stamp import Stamp
@@ -336,3 +337,9 @@ def a_replaced_leader_goes_on(patch: Patch) -> None:
     patch.set(Seat, "_still_leads", lambda self: self.term is not None)
     apply_otherwise(patch, Journal, with_any_epoch)
     apply_otherwise(patch, TimersFired, with_any_epoch)
+
+
+@mutant
+def what_the_tail_shows_is_not_looked_at(patch: Patch) -> None:
+    """What others wrote waits until the leader's own appends meet it."""
+    patch.set(Leading, "heard", lambda self, heard_to: False)

@@ -135,6 +135,29 @@ def test_what_goes_on_comes_before_what_begins() -> None:
     assert drain(some) == ["a goes on", "a begins"]
 
 
+def test_new_ones_and_those_of_a_recovery_alternate_however_many_there_are() -> None:
+    for count in (1_000, 20_000):
+        some = slots(16, 16)
+        for number in range(count):
+            old = b"old %d" % number
+            some.wait("a", old, "old", goes_on=number % 2 == 0, is_recovered=True)
+        for number in range(3):
+            some.wait("a", b"new %d" % number, f"new {number}", goes_on=number == 2)
+        assert some.waiting_of("a") == some.waiting_count == count + 3
+        taken = [some.next() for _ in range(8)]
+        assert taken[:6] == ["old", "new 2", "old", "new 0", "old", "new 1"]
+        assert taken[6:] == ["old", "old"]
+        some.leave("a", b"old %d" % (count - 1))
+        assert len(drain(some)) == count + 3 - 9 and not some.waiting_count
+
+
+def test_neither_new_nor_recovered_ones_pass_by_the_others_that_wait() -> None:
+    some = slots()
+    some.wait("a", b"x", "x", goes_on=False, is_recovered=True)
+    assert some.has_waiting("a", goes_on=False) and some.has_waiting("a", goes_on=True)
+    assert not some.has_waiting("a", goes_on=True, is_recovered=True)
+
+
 def test_whoever_leaves_is_forgotten() -> None:
     some = slots(1, 1)
     take(some, "a")

@@ -61,7 +61,6 @@ class Chaos:
             flush_records=draw.choice((5, 60, 20_000)),
             checkpoint_records=10**9,  # the log stays whole, to be compared with
             retry_first_s=0.02,
-            follow_s=0.5,
         )
 
     def ask(self, number: int) -> bytes:

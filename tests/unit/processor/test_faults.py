@@ -258,7 +258,7 @@ def test_a_result_that_comes_just_before_the_announcement_is_told() -> None:
     async def story() -> None:
         world = World(1)
         hung: list[Attempt] = []
-        process = await world.led({"slow": hung.append}, follow_s=0.2)
+        process = await world.led({"slow": hung.append})
         replies = process.send(process.make(world.uid(), "slow"))
         await process.until(lambda: len(hung) == 1)
         values = world.topic.values[0]
@@ -292,7 +292,7 @@ def _end_of(attempt: Attempt) -> Journal:
 def test_others_messages_are_seen_even_if_nothing_is_appended_here() -> None:
     async def story() -> None:
         world = World(1)
-        process = await world.led(follow_s=1.0)
+        process = await world.led()
         foreign = world.uid()
         await asyncio.sleep(3)
         world.topic.values[0].append(encode_message([process.make(foreign)]))
@@ -306,7 +306,7 @@ def test_others_messages_are_seen_even_if_nothing_is_appended_here() -> None:
 def test_what_others_wrote_is_read_while_own_appends_are_acknowledged_late() -> None:
     async def story() -> None:
         world = World(1)
-        process = await world.led(follow_s=0.05)
+        process = await world.led()
         process.log.ack_delay_s = 0.03
         process.log.read_delay_s = 0.02
         calls = []
@@ -329,7 +329,7 @@ def test_a_read_that_ends_too_early_makes_nobody_step_over_what_others_wrote() -
 
     async def story() -> None:
         world = World(1)
-        process = await world.led(follow_s=1e6)
+        process = await world.led()
         foreign = world.uid()
         world.topic.values[0].append(encode_message([process.make(foreign)]))
         read = process.log.read
@@ -353,7 +353,7 @@ def test_a_log_that_loses_its_tail_under_a_leader_is_read_anew() -> None:
 
     async def story(with_announcement: bool) -> None:
         world = World(1)
-        process = await world.led({"never": lambda _: None}, follow_s=1e6, spill_s=0.01)
+        process = await world.led({"never": lambda _: None}, spill_s=0.01)
         kept, lost, later = world.uid(), world.uid(), world.uid()
         await process.call(process.make(kept))
         end = world.topic.next_offset(0)
@@ -398,7 +398,7 @@ def test_nothing_takes_off_while_what_others_wrote_is_read() -> None:
 
     async def story() -> None:
         world = World(1)
-        process = await world.led(follow_s=0.05)
+        process = await world.led()
         process.log.ack_delay_s = 0.05
         process.log.read_delay_s = 0.02
         calls: list[list[Reply]] = []
@@ -418,7 +418,7 @@ def test_a_second_leader_makes_the_first_harmless() -> None:
     async def story() -> None:
         world = World(1)
         hung: list[Attempt] = []
-        zombie = await world.led({"slow": hung.append}, follow_s=1e6, retry_first_s=1e5)
+        zombie = await world.led({"slow": hung.append}, retry_first_s=1e5)
         slow, late = world.uid(), world.uid()
         zombie.send(zombie.make(slow, "slow"))
         await zombie.until(lambda: len(hung) == 1)
@@ -447,7 +447,7 @@ def test_what_another_leader_took_before_was_not_created_by_a_zombie() -> None:
 
     async def story() -> None:
         world = World(1)
-        zombie = await world.led({}, follow_s=1e6)
+        zombie = await world.led({})
         heir = await world.led({})
         known = world.uid()
         heir.send(heir.make(known))
@@ -465,8 +465,8 @@ def test_what_another_leader_took_before_was_not_created_by_a_zombie() -> None:
 def test_of_two_requests_in_one_millisecond_whose_fate_is_unknown_one_created_it() -> None:
     async def story() -> None:
         world = World(1)
-        zombie = await world.led({}, follow_s=1e6)
-        heir = await world.led({}, follow_s=1e6)
+        zombie = await world.led({})
+        heir = await world.led({})
         known = world.uid()
         zombie.log.lose[0] = False  # its append neither lands nor is answered
         told: list[list[Reply]] = []
@@ -486,8 +486,8 @@ def test_of_two_requests_in_one_millisecond_whose_fate_is_unknown_one_created_it
 def test_two_assigned_nodes_that_announce_at_once_settle_on_one() -> None:
     async def story() -> None:
         world = World(1)
-        first = await world.process(node="a", follow_s=0.5)
-        second = await world.process(node="b", follow_s=0.5)
+        first = await world.process(node="a")
+        second = await world.process(node="b")
         await first.until(
             lambda: len(first.processor.leading()) + len(second.processor.leading()) > 0
         )

@@ -1,5 +1,6 @@
 """Attempts are numbered, held until all before them is applied, and keep their backoff."""
 
+import msgspec
 import pytest
 
 from orchestrator.codec import keys
@@ -129,3 +130,23 @@ def test_a_journal_that_would_be_too_long_pauses_its_invocation(
     assert dropped == [flush] and record.entries == 0 and record.attempt == flush.attempt
     assert isinstance(record.end, Failed) and record.end.then == THEN_PAUSE
     assert reason in record.end.why.message and record.end.why.restate_code == "PD0307"
+
+
+def test_what_was_called_before_the_term_began_is_told_from_what_came_later() -> None:
+    state = State(0, 1, MemoryStore())
+    source = AttemptSource(
+        state,
+        0,
+        lambda record: None,
+        lambda id_, _: None,
+        lambda error: None,
+        JournalLimits(10, 1_000),
+        _drop,
+        5_000,
+    )
+    for number, created_at_ms in enumerate((4_999, 5_000)):
+        row = _row()
+        row.invoke = msgspec.structs.replace(row.invoke, created_at_ms=created_at_ms)
+        state.invocations.add(bytes([number]) * 24, row)
+    given = [source.attempt_input(bytes([number]) * 24, 0) for number in range(2)]
+    assert [one is not None and one.is_recovered for one in given] == [True, False]
