@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from orchestrator.codec.records import decode_message
 from orchestrator.invoker.port import AttemptInput, AttemptView, LedPartition
 from orchestrator.log.memory import MemoryLog, MemoryTopic
-from orchestrator.log.port import AppendError, Batch, Deliver, Done, Health
+from orchestrator.log.port import AppendError, Batch, Deliver, Done, Health, OffsetOutOfRange
 from orchestrator.model.answers import Answer
 from orchestrator.model.effects import AnyEffect, SetOutput
 from orchestrator.model.ids import placed_key
@@ -42,6 +42,15 @@ class FaultyLog(MemoryLog):
         self._last_ack_s: dict[int, float] = {}
         self.appends: list[dict[int, int]] = []  # messages by partition, by append
         self.unwritable = ""
+        self.is_deaf = False  # those who follow hear nothing: it takes its time
+
+    def tell(self, partition: int, first: int, values: list[bytes]) -> None:
+        if not self.is_deaf:
+            super().tell(partition, first, values)
+
+    def tell_cut(self, partition: int, why: OffsetOutOfRange) -> None:
+        if not self.is_deaf:
+            super().tell_cut(partition, why)
 
     def append(self, batch: Batch, done: Done) -> None:
         self.appends.append({number: len(messages) for number, messages in batch})
