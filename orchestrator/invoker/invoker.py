@@ -147,8 +147,7 @@ class Invoker:
         return views
 
     def hold_back(self, source: LedPartition, held_back: bool) -> None:
-        """While the log takes nothing of a partition: read at most a window more of each attempt
-        of its."""
+        """While a partition takes nothing: read at most a window more of each of its attempts."""
         (self._held_back.add if held_back else self._held_back.discard)(source)
         for running in self._running.values():
             if running.source is source and running.exchange is not None:
@@ -187,15 +186,13 @@ class Invoker:
             self._fail_unplaced(source, given, where)
             return
         slots, deployment = self._slots, where.deployment.id
-        goes_on = given.entries > 1
+        goes_on, is_old = given.entries > 1, given.is_recovered
         if slots.has_room(deployment) and (
-            its_turn
-            or not slots.has_waiting(deployment, goes_on=goes_on, is_recovered=given.is_recovered)
+            its_turn or not slots.has_waiting(deployment, goes_on=goes_on, is_recovered=is_old)
         ):
             self._begin(source, given, where, 0)
         else:
-            is_recovered = given.is_recovered
-            waiter = SlotWaiter(source, invocation_id, incarnation, deployment, is_recovered)
+            waiter = SlotWaiter(source, invocation_id, incarnation, deployment, is_old)
             self._wait(waiter, goes_on)
 
     def _is_known(self, source: LedPartition, invocation_id: bytes, incarnation: int) -> bool:
@@ -332,8 +329,7 @@ class Invoker:
     def _make_way(self) -> None:
         """Ask the longest idle streams to suspend, as many as there are attempts waiting."""
         self._make_way_timer = None
-        slots = self._slots
-        if not slots.waiting_count or self._closed:
+        if not self._slots.waiting_count or self._closed:
             return
         self._openings.forget_slow(self.monotonic_ms())
         self._fill_slots()

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable
 
 from orchestrator.log.port import (
     FollowEnd,
-    ,
     Log,
     LogCorrupt,
     LogMessage,
     LogRefused,
     LogUnavailable,
     OffsetOutOfRange,
+    Subscription,
 )
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.partition import Partition
@@ -46,7 +46,7 @@ class LeaderTail:
         self._options = options
         self._back_off = back_off
         self._read_to = 0  # there is nothing of others below this offset
-        self._following:  | None = None
+        self._following: Subscription | None = None
 
     async def read_to_end(self, stop_before: int | None = None) -> None:
         """Apply what the log has, up to its end or to an offset."""
