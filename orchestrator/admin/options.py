@@ -11,7 +11,7 @@ from orchestrator.runtime.settings import Setting
 
 
 class AdminOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator may set, and what the node says of itself."""
+    """Settings of the admin API, and what the node reports of itself."""
 
     ingress_endpoint: str = "http://127.0.0.1:8080/"
     cluster_name: str = "perdure"

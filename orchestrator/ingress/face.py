@@ -31,7 +31,7 @@ class Gate(Protocol):
     """Says "", or a reason for the caller. What one partition cannot take, the engine refuses."""
 
     def closed(self) -> str:
-        """Why nobody is served."""
+        """Why all requests are refused, "" if they are not."""
         ...
 
     def unready(self) -> str:

@@ -74,7 +74,7 @@ class Http1(asyncio.Protocol):
         self._since = shared.tick  # when it began to wait for the request under way
         self._answered = False  # some request, in this callback
         self._lingers = False  # what still comes is dropped before the close
-        self._half_closed = False  # the client has said its last, and may still listen
+        self._half_closed = False  # the client has closed its side, and may still read
         self._upload: Share | None = None
 
     # --- the transport ---

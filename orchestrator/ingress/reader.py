@@ -149,7 +149,7 @@ class Reader:
             self._connection.on_refusal(reply)
 
     def drop(self) -> None:
-        """Read no further, and let go of what was read."""
+        """Read no further, and free what was read."""
         self.ended = True
         self.partial = False
         self._drop_body()

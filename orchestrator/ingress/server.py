@@ -73,7 +73,7 @@ class IngressServer:
             connection.drain()
 
     async def stop(self, grace_s: float) -> None:
-        """Wait for the answers under way, tell the rest that we end, and stop listening.
+        """Wait for the answers under way, refuse the other requests, and stop listening.
 
         Until then who comes is answered: the gate says what.
         """

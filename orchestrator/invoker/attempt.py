@@ -47,7 +47,7 @@ HOW: Final = {
 
 
 class Attempt:
-    """What an attempt was given, what it has said since the last flush, and how it ends."""
+    """What an attempt was given, what it has sent since the last flush, and how it ends."""
 
     __slots__ = (
         "_acked",
@@ -100,7 +100,7 @@ class Attempt:
         self._seen = given.entries
         self._acked = given.commands  # below it all were acknowledged, or replayed
         self._proposed: dict[int, bool] = {}  # run results of this stream: wants an ack
-        self._told: set[int] = set()  # run results the service was told of
+        self._told: set[int] = set()  # run results the service was notified of
         self._done: list[Journal] = []
         self._frames: list[bytes] = []
         self._size_bytes = 0
@@ -111,7 +111,7 @@ class Attempt:
         self.in_message = False  # part of a message has come
         self.input_closed = False
         self.over = False
-        self.refused = False  # it said what it may not: the service is not to go on
+        self.refused = False  # it broke a rule: the service is not to go on
 
     @property
     def target(self) -> str:
@@ -179,7 +179,7 @@ class Attempt:
         return wire.command_ack(command_index)
 
     def discard(self) -> None:
-        """Nothing comes of it any more, not even of what was said."""
+        """Drop the attempt: nothing of it is proposed any more, not even what it has sent."""
         self.over = True
         self._wants = NOTHING
         self._frames, self._done, self._end = [], [], None
@@ -191,7 +191,7 @@ class Attempt:
     # --- from the service ---
 
     def receive(self, data: bytes, now_ms: int) -> int:
-        """Take in what arrived; says when records are to be taken: an urgency."""
+        """Take in bytes that arrived; returns how urgently records are to be taken."""
         if self.over:
             return NOTHING
         self._door.now_ms = now_ms
@@ -237,7 +237,7 @@ class Attempt:
         self._fail(attempted(restate_code, message, now_ms), asked_delay_ms, then)
 
     def take(self) -> list[Journal]:
-        """The records of all that was said since the last time."""
+        """The records of all that was received since the last time."""
         if self._frames or (self._end is not None and self._wants):
             self._cut(self._end)
         self._wants = NOTHING

@@ -1,4 +1,4 @@
-"""Streams that have more to send once what they gave is on its way."""
+"""Streams that have more to send once the transport has taken what they gave."""
 
 from collections.abc import Callable
 from typing import Final

@@ -1,4 +1,4 @@
-"""Exchanges of which all that matters was heard: their responses are to end by themselves."""
+"""Exchanges whose result is known: their responses get a while to end by themselves."""
 
 from typing import Final
 

@@ -80,7 +80,7 @@ class ConnectionOwner(Protocol):
 
 
 class _Ignore:
-    """Listens to what nobody wants to hear any more."""
+    """A receiver that ignores the rest of a response."""
 
     def on_response(self, status: int, headers: HeaderLines) -> None:
         pass
@@ -146,7 +146,7 @@ class Exchange:
         self.sent_bytes = 0  # since the queue was last looked at, and what was in it then
         self.wants_room = False
         self.unread_bytes = 0  # received, but not yet given back to the peer's window
-        self.is_held_back = False  # let the peer say no more than its window holds
+        self.is_held_back = False  # let the peer send no more than its window holds
         self.waits_until_s = 0.0  # for a connection with room
         self.deadline_s = 0.0  # when draining: cut it off then
 
@@ -159,7 +159,7 @@ class Exchange:
         return not queued_bytes or queued_bytes + size_bytes <= self.room_bytes
 
     def want_room(self) -> None:
-        """Have the receiver told when there is room for more."""
+        """Have the receiver notified when there is room for more."""
         self.wants_room = True
         if self.carrier is not None and not self.closed:
             self.carrier.want_room(self)
@@ -183,7 +183,7 @@ class Exchange:
             self.carrier.end(self)
 
     def hold_back(self, held_back: bool) -> None:
-        """Let the peer say no more than its window holds, until it is taken back."""
+        """Backpressure: let the peer send no more than its window holds, until released."""
         if held_back != self.is_held_back:
             self.is_held_back = held_back
             if self.carrier is not None and not self.closed:

@@ -1,4 +1,4 @@
-"""Why an attempt fails: what was refused at the door, and what people are told."""
+"""Why an attempt fails: refusals of the door, and their messages for people."""
 
 from typing import Final
 

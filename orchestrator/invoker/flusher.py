@@ -1,4 +1,4 @@
-"""Proposes what attempts have said: at once what somebody waits for, the rest a little later.
+"""Proposes what attempts have sent: at once what somebody waits for, the rest a little later.
 
 One read of a connection may bring several messages of several attempts: each attempt makes one
 record of its own. Timers are shared by all attempts.
@@ -15,14 +15,14 @@ LATER_S: Final = 0.1  # a step that takes longer is seen in the journal while it
 
 
 def propose(running: RunningAttempt) -> None:
-    """Hand over all that an attempt has said."""
+    """Propose all that an attempt has sent."""
     running.flushing = NOTHING
     for record in running.attempt.take():
         running.source.propose(record)
 
 
 class Flusher:
-    """Lists of attempts that have something to say, by how long it may wait."""
+    """Attempts with something to propose, by how long it may wait."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -33,7 +33,7 @@ class Flusher:
         self._later_timer: Timer | None = None
 
     def add(self, running: RunningAttempt, wants: int) -> None:
-        """An attempt has something to say, more urgent than before."""
+        """An attempt has something to propose, more urgent than before."""
         running.flushing = wants
         if wants == NOW:
             self._now.append(running)

@@ -345,7 +345,7 @@ class Http2Connection(asyncio.Protocol):
         # likely been given up by the peer while it was idle.
         stale = self.was_useful and exchange.mark == self._read_count
         untouched = not exchange.answered and (refused or skipped or stale)
-        # A peer that says good-bye should finish what it has taken; some (hypercorn) do not.
+        # A peer that sends GOAWAY should finish what it has taken; some (hypercorn) do not.
         receiver.on_broken(reason, untouched or self._said_goodbye)
 
     def _on_rare(self, event: ngh2.Event) -> None:

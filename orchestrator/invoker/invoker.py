@@ -1,4 +1,4 @@
-"""The invoker: starts attempts as slots allow, hands what they say to their partitions.
+"""The invoker: starts attempts as slots allow, hands what they send to their partitions.
 
 Everything runs on the event loop by callbacks. There is no timer per attempt: one sweep compares
 stamps of last activity. What one read of a connection brings is one record per attempt.

@@ -8,12 +8,12 @@ DEAD: Final = 2
 
 PING_AFTER_S: Final = 40.0
 PING_TIMEOUT_S: Final = 20.0
-LAST_PING_AFTER_S: Final = 5.0  # the same, of a peer that said good-bye
+LAST_PING_AFTER_S: Final = 5.0  # the same, of a peer that sent GOAWAY
 LAST_PING_TIMEOUT_S: Final = 5.0
 
 
 class KeepAlive:
-    """Looked at once a second; only then time is told, not at each read."""
+    """Looked at once a second; the time of a read is noted then, not at each read."""
 
     __slots__ = ("_heard_s", "heard", "pinged")
 

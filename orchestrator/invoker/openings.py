@@ -14,7 +14,7 @@ OPENING_MS: Final = 200  # an answer that takes longer says nothing about what w
 
 
 class Openings:
-    """The running attempts that are opening; of others nothing is told."""
+    """The running attempts that are opening."""
 
     def __init__(self) -> None:
         self._running: OrderedDict[RunningAttempt, None] = OrderedDict()

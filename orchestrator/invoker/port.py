@@ -102,7 +102,7 @@ class InvokerPort(Protocol):
         ...
 
     def acknowledge(self, invocation_id: bytes, incarnation: int, command_index: int) -> None:
-        """A command that asked for it is durable; ignored if another attempt said it."""
+        """A command that asked for it is durable; ignored if another attempt sent it."""
         ...
 
     def stop(self, invocation_id: bytes, incarnation: int, abort: bool) -> None:

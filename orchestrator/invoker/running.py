@@ -34,7 +34,7 @@ class Shell(Protocol):
     def monotonic_ms(self) -> int: ...
 
     def flush(self, running: "RunningAttempt", wants: int) -> None:
-        """It has something to say, and more urgently than before."""
+        """It has something to propose, more urgent than before."""
         ...
 
     def hold_memory(self, running: "RunningAttempt", size_bytes: int) -> bool:
@@ -125,7 +125,7 @@ class RunningAttempt:
 
     @property
     def may_close(self) -> bool:
-        """Half-closing it would tell the service to suspend."""
+        """Whether half-closing it would make the service suspend."""
         return self.duplex and not self.attempt.input_closed and not self.attempt.over
 
     # --- to the service ---
@@ -191,7 +191,7 @@ class RunningAttempt:
         return parts
 
     def half_close(self) -> None:
-        """Nothing more is told to the service: it should suspend at its next await."""
+        """Send nothing more to the service: it should suspend at its next await."""
         if self.attempt.input_closed:
             return
         self.attempt.close_input()

@@ -1,4 +1,4 @@
-"""What people are told of attempts that failed."""
+"""Log lines about attempts that failed."""
 
 import logging
 from typing import Final

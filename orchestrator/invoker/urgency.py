@@ -1,4 +1,4 @@
-"""How long what a service said may wait before it is proposed: does somebody wait for it?"""
+"""How long what a service sent may wait before it is proposed."""
 
 from typing import Final
 

@@ -1,1 +1,1 @@
-"""Kafka clients: how each is made, told, served on the event loop, and what its errors mean."""
+"""Kafka clients: how they are made, configured and served, and what their errors mean."""

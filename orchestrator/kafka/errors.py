@@ -32,7 +32,7 @@ def error_of(raised: KafkaException) -> KafkaError:
 
 
 def text_of(raised: KafkaException) -> str:
-    """Its name too, since what some errors say is nothing."""
+    """The name of the error too, since some have no text."""
     error = error_of(raised)
     return f"{error.str()} ({error.name()})".strip()
 
@@ -76,7 +76,7 @@ def is_about_rights(error: KafkaError) -> bool:
 
 
 def reason_of(error: KafkaError, doing: str) -> str:
-    """What people are told of an error met at `doing`, after which one tries again."""
+    """The message of a retryable error met at `doing`, for people."""
     refusal = refusal_of(error, doing)
     return str(refusal) if refusal is not None else str(error.str())
 

@@ -1,4 +1,4 @@
-"""Serving a librdkafka client on the event loop without polling: its queue rings a bell.
+"""Serves a librdkafka client on the event loop without polling: its queue wakes the loop.
 
 The Python client does not offer ``rd_kafka_queue_io_event_enable``, but the library it brings
 does. It is called by way of the handle inside the client object, whose place is known for the

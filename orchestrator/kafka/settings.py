@@ -1,4 +1,4 @@
-"""What an operator says of the brokers."""
+"""Settings of the connection to the brokers."""
 
 from pathlib import Path
 from typing import Annotated

@@ -104,7 +104,7 @@ class Followers:
             follower.end(why)
 
     def end(self, why: FollowEnd) -> None:
-        """The log goes: all of them are told."""
+        """The log closes: end all subscriptions."""
         for mine in self._by_partition.values():
             for follower in mine:
                 follower.end(why)
@@ -112,7 +112,7 @@ class Followers:
 
 
 class NeverFollowed:
-    """What `follow` of a log gives that is not open: it ends at once, and says why."""
+    """The subscription of a log that is not open: it ends at once, with the reason."""
 
     def __init__(self, ended: FollowEnded, why: FollowEnd) -> None:
         self._handle = asyncio.get_running_loop().call_soon(ended, why)

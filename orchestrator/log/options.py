@@ -1,4 +1,4 @@
-"""What an operator says of the log."""
+"""Settings of the log."""
 
 from typing import Annotated, Final
 

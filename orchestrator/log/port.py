@@ -8,7 +8,7 @@ Rules that every adapter keeps (``tests/contracts/test_log.py`` holds them to it
   the batch, and for one partition in the order of the appends.
 - ``done`` and ``deliver`` must not raise, and are cheap; ``done`` may append again.
 - After an append of unknown fate to a partition every later append to it is refused until
-  ``restart``; so nothing can land behind a hole that the writer has not looked at.
+  ``restart``; so nothing can be written behind a gap that the writer has not looked at.
 - What was acknowledged survives ``kill -9`` of the process, and is read again in the same order.
 """
 
@@ -101,7 +101,7 @@ class Subscription(Protocol):
     """A partition that is being followed."""
 
     def cancel(self) -> None:
-        """Nothing is delivered and nothing said after this; may be called more than once."""
+        """No callback is called after this; may be called more than once."""
         ...
 
 
@@ -133,7 +133,7 @@ class Log(Protocol):
         ...
 
     async def close(self) -> None:
-        """Settle what is in flight, then let go of every file, thread and connection."""
+        """Answer every append in flight, then close every file, thread and connection."""
         ...
 
     def append(self, batch: Batch, done: Done) -> None:

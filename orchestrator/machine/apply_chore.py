@@ -62,7 +62,7 @@ def _drop_state(step: Step, chore: ChoreRow) -> bool:
 
 
 def _drop_promises(step: Step, chore: ChoreRow) -> bool:
-    """Nobody can complete them any more: who still waits for one is told so."""
+    """Nobody can complete these promises any more: fail whoever still waits for one."""
     dropped = _drop_some(step.state.promises, chore, _of_key(chore))
     for key, promise in dropped:
         answer_all(step, promise, awaited_promise(key), PROMISE_GONE)

@@ -1,4 +1,4 @@
-"""Detach: who waited for a result is over."""
+"""Detach: a caller that waited for a result has ended; forget that it waits."""
 
 from orchestrator.machine.step import Step
 from orchestrator.machine.waiting import drop_waiter, whom_of

@@ -62,7 +62,7 @@ def apply_journal(step: Step, record: Journal) -> Answer:
 def _as_stored(effects: Sequence[AnyEffect]) -> Sequence[AnyEffect]:
     """Run results first: they lie among the frames, what other effects complete comes after.
 
-    A service is told in the order that it replays later, else a race could end otherwise."""
+    Notifications are sent in the order of the journal, else a replay could end a race otherwise."""
     return effects if len(effects) < 2 else sorted(effects, key=_is_no_run_result)
 
 

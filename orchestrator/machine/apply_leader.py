@@ -13,7 +13,7 @@ def knows_level(level: int) -> bool:
 
 
 def apply_announce(step: Step, announce: AnnounceLeader) -> Answer:
-    """Accepted only if nobody was accepted since: the new epoch is this record's offset."""
+    """Accepted only if no other was accepted since its proposer read: the epoch is its offset."""
     own = step.state.partition_row
     if announce.epoch_seen != own.epoch:
         return Answer.DROPPED

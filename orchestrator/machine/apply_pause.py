@@ -1,4 +1,4 @@
-"""Pause and Resume: an invocation is held where it is, and goes on when told."""
+"""Pause and Resume: an invocation stops where it is, and continues when resumed."""
 
 from orchestrator.machine import life
 from orchestrator.machine.events import note_pause

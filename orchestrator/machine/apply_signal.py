@@ -24,7 +24,7 @@ def apply_signal(step: Step, signal: Signal) -> Answer:
 
 
 def apply_cancel(step: Step, cancel: Cancel) -> Answer:
-    """What has not started ends at once; what runs is told, and a paused one wakes for it."""
+    """What has not started ends at once; a running attempt is notified, a paused one is woken."""
     row = step.state.invocations.get(cancel.target_id)
     if row is None:
         return life.answer_if_over(step, cancel.target_id)

@@ -47,7 +47,7 @@ def look_up(state: State, row: InvocationRow, detail: Detail[V], number: int) ->
 
 
 def keep(step: Step, row: InvocationRow, detail: Detail[V], number: int, value: V) -> None:
-    """The row of the invocation is touched by whoever changes it."""
+    """The caller marks the row of the invocation as changed."""
     if row.paged & detail.bit:
         _put(step, _key(row, detail, number), number, value)
         return

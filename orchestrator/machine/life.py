@@ -77,7 +77,7 @@ def _copy_prefix(step: Step, row: InvocationRow, prefix: Prefix) -> None:
 
 
 def answer_if_over(step: Step, invocation_id: bytes) -> Answer:
-    """What an operation on an invocation that is not live is told."""
+    """The answer to an operation on an invocation that is not live."""
     done = find_completed(step, invocation_id)
     return Answer.NOT_FOUND if done is None else Answer.ALREADY_COMPLETED
 

@@ -33,7 +33,7 @@ def make(step: Step, invoke: Invoke, name: str) -> tuple[bytes, PromiseRow]:
 
 
 def wait_no_longer(step: Step, service: str, object_of: str, name: str, caller: Caller) -> None:
-    """Who waited is over; a promise that nobody completed or waits for is forgotten with it."""
+    """Remove a waiter whose invocation is over, and a promise that nothing else needs."""
     raw = object_key(service, object_of)
     owner = step.state.objects.get(raw)
     if owner is None:

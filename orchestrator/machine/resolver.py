@@ -1,4 +1,4 @@
-"""What is left of a large future: told of each leaf once, it looks at nothing else.
+"""The unresolved part of a large future: updated with the result of one leaf at a time.
 
 It gives at any time what evaluating the whole future would give.
 """

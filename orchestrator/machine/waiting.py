@@ -22,7 +22,7 @@ Awaited = InvocationRow | PromiseRow
 
 
 def add_waiter(step: Step, row: Awaited, whom: bytes, caller: Caller) -> None:
-    """One more who waits; once only. The awaited row is touched by whoever changes it."""
+    """One more who waits; once only. The caller marks the awaited row as changed."""
     if caller in row.waiters:
         return
     if len(row.waiters) < WAITERS_INLINE_COUNT:

@@ -43,7 +43,7 @@ class Notify(Action):
 
 
 class AckCommand(Action):
-    """Tell the attempt that said it that a command is durable."""
+    """Acknowledge a command to the attempt that sent it: it is durable."""
 
     id: bytes
     incarnation: int
@@ -77,7 +77,7 @@ class DoChore(Action):
 
 
 class Complete(Action):
-    """An invocation has its result: tell the clients that wait for it."""
+    """An invocation has its result: answer the clients that wait for it."""
 
     id: bytes
     incarnation: int

@@ -115,7 +115,7 @@ class GetOutput(Effect, frozen=True, tag=15):
 
 
 class RequestAck(Effect, frozen=True, tag=16):
-    """The service wants to be told that this command is durable; 0 is the input."""
+    """The service asked for an acknowledgement once this command is durable; 0 is the input."""
 
     command_index: int
 

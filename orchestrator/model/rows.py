@@ -57,7 +57,7 @@ def latest_failure(events: Sequence[Event]) -> Attempted | None:
 
 
 class PartitionRow(Row):
-    """What a partition knows of itself. `applied` is the offset after the last message applied."""
+    """The partition's own row. `applied` is the offset after the last message applied."""
 
     epoch: int = -1
     leader: str = ""
@@ -244,7 +244,7 @@ class RetentionRow(Row):
 
 
 class ChoreRow(Row):
-    """Work that goes on by follow-up records: `kind` says which fields count."""
+    """Work done by follow-up records: `kind` decides which fields count."""
 
     kind: int
     ids: list[bytes] = []  # children to kill

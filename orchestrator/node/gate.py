@@ -1,4 +1,4 @@
-"""The door of a node: closed while it starts and while it ends."""
+"""The gate of a node: closed while it starts and while it ends."""
 
 from orchestrator.processor.loop import Processor
 
@@ -7,7 +7,7 @@ ENDING = "this server is shutting down"
 
 
 class NodeGate:
-    """What the faces say of the door; the admin API asks the processor itself."""
+    """Why faces refuse requests; the admin API asks the processor itself."""
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor

@@ -1,4 +1,4 @@
-"""Gives memory back when the node is quiet: what load had made the process take is for others."""
+"""Gives memory that load made the process take back to the system once the node is quiet."""
 
 import asyncio
 import time

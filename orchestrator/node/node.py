@@ -2,7 +2,7 @@
 
 Start: the doors listen and say 503, the log opens, the metadata is read, partitions are restored
 and led, the doors open. End: new work is refused, streams are half-closed so that attempts
-suspend, what is in flight lands, waiting clients are told, everything is let go.
+suspend, in-flight appends are awaited, waiting clients are answered, everything is closed.
 """
 
 import asyncio

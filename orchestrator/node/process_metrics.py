@@ -1,4 +1,4 @@
-"""What a process says of itself: memory, time, files, build. Read from /proc, when asked."""
+"""Gauges of the process: memory, time, files, build. Read from /proc at a scrape."""
 
 import os
 import platform

@@ -1,6 +1,6 @@
 """Ends the process when its event loop stalls.
 
-librdkafka's own threads go on sending heartbeats, so a hung leader would stay in office. A stopped
+librdkafka's own threads go on sending heartbeats, so a hung leader would stay the leader. A stopped
 process does not count against itself: the thread counts its own ticks, not the time.
 """
 

@@ -53,7 +53,7 @@ class OutboxSender:
         self._carrier_of = carrier_of
         self._advance = advance
         self._scheduler = scheduler
-        self._lost = lost  # told when the rows cannot be read; another sender goes on then
+        self._lost = lost  # called when the rows cannot be read; another sender goes on then
         self._sending: dict[int, _Sending] = {}  # by lane
         self._unreported_count = 0  # rows of all lanes that were taken and not yet trimmed
         self._trim: Timer | None = None

@@ -1,4 +1,4 @@
-"""The door for new work: open unless the log is slow, the partition has no leader, or we end.
+"""Admission of new work: refused while the log is slow, a partition has no leader, or at the end.
 
 What is refused here was never handed to the log: the client may come back at once.
 """
@@ -8,11 +8,11 @@ from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.seat import Seat
 from orchestrator.runtime.scheduler import Scheduler
 
-LOOK_S = 0.1  # how old the log's own word on its health may be
+LOOK_S = 0.1  # how old the last look at the log's health may be
 
 
 class Admission:
-    """Says why new work is refused, or ""."""
+    """Answers why new work is refused, "" if it is admitted."""
 
     def __init__(self, log: Log, scheduler: Scheduler, options: ProcessorOptions) -> None:
         self._log = log
@@ -40,7 +40,7 @@ class Admission:
         return self._log_reason
 
     def _look(self, now_s: float) -> None:
-        """Why the log takes nothing, looked at now and then."""
+        """Why the log takes no appends; looked at every LOOK_S at most."""
         self._looked_s = now_s
         health = self._log.health()
         self._log_reason = "" if health.writable else health.reason or "the log is closed"

@@ -1,4 +1,4 @@
-"""The engine's answers for coroutines. A question that is cancelled is answered to nobody."""
+"""The engine's answers for coroutines. The answer to a cancelled question is dropped."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

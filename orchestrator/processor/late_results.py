@@ -1,4 +1,4 @@
-"""Results that came while nobody led here: told to those who wait for one, in slices."""
+"""Answers waiters whose results were applied while this process did not lead, in slices."""
 
 from orchestrator.processor.waiters import Results
 from orchestrator.tables.state import State

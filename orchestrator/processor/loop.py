@@ -47,7 +47,7 @@ class Processor:
         self._door.shut_reason = reason
 
     async def close(self, wait_s: float = 5.0) -> None:
-        """Let what is in flight land, spill, and let go of the stores."""
+        """Wait for the in-flight appends, spill, and close the stores."""
         self.shut_door("the server is shutting down")
         await self._seats.close(wait_s)
 

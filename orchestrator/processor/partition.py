@@ -1,6 +1,7 @@
 """The step of one partition: messages in, in order and each once; actions and answers out.
 
-Pure: no clock, no I/O. What was applied is skipped; a hole is never stepped over unless told.
+Pure: no clock, no I/O. What was applied is skipped; a gap in the offsets is an
+error unless the caller allows it.
 """
 
 from collections.abc import Sequence

@@ -26,7 +26,7 @@ class Progress:
         self._begun_s = self._now_s()
 
     def reached(self, at: int) -> None:
-        """Everything below `at` is applied. A line now and then tells that it goes on."""
+        """Everything below `at` is applied. Logs a line of progress now and then."""
         self.at = at
         now_s = self._now_s()
         if now_s - self._told_s >= TELL_S:

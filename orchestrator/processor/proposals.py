@@ -21,14 +21,14 @@ OF_A_TERM = (Journal, TimersFired, PurgeExpired, ChoreStep, OutboxAdvanced, Rais
 
 
 class Proposal(msgspec.Struct, gc=False):
-    """A record to be appended, and who is told what became of it; neither knows the proposal."""
+    """A record to be appended, and its waiter, if any; neither refers to the proposal."""
 
     record: AnyRecord
     waiter: Waiter | None = None
 
     @property
     def is_of_client(self) -> bool:
-        """Somebody outside asked for it, who can be told to come back; else the engine owes it."""
+        """A client asked for it, and can be refused; else the engine owes it, and tries again."""
         return self.waiter is not None and not isinstance(self.waiter, TransferWaiter)
 
 

@@ -35,7 +35,7 @@ from orchestrator.store.port import DurableStore, StoreError
 logger = logging.getLogger("perdure.processor")
 
 TURN_BYTES_MAX = 8 << 20  # bodies that one append takes together
-TELL_COUNT = 64  # clients told by one slice
+TELL_COUNT = 64  # clients answered by one slice
 NOT_SERVED = "the partition is not served here"
 
 
@@ -163,7 +163,7 @@ class Seat:
             self._refuse(self._proposals.take_all(), "the log is slow to append to the partition")
 
     def _refuse(self, proposals: list[Proposal], reason: str) -> None:
-        """Not in the log: clients are told so, what the engine owes is appended later."""
+        """Certainly not in the log: refuse clients, append the engine's own records again."""
         self._proposals.put_back([p for p in proposals if not p.is_of_client])
         waiters = [p.waiter for p in proposals if p.is_of_client and p.waiter is not None]
         self._host.fail_waiters(waiters, reason, False)
@@ -253,7 +253,7 @@ class Seat:
             self.step_down("an action failed")
 
     def _append_later(self, error: AppendError) -> None:
-        """Nothing was appended: clients are told, what the engine owes is tried again."""
+        """Nothing was appended: clients are refused, the engine's own records are tried again."""
         leading = self._state
         assert type(leading) is Leading and leading.in_flight is not None
         append, leading.in_flight = leading.in_flight, None
@@ -270,7 +270,7 @@ class Seat:
     # --- from restoring to leading ---
 
     def restoring(self, progress: Progress) -> None:
-        """A store is looked for and filled; `progress` tells how far that is."""
+        """A store is being looked for and filled, as far as `progress` has it."""
         state = self._state
         assert type(state) is Restoring
         state.progress = progress
@@ -292,9 +292,9 @@ class Seat:
             self._wake()
 
     def resolve(self) -> bool:
-        """The log has been read to its end: tell some of those whose records' fate was unknown.
+        """The log has been read to its end: answer some waiters of records of unknown fate.
 
-        True if there are more. Raises StoreError: they are told once it has been restored.
+        True if there are more. Raises StoreError: then they are answered after the restore.
         """
         if self.partition is None:
             return False

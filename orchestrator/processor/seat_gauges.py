@@ -1,4 +1,4 @@
-"""What the seats of a process say of themselves when somebody looks."""
+"""Gauges of the seats of a process, read at a scrape."""
 
 from collections.abc import Callable, Sequence
 from typing import Final

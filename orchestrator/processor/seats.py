@@ -97,7 +97,7 @@ class Seats:
         self.scheduler.call_later(self._options.cleanup_s, self._clean_up)
 
     async def close(self, wait_s: float) -> None:
-        """Wait for what is in flight, spill, let go."""
+        """Wait for the in-flight appends, spill, and close the stores."""
         until_s = self.now_s() + wait_s
         while self.now_s() < until_s and not all(seat.is_quiet for seat in self.all()):
             await self.scheduler.sleep(CLOSE_LOOK_S)

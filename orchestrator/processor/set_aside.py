@@ -1,4 +1,4 @@
-"""Sets aside what no message of the log can hold."""
+"""Takes records that no message of the log can hold out of an append."""
 
 import logging
 from collections.abc import Callable

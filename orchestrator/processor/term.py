@@ -219,7 +219,7 @@ class Term:
         self._results.complete(action)
 
     def drop_attempt(self, record: Journal) -> None:
-        """Its flush was refused: what else it says does not count."""
+        """Its flush was refused: drop the attempt, and whatever else it sends."""
         self._around.invoker.stop(record.id, record.incarnation, True)
 
     def _drop_soon(self, record: Journal) -> None:
@@ -227,7 +227,7 @@ class Term:
         self._around.scheduler.call_soon(partial(self.drop_attempt, record))
 
     def hold_back(self, pending_count: int) -> None:
-        """What services say without waiting must not pile up here while the log takes nothing."""
+        """Backpressure: services are not read while too many proposals wait for the log."""
         hold = pending_count > PENDING_RECORDS_MAX // (2 if self._is_holding_back else 1)
         if hold != self._is_holding_back:
             self._is_holding_back = hold
@@ -253,7 +253,7 @@ class Term:
         self._start(self.source, invocation_id, incarnation)
 
     def clock_went_back(self) -> None:
-        """Derive anew what is owed, so that nothing waits until the clock is there once more."""
+        """Derive what is owed again, so that nothing waits until the clock catches up."""
         logger.warning("the clock of this machine was set back")
         self._recover()
 

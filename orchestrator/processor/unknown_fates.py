@@ -1,4 +1,4 @@
-"""Waiters of records whose fate is not known: told once the log has been read to its end."""
+"""Waiters of records whose fate is unknown: answered once the log has been read to its end."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ class UnknownFates:
         self._waiters.append((waiter, since_offset))
 
     def add_append(self, append: InFlightAppend, next_offset: int) -> None:
-        """All who wait for an append that nobody waits for any more."""
+        """The waiters of an append that was given up."""
         since = append.first if append.is_acknowledged else next_offset
         seen: set[bytes] = set()
         for proposal in append.proposals:
@@ -72,6 +72,6 @@ class UnknownFates:
         return bool(self._waiters)
 
     def take_all(self) -> list[Waiter]:
-        """The partition is not served here any more: the caller tells them so."""
+        """The partition is not served here any more: the caller answers the waiters."""
         gone, self._waiters = self._waiters, []
         return [waiter for waiter, _ in gone]

@@ -25,13 +25,13 @@ from orchestrator.processor.port import (
 )
 from orchestrator.tables.state import State
 
-TOLD_COUNT = 64  # clients told in one callback: an answer costs some 30 us
+TOLD_COUNT = 64  # clients answered in one callback: an answer costs some 30 us
 TOLD_BYTES = 4 << 20  # of results copied to clients in one callback
 logger = logging.getLogger("perdure.processor")
 
 
 class Failing(Protocol):
-    """Can be told that what it waits for does not come."""
+    """A waiter that can be failed: what it waits for will not come."""
 
     def failed(self, reason: str, kept: bool) -> None:
         """`kept`: the record may be in the log; else it certainly is not."""
@@ -108,7 +108,7 @@ class InvokeWaiter(ResultWaiter):
         if created and not self.wait:
             self.reply(Accepted(True))
             return
-        # Read before anything is told: after a store that failed all of it is told once.
+        # Read before replying: a read may fail, and each waiter must be answered exactly once.
         row = _row(state, self.id)
         self.reply(Accepted(True) if created else Accepted(False, _starts_at_ms(row)))
         if self.wait:
@@ -152,7 +152,7 @@ class OperationWaiter:
 
 
 class TransferWaiter:
-    """The sender of another partition's outbox; sends again unless it is told that it is in."""
+    """The outbox sender of another partition; it sends again unless the transfer is confirmed."""
 
     __slots__ = ("settled",)
 
@@ -250,7 +250,7 @@ class Results:
         return sum(self._tell(waiters, _found(done, one)) for one, waiters in told.items())
 
     def take_all(self) -> list[ResultWaiter]:
-        """The partition is not served here any more: the caller tells them."""
+        """The partition is not served here any more: the caller answers the waiters."""
         gone, self._waiting = self._waiting, {}
         return [waiter for waiters in gone.values() for waiter in waiters]
 

@@ -1,4 +1,4 @@
-"""The endpoint manifest, versions 1 to 4: what a service endpoint says of itself.
+"""The endpoint manifest, versions 1 to 4: what a service endpoint declares.
 
 Strict: a surplus field, a wrong type or a name that is none is an error with its place.
 """

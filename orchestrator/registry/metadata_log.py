@@ -205,7 +205,7 @@ class Metadata:
             listener(self.registry)
 
     async def change(self, decide: Decide[T]) -> T:
-        """Append what `decide` says and wait until it counts; again if another was faster.
+        """Append what `decide` returns and wait until it is applied; again after a conflict.
 
         `decide` sees the newest state and returns a record (None: nothing to change) and a value.
         Raises MetadataUnavailable.
@@ -221,7 +221,7 @@ class Metadata:
         raise MetadataUnavailable("other changes of the metadata keep coming first: try again")
 
     async def _commit(self, record: AnyMetadataRecord) -> bool:
-        """Append, apply, and say whether it counted."""
+        """Append and apply; returns whether the change was accepted."""
         message = encode_record(record)
         self._watched, self._watched_won = message, False
         self._go_on()

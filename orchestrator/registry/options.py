@@ -1,4 +1,4 @@
-"""What an operator says of services and handlers that say nothing themselves."""
+"""Settings of services and handlers that declare none themselves."""
 
 from typing import Annotated, Final
 

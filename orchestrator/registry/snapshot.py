@@ -36,7 +36,7 @@ DAY_MS = 24 * 3600 * 1000
 
 
 class Defaults(msgspec.Struct, frozen=True):
-    """Options of the server for services and handlers that say nothing.
+    """The server's defaults for services and handlers that declare nothing.
 
     `lazy_state` holds for all of them, whatever they say: it turns eager state off.
     """

@@ -33,7 +33,7 @@ def log_to(stream: TextIO, level: str, form: str) -> None:
     root.addHandler(handler)
     root.setLevel(level.upper())
     logging.captureWarnings(True)
-    for name in ("asyncio", "uvicorn"):  # they tell of each connection
+    for name in ("asyncio", "uvicorn"):  # they log each connection
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 

@@ -1,4 +1,4 @@
-"""How late the event loop comes to what is due: the one number that tells of work without bound.
+"""How late the event loop comes to what is due: the one number that shows work without a bound.
 
 A timer looks every TICK_S; by how much it comes too late, the loop was silent for others. A silence
 that ends between two looks is seen shorter than it was, by TICK_S at most. What of a silence was

@@ -40,7 +40,7 @@ class Scheduler(Protocol):
     async def sleep(self, delay_s: float) -> None: ...
 
     async def in_thread(self, call: Callable[[], T]) -> T:
-        """Run what blocks for long, and lets go of the interpreter meanwhile, off the loop."""
+        """Run what blocks for long, and releases the GIL meanwhile, off the loop."""
         ...
 
 

@@ -102,7 +102,7 @@ class Telemetry:
         self._asked[metric] = read
 
     def numbers(self, metric: Metric) -> Mapping[Labels, float]:
-        """What a counter or gauge says now; nothing if no room has made it."""
+        """The value of a counter or gauge now; empty if no room has made it."""
         read = self._asked.get(metric)
         if read is None:
             made = self._counters.get(metric)

@@ -1,4 +1,4 @@
-"""A bell between threads: rung by one, waited for by a thread or watched by an event loop."""
+"""A wake-up between threads: set by one, awaited by a thread or watched by an event loop."""
 
 import os
 from typing import Final

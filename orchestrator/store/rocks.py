@@ -125,8 +125,8 @@ class RocksStore:
         self._is_damaged = False
         self._flushing = Lock()
         self._scans: WeakSet[_Scan] = WeakSet()
-        self.kept: Callable[[], None] = lambda: None  # told after each checkpoint
-        self.damaged: Callable[[], None] = lambda: None  # told once closed, if it was found damaged
+        self.kept: Callable[[], None] = lambda: None  # called after each checkpoint
+        self.damaged: Callable[[], None] = lambda: None  # called when closed damaged
 
     def get(self, key: bytes) -> bytes | None:
         try:
@@ -172,7 +172,7 @@ class RocksStore:
 
     def flush(self) -> None:
         with self._flushing:
-            self._do(self._db.flush)  # lets go of the interpreter
+            self._do(self._db.flush)  # releases the GIL
 
     def checkpoint(self, name: str) -> None:
         # Holds the interpreter: flush in a thread before, so that little is left to write.
@@ -184,7 +184,7 @@ class RocksStore:
         self.kept()
 
     def close(self) -> None:
-        """Wait for a flush under way, end the scans, let go of the directory."""
+        """Wait for a flush under way, end the scans, release the directory."""
         for scan in list(self._scans):
             scan.cut()
         with self._flushing:  # a database cannot be closed while a call is in it

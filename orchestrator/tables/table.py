@@ -111,7 +111,7 @@ class Table(Generic[R]):
 
     def scan(self, start: bytes = b"", stop: bytes | None = None) -> Iterator[tuple[bytes, R]]:
         """Rows with start <= key < stop in order, overlay and store as one. The table may be
-        changed while the scan runs; whether it shows the change is not said.
+        changed while the scan runs; whether it shows such a change is not defined.
 
         Costs what it yields, and the order of the dirty keys if these changed. What was deleted
         at the front of the table is passed by once: timers and retention go from there.

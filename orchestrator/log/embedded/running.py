@@ -195,7 +195,7 @@ class OpenLog:
         except FileNotFoundError:
             return False
         except OSError:
-            return True  # that it cannot be seen says nothing
+            return True  # an error here proves nothing
 
     def _look_at_space(self) -> str:
         try:

@@ -180,7 +180,7 @@ class SegmentChain:
             raise AppendError(f"a write could not be undone: {error}", refused=False) from error
 
     def _put_on_copy(self, data: bytes) -> None:
-        """A file whose sync failed tells nothing any more: once more, on a copy of it."""
+        """The state of a file after a failed sync is unknown: write and sync a copy."""
         try:
             self._replace_tail()
             self._sync_names()

@@ -20,7 +20,7 @@ _BEHIND_UNKNOWN: Final = AppendError("an earlier append is of unknown fate", ref
 
 
 class Append(NamedTuple):
-    """Something to append and whom to tell; refused in its turn when there is a reason to."""
+    """An append and its callback; with a reason it is refused, in its turn."""
 
     batch: Batch
     bytes_count: int
@@ -47,7 +47,7 @@ class Unsynced(NamedTuple):
 
 Job = Append | Restart | Mend | Unsynced
 AppendOutcome = tuple[Done, int, int, Sequence[bytes], AppendError | None]
-"""(whom to tell, partition, first offset or -1, the messages, why not)"""
+"""(callback, partition, first offset or -1, the messages, why not)"""
 
 
 def refusals(job: Append, reason: str) -> list[AppendOutcome]:
@@ -57,7 +57,7 @@ def refusals(job: Append, reason: str) -> list[AppendOutcome]:
 
 
 class Standing(NamedTuple):
-    """What the last turn says of the log; the reason is empty when it could be written."""
+    """Health of the log after the last turn; the reason is empty when it could be written."""
 
     reason: str
     corrupt: bool

@@ -33,7 +33,7 @@ class Clients:
             self.refused = refusal_of(error, "connect")
 
     def serve(self) -> None:
-        """Let the clients that nobody waits for say what they have to say."""
+        """Serve the callbacks of clients that nobody else polls."""
         try:
             self.admin.poll(0)
             self.readers.serve()

@@ -1,4 +1,4 @@
-"""What the log on Kafka is told, and how each of its clients is set up."""
+"""Options of the log on Kafka, and how each of its clients is configured."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

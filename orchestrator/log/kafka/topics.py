@@ -128,7 +128,7 @@ def _verify_partitions(description: TopicDescription, wanted: int) -> None:
 
 def _verify_permissions(description: TopicDescription) -> None:
     allowed = description.authorized_operations
-    if allowed is None:  # brokers that cannot tell
+    if allowed is None:  # brokers that do not answer which rights there are
         return
     lacking = [name for name in _NEEDED_OPERATIONS if getattr(AclOperation, name) not in allowed]
     if lacking:

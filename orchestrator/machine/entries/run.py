@@ -10,7 +10,7 @@ from orchestrator.model.values import FAILURE, SUCCESS
 
 
 def run_result(step: Step, row: InvocationRow, effect: RunResult, frames: bytes) -> None:
-    """The notification is among the frames of the record; it is told to the attempt now."""
+    """The notification is among the frames of the record; the attempt is given it now."""
     kind = FAILURE if effect.failed else SUCCESS
     if row.paged or len(row.completions) >= DETAIL_INLINE_COUNT:
         keep(step, row, COMPLETIONS, effect.completion_id, kind)
