@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from orchestrator.runtime.backoff import backoff_s
+
 FIRST_S: Final = 0.05
 MAX_S: Final = 1.0  # a service that comes back is found within this time
 
@@ -20,7 +22,7 @@ class Backoff:
         """A connect failed, or a connection ended before it was of use. Those that were on their
         way together count once."""
         if now_s >= self.until_s:
-            pause_s = min(FIRST_S * 2.0 ** min(self.failure_count, 30), MAX_S)
+            pause_s = backoff_s(FIRST_S, MAX_S, self.failure_count)
             self.failure_count += 1
             self.until_s = now_s + pause_s
 

@@ -12,6 +12,7 @@ from orchestrator.model.lanes import Lane
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
 from orchestrator.model.records import Completion, Item, Signal
 from orchestrator.outbox.port import Carrier, LaneRows
+from orchestrator.runtime.backoff import backoff_s
 from orchestrator.runtime.scheduler import Scheduler, Timer
 from orchestrator.store.port import StoreError
 
@@ -111,7 +112,7 @@ class OutboxSender:
         if self._stopped:
             return
         if upto <= sending.taken:
-            delay_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(sending.failures, 10))
+            delay_s = backoff_s(RETRY_FIRST_S, RETRY_MAX_S, sending.failures)
             sending.failures += 1
             self._scheduler.call_later(delay_s, lambda: self._again(number, sending))
             return

@@ -24,6 +24,7 @@ from orchestrator.processor.reading import PartitionStopped, StoreMisfit, restor
 from orchestrator.processor.seat import Seat
 from orchestrator.processor.tail import LeaderTail, refuse_lost_tail
 from orchestrator.processor.term import Surroundings, Term
+from orchestrator.runtime.backoff import backoff_s
 from orchestrator.runtime.entropy import Entropy
 from orchestrator.store.port import StoreError, StoreHome
 
@@ -87,7 +88,7 @@ class Leadership:
 
     async def _back_off(self) -> None:
         options = self._options
-        delay_s = min(options.retry_max_s, options.retry_first_s * 2 ** min(self._failures, 10))
+        delay_s = backoff_s(options.retry_first_s, options.retry_max_s, self._failures)
         self._failures += 1
         await self._around.scheduler.sleep(delay_s * (0.5 + self._entropy.uniform() / 2))
 

@@ -30,11 +30,13 @@ from orchestrator.processor.set_aside import without_too_large
 from orchestrator.processor.term import Term
 from orchestrator.processor.unknown_fates import UnknownFates
 from orchestrator.processor.waiters import Results, Waiter
+from orchestrator.runtime.backoff import backoff_s
 from orchestrator.store.port import DurableStore, StoreError
 
 logger = logging.getLogger("perdure.processor")
 
 TURN_BYTES_MAX = 8 << 20  # bodies that one append takes together
+REFUSED_FIRST_S, REFUSED_MAX_S = 0.04, 1.0  # pauses after an append the log refused
 TELL_COUNT = 64  # clients answered by one slice
 NOT_SERVED = "the partition is not served here"
 
@@ -257,8 +259,8 @@ class Seat:
         leading = self._state
         assert type(leading) is Leading and leading.in_flight is not None
         append, leading.in_flight = leading.in_flight, None
+        delay_s = backoff_s(REFUSED_FIRST_S, REFUSED_MAX_S, self._refusals)
         self._refusals += 1
-        delay_s = min(1.0, 0.02 * 2 ** min(self._refusals, 6))
         leading.pauses += 1
         self._refuse(append.proposals, error.reason)
         self._host.call_later(delay_s, partial(self._append_again, leading))
