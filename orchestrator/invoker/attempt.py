@@ -34,6 +34,7 @@ from perdure.wire import codes as code
 
 # Frames of one record, unless a single one is larger: a turn's message is split at records.
 RECORD_BYTES: Final = TURN_MESSAGE_BYTES // 4
+RECORD_EFFECTS: Final = 500  # each may cost as much as a small record
 _H: Final = wire.HEADER_BYTES
 _ACK: Final = wire.REQUESTED_ACK
 _header: Final = struct.Struct(">HHI").unpack_from
@@ -329,8 +330,8 @@ class Attempt:
         self._wants = NOW
 
     def _make_room(self, size_bytes: int) -> None:
-        """For more, after what has gathered."""
-        if self._size_bytes + size_bytes > RECORD_BYTES:
+        is_full = len(self._effects) >= RECORD_EFFECTS
+        if is_full or self._size_bytes + size_bytes > RECORD_BYTES:
             self._cut(None)
             self._wants = NOW
 

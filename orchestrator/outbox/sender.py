@@ -16,7 +16,7 @@ from orchestrator.runtime.backoff import backoff_s
 from orchestrator.runtime.scheduler import Scheduler, Timer
 from orchestrator.store.port import StoreError
 
-ITEMS_MAX = 1_000
+ITEMS_MAX = 100  # of a transfer: one turn may take one of each partition
 ITEM_OVERHEAD_BYTES = 200
 ADVANCE_ROWS = 1_000  # rows that were taken, before they are trimmed at once
 ADVANCE_S = 1.0  # else they are trimmed this long after

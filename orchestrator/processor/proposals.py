@@ -13,6 +13,7 @@ from orchestrator.model.records import (
     PurgeExpired,
     RaiseLevel,
     TimersFired,
+    Transfer,
 )
 from orchestrator.processor.waiters import TransferWaiter, Waiter
 
@@ -40,21 +41,26 @@ class ProposalQueue:
     def __init__(self) -> None:
         self.waiting: list[Proposal] = []
 
-    def take(self, count_max: int, bytes_max: int) -> tuple[list[Proposal], int]:
+    def take(self, work_max: int, bytes_max: int) -> tuple[list[Proposal], int]:
         """The first ones, and the bytes of their bodies.
 
-        At most so many, and no more once these bytes exceed `bytes_max`.
+        At least one; at most `work_max`, and no more once their work (a record, and each part of
+        one that has many) exceeds it, or these bytes `bytes_max`.
         """
         waiting = self.waiting
-        taken = waiting if len(waiting) <= count_max else waiting[:count_max]
-        size_bytes = 0
+        taken = waiting if len(waiting) <= work_max else waiting[:work_max]
+        work = size_bytes = 0
         for count, proposal in enumerate(taken, 1):
             record = proposal.record
+            work += 1
             if type(record) is Journal:
                 size_bytes += len(record.frames)
+                work += len(record.effects)
             elif type(record) is Invoke:
                 size_bytes += len(record.body)
-            if size_bytes > bytes_max:
+            else:
+                work += _part_count(record)
+            if size_bytes > bytes_max or work > work_max:
                 taken = waiting[:count]
                 break
         self.waiting = [] if taken is waiting else waiting[len(taken) :]
@@ -71,3 +77,12 @@ class ProposalQueue:
     def drop_of_term(self) -> None:
         """A term is over: what only it could propose goes, the rest waits for the next leader."""
         self.waiting = [p for p in self.waiting if not isinstance(p.record, OF_A_TERM)]
+
+
+def _part_count(record: AnyRecord) -> int:
+    """Applying each of these costs about as much as a small record."""
+    if isinstance(record, Transfer):
+        return len(record.items)
+    if isinstance(record, TimersFired | PurgeExpired):
+        return len(record.keys)
+    return 0

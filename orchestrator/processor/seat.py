@@ -139,21 +139,21 @@ class Seat:
             return False
         return type(state) is Leading and not state.pauses
 
-    def start_append(self, now_s: float, count_max: int) -> list[bytes]:
-        """Take what waits, at most so many records, as messages: they are in flight from now on.
+    def start_append(self, now_s: float, work_max: int) -> list[bytes]:
+        """Take what waits, at most so much work, as messages: they are in flight from now on.
 
         [] if no message of the log can hold what was taken.
         """
         leading = self._state
         assert type(leading) is Leading and leading.in_flight is None and not leading.pauses
-        proposals, size_bytes = self._proposals.take(count_max, TURN_BYTES_MAX)
+        proposals, size_bytes = self._proposals.take(work_max, TURN_BYTES_MAX)
         messages, parts = pack_records([proposal.record for proposal in proposals], size_bytes)
         bytes_max = self._message_bytes_max
         if max(map(len, messages)) > bytes_max:
             drop_attempt = leading.term.drop_attempt
             fitting = without_too_large(messages, parts, proposals, bytes_max, drop_attempt)
             self._proposals.put_back(fitting)
-            return self.start_append(now_s, count_max) if self._proposals.waiting else []
+            return self.start_append(now_s, work_max) if self._proposals.waiting else []
         leading.in_flight = InFlightAppend(messages, parts, proposals, now_s)
         self._is_unanswered = True
         return messages

@@ -225,10 +225,13 @@ class Seats:
         self.watch()
 
     def _spill_one(self) -> None:
-        """Of one partition at most: several at once would be felt."""
+        """Of one partition at most: several at once would be felt. They take turns: were the first
+        ones always first, the rows of the last would pile up under load."""
         now_s = self.now_s()
-        for served in self._served.values():
+        for number, served in self._served.items():
             if served.upkeep.spill_if_due(now_s):
+                del self._served[number]
+                self._served[number] = served
                 break
 
     def watch(self) -> None:

@@ -16,7 +16,7 @@ from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.store.port import StoreError
 
 RECORDS_MAX = 1_000  # of a turn: what follows from each costs some ten to hundred microseconds
-RECORDS_LEAST = 32  # of a partition, however many there are
+RECORDS_LEAST = 32  # of a partition, however many there are; parts of large records count, too
 SOON_S = 0.0005  # a timer of the event loop is no finer
 
 
@@ -77,9 +77,9 @@ class Turns:
         ready = [seat for seat in self.seats if seat.can_append()]
         if not ready:
             return
-        count_max = max(RECORDS_LEAST, RECORDS_MAX // len(ready))
+        work_max = max(RECORDS_LEAST, RECORDS_MAX // len(ready))
         for seat in ready:
-            messages = seat.start_append(now_s, count_max)
+            messages = seat.start_append(now_s, work_max)
             if messages:
                 batch.append((seat.number, messages))
         if not batch:

@@ -18,7 +18,8 @@ from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.store.port import CHECKPOINTS_KEPT, StoreError, StoreHome, checkpoint_name
 
 logger = logging.getLogger("perdure.processor")
-COUNT_EVERY_RECORDS = 100
+COUNT_EVERY_RECORDS = 10  # follow-up records write some hundred rows each
+COUNT_EVERY_BYTES = 32 << 10  # and others the more rows the larger they are
 
 
 class Upkeep:
@@ -41,7 +42,7 @@ class Upkeep:
         self._spills = telemetry.counter(SPILLS)
         self._flushes = telemetry.counter(FLUSHES)
         self._checkpoints = telemetry.counter(CHECKPOINTS)
-        self._count_at = 0
+        self._count_at = self._count_at_bytes = 0
         self._spilled_at = 0  # records applied when last spilled
         self._spilled_s = scheduler.time_s()
         self._flushed_at = 0
@@ -66,9 +67,11 @@ class Upkeep:
             return False
         is_heavy = partition.state.account.dirty_bytes >= self._options.spill_bytes
         if now_s - self._spilled_s < self._options.spill_s and not is_heavy:
-            if seat.record_count < self._count_at:  # counting rows costs more than a record
+            # Counting rows costs more than a record.
+            if seat.record_count < self._count_at and seat.byte_count < self._count_at_bytes:
                 return False
             self._count_at = seat.record_count + COUNT_EVERY_RECORDS
+            self._count_at_bytes = seat.byte_count + COUNT_EVERY_BYTES
             if partition.state.dirty_count < self._options.spill_rows:
                 return False
         self.spill()

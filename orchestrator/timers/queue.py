@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 WINDOW_MS = 60_000  # how far ahead rows are held in the heap
 AHEAD_MS = 20_000  # the next window is loaded this long before the heap runs dry
-HELD_MAX = 10_000  # no more are loaded while more than this are held
+HELD_MAX = 10_000  # no more are loaded while more than this are held; at most twice as many are
 DUE_BYTES = 8
 
 
@@ -36,7 +36,10 @@ class TimerQueue:
         """A timer was armed; True if it is now the first one due."""
         if key >= self.horizon and (wait_ms >= WINDOW_MS or self._is_full()):
             return False
-        return self._hold(key, monotonic_ms + wait_ms)
+        is_first = self._hold(key, monotonic_ms + wait_ms)
+        if len(self._held) > 2 * HELD_MAX:
+            self._let_go()
+        return is_first
 
     def _hold(self, key: bytes, at_ms: int) -> bool:
         held_ms = self._held.get(key)
@@ -45,6 +48,15 @@ class TimerQueue:
         self._held[key] = at_ms
         heapq.heappush(self._heap, (at_ms, key))
         return self._heap[0][1] is key
+
+    def _let_go(self) -> None:
+        """Too many came below the horizon: the later ones are rows again, loaded in their time."""
+        keys = sorted(self._held)
+        self.horizon = min(self.horizon, keys[HELD_MAX])
+        for key in keys[HELD_MAX:]:
+            del self._held[key]
+        self._heap = [(at_ms, key) for key, at_ms in self._held.items()]
+        heapq.heapify(self._heap)
 
     def needs_load(self, now_ms: int) -> bool:
         """Whether rows from the horizon on should be loaded now."""

@@ -8,9 +8,9 @@ from contextlib import nullcontext
 
 from tests.simulation import seeds
 from tests.simulation.mutation import mutated
+from tests.simulation.play import simulate
 from tests.simulation.pool import run
 from tests.simulation.rule_mutants import HASHED
-from tests.simulation.world import simulate
 
 REPORT_EVERY = 100
 

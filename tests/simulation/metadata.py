@@ -23,10 +23,12 @@ class Metadata:
     """Two deployments, of which the second one comes later and serves the same, and either may
     disappear; and those that hang."""
 
-    def __init__(self, random: Random, hung_count: int = 0) -> None:
-        inactivity_ms = random.choice((0, 60, 400, 30_000))
+    def __init__(
+        self, random: Random, hung_count: int = 0, inactivity_ms: int | None = None
+    ) -> None:
+        drawn_ms = random.choice((0, 60, 400, 30_000))
         self._defaults = Defaults(
-            inactivity_timeout_ms=inactivity_ms,
+            inactivity_timeout_ms=drawn_ms if inactivity_ms is None else inactivity_ms,
             abort_timeout_ms=900,
             lazy_state=random.random() < 0.3,
             retry=RetryPolicy(

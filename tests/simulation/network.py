@@ -16,6 +16,7 @@ from tests.simulation.clockwork import VirtualLoop
 from tests.simulation.oracle import Oracle
 from tests.simulation.service import Attempt, Course
 
+READ_BYTES_MAX = 1 << 16
 GARBAGE = b"\x04\x0c\x00\x00\x00\x00\x00\x03\xff\xff\xff"
 
 
@@ -138,7 +139,7 @@ class Link:
     def _piece(self, left: int) -> int:
         random = self._s.random
         if random.random() < 0.7:
-            return left
+            return min(left, READ_BYTES_MAX)
         return random.randrange(1, left + 1)
 
     def _arrive(self, data: bytes) -> None:

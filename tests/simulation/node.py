@@ -17,7 +17,7 @@ from orchestrator.machine import recover
 from orchestrator.model.actions import ArmRetry, ArmTimer, Complete, DoChore, SendOutbox
 from orchestrator.model.records import Resume
 from orchestrator.model.rows import InvocationRow
-from orchestrator.processor import due, late_results, seat, term
+from orchestrator.processor import due, late_results, seat, seats, term
 from orchestrator.processor.loop import Processor
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.registry.schema import EMPTY, Registry
@@ -99,6 +99,7 @@ def small_slices(patch: Patch) -> None:
         (due, "RETRY_COUNT", 1),
         (late_results, "LOOK_COUNT", 2),
         (seat, "TELL_COUNT", 1),
+        (seats, "TELL_COUNT", 1),
     ):
         patch.set(room, name, count)
 

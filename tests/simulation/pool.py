@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from unittest import mock
 
-from tests.simulation.world import Verdict, simulate
+from tests.simulation.play import Verdict, simulate
 
 HASH_SEEDS = (1, 2)
 ROOT = Path(__file__).resolve().parents[2]

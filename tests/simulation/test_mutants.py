@@ -11,8 +11,8 @@ from tests.simulation import (  # noqa: F401 they register
     table_mutants,
 )
 from tests.simulation.mutation import MUTANTS, mutated
+from tests.simulation.play import simulate
 from tests.simulation.rule_mutants import HASHED
-from tests.simulation.world import simulate
 
 SEEDS_MAX = 150
 

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.simulation import seeds
+from tests.simulation.play import Verdict
 from tests.simulation.pool import digests, run
-from tests.simulation.world import Verdict
 
 RANGES = [range(1, 64), range(64, 127), range(127, 190), range(190, 251)]
 

@@ -1,10 +1,6 @@
-"""A world: processes, a log, services and clients, from one seed to one digest."""
+"""A world: processes, a log, services and clients."""
 
 import asyncio
-import hashlib
-import logging
-from contextlib import nullcontext
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -21,43 +17,28 @@ from orchestrator.registry.schema import Registry
 from orchestrator.store.memory import MemoryHome
 from orchestrator.store.stamp import STAMP_KEY
 from tests.simulation import handlers
-from tests.simulation.bounds import bounded, make_bounds
 from tests.simulation.broker import LogFaults, Topic
-from tests.simulation.checkers import check
 from tests.simulation.clients import Client, Wish, operate, watch
-from tests.simulation.clockwork import Deadlock, VirtualLoop
+from tests.simulation.clockwork import VirtualLoop
 from tests.simulation.disk_log import Device
 from tests.simulation.faults import Trouble
 from tests.simulation.metadata import BRIEF_MS, Metadata
-from tests.simulation.mutation import patched
 from tests.simulation.network import NetworkFaults, Services
-from tests.simulation.node import Node, NodeFaults, repeating, small_slices
+from tests.simulation.node import Node, NodeFaults
 from tests.simulation.oracle import Oracle
 from tests.simulation.plan import Plan, make_plan
 from tests.simulation.programs import WORKFLOW
 from tests.simulation.replay import settle
-from tests.simulation.versions import NEWER, Versions, versioned
+from tests.simulation.versions import NEWER, Versions
 
-STORE_FAILED = "PD0303"
-NEEDS_NEWER = ("PD0308", "needs a newer version")
 CALM_S = 900.0  # all that was accepted is done this long after the last fault
-
-
-@dataclass
-class Verdict:
-    """What a seed came to."""
-
-    seed: int
-    digest: str
-    violations: list[str]
-    counts: dict[str, int]
 
 
 class World:
     """Implements what clients and faults need of it."""
 
-    def __init__(self, seed: int, loop: VirtualLoop) -> None:
-        self.plan: Plan = make_plan(seed)
+    def __init__(self, seed: int, loop: VirtualLoop, plan: Plan | None = None) -> None:
+        self.plan: Plan = make_plan(seed) if plan is None else plan
         self.seed = seed
         self.loop = loop
         self.random = Random(f"world {seed}")
@@ -403,77 +384,3 @@ class World:
 
 def _is_done(wish: Wish) -> bool:
     return bool(wish.outcomes) if wish.wait else wish.accepted
-
-
-class _Loud(logging.Handler):
-    """What the product calls a fault of its own."""
-
-    def __init__(self, oracle: Oracle) -> None:
-        super().__init__(logging.ERROR)
-        self._oracle = oracle
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        if text.startswith(STORE_FAILED) or any(what in text for what in NEEDS_NEWER):
-            return  # as it was told to
-        if self._oracle.awaits_stop and " stops: PD030" in text:
-            return
-        why = ""
-        if record.exc_info is not None and record.exc_info[1] is not None:
-            why = f" ({record.exc_info[1]!r})"
-        self._oracle.broken("logged", record.getMessage() + why)
-
-
-def simulate(seed: int) -> Verdict:
-    """One world from its beginning to its end."""
-    loop = VirtualLoop()
-    asyncio.set_event_loop(None)
-    world = World(seed, loop)
-
-    def failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        world.oracle.broken("raised", repr(context.get("exception") or context["message"]))
-
-    loop.set_exception_handler(failed)
-    loud = _Loud(world.oracle)
-    logger = logging.getLogger("perdure")
-    before = logger.level, logger.propagate
-    logger.addHandler(loud)
-    logger.propagate = False
-    logger.setLevel(logging.ERROR)
-    try:
-        bounds = bounded(make_bounds(seed), world.oracle)
-        versions = patched(versioned) if world.plan.versions else nullcontext()
-        with versions, bounds, patched(repeating), patched(small_slices):
-            loop.run_until_complete(world.run())
-            check(world)
-            if world.device is not None:
-                world.device.lose_tail(world.plan.partitions)
-    except Deadlock as error:
-        world.oracle.broken("liveness", str(error))
-    except Exception as error:  # of the engine, while its log is applied again
-        world.oracle.broken("raised", repr(error))
-    finally:
-        logger.removeHandler(loud)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
-        _end(loop)
-    return Verdict(seed, _digest(world), world.oracle.violations, dict(world.oracle.counts))
-
-
-def _end(loop: VirtualLoop) -> None:
-    for task in sorted(asyncio.all_tasks(loop), key=lambda t: t.get_name()):
-        task.cancel()
-    loop.set_exception_handler(lambda loop, context: None)
-    loop.run_until_complete(asyncio.sleep(0))
-    loop.close()
-
-
-def _digest(world: World) -> str:
-    digest = hashlib.sha256()
-    for messages in world.history().messages:
-        for message in messages:
-            digest.update(message.offset.to_bytes(8, "big") + message.value)
-    for line in [*world.oracle.trace, *world.oracle.violations]:
-        digest.update(line.encode() + b"\n")
-    digest.update(str(world.loop.now_s).encode())
-    return digest.hexdigest()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given as forall
 from hypothesis import strategies as st
 
-from orchestrator.invoker.attempt import RECORD_BYTES, Attempt
+from orchestrator.invoker.attempt import RECORD_BYTES, RECORD_EFFECTS, Attempt
 from orchestrator.invoker.urgency import LATER, NOTHING, NOW, SOON
 from orchestrator.model import effects
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
@@ -271,6 +271,16 @@ def test_frames_are_kept_as_they_came() -> None:
     journal = one(attempt)
     assert journal.frames == raw
     assert journal.effects == (effects.Sleep(9, 1),)
+
+
+def test_a_record_has_a_bounded_number_of_effects() -> None:
+    """Each may cost as much as a small record, however few bytes it has."""
+    attempt = samples.object_attempt()
+    for _ in range(2 * RECORD_EFFECTS + 1):
+        say(attempt, wire.ClearStateCommand(b"k"))
+    journals = attempt.take()
+    assert [len(j.effects) for j in journals] == [RECORD_EFFECTS, RECORD_EFFECTS, 1]
+    assert [j.commands for j in journals] == [RECORD_EFFECTS, RECORD_EFFECTS, 1]
 
 
 def test_long_flushes_are_split_between_entries() -> None:

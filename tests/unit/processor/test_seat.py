@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.log.port import AppendError
-from orchestrator.model.records import PurgeExpired, Resume
+from orchestrator.model.records import PurgeExpired, Resume, Signal, Transfer
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.proposals import Proposal, ProposalQueue
 from orchestrator.processor.seat import Seat
@@ -194,3 +194,22 @@ def test_what_was_taken_is_put_back_before_all_others() -> None:
     queue.waiting.append(Proposal(third))
     queue.put_back(taken)
     assert [proposal.record for proposal in queue.take_all()] == [first, second, third]
+
+
+def test_what_is_taken_at_once_counts_the_parts_of_records() -> None:
+    """A transfer of many items costs as much as many records."""
+    queue = ProposalQueue()
+    transfers = [Transfer(1, 2, n, (signal(n),) * 30) for n in range(4)]
+    queue.put_back([*map(Proposal, transfers), Proposal(RECORD)])
+
+    def taken(work_max: int) -> list[object]:
+        return [proposal.record for proposal in queue.take(work_max, 1 << 20)[0]]
+
+    assert taken(61) == transfers[:2]
+    assert taken(10) == transfers[2:3]  # one at least
+    assert taken(40) == [transfers[3], RECORD]
+    assert taken(40) == []
+
+
+def signal(number: int) -> Signal:
+    return Signal(bytes(24), number, "", None, 0)

@@ -13,6 +13,7 @@ from orchestrator.processor.port import Accepted, Reply, Unavailable
 from orchestrator.processor.seat import TELL_COUNT
 from orchestrator.processor.slices import Slices
 from orchestrator.processor.term import RECOVER_COUNT
+from orchestrator.processor.upkeep import Upkeep
 from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.store.memory import MemoryStore
 from tests.unit.processor.test_actuators import sleeper
@@ -264,3 +265,30 @@ def test_chores_go_a_few_at_a_time_in_turn_and_once() -> None:
     chores.stepped(b"c")
     chores.stepped(b"a")
     assert proposed == [b"a", b"b", b"c", b"a"]
+
+
+def test_partitions_that_are_to_be_spilled_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is spilled at a time: under load the last ones must not wait for ever."""
+
+    async def story() -> None:
+        world = World(6)
+        process = await world.led(spill_rows=1, spill_s=0.0)
+        spilled: dict[int, int] = {}
+
+        def spill(upkeep: Upkeep) -> None:
+            number = upkeep._seat.number
+            spilled[number] = spilled.get(number, 0) + 1
+            before(upkeep)
+
+        before = Upkeep.spill
+        monkeypatch.setattr(Upkeep, "spill", spill)
+        for _ in range(60):
+            for number in range(6):
+                process.send(process.make(world.uid(number)), wait=False)
+            await asyncio.sleep(0.003)
+        assert len(spilled) == 6
+        assert max(spilled.values()) <= 2 * min(spilled.values())
+        monkeypatch.undo()
+        await process.processor.close()
+
+    run(story())

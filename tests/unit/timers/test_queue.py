@@ -207,3 +207,27 @@ def test_retries_come_a_bounded_number_at_a_time() -> None:
     for number in range(10):
         retries.arm(Retry(5, bytes([number]), 1, 5))
     assert [len(retries.due(5, 4)) for _ in range(4)] == [4, 4, 2, 0]
+
+
+def test_however_many_come_below_the_horizon_few_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are rows again, are loaded when there is room, and none is late or lost."""
+    monkeypatch.setattr(queue_module, "HELD_MAX", 10)
+    queue, table = TimerQueue(), Table()
+    load(queue, table, 0)
+    dues = [1_000 + 37 * n % 500 for n in range(500)]
+    for number, due in enumerate(dues):
+        table.keys.append(key(due, number))
+        queue.add(key(due, number), due, 0)
+        assert len(queue) <= 20
+    table.keys.sort()
+    fired = []
+    for now_ms in range(0, 2_000, 5):
+        while True:
+            load(queue, table, now_ms)
+            come = queue.due(now_ms, 7)
+            if not come:
+                break
+            assert all(now_ms - due_of(k) < 5 for k in come)
+            fired += come
+            table.keys = [k for k in table.keys if k not in come]
+    assert sorted(fired) == sorted(key(due, number) for number, due in enumerate(dues))
