@@ -1,6 +1,7 @@
 """What every log promises, whichever it is."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -196,6 +197,28 @@ def test_a_read_comes_in_pieces_and_leaves_the_loop_free(place: Place) -> None:
         await log.read(2, first, lambda messages: pieces.append(len(messages)))
         counting.cancel()
         assert sum(pieces) == 1000 and len(pieces) > 3 and turns > 3
+
+    with_open_log(place, scenario)
+
+
+@DURABLE
+def test_reads_at_once_hand_over_one_piece_a_round_of_the_loop(place: Place) -> None:
+    async def scenario(log: Log) -> None:
+        first = await append(log, 0, [b"x" * 1000 for _ in range(200)])
+        loop, rounds, pieces = asyncio.get_running_loop(), [0], []
+
+        def turn() -> None:
+            rounds[0] += 1
+            loop.call_soon(turn)
+
+        def deliver(messages: list[LogMessage]) -> None:
+            pieces.append(rounds[0])
+            time.sleep(0.005)  # as if they were applied; other reads get theirs meanwhile
+
+        turn()
+        await asyncio.gather(*(log.read(0, first, deliver) for _ in range(24)))
+        assert len(pieces) >= 24
+        assert len(set(pieces)) == len(pieces)
 
     with_open_log(place, scenario)
 

@@ -384,7 +384,7 @@ BROKEN = """
 import asyncio, sys
 from pathlib import Path
 from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
-from orchestrator.log.embedded.segment_chain import Journal
+from orchestrator.log.embedded.segment_chain import SegmentChain
 
 def broken(*_):
     raise MemoryError("no room for a batch")
@@ -395,7 +395,7 @@ async def main():
     await log.open()
     def done(partition, first, count, error):
         print(first, error, flush=True)
-        setattr(Journal, sys.argv[3], broken)
+        setattr(SegmentChain, sys.argv[3], broken)
         log.append([(0, [b"perhaps"]), (1, [b"perhaps"])], done)
     log.append([(0, [b"kept"])], done)
     await asyncio.sleep(20)

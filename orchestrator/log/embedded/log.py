@@ -37,7 +37,7 @@ from orchestrator.log.port import (
 )
 
 _LOG = logging.getLogger("perdure.log")
-READ_CHUNK_BYTES: Final = 512 << 10
+READ_CHUNK_BYTES: Final = 256 << 10  # some thousand small records: tens of milliseconds to apply
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class EmbeddedLog:
         self._gone: LogGone | None = None
         self._tell_gone: Callable[[LogRefused], None] = lambda refusal: None
         self._followers = Followers(self.read)
+        self._turn = asyncio.Lock()
 
     may_lose_its_tail = False
 
@@ -162,7 +163,9 @@ class EmbeddedLog:
             if offset >= end:
                 return offset
             offset = messages[-1].offset + 1
-            deliver(messages)
+            async with self._turn:  # one chunk a round of the loop, however many read at once
+                deliver(messages)
+                await asyncio.sleep(0)
 
     def follow(
         self, partition: int, offset: int, deliver: Deliver, ended: FollowEnded

@@ -72,6 +72,7 @@ class KafkaLog:
         self._looked_ms = clock_ms()
         self._looks: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(_READS_MAX, thread_name_prefix="log-kafka")
+        self._turn = asyncio.Lock()
         self._readings: set[TopicRead] = set()
         self._tick: asyncio.TimerHandle | None = None
         self._probing = False
@@ -200,7 +201,9 @@ class KafkaLog:
 
     async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
         topic, number = self._options.place(partition)
-        reading = TopicRead(self._require_open().readers, topic, number, offset, deliver)
+        reading = TopicRead(
+            self._require_open().readers, topic, number, offset, deliver, self._turn
+        )
         self._readings.add(reading)
         try:
             # Looked at before and after: nothing that another log says is taken for this one's.

@@ -13,7 +13,7 @@ from orchestrator.kafka.errors import text_of
 from orchestrator.log.port import Deliver, LogMessage, LogUnavailable, OffsetOutOfRange
 
 CHUNK_COUNT: Final = 500
-CHUNK_BYTES: Final = 1 << 20
+CHUNK_BYTES: Final = 256 << 10  # some thousand small records: tens of milliseconds to apply
 SILENCE_S: Final = 15.0
 """A read that gets nothing for so long has failed; its caller decides when to ask again."""
 
@@ -77,12 +77,19 @@ class TopicRead:
     """One read: a thread fetches, the event loop takes a chunk before the next is fetched."""
 
     def __init__(
-        self, readers: Readers, topic: str, partition: int, offset: int, deliver: Deliver
+        self,
+        readers: Readers,
+        topic: str,
+        partition: int,
+        offset: int,
+        deliver: Deliver,
+        turn: asyncio.Lock,
     ) -> None:
         self._readers = readers
         self._place = TopicPartition(topic, partition, offset)
         self._next = offset
         self._deliver = deliver
+        self._turn = turn  # one chunk a round of the loop, however many read at once
         self._loop = asyncio.get_running_loop()
         self._cancelled = False
 
@@ -154,5 +161,7 @@ class TopicRead:
         asyncio.run_coroutine_threadsafe(self._on_loop(chunk), self._loop).result()
 
     async def _on_loop(self, chunk: list[LogMessage]) -> None:
-        if not self._cancelled:
-            self._deliver(chunk)
+        async with self._turn:
+            if not self._cancelled:
+                self._deliver(chunk)
+                await asyncio.sleep(0)
