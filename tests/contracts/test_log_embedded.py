@@ -358,6 +358,25 @@ def test_a_log_is_closed_while_the_system_syncs(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_what_comes_while_the_system_syncs_is_written_and_synced_together() -> None:
+    disk, syncs = FaultyDisk(1), FaultySyncs()
+
+    async def main() -> None:
+        acknowledgements = Acknowledgements()
+        options = EmbeddedOptions(Path("nowhere"), 2, 1 << 20, SIZES)
+        async with opened(EmbeddedLog(options, files=lambda: disk, syncs=lambda: syncs)) as log:
+            log.append([(0, [b"a"])], acknowledgements.done)
+            log.append([(1, [b"b"]), (0, [b"c"])], acknowledgements.done)
+            log.append([(0, [b"d", b"e"])], acknowledgements.done)
+            told = await acknowledgements.wait(4)
+            assert [(t.partition, t.first) for t in told] == [(0, 0), (1, 0), (0, 1), (0, 2)]
+            values = [m.value for m in (await read(log, 0, 0))[0]]
+            assert values == [b"a", b"c", b"d", b"e"]
+        assert syncs.begun_count == 2
+
+    asyncio.run(main())
+
+
 class NoSyncs(FaultySyncs):
     """The system has none left."""
 

@@ -197,14 +197,15 @@ class DiskLog(BrokerLog):
             self._loop.call_later(delay_s, self._work)
 
     def _work(self) -> None:
-        """One append alone takes the short way, the rest what the writer's thread does."""
+        """Appends take the short way as long as it goes, the rest what the writer's thread does."""
         jobs, self._jobs = self._jobs, []
         shortcut = self._shortcut
         if not self._owner.lives() or shortcut is None:
             return
-        job = jobs[0]
+        appends = [job for job in jobs if isinstance(job, Append)]
+        is_long = len(appends) < len(jobs) or (len(jobs) > 1 and self._random.random() < 0.3)
         try:
-            if len(jobs) == 1 and isinstance(job, Append) and shortcut.take(job):
+            if not is_long and shortcut.take(appends):
                 delay_s = self._random.random() * self._faults.latency_s
                 self._loop.call_later(delay_s, self._synced)
                 return

@@ -61,7 +61,7 @@ class OpenLog:
         self._turns = WriterTurns(journal)
         self._syncs = syncs
         self._shortcut = Shortcut(journal, self._turns, syncs) if syncs is not None else None
-        self._held: list[Job] = []  # until the append on the short way is through
+        self._held: list[Job] = []  # until what is on the short way is through
         self._at_writer = 0  # jobs that its thread has
         self._ended: deque[tuple[int, list[AppendOutcome]]] = deque()
         self._since_ms: deque[int] = deque()  # one for each partition of each append in flight
@@ -89,7 +89,7 @@ class OpenLog:
             shortcut = self._shortcut
             if shortcut is not None and not self._at_writer:
                 with FORESEEN:
-                    if shortcut.take(job):
+                    if shortcut.take((job,)):
                         return
         self._hand_over(job)
 
@@ -122,10 +122,20 @@ class OpenLog:
             self._hand_over(ended)
             ended = []
         held, self._held = self._held, []
-        for job in held:
-            self._hand_over(job)
+        if held and not self._take_together(held):
+            for job in held:
+                self._hand_over(job)
         self._tell(ended)
         self._see_to_files()
+
+    def _take_together(self, held: list[Job]) -> bool:
+        """What came while a sync was under way goes the short way too, in one write."""
+        assert self._shortcut is not None
+        appends = [job for job in held if isinstance(job, Append)]
+        if self._at_writer or len(appends) < len(held):
+            return False
+        with FORESEEN:
+            return self._shortcut.take(appends)
 
     def _mark_soon(self) -> None:
         self._mark_timer = None
@@ -212,7 +222,7 @@ class OpenLog:
         if self._syncs is not None and self._shortcut is not None:
             # Only one may listen: what the loop has heard would leave a thread waiting for ever.
             self._loop.remove_reader(self._syncs.fd)
-            if self._shortcut.is_busy:
+            while self._shortcut.is_busy:  # what came meanwhile goes the short way next
                 await asyncio.to_thread(self._syncs.wait)
                 self._hear_sync()
         await asyncio.to_thread(self._writer.stop)

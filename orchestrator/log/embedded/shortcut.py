@@ -5,6 +5,7 @@ system syncs beside its caller, the thread that waits for it, and the two hand-o
 interpreter it costs, are saved. Whatever is out of the ordinary goes to the writer's thread.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from orchestrator.log.embedded.segment_chain import SegmentChain
@@ -16,7 +17,7 @@ SHORT_BYTES_MAX: Final = 256 << 10
 
 
 class Shortcut:
-    """One append at a time; only used while the writer's thread has nothing to do."""
+    """One write at a time; only used while the writer's thread has nothing to do."""
 
     def __init__(self, journal: SegmentChain, turns: WriterTurns, syncs: Syncs) -> None:
         self._journal = journal
@@ -29,36 +30,37 @@ class Shortcut:
     def is_busy(self) -> bool:
         return self._unsynced is not None
 
-    def take(self, job: Append) -> bool:
-        """Write it and begin its sync; False: it has to go the long way, as if never seen here."""
-        if (
-            self._unsynced is not None
-            or not self._is_open
-            or job.refused
-            or job.bytes_count > SHORT_BYTES_MAX
-            or not self._turns.is_calm
-        ):
+    def take(self, jobs: Sequence[Append]) -> bool:
+        """Write them together and begin the sync; False: they have to go the long way, as if never
+        seen here."""
+        if self._unsynced is not None or not self._is_open or not self._turns.is_calm:
             return False
-        written = self._journal.begin(job.batch)
+        bytes_count = 0
+        for job in jobs:
+            bytes_count += job.bytes_count
+            if job.refused or bytes_count > SHORT_BYTES_MAX:
+                return False
+        batch = jobs[0].batch if len(jobs) == 1 else [pair for job in jobs for pair in job.batch]
+        written = self._journal.begin(batch)
         if written is None:
             return False
         self._is_open = self._syncs.begin(self._journal.tail_file)
         if not self._is_open:
             return False
-        self._unsynced = Unsynced(job, written)
+        self._unsynced = Unsynced(jobs, written)
         return True
 
     def end(self) -> list[AppendOutcome] | Unsynced:
-        """The sync is over: what became of the append, or what the writer's thread must rescue."""
+        """The sync is over: what became of the appends, or what the writer's thread must rescue."""
         unsynced, self._unsynced = self._unsynced, None
         assert unsynced is not None, "a sync ended that was not begun"
         try:
             self._syncs.end()
         except OSError:
             return unsynced
-        done, batch = unsynced.append.done, unsynced.append.batch
-        firsts = self._journal.keep(unsynced.written)
+        firsts = iter(self._journal.keep(unsynced.written))
         return [
-            (done, number, first, values, None)
-            for (number, values), first in zip(batch, firsts, strict=True)
+            (job.done, number, next(firsts), values, None)
+            for job in unsynced.appends
+            for number, values in job.batch
         ]

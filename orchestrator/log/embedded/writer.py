@@ -39,9 +39,9 @@ class Mend(NamedTuple):
 
 
 class Unsynced(NamedTuple):
-    """An append that was written, and whose sync has failed."""
+    """Appends that were written together, and whose sync has failed."""
 
-    append: Append
+    appends: Sequence[Append]
     written: Written
 
 
@@ -110,7 +110,7 @@ class WriterTurns:
             self._note(error)
 
     def _rescue(self, job: Unsynced) -> list[AppendOutcome]:
-        asked = [(job.append.done, number, values) for number, values in job.append.batch]
+        asked = [(one.done, number, values) for one in job.appends for number, values in one.batch]
         return self._judge(asked, *self._try(lambda: self._journal.rescue(job.written)))
 
     def _write(self, together: list[Append]) -> list[AppendOutcome]:

@@ -118,8 +118,9 @@ class World:
     def carry_out(self, jobs: list[Job]) -> list[AppendOutcome]:
         """Both ways of an append are taken, as it happens."""
         assert self.turns is not None and self.shortcut is not None
-        job = jobs[0]
-        if len(jobs) > 1 or not isinstance(job, Append) or not self.shortcut.take(job):
+        appends = [job for job in jobs if isinstance(job, Append)]
+        is_long = len(jobs) > 1 and self.random.random() < 0.5
+        if is_long or len(appends) < len(jobs) or not self.shortcut.take(appends):
             return self.turns.run(jobs)
         for beside in self.random.sample([self.check, self.trim, self.prepare], 2):
             beside()  # type: ignore[operator]
