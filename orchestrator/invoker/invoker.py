@@ -149,7 +149,7 @@ class Invoker:
     def hold_back(self, source: LedPartition, held_back: bool) -> None:
         """While a partition takes nothing: read at most a window more of each of its attempts."""
         (self._held_back.add if held_back else self._held_back.discard)(source)
-        for running in self._running.values():
+        for running in list(self._running.values()):  # what had arrived may end some of them
             if running.source is source and running.exchange is not None:
                 running.exchange.hold_back(held_back)
 

@@ -27,6 +27,9 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
     # The door for new work.
     door_age_s: float = 2.0  # oldest append not acknowledged, or time without a leader
 
+    pending_records_max: int = 4_000
+    """Of a partition, more than a turn takes: its log is behind, its services must wait."""
+
     # Write-behind.
     spill_rows: int = 1_000
     spill_bytes: int = 8 << 20  # of records whose rows no spill has written yet

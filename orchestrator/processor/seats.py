@@ -59,6 +59,7 @@ class Seats:
         self.clock = clock
         self.scheduler = scheduler
         self.timers_per_record = options.timers_per_record
+        self.pending_records_max = options.pending_records_max
         self.journal_limits = JournalLimits(options.journal_entries_max, options.journal_bytes_max)
         self._log = log
         self._open_home = open_home

@@ -46,7 +46,6 @@ from orchestrator.store.port import StoreError
 from orchestrator.tables.state import State
 
 logger = logging.getLogger("perdure.processor")
-PENDING_RECORDS_MAX = 4_000  # more than a turn takes: the log is behind, services must wait
 RECOVER_COUNT = 64  # attempts begun by one slice of a recovery
 CHORES_AT_ONCE = 24  # of all partitions: each step may touch some hundred rows
 
@@ -58,6 +57,7 @@ class Surroundings(Protocol):
     clock: Clock
     scheduler: Scheduler
     timers_per_record: int
+    pending_records_max: int
     journal_limits: JournalLimits
     slices: Slices
 
@@ -228,7 +228,8 @@ class Term:
 
     def hold_back(self, pending_count: int) -> None:
         """Backpressure: services are not read while too many proposals wait for the log."""
-        hold = pending_count > PENDING_RECORDS_MAX // (2 if self._is_holding_back else 1)
+        pending_max = self._around.pending_records_max
+        hold = pending_count > pending_max // (2 if self._is_holding_back else 1)
         if hold != self._is_holding_back:
             self._is_holding_back = hold
             self._around.invoker.hold_back(self.source, hold)

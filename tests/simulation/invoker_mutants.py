@@ -3,6 +3,7 @@
 from typing import Any
 
 from orchestrator.invoker.feed import Feed
+from orchestrator.invoker.invoker import Invoker
 from orchestrator.invoker.running import RunningAttempt
 from orchestrator.invoker.slots import Slots
 from tests.simulation.mutation import Patch, mutant
@@ -54,3 +55,16 @@ def entries_that_are_read_again_are_counted_wrong(patch: Patch) -> None:
         return told
 
     before = patch.set(Feed, "_notifications", notifications)
+
+
+@mutant
+def all_services_are_held_back_with_one_partition(patch: Patch) -> None:
+    """A partition that cannot append stops the services of the others."""
+
+    def hold_back(self: Invoker, source: Any, held_back: bool) -> None:
+        before(self, source, held_back)
+        for running in list(self._running.values()):
+            if running.exchange is not None:
+                running.exchange.hold_back(held_back)
+
+    before = patch.set(Invoker, "hold_back", hold_back)

@@ -20,6 +20,7 @@ from orchestrator.model.rows import InvocationRow
 from orchestrator.processor import due, late_results, seat, seats, term
 from orchestrator.processor.loop import Processor
 from orchestrator.processor.options import ProcessorOptions
+from orchestrator.processor.source import AttemptSource
 from orchestrator.registry.schema import EMPTY, Registry
 from orchestrator.runtime.entropy import SeededEntropy
 from orchestrator.store.memory import MemoryHome
@@ -58,6 +59,14 @@ class SimulatedInvoker(Invoker):
             return cast(Pool, pool)
 
         self._pools.get = get  # type: ignore[method-assign]
+
+    def hold_back(self, source: LedPartition, held_back: bool) -> None:
+        super().hold_back(source, held_back)
+        for running in self._running.values():
+            if running.exchange is None or cast(AttemptSource, running.source).is_over:
+                continue
+            if running.exchange.is_held_back != (running.source in self._held_back):
+                self.life.oracle.broken("held back", "a service of a partition that is not behind")
 
     def _wait(self, waiter: SlotWaiter, goes_on: bool) -> None:
         slots, deployment = self._slots, waiter.deployment

@@ -64,7 +64,7 @@ def make_plan(seed: int) -> Plan:
     plan = Plan(
         partitions=random.choice((1, 2, 3, 3, 3)),
         trouble_s=trouble_s,
-        options=_options(random),
+        options=_options(random, seed),
         invoker=InvokerOptions(
             attempts_max=random.choice((4, 50, 4000)),
             attempts_per_deployment_max=random.choice((3, 40, 1000)),
@@ -172,7 +172,7 @@ def _lose_tail_alive(plan: Plan) -> None:
     plan.log.gap = 0.0
 
 
-def _options(random: Random) -> ProcessorOptions:
+def _options(random: Random, seed: int) -> ProcessorOptions:
     return ProcessorOptions(
         node="node",
         turn_gap_max_s=random.choice((0.0, 0.002, 0.02)),
@@ -184,6 +184,7 @@ def _options(random: Random) -> ProcessorOptions:
         spill_bytes=random.choice((50_000, 8 << 20)),
         cleanup_s=random.choice((0.5, 5.0)),
         timers_per_record=random.choice((1, 3, 1000)),
+        pending_records_max=Random(f"pending {seed}").choice((2, 4000)),
     )
 
 

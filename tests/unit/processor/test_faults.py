@@ -14,7 +14,6 @@ from orchestrator.model.records import AnnounceLeader, AnyRecord, Cancel, Ended,
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import PAUSED
 from orchestrator.processor.port import Accepted, Reply, Result, Unavailable
-from orchestrator.processor.term import PENDING_RECORDS_MAX
 from orchestrator.tables.state import State
 from perdure.wire import codes
 from perdure.wire.frames import frame
@@ -198,11 +197,11 @@ def test_what_waits_for_a_leader_is_refused_in_time_after_a_quiet_leader_is_gone
 
 def test_services_are_held_back_while_proposals_of_their_partition_pile_up() -> None:
     async def story() -> None:
-        process = await World(2).led()
+        process = await World(2).led(pending_records_max=500)
         process.log.hold(0)
         sent = [process.send(process.make(process.world.uid()))]
         await asyncio.sleep(0.05)  # in flight, and the rest behind it
-        ids = [process.world.uid() for _ in range(PENDING_RECORDS_MAX + 1)]
+        ids = [process.world.uid() for _ in range(501)]
         sent += [process.send(process.make(i)) for i in ids]
         seat = process.processor._seats.get(0)
         assert seat is not None and seat.term is not None
