@@ -96,10 +96,10 @@ async def _until(node: Node, options: NodeOptions, asked: asyncio.Event) -> None
 
 
 async def _live(node: Node, options: NodeOptions) -> None:
+    gc.set_threshold(*GC_THRESHOLDS)  # before the start: it may read much of the log
     await node.start()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
     _log.info("Perdure is ready: %s log, %d partitions", options.log.kind, node.partitions)
     _log.info("  callers    http://%s", node.ingress_address)
     _log.info("  operators  http://%s", node.admin_address)

@@ -343,3 +343,14 @@ def a_replaced_leader_goes_on(patch: Patch) -> None:
 def what_the_tail_shows_is_not_looked_at(patch: Patch) -> None:
     """What others wrote waits until the leader's own appends meet it."""
     patch.set(Leading, "heard", lambda self, heard_to: False)
+
+
+@mutant
+def what_comes_back_is_taken_for_others(patch: Patch) -> None:
+    """An own message that the tail shows before it is acknowledged is applied twice."""
+
+    def heard(self: Leading, heard_to: int) -> bool:
+        self.heard_to = heard_to
+        return self.is_behind and not self.is_reading
+
+    patch.set(Leading, "heard", heard)
