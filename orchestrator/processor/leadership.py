@@ -110,7 +110,7 @@ class Leadership:
         await self._tail.read_to_end()
         while seat.resolve():
             await self._around.scheduler.sleep(0)
-        if not seat.is_assigned:
+        if seat.partition is None or not seat.is_served:  # its store failed, or its log is gone
             return False
         if not self._is_own_epoch():
             await self._announce()

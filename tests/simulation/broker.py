@@ -7,6 +7,7 @@ later than its successor has read: only the log's order counts.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -15,7 +16,9 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from orchestrator.codec.records import decode_message, encode_message
+from orchestrator.log import known
 from orchestrator.log.following import Followers
+from orchestrator.log.known import LogGone
 from orchestrator.log.port import (
     AppendError,
     Batch,
@@ -33,6 +36,7 @@ from orchestrator.model.records import Transfer
 from tests.simulation.clockwork import Life, VirtualLoop
 
 CHUNK_MAX = 40
+LOOK_EVERY_S = 5.0
 
 
 @dataclass
@@ -73,6 +77,16 @@ class Topic:
         for log in self.logs:
             log.tell(partition, first, values)
         return first
+
+    def remake(self) -> "Topic":
+        """It is deleted, and made anew with nothing in it; the one that was."""
+        past = Topic(len(self.messages), self.identity)
+        past.messages, past.firsts, past.nexts = self.messages, self.firsts, self.nexts
+        self.messages, self.identity = [[] for _ in past.messages], self.identity + b" made anew"
+        self.firsts, self.nexts = [0] * len(past.firsts), [0] * len(past.nexts)
+        for log in self.logs:
+            log.look_soon()
+        return past
 
     def cut(self, partition: int, below_offset: int) -> int:
         """Lose what was written from an offset on; how many messages that is."""
@@ -131,6 +145,9 @@ class BrokerLog:
         self._opened = False
         self._followers = Followers(self.read)
         self._heard_s = 0.0
+        self._known = topic.identity  # which log was opened
+        self._gone: LogGone | None = None
+        self._tell_gone: Callable[[LogRefused], None] = lambda refusal: None
 
     @property
     def partition_count(self) -> int:
@@ -138,15 +155,39 @@ class BrokerLog:
 
     @property
     def identity(self) -> bytes:
-        return self.topic.identity
+        return self._known
 
     async def open(self) -> None:
+        self._known = self.topic.identity
         self._opened = True
         self.topic.logs.append(self)
 
     async def close(self) -> None:
         self._opened = False
         self._followers.end(LogUnavailable("the log is closed"))
+
+    # --- whether it is still there ---
+
+    def look_soon(self) -> None:
+        """It is looked at every few seconds."""
+        self._loop.call_later(self._random.random() * LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        with suppress(LogGone):
+            self._verify()
+
+    def _verify(self) -> None:
+        """Is it still the log that was opened?"""
+        try:
+            if self._gone is None:
+                known.verify_known(self._known, self.topic.identity)
+        except LogGone as gone:
+            self._gone = gone
+            self._followers.end(gone)
+            if self._owner.lives():
+                self._tell_gone(gone)
+        if self._gone is not None:
+            raise self._gone
 
     # --- appends ---
 
@@ -170,6 +211,9 @@ class BrokerLog:
             self._loop.call_at(land_s, answer, -1, error)
             return
         chance = random.random()
+        if self._gone is not None:
+            self._loop.call_at(land_s, answer, -1, AppendError(str(self._gone), refused=True))
+            return
         if faults.full or chance < faults.refused:
             self._loop.call_at(land_s, answer, -1, AppendError("no space left", refused=True))
             return
@@ -259,6 +303,8 @@ class BrokerLog:
 
     def tell(self, partition: int, first: int, values: list[bytes]) -> None:
         era = self.topic.eras[partition]
+        if self._known != self.topic.identity:
+            return  # far below what is followed
 
         def tell_late() -> None:
             if era == self.topic.eras[partition]:
@@ -277,6 +323,7 @@ class BrokerLog:
         return self._heard_s
 
     async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
+        self._verify()
         topic = self.topic
         end = topic.nexts[partition]
         if not topic.firsts[partition] <= offset <= end:
@@ -292,9 +339,11 @@ class BrokerLog:
                 deliver(found[at : at + count])
             at += count
             await asyncio.sleep(0)
+        self._verify()
         return end
 
     async def bounds(self, partition: int) -> tuple[int, int]:
+        self._verify()
         if self._random.random() < self._faults.unreadable:
             raise LogUnavailable("the broker is away")
         return self.topic.firsts[partition], self.topic.nexts[partition]
@@ -312,7 +361,7 @@ class BrokerLog:
         revoked: Callable[[int], None],
         gone: Callable[[LogRefused], None],
     ) -> None:
-        self._assigned, self._revoked = assigned, revoked
+        self._assigned, self._revoked, self._tell_gone = assigned, revoked, gone
         for number in range(self.partition_count):
             self._loop.call_later(self._random.random() * 0.01, self.assign, number)
 

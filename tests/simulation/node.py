@@ -13,6 +13,7 @@ from orchestrator.invoker.origin import Origin
 from orchestrator.invoker.pool import Pool
 from orchestrator.invoker.port import LedPartition
 from orchestrator.invoker.slot_queue import SlotWaiter
+from orchestrator.log import known
 from orchestrator.machine import recover
 from orchestrator.model.actions import ArmRetry, ArmTimer, Complete, DoChore, SendOutbox
 from orchestrator.model.records import Resume
@@ -152,6 +153,7 @@ class Node:
         self.is_newer = False  # of the newer one of two versions of the software
         self.fuse = -1
         self.knows_metadata = False
+        self.known_log: bytes | None = None  # as its data directory has it
         self._is_probed = False
         self.waiting: dict[int, Callable[[], None]] = {}  # clients to be told of its death
         self.oracle = services.oracle
@@ -194,6 +196,7 @@ class Node:
 
     async def start(self) -> None:
         await self.log.open()
+        known.verify_known(self.known_log, self.log.identity)
         if self.is_alive:
             self.is_up = True
             self.processor.start()

@@ -49,6 +49,7 @@ class Plan:
     versions: bool = False  # two versions of the software side by side
     watched: float = 0.0  # share of the requests whose result somebody else attaches to
     long: bool = False  # until results have expired
+    remade: str = ""  # at the end the log's topic is made anew: "running", "down"
     alien: bool = False  # at the end a record comes that nobody knows
 
 
@@ -117,6 +118,8 @@ def make_plan(seed: int) -> Plan:
         plan.options = msgspec.structs.replace(
             plan.options, spill_rows=1, spill_s=0.05, flush_records=2
         )
+    if not (plan.disk or plan.alien or plan.tail_lost):
+        plan.remade = Random(f"remade {seed}").choice(("", "running", "down"))
     _fill_wishes(plan, random)
     if not calm:
         _hang(plan, Random(f"hung {seed}"))

@@ -42,7 +42,7 @@ class _Loud(logging.Handler):
         text = record.getMessage()
         if text.startswith(STORE_FAILED) or any(what in text for what in NEEDS_NEWER):
             return  # as it was told to
-        if self._oracle.awaits_stop and " stops: PD030" in text:
+        if self._oracle.awaits_stop and " stops: PD0" in text:
             return
         why = ""
         if record.exc_info is not None and record.exc_info[1] is not None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from orchestrator.log import known
 from orchestrator.processor import leadership, reading
 from orchestrator.processor.reading import PartitionStopped
 from orchestrator.registry import metadata
@@ -31,6 +32,12 @@ def behaviour_comes_before_its_level(patch: Patch) -> None:
 def the_level_of_a_store_is_not_looked_at(patch: Patch) -> None:
     """An older version goes on with what a newer one left."""
     patch.set(reading, "knows_level", lambda level: True)
+
+
+@mutant
+def the_identity_of_the_log_is_not_looked_at(patch: Patch) -> None:
+    """A topic that was deleted and made anew is taken for the log."""
+    patch.set(known, "verify_known", lambda wanted, identity: None)
 
 
 @mutant

@@ -28,6 +28,7 @@ from tests.simulation.node import Node, NodeFaults
 from tests.simulation.oracle import Oracle
 from tests.simulation.plan import Plan, make_plan
 from tests.simulation.programs import WORKFLOW
+from tests.simulation.remaking import remake
 from tests.simulation.replay import settle
 from tests.simulation.versions import NEWER, Versions
 
@@ -53,6 +54,8 @@ class World:
         self.nodes: list[Node] = []
         self.finals: dict[int, Partition] = {}  # as the last leader has them
         self.current: Node | None = None
+        self.known_log: bytes | None = None
+        self.past: Topic | None = None  # what the log held before it was made anew
         self.is_calm = False
         self.is_over = False
         self._number = 0
@@ -92,6 +95,8 @@ class World:
 
     def history(self) -> Topic:
         """All that the log ever held."""
+        if self.past is not None:
+            return self.past
         return self.topic if self.device is None else self.device.history
 
     # --- processes ---
@@ -112,6 +117,7 @@ class World:
             self._landed,
             self._died,
         )
+        node.known_log = self.known_log
         node.is_newer = self.versions.next_is_newer()
         node.rivals_until_s = max((n.rivals_until_s for n in self.nodes), default=-1.0)
         self.nodes.append(node)
@@ -119,6 +125,7 @@ class World:
         late_s = 0.0 if self.is_calm else self.plan.metadata_late_s * self.random.random()
         self.loop.call_later(late_s, self._learn, node)
         await node.start()
+        self.known_log = node.log.identity
         return node
 
     def _learn(self, node: Node) -> None:
@@ -145,7 +152,8 @@ class World:
                 self._grow_again(lost)
         if not self.is_calm and self.random.random() < self.plan.node.damage:
             self._damage_newest()
-        await self.start_node()
+        if not self.is_over:
+            await self.start_node()
 
     def lose_tail(self) -> int:
         """The broker is without its last messages, how many; stores may be ahead of it."""
@@ -379,7 +387,13 @@ class World:
                     self.finals[number] = seat.partition
             if self.plan.alien:
                 await self._meet_alien(node)
-            node.kill()
+            elif self.plan.remade:
+                await remake(self, node)
+            for one in list(self.nodes):
+                one.kill()
+
+    def remake_topic(self) -> None:
+        self.past = self.topic.remake()
 
 
 def _is_done(wish: Wish) -> bool:
