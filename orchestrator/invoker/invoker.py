@@ -192,8 +192,7 @@ class Invoker:
         ):
             self._begin(source, given, where, 0)
         else:
-            waiter = SlotWaiter(source, invocation_id, incarnation, deployment, is_old)
-            self._wait(waiter, goes_on)
+            self._wait(SlotWaiter(source, invocation_id, incarnation, deployment, is_old), goes_on)
 
     def _is_known(self, source: LedPartition, invocation_id: bytes, incarnation: int) -> bool:
         """Whether it runs or waits; one of another incarnation or source is dropped."""
@@ -225,13 +224,14 @@ class Invoker:
         return found
 
     def _attempt(
-        self, given: AttemptInput, policy: RetryPolicy, deployment: str, protocol: int
+        self, of: LedPartition, given: AttemptInput, policy: RetryPolicy, deploy: str, protocol: int
     ) -> Attempt:
+        of.begins(given.invoke.id, given.attempt)
         bytes_max = self._options.payload_bytes_max
-        return Attempt(given, policy, deployment, protocol, self._callees, self._uniform, bytes_max)
+        return Attempt(given, policy, deploy, protocol, self._callees, self._uniform, bytes_max)
 
     def _fail_unplaced(self, source: LedPartition, given: AttemptInput, why: Unplaced) -> None:
-        attempt = self._attempt(given, why.retry, given.deployment, given.protocol)
+        attempt = self._attempt(source, given, why.retry, given.deployment, given.protocol)
         attempt.fail(why.restate_code, why.message, self.now_ms())
         self._counts.unplaced(attempt)
         log_failure(attempt, given.invoke.id, given.attempt, self.now_ms())
@@ -243,7 +243,7 @@ class Invoker:
     ) -> None:
         """Open the exchange of an attempt that has its slot."""
         deployment, handler, options = where.deployment, where.handler, self._options
-        attempt = self._attempt(given, handler.retry, deployment.id, where.protocol)
+        attempt = self._attempt(source, given, handler.retry, deployment.id, where.protocol)
         duplex = deployment.bidi and not deployment.http1 and not given.pause_requested
         duplex = duplex and handler.inactivity_timeout_ms > 0
         invoke = given.invoke

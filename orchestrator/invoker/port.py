@@ -50,6 +50,10 @@ class LedPartition(Protocol):
         """None: the invocation is over, or it is not its turn."""
         ...
 
+    def begins(self, invocation_id: bytes, attempt: int) -> None:
+        """The attempt of this number begins, or fails before it could: it is not given again."""
+        ...
+
     def state_of(
         self, invocation_id: bytes, bytes_max: int
     ) -> tuple[list[tuple[bytes, bytes]], bool]:

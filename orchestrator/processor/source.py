@@ -82,7 +82,6 @@ class AttemptSource:
         last = self._numbers.get(invocation_id)
         if last is not None and last >= number:
             number = last + 1
-        self._numbers[invocation_id] = number
         return AttemptInput(
             whole_invoke(self._state, row),
             incarnation,
@@ -99,6 +98,9 @@ class AttemptSource:
             row.pause_requested,
             row.invoke.created_at_ms < self._began_at_ms,
         )
+
+    def begins(self, invocation_id: bytes, attempt: int) -> None:
+        self._numbers[invocation_id] = attempt
 
     def entries_from(
         self,

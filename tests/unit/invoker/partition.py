@@ -66,6 +66,7 @@ class Partition:
         self.failures: list[Failed] = []
         self.keep_journals = True
         self.reads = 0  # of journals
+        self.begun: list[tuple[bytes, int]] = []
         self.invoker = Invoker(
             lambda: self.registry, 1, self.clock, self.entropy, LoopScheduler(), options, signer
         )
@@ -168,6 +169,9 @@ class Partition:
             return None
         self.reads += 1
         return read_journal(self.state, row, place, end, bytes_max)
+
+    def begins(self, invocation_id: bytes, attempt: int) -> None:
+        self.begun.append((invocation_id, attempt))
 
     def state_of(
         self, invocation_id: bytes, bytes_max: int

@@ -1,7 +1,11 @@
 """Slots: shares of deployments, turns among those that wait."""
 
+import gc
+import tracemalloc
 from time import process_time
+from typing import Any
 
+from orchestrator.invoker.slot_queue import SlotQueue, SlotWaiter
 from orchestrator.invoker.slots import FEW, FEW_BYTES, Slots
 from orchestrator.invoker.window import LARGE, OpeningWindow
 
@@ -235,3 +239,35 @@ def test_taking_the_next_costs_the_same_however_long_the_line_is() -> None:
     much."""
     once_s, twice_s = (min(_drain_s(count) for _ in range(3)) for count in (30_000, 60_000))
     assert twice_s < 3 * once_s
+
+
+def test_queues_of_many_that_left_are_walked_over_once_and_keep_their_order() -> None:
+    queue: SlotQueue[int] = SlotQueue()
+    for number in range(5_000):
+        queue.add(b"%d" % number, number + 1, False, False)
+    for number in range(4_990):
+        assert queue.remove(b"%d" % number) and not queue.remove(b"%d" % number)
+    assert len(queue) == 10
+    assert len(queue._new.begin._order) < 2 * 10 + 1_002
+    queue.add(b"again", 7, False, False)
+    queue.remove(b"again")
+    queue.add(b"again", 8, False, False)
+    assert [queue.take() for _ in range(11)] == [*range(4_991, 5_001), 8]
+    assert not queue
+
+
+def test_one_that_waits_costs_few_bytes() -> None:
+    """A million may wait: with OrderedDicts, and attempts that the collector walks over, 350."""
+    tracemalloc.start()
+    try:
+        some: Slots[SlotWaiter] = Slots(1, 1, LOTS, LOTS)
+        source: Any = object()
+        waiting = {}
+        for number in range(20_000):
+            waiter = SlotWaiter(source, number.to_bytes(24, "big"), number << 20, "a")
+            waiting[waiter.id] = waiter
+            some.wait("a", waiter.id, waiter, goes_on=False)
+        assert not gc.is_tracked(waiter)
+        assert tracemalloc.get_traced_memory()[0] / 20_000 < 330
+    finally:
+        tracemalloc.stop()

@@ -150,3 +150,13 @@ def test_what_was_called_before_the_term_began_is_told_from_what_came_later() ->
         state.invocations.add(bytes([number]) * 24, row)
     given = [source.attempt_input(bytes([number]) * 24, 0) for number in range(2)]
     assert [one is not None and one.is_recovered for one in given] == [True, False]
+
+
+def test_asking_for_an_attempt_that_then_waits_uses_up_no_number() -> None:
+    source, _ = _source(_row())
+    first = source.attempt_input(ID, 0)
+    again = source.attempt_input(ID, 0)
+    assert first is not None and again is not None and first.attempt == again.attempt
+    source.begins(ID, again.attempt)
+    later = source.attempt_input(ID, 0)
+    assert later is not None and later.attempt == first.attempt + 1

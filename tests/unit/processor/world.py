@@ -190,6 +190,7 @@ class ScriptedInvoker:
         given = source.attempt_input(invocation_id, incarnation)
         if given is None:
             return
+        source.begins(invocation_id, given.attempt)
         self.starts.append((invocation_id, given.attempt))
         attempt = Attempt(source, given, self.now_ms())
         self.running[invocation_id, incarnation] = attempt
