@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.places import Place, embedded_place, kafka_place, memory_place
+from orchestrator.log.kafka.options import KafkaOptions
+from tests.contracts.places import Place, embedded_place, kafka_options, kafka_place, memory_place
 from tests.parts.kafka import KafkaBroker
 
 AUTHORIZER = {  # everybody may do everything where no rule says otherwise
@@ -31,3 +32,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "embedded, by a thread":
         return embedded_place(tmp_path, lambda: None)
     return kafka_place(tmp_path, request.getfixturevalue("broker").bootstrap)
+
+
+@pytest.fixture
+def options(tmp_path: Path, broker: KafkaBroker) -> KafkaOptions:
+    return kafka_options(tmp_path / "a", broker.bootstrap)

@@ -1,44 +1,29 @@
 """What only the log on Kafka has to get right: brokers that go, options, topics, other nodes."""
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
     AdminClient,
     NewTopic,
-    ResourcePatternType,
-    ResourceType,
 )
 
 from orchestrator.kafka import serve
 from orchestrator.log.kafka.log import KafkaLog
 from orchestrator.log.kafka.options import KafkaOptions
 from orchestrator.log.port import Log, LogRefused
-from tests.contracts.places import PARTITIONS, kafka_options
+from tests.contracts.places import PARTITIONS
 from tests.contracts.test_log import Acknowledgements, append, opened, read
 from tests.contracts.test_log_follow import Heard
 from tests.parts.kafka import KafkaBroker
 
 pytestmark = pytest.mark.timeout(90)
-
-
-@pytest.fixture
-def options(tmp_path: Path, broker: KafkaBroker) -> KafkaOptions:
-    return kafka_options(tmp_path / "a", broker.bootstrap)
 
 
 async def until(seen: Callable[[], bool], seconds: float = 30) -> None:
@@ -149,116 +134,6 @@ def test_a_topic_with_another_partition_count_is_refused(
     make_topic(options, f"{options.cluster}.{topic}", count)
     refused = asyncio.run(refusal(options))
     assert refused.code == "PD0114" and f"has {count} partitions" in refused.message
-
-
-def rule(kind: str, name: str, operation: str, permission: str = "ALLOW") -> AclBinding:
-    return AclBinding(
-        ResourceType[kind],
-        name,
-        ResourcePatternType.LITERAL,
-        "User:ANONYMOUS",
-        "*",
-        AclOperation[operation],
-        AclPermissionType[permission],
-    )
-
-
-def set_rules(options: KafkaOptions, rules: list[AclBinding]) -> None:
-    admin = AdminClient({"bootstrap.servers": options.bootstrap})
-    for future in admin.create_acls(rules).values():
-        future.result()
-
-
-def allow(options: KafkaOptions, kind: str, name: str, operations: str) -> None:
-    """On this topic or group only these operations are allowed from now on."""
-    set_rules(options, [rule(kind, name, operation) for operation in operations.split()])
-
-
-@contextmanager
-def no_topic_may_be_made(options: KafkaOptions) -> Iterator[None]:
-    cluster = "kafka-cluster"
-    set_rules(options, [rule("BROKER", cluster, "ALL"), rule("BROKER", cluster, "CREATE", "DENY")])
-    yield
-    admin = AdminClient({"bootstrap.servers": options.bootstrap})
-    every = AclBindingFilter(
-        ResourceType.BROKER,
-        cluster,
-        ResourcePatternType.LITERAL,
-        None,  # type: ignore[arg-type]  # any principal
-        None,  # type: ignore[arg-type]  # from any host
-        AclOperation.ANY,
-        AclPermissionType.ANY,
-    )
-    for future in admin.delete_acls([every]).values():
-        future.result()
-
-
-@pytest.mark.parametrize(
-    ("operations", "named"),
-    [
-        ("DESCRIBE DESCRIBE_CONFIGS READ DELETE", "lacks WRITE"),
-        ("DESCRIBE DESCRIBE_CONFIGS WRITE DELETE", "lacks READ"),
-        ("DESCRIBE DESCRIBE_CONFIGS READ WRITE", "lacks DELETE"),
-        ("DESCRIBE READ WRITE DELETE", "lacks DESCRIBE_CONFIGS"),
-        ("CREATE", "may not describe topic"),
-    ],
-)
-def test_a_missing_permission_on_a_topic_is_refused(
-    options: KafkaOptions, operations: str, named: str
-) -> None:
-    make_topic(options, options.log_topic, PARTITIONS)
-    allow(options, "TOPIC", options.log_topic, operations)
-    refused = asyncio.run(refusal(options))
-    assert refused.code == "PD0113" and named in refused.message
-
-
-def test_a_right_that_is_revoked_refuses_appends_until_it_is_back(
-    options: KafkaOptions, caplog: pytest.LogCaptureFixture
-) -> None:
-    topic = options.log_topic
-
-    async def main() -> None:
-        async with opened(KafkaLog(options)) as log:
-            await append(log, 0, [b"a"])
-            operations = "DESCRIBE DESCRIBE_CONFIGS READ DELETE"
-            await asyncio.to_thread(allow, options, "TOPIC", topic, operations)
-            for _ in range(3):
-                acknowledgements = Acknowledgements()
-                log.append([(0, [b"refused"])], acknowledgements.done)
-                error = (await acknowledgements.wait(1))[0].error
-                assert error is not None and error.refused, error
-                assert "PD0113" in error.reason and f"write to topic {topic}" in error.reason
-                assert not log.health().writable and "PD0113" in log.health().reason
-            await asyncio.to_thread(allow, options, "TOPIC", topic, "WRITE")
-            await until(lambda: log.health().writable)  # nothing has been appended since
-            await append(log, 0, [b"b"])
-            assert [m.value for m in (await read(log, 0, 0))[0]] == [b"a", b"b"]
-
-    asyncio.run(main())
-    lines = [one for one in caplog.records if "PD0113" in one.getMessage()]
-    assert len(lines) == 1 and lines[0].levelname == "ERROR" and lines[0].exc_info is None
-
-
-def test_a_missing_permission_to_create_a_topic_is_refused(options: KafkaOptions) -> None:
-    allow(options, "TOPIC", options.meta_topic, "DESCRIBE READ WRITE DELETE DESCRIBE_CONFIGS")
-    with no_topic_may_be_made(options):
-        refused = asyncio.run(refusal(options))
-    assert refused.code == "PD0113"
-    assert f"may not create topic {options.meta_topic}" in refused.message
-
-
-def test_a_missing_permission_on_the_group_is_refused(options: KafkaOptions) -> None:
-    allow(options, "GROUP", options.group, "ALTER_CONFIGS")
-
-    async def main() -> None:
-        async with opened(KafkaLog(options)) as log:
-            log.lead(lambda number: None, lambda number: None, unexpected)
-            await until(lambda: log.health().refused is not None)
-            refused = log.health().refused
-            assert refused is not None and refused.remedy
-            assert refused.code == "PD0113" and options.group in refused.message
-
-    asyncio.run(main())
 
 
 def test_a_replication_that_the_brokers_cannot_give_is_refused(options: KafkaOptions) -> None:
@@ -423,141 +298,6 @@ def test_when_a_producer_is_given_up_each_partition_goes_on_after_its_restart(
 
 
 # leading
-
-
-def test_a_second_node_on_the_cluster_is_refused_until_the_first_is_gone(
-    options: KafkaOptions, tmp_path: Path
-) -> None:
-    other = replace(options, directory=tmp_path / "b", node_name="other")
-
-    async def main() -> None:
-        async with opened(KafkaLog(options)) as log, leading(log):
-            twin = replace(other, directory=tmp_path / "c", node_name=options.node_name)
-            of_other, of_twin = await asyncio.gather(refusal(other), refusal(twin))
-            assert of_other.code == "PD0117" and options.node_name in of_other.message
-            assert of_twin.code == "PD0118" and options.node_name in of_twin.message
-            assert log.health().writable and log.health().refused is None
-        async with opened(KafkaLog(other)) as log, leading(log):
-            await append(log, 0, [b"a"])
-
-    asyncio.run(main())
-
-
-def test_a_node_whose_name_was_taken_stops_leading_and_says_why(
-    options: KafkaOptions, tmp_path: Path
-) -> None:
-    async def main() -> None:
-        async with (
-            opened(KafkaLog(options)) as first,
-            opened(KafkaLog(replace(options, directory=tmp_path / "b"))) as second,
-        ):  # both looked before either had joined
-            assigned: list[int] = []
-            first.lead(assigned.append, assigned.remove, unexpected)
-            await until(lambda: len(assigned) == PARTITIONS)
-            async with leading(second):
-                await until(lambda: not assigned)
-            refused = first.health().refused
-            assert refused is not None and refused.code == "PD0118"
-            assert not first.health().writable
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize("partitions", [1, PARTITIONS])
-@pytest.mark.parametrize("names", ["a b", "b a"])
-@pytest.mark.parametrize("together", [True, False], ids=["at once", "one later"])
-def test_of_two_nodes_that_saw_nobody_one_leads_all_and_one_is_refused(
-    options: KafkaOptions, tmp_path: Path, partitions: int, names: str, together: bool
-) -> None:
-    async def main() -> None:
-        logs, led = {}, {name: set[int]() for name in names.split()}
-        for name in led:  # all look before any has joined
-            directory = tmp_path / name
-            given = replace(options, directory=directory, node_name=name, partitions=partitions)
-            logs[name] = KafkaLog(given)
-            await logs[name].open()
-        try:
-            for name, log in logs.items():
-                log.lead(led[name].add, led[name].remove, unexpected)
-                if not together and name == names[0]:
-                    await until(lambda: len(led[names[0]]) == partitions)
-                    await asyncio.sleep(1.5)  # it has looked again, and saw nobody
-            await until(lambda: logs["b"].health().refused is not None)
-            refused = logs["b"].health().refused
-            assert refused is not None and refused.code == "PD0117" and refused.remedy
-            assert "Node a runs" in refused.message
-            assert not led["b"] and not logs["b"].health().writable
-            began = time.monotonic()
-            await until(lambda: len(led["a"]) == partitions)
-            assert time.monotonic() - began < 4, "shorter than a session of the group"
-            await logs["b"].close()
-            await append(logs["a"], 0, [b"a"])
-            assert logs["a"].health().writable and logs["a"].health().refused is None
-            assert led == {"a": set(range(partitions)), "b": set()}
-        finally:
-            for log in logs.values():
-                await log.close()
-
-    asyncio.run(main())
-
-
-def test_nodes_share_the_partitions_where_there_may_be_several(
-    options: KafkaOptions, tmp_path: Path
-) -> None:
-    shared = replace(options, one_node=False)
-
-    async def main() -> None:
-        led: dict[str, set[int]] = {"a": set(), "b": set()}
-        logs = {
-            name: KafkaLog(replace(shared, directory=tmp_path / name, node_name=name))
-            for name in led
-        }
-        async with opened(logs["a"]) as a, opened(logs["b"]) as b:
-            a.lead(led["a"].add, led["a"].remove, unexpected)
-            await until(lambda: len(led["a"]) == PARTITIONS)
-            b.lead(led["b"].add, led["b"].remove, unexpected)
-            await until(lambda: bool(led["b"]) and len(led["a"] | led["b"]) == PARTITIONS)
-            assert not led["a"] & led["b"]
-            assert a.health().refused is None and b.health().refused is None
-
-    asyncio.run(main())
-
-
-CHILD = """
-import asyncio, sys
-from pathlib import Path
-from orchestrator.log.kafka.log import KafkaLog
-from orchestrator.log.kafka.options import KafkaOptions
-
-async def main():
-    log = KafkaLog(KafkaOptions(sys.argv[1], Path(sys.argv[2]), cluster=sys.argv[3], partitions=3,
-                                message_bytes_max=int(sys.argv[4])))
-    await log.open()
-    log.lead(lambda number: print(number, flush=True), lambda number: None, print)
-    await asyncio.sleep(60)
-
-asyncio.run(main())
-"""
-
-
-def test_a_node_that_was_killed_has_its_partitions_back_at_once(options: KafkaOptions) -> None:
-    arguments = [options.bootstrap, str(options.directory), options.cluster]
-    arguments.append(str(options.message_bytes_max))
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, *arguments], stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdout is not None
-    with child:
-        for _ in range(PARTITIONS):
-            assert child.stdout.readline()
-        os.kill(child.pid, signal.SIGKILL)
-
-    async def main() -> float:
-        began = time.monotonic()
-        async with opened(KafkaLog(options)) as log, leading(log):
-            return time.monotonic() - began
-
-    assert asyncio.run(main()) < 3, "shorter than a session of the group"
 
 
 def test_with_another_layout_of_the_client_it_is_polled(

@@ -2,18 +2,14 @@
 
 import asyncio
 import os
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from orchestrator.log.memory import MemoryLog, MemoryTopic
-from orchestrator.log.port import META, AppendError, Batch, Done, LogCorrupt, LogUnavailable
-from orchestrator.registry import checkpoint, metadata_log
+from orchestrator.log.port import META, AppendError, Batch, Done, LogUnavailable
+from orchestrator.registry import metadata_log
 from orchestrator.registry.metadata import (
     AnyMetadataRecord,
     DeploymentDeleted,
@@ -29,7 +25,7 @@ from orchestrator.registry.metadata import (
     encode_record,
     encode_state,
 )
-from orchestrator.registry.metadata_log import Metadata, MetadataLost, MetadataUnavailable
+from orchestrator.registry.metadata_log import Metadata, MetadataUnavailable
 from orchestrator.registry.snapshot import Defaults
 from orchestrator.registry.stored import Settings, StoredDeployment
 from tests.unit.registry.samples import plan, service
@@ -221,94 +217,6 @@ def test_a_log_out_of_reach_at_start_is_waited_for(monkeypatch: pytest.MonkeyPat
     asyncio.run(run())
 
 
-def test_checkpoints_stand_in_for_what_was_trimmed(tmp_path: Path) -> None:
-    async def run() -> None:
-        topic = MemoryTopic(1)
-        metadata = await start(topic, tmp_path, trim=True)
-        await metadata.change(registering("a"))
-        await metadata.checkpoint()
-        assert topic.firsts[META] == 0  # the other checkpoint does not exist yet
-        await metadata.change(registering("b"))
-        await metadata.checkpoint()
-        assert topic.firsts[META] == 1
-        await metadata.checkpoint()
-        await metadata.checkpoint()
-        assert topic.firsts[META] == 2  # both cover everything: the log may forget it
-        await metadata.change(registering("c"))
-        again = await start(topic, tmp_path)
-        assert list(again.state.deployments) == ["a", "b", "c"]
-        newest = max(tmp_path.glob("metadata-*"), key=os.path.getmtime)
-        newest.write_bytes(newest.read_bytes()[:-1])
-        again = await start(topic, tmp_path)
-        assert encode_state(again.state) == encode_state(metadata.state)
-        for file in tmp_path.iterdir():
-            file.unlink()
-        with pytest.raises(MetadataLost, match="offset 2"):
-            await start(topic, tmp_path)
-
-    asyncio.run(run())
-
-
-def test_a_checkpoint_of_another_log_is_not_used(tmp_path: Path) -> None:
-    async def run() -> None:
-        metadata = await start(MemoryTopic(1, b"old"), tmp_path)
-        await metadata.change(registering("a"))
-        await metadata.checkpoint()
-        fresh = await start(MemoryTopic(1, b"new"), tmp_path)
-        assert fresh.state.deployments == {} and fresh.applied == 0
-
-    asyncio.run(run())
-
-
-def test_a_checkpoint_ahead_of_a_log_that_lost_its_tail_is_not_used(tmp_path: Path) -> None:
-    async def run() -> None:
-        topic = MemoryTopic(1)
-        metadata = await start(topic, tmp_path)
-        await metadata.change(registering("a"))
-        await metadata.change(registering("b"))
-        await metadata.checkpoint()
-        topic.cut(META, 1)
-        again = await start(topic, tmp_path)
-        assert list(again.state.deployments) == ["a"]
-
-    asyncio.run(run())
-
-
-def test_a_checkpoint_ahead_of_a_log_that_loses_nothing_proves_damage(tmp_path: Path) -> None:
-    async def run() -> None:
-        topic = MemoryTopic(1)
-        topic.may_lose_its_tail = False
-        metadata = await start(topic, tmp_path)
-        await metadata.change(registering("a"))
-        await metadata.checkpoint()
-        topic.cut(META, 0)
-        for _ in range(2):
-            with pytest.raises(LogCorrupt, match="the metadata end at offset 0"):
-                await start(topic, tmp_path)
-
-    asyncio.run(run())
-
-
-def test_a_checkpoint_of_a_tail_that_grew_again_is_not_used(tmp_path: Path) -> None:
-    async def run() -> None:
-        topic = MemoryTopic(1)
-        metadata = await start(topic, tmp_path)
-        await metadata.change(registering("a"))
-        await metadata.checkpoint()
-        await metadata.change(registering("lost"))
-        await metadata.checkpoint()
-        topic.cut(META, 1)
-        elsewhere = await start(topic)
-        await elsewhere.change(registering("new"))
-        again = await start(topic, tmp_path)
-        assert list(again.state.deployments) == ["a", "new"]
-        await again.checkpoint()
-        again = await start(topic, tmp_path)
-        assert list(again.state.deployments) == ["a", "new"]
-
-    asyncio.run(run())
-
-
 def test_a_change_whose_fate_is_unknown_too_late_does_not_block_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -349,38 +257,6 @@ def test_a_change_whose_fate_is_unknown_too_late_does_not_block_the_next(
         assert list(metadata.state.deployments) == ["b"]
 
     asyncio.run(run())
-
-
-def test_a_checkpoint_of_the_first_version_is_still_read(tmp_path: Path) -> None:
-    async def run() -> None:
-        topic = MemoryTopic(1)
-        metadata = await start(topic)
-        await metadata.change(registering("a"))
-        old = msgspec.msgpack.encode([topic.identity, 1, encode_state(metadata.state)])
-        head = len(old).to_bytes(4, "big") + zlib.crc32(old).to_bytes(4, "big")
-        (tmp_path / "metadata-a").write_bytes(b"PDMETA1\n" + head + old)
-        topic.trim(META, 1)
-        again = await start(topic, tmp_path)
-        assert list(again.state.deployments) == ["a"]
-
-    asyncio.run(run())
-
-
-@settings(max_examples=50)
-@given(st.integers(min_value=0, max_value=400), st.integers(min_value=0, max_value=255))
-def test_any_damage_leaves_the_other_checkpoint(
-    tmp_path_factory: pytest.TempPathFactory, at: int, value: int
-) -> None:
-    directory = tmp_path_factory.mktemp("meta")
-    state = MetadataState()
-    for applied in (1, 2):
-        state.version = applied
-        checkpoint.save(directory, checkpoint.Checkpoint(b"log", applied, encode_state(state)))
-    file = directory / "metadata-b"
-    content = bytearray(file.read_bytes())
-    content[at % len(content)] = value
-    file.write_bytes(content[: at + 1] if at % 3 == 0 else content)
-    assert checkpoint.load(directory)[-1].applied == 1
 
 
 def test_what_another_version_wrote_is_not_passed_over() -> None:

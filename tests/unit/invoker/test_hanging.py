@@ -1,0 +1,165 @@
+"""Services that hang, refuse, or hold much: others are called all the same."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from orchestrator.invoker.discovery import Discovery
+from orchestrator.invoker.options import InvokerOptions
+from orchestrator.model.records import Suspended
+from perdure import wire
+from tests.unit.invoker.scripted import ScriptedService, Served
+from tests.unit.invoker.test_faults import answered, good
+from tests.unit.invoker.worlds import QUICK, run, scripted
+
+
+def test_a_hanging_service_is_asked_to_suspend_and_then_cut_off() -> None:
+    async def hang(served: Served) -> None:
+        await served.start()
+        served.respond()
+        await served.ended.wait()
+        await served.was_reset.wait()
+
+    async def test() -> None:
+        short = msgspec.structs.replace(QUICK, inactivity_timeout_ms=100, abort_timeout_ms=150)
+        async with scripted(hang, good, defaults=short) as (partition, service):
+            await answered(partition)
+            assert partition.failures[0].why.restate_code == "RT0001"
+            assert service.requests[0].ended.is_set()
+            await asyncio.wait_for(service.requests[0].was_reset.wait(), 5)
+
+    run(test)
+
+
+def test_a_service_that_never_answers_does_not_slow_others() -> None:
+    async def hang(served: Served) -> None:
+        await served.was_reset.wait()
+
+    async def test() -> None:
+        few = InvokerOptions(attempts_max=10, attempts_per_deployment_max=2)
+        async with scripted(hang, options=few) as (partition, _):
+            other = await ScriptedService(good, manifest=_only("Other")).start()
+            found = await Discovery(partition.clock, None, "").discover(other.target)
+            partition.register(other.target, found)
+            for _ in range(20):
+                partition.submit("Svc", "run")
+            await asyncio.sleep(0.05)
+            assert partition.invoker.running_count == 2
+            await answered(partition, "Other")
+            waiting = [view for view in partition.invoker.views() if not view.in_flight]
+            assert len(waiting) == 18
+            await other.stop()
+
+    run(test)
+
+
+def test_however_many_services_hang_one_that_answers_is_called() -> None:
+    async def hang(served: Served) -> None:
+        await served.was_reset.wait()
+
+    async def test() -> None:
+        few = InvokerOptions(attempts_max=16, attempts_per_deployment_max=8)
+        async with scripted(hang, options=few) as (partition, service):
+            others = []
+            for name in ("Two", "Three", "Four", "Five", "Good"):
+                script = good if name == "Good" else hang
+                others.append(await ScriptedService(script, manifest=_only(name)).start())
+                found = await Discovery(partition.clock, None, "").discover(others[-1].target)
+                partition.register(others[-1].target, found)
+            for name in ("Svc", "Two", "Three", "Four", "Five"):
+                for _ in range(20):
+                    partition.submit(name, "run")
+            await asyncio.sleep(0.5)
+            assert len(service.requests) == 8, "what runs alone gets half"
+            for _ in range(10):
+                await answered(partition, "Good")
+            assert partition.failures == []
+            assert 0 < partition.invoker.running_count <= 16 + 2 * len(others)
+            for other in others:
+                await other.stop()
+
+    run(test)
+
+
+def test_a_connection_whose_streams_do_not_move_is_not_chosen_again() -> None:
+    async def hang(served: Served) -> None:
+        await served.was_reset.wait()
+
+    async def test() -> None:
+        short = msgspec.structs.replace(QUICK, inactivity_timeout_ms=50, abort_timeout_ms=50)
+        async with scripted(good, hang, good, defaults=short) as (partition, service):
+            await answered(partition)
+            before = len(service.connections)
+            await answered(partition)
+            assert [failed.why.restate_code for failed in partition.failures] == ["RT0001"]
+            assert len(service.connections) == before + 1
+
+    run(test)
+
+
+def test_a_request_is_let_go_of_with_its_attempt_though_others_hang() -> None:
+    async def hang(served: Served) -> None:
+        await served.was_reset.wait()
+
+    async def test() -> None:
+        async with scripted(hang, good) as (partition, _):
+            partition.submit("Svc", "run")
+            await asyncio.sleep(0.05)
+            for _ in range(5):
+                await answered(partition)
+            assert len(partition.invoker._openings) == 1
+
+    run(test)
+
+
+def test_a_service_that_hangs_with_large_requests_does_not_slow_others() -> None:
+    async def hang(served: Served) -> None:
+        await served.was_reset.wait()
+
+    async def test() -> None:
+        small = InvokerOptions(memory_bytes_max=600_000, memory_per_deployment_bytes_max=300_000)
+        async with scripted(hang, options=small) as (partition, _):
+            other = await ScriptedService(good, manifest=_only("Other")).start()
+            found = await Discovery(partition.clock, None, "").discover(other.target)
+            partition.register(other.target, found)
+            for _ in range(5):
+                partition.submit("Svc", "run", b"x" * 400_000)
+            await asyncio.sleep(0.05)
+            assert partition.invoker.running_count == 1
+            await answered(partition, "Other")
+            assert partition.failures == []
+            await other.stop()
+
+    run(test)
+
+
+def _only(name: str) -> dict[str, Any]:
+    return {
+        "protocolMode": "BIDI_STREAM",
+        "minProtocolVersion": 5,
+        "maxProtocolVersion": 6,
+        "services": [{"name": name, "ty": "SERVICE", "handlers": [{"name": "run"}]}],
+    }
+
+
+def test_the_longest_idle_stream_makes_way() -> None:
+    async def sleeps(served: Served) -> None:
+        await served.start()
+        served.respond()
+        served.say(wire.SleepCommand(4_000_000_000_000, 1))
+        await served.ended.wait()
+        served.say(wire.Suspension(wire.WireFuture(completions=[1])))
+        served.end()
+
+    async def test() -> None:
+        few = InvokerOptions(attempts_per_deployment_max=1)
+        async with scripted(sleeps, good, options=few) as (partition, _):
+            partition.submit("Svc", "run")
+            await asyncio.sleep(0.05)
+            begin = partition.clock.monotonic_ms()
+            await answered(partition)
+            assert partition.clock.monotonic_ms() - begin < 2_000
+            assert any(isinstance(j.end, Suspended) for j in partition.journals)
+
+    run(test)
