@@ -196,8 +196,8 @@ class Node:
 
     async def start(self) -> None:
         await self.log.open()
-        known.verify_known(self.known_log, self.log.identity)
         if self.is_alive:
+            known.verify_known(self.known_log, self.log.identity)
             self.is_up = True
             self.processor.start()
 

@@ -95,9 +95,8 @@ class World:
 
     def history(self) -> Topic:
         """All that the log ever held."""
-        if self.past is not None:
-            return self.past
-        return self.topic if self.device is None else self.device.history
+        topic = self.topic if self.device is None else self.device.history
+        return topic if self.past is None else self.past
 
     # --- processes ---
 
@@ -125,7 +124,8 @@ class World:
         late_s = 0.0 if self.is_calm else self.plan.metadata_late_s * self.random.random()
         self.loop.call_later(late_s, self._learn, node)
         await node.start()
-        self.known_log = node.log.identity
+        if node.is_up:
+            self.known_log = node.log.identity
         return node
 
     def _learn(self, node: Node) -> None:
