@@ -91,9 +91,12 @@ class Metadata:
         self.registry = build_registry(self.state, defaults)
 
     def known(self) -> Registry:
-        """`registry`; raises MetadataUnavailable before it was read, when nothing is known."""
+        """`registry`; raises MetadataUnavailable before it was read, when nothing is known, and
+        when the log cannot be followed any more: what others changed since is not known."""
         if not self._is_known:
             raise MetadataUnavailable(NOT_READ)
+        if self._stale_reason:
+            raise MetadataUnavailable(self._stale_reason)
         return self.registry
 
     def resolved(self, stored: StoredDeployment) -> Deployment:
@@ -124,7 +127,8 @@ class Metadata:
             self._following.cancel()
 
     def _ended(self, why: FollowEnd) -> None:
-        """It is not followed any more; what is known stays in use, but nothing is changed."""
+        """It is not followed any more. Calls go on with what is known; nothing is changed, and
+        nobody is told that this is all there is."""
         if isinstance(why, LogUnavailable):  # it was closed
             return
         self._stale_reason = f"the metadata log cannot be followed: {why}"
@@ -212,8 +216,7 @@ class Metadata:
         """
         self.known()
         async with self._changing:
-            if self._stale_reason:
-                raise MetadataUnavailable(self._stale_reason)
+            self.known()  # it may have ended while this one waited
             for _ in range(CONFLICTS_MAX):
                 record, value = decide(self.state)
                 if record is None or await self._commit(record):

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Iterator
 import pytest
 
 from orchestrator.admin import query_route
+from orchestrator.log.port import LogCorrupt
 from orchestrator.model.records import Kill
 from orchestrator.processor.port import Unavailable
 from perdure.wire.ids import invocation_id_to_str
@@ -124,8 +125,12 @@ def test_a_query_ends_when_its_client_goes_away_before_the_first_row(it: World) 
     assert ended.wait(10)
 
 
-def test_before_the_metadata_were_read_nobody_says_that_there_are_none(it: World) -> None:
-    it.metadata._is_known = False
+@pytest.mark.parametrize("is_known", [False, True])
+def test_what_is_not_known_is_not_listed(it: World, is_known: bool) -> None:
+    """Before the metadata were read, and once they cannot be followed any more."""
+    it.metadata._is_known = is_known
+    if is_known:
+        it.metadata._ended(LogCorrupt("it has not been read"))
     for method, path in (
         ("GET", "/deployments"),
         ("GET", "/deployments/dp_1"),

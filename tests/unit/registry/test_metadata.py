@@ -120,9 +120,26 @@ def test_metadata_that_cannot_be_read_is_not_passed_over(message: bytes) -> None
         await asyncio.sleep(0.01)
         with pytest.raises(MetadataUnavailable, match=r"PD0502.*offset 1"):
             await one.change(registering("b"))
+        with pytest.raises(MetadataUnavailable, match=r"PD0502.*offset 1"):
+            one.known()
         assert one.registry.service("Sa") is not None and one.applied == 1
         with pytest.raises(MetadataCorrupt, match="offset 1"):
             await start(topic)
+
+    asyncio.run(run())
+
+
+def test_what_cannot_be_followed_is_not_listed() -> None:
+    async def run() -> None:
+        one = await start(MemoryTopic(1))
+        await one.change(registering("a"))
+        assert one.known().service("Sa") is not None
+        one._ended(LogUnavailable("closed"))
+        assert one.known().service("Sa") is not None
+        one._ended(LogCorrupt("the log ends at offset 0"))
+        with pytest.raises(MetadataUnavailable, match=r"cannot be followed: .*the log ends"):
+            one.known()
+        assert one.registry.service("Sa") is not None, "calls go on"
 
     asyncio.run(run())
 
