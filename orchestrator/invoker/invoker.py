@@ -15,6 +15,7 @@ from orchestrator.invoker.dialing import Dialer
 from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.feed import Feed
 from orchestrator.invoker.flusher import Flusher, propose
+from orchestrator.invoker.forgetting import Forgetting
 from orchestrator.invoker.heads import Heads
 from orchestrator.invoker.make_way import MakeWay
 from orchestrator.invoker.openings import Openings
@@ -29,6 +30,7 @@ from orchestrator.invoker.slot_queue import SlotWaiter
 from orchestrator.invoker.slots import Slots
 from orchestrator.invoker.sweep import Sweep
 from orchestrator.invoker.telling import log_failure
+from orchestrator.invoker.views import attempt_views
 from orchestrator.registry.schema import Registry, RetryPolicy
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
@@ -81,10 +83,18 @@ class Invoker:
         self._held_back: set[LedPartition] = set()
         self._flusher = Flusher(scheduler)
         self.flush = self._flusher.add
-        self._sweep = Sweep(clock, scheduler, lambda: list(self._running.values()), self._pools)
+        self._sweep = Sweep(clock, scheduler, self._pools)
         self._make_way_timer: Timer | None = None
         self._openings = Openings()
         self._idle = MakeWay(self._slots)
+        self._forgetting = Forgetting(
+            scheduler,
+            self._waiting,
+            self._running,
+            self._leave,
+            self._drop,
+            self._fill_slots,
+        )
         self._closed = False
 
     # --- the port ---
@@ -131,20 +141,10 @@ class Invoker:
     def forget(self, source: LedPartition) -> None:
         """The partition is not led here any more: drop its attempts without proposals."""
         self._held_back.discard(source)
-        for waiter in [w for w in self._waiting.values() if w.source is source]:
-            self._leave(waiter)
-        for running in [r for r in self._running.values() if r.source is source]:
-            self._drop(running)
-        self._fill_slots()
+        self._forgetting.forget(source)
 
     def views(self) -> list[AttemptView]:
-        """What runs or waits, for people."""
-        views = [
-            AttemptView(r.id, True, r.started_at_ms, r.deployment, r.attempt.server)
-            for r in self._running.values()
-        ]
-        views += [AttemptView(w.id, False, 0, w.deployment, "") for w in self._waiting.values()]
-        return views
+        return attempt_views(self._running.values(), self._waiting.values())
 
     def hold_back(self, source: LedPartition, held_back: bool) -> None:
         """While a partition takes nothing: read at most a window more of each of its attempts."""
@@ -155,7 +155,6 @@ class Invoker:
 
     def half_close_all(self) -> None:
         """Before closing: ask every attempt to suspend, start no more."""
-        self._closed = True
         self._stop_waiting()
         for running in list(self._running.values()):
             running.half_close()
@@ -163,7 +162,6 @@ class Invoker:
 
     def close(self) -> None:
         """Break off everything that runs, without proposals."""
-        self._closed = True
         self._stop_waiting()
         for running in list(self._running.values()):
             self._drop(running)
@@ -313,6 +311,7 @@ class Invoker:
             self._make_way_timer = self._scheduler.call_later(0, self._make_way)
 
     def _stop_waiting(self) -> None:
+        self._closed = True
         for waiter in list(self._waiting.values()):
             self._leave(waiter)
 
@@ -388,6 +387,7 @@ class Invoker:
 
     def _release(self, running: RunningAttempt) -> None:
         del self._running[running.id]
+        self._sweep.disarm(running)
         if running.opening:
             self._openings.ended(running)
         self._slots.give(running.deployment, running.memory_bytes)

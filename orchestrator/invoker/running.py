@@ -73,6 +73,7 @@ class RunningAttempt:
         "id",
         "inactivity_ms",
         "incarnation",
+        "look_ms",
         "memory_bytes",
         "number",
         "opening",
@@ -119,6 +120,7 @@ class RunningAttempt:
         self.start_bytes = 0  # of the request, until the service has said something
         self.memory_bytes = 0  # all of it
         self.restart_count = 0
+        self.look_ms = 0  # when the sweep looks at it; 0: it does not
         self.started_at_ms = shell.now_ms()
         self.begun_ms = self.touched_ms = shell.monotonic_ms()
         self._media_type = media_type(attempt.protocol).encode()

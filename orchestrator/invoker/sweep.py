@@ -1,10 +1,12 @@
-"""The sweep: one timer for the timeouts of all attempts and for the upkeep of connections.
+"""The sweep: the timeouts of all attempts, and the upkeep of connections, by two timers.
 
-Attempts carry a stamp of their last activity. The sweep runs once a second, or more often while
-an attempt with short timeouts runs, and not at all while there is nothing to look after.
+Attempts carry a stamp of their last activity. Each is looked at when its timeout would be over if
+it stayed quiet, and then put off by what it was not quiet for; so that what is not due costs
+nothing. Connections are looked after once a second. Nothing runs while there is nothing to look
+after.
 """
 
-from collections.abc import Callable
+import heapq
 from typing import Final
 
 from orchestrator.invoker.pools import Pools
@@ -14,81 +16,116 @@ from orchestrator.runtime.scheduler import Scheduler, Timer
 
 PERIOD_S: Final = 1.0
 ACTED_AT_ONCE: Final = 100  # each may end an attempt and begin another
-_PERIOD_MIN_S: Final = 0.02
+LOOKED_AT_ONCE: Final = 2_000
+_LATE_MS_MAX: Final = 1_000
+_LATE_MS_MIN: Final = 20
+_BUCKETS_OF_A_TIMEOUT: Final = 1_000  # of timeouts of hours
 _PARTS: Final = 4  # a timeout is noticed late by at most one part of it
 
 
 class Sweep:
     """Half-closes what is inactive, breaks off what does not suspend.
 
-    Thousands may be due together, when a service hangs: they are acted on in slices.
+    Attempts are in buckets by when to look. Thousands may be due together, when a service hangs:
+    they are acted on in slices.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        scheduler: Scheduler,
-        running: Callable[[], list[RunningAttempt]],
-        pools: Pools,
-    ) -> None:
+    def __init__(self, clock: Clock, scheduler: Scheduler, pools: Pools) -> None:
         self._clock = clock
         self._scheduler = scheduler
-        self._running = running
         self._pools = pools
+        self._buckets: dict[int, dict[RunningAttempt, None]] = {}
+        self._times: list[int] = []  # a heap of the keys of `_buckets`
         self._timer: Timer | None = None
-        self._period_s = PERIOD_S
-        self._left: list[RunningAttempt] = []  # of this round
-        self._patient_ms = 0.0  # timeouts from here on need no shorter period
+        self._rings_ms = 0  # when `_timer` does
+        self._upkeep: Timer | None = None
+        self._count = 0  # attempts looked after
+
+    def __len__(self) -> int:
+        return self._count
 
     def arm(self, running: RunningAttempt) -> None:
         """An attempt begins: look after it in time."""
-        patient_ms = self._patient_ms
-        if running.inactivity_ms < patient_ms or running.abort_ms < patient_ms or not patient_ms:
-            self._arm(_period_s(running))
+        self._count += 1
+        self._put(running, running.touched_ms)
+        if self._upkeep is None:
+            self._upkeep = self._scheduler.call_later(PERIOD_S, self._look_after_pools)
+
+    def disarm(self, running: RunningAttempt) -> None:
+        """It is over: it must not be kept, it holds its whole request."""
+        if running.look_ms:
+            self._count -= 1
+            self._buckets[running.look_ms].pop(running, None)
+            running.look_ms = 0
 
     def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._upkeep):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._upkeep = None
 
-    def _arm(self, period_s: float) -> None:
+    def _put(self, running: RunningAttempt, now_ms: int) -> None:
+        """Look at it when it may be due."""
+        running.look_ms = look_ms = _look_ms(running, now_ms)
+        bucket = self._buckets.get(look_ms)
+        if bucket is None:
+            self._buckets[look_ms] = {running: None}
+            heapq.heappush(self._times, look_ms)
+            self._ring_by(look_ms)
+        else:
+            bucket[running] = None
+
+    def _ring_by(self, look_ms: int) -> None:
         if self._timer is not None:
-            if period_s >= self._period_s:
+            if self._rings_ms <= look_ms:
                 return
             self._timer.cancel()
-        self._period_s = period_s
-        self._patient_ms = period_s * _PARTS * 1000
-        self._timer = self._scheduler.call_later(period_s, self._run)
+        self._rings_ms = look_ms
+        delay_ms = max(0, look_ms - self._clock.monotonic_ms())
+        self._timer = self._scheduler.call_later(delay_ms / 1000, self._look)
 
-    def _run(self) -> None:
-        self._patient_ms = 0.0
-        self._left = self._running()
-        self._slice()
-
-    def _slice(self) -> None:
+    def _look(self) -> None:
+        """At what is due: a slice of it."""
         self._timer = None
         now_ms = self._clock.monotonic_ms()
-        acted = 0
-        while self._left and acted < ACTED_AT_ONCE:
-            acted += _check(self._left.pop(), now_ms)
-        if self._left:
-            self._period_s = 0.0
-            self._timer = self._scheduler.call_later(0, self._slice)
-            return
-        self._pools.sweep(now_ms / 1000)
-        left = self._running()
-        if left or self._pools:
-            self._arm(min(map(_period_s, left), default=PERIOD_S))
+        acted = looked = 0
+        while self._times and self._times[0] <= now_ms:
+            bucket = self._buckets[self._times[0]]
+            while bucket and acted < ACTED_AT_ONCE and looked < LOOKED_AT_ONCE:
+                running, _ = bucket.popitem()
+                looked += 1
+                acted += _check(running, now_ms)
+                if running.look_ms:  # it is not over
+                    self._put(running, now_ms)
+            if bucket:
+                break
+            del self._buckets[heapq.heappop(self._times)]
+        if not self._count:
+            self._buckets.clear()
+            self._times.clear()
+        elif self._times:
+            self._ring_by(self._times[0])
+
+    def _look_after_pools(self) -> None:
+        self._upkeep = None
+        self._pools.sweep(self._clock.monotonic_ms() / 1000)
+        if self._count or self._pools:
+            self._upkeep = self._scheduler.call_later(PERIOD_S, self._look_after_pools)
 
 
-def _period_s(running: RunningAttempt) -> float:
-    timeouts = [t for t in (running.inactivity_ms, running.abort_ms) if t > 0]
-    shortest_s = min(timeouts, default=0) / 1000
-    return max(min(shortest_s / _PARTS, PERIOD_S), _PERIOD_MIN_S) if shortest_s else PERIOD_S
+def _look_ms(running: RunningAttempt, now_ms: int) -> int:
+    """When its timeout may be over; a little later, so that many share a bucket."""
+    timeout_ms = running.abort_ms
+    if running.may_close:  # it may be closed by somebody else, too
+        timeout_ms = min(timeout_ms, running.inactivity_ms)
+    late_ms = min(timeout_ms // _PARTS, _LATE_MS_MAX)
+    late_ms = max(late_ms, timeout_ms // _BUCKETS_OF_A_TIMEOUT, _LATE_MS_MIN)
+    due_ms = max(running.touched_ms + timeout_ms, now_ms)
+    return due_ms // late_ms * late_ms + late_ms
 
 
 def _check(running: RunningAttempt, now_ms: int) -> bool:
-    """Whether its time was over; what has ended meanwhile has none."""
+    """Whether its time was over."""
     quiet_ms = now_ms - running.touched_ms
     if running.may_close:
         if quiet_ms >= running.inactivity_ms:

@@ -65,6 +65,8 @@ class AttemptSource:
         self._held: dict[bytes, int] = {}
 
     def attempt_input(self, invocation_id: bytes, incarnation: int) -> AttemptInput | None:
+        if self.is_over:
+            return None
         try:
             return self._input(invocation_id, incarnation)
         except StoreError as error:

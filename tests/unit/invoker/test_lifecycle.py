@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+from itertools import pairwise
 
 import msgspec
 import pytest
 
-from orchestrator.invoker import draining
+from orchestrator.invoker import draining, forgetting
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.model.records import Kill, Pause, Resume, Suspended
 from orchestrator.model.rows import InvocationRow
@@ -157,6 +158,28 @@ def test_a_forgotten_partition_gets_no_proposals() -> None:
             await asyncio.wait_for(service.requests[0].was_reset.wait(), 5)
             await asyncio.sleep(0.02)
             assert len(partition.journals) == before
+
+    run(test)
+
+
+@pytest.mark.parametrize("count", [8, 16])
+def test_a_partition_is_forgotten_in_slices(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forgetting, "FORGOTTEN_AT_ONCE", 4)
+
+    async def test() -> None:
+        async with scripted(*[sleeps] * count) as (partition, _):
+            invoker = partition.invoker
+            for _ in range(count):
+                partition.submit("Svc", "run")
+            await until(lambda: len(partition.journals) == count)
+            left = [invoker.running_count]
+            invoker.forget(partition)
+            while invoker.running_count:
+                left.append(invoker.running_count)
+                await asyncio.sleep(0)
+            left.append(0)
+            assert max(a - b for a, b in pairwise(left)) == 4
+            assert len(partition.journals) == count
 
     run(test)
 
