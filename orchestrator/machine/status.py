@@ -86,6 +86,11 @@ def change_status(step: Step, row: InvocationRow, cause: int) -> None:
     assert after is not None, (
         f"an invocation that is {STATUS_NAMES[row.status]} cannot {CAUSE_NAMES[cause]}"
     )
+    counts = step.state.partition_row.live
+    if row.status != NEW:
+        counts[row.status] -= 1
+    if after != COMPLETED:
+        counts[after] += 1
     row.status = after
     if row.waiting is not None:
         row.waiting = None

@@ -18,7 +18,7 @@ from orchestrator.model.records import (
     PatchState,
     Signal,
 )
-from orchestrator.model.values import Attempted, Caller, Future, Outcome
+from orchestrator.model.values import LIVE_STATUSES, Attempted, Caller, Future, Outcome
 
 
 class JournalChunk(
@@ -69,6 +69,7 @@ class PartitionRow(Row):
     topic_lanes: dict[tuple[str, str], int] = {}  # (cluster, topic) -> number of its lane
     next_lane: int = MINTED_FIRST
     timers_armed_at_ms: int = 0  # the latest of all: later than now if the clock was set back
+    live: list[int] = msgspec.field(default_factory=lambda: [0] * LIVE_STATUSES)  # by status
 
 
 class InvocationRow(Row):

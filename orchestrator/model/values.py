@@ -18,6 +18,7 @@ INBOXED = 1
 INVOKED = 2
 SUSPENDED = 3
 PAUSED = 4
+LIVE_STATUSES = 5  # how many there are
 # Before the first and after the last one: never in a row that is kept.
 NEW = -1
 COMPLETED = 5

@@ -14,6 +14,7 @@ from orchestrator.model.limits import MESSAGE_HEADROOM_BYTES
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.processor.port import Engine
 from orchestrator.registry.schema import Registry
+from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.sql.options import SqlOptions
 from orchestrator.sql.query import SqlQuery
 from orchestrator.store.port import StoreHome
@@ -60,7 +61,11 @@ def make_homes(directory: DataDirectory) -> Callable[[int], StoreHome]:
 
 
 def make_query(
-    engine: Engine, registry: Callable[[], Registry], invoker: Invoker, options: SqlOptions
+    engine: Engine,
+    registry: Callable[[], Registry],
+    invoker: Invoker,
+    options: SqlOptions,
+    telemetry: Telemetry,
 ) -> SqlQuery | None:
     """SQL, if the extra for it is installed."""
     if importlib.util.find_spec("datafusion") is None:
@@ -69,4 +74,4 @@ def make_query(
     def attempts() -> Iterable[dict[str, object]]:
         return [msgspec.structs.asdict(view) for view in invoker.views()]
 
-    return SqlQuery(engine, registry, attempts, options)
+    return SqlQuery(engine, registry, attempts, options, telemetry)

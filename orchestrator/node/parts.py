@@ -94,7 +94,7 @@ def assemble(
         ),
         telemetry,
     )
-    query = make_query(processor.engine, metadata.known, invoker, options.sql)
+    query = make_query(processor.engine, metadata.known, invoker, options.sql, telemetry)
     gate = NodeGate(processor)
     ingress_options = replace(
         options.ingress,

@@ -3,12 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from orchestrator.machine.status import STATUS_NAMES
+from orchestrator.model.rows import PartitionRow
+from orchestrator.model.values import LIVE_STATUSES
 from orchestrator.processor.seat import Seat
 from orchestrator.runtime.metrics import (
     APPEND_AGE,
     APPLIED,
     APPLIED_BYTES,
     LAG,
+    LIVE,
+    OUTBOX,
     PARTITIONS,
     PROPOSALS,
     RESTORE_PROGRESS,
@@ -38,6 +43,20 @@ def measure_seats(
         terms = [seat.term for seat in seats()]
         return sum(len(term.due) for term in terms if term is not None)
 
+    def led() -> list[PartitionRow]:
+        terms = [seat.term for seat in seats()]
+        return [term.state.partition_row for term in terms if term is not None]
+
+    def live() -> dict[tuple[str, ...], float]:
+        counts = [own.live for own in led()]
+        return {
+            (STATUS_NAMES[status],): sum(count[status] for count in counts)
+            for status in range(LIVE_STATUSES)
+        }
+
+    def outbox() -> int:
+        return sum(lane.given - lane.trimmed for own in led() for lane in own.lanes.values())
+
     def restored() -> dict[tuple[str, ...], float]:
         return {(str(s.number),): s.progress.ratio for s in seats() if s.progress is not None}
 
@@ -49,6 +68,8 @@ def measure_seats(
     telemetry.ask(PARTITIONS, states)
     telemetry.ask(APPEND_AGE, append_age_s)
     telemetry.ask(TIMERS, timers)
+    telemetry.ask(LIVE, live)
+    telemetry.ask(OUTBOX, outbox)
     telemetry.ask(APPLIED, _Total(seats, lambda seat: seat.record_count))
     telemetry.ask(APPLIED_BYTES, _Total(seats, lambda seat: seat.byte_count))
     telemetry.ask(PROPOSALS, lambda: sum(seat.pending_count for seat in seats()))

@@ -90,6 +90,19 @@ ATTEMPT_MEMORY: Final = _gauge(
     "attempts_bytes", "bytes", "Journals being sent and messages half received, of all attempts."
 )
 
+LIVE: Final = _gauge(
+    "invocations",
+    "invocations",
+    "Invocations that are not over, of partitions led here, by status: scheduled, inboxed (they"
+    " wait for their key), invoked (retries that wait included), suspended, paused.",
+    "status",
+)
+OUTBOX: Final = _gauge(
+    "outbox_rows",
+    "rows",
+    "Messages of partitions led here to other partitions that are not known to have arrived.",
+)
+
 # Partitions.
 PARTITIONS: Final = _gauge(
     "partitions",
@@ -145,6 +158,17 @@ CACHE_MAX: Final = _gauge("cache_max_bytes", "bytes", "What the rows in memory m
 SPILLS: Final = _counter("spills", "spills", "Batches of changed rows written to stores.")
 FLUSHES: Final = _counter("flushes", "flushes", "Flushes that made stores durable.")
 CHECKPOINTS: Final = _counter("checkpoints", "copies", "Copies of stores that were made.")
+
+# SQL.
+QUERIES_RUNNING: Final = _gauge("queries_running", "queries", "SQL queries that run.")
+QUERIES_WAITING: Final = _gauge("queries_waiting", "queries", "SQL queries that wait for others.")
+QUERIES: Final = _counter(
+    "queries",
+    "queries",
+    "SQL queries that ended: answered, bad (not SQL, or of what is not there), too_large, too_long,"
+    " too_many (refused), unavailable (partitions, metadata), failed, broken_off (by the client).",
+    "how",
+)
 
 # The process.
 LOOP_LAG: Final = _seconds("loop_lag", "How late the event loop comes to what is due.")

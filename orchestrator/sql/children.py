@@ -87,8 +87,13 @@ class Children:
         self._memory_bytes_max = memory_bytes_max
         self._slots = asyncio.Semaphore(RUNNING_MAX)
         self._asked = 0  # those that run, and those that wait
+        self.running_count = 0
         self._resting: list[Child] = []
         self._busy: set[Child] = set()
+
+    @property
+    def waiting_count(self) -> int:
+        return self._asked - self.running_count
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[Child]:
@@ -127,9 +132,11 @@ class Children:
                 await asyncio.wait_for(self._slots.acquire(), WAIT_S_MAX)
             except TimeoutError:
                 raise _too_many() from None
+            self.running_count += 1
             try:
                 yield
             finally:
+                self.running_count -= 1
                 self._slots.release()
         finally:
             self._asked -= 1

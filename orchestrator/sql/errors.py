@@ -8,6 +8,18 @@ STATUS_FAILED = 500
 STATUS_UNAVAILABLE = 503
 STATUS_TOO_LONG = 504
 
+# How a query ended, for whoever counts.
+ANSWERED = "answered"
+BROKEN_OFF = "broken_off"
+HOW = {
+    STATUS_BAD_QUERY: "bad",
+    STATUS_TOO_LARGE: "too_large",
+    STATUS_TOO_MANY: "too_many",
+    STATUS_FAILED: "failed",
+    STATUS_UNAVAILABLE: "unavailable",
+    STATUS_TOO_LONG: "too_long",
+}
+
 
 class QueryError(Exception):
     """A query that cannot be answered; `status` is HTTP's.

@@ -2,13 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import TypeVar
 
 from orchestrator.processor.port import Engine
 from orchestrator.registry.schema import Registry
+from orchestrator.runtime.metrics import QUERIES, QUERIES_RUNNING, QUERIES_WAITING
+from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.sql import pipe
 from orchestrator.sql.children import Child, Children
-from orchestrator.sql.errors import STATUS_OK, STATUS_TOO_LONG, QueryError
+from orchestrator.sql.errors import (
+    ANSWERED,
+    BROKEN_OFF,
+    HOW,
+    STATUS_OK,
+    STATUS_TOO_LONG,
+    QueryError,
+)
 from orchestrator.sql.feeds import Feeds, Views
 from orchestrator.sql.options import SqlOptions
 
@@ -32,13 +42,18 @@ class SqlQuery:
         registry: Callable[[], Registry],
         attempts: Views,
         options: SqlOptions | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """`registry` may raise MetadataUnavailable."""
         self._engine = engine
         self._registry = registry
         self._attempts = attempts
         self._options = options or SqlOptions()
-        self._children = Children(self._options.memory_bytes_max)
+        self._children = children = Children(self._options.memory_bytes_max)
+        telemetry = telemetry or Telemetry()
+        telemetry.ask(QUERIES_RUNNING, lambda: children.running_count)
+        telemetry.ask(QUERIES_WAITING, lambda: children.waiting_count)
+        self._ended = telemetry.counters(QUERIES)
 
     def json(self, sql: str) -> StreamedAnswer:
         """Parts of a JSON document; QueryError instead of one."""
@@ -53,7 +68,20 @@ class SqlQuery:
 
     def _answer(self, ask: pipe.Ask) -> StreamedAnswer:
         feeds = Feeds(self._engine, self._registry, self._attempts)
-        return StreamedAnswer(feeds, self._run(ask, feeds))
+        return StreamedAnswer(feeds, self._counted(self._run(ask, feeds)))
+
+    async def _counted(self, parts: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+        how = BROKEN_OFF
+        try:
+            async with aclosing(parts):
+                async for part in parts:
+                    yield part
+            how = ANSWERED
+        except QueryError as error:
+            how = HOW.get(error.status, "failed")
+            raise
+        finally:
+            self._ended.of(how).add()
 
     async def _run(self, ask: pipe.Ask, feeds: Feeds) -> AsyncGenerator[bytes]:
         async with self._children.lent() as child:

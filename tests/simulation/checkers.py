@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.codec.keys import input_key, parse_object_key, state_prefix
 from orchestrator.machine import kv
 from orchestrator.model.rows import CompletedRow
-from orchestrator.model.values import Failure
+from orchestrator.model.values import LIVE_STATUSES, Failure
 from orchestrator.processor.journal import frames_of
 from orchestrator.processor.partition import Partition
 from perdure import wire
@@ -80,6 +80,10 @@ def _check_rest(world: "World", partitions: list[Partition]) -> None:
             if owner.lock or owner.inbox_head != owner.inbox_tail:
                 world.oracle.broken("locks", f"{key!r} is held when all is done")
         _check_orphans(world, partition)
+        statuses = [row.status for _, row in partition.state.invocations.scan()]
+        counts = [statuses.count(status) for status in range(LIVE_STATUSES)]
+        if partition.state.partition_row.live != counts:
+            world.oracle.broken("counts", f"{partition.state.partition_row.live}, not {counts}")
     if not world.plan.tail_lost:
         _check_causes(world, partitions)
 

@@ -36,6 +36,7 @@ from orchestrator.model.records import (
 )
 from orchestrator.model.values import (
     INVOKED,
+    LIVE_STATUSES,
     OBJECT_EXCLUSIVE,
     OBJECT_SHARED,
     SERVICE,
@@ -77,6 +78,7 @@ class Soak:
                 self._go_on(self.random.choice(self.ids))
             if number % 20 == 0:
                 self._settle()
+                self._check_counts()
         self._come_to_rest()
 
     def _invoke(self, number: int) -> None:
@@ -203,6 +205,13 @@ class Soak:
             bench.now_ms += 10**10
         self._settle()
 
+    def _check_counts(self) -> None:
+        """The partition's row knows how many are alive, by status."""
+        for bench in self.benches:
+            statuses = [row.status for _, row in bench.state.invocations.scan()]
+            counts = [statuses.count(status) for status in range(LIVE_STATUSES)]
+            assert bench.state.partition_row.live == counts
+
     def _home(self, identity: bytes) -> Bench:
         return self.benches[identity[0] >> 7]
 
@@ -217,6 +226,7 @@ def test_many_lives_leave_no_more_rows_than_few(
     soak = Soak(seed)
     soak.live(400)
     for bench in soak.benches:
+        assert not any(bench.state.partition_row.live)
         check_rest(bench)
 
 

@@ -12,7 +12,9 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import SERVICE
 from orchestrator.processor.port import Unavailable
 from orchestrator.processor.streams import LocalStream
+from orchestrator.runtime import metrics
 from orchestrator.runtime.scheduler import LoopScheduler
+from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.sql import children, pipe
 from orchestrator.sql.children import Child
 from orchestrator.sql.errors import QueryError
@@ -134,6 +136,31 @@ def test_only_so_many_queries_run_and_wait(monkeypatch: pytest.MonkeyPatch) -> N
         assert answers.count(ONE) == children.RUNNING_MAX + 2
 
     run(check)
+
+
+def test_queries_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    telemetry = Telemetry()
+
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        slow = asyncio.ensure_future(whole(query.json(ENDLESS).parts))
+        other = asyncio.ensure_future(one(query))
+        await _until(lambda: telemetry.value(metrics.QUERIES_RUNNING) == 1)
+        assert telemetry.value(metrics.QUERIES_WAITING) == 1
+        with pytest.raises(QueryError):
+            await one(query)  # WAITING_MAX
+        slow.cancel()
+        await asyncio.wait((slow,))
+        assert await other == ONE
+        with pytest.raises(QueryError):
+            await whole(query.json("SELEC 1").parts)
+        ended = {how: n for (how,), n in telemetry.numbers(metrics.QUERIES).items()}
+        assert ended == {"too_many": 1, "broken_off": 1, "answered": 1, "bad": 1}
+        assert not telemetry.value(metrics.QUERIES_RUNNING)
+        assert not telemetry.value(metrics.QUERIES_WAITING)
+
+    monkeypatch.setattr(children, "RUNNING_MAX", 1)
+    monkeypatch.setattr(children, "WAITING_MAX", 1)
+    run(check, telemetry=telemetry)
 
 
 def test_a_query_that_waits_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from orchestrator.processor.port import Unavailable
 from orchestrator.processor.streams import LocalStream
 from orchestrator.registry.schema import Registry
 from orchestrator.runtime.scheduler import LoopScheduler
+from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.sql.options import SqlOptions
 from orchestrator.sql.query import SqlQuery
 from orchestrator.tables.port import Pair
@@ -90,6 +91,7 @@ def run(
     test: Callable[[SqlQuery, Rows], Awaitable[None]],
     bench: Bench | None = None,
     rows: Rows | None = None,
+    telemetry: Telemetry | None = None,
     **options: Any,
 ) -> None:
     """A story with SQL over a bench, or other rows."""
@@ -101,6 +103,7 @@ def run(
             lambda: Registry(0, {}, {}),
             attempts,
             SqlOptions(**options),
+            telemetry,
         )
         try:
             await test(query, read)
