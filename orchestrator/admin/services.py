@@ -11,8 +11,13 @@ from orchestrator.admin.operate import operate
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.state_changes import BadStateChange, read_state_change
 from orchestrator.admin.views import JsonView, handler_view, service_view
+from orchestrator.model.answers import Answer
 from orchestrator.model.durations import parse_duration_ms
-from orchestrator.model.limits import KEY_BYTES_MAX
+from orchestrator.model.limits import (
+    KEY_BYTES_MAX,
+    STATE_COMPARED_BYTES_MAX,
+    STATE_KEYS_MAX,
+)
 from orchestrator.model.records import PatchState
 from orchestrator.registry.metadata import AnyMetadataRecord, MetadataState, ServicePatched
 from orchestrator.registry.schema import Service, ServiceType
@@ -163,7 +168,9 @@ async def _modify_state(ports: Ports, service: Service, body: bytes) -> None:
         raise AdminError(400, f"a key may have {KEY_BYTES_MAX} bytes")
     if sum(len(key) + len(value) for key, value in state) > ports.options.payload_bytes_max:
         raise AdminError(413, f"a state may have {ports.options.payload_bytes_max} bytes here")
-    await operate(
+    if len(state) > STATE_KEYS_MAX:
+        raise AdminError(413, f"a state may have {STATE_KEYS_MAX} keys here")
+    answer = await operate(
         ports,
         PatchState(
             service=service.name,
@@ -174,3 +181,9 @@ async def _modify_state(ports: Ports, service: Service, body: bytes) -> None:
             now_ms=ports.clock.now_ms(),
         ),
     )
+    if answer is Answer.STATE_TOO_LARGE:
+        raise AdminError(
+            413,
+            f"the state of this key is too large to be compared with a version: more than"
+            f" {STATE_KEYS_MAX} keys or {STATE_COMPARED_BYTES_MAX} bytes; leave version out",
+        )

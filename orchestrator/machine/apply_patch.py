@@ -8,5 +8,4 @@ from orchestrator.model.records import PatchState
 
 def apply_patch_state(step: Step, patch: PatchState) -> Answer:
     """Behind the running exclusive invocation of the key and its queue."""
-    queue_patch(step, patch)
-    return Answer.ACCEPTED
+    return Answer.ACCEPTED if queue_patch(step, patch) else Answer.STATE_TOO_LARGE

@@ -28,6 +28,14 @@ def pairs(state: State, owner: ObjectRow) -> Iterator[tuple[bytes, bytes]]:
         yield key[cut:], row.value
 
 
+def keys(state: State, owner: ObjectRow) -> list[bytes]:
+    """All keys in order."""
+    if not owner.state_generation:
+        return sorted(owner.state)
+    prefix = _prefix(owner)
+    return [key[len(prefix) :] for key in state.state_rows.keys(prefix, prefix_end(prefix))]
+
+
 def put(step: Step, owner: ObjectRow, key: bytes, value: bytes) -> None:
     if owner.state_generation:
         _put_row(step, owner, _prefix(owner) + key, value)
@@ -72,7 +80,6 @@ def _move_to_rows(step: Step, owner: ObjectRow) -> None:
         step.state.state_rows.add(prefix + key, StateRow(value))
     owner.state_count = len(owner.state)
     owner.state = {}
-    owner.state_bytes = 0
 
 
 def _put_row(step: Step, owner: ObjectRow, key: bytes, value: bytes) -> None:
@@ -81,19 +88,23 @@ def _put_row(step: Step, owner: ObjectRow, key: bytes, value: bytes) -> None:
     if row is None:
         rows.add(key, StateRow(value))
         owner.state_count += 1
-        _touch(step, owner)
+        owner.state_bytes += len(key) - len(_prefix(owner)) + len(value)
     else:
+        owner.state_bytes += len(value) - len(row.value)
         row.value = value
         rows.touch(key)
+    _touch(step, owner)
 
 
 def _clear_row(step: Step, owner: ObjectRow, key: bytes) -> None:
     """With its last row a state is in the object's row again, where an empty one costs nothing."""
     rows = step.state.state_rows
-    if rows.get(key) is None:
+    row = rows.get(key)
+    if row is None:
         return
     rows.delete(key)
     owner.state_count -= 1
+    owner.state_bytes -= len(key) - len(_prefix(owner)) + len(row.value)
     if not owner.state_count:
         owner.state_generation = 0
     _touch(step, owner)

@@ -32,14 +32,18 @@ def lock_or_queue(step: Step, row: InvocationRow) -> None:
     _take(step, owner, row)
 
 
-def queue_patch(step: Step, patch: PatchState) -> None:
-    """Apply a modification of state, behind the running exclusive invocation and its queue."""
+def queue_patch(step: Step, patch: PatchState) -> bool:
+    """Apply a modification of state, behind the running exclusive invocation and its queue. False
+    if it is for a version, and the state is too large to be compared with it."""
     owner = find_or_make(step, patch.service, patch.key)
+    if patch.version is not None and not state_patch.can_compare(owner):
+        return False
     if owner.lock or owner.inbox_head != owner.inbox_tail:
         _queue(step, owner, InboxRow(b"", 0, step.now_ms, patch))
     else:
         state_patch.apply_patch(step, owner, patch)
         drop_if_idle(step, owner)
+    return True
 
 
 def leave_queue(step: Step, row: InvocationRow) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from orchestrator.machine import kv
 from orchestrator.machine.step import Step
+from orchestrator.model.limits import STATE_COMPARED_BYTES_MAX, STATE_KEYS_MAX
 from orchestrator.model.records import PatchState
 from orchestrator.model.rows import ObjectRow
 
@@ -18,10 +19,19 @@ def state_version(pairs: Iterable[tuple[bytes, bytes]]) -> str:
     return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
 
 
+def can_compare(owner: ObjectRow) -> bool:
+    """Whether one record may look at the whole state."""
+    return owner.state_count <= STATE_KEYS_MAX and owner.state_bytes <= STATE_COMPARED_BYTES_MAX
+
+
 def apply_patch(step: Step, owner: ObjectRow, patch: PatchState) -> None:
-    """Replace the state, unless it is not the version the patch was made for."""
-    if patch.version is not None and state_version(kv.pairs(step.state, owner)) != patch.version:
-        return
+    """Replace the state, unless it is not the version the patch was made for, or has become too
+    large for that to be known."""
+    if patch.version is not None:
+        if not can_compare(owner):
+            return
+        if state_version(kv.pairs(step.state, owner)) != patch.version:
+            return
     kv.clear_all(step, owner)
     for key, value in patch.state:
         kv.put(step, owner, key, value)

@@ -59,6 +59,7 @@ _TABLE: Final = (
     ErrorCode("PD0306", "A record is too large for the log"),
     ErrorCode("PD0307", "A journal is longer than it may be"),
     ErrorCode("PD0308", "The state was written by another version"),
+    ErrorCode("PD0309", "A state with too many keys to list"),
     ErrorCode("PD0401", "The request identity key cannot be used"),
     ErrorCode("PD0501", "The beginning of the metadata is gone"),
     ErrorCode("PD0502", "Metadata that this server cannot read"),

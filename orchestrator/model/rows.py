@@ -190,7 +190,7 @@ class ObjectRow(Row):
     inbox_head: int = 0  # number of the next to take
     inbox_tail: int = 0  # number the next to come will have
     state: dict[bytes, bytes] = {}
-    state_bytes: int = 0
+    state_bytes: int = 0  # keys and values, wherever they are
     state_generation: int = 0  # not 0: state is in rows of this generation, `state` is empty
     state_count: int = 0  # of these rows
     promise_count: int = 0

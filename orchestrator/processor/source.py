@@ -6,10 +6,12 @@ from orchestrator.codec.keys import object_key
 from orchestrator.invoker.port import AttemptInput, JournalPlace
 from orchestrator.machine import kv
 from orchestrator.machine.inputs import whole_invoke
+from orchestrator.model.effects import GetStateKeys
+from orchestrator.model.limits import STATE_SENT_COUNT_MAX
 from orchestrator.model.records import Journal
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import INVOKED
-from orchestrator.processor import journal_limit
+from orchestrator.processor import journal_limit, state_limit
 from orchestrator.processor.journal import read_journal
 from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.processor.too_large import paused_instead
@@ -142,7 +144,7 @@ class AttemptSource:
         taken: list[tuple[bytes, bytes]] = []
         for key, value in kv.pairs(self._state, owner):
             bytes_max -= len(key) + len(value)
-            if bytes_max < 0:
+            if bytes_max < 0 or len(taken) >= STATE_SENT_COUNT_MAX:
                 return taken, False
             taken.append((key, value))
         return taken, True
@@ -160,17 +162,20 @@ class AttemptSource:
                 if row is not None and (
                     row.entries + record.entries > limits.entries_max
                     or row.journal_bytes + len(record.frames) > limits.bytes_max
+                    or GetStateKeys in map(type, record.effects)
                 ):
                     record = self._beyond_limits(row, record)
             self._propose(record)
 
     def _beyond_limits(self, row: InvocationRow, record: Journal) -> Journal:
-        """The record, or one that pauses an invocation whose journal would be too long."""
-        reason = self._limits.refusal(row, record)
+        """The record, or one that pauses an invocation that goes beyond a limit."""
+        reason, code = self._limits.refusal(row, record), journal_limit.CODE
+        if not reason:
+            reason, code = state_limit.refusal(self._state, row, record), state_limit.CODE
         if not reason:
             return record
         self._refused(record)
-        return paused_instead(record, reason, journal_limit.CODE)
+        return paused_instead(record, reason, code)
 
     def settled(self, record: Journal) -> None:
         """A proposal has been applied."""

@@ -51,6 +51,9 @@ class MemoryStore:
         keys = self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, stop)]
         return iter([(key, rows[key]) for key in keys])
 
+    def keys(self, start: bytes, stop: bytes) -> Iterator[bytes]:
+        return iter(self._keys[bisect_left(self._keys, start) : bisect_left(self._keys, stop)])
+
     def write(self, writes: Writes) -> None:
         rows, keys = self._rows, self._keys
         for key, value in writes:

@@ -8,7 +8,7 @@ holds whole batches, each with the offset it stands for.
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 from rocksdict import (
@@ -82,19 +82,19 @@ def _mapped(call: Callable[[], T], path: Path) -> T:
         raise _error(path, error) from error
 
 
-class _Scan:
-    """Rows of a scan. It ends with an error, not like a whole one, if its store is closed."""
+class _Scan(Generic[T]):
+    """Rows or keys. It ends with an error, not like a whole one, if its store is closed."""
 
     __slots__ = ("__weakref__", "_is_cut", "_rows")
 
-    def __init__(self, rows: Generator[tuple[bytes, bytes], None, None]) -> None:
+    def __init__(self, rows: Generator[T, None, None]) -> None:
         self._rows = rows
         self._is_cut = False
 
-    def __iter__(self) -> "_Scan":
+    def __iter__(self) -> "_Scan[T]":
         return self
 
-    def __next__(self) -> tuple[bytes, bytes]:
+    def __next__(self) -> T:
         try:
             return next(self._rows)
         except StopIteration:
@@ -124,7 +124,7 @@ class RocksStore:
         self._write_options.disable_wal = True  # type: ignore[method-assign,assignment]
         self._is_damaged = False
         self._flushing = Lock()
-        self._scans: WeakSet[_Scan] = WeakSet()
+        self._scans: WeakSet[_Scan[Any]] = WeakSet()
         self.kept: Callable[[], None] = lambda: None  # called after each checkpoint
         self.damaged: Callable[[], None] = lambda: None  # called when closed damaged
 
@@ -136,24 +136,35 @@ class RocksStore:
         return value
 
     def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return self._scan(start, stop, lambda rows: (rows.key(), rows.value()))
+
+    def keys(self, start: bytes, stop: bytes) -> Iterator[bytes]:
+        return self._scan(start, stop, lambda rows: rows.key())
+
+    def _scan(self, start: bytes, stop: bytes, read: Callable[[RdictIter], T]) -> Iterator[T]:
         bounds = ReadOptions()
         bounds.set_iterate_upper_bound(stop)  # never the lower bound: it sets the upper one
         # Made here and not in the generator: rows are those of now, not of the first `next`.
         rows = _mapped(lambda: self._db.iter(bounds), self._path)
-        scan = _Scan(self._rows(rows, start, bounds, stop))
+        scan = _Scan(self._rows(rows, start, bounds, stop, read))
         self._scans.add(scan)
         return scan
 
     def _rows(
-        self, rows: RdictIter, start: bytes, bounds: ReadOptions, stop: bytes
-    ) -> Generator[tuple[bytes, bytes], None, None]:
+        self,
+        rows: RdictIter,
+        start: bytes,
+        bounds: ReadOptions,
+        stop: bytes,
+        read: Callable[[RdictIter], T],
+    ) -> Generator[T, None, None]:
         # The iterator compares with the memory of `stop`, which the library neither copies nor
         # keeps: both live here for as long as it does.
         try:
             rows.seek(start)
-            valid, key, value, forward = rows.valid, rows.key, rows.value, rows.next
+            valid, forward = rows.valid, rows.next
             while valid():
-                yield key(), value()
+                yield read(rows)
                 forward()
             rows.status()  # one that meets damage ends like one that is at its end
         except Exception as error:  # the library raises nothing narrower

@@ -48,13 +48,14 @@ def read_stamp(store: Store) -> Stamp | None:
 class StampedStore:
     """A store that writes `stamp` in the batch of the rows it stands for."""
 
-    __slots__ = ("get", "inner", "scan", "stamp")
+    __slots__ = ("get", "inner", "keys", "scan", "stamp")
 
     def __init__(self, inner: DurableStore, stamp: Stamp) -> None:
         self.inner = inner
         self.stamp = stamp
         self.get = inner.get
         self.scan = inner.scan
+        self.keys = inner.keys
 
     def write(self, writes: Writes) -> None:
         self.inner.write([*writes, (STAMP_KEY, _PREFIX + _encode(self.stamp))])

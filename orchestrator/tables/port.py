@@ -18,6 +18,10 @@ class Store(Protocol):
         """Rows with start <= key < stop, in order, as they were when the scan began."""
         ...
 
+    def keys(self, start: bytes, stop: bytes) -> Iterator[bytes]:
+        """Keys of the same rows, whose values are not copied."""
+        ...
+
     def write(self, writes: Writes) -> None:
         """One atomic batch."""
         ...

@@ -133,6 +133,15 @@ class Table(Generic[R]):
             if row is not None:
                 yield key, row
 
+    def keys(self, start: bytes, stop: bytes) -> Iterator[bytes]:
+        """Keys of the rows that `scan` gives; the rows are not read."""
+        changed = set(self._dirty_between(start, stop))
+        cut, rows = len(self.prefix), self._rows
+        stored = self._store.keys(self.prefix + start, self.prefix + stop)
+        clean = (key[cut:] for key in stored if key[cut:] not in changed)
+        live = sorted(key for key in changed if rows[key] is not None)
+        return heapq.merge(live, clean)
+
     def _dirty_between(self, start: bytes, stop: bytes | None) -> list[bytes]:
         if self._sorted is None:
             self._sorted = sorted(self._dirty)

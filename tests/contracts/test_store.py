@@ -67,6 +67,16 @@ def test_scan_keeps_to_its_bounds_in_byte_order(store: DurableStore) -> None:
     assert list(store.scan(b"\x0a", b"\x0b")) == []
 
 
+def test_keys_are_those_of_a_scan(store: DurableStore) -> None:
+    store.write([(bytes([n]), b"v" * n) for n in (9, 1, 5, 0, 255, 3)])
+    store.write([(b"\x03", None)])
+    for start, stop in ((b"\x01", b"\x09"), (b"\x06", b"\x06"), (b"", b"\xff")):
+        keys = store.keys(start, stop)
+        store.write([(b"\x04", b"later")])
+        assert list(keys) == [key for key, _ in store.scan(start, stop) if key != b"\x04"]
+        store.write([(b"\x04", None)])
+
+
 def test_scan_sees_rows_as_they_were_when_it_began(store: DurableStore) -> None:
     store.write([(b"a", b"1"), (b"b", b"2")])
     rows = store.scan(b"a", b"z")

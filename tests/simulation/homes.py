@@ -76,6 +76,10 @@ class ProcessStore:
         self._perhaps_fail()
         return self._inner.scan(start, stop)
 
+    def keys(self, start: bytes, stop: bytes) -> Iterator[bytes]:
+        self._perhaps_fail()
+        return self._inner.keys(start, stop)
+
     def write(self, writes: Writes) -> None:
         self.life.lives()
         self._perhaps_fail()

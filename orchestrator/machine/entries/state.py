@@ -35,8 +35,9 @@ def get_state(step: Step, row: InvocationRow, effect: GetState, frames: bytes) -
 
 
 def get_state_keys(step: Step, row: InvocationRow, effect: GetStateKeys, frames: bytes) -> None:
+    """The leader proposes none for a state of very many keys."""
     owner = _find(step, row)
-    keys = [] if owner is None else [key for key, _ in kv.pairs(step.state, owner)]
+    keys = [] if owner is None else kv.keys(step.state, owner)
     frame = outgoing.completion_state_keys(effect.completion_id, keys)
     complete_with_frame(step, row, effect.completion_id, frame)
 

@@ -10,6 +10,7 @@ from orchestrator.admin.ports import AdminOptions
 from orchestrator.codec.keys import object_key
 from orchestrator.machine import kv
 from orchestrator.machine.state_patch import state_version
+from orchestrator.model.limits import STATE_KEYS_MAX
 from orchestrator.model.records import PatchState
 from tests.unit.admin.world import URI, World, world
 from tests.unit.registry.samples import discovered
@@ -162,6 +163,23 @@ def test_openapi_of_a_service(it: World) -> None:
 def state(it: World, service: str, key: str) -> dict[bytes, bytes]:
     owner = it.bench.state.objects.get(object_key(service, key))
     return {} if owner is None else dict(kv.pairs(it.bench.state, owner))
+
+
+def test_state_too_large_for_one_record_is_refused(it: World) -> None:
+    many = {"object_key": "a", "new_state": {f"{n}": [] for n in range(STATE_KEYS_MAX + 1)}}
+    refused = it.ask("POST", "/services/Counter/state", many)
+    assert refused.status == 413 and f"{STATE_KEYS_MAX} keys" in refused.json["message"]
+    assert not it.engine.operations
+    some = {"object_key": "a", "new_state": {f"k{n}": [65] * 5_000 for n in range(3)}}
+    assert it.ask("POST", "/services/Counter/state", some).status == 202
+    owner = it.bench.state.objects.get(object_key("Counter", "a"))
+    assert owner is not None and (owner.state_count, owner.state_bytes) == (3, 15_006)
+    owner.state_count = STATE_KEYS_MAX + 1
+    guarded = {"object_key": "a", "new_state": {}, "version": "x"}
+    refused = it.ask("POST", "/services/Counter/state", guarded)
+    assert refused.status == 413 and "leave version out" in refused.json["message"]
+    assert it.ask("POST", "/services/Counter/state", guarded | {"version": None}).status == 202
+    assert state(it, "Counter", "a") == {}
 
 
 def test_state_is_replaced_if_its_version_matches(it: World) -> None:

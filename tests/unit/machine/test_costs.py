@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator.machine import apply_chore, details, journal, life, step
+from orchestrator.machine import apply_chore, details, journal, kv, life, state_patch, step
+from orchestrator.model.answers import Answer
 from orchestrator.model.effects import (
     Attach,
     ClearAllState,
     CompletePromise,
     GetPromise,
+    GetStateKeys,
     RunResult,
     SetState,
     Sleep,
@@ -150,6 +152,28 @@ def a_long_journal(bench: CostBench, n: int) -> None:
     assert not list(bench.state.details.scan()) and not list(bench.state.chunks.scan())
 
 
+def listed_keys(bench: CostBench, n: int) -> None:
+    """Keys are listed without their values; a version is compared within a limit."""
+    queued(bench, A)
+    bench.flush(A, SetState(b"big", 8, len(BIG)), frames=BIG)
+    raw = frame(codes.SET_STATE, b"v" * 50)
+    for number in range(n):
+        bench.flush(A, SetState(b"%d" % number, 8, len(raw)), frames=raw)
+    bench.state.spill()
+    bench.costs.clear()
+    bench.flush(A, GetStateKeys(1))
+    assert bench.costs[-1] <= 20, "rows that were read"
+    patch = PatchState("C", "k", False, "other", ((b"n", b"v"),), bench.now_ms)
+    assert bench.do(patch) is Answer.STATE_TOO_LARGE
+    bench.finish(A)
+    bench.do_chores()
+    ((_, owner),) = bench.state.objects.scan()
+    pairs = list(kv.pairs(bench.state, owner))
+    assert owner.state_count == n + 1 == len(pairs)
+    assert kv.keys(bench.state, owner) == [key for key, _ in pairs]
+    assert owner.state_bytes == sum(len(key) + len(value) for key, value in pairs)
+
+
 LOADS: list[Callable[[CostBench, int], None]] = [
     cancelled_places,
     queued_patches,
@@ -160,6 +184,7 @@ LOADS: list[Callable[[CostBench, int], None]] = [
     killed_children,
     killed_with_sleeps,
     killed_while_it_attaches,
+    listed_keys,
     a_long_journal,
 ]
 
@@ -169,6 +194,7 @@ def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of what they are, so that a few hundred rows are many."""
     monkeypatch.setattr(apply_chore, "CHORE_STEP_COUNT", 20)
     monkeypatch.setattr(step, "INBOX_STEP_COUNT", 100)
+    monkeypatch.setattr(state_patch, "STATE_KEYS_MAX", 500)
     monkeypatch.setattr(journal, "JOURNAL_INLINE_BYTES", 500)
     for module in (details, life):
         monkeypatch.setattr(module, "DETAIL_INLINE_COUNT", 12)

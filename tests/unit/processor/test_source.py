@@ -4,7 +4,9 @@ import msgspec
 import pytest
 
 from orchestrator.codec import keys
+from orchestrator.model.effects import GetStateKeys
 from orchestrator.model.invoke import Invoke
+from orchestrator.model.limits import STATE_KEYS_MAX, STATE_SENT_COUNT_MAX
 from orchestrator.model.records import Ended, Failed, Journal
 from orchestrator.model.rows import InvocationRow, ObjectRow
 from orchestrator.model.values import INVOKED, SERVICE, THEN_PAUSE, THEN_RETRY, Attempted
@@ -74,6 +76,42 @@ def test_state_past_the_budget_is_partial(budget_bytes: int, keys_taken: str) ->
     source._state.objects.add(keys.object_key("S", ""), owner)
     taken = [(key, value) for key, value in state.items() if key.decode() in keys_taken]
     assert source.state_of(ID, budget_bytes) == (taken, len(taken) == len(state))
+
+
+@pytest.mark.parametrize("count", [STATE_SENT_COUNT_MAX, 2 * STATE_SENT_COUNT_MAX])
+def test_a_state_of_many_keys_is_partial(count: int) -> None:
+    source, _ = _source(_row())
+    state = {b"%d" % number: b"" for number in range(count)}
+    source._state.objects.add(keys.object_key("S", ""), ObjectRow(1, "S", "", state=state))
+    taken, whole = source.state_of(ID, 1 << 20)
+    assert len(taken) == STATE_SENT_COUNT_MAX and whole is (count == STATE_SENT_COUNT_MAX)
+
+
+@pytest.mark.parametrize(("count", "is_paused"), [(STATE_KEYS_MAX, False), (10**6, True)])
+def test_all_keys_of_a_large_state_are_not_asked_for(count: int, is_paused: bool) -> None:
+    proposed: list[Journal] = []
+    dropped: list[Journal] = []
+    state = State(0, 1, MemoryStore())
+    state.invocations.add(ID, _row())
+    owner = ObjectRow(1, "S", "", state_generation=1, state_count=count)
+    state.objects.add(keys.object_key("S", ""), owner)
+    source = AttemptSource(
+        state,
+        0,
+        proposed.append,
+        lambda id_, _: None,
+        lambda error: None,
+        JournalLimits(),
+        dropped.append,
+    )
+    asks = Journal(0, ID, 0, 1, 0, None, b"", 1, 1, (GetStateKeys(1),), None)
+    source.propose(asks)
+    if not is_paused:
+        assert proposed == [asks] and not dropped
+        return
+    (record,) = proposed
+    assert isinstance(record.end, Failed) and not record.effects and dropped == [asks]
+    assert record.end.why.restate_code == "PD0309" and "1000000 keys" in record.end.why.message
 
 
 def test_a_store_that_fails_under_a_read_is_said_and_no_attempt_begins() -> None:

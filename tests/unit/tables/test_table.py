@@ -78,6 +78,7 @@ def test_any_story_gives_what_a_dict_gives() -> None:
                     start, stop = sorted((key, bytes([random.randrange(25)])))
                     found = [(k, row.value) for k, row in table.scan(start, stop)]
                     assert found == sorted((k, v) for k, v in model.items() if start <= k < stop)
+                    assert list(table.keys(start, stop)) == [k for k, _ in found]
                 case _:
                     _scan_while_deleting(table, model)
         state.spill()

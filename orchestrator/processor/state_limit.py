@@ -1,0 +1,23 @@
+"""How many keys a handler may ask for at once: one record lists them all.
+
+The leader looks before it proposes a flush, as with the limits of a journal.
+"""
+
+from orchestrator.codec.keys import object_key
+from orchestrator.model.effects import GetStateKeys
+from orchestrator.model.limits import STATE_KEYS_MAX
+from orchestrator.model.records import Journal
+from orchestrator.model.rows import InvocationRow
+from orchestrator.tables.state import State
+
+CODE = "PD0309"
+
+
+def refusal(state: State, row: InvocationRow, record: Journal) -> str:
+    """Why this flush may not follow; "" if it may."""
+    if not any(type(effect) is GetStateKeys for effect in record.effects):
+        return ""
+    owner = state.objects.get(object_key(row.invoke.service, row.invoke.key))
+    if owner is None or owner.state_count <= STATE_KEYS_MAX:
+        return ""
+    return f"it asks for all {owner.state_count} keys of its state, more than {STATE_KEYS_MAX}"
