@@ -27,6 +27,7 @@ _REFUSED = {
         400,
         "its deployment cannot change while it runs: pause it first, or keep the deployment",
     ),
+    Answer.TOO_MANY_SIGNALS: (429, "very many signals wait for it already, and it takes none"),
     Answer.DROPPED: (409, "it was changed by something else in the meantime: try again"),
 }
 

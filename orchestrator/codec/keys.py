@@ -60,6 +60,11 @@ def chunk_key(invocation_id: bytes, incarnation: int, number: int) -> bytes:
     return _chunk(invocation_id, incarnation, number)
 
 
+def outcome_key(position: int, number: int) -> bytes:
+    """Of the chunk row that holds what a chore answers many with; no invocation has such an id."""
+    return _chunk(b"\xff" * 24, position, number)
+
+
 def timer_key(due_ms: int, invocation_id: bytes, completion_id: int) -> bytes:
     return _timer(due_ms, invocation_id, completion_id)
 

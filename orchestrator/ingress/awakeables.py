@@ -31,6 +31,8 @@ def complete_awakeable(
         # Completing twice changes nothing, so an unknown fate may be tried again too.
         if isinstance(answer, Unavailable):
             exchange.respond(replies.unavailable_reply(answer.reason, options.retry_after_s))
+        elif answer is Answer.TOO_MANY_SIGNALS:
+            exchange.respond(replies.refused(429, replies.TOO_MANY_SIGNALS))
         else:
             exchange.respond(replies.RESOLVED)
 

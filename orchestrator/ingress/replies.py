@@ -20,6 +20,7 @@ _NO_HEADER = re.compile(r"[^\x20-\x7e]")
 _to_json = msgspec.json.Encoder().encode
 
 RESOLVED = HttpReply(202, b"", b"")
+TOO_MANY_SIGNALS = "very many signals wait for this invocation already, and it takes none"
 
 
 def preflight(lines: bytes) -> HttpReply:

@@ -3,7 +3,14 @@
 from itertools import islice
 from typing import TypeVar
 
-from orchestrator.codec.keys import awaited_promise, chunk_key, object_key, prefix_end, state_prefix
+from orchestrator.codec.keys import (
+    awaited_promise,
+    chunk_key,
+    object_key,
+    outcome_key,
+    prefix_end,
+    state_prefix,
+)
 from orchestrator.machine import objects
 from orchestrator.machine.ended import clear_up_more
 from orchestrator.machine.routing import respond
@@ -50,11 +57,18 @@ def _end_more(step: Step, chore: ChoreRow) -> bool:
 
 
 def _answer_some(step: Step, chore: ChoreRow) -> bool:
-    assert chore.outcome is not None, "who waits is answered with a result"
+    outcome, key = chore.outcome, outcome_key(chore.generation, chore.incarnation)
+    if outcome is None:
+        stored = step.state.chunks.get(key)
+        assert stored is not None, "who waits is answered with a result"
+        outcome = stored.chunks[0].frames
     answered = _drop_some(step.state.waiters, chore, chore.id)
     for _, waiter in answered:
-        respond(step, waiter.caller, chore.outcome)
-    return len(answered) < CHORE_STEP_COUNT
+        respond(step, waiter.caller, outcome)
+    is_over = len(answered) < CHORE_STEP_COUNT
+    if is_over and chore.outcome is None:
+        step.state.chunks.delete(key)
+    return is_over
 
 
 def _drop_state(step: Step, chore: ChoreRow) -> bool:

@@ -44,6 +44,7 @@ def apply_journal(step: Step, record: Journal) -> Answer:
     if row.retry_at_ms:
         change_status(step, row, FLUSH)
     row.modified_at_ms = record.now_ms
+    row.signal_count = row.signal_bytes = 0
     state.invocations.touch(record.id)
     if record.pin is not None:
         _pin(row, record.pin)

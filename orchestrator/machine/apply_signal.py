@@ -4,11 +4,24 @@ from orchestrator.machine import life
 from orchestrator.machine.journal import give_signal
 from orchestrator.machine.status import CANCEL, go_on
 from orchestrator.machine.step import Step
+from orchestrator.model.actions import StopAttempt
 from orchestrator.model.answers import Answer
+from orchestrator.model.limits import SIGNALS_BYTES_MAX, SIGNALS_MAX
 from orchestrator.model.records import Cancel, Signal
-from orchestrator.model.values import CODE_CONFLICT, INBOXED, PAUSED, SCHEDULED, Failure
+from orchestrator.model.values import (
+    CODE_CONFLICT,
+    CODE_TOO_MANY,
+    INBOXED,
+    PAUSED,
+    SCHEDULED,
+    Failure,
+)
 from perdure.wire.codes import CANCEL_SIGNAL
 
+CANCELS_SPARE = 100  # beyond what other signals may take
+FLOODED = Failure(
+    CODE_TOO_MANY, f"handlers sent more than {SIGNALS_MAX} signals before it was at work again"
+)
 CANCELED = Failure(CODE_CONFLICT, "canceled")
 
 
@@ -19,8 +32,19 @@ def apply_signal(step: Step, signal: Signal) -> Answer:
     row = step.state.invocations.get(signal.target_id)
     if row is None:
         return life.answer_if_over(step, signal.target_id)
+    if row.signal_count >= SIGNALS_MAX or row.signal_bytes >= SIGNALS_BYTES_MAX:
+        return Answer.TOO_MANY_SIGNALS
     give_signal(step, row, signal.index, signal.name, signal.value)
     return Answer.ACCEPTED
+
+
+def apply_signal_of_handler(step: Step, signal: Signal) -> None:
+    """A handler is not told what becomes of its signals: who cannot take them fails."""
+    if apply_signal(step, signal) is Answer.TOO_MANY_SIGNALS:
+        row = step.state.invocations.get(signal.target_id)
+        assert row is not None
+        step.actions.append(StopAttempt(row.invoke.id, row.incarnation, True))
+        life.complete(step, row, FLOODED)
 
 
 def apply_cancel(step: Step, cancel: Cancel) -> Answer:
@@ -28,6 +52,8 @@ def apply_cancel(step: Step, cancel: Cancel) -> Answer:
     row = step.state.invocations.get(cancel.target_id)
     if row is None:
         return life.answer_if_over(step, cancel.target_id)
+    if row.signal_count >= SIGNALS_MAX + CANCELS_SPARE:
+        return Answer.TOO_MANY_SIGNALS
     if row.status in (SCHEDULED, INBOXED):
         life.complete(step, row, CANCELED)
         return Answer.DONE

@@ -1,6 +1,7 @@
 """Whether what an attempt waits for is there: flat lists and trees of combinators."""
 
 from orchestrator.machine.details import COMPLETIONS, SIGNALS, look_up
+from orchestrator.machine.names import look_up_name
 from orchestrator.machine.resolver import (
     FIRST_COMPLETED,
     PENDING,
@@ -70,7 +71,7 @@ def _results(state: State, row: InvocationRow, future: Future) -> list[int]:
 def _result(state: State, row: InvocationRow, leaf: Leaf) -> int:
     """SUCCESS, FAILURE or PENDING."""
     if isinstance(leaf, str):
-        return _signal(row.names.get(leaf), row.seen)
+        return _signal(look_up_name(state, row, leaf), row.seen)
     if leaf < 0:
         return _signal(look_up(state, row, SIGNALS, -1 - leaf), row.seen)
     return look_up(state, row, COMPLETIONS, leaf) or PENDING

@@ -8,7 +8,7 @@ from orchestrator.machine.apply_completion import apply_completion
 from orchestrator.machine.apply_detach import apply_detach
 from orchestrator.machine.apply_invoke import apply_invoke
 from orchestrator.machine.apply_kill import apply_kill
-from orchestrator.machine.apply_signal import apply_cancel, apply_signal
+from orchestrator.machine.apply_signal import apply_cancel, apply_signal_of_handler
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
@@ -19,7 +19,7 @@ APPLY_ITEM: dict[type, Callable[[Step, Any], Answer | None]] = {
     Completion: apply_completion,
     AttachTo: apply_attach,
     Detach: apply_detach,
-    Signal: apply_signal,
+    Signal: apply_signal_of_handler,
     Cancel: apply_cancel,
     Kill: apply_kill,
 }

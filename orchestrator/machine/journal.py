@@ -4,6 +4,7 @@ from orchestrator.codec.keys import chunk_key
 from orchestrator.machine.details import AWAITS, COMPLETIONS, SIGNALS, drop_detail, keep, look_up
 from orchestrator.machine.frames import completion_frame, signal_frame
 from orchestrator.machine.futures import is_resolved_by
+from orchestrator.machine.names import keep_name
 from orchestrator.machine.resolver import Leaf, signal_leaf
 from orchestrator.machine.status import WAKE, go_on
 from orchestrator.machine.step import Step
@@ -60,8 +61,11 @@ def give_signal(
     if index:
         keep(step, row, SIGNALS, index, mark)
     else:
-        row.names[name] = mark
-    notify(step, row, signal_frame(index, name, value), signal_leaf(index, name))
+        keep_name(step, row, name, mark)
+    frame = signal_frame(index, name, value)
+    row.signal_count += 1
+    row.signal_bytes += len(frame)
+    notify(step, row, frame, signal_leaf(index, name))
 
 
 def notify(step: Step, row: InvocationRow, frame: bytes, leaf: Leaf) -> None:

@@ -9,6 +9,7 @@ from orchestrator.machine.chores import add_chore
 from orchestrator.machine.details import COMPLETIONS, SIGNALS, move_out
 from orchestrator.machine.ended import clear_up
 from orchestrator.machine.journal import store_entries
+from orchestrator.machine.names import move_names_out
 from orchestrator.machine.routing import respond
 from orchestrator.machine.status import BEGIN, COMPLETE, SCHEDULE, change_status, go_on
 from orchestrator.machine.step import Step
@@ -69,6 +70,7 @@ def _copy_prefix(step: Step, row: InvocationRow, prefix: Prefix) -> None:
     row.completions = dict(prefix.completions)
     row.signals = dict(prefix.signals)
     row.names = dict(prefix.names)
+    move_names_out(step, row)
     for detail in (COMPLETIONS, SIGNALS):
         if len(detail.inline(row)) > DETAIL_INLINE_COUNT:
             move_out(step, row, detail)

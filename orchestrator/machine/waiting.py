@@ -4,15 +4,17 @@ A few are in the row of what they wait for, the others are rows of their own: th
 answered one by one, however many there are.
 """
 
-from orchestrator.codec.keys import awaited_invocation, caller_key
+from orchestrator.codec.keys import awaited_invocation, caller_key, outcome_key
 from orchestrator.machine.chores import add_chore
 from orchestrator.machine.routing import respond
 from orchestrator.machine.step import Step
-from orchestrator.model.limits import WAITERS_INLINE_COUNT
+from orchestrator.model.limits import INPUT_INLINE_BYTES, WAITERS_INLINE_COUNT
 from orchestrator.model.rows import (
     CHORE_ANSWER,
     ChoreRow,
+    ChunkRow,
     InvocationRow,
+    JournalChunk,
     PromiseRow,
     WaiterRow,
 )
@@ -51,9 +53,21 @@ def answer_all(step: Step, row: Awaited, whom: bytes, outcome: Outcome) -> None:
     waiters, row.waiters = row.waiters, []
     if row.more_waiters:
         row.more_waiters = 0
-        add_chore(step, ChoreRow(CHORE_ANSWER, id=whom, outcome=outcome))
+        add_chore(step, _answering(step, whom, outcome))
     for waiter in waiters:
         respond(step, waiter, outcome)
+
+
+def _answering(step: Step, whom: bytes, outcome: Outcome) -> ChoreRow:
+    """Its row is written with every step: a large outcome is a row of its own, written once."""
+    chore = ChoreRow(CHORE_ANSWER, id=whom)
+    if isinstance(outcome, bytes) and len(outcome) > INPUT_INLINE_BYTES:
+        chore.generation, chore.incarnation = step.position, step.sub
+        key = outcome_key(chore.generation, chore.incarnation)
+        step.state.chunks.add(key, ChunkRow([JournalChunk(step.now_ms, outcome)]))
+    else:
+        chore.outcome = outcome
+    return chore
 
 
 def whom_of(row: InvocationRow) -> bytes:

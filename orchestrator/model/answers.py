@@ -18,3 +18,4 @@ class Answer(enum.IntEnum):
     DROPPED = 9  # version did not match, stale epoch, stale attempt
     CANNOT_CHANGE_DEPLOYMENT = 10  # resume elsewhere while it runs
     STATE_TOO_LARGE = 11  # to be compared with a version
+    TOO_MANY_SIGNALS = 12  # wait for the invocation

@@ -120,6 +120,8 @@ class InvocationRow(Row):
     is_failing: bool = False  # the last attempt failed, and why is the latest EVENT_FAILED
     pause_requested: bool = False
     events: list[Event] = []
+    signal_count: int = 0  # that came since an attempt last said something
+    signal_bytes: int = 0  # of their frames
 
     @property
     def last_failure(self) -> Attempted | None:
@@ -256,7 +258,7 @@ class ChoreRow(Row):
     incarnation: int = 0
     kill: bool = False
     paged: int = 0  # not 0: there are pages to clear
-    outcome: Outcome | None = None
+    outcome: Outcome | None = None  # a large one is a ChunkRow, see outcome_key
     cursor: bytes = b""  # the last key that was dropped: what is before it need not be passed again
 
 

@@ -14,6 +14,7 @@ from orchestrator.machine import (
     waiting,
 )
 from orchestrator.machine.step import Step
+from orchestrator.model.rows import InvocationRow, ObjectRow
 from tests.simulation.mutation import Patch, mutant
 
 # --- the queue of a key ---
@@ -98,3 +99,33 @@ def rows_of_a_state_are_not_counted(patch: Patch) -> None:
         step.state.state_rows.delete(key)
 
     patch.set(kv, "_clear_row", clear_row)
+
+
+@mutant
+def names_in_pages_are_not_found(patch: Patch) -> None:
+    """Who waits for a signal by name sleeps on."""
+    patch.set(futures, "look_up_name", lambda state, row, name: row.names.get(name))
+
+
+@mutant
+def who_ended_is_counted_as_alive(patch: Patch) -> None:
+    change_status = life.change_status  # type: ignore[attr-defined]
+
+    def uncounted(step: Step, row: InvocationRow, cause: int) -> None:
+        live = list(step.state.partition_row.live)
+        change_status(step, row, cause)
+        step.state.partition_row.live = live
+
+    patch.set(life, "change_status", uncounted)
+
+
+@mutant
+def bytes_of_a_state_in_rows_are_not_counted(patch: Patch) -> None:
+    put_row = kv._put_row
+
+    def uncounted(step: Step, owner: ObjectRow, key: bytes, value: bytes) -> None:
+        size_bytes = owner.state_bytes
+        put_row(step, owner, key, value)
+        owner.state_bytes = size_bytes
+
+    patch.set(kv, "_put_row", uncounted)

@@ -11,7 +11,17 @@ from random import Random
 from typing import Any
 
 from orchestrator.codec import keys
-from orchestrator.machine import apply_chore, details, futures, journal, kv, life, step, waiting
+from orchestrator.machine import (
+    apply_chore,
+    details,
+    futures,
+    journal,
+    kv,
+    life,
+    names,
+    step,
+    waiting,
+)
 from orchestrator.model import limits
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
@@ -39,6 +49,7 @@ class Bounds:
     places: int  # of inboxes that one record may look at
     details: int  # values of a kind an invocation has in its row, and in a page
     waiters: int  # callers the row they wait for holds
+    outcome_bytes: int  # a larger outcome is written apart from the work of telling many
     direct: int  # leaves of a future that are looked through at each completion
 
 
@@ -53,6 +64,7 @@ def make_bounds(seed: int) -> Bounds:
         places=random.choice((0, 0, 1, limits.INBOX_STEP_COUNT)),
         details=random.choice((1, 1, 3, limits.DETAIL_INLINE_COUNT)),
         waiters=random.choice((0, 0, 1, limits.WAITERS_INLINE_COUNT)),
+        outcome_bytes=random.choice((0, 0, limits.INPUT_INLINE_BYTES)),
         direct=random.choice((0, 0, limits.FUTURE_DIRECT_COUNT)),
     )
 
@@ -66,10 +78,12 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
     patch.set(journal, "JOURNAL_INLINE_BYTES", bounds.journal_bytes)
     patch.set(kv, "STATE_INLINE_BYTES", bounds.state_bytes)
     patch.set(step, "INBOX_STEP_COUNT", bounds.places)
+    patch.set(names, "DETAIL_INLINE_COUNT", bounds.details - 1)
     for module in (details, life):
         patch.set(module, "DETAIL_INLINE_COUNT", bounds.details)
     patch.set(details, "DETAIL_PAGE_COUNT", bounds.details)
     patch.set(waiting, "WAITERS_INLINE_COUNT", bounds.waiters)
+    patch.set(waiting, "INPUT_INLINE_BYTES", bounds.outcome_bytes)
     patch.set(futures, "FUTURE_DIRECT_COUNT", bounds.direct)
     patch.set(cache, "CACHE_BYTES_MAX", bounds.cache_bytes)
     deleted: Counter[bytes] = Counter()

@@ -79,6 +79,9 @@ def _check_rest(world: "World", partitions: list[Partition]) -> None:
         for key, owner in partition.state.objects.scan():
             if owner.lock or owner.inbox_head != owner.inbox_tail:
                 world.oracle.broken("locks", f"{key!r} is held when all is done")
+            size_bytes = sum(len(k) + len(v) for k, v in kv.pairs(partition.state, owner))
+            if owner.state_bytes != size_bytes:
+                world.oracle.broken("counts", f"{key!r}: {owner.state_bytes}, not {size_bytes}")
         _check_orphans(world, partition)
         statuses = [row.status for _, row in partition.state.invocations.scan()]
         counts = [statuses.count(status) for status in range(LIVE_STATUSES)]

@@ -49,6 +49,7 @@ class MemoryEngine:
         self.forgotten: list[bytes] = []
         self.hold = False
         self.refuse: Unavailable | None = None
+        self.answer = Answer.NOT_FOUND  # to operations
         self.outcome: Outcome | None = None
 
     def new_id(self) -> bytes:
@@ -107,7 +108,7 @@ class MemoryEngine:
     def operate(
         self, operation: Operation, on_answer: Callable[[Answer | Unavailable], None]
     ) -> None:
-        answer: Answer | Unavailable = Answer.NOT_FOUND if self.refuse is None else self.refuse
+        answer: Answer | Unavailable = self.answer if self.refuse is None else self.refuse
         self.operations.append(operation)
         asyncio.get_running_loop().call_soon(on_answer, answer)
 

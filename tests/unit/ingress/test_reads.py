@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from orchestrator.model.answers import Answer
 from orchestrator.model.ids import idempotent_id, workflow_id
 from orchestrator.model.records import Signal
 from orchestrator.model.values import Failure
@@ -146,6 +147,13 @@ def test_awakeables(ingress: Served) -> None:
         Signal(ID, 17, "", b"value", now_ms),
         Signal(ID, 17, "", Failure(500, "nö"), now_ms),
     ]
+
+
+def test_an_awakeable_of_one_that_takes_no_more_signals(ingress: Served) -> None:
+    ingress.engine.answer = Answer.TOO_MANY_SIGNALS
+    text = awakeable_id_to_str(ID, 17)
+    reply = ingress.request("POST", f"/restate/awakeables/{text}/resolve", b"value")
+    assert reply.status == 429 and reply.json()["source"] == "ingress"
 
 
 def test_an_awakeable_of_old_protocols_is_one_that_nobody_waits_for(ingress: Served) -> None:

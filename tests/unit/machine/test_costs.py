@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator.machine import apply_chore, details, journal, kv, life, state_patch, step
+from orchestrator.codec.keys import CHORE, prefix_end
+from orchestrator.machine import apply_chore, details, journal, kv, life, names, state_patch, step
 from orchestrator.model.answers import Answer
 from orchestrator.model.effects import (
     Attach,
@@ -16,8 +17,24 @@ from orchestrator.model.effects import (
     SetState,
     Sleep,
 )
-from orchestrator.model.records import Cancel, Kill, PatchState, Purge, Suspended
-from orchestrator.model.values import OBJECT_EXCLUSIVE, WORKFLOW_RUN, WORKFLOW_SHARED, Future
+from orchestrator.model.records import (
+    Cancel,
+    ChoreStep,
+    Kill,
+    PatchState,
+    Purge,
+    Resume,
+    Signal,
+    Suspended,
+)
+from orchestrator.model.values import (
+    INVOKED,
+    OBJECT_EXCLUSIVE,
+    SUSPENDED,
+    WORKFLOW_RUN,
+    WORKFLOW_SHARED,
+    Future,
+)
 from perdure import wire
 from perdure.wire import codes
 from perdure.wire.frames import frame
@@ -141,6 +158,27 @@ def killed_while_it_attaches(bench: CostBench, n: int) -> None:
     assert not any(bench.live(identity).waiters for identity in others)
 
 
+def many_names(bench: CostBench, n: int) -> None:
+    """Signals by name, to an invocation that is suspended, and again with the same names."""
+    bench.invoke(A, retention_ms=0)
+    bench.flush(A, end=Suspended(Future((1,), (1,))))
+    for number in range(n):
+        bench.do(Signal(A, 0, f"name {number}", b"v", bench.now_ms))
+    row = bench.live(A)
+    assert row is not None and row.status == SUSPENDED and not row.names
+    assert names.look_up_name(bench.state, row, f"name {n - 1}") == (row.entries - 1) << 2 | 1
+    assert names.look_up_name(bench.state, row, "none") is None
+    bench.do(Resume(A, bench.now_ms))
+    waits = Future((), (), (f"name {n // 2}", "never"), combinator=4)
+    bench.flush(A, end=Suspended(waits))
+    assert row.status == SUSPENDED
+    bench.do(Signal(A, 0, "never", b"v", bench.now_ms))
+    assert row.status == INVOKED
+    bench.finish(A)
+    bench.do_chores()
+    assert not list(bench.state.details.scan())
+
+
 def a_long_journal(bench: CostBench, n: int) -> None:
     """Steps, of which each is a run that is durable before the next begins."""
     bench.invoke(A, retention_ms=0)
@@ -185,6 +223,7 @@ LOADS: list[Callable[[CostBench, int], None]] = [
     killed_with_sleeps,
     killed_while_it_attaches,
     listed_keys,
+    many_names,
     a_long_journal,
 ]
 
@@ -196,9 +235,10 @@ def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step, "INBOX_STEP_COUNT", 100)
     monkeypatch.setattr(state_patch, "STATE_KEYS_MAX", 500)
     monkeypatch.setattr(journal, "JOURNAL_INLINE_BYTES", 500)
-    for module in (details, life):
+    for module in (details, life, names):
         monkeypatch.setattr(module, "DETAIL_INLINE_COUNT", 12)
     monkeypatch.setattr(details, "DETAIL_PAGE_COUNT", 12)
+    monkeypatch.setattr(names, "NAME_PAGES", 100)
 
 
 @pytest.mark.usefixtures("small_bounds")
@@ -214,3 +254,27 @@ def test_bounded_and_linear(load: Callable[[CostBench, int], None]) -> None:
         written.append(bench.worn.written_bytes)
     assert looks[1] <= 2.3 * looks[0]
     assert written[1] <= 2.3 * written[0]
+
+
+@pytest.mark.usefixtures("small_bounds")
+@pytest.mark.parametrize("n", [100, 200])
+def test_a_large_outcome_is_written_once_for_all_who_are_answered(n: int) -> None:
+    bench = CostBench()
+    bench.invoke(A)
+    callers = [uid(number) for number in range(2, n + 2)]
+    for identity in callers:
+        bench.invoke(identity, retention_ms=0)
+        bench.flush(identity, Attach(A, 1), end=Suspended(Future((1,), (1,)), 2))
+    result = b"r" * 50_000
+    bench.finish(A, result)
+    while chores := [key for key, _ in bench.state.chores.scan()]:
+        bench.state.spill()
+        stored = list(bench.store.scan(CHORE, prefix_end(CHORE)))
+        assert stored and max(len(value) for _, value in stored) < 200
+        bench.do(ChoreStep(bench.epoch, bench.now_ms, chores[0]))
+    for identity in callers:
+        bench.finish(identity)
+    bench.do_chores()
+    bench.state.spill()
+    assert not [key for key, _ in bench.state.chunks.scan() if key[:24] == b"\xff" * 24]
+    assert all(bench.done(identity) for identity in callers)

@@ -2,10 +2,11 @@
 
 import pytest
 
+from orchestrator.machine import apply_signal
 from orchestrator.machine.futures import is_resolved
 from orchestrator.model.actions import DoChore, Notify, StartAttempt, StopAttempt
 from orchestrator.model.answers import Answer
-from orchestrator.model.effects import Call
+from orchestrator.model.effects import Call, SendSignal
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import (
     Cancel,
@@ -181,3 +182,45 @@ def test_futures(future: Future, resolved: bool) -> None:
     row = bench.live(A)
     row.completions = {1: SUCCESS, 2: FAILURE}
     assert is_resolved(Bench().state, row, future) is resolved
+
+
+def flood(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apply_signal, "SIGNALS_MAX", 50)
+    suspended(bench, Future((1,), ()))
+    for number in range(50):
+        assert bench.do(Signal(A, 20 + number, "", b"v", 0)) is Answer.ACCEPTED
+
+
+def test_signals_that_nobody_hears_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    flood(bench, monkeypatch)
+    entries = bench.live(A).entries
+    assert bench.do(Signal(A, 99, "", b"v", 0)) is Answer.TOO_MANY_SIGNALS
+    assert bench.do(Signal(A, 0, "go", b"v", 0)) is Answer.TOO_MANY_SIGNALS
+    assert bench.live(A).entries == entries
+    assert bench.do(Cancel(A, 0)) is Answer.ACCEPTED
+    for _ in range(apply_signal.CANCELS_SPARE):
+        answer = bench.do(Cancel(A, 0))
+    assert answer is Answer.TOO_MANY_SIGNALS and bench.live(A).entries == entries + 100
+    bench.do(Resume(A, 0))
+    bench.flush(A, end=Suspended(Future((1,), ()), bench.live(A).entries))
+    assert bench.do(Signal(A, 99, "", b"v", 0)) is Answer.ACCEPTED
+
+
+def test_signals_are_limited_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apply_signal, "SIGNALS_BYTES_MAX", 1_000)
+    bench = Bench()
+    suspended(bench, Future((1,), ()))
+    answers = [bench.do(Signal(A, 20 + n, "", b"v" * 400, 0)) for n in range(4)]
+    assert answers == [Answer.ACCEPTED] * 3 + [Answer.TOO_MANY_SIGNALS]
+
+
+def test_who_is_flooded_by_handlers_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    flood(bench, monkeypatch)
+    bench.invoke(B)
+    bench.flush(B, SendSignal(A, 99, "", -1, -1))
+    done = bench.done(A)
+    assert done is not None and isinstance(done.outcome, Failure)
+    assert done.outcome.code == 429 and "signals" in done.outcome.message
+    assert bench.live(B) is not None
