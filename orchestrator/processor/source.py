@@ -171,7 +171,7 @@ class AttemptSource:
         """The record, or one that pauses an invocation that goes beyond a limit."""
         reason, code = self._limits.refusal(row, record), journal_limit.CODE
         if not reason:
-            reason, code = state_limit.refusal(self._state, row, record), state_limit.CODE
+            reason, code = state_limit.too_many_keys(self._state, row, record), state_limit.CODE
         if not reason:
             return record
         self._refused(record)

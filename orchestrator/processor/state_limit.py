@@ -13,7 +13,7 @@ from orchestrator.tables.state import State
 CODE = "PD0309"
 
 
-def refusal(state: State, row: InvocationRow, record: Journal) -> str:
+def too_many_keys(state: State, row: InvocationRow, record: Journal) -> str:
     """Why this flush may not follow; "" if it may."""
     if not any(type(effect) is GetStateKeys for effect in record.effects):
         return ""
