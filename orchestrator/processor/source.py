@@ -162,16 +162,22 @@ class AttemptSource:
                 if row is not None and (
                     row.entries + record.entries > limits.entries_max
                     or row.journal_bytes + len(record.frames) > limits.bytes_max
-                    or GetStateKeys in map(type, record.effects)
                 ):
-                    record = self._beyond_limits(row, record)
+                    reason = limits.refusal(row, record)
+                    record = self._paused_if(reason, journal_limit.CODE, record)
+                elif row is not None and GetStateKeys in map(type, record.effects):
+                    reason = self._too_many_keys(row)
+                    record = self._paused_if(reason, state_limit.CODE, record)
             self._propose(record)
 
-    def _beyond_limits(self, row: InvocationRow, record: Journal) -> Journal:
-        """The record, or one that pauses an invocation that goes beyond a limit."""
-        reason, code = self._limits.refusal(row, record), journal_limit.CODE
-        if not reason:
-            reason, code = state_limit.too_many_keys(self._state, row, record), state_limit.CODE
+    def _too_many_keys(self, row: InvocationRow) -> str:
+        try:
+            return state_limit.too_many_keys(self._state, row)
+        except StoreError:  # whoever applies it meets that too
+            return ""
+
+    def _paused_if(self, reason: str, code: str, record: Journal) -> Journal:
+        """The record; with a reason, one that pauses the invocation instead."""
         if not reason:
             return record
         self._refused(record)

@@ -4,19 +4,15 @@ The leader looks before it proposes a flush, as with the limits of a journal.
 """
 
 from orchestrator.codec.keys import object_key
-from orchestrator.model.effects import GetStateKeys
 from orchestrator.model.limits import STATE_KEYS_MAX
-from orchestrator.model.records import Journal
 from orchestrator.model.rows import InvocationRow
 from orchestrator.tables.state import State
 
 CODE = "PD0309"
 
 
-def too_many_keys(state: State, row: InvocationRow, record: Journal) -> str:
-    """Why this flush may not follow; "" if it may."""
-    if not any(type(effect) is GetStateKeys for effect in record.effects):
-        return ""
+def too_many_keys(state: State, row: InvocationRow) -> str:
+    """Why all keys of its state may not be asked for; "" if they may."""
     owner = state.objects.get(object_key(row.invoke.service, row.invoke.key))
     if owner is None or owner.state_count <= STATE_KEYS_MAX:
         return ""
