@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.log.memory import MemoryLog, MemoryTopic
-from orchestrator.log.port import META, AppendError, Batch, Done, LogUnavailable
+from orchestrator.log.port import META, AppendError, Batch, Done, LogCorrupt, LogUnavailable
 from orchestrator.registry import metadata_log
 from orchestrator.registry.metadata import (
     AnyMetadataRecord,
