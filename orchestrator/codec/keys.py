@@ -6,6 +6,7 @@ PARTITION = b"m"
 INVOCATION = b"i"
 COMPLETED = b"c"
 INPUT = b"n"
+RESULT = b"u"
 CHUNK = b"j"
 OBJECT = b"o"
 INBOX = b"q"
@@ -53,6 +54,10 @@ def state_prefix(object_key: bytes, generation: int) -> bytes:
 
 
 def input_key(invocation_id: bytes, incarnation: int) -> bytes:
+    return _input(invocation_id, incarnation)
+
+
+def result_key(invocation_id: bytes, incarnation: int) -> bytes:
     return _input(invocation_id, incarnation)
 
 

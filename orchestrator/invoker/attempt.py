@@ -8,9 +8,11 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from orchestrator.door.refusals import Refused
 from orchestrator.door.targets import show_target
-from orchestrator.invoker import codes
+from orchestrator.invoker import codes, failures
 from orchestrator.invoker.awaiting import future_of
 from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.entries import ENTRIES, CommandContext, failure_of
@@ -20,14 +22,9 @@ from orchestrator.invoker.port import AttemptInput
 from orchestrator.invoker.retry import after_failure
 from orchestrator.invoker.urgency import NOTHING, NOW
 from orchestrator.model.effects import AnyEffect, RequestAck, RunResult
-from orchestrator.model.limits import TURN_MESSAGE_BYTES
+from orchestrator.model.limits import INPUT_INLINE_BYTES, TURN_MESSAGE_BYTES
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
-from orchestrator.model.values import (
-    THEN_KILL,
-    THEN_PAUSE,
-    THEN_RETRY,
-    Attempted,
-)
+from orchestrator.model.values import THEN_KILL, THEN_PAUSE, THEN_RETRY, Attempted
 from orchestrator.registry.schema import RetryPolicy
 from perdure import wire
 from perdure.wire import codes as code
@@ -151,7 +148,11 @@ class Attempt:
         self, debug_id: str, state: list[tuple[bytes, bytes]], partial: bool, now_ms: int
     ) -> list[bytes]:
         """Start and the input, as bytes to send; the stored entries follow (see `feed.py`)."""
-        return opening(self._given, self.protocol, debug_id, state, partial, now_ms)
+        frames = opening(self._given, self.protocol, debug_id, state, partial, now_ms)
+        invoke = self._given.invoke
+        if len(invoke.body) > INPUT_INLINE_BYTES:  # not in its row, so nobody else holds it
+            self._given.invoke = self._door.invoke = replace(invoke, body=b"")
+        return frames
 
     def notify(self, index: int, frame: bytes, completion_id: int) -> bytes:
         """What to send for entry `index` of the journal; b"" if the service has it or hears
@@ -343,7 +344,7 @@ class Attempt:
         why = Attempted(
             code=m.code or code.INTERNAL,
             message=shortened(m.message),
-            stacktrace=shortened(m.stacktrace),
+            stacktrace=failures.shortened_stack(m.stacktrace),
             restate_code=codes.JOURNAL_MISMATCH if mismatch else codes.HANDLER_ERROR,
             command_index=-1 if index is None else index,
             command_name=shortened(m.related_command_name or ""),

@@ -4,6 +4,7 @@ from typing import Final
 
 from orchestrator.door.refusals import Refusal, RefusalCode
 from orchestrator.invoker import codes
+from orchestrator.model.limits import FAILURE_STACKTRACE_CHARS_MAX
 from orchestrator.model.values import CODE_INTERNAL, Attempted
 
 # What goes into the log beside the frames has to fit into the headroom of a message.
@@ -38,11 +39,14 @@ def of_refusal(refusal: Refusal) -> CommandRefused:
     return CommandRefused(_CODES.get(refusal.code, codes.PRECONDITION), refusal.message)
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, chars_max: int = TEXT_CHARS_MAX) -> str:
     """A text that fits beside the frames of a record."""
-    if len(text) <= TEXT_CHARS_MAX:
-        return text
-    return text[: TEXT_CHARS_MAX - 3] + "..."
+    return text if len(text) <= chars_max else text[: chars_max - 3] + "..."
+
+
+def shortened_stack(stacktrace: str) -> str:
+    """As much as is kept of it: the log need not hold more."""
+    return shortened(stacktrace, FAILURE_STACKTRACE_CHARS_MAX)
 
 
 def attempted(restate_code: str, message: str, now_ms: int, code: int = CODE_INTERNAL) -> Attempted:

@@ -1,6 +1,7 @@
 """AttachTo: a handler asks for the result of another invocation, now or when there is one."""
 
 from orchestrator.machine import life
+from orchestrator.machine.results import outcome_of
 from orchestrator.machine.routing import respond
 from orchestrator.machine.step import Step
 from orchestrator.model.records import AttachTo
@@ -19,4 +20,4 @@ def apply_attach(step: Step, request: AttachTo) -> None:
             life.attach_waiter(step, live, request.caller)
         return
     done = life.find_completed(step, request.target_id)
-    respond(step, request.caller, NOT_FOUND if done is None else done.outcome)
+    respond(step, request.caller, NOT_FOUND if done is None else outcome_of(step.state, done))

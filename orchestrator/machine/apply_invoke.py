@@ -1,6 +1,7 @@
 """Invoke: admit an invocation, or recognise one whose id is known."""
 
 from orchestrator.machine import life
+from orchestrator.machine.results import outcome_of
 from orchestrator.machine.routing import respond
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
@@ -25,7 +26,7 @@ def apply_invoke(step: Step, invoke: Invoke) -> Answer:
     if done is not None:
         if done.expires_at_ms > invoke.created_at_ms or not _is_derived(invoke):
             if invoke.caller is not None:
-                known = ALREADY_STARTED if invoke.kind == WORKFLOW_RUN else done.outcome
+                known = ALREADY_STARTED if invoke.kind == WORKFLOW_RUN else outcome_of(state, done)
                 respond(step, invoke.caller, known)
             return Answer.DUPLICATE
         life.purge(step, done)

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from orchestrator.codec.keys import object_key, retention_key, timer_key
-from orchestrator.machine import inputs, kv, objects
+from orchestrator.machine import inputs, kv, objects, results
 from orchestrator.machine.arming import arm
 from orchestrator.machine.chores import add_chore
 from orchestrator.machine.details import COMPLETIONS, SIGNALS, move_out
@@ -116,6 +116,7 @@ def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = Fals
     change_status(step, row, COMPLETE)
     state.invocations.delete(invoke.id)
     done = _completed_row(step, row, outcome)
+    results.set_result_apart(step, done)
     state.completed.put(invoke.id, done)
     if not invoke.journal_retention_ms:
         drop_journal(step, done)
@@ -143,6 +144,7 @@ def purge(step: Step, done: CompletedRow) -> None:
     state, invoke = step.state, done.invoke
     state.completed.delete(invoke.id)
     inputs.drop_input(step, done)
+    results.drop_result(step, done)
     drop_chunks(step, done)
     if invoke.kind != WORKFLOW_RUN:
         return

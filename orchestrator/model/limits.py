@@ -17,6 +17,7 @@ RETENTION_COARSE_MS = 60_000  # bucket of the longer ones
 RETENTION_COARSE_FROM_MS = 3_600_000
 
 INPUT_INLINE_BYTES = 1024  # past this an input is a row of its own, so that no spill rewrites it
+RESULT_INLINE_BYTES = 1024  # the same for a result
 JOURNAL_INLINE_BYTES = 16 * 1024  # past this the journal's tail moves to a chunk row
 DETAIL_INLINE_COUNT = 128  # values of a kind an invocation's row holds; more go to pages
 DETAIL_PAGE_COUNT = 128  # numbers of one page

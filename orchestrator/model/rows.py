@@ -130,7 +130,10 @@ class InvocationRow(Row):
 
 
 class CompletedRow(Row):
-    """A completed invocation, as long as it is retained."""
+    """A completed invocation, as long as it is retained.
+
+    `input_bytes`, `result_bytes` not 0: body and headers, or the result, are a row of that size.
+    """
 
     invoke: Invoke
     incarnation: int
@@ -145,12 +148,13 @@ class CompletedRow(Row):
     deployment: str
     protocol: int
     server: str
-    input_bytes: int = 0  # not 0: body and headers are an InputRow
+    input_bytes: int = 0
     inboxed_at_ms: int = 0
     scheduled_at_ms: int = 0
     running_at_ms: int = 0
     retry_count: int = 0
     events: list[Event] = []
+    result_bytes: int = 0
 
 
 class InputRow(Row):
@@ -158,6 +162,12 @@ class InputRow(Row):
 
     body: bytes
     headers: tuple[tuple[str, str], ...]
+
+
+class ResultRow(Row):
+    """The result of a completed invocation that is not small, written once."""
+
+    value: bytes
 
 
 class ChunkRow(Row):

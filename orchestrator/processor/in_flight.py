@@ -32,3 +32,7 @@ class InFlightAppend:
     @property
     def is_acknowledged(self) -> bool:
         return self.first != UNACKNOWLEDGED
+
+    @property
+    def bytes_count(self) -> int:
+        return sum(map(len, self.messages))

@@ -30,10 +30,10 @@ class Processor:
         telemetry: Telemetry | None = None,
     ) -> None:
         self.telemetry = Telemetry() if telemetry is None else telemetry
-        self._door = Admission(log, scheduler, options)
         self._seats = Seats(
             log, open_home, invoker, clock, entropy, scheduler, options, self.telemetry
         )
+        self._door = Admission(log, scheduler, options, self._seats.all)
         self.engine = Router(
             log.partition_count, self._seats, self._door, clock, entropy, scheduler
         )

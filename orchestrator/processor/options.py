@@ -26,13 +26,14 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     # The door for new work.
     door_age_s: float = 2.0  # oldest append not acknowledged, or time without a leader
+    held_bytes_max: int = 64 << 20  # bodies not in the log yet, of all partitions or one's small
 
     pending_records_max: int = 4_000
     """Of a partition, more than a turn takes: its log is behind, its services must wait."""
 
     # Write-behind.
     spill_rows: int = 1_000
-    spill_bytes: int = 8 << 20  # of records whose rows no spill has written yet
+    spill_bytes: int = 4 << 20  # of records whose rows no spill has written yet
     spill_s: float = 0.5
     flush_records: int = 20_000
     checkpoint_records: int = 200_000

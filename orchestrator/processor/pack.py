@@ -1,9 +1,9 @@
 """Packs the records of a turn into messages of the log, each near the size of one turn."""
 
 from orchestrator.codec.records import encode_message
-from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import POSITION_INDEX_BITS, TURN_MESSAGE_BYTES
-from orchestrator.model.records import AnyRecord, Journal
+from orchestrator.model.records import AnyRecord
+from orchestrator.processor.bodies import body_bytes
 
 RECORDS_MAX = (1 << POSITION_INDEX_BITS) - 1
 
@@ -29,10 +29,4 @@ def pack_records(
 
 def _bodies_bytes(records: list[AnyRecord]) -> int:
     """Large records are not encoded to find out that they are too large for one message."""
-    size_bytes = 0
-    for record in records:
-        if type(record) is Journal:
-            size_bytes += len(record.frames)
-        elif type(record) is Invoke:
-            size_bytes += len(record.body)
-    return size_bytes
+    return sum(map(body_bytes, records))

@@ -1,7 +1,5 @@
 """What waits to be appended to a partition: records, each with who waits for it."""
 
-from collections.abc import Iterable
-
 import msgspec
 
 from orchestrator.model.invoke import Invoke
@@ -15,6 +13,7 @@ from orchestrator.model.records import (
     TimersFired,
     Transfer,
 )
+from orchestrator.processor.bodies import body_bytes
 from orchestrator.processor.waiters import TransferWaiter, Waiter
 
 OF_A_TERM = (Journal, TimersFired, PurgeExpired, ChoreStep, OutboxAdvanced, RaiseLevel)
@@ -26,6 +25,7 @@ class Proposal(msgspec.Struct, gc=False):
 
     record: AnyRecord
     waiter: Waiter | None = None
+    size_bytes: int = 0  # of its bodies
 
     @property
     def is_of_client(self) -> bool:
@@ -34,49 +34,57 @@ class Proposal(msgspec.Struct, gc=False):
 
 
 class ProposalQueue:
-    """Proposals in the order in which they will be appended: `waiting`, to which anybody adds."""
+    """Proposals in the order in which they will be appended: `waiting`."""
 
-    __slots__ = ("waiting",)
+    __slots__ = ("bytes_count", "waiting")
 
     def __init__(self) -> None:
         self.waiting: list[Proposal] = []
+        self.bytes_count = 0  # of their bodies
+
+    def add(self, record: AnyRecord, waiter: Waiter | None) -> None:
+        size_bytes = body_bytes(record)
+        self.waiting.append(Proposal(record, waiter, size_bytes))
+        self.bytes_count += size_bytes
 
     def take(self, work_max: int, bytes_max: int) -> tuple[list[Proposal], int]:
         """The first ones, and the bytes of their bodies.
 
         At least one; at most `work_max`, and no more once their work (a record, and each part of
-        one that has many) exceeds it, or these bytes `bytes_max`.
+        one that has many) exceeds it, or when these bytes would exceed `bytes_max`.
         """
         waiting = self.waiting
         taken = waiting if len(waiting) <= work_max else waiting[:work_max]
         work = size_bytes = 0
-        for count, proposal in enumerate(taken, 1):
+        for count, proposal in enumerate(taken):
+            if count and (work > work_max or size_bytes + proposal.size_bytes > bytes_max):
+                taken = waiting[:count]
+                break
             record = proposal.record
             work += 1
             if type(record) is Journal:
-                size_bytes += len(record.frames)
                 work += len(record.effects)
-            elif type(record) is Invoke:
-                size_bytes += len(record.body)
-            else:
+            elif type(record) is not Invoke:
                 work += _part_count(record)
-            if size_bytes > bytes_max or work > work_max:
-                taken = waiting[:count]
-                break
+            size_bytes += proposal.size_bytes
         self.waiting = [] if taken is waiting else waiting[len(taken) :]
+        self.bytes_count -= size_bytes
         return taken, size_bytes
 
     def take_all(self) -> list[Proposal]:
         taken, self.waiting = self.waiting, []
+        self.bytes_count = 0
         return taken
 
-    def put_back(self, proposals: Iterable[Proposal]) -> None:
+    def put_back(self, proposals: list[Proposal]) -> None:
         """They were taken but not appended: before all others again."""
         self.waiting[:0] = proposals
+        self.bytes_count += sum(proposal.size_bytes for proposal in proposals)
 
     def drop_of_term(self) -> None:
         """A term is over: what only it could propose goes, the rest waits for the next leader."""
-        self.waiting = [p for p in self.waiting if not isinstance(p.record, OF_A_TERM)]
+        kept = [p for p in self.take_all() if not isinstance(p.record, OF_A_TERM)]
+        self.put_back(kept)
 
 
 def _part_count(record: AnyRecord) -> int:

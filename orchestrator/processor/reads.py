@@ -5,6 +5,7 @@ from heapq import merge
 
 from orchestrator.codec.keys import chunk_key, prefix_end
 from orchestrator.machine.inputs import whole_invoke
+from orchestrator.machine.results import outcome_of
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import ChunkRow, CompletedRow, InvocationRow
 from orchestrator.model.rows import JournalChunk as Frames
@@ -28,7 +29,7 @@ def output_of(state: State, invocation_id: bytes, now_ms: int) -> Reply:
     done = state.completed.get(invocation_id)
     if done is None or done.expires_at_ms <= now_ms:
         return Unknown()
-    return Result(done.outcome, done.expires_at_ms, True)
+    return Result(outcome_of(state, done), done.expires_at_ms, True)
 
 
 def journal_of(state: State, invocation_id: bytes, incarnation: int) -> Iterator[JournalEntry]:

@@ -19,7 +19,8 @@ from orchestrator.model.ids import (
 )
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import PatchState
-from orchestrator.processor.admission import Admission
+from orchestrator.processor.admission import SMALL_BYTES, Admission
+from orchestrator.processor.bodies import body_bytes
 from orchestrator.processor.local import LocalPartition
 from orchestrator.processor.port import (
     JournalEntry,
@@ -70,10 +71,12 @@ class Router:
 
     # --- who is asked ---
 
-    def _appender(self, number: int) -> PartitionEngine | Unavailable:
-        """For a record: a seat that is about to lead keeps it until it does."""
+    def _appender(self, number: int, size_bytes: int) -> PartitionEngine | Unavailable:
+        """For a record with a body: a seat that is about to lead keeps it until it does."""
         seat = self._seats.get(number)
         reason = NOT_LED if seat is None else self._door.reason(seat)
+        if size_bytes > SMALL_BYTES and not reason:
+            reason = self._door.body_reason(size_bytes)
         if seat is None or reason:
             return Unavailable(self._door.shut_reason or reason, False)
         return self._local(seat)
@@ -129,7 +132,7 @@ class Router:
     # --- records ---
 
     def invoke(self, invoke: Invoke, wait: bool, on_reply: OnReply) -> Callable[[], None]:
-        asked = self._appender(partition_of(invoke.id, self.partition_count))
+        asked = self._appender(partition_of(invoke.id, self.partition_count), len(invoke.body))
         if isinstance(asked, Unavailable):
             return self._refuse(invoke.id, on_reply, asked)
         if not invoke.request:  # else it is sent once more
@@ -141,7 +144,7 @@ class Router:
             number = partition_of_key(key_partition_key(operation.key), self.partition_count)
         else:
             number = partition_of(operation.target_id, self.partition_count)
-        asked = self._appender(number)
+        asked = self._appender(number, body_bytes(operation))
         if isinstance(asked, Unavailable):
             self._scheduler.call_soon(partial(on_answer, asked))
         else:

@@ -35,7 +35,6 @@ from orchestrator.store.port import DurableStore, StoreError
 
 logger = logging.getLogger("perdure.processor")
 
-TURN_BYTES_MAX = 8 << 20  # bodies that one append takes together
 REFUSED_FIRST_S, REFUSED_MAX_S = 0.04, 1.0  # pauses after an append the log refused
 TELL_COUNT = 64  # clients answered by one slice
 NOT_SERVED = "the partition is not served here"
@@ -104,9 +103,9 @@ class Seat:
         return self._is_unanswered
 
     @property
-    def pending_count(self) -> int:
-        """Proposals that wait to be appended."""
-        return len(self._proposals.waiting)
+    def pending(self) -> ProposalQueue:
+        """What waits to be appended, to be looked at."""
+        return self._proposals
 
     @property
     def is_quiet(self) -> bool:
@@ -129,7 +128,7 @@ class Seat:
             if waiter is not None:
                 waiter.failed(self.stopped or NOT_SERVED, False)
             return
-        self._proposals.waiting.append(Proposal(record, waiter))
+        self._proposals.add(record, waiter)
         if state.in_flight is None and type(state) is Leading and not state.pauses:
             self._wake()
 
@@ -139,21 +138,19 @@ class Seat:
             return False
         return type(state) is Leading and not state.pauses
 
-    def start_append(self, now_s: float, work_max: int) -> list[bytes]:
-        """Take what waits, at most so much work, as messages: they are in flight from now on.
-
-        [] if no message of the log can hold what was taken.
-        """
+    def start_append(self, now_s: float, work_max: int, bytes_max: int) -> list[bytes]:
+        """Take what waits, one record or at most so much work and bytes of bodies, as messages,
+        which are in flight from now on. [] if no message of the log can hold what was taken."""
         leading = self._state
         assert type(leading) is Leading and leading.in_flight is None and not leading.pauses
-        proposals, size_bytes = self._proposals.take(work_max, TURN_BYTES_MAX)
+        proposals, size_bytes = self._proposals.take(work_max, bytes_max)
         messages, parts = pack_records([proposal.record for proposal in proposals], size_bytes)
-        bytes_max = self._message_bytes_max
-        if max(map(len, messages)) > bytes_max:
+        message_bytes_max = self._message_bytes_max
+        if max(map(len, messages)) > message_bytes_max:
             drop_attempt = leading.term.drop_attempt
-            fitting = without_too_large(messages, parts, proposals, bytes_max, drop_attempt)
+            fitting = without_too_large(messages, parts, proposals, message_bytes_max, drop_attempt)
             self._proposals.put_back(fitting)
-            return self.start_append(now_s, work_max) if self._proposals.waiting else []
+            return self.start_append(now_s, work_max, bytes_max) if self._proposals.waiting else []
         leading.in_flight = InFlightAppend(messages, parts, proposals, now_s)
         self._is_unanswered = True
         return messages

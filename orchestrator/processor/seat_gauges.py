@@ -72,7 +72,7 @@ def measure_seats(
     telemetry.ask(OUTBOX, outbox)
     telemetry.ask(APPLIED, _Total(seats, lambda seat: seat.record_count))
     telemetry.ask(APPLIED_BYTES, _Total(seats, lambda seat: seat.byte_count))
-    telemetry.ask(PROPOSALS, lambda: sum(seat.pending_count for seat in seats()))
+    telemetry.ask(PROPOSALS, lambda: sum(len(seat.pending.waiting) for seat in seats()))
 
 
 class _Total:

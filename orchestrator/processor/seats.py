@@ -254,7 +254,7 @@ class Seats:
             seat = served.seat
             served.upkeep.keep_up(written_bytes)
             if seat.term is not None:
-                seat.term.hold_back(seat.pending_count)
+                seat.term.hold_back(len(seat.pending.waiting), seat.pending.bytes_count)
             seat.refuse_if_stalled(now_s, age_s)
             if seat.leaderless_s(now_s) >= age_s:
                 seat.fail_pending(NO_LEADER)

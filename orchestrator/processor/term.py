@@ -46,6 +46,7 @@ from orchestrator.store.port import StoreError
 from orchestrator.tables.state import State
 
 logger = logging.getLogger("perdure.processor")
+PENDING_BYTES_MAX = 16 << 20  # of bodies: the log is behind, services must wait
 RECOVER_COUNT = 64  # attempts begun by one slice of a recovery
 CHORES_AT_ONCE = 24  # of all partitions: each step may touch some hundred rows
 
@@ -226,10 +227,11 @@ class Term:
         """Not while the attempt is proposing it."""
         self._around.scheduler.call_soon(partial(self.drop_attempt, record))
 
-    def hold_back(self, pending_count: int) -> None:
+    def hold_back(self, pending_count: int, pending_bytes: int) -> None:
         """Backpressure: services are not read while too many proposals wait for the log."""
-        pending_max = self._around.pending_records_max
-        hold = pending_count > pending_max // (2 if self._is_holding_back else 1)
+        part = 2 if self._is_holding_back else 1
+        count_max = self._around.pending_records_max // part
+        hold = pending_count > count_max or pending_bytes > PENDING_BYTES_MAX // part
         if hold != self._is_holding_back:
             self._is_holding_back = hold
             self._around.invoker.hold_back(self.source, hold)

@@ -17,6 +17,8 @@ from orchestrator.store.port import StoreError
 
 RECORDS_MAX = 1_000  # of a turn: what follows from each costs some ten to hundred microseconds
 RECORDS_LEAST = 32  # of a partition, however many there are; parts of large records count, too
+BYTES_MAX = 8 << 20  # of bodies in flight, of all partitions here
+BYTES_LEAST = 1 << 20  # of a partition, however many there are
 SOON_S = 0.0005  # a timer of the event loop is no finer
 
 
@@ -78,8 +80,9 @@ class Turns:
         if not ready:
             return
         work_max = max(RECORDS_LEAST, RECORDS_MAX // len(ready))
+        bytes_max = max(BYTES_LEAST, BYTES_MAX // len(self.seats))
         for seat in ready:
-            messages = seat.start_append(now_s, work_max)
+            messages = seat.start_append(now_s, work_max, bytes_max)
             if messages:
                 batch.append((seat.number, messages))
         if not batch:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from orchestrator.machine.results import outcome_of
 from orchestrator.model.actions import Complete
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
@@ -76,18 +77,11 @@ class ResultWaiter:
         if self.results is not None:
             self.results.drop(self)
 
-    def watch(
-        self, row: InvocationRow | CompletedRow | None, results: "Results", replayed: bool
-    ) -> None:
-        """Reply at once if the result is there, else when it comes."""
-        if isinstance(row, InvocationRow):
-            self.incarnation = row.incarnation
-            if self.on_reply is not None:
-                results.add(self)
-        elif row is None:
-            self.reply(Unknown())
-        else:
-            self.reply(Result(row.outcome, row.expires_at_ms, replayed))
+    def watch(self, row: InvocationRow, results: "Results") -> None:
+        """Reply when the result comes."""
+        self.incarnation = row.incarnation
+        if self.on_reply is not None:
+            results.add(self)
 
 
 class InvokeWaiter(ResultWaiter):
@@ -110,9 +104,14 @@ class InvokeWaiter(ResultWaiter):
             return
         # Read before replying: a read may fail, and each waiter must be answered exactly once.
         row = _row(state, self.id)
+        over = None
+        if self.wait and not isinstance(row, InvocationRow):
+            over = _result(state, row, replayed=not created)
         self.reply(Accepted(True) if created else Accepted(False, _starts_at_ms(row)))
-        if self.wait:
-            self.watch(row, results, replayed=not created)
+        if over is not None:
+            self.reply(over)
+        elif self.wait and isinstance(row, InvocationRow):
+            self.watch(row, results)
 
     def look(self, state: State, results: "Results", since_offset: int) -> None:
         row = _row(state, self.id)
@@ -241,13 +240,18 @@ class Results:
         of one callback's work that was."""
         live = state.invocations.get(invocation_id)
         done = state.completed.get(invocation_id)
+        result = _result(state, done, replayed=False)  # read before anybody is taken off the list
         told: dict[int, deque[ResultWaiter]] = {}  # by incarnation
         for waiter in self._waiting.pop(invocation_id, ()):
             if live is not None and live.incarnation == waiter.incarnation:
                 self.add(waiter)
             else:
                 told.setdefault(waiter.incarnation, deque()).append(waiter)
-        return sum(self._tell(waiters, _found(done, one)) for one, waiters in told.items())
+        kept = None if done is None else done.incarnation
+        return sum(
+            self._tell(waiters, result if one == kept else Unknown())
+            for one, waiters in told.items()
+        )
 
     def take_all(self) -> list[ResultWaiter]:
         """The partition is not served here any more: the caller answers the waiters."""
@@ -281,7 +285,7 @@ def _part(reply: Reply) -> float:
     return max(1 / TOLD_COUNT, size_bytes / TOLD_BYTES)
 
 
-def _found(done: CompletedRow | None, incarnation: int) -> Reply:
-    if done is None or done.incarnation != incarnation:
+def _result(state: State, done: CompletedRow | None, replayed: bool) -> Reply:
+    if done is None:
         return Unknown()
-    return Result(done.outcome, done.expires_at_ms, False)
+    return Result(outcome_of(state, done), done.expires_at_ms, replayed)

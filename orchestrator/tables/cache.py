@@ -13,6 +13,8 @@ from weakref import ref
 
 CACHE_BYTES_MAX = 128 << 20
 ROW_OVERHEAD_BYTES = 1_000  # about what a row costs beside its encoded size, as objects
+KEPT_BYTES_MAX = 1 << 62  # a row of any size
+KEPT_ONCE_WRITTEN_BYTES = 64 << 10  # larger bodies would drive out rows that change; read anew
 SHRINK_TO = 0.75  # of the budget: so that not every spill gives something up
 GENERATION_PART = 4  # a generation of a table is about this part of the budget at most
 

@@ -16,6 +16,7 @@ from orchestrator.model.rows import (
     OutboxRow,
     PartitionRow,
     PromiseRow,
+    ResultRow,
     RetentionRow,
     StateRow,
     TimerRow,
@@ -47,6 +48,7 @@ class State:
         "partition_count",
         "partition_row",
         "promises",
+        "results",
         "retention",
         "state_rows",
         "store",
@@ -69,8 +71,9 @@ class State:
         self.partition_row = row_decoder(PartitionRow)(stored) if stored else PartitionRow()
         self.invocations = Table(store, keys.INVOCATION, InvocationRow, account)
         self.completed = Table(store, keys.COMPLETED, CompletedRow, account)
-        self.inputs = Table(store, keys.INPUT, InputRow, account)
-        self.chunks = Table(store, keys.CHUNK, ChunkRow, account)
+        self.inputs = Table(store, keys.INPUT, InputRow, account, written_once=True)
+        self.results = Table(store, keys.RESULT, ResultRow, account, written_once=True)
+        self.chunks = Table(store, keys.CHUNK, ChunkRow, account, written_once=True)
         self.objects = Table(store, keys.OBJECT, ObjectRow, account)
         self.inbox = Table(store, keys.INBOX, InboxRow, account)
         self.state_rows = Table(store, keys.STATE, StateRow, account)
@@ -85,6 +88,7 @@ class State:
             self.invocations,
             self.completed,
             self.inputs,
+            self.results,
             self.chunks,
             self.objects,
             self.inbox,

@@ -8,7 +8,12 @@ from typing import Generic, TypeVar
 from orchestrator.codec.keys import prefix_end
 from orchestrator.codec.rows import encode_row, row_decoder
 from orchestrator.model.rows import Row
-from orchestrator.tables.cache import ROW_OVERHEAD_BYTES, Account
+from orchestrator.tables.cache import (
+    KEPT_BYTES_MAX,
+    KEPT_ONCE_WRITTEN_BYTES,
+    ROW_OVERHEAD_BYTES,
+    Account,
+)
 from orchestrator.tables.port import Store
 
 R = TypeVar("R", bound=Row)
@@ -17,7 +22,8 @@ R = TypeVar("R", bound=Row)
 class Table(Generic[R]):
     """Keys are given without the table's prefix. A row that was changed in place is `touch`ed.
 
-    A row from `get` may be changed until the next `drain` or `grow_older`, no later.
+    A row from `get` may be changed until the next `drain` or `grow_older`, no later. Rows of a
+    table that is `written_once` never change: large ones are not kept in memory once written.
     """
 
     __slots__ = (
@@ -26,6 +32,7 @@ class Table(Generic[R]):
         "_decode",
         "_dirty",
         "_first",
+        "_kept_bytes_max",
         "_older",
         "_recent_bytes",
         "_rows",
@@ -35,11 +42,19 @@ class Table(Generic[R]):
         "prefix",
     )
 
-    def __init__(self, store: Store, prefix: bytes, kind: type[R], account: Account) -> None:
+    def __init__(
+        self,
+        store: Store,
+        prefix: bytes,
+        kind: type[R],
+        account: Account,
+        written_once: bool = False,
+    ) -> None:
         self.prefix = prefix
         self._store = store
         self._decode = row_decoder(kind)
         self._account = account
+        self._kept_bytes_max = KEPT_ONCE_WRITTEN_BYTES if written_once else KEPT_BYTES_MAX
         self._rows: dict[bytes, R | None] = {}  # None: known to be absent, and dirty
         self._older: dict[bytes, R | None] = {}  # clean, not used since the table last grew older
         self._sizes: dict[bytes, int] = {}  # of the clean rows of both
@@ -60,6 +75,8 @@ class Table(Generic[R]):
             if value is None:
                 return None
             row = self._decode(value)
+            if len(value) > self._kept_bytes_max:
+                return row
             self._count(key, len(value))
         rows[key] = row
         return row
@@ -173,20 +190,20 @@ class Table(Generic[R]):
 
     def _drain_dirty(self, writes: list[tuple[bytes, bytes | None]]) -> None:
         prefix, rows, sizes = self.prefix, self._rows, self._sizes
+        kept_bytes_max = self._kept_bytes_max
         dirty = sorted(self._dirty)
         more_bytes = 0
         for key in dirty:
             row = rows[key]
             before_bytes = sizes.get(key, 0)
-            if row is None:
-                writes.append((prefix + key, None))
+            value = None if row is None else encode_row(row)
+            writes.append((prefix + key, value))
+            if value is None or len(value) > kept_bytes_max:
                 del rows[key]
                 if before_bytes:
                     del sizes[key]
                     more_bytes -= before_bytes
             else:
-                value = encode_row(row)
-                writes.append((prefix + key, value))
                 sizes[key] = size_bytes = len(value) + ROW_OVERHEAD_BYTES
                 more_bytes += size_bytes - before_bytes
         self._note_size(more_bytes)

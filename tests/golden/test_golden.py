@@ -70,6 +70,7 @@ def test_keys() -> None:
         "inbox": keys.inbox_key(raw, 7),
         "state": keys.state_prefix(raw, 1 << 40) + b"k",
         "input": keys.input_key(identity, 1 << 40),
+        "result": keys.result_key(identity, 1 << 40),
         "chunk": keys.chunk_key(identity, 1 << 40, 3),
         "timer": keys.timer_key(1_700_000_000_000, identity, 9),
         "outbox": keys.outbox_key(3, 77),

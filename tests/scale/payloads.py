@@ -17,7 +17,7 @@ from tests.scale.memory import Memory
 
 MB = 1_000_000
 CONNECTIONS = 64
-QUIET_S = 30.0
+QUIET_S = 30.0  # after the last answer: attempts of what was sent may go on
 RSS_BYTES_MAX = 400 * MB
 RSS_QUIET_BYTES_MAX = 200 * MB
 _ROOT = Path(__file__).resolve().parents[2]
@@ -85,7 +85,12 @@ def _ask(client: http.client.HTTPConnection, path: str, body: bytes) -> int:
         time.sleep(0.05)
 
 
-def run(sends: int = 4_500, echoes: int = 400, say: Callable[[str], None] = print) -> bool:
+def run(
+    sends: int = 4_500,
+    echoes: int = 400,
+    say: Callable[[str], None] = print,
+    quiet_s: float = QUIET_S,
+) -> bool:
     """Both runs against real servers; True if the bars hold."""
     served, uri = service()
     held = True
@@ -98,7 +103,7 @@ def run(sends: int = 4_500, echoes: int = 400, say: Callable[[str], None] = prin
             server.start()
             try:
                 register(server, uri)
-                held &= _measure(server, name, path, count, say)
+                held &= _measure(server, name, path, count, say, quiet_s)
             finally:
                 server.stop()
     finally:
@@ -107,19 +112,24 @@ def run(sends: int = 4_500, echoes: int = 400, say: Callable[[str], None] = prin
 
 
 def _measure(
-    server: PerdureServer, name: str, path: str, count: int, say: Callable[[str], None]
+    server: PerdureServer,
+    name: str,
+    path: str,
+    count: int,
+    say: Callable[[str], None],
+    quiet_s: float,
 ) -> bool:
     memory = Memory(server.pid)
     before, began_s = memory.now_bytes(), time.monotonic()
     statuses = load(server, path, count, MB)
     took_s = time.monotonic() - began_s
-    time.sleep(QUIET_S)
+    time.sleep(quiet_s)
     memory.stop()
     after = memory.now_bytes()
     held = memory.peak_bytes <= RSS_BYTES_MAX and after <= RSS_QUIET_BYTES_MAX
     say(
         f"{count} {name}: {statuses} in {took_s:.1f} s; RSS {before // MB} MB before,"
-        f" {memory.peak_bytes // MB} MB at most, {after // MB} MB after {QUIET_S:.0f} s of quiet:"
+        f" {memory.peak_bytes // MB} MB at most, {after // MB} MB after {quiet_s:.0f} s of quiet:"
         f" {'ok' if held else 'TOO MUCH'}"
     )
     return held

@@ -5,7 +5,7 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
-from orchestrator.codec.keys import input_key, parse_object_key, state_prefix
+from orchestrator.codec.keys import input_key, parse_object_key, result_key, state_prefix
 from orchestrator.machine import kv
 from orchestrator.model.rows import CompletedRow
 from orchestrator.model.values import LIVE_STATUSES, Failure
@@ -92,12 +92,20 @@ def _check_rest(world: "World", partitions: list[Partition]) -> None:
 
 
 def _check_orphans(world: "World", partition: Partition) -> None:
-    """Rows of state and promises go with the generation they belong to, inputs with a journal."""
+    """Rows of state and promises go with the generation they belong to, inputs with a journal,
+    results with what completed."""
     state = partition.state
     rows = (row for table in (state.invocations, state.completed) for _, row in table.scan())
     given = {input_key(row.invoke.id, row.incarnation) for row in rows if row.input_bytes}
     if given != {key for key, _ in state.inputs.scan()}:
         world.oracle.broken("stores", "an input is missing, or belongs to nobody")
+    results = {
+        result_key(row.invoke.id, row.incarnation)
+        for _, row in state.completed.scan()
+        if row.result_bytes
+    }
+    if results != {key for key, _ in state.results.scan()}:
+        world.oracle.broken("stores", "a result is missing, or belongs to nobody")
     owned = set()
     for raw, owner in state.objects.scan():
         owned |= {state_prefix(raw, owner.generation), state_prefix(raw, owner.state_generation)}

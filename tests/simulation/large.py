@@ -228,7 +228,7 @@ class LargeWorld(World):
             assert one.term is not None and one.partition is not None
             held["results"] = held.get("results", 0) + len(one.results)
             held["retries"] = held.get("retries", 0) + len(one.term.due.retries)
-            held["proposals"] = held.get("proposals", 0) + one.pending_count
+            held["proposals"] = held.get("proposals", 0) + len(one.pending.waiting)
             held["fates"] = held.get("fates", 0) + len(one._unknown_fates)
             held["futures"] = held.get("futures", 0) + len(one.partition.state.derived)
             held["chores"] = held.get("chores", 0) + len(one.term._chores._out)

@@ -8,7 +8,7 @@ from orchestrator.codec.keys import input_key
 from orchestrator.invoker import invoker
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.log.port import AppendError
-from orchestrator.machine import apply_leader, inputs, life
+from orchestrator.machine import apply_leader, inputs, life, results
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
@@ -68,6 +68,23 @@ def inputs_go_when_their_invocations_complete(patch: Patch) -> None:
         step.state.inputs.delete(input_key(row.invoke.id, row.incarnation))
 
     before = patch.set(life, "complete", complete)
+
+
+# --- results that are rows of their own ---
+
+
+@mutant
+def results_outlive_what_completed(patch: Patch) -> None:
+    patch.set(results, "drop_result", lambda step, done: None)
+
+
+@mutant
+def results_go_with_the_journal(patch: Patch) -> None:
+    def drop_journal(step: Step, done: Any) -> None:
+        before(step, done)
+        results.drop_result(step, done)
+
+    before = patch.set(life, "drop_journal", drop_journal)
 
 
 # --- table: attempt to journal ---

@@ -9,6 +9,7 @@ import msgspec
 from orchestrator.codec import keys
 from orchestrator.codec.records import decode_message
 from orchestrator.machine.inputs import whole_invoke
+from orchestrator.machine.results import outcome_of
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import REPLY_RETENTION_MS, REQUEST_DEDUPE_MS
@@ -57,7 +58,7 @@ class Known:
         life = (row.invoke.id, row.incarnation)
         if life in self.outcomes:
             self.oracle.broken("life", f"{life[0].hex()} completed twice")
-        self.outcomes[life] = row.outcome
+        self.outcomes[life] = outcome_of(state, row)
         given = whole_invoke(state, row)
         self.rows[life] = msgspec.structs.replace(row, invoke=given)  # its journal may go
         self.lives[row.invoke.id].append(life)

@@ -5,7 +5,6 @@ stored order, suspends when its input is half-closed and nothing it waits for is
 """
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Callable, Generator, Hashable
 from typing import Any, Protocol
@@ -14,7 +13,7 @@ from zlib import crc32
 from perdure import wire
 from perdure.wire import codes
 from tests.simulation.oracle import Life, Oracle
-from tests.simulation.programs import decode
+from tests.simulation.programs import decode, result_of
 
 FRAME_BYTES_MAX = 32 << 20
 ACKED_EVERY = 3  # commands from one that wants to know when it is durable to the next
@@ -156,8 +155,8 @@ class Attempt:
             self.command(wire.OutputCommand(failure=terminal.failure))
             self.oracle.outputs[self.life].append(terminal.failure.message.encode())
             return
-        self.command(wire.OutputCommand(value=json.dumps(token).encode()))
-        self.oracle.outputs[self.life].append(json.dumps(token).encode())
+        self.command(wire.OutputCommand(value=result_of(token)))
+        self.oracle.outputs[self.life].append(result_of(token))
         self.oracle.finished.add(token)
 
     # --- notifications ---

@@ -36,7 +36,7 @@ def _recover_tail(tail: Segment, known_durable: int) -> None:
     # What the last write left may be in memory only, even though it can be read: write it again,
     # so that the sync covers it. And nothing of a torn end may be found behind later frames.
     window = tail.window(tail.limit)
-    tail.write_at(durable, window.bytes_at(durable, end - durable))
+    tail.write_at(durable, [window.bytes_at(durable, end - durable)])
     for position, length in list(window.marked(end)):
         write_zeros(tail.file, tail.at(position), tail.at(position + length))
     tail.file.sync()

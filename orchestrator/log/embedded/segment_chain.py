@@ -18,6 +18,7 @@ from orchestrator.log.embedded.segments import (
     discard,
     encode_head,
     head_bytes_of,
+    pieces_of,
     segment_name,
 )
 from orchestrator.log.embedded.spares import SegmentSizes, Spares
@@ -31,7 +32,8 @@ class Written(NamedTuple):
     firsts: list[int]  # the first offset of each append
     nexts: list[int]
     placed: list[tuple[int, int]]  # (partition, position)
-    data: bytes
+    pieces: list[bytes]  # end to end; large messages are not copied
+    bytes_count: int
 
 
 class SegmentChain:
@@ -86,8 +88,8 @@ class SegmentChain:
     def write(self, appends: Batch) -> list[int]:
         """Make all of it durable; returns the first offset of each, raises `AppendError`."""
         written = self._encode(appends, self._segments[-1].end)
-        self._make_ready(len(written.data))  # the end stays where it is, in whichever segment
-        self._put(self._segments[-1], written.data)
+        self._make_ready(written.bytes_count)  # the end stays where it is, in whichever segment
+        self._put(self._segments[-1], written.pieces)
         return self.keep(written)
 
     def begin(self, appends: Batch) -> Written | None:
@@ -97,10 +99,10 @@ class SegmentChain:
         if self._sync_failed or self._names_unsynced:
             return None
         written = self._encode(appends, tail.end)
-        if tail.room_bytes < len(written.data):
+        if tail.room_bytes < written.bytes_count:
             return None
         try:
-            tail.write_at(tail.end, written.data)
+            tail.write_at(tail.end, written.pieces)
         except OSError:
             return None
         return written
@@ -115,14 +117,14 @@ class SegmentChain:
         tail = self._segments[-1]
         for partition, position in written.placed:
             tail.add(partition, position)
-        tail.end += len(written.data)
+        tail.end += written.bytes_count
         self._nexts = written.nexts
         return written.firsts
 
     def rescue(self, written: Written) -> list[int]:
         """Its sync failed: write it to a copy of the tail; raises `AppendError`."""
         self._sync_failed = True
-        self._put_on_copy(written.data)
+        self._put_on_copy(written.pieces)
         return self.keep(written)
 
     def mend(self) -> None:
@@ -155,11 +157,11 @@ class SegmentChain:
                 position += frames.FRAME_HEAD_BYTES + len(value)
                 offset += 1
             nexts[partition + 1] = offset
-        return Written(firsts, nexts, placed, b"".join(parts))
+        return Written(firsts, nexts, placed, pieces_of(parts), position - durable)
 
-    def _put(self, tail: Segment, data: bytes) -> None:
+    def _put(self, tail: Segment, pieces: list[bytes]) -> None:
         try:
-            tail.write_at(tail.end, data)
+            tail.write_at(tail.end, pieces)
         except OSError as error:
             self._cut_back(tail)
             raise AppendError(f"the log cannot be written: {error}", refused=True) from error
@@ -167,7 +169,7 @@ class SegmentChain:
             tail.file.sync()
         except OSError:
             self._sync_failed = True
-            self._put_on_copy(data)
+            self._put_on_copy(pieces)
 
     def _cut_back(self, tail: Segment) -> None:
         """Nothing of a failed write may be found later; the next one begins a segment."""
@@ -179,14 +181,14 @@ class SegmentChain:
             self._sync_failed = True
             raise AppendError(f"a write could not be undone: {error}", refused=False) from error
 
-    def _put_on_copy(self, data: bytes) -> None:
+    def _put_on_copy(self, pieces: list[bytes]) -> None:
         """The state of a file after a failed sync is unknown: write and sync a copy."""
         try:
             self._replace_tail()
             self._sync_names()
             tail = self._segments[-1]
             self._sync_failed = True  # until this one is through
-            tail.write_at(tail.end, data)
+            tail.write_at(tail.end, pieces)
             tail.file.sync()
             self._sync_failed = False
         except OSError as error:

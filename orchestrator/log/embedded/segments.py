@@ -23,6 +23,8 @@ _HEAD: Final = Struct("<8s16sQI")
 _CRC: Final = Struct("<I")
 _PAGE_BYTES: Final = 4096
 _ZEROS: Final = bytes(1 << 20)
+_JOINED_BYTES_MAX: Final = 256 << 10
+_SMALL_BYTES_MAX: Final = 64 << 10
 _SYNC_EVERY_BYTES: Final = 4 << 20
 """Zeros are synced in pieces, so that a sync of the log beside it waits for little."""
 
@@ -51,8 +53,12 @@ class Segment:
         """Where in the file a position is."""
         return position - self.base + self.head_bytes
 
-    def write_at(self, position: int, data: bytes) -> None:
-        write_whole(self.file, self.at(position), data)
+    def write_at(self, position: int, pieces: Sequence[bytes]) -> None:
+        """Write what is to stand end to end from a position on."""
+        at = self.at(position)
+        for piece in pieces:
+            write_whole(self.file, at, piece)
+            at += len(piece)
 
     def begin_empty(self) -> None:
         self._positions = [array("Q") for _ in self.starts]
@@ -96,6 +102,23 @@ class Segment:
             position, durable = frame.end, frame.durable
         self._positions = found
         return position, durable
+
+
+def pieces_of(parts: list[bytes]) -> list[bytes]:
+    """The same bytes for few writes: small parts are joined, large ones are not copied."""
+    if sum(map(len, parts)) <= _JOINED_BYTES_MAX:
+        return [b"".join(parts)]
+    pieces: list[bytes] = []
+    small: list[bytes] = []
+    for part in parts:
+        if len(part) <= _SMALL_BYTES_MAX:
+            small.append(part)
+            continue
+        if small:
+            pieces.append(b"".join(small))
+            small = []
+        pieces.append(part)
+    return [*pieces, b"".join(small)] if small else pieces
 
 
 def segment_name(base: int) -> str:

@@ -17,6 +17,9 @@ RETRY_BACKOFF_MS: Final = 400
 FETCH_WAIT_MS: Final = 200
 """Who follows a partition learns of an append this late at most."""
 
+IN_FLIGHT_BYTES_MAX: Final = 64 << 20
+"""Appends beyond this are refused, before librdkafka would hold them all in memory."""
+
 _READ_AHEAD_KBYTES: Final = 8 << 10
 _FETCH_BYTES: Final = 8 << 20
 
@@ -75,8 +78,13 @@ def producer_config(options: KafkaOptions, client_id: str) -> dict[str, Any]:
         "message.timeout.ms": "0",  # never give up: while it leads, a leader waits
         "message.max.bytes": str(options.batch_bytes_max),
         "queue.buffering.max.messages": "1000000",
-        "queue.buffering.max.kbytes": str(2 << 20),
+        "queue.buffering.max.kbytes": str(_queue_bytes(options) >> 10),
     }
+
+
+def _queue_bytes(options: KafkaOptions) -> int:
+    """More than the writer lets in, which is one append beyond its bound."""
+    return IN_FLIGHT_BYTES_MAX + 4 * options.batch_bytes_max
 
 
 def reader_config(options: KafkaOptions, client_id: str) -> dict[str, Any]:

@@ -9,15 +9,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 from confluent_kafka import KafkaException
 
+from orchestrator.log.kafka.options import IN_FLIGHT_BYTES_MAX
 from orchestrator.log.kafka.producer import Generation, MakeProducer, Pending
 from orchestrator.log.port import AppendError, Batch, ClockMs, Done
-
-IN_FLIGHT_BYTES_MAX: Final = 256 << 20
-"""Appends beyond this are refused, before librdkafka would hold them all in memory."""
 
 _LOG = logging.getLogger("perdure.log.kafka")
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.log.port import AppendError
+from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import PurgeExpired, Resume, Signal, Transfer
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.proposals import Proposal, ProposalQueue
@@ -99,7 +100,7 @@ def test_only_a_leading_seat_appends_and_one_append_at_a_time() -> None:
     seat, _ = leading()
     assert not seat.can_append()
     seat.propose(RECORD)
-    assert seat.can_append() and len(seat.start_append(1.0, 9)) == 1
+    assert seat.can_append() and len(seat.start_append(1.0, 9, 1 << 20)) == 1
     seat.propose(RECORD)
     assert not seat.can_append() and seat.unanswered and not seat.is_quiet
     seat.append_answered(0, None)
@@ -114,7 +115,7 @@ def test_what_a_term_proposed_goes_with_it_and_the_rest_waits() -> None:
     seat.propose(RECORD)
     seat.propose(ASKED, TransferWaiter(told.append))
     seat.step_down("a test")
-    assert seat.pending_count == 1 and told == []
+    assert len(seat.pending.waiting) == 1 and told == []
 
 
 def test_a_refused_append_is_made_again_without_what_clients_asked_for() -> None:
@@ -122,9 +123,9 @@ def test_a_refused_append_is_made_again_without_what_clients_asked_for() -> None
     answers: list[Any] = []
     seat.propose(RECORD)
     seat.propose(ASKED, OperationWaiter(answers.append))
-    seat.start_append(1.0, 9)
+    seat.start_append(1.0, 9, 1 << 20)
     seat.append_answered(-1, AppendError("full", refused=True))
-    assert not seat.can_append() and seat.pending_count == 1 and len(answers) == 1
+    assert not seat.can_append() and len(seat.pending.waiting) == 1 and len(answers) == 1
     host.later.pop()()
     assert seat.can_append()
 
@@ -133,7 +134,7 @@ def test_an_append_of_unknown_fate_ends_the_term_and_its_waiters_wait_for_the_lo
     seat, _ = leading()
     answers: list[Any] = []
     seat.propose(ASKED, OperationWaiter(answers.append))
-    seat.start_append(1.0, 9)
+    seat.start_append(1.0, 9, 1 << 20)
     seat.append_answered(-1, AppendError("no answer", refused=False))
     assert kind(seat) is Following and answers == []
     seat.resolve()
@@ -168,13 +169,13 @@ def test_a_seat_that_is_not_served_refuses_what_comes() -> None:
         seat.stop("a test") if end == "stop" else seat.revoke()
         answers: list[Any] = []
         seat.propose(ASKED, OperationWaiter(answers.append))
-        assert len(answers) == 1 and not answers[0].kept and seat.pending_count == 0
+        assert len(answers) == 1 and not answers[0].kept and len(seat.pending.waiting) == 0
 
 
 def test_a_refusal_of_the_last_term_does_not_hold_back_the_next() -> None:
     seat, host = leading()
     seat.propose(RECORD)
-    seat.start_append(1.0, 9)
+    seat.start_append(1.0, 9, 1 << 20)
     seat.append_answered(-1, AppendError("full", refused=True))
     partition = seat.partition
     assert partition is not None
@@ -213,3 +214,32 @@ def test_what_is_taken_at_once_counts_the_parts_of_records() -> None:
 
 def signal(number: int) -> Signal:
     return Signal(bytes(24), number, "", None, 0)
+
+
+def sized(size_bytes: int) -> Invoke:
+    return Invoke(b"i" * 24, "S", "h", "", 0, b"x" * size_bytes, (), 0, 0, 0)
+
+
+@pytest.mark.parametrize("count", [8, 16])
+def test_a_turn_takes_bounded_bytes_however_much_waits(count: int) -> None:
+    queue = ProposalQueue()
+    for _ in range(count):
+        queue.add(sized(100), None)
+    assert queue.bytes_count == count * 100
+    taken, size_bytes = queue.take(1_000, 399)
+    assert (len(taken), size_bytes) == (3, 300) and queue.bytes_count == (count - 3) * 100
+    queue.put_back(taken)
+    assert queue.bytes_count == count * 100
+    assert len(queue.take(2, 399)[0]) == 2
+    assert len(queue.take(1_000, 1)[0]) == 1, "one record always goes, however large"
+
+
+def test_the_order_is_kept_over_turns_of_few_bytes() -> None:
+    queue = ProposalQueue()
+    records = [sized(size) for size in (10, 500, 0, 20, 300, 0)]
+    for record in records:
+        queue.add(record, None)
+    seen = []
+    while queue.waiting:
+        seen += [proposal.record for proposal in queue.take(4, 100)[0]]
+    assert seen == records and queue.bytes_count == 0

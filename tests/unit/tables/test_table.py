@@ -3,7 +3,7 @@
 from random import Random
 
 from orchestrator.codec import keys
-from orchestrator.model.rows import StateRow
+from orchestrator.model.rows import InputRow, StateRow
 from orchestrator.store.memory import MemoryStore
 from orchestrator.tables.cache import Cache
 from orchestrator.tables.port import Writes
@@ -201,3 +201,25 @@ def test_what_comes_below_an_emptied_front_is_found() -> None:
     state.spill()
     assert [key for key, _ in table.scan()] == [b"1", b"5", b"6"]
     assert keys.STATE + b"1" in state.store._rows  # type: ignore[attr-defined]
+
+
+def test_large_rows_that_never_change_are_not_kept_once_written() -> None:
+    """However many were written or read, memory holds none of them, and small ones stay."""
+    store = CountingStore()
+    cache = Cache()
+    state = State(0, 1, store, cache)
+    for number in range(20):
+        body = b"v" * (200_000 if number % 2 else 20)
+        state.inputs.add(b"%02d" % number, InputRow(body, ()))
+    state.spill()
+    held_bytes = cache.used_bytes
+    assert held_bytes < 50_000 and len(state.inputs._rows) == 10
+    store.read_count = 0
+    for number in range(20):
+        row = state.inputs.get(b"%02d" % number)
+        assert row is not None and len(row.body) == (200_000 if number % 2 else 20)
+    assert store.read_count == 10 and cache.used_bytes == held_bytes
+    state.inputs.delete(b"01")
+    assert state.inputs.get(b"01") is None
+    state.spill()
+    assert state.inputs.get(b"01") is None and len(list(state.inputs.scan())) == 19
