@@ -11,7 +11,9 @@ from functools import partial
 from orchestrator.log.port import AppendError, LogMessage
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
-from orchestrator.model.records import AnyRecord
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.records import AnyRecord, Journal
+from orchestrator.processor.bodies import body_bytes
 from orchestrator.processor.in_flight import InFlightAppend
 from orchestrator.processor.pack import pack_records
 from orchestrator.processor.partition import Partition
@@ -51,7 +53,7 @@ class Seat:
         self.byte_count = 0
         self._state: SeatState = Restoring(host.now_s())
         self._is_assigned = True
-        self._proposals = ProposalQueue()
+        self.pending = ProposalQueue()  # what waits to be appended; others only look at it
         self._unknown_fates = UnknownFates()
         self._is_unanswered = False
         self._host = host
@@ -103,14 +105,9 @@ class Seat:
         return self._is_unanswered
 
     @property
-    def pending(self) -> ProposalQueue:
-        """What waits to be appended, to be looked at."""
-        return self._proposals
-
-    @property
     def is_quiet(self) -> bool:
         """Nothing waits to be appended, and nothing is in flight."""
-        return not self._proposals.waiting and self._state.in_flight is None
+        return not self.pending.waiting and self._state.in_flight is None
 
     def leaderless_s(self, now_s: float) -> float:
         """How long nobody has led here; 0 while somebody does, or once it is stopped."""
@@ -128,13 +125,21 @@ class Seat:
             if waiter is not None:
                 waiter.failed(self.stopped or NOT_SERVED, False)
             return
-        self._proposals.add(record, waiter)
+        kind = type(record)
+        if kind is Journal:
+            size_bytes = len(record.frames)  # type: ignore[union-attr]
+        elif kind is Invoke and record.prefix is None:  # type: ignore[union-attr]
+            size_bytes = len(record.body)  # type: ignore[union-attr]
+        else:
+            size_bytes = body_bytes(record)
+        self.pending.bytes_count += size_bytes
+        self.pending.waiting.append(Proposal(record, waiter, size_bytes))
         if state.in_flight is None and type(state) is Leading and not state.pauses:
             self._wake()
 
     def can_append(self) -> bool:
         state = self._state
-        if not self._proposals.waiting or state.in_flight is not None:
+        if not self.pending.waiting or state.in_flight is not None:
             return False
         return type(state) is Leading and not state.pauses
 
@@ -143,14 +148,14 @@ class Seat:
         which are in flight from now on. [] if no message of the log can hold what was taken."""
         leading = self._state
         assert type(leading) is Leading and leading.in_flight is None and not leading.pauses
-        proposals, size_bytes = self._proposals.take(work_max, bytes_max)
+        proposals, size_bytes = self.pending.take(work_max, bytes_max)
         messages, parts = pack_records([proposal.record for proposal in proposals], size_bytes)
         message_bytes_max = self._message_bytes_max
         if max(map(len, messages)) > message_bytes_max:
             drop_attempt = leading.term.drop_attempt
             fitting = without_too_large(messages, parts, proposals, message_bytes_max, drop_attempt)
-            self._proposals.put_back(fitting)
-            return self.start_append(now_s, work_max, bytes_max) if self._proposals.waiting else []
+            self.pending.put_back(fitting)
+            return self.start_append(now_s, work_max, bytes_max) if self.pending.waiting else []
         leading.in_flight = InFlightAppend(messages, parts, proposals, now_s)
         self._is_unanswered = True
         return messages
@@ -159,17 +164,17 @@ class Seat:
         """Whoever came while an append is not answered was not handed over, and may come back."""
         append = self.in_flight
         if append is not None and now_s - append.at_s >= age_s:
-            self._refuse(self._proposals.take_all(), "the log is slow to append to the partition")
+            self._refuse(self.pending.take_all(), "the log is slow to append to the partition")
 
     def _refuse(self, proposals: list[Proposal], reason: str) -> None:
         """Certainly not in the log: refuse clients, append the engine's own records again."""
-        self._proposals.put_back([p for p in proposals if not p.is_of_client])
+        self.pending.put_back([p for p in proposals if not p.is_of_client])
         waiters = [p.waiter for p in proposals if p.is_of_client and p.waiter is not None]
         self._host.fail_waiters(waiters, reason, False)
 
     def fail_pending(self, reason: str) -> None:
         """Certainly not in the log: clients may go elsewhere or come back."""
-        gone = self._proposals.take_all()
+        gone = self.pending.take_all()
         self._host.fail_waiters([p.waiter for p in gone if p.waiter is not None], reason, False)
 
     # --- what became of an append ---
@@ -287,7 +292,7 @@ class Seat:
         assert type(state) is Following
         self._state = Leading(state.opened, term)
         term.begin()
-        if self._proposals.waiting:
+        if self.pending.waiting:
             self._wake()
 
     def resolve(self) -> bool:
@@ -345,7 +350,7 @@ class Seat:
         self._state = Following(leading.opened, self._host.now_s())
         leading.term.end()
         self._host.stepped_down()
-        self._proposals.drop_of_term()
+        self.pending.drop_of_term()
         if leading.in_flight is not None:
             next_offset = leading.partition.next_offset
             self._unknown_fates.add_append(leading.in_flight, next_offset)
