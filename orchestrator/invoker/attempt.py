@@ -149,9 +149,8 @@ class Attempt:
     ) -> list[bytes]:
         """Start and the input, as bytes to send; the stored entries follow (see `feed.py`)."""
         frames = opening(self._given, self.protocol, debug_id, state, partial, now_ms)
-        invoke = self._given.invoke
-        if len(invoke.body) > INPUT_INLINE_BYTES:  # not in its row, so nobody else holds it
-            self._given.invoke = self._door.invoke = replace(invoke, body=b"")
+        if len(self._given.invoke.body) > INPUT_INLINE_BYTES:  # not in its row: nobody else has it
+            self._given.invoke = self._door.invoke = replace(self._given.invoke, body=b"")
         return frames
 
     def notify(self, index: int, frame: bytes, completion_id: int) -> bytes:
