@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator.machine import apply_chore
 from orchestrator.machine.recover import Recovery
 from orchestrator.machine.step import Step
-from orchestrator.processor import late_results, proposals, waiters
+from orchestrator.processor import late_results, waiters
 from orchestrator.processor.proposals import ProposalQueue
 from orchestrator.processor.seats import Seats
 from orchestrator.processor.slices import Slices
@@ -68,7 +68,7 @@ def timers_that_are_due_soon_are_all_held(patch: Patch) -> None:
     patch.set(TimerQueue, "_let_go", lambda self: None)
 
 
-@large_mutant("sleeping", "actions performed")
+@large_mutant("sleeping", "attempts asked for")
 def timers_fire_all_at_once(patch: Patch) -> None:
     def due(self: TimerQueue, monotonic_ms: int, count_max: int) -> Any:
         return before(self, monotonic_ms, ALL)
@@ -110,12 +110,6 @@ def a_pending_queue_is_taken_whole(patch: Patch) -> None:
     patch.set(ProposalQueue, "take", lambda self, work_max, bytes_max: (self.take_all(), 0))
 
 
-@large_mutant("fan-out", "actions performed")
-def large_records_count_as_one(patch: Patch) -> None:
-
-    patch.set(proposals, "_part_count", lambda record: 0)
-
-
 @large_mutant("queued", "rows read")
 def a_queue_is_walked_in_one_record(patch: Patch) -> None:
     def init(self: Step, *arguments: Any) -> None:
@@ -125,7 +119,7 @@ def a_queue_is_walked_in_one_record(patch: Patch) -> None:
     before = patch.set(Step, "__init__", init)
 
 
-@large_mutant("fan-out", "actions performed")
+@large_mutant("fan-out", "rows written")
 def children_are_killed_in_one_record(patch: Patch) -> None:
     def clear_up_more(step: Step, chore: Any, count: int) -> Any:
         return before(step, chore, ALL)
