@@ -173,12 +173,16 @@ def test_a_partition_is_forgotten_in_slices(count: int, monkeypatch: pytest.Monk
                 partition.submit("Svc", "run")
             await until(lambda: len(partition.journals) == count)
             left = [invoker.running_count]
-            invoker.forget(partition)
-            while invoker.running_count:
+            dropped = invoker._forgetting._dropped
+
+            def after_a_slice() -> None:
                 left.append(invoker.running_count)
-                await asyncio.sleep(0)
-            left.append(0)
-            assert max(a - b for a, b in pairwise(left)) == 4
+                dropped()
+
+            invoker._forgetting._dropped = after_a_slice
+            invoker.forget(partition)
+            await until(lambda: not invoker.running_count)
+            assert [a - b for a, b in pairwise(left)] == [4] * (count // 4)
             assert len(partition.journals) == count
 
     run(test)
