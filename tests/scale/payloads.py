@@ -61,6 +61,7 @@ def load(server: PerdureServer, path: str, count: int, size_bytes: int) -> dict[
             try:
                 work.get_nowait()
             except Empty:
+                client.close()
                 return
             status = _ask(client, path, body)
             with lock:
