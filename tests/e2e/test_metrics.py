@@ -51,6 +51,7 @@ def test_a_scrape_has_the_names_of_the_table_and_numbers_for_them(
     for _ in range(3):
         client.call(("Front", "greet"), "Ann")
     client.post(("Killing", "fail"), "Bob")
+    assert client.query("SELECT 1 AS one") == [{"one": 1}]
     _, after = scraped(server)
     names = {re.sub(r"_(bucket|sum|count)$", "", name.split()[0]) for name in after}
     assert {one.name for one in TABLE} - RARE <= names
@@ -60,6 +61,9 @@ def test_a_scrape_has_the_names_of_the_table_and_numbers_for_them(
     assert after["perdure_invocations_ended_total Killing fail failed"] == 1
     assert after["perdure_attempt_failures_total RT0007"] == 3
     assert after["perdure_attempt_retries_total"] == 2
+    assert (
+        sum(count for name, count in after.items() if name.startswith("perdure_queries_total")) == 1
+    )
     assert after["perdure_append_seconds_count"] > before["perdure_append_seconds_count"]
     assert after["perdure_applied_records_total"] > before["perdure_applied_records_total"]
     assert after["perdure_partitions leading"] == 4

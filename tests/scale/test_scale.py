@@ -6,7 +6,7 @@ from tests.scale.scenarios import SCENARIOS
 from tests.scale.table import SILENCE_S_MAX, ratio
 
 SHARE = 0.02
-COST_RATIO_MAX = 1.8  # what grows with the square shows 4; small runs on a busy machine vary
+COST_RATIO_MAX = 2.5  # what grows with the square shows 4; small runs on a busy machine vary
 
 
 @pytest.mark.timeout(600)
