@@ -194,13 +194,12 @@ def apply_parses_the_frames(patch: Patch) -> None:
 def frames_are_encoded_anew(patch: Patch) -> None:
     """What the door does not know of a message is lost."""
 
-    def append(self: Attempt, frame: bytes, wants: int) -> None:
-        code = int.from_bytes(frame[:2], "big")
-        if codes.is_command(code):
-            frame = wire.encode(wire.decode_frame(code, frame), version=self.protocol)
-        before(self, frame, wants)
+    def message(self: Attempt, number: int, flags: int, frame: bytes) -> None:
+        if codes.is_command(number):
+            frame = wire.encode(wire.decode_frame(number, frame), version=self.protocol)
+        before(self, number, flags, frame)
 
-    before = patch.set(Attempt, "_append", append)
+    before = patch.set(Attempt, "_message", message)
 
 
 # --- rule 3: an id may live twice ---
