@@ -14,11 +14,13 @@ def _failures(verdicts: list[Verdict]) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.timeout(400)
 def test_seeds_that_once_failed_are_clean() -> None:
     verdicts = list(run(seeds.kept()))
     assert not _failures(verdicts)
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("span", RANGES, ids=lambda span: f"{span[0]}-{span[-1]}")
 def test_seeds_are_clean(span: range) -> None:
     verdicts = list(run(span))
