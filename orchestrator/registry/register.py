@@ -34,9 +34,10 @@ from orchestrator.registry.stored import (
     StoredPairs,
     StoredService,
 )
+from perdure.wire import versions
 
-PROTOCOL_MIN: Final = 5
-PROTOCOL_MAX: Final = 7
+PROTOCOL_MIN: Final = versions.VERSION_MIN
+PROTOCOL_MAX: Final = versions.VERSION_MAX
 
 _TYPE_NAMES = {
     ServiceType.SERVICE: "Service",
