@@ -11,11 +11,8 @@ from orchestrator.admin.views import JsonView, deployment_view, service_views, s
 from orchestrator.registry.addresses import check_endpoint_headers, normalise_uri
 from orchestrator.registry.discovery import DiscoveryTarget
 from orchestrator.registry.errors import CONFLICT
-from orchestrator.registry.metadata import (
-    AnyMetadataRecord,
-    DeploymentDeleted,
-    MetadataState,
-)
+from orchestrator.registry.metadata import MetadataState
+from orchestrator.registry.records import AnyMetadataRecord, DeploymentDeleted
 from orchestrator.registry.register import (
     Plan,
     Registration,

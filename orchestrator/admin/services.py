@@ -19,7 +19,8 @@ from orchestrator.model.limits import (
     STATE_KEYS_MAX,
 )
 from orchestrator.model.records import PatchState
-from orchestrator.registry.metadata import AnyMetadataRecord, MetadataState, ServicePatched
+from orchestrator.registry.metadata import MetadataState
+from orchestrator.registry.records import AnyMetadataRecord, ServicePatched
 from orchestrator.registry.schema import Service, ServiceType
 from orchestrator.registry.stored import StoredService
 

@@ -1,7 +1,6 @@
 """The metadata as a log of changes: each names the version it saw, the first one wins.
 
-`apply_metadata` is pure. Records and state are kept on disk: never reuse a tag, never reorder a
-field.
+`apply_metadata` is pure. The state is kept on disk: never reorder a field.
 """
 
 from typing import Final, TypeVar
@@ -10,60 +9,21 @@ import msgspec
 
 from orchestrator.codec.records import UNREADABLE
 from orchestrator.model.operating import OperatingError
-from orchestrator.registry.stored import Settings, StoredDeployment
+from orchestrator.registry.apply_topics import apply_topics
+from orchestrator.registry.records import (
+    AnyMetadataRecord,
+    DeploymentDeleted,
+    DeploymentMoved,
+    DeploymentOverwritten,
+    DeploymentRegistered,
+    ServicePatched,
+)
+from orchestrator.registry.stored import StoredDeployment
+from orchestrator.registry.stored_topics import TopicsState
 
 ENVELOPE_VERSION: Final = 1
 
 T = TypeVar("T")
-
-
-class MetadataRecord(
-    msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True, tag=True
-):
-    """A change that was made looking at version `seen`."""
-
-    seen: int
-
-
-class DeploymentRegistered(MetadataRecord, frozen=True, tag=1):
-    """A new deployment: its services become the latest revisions."""
-
-    deployment: StoredDeployment
-
-
-class DeploymentOverwritten(MetadataRecord, frozen=True, tag=2):
-    """The services of a deployment are these now, and the latest revisions; same id."""
-
-    deployment: StoredDeployment
-
-
-class DeploymentMoved(MetadataRecord, frozen=True, tag=3):
-    """A deployment has another address; its services, and who is the latest, stay."""
-
-    deployment: StoredDeployment
-
-
-class DeploymentDeleted(MetadataRecord, frozen=True, tag=4):
-    """A deployment is gone; of its services the newest remaining revisions serve."""
-
-    id: str
-
-
-class ServicePatched(MetadataRecord, frozen=True, tag=5):
-    """Options of the latest revision of a service: these, until it is discovered again."""
-
-    service: str
-    public: bool
-    settings: Settings
-
-
-AnyMetadataRecord = (
-    DeploymentRegistered
-    | DeploymentOverwritten
-    | DeploymentMoved
-    | DeploymentDeleted
-    | ServicePatched
-)
 
 
 class MetadataState(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
@@ -73,6 +33,7 @@ class MetadataState(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fi
     deployments: dict[str, StoredDeployment] = {}
     latest: dict[str, str] = {}  # service -> id of the deployment new invocations go to
     revisions: dict[str, int] = {}  # service -> last revision ever given, so that none comes twice
+    topics: TopicsState = msgspec.field(default_factory=TopicsState)
 
 
 class MetadataCorrupt(OperatingError):
@@ -103,6 +64,8 @@ def apply_metadata(state: MetadataState, record: AnyMetadataRecord) -> bool:
             changed = _drop(state, deployment_id)
         case ServicePatched():
             changed = _patch(state, record)
+        case _:
+            changed = apply_topics(state.topics, record)
     if changed:
         state.version += 1
     return changed

@@ -26,7 +26,6 @@ from orchestrator.log.port import (
 from orchestrator.model.operating import OperatingError
 from orchestrator.registry import checkpoint
 from orchestrator.registry.metadata import (
-    AnyMetadataRecord,
     MetadataCorrupt,
     MetadataState,
     apply_metadata,
@@ -34,9 +33,11 @@ from orchestrator.registry.metadata import (
     encode_record,
     encode_state,
 )
+from orchestrator.registry.records import AnyMetadataRecord
 from orchestrator.registry.schema import Deployment, Registry
 from orchestrator.registry.snapshot import Defaults, build_registry, resolve_deployment
 from orchestrator.registry.stored import StoredDeployment
+from orchestrator.registry.stored_topics import StoredCluster
 
 T = TypeVar("T")
 _log = logging.getLogger("perdure.metadata")
@@ -68,13 +69,20 @@ class Metadata:
     """Deployments and services as this node knows them; `registry` is always a whole version."""
 
     def __init__(
-        self, log: Log, defaults: Defaults, directory: Path | None, *, trim: bool = False
+        self,
+        log: Log,
+        defaults: Defaults,
+        directory: Path | None,
+        *,
+        trim: bool = False,
+        log_cluster: StoredCluster | None = None,
     ) -> None:
         """`directory` holds the checkpoints; `trim` lets the log forget what they cover."""
         self._log = log
         self._defaults = defaults
         self._directory = directory
         self._trim = trim
+        self._log_cluster = log_cluster
         self._changing = asyncio.Lock()
         self._reading = asyncio.Lock()
         self._listeners: list[Callable[[Registry], None]] = []
@@ -88,7 +96,7 @@ class Metadata:
         self.state = MetadataState()
         self.applied = 0
         self._last = (-1, b"")  # offset and hash of the last message applied
-        self.registry = build_registry(self.state, defaults)
+        self.registry = build_registry(self.state, defaults, log_cluster)
 
     def known(self) -> Registry:
         """`registry`; raises MetadataUnavailable before it was read, when nothing is known, and
@@ -204,7 +212,7 @@ class Metadata:
         self._last = _mark(message)
 
     def _publish(self) -> None:
-        self.registry = build_registry(self.state, self._defaults)
+        self.registry = build_registry(self.state, self._defaults, self._log_cluster)
         for listener in self._listeners:
             listener(self.registry)
 

@@ -20,12 +20,12 @@ from orchestrator.registry.errors import (
     RegistryError,
 )
 from orchestrator.registry.interpret import interpret
-from orchestrator.registry.metadata import (
+from orchestrator.registry.metadata import MetadataState
+from orchestrator.registry.records import (
     AnyMetadataRecord,
     DeploymentMoved,
     DeploymentOverwritten,
     DeploymentRegistered,
-    MetadataState,
 )
 from orchestrator.registry.stored import (
     ServiceType,

@@ -13,6 +13,7 @@ from orchestrator.registry.stored import (
     StoredPairs,
     StoredService,
 )
+from orchestrator.registry.stored_topics import TopicsState
 
 __all__ = [
     "Deployment",
@@ -115,16 +116,24 @@ class Deployment(msgspec.Struct, frozen=True, gc=False):
 
 
 class Registry:
-    """One version of the metadata: deployments by id, and the latest revision of each service."""
+    """One version of the metadata: deployments by id, and the latest revision of each service.
 
-    __slots__ = ("_handlers", "deployments", "services", "version")
+    `topics` holds broker clusters, that of the log included, subscriptions and feeds.
+    """
+
+    __slots__ = ("_handlers", "deployments", "services", "topics", "version")
 
     def __init__(
-        self, version: int, deployments: dict[str, Deployment], services: dict[str, Service]
+        self,
+        version: int,
+        deployments: dict[str, Deployment],
+        services: dict[str, Service],
+        topics: TopicsState | None = None,
     ) -> None:
         self.version = version
         self.deployments = deployments
         self.services = services
+        self.topics = TopicsState() if topics is None else topics
         self._handlers = {
             (service.name, name): handler
             for service in services.values()

@@ -7,6 +7,7 @@ started with other ones applies them to what was registered before.
 from typing import TypeVar
 
 import msgspec
+from msgspec import structs
 
 from orchestrator.model.durations import DURATION_MS_MAX
 from orchestrator.model.values import SERVICE
@@ -29,6 +30,7 @@ from orchestrator.registry.stored import (
     StoredOutput,
     StoredService,
 )
+from orchestrator.registry.stored_topics import StoredCluster
 
 T = TypeVar("T")
 
@@ -50,8 +52,10 @@ class Defaults(msgspec.Struct, frozen=True):
     retry: RetryPolicy = RetryPolicy()
 
 
-def build_registry(state: MetadataState, defaults: Defaults) -> Registry:
-    """An immutable snapshot of `state`."""
+def build_registry(
+    state: MetadataState, defaults: Defaults, log_cluster: StoredCluster | None = None
+) -> Registry:
+    """An immutable snapshot of `state`; `log_cluster` is that of a log on Kafka."""
     deployments = {
         stored.id: resolve_deployment(stored, defaults) for stored in state.deployments.values()
     }
@@ -59,7 +63,14 @@ def build_registry(state: MetadataState, defaults: Defaults) -> Registry:
         name: deployments[deployment_id].services[name]
         for name, deployment_id in state.latest.items()
     }
-    return Registry(state.version, deployments, services)
+    topics = structs.replace(
+        state.topics,
+        clusters=dict(state.topics.clusters),
+        subscriptions=dict(state.topics.subscriptions),
+    )
+    if log_cluster is not None:
+        topics.clusters[log_cluster.name] = log_cluster
+    return Registry(state.version, deployments, services, topics)
 
 
 def resolve_deployment(stored: StoredDeployment, defaults: Defaults) -> Deployment:
@@ -113,7 +124,7 @@ def _handler(
     settings = stored.settings
     if service.settings.workflow_retention_ms is not None:
         # Only people set it on a service, after it was registered: they have the last word.
-        settings = msgspec.structs.replace(settings, workflow_retention_ms=None)
+        settings = structs.replace(settings, workflow_retention_ms=None)
     own = _over(settings, above, forced_lazy)
     return Handler(
         service=service.name,

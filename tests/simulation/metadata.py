@@ -10,7 +10,8 @@ from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import INVOKED, PAUSED
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.manifest import decode_manifest
-from orchestrator.registry.metadata import DeploymentDeleted, MetadataState, apply_metadata
+from orchestrator.registry.metadata import MetadataState, apply_metadata
+from orchestrator.registry.records import DeploymentDeleted
 from orchestrator.registry.register import Registration, plan_registration
 from orchestrator.registry.schema import Registry, RetryPolicy
 from orchestrator.registry.snapshot import Defaults, build_registry

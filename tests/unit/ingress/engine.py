@@ -21,7 +21,8 @@ from orchestrator.processor.port import (
     Unavailable,
     Unknown,
 )
-from orchestrator.registry.metadata import DeploymentRegistered, MetadataState, apply_metadata
+from orchestrator.registry.metadata import MetadataState, apply_metadata
+from orchestrator.registry.records import DeploymentRegistered
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.snapshot import Defaults, build_registry
 from orchestrator.registry.stored import (

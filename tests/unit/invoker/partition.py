@@ -33,8 +33,9 @@ from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import INVOKED, Outcome
 from orchestrator.processor.journal import read_journal
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
-from orchestrator.registry.metadata import DeploymentRegistered, MetadataState
+from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.metadata import apply_metadata as apply_metadata
+from orchestrator.registry.records import DeploymentRegistered
 from orchestrator.registry.register import Registration, plan_registration
 from orchestrator.registry.schema import EMPTY, Registry
 from orchestrator.registry.snapshot import Defaults, build_registry

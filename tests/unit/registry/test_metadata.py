@@ -11,14 +11,8 @@ from orchestrator.log.memory import MemoryLog, MemoryTopic
 from orchestrator.log.port import META, AppendError, Batch, Done, LogCorrupt, LogUnavailable
 from orchestrator.registry import metadata_log
 from orchestrator.registry.metadata import (
-    AnyMetadataRecord,
-    DeploymentDeleted,
-    DeploymentMoved,
-    DeploymentOverwritten,
-    DeploymentRegistered,
     MetadataCorrupt,
     MetadataState,
-    ServicePatched,
     apply_metadata,
     decode_record,
     decode_state,
@@ -26,6 +20,14 @@ from orchestrator.registry.metadata import (
     encode_state,
 )
 from orchestrator.registry.metadata_log import Metadata, MetadataUnavailable
+from orchestrator.registry.records import (
+    AnyMetadataRecord,
+    DeploymentDeleted,
+    DeploymentMoved,
+    DeploymentOverwritten,
+    DeploymentRegistered,
+    ServicePatched,
+)
 from orchestrator.registry.snapshot import Defaults
 from orchestrator.registry.stored import Settings, StoredDeployment
 from tests.unit.registry.samples import plan, service

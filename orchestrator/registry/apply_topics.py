@@ -1,0 +1,107 @@
+"""What the records of broker clusters, subscriptions and feeds change. Pure."""
+
+from msgspec.structs import replace
+
+from orchestrator.registry.records import (
+    AnyTopicsRecord,
+    FeedsSwitched,
+    KafkaClusterCreated,
+    KafkaClusterDeleted,
+    KafkaClusterPatched,
+    SubscriptionCreated,
+    SubscriptionDecided,
+    SubscriptionDeleted,
+    SubscriptionPatched,
+    SubscriptionPaused,
+    SubscriptionResumed,
+    SubscriptionSought,
+)
+from orchestrator.registry.stored_topics import StoredSubscription, TopicsState
+
+
+def apply_topics(state: TopicsState, record: AnyTopicsRecord) -> bool:
+    """Change `state`; False if there is nothing to change."""
+    match record:
+        case KafkaClusterCreated(cluster=cluster):
+            changed = cluster.name not in state.clusters
+            if changed:
+                state.clusters[cluster.name] = cluster
+        case KafkaClusterPatched(cluster=cluster):
+            changed = cluster.name in state.clusters
+            if changed:
+                state.clusters[cluster.name] = cluster
+        case KafkaClusterDeleted(name=name):
+            changed = not is_in_use(state, name) and state.clusters.pop(name, None) is not None
+        case SubscriptionCreated(subscription=made):
+            changed = made.id not in state.subscriptions and not is_taken(state, made.name, made.id)
+            if changed:
+                state.subscriptions[made.id] = made
+        case FeedsSwitched(events=events, states=states):
+            changed = (events, states) != (state.events_feed, state.state_feeds)
+            state.events_feed, state.state_feeds = events, states
+        case SubscriptionDeleted(id=gone):
+            changed = state.subscriptions.pop(gone, None) is not None
+        case _:
+            changed = _change_subscription(state, record)
+    return changed
+
+
+def is_in_use(state: TopicsState, cluster: str) -> bool:
+    """Whether a subscription reads topics of that broker cluster."""
+    return any(one.cluster == cluster for one in state.subscriptions.values())
+
+
+def is_taken(state: TopicsState, name: str, but: str = "") -> bool:
+    """Whether a subscription other than that of the id `but` has that name."""
+    if not name:
+        return False
+    return any(one.name == name and one.id != but for one in state.subscriptions.values())
+
+
+_Change = (
+    SubscriptionPatched
+    | SubscriptionPaused
+    | SubscriptionResumed
+    | SubscriptionSought
+    | SubscriptionDecided
+)
+
+
+def _change_subscription(state: TopicsState, record: _Change) -> bool:
+    known = state.subscriptions.get(record.id)
+    if known is None or (
+        isinstance(record, SubscriptionPatched) and is_taken(state, record.name, record.id)
+    ):
+        return False
+    changed = _changed(known, record)
+    state.subscriptions[record.id] = changed
+    return changed != known
+
+
+def _changed(known: StoredSubscription, record: _Change) -> StoredSubscription:
+    match record:
+        case SubscriptionPatched():
+            return replace(
+                known,
+                name=record.name,
+                options=record.options,
+                max_in_flight=record.max_in_flight,
+                dead_letter_failures=record.dead_letter_failures,
+            )
+        case SubscriptionPaused(reason=reason):
+            return replace(known, paused=True, reason=reason)
+        case SubscriptionResumed(past_gap=past_gap):
+            passed = known.gaps_passed + past_gap
+            return replace(known, paused=False, reason="", gaps_passed=passed)
+        case SubscriptionSought():
+            return replace(
+                known,
+                starts=record.starts,
+                undecided=record.undecided,
+                kafka_id=record.kafka_id,
+                generation=known.generation + 1,
+            )
+        case SubscriptionDecided(generation=generation):
+            if not known.undecided or generation != known.generation:
+                return known
+            return replace(known, starts=record.starts, undecided="", kafka_id=record.kafka_id)

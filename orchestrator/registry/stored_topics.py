@@ -1,0 +1,74 @@
+"""What the metadata log keeps of broker clusters, subscriptions and feeds.
+
+Kept on disk: never reorder a field; new fields go last with a default. Options are kept as they
+were given: a reference like `${NAME}` is resolved only where a client is made.
+"""
+
+from typing import Final
+
+import msgspec
+
+from orchestrator.registry.stored import Stored, StoredPairs
+
+LOG_CLUSTER: Final = "log"
+"""The name of the broker cluster that a log on Kafka lives on: it exists by itself."""
+GO_ON: Final = -1
+"""Instead of an offset: the source goes on where its old generation stands."""
+
+
+class StoredCluster(Stored, frozen=True):
+    """A Kafka cluster known by name; `kafka_id` is its own id, "" if it was never reached."""
+
+    name: str
+    options: StoredPairs
+    kafka_id: str = ""
+    created_at_ms: int = 0
+
+
+class StoredStart(Stored, frozen=True):
+    """Where the sources of one topic start: an offset, or GO_ON, for each partition from 0.
+
+    `topic_id` is Kafka's, of 16 bytes. A partition beyond `offsets` was added later and starts at
+    offset 0, and so does a topic (or a topic made anew, with another id) that has no start.
+    """
+
+    topic: str
+    topic_id: bytes
+    offsets: tuple[int, ...]
+
+
+class StoredSubscription(Stored, frozen=True):
+    """Topics of a broker cluster that invoke a handler; `id` is minted, `name` may be "".
+
+    Without service and handler the headers of each record name its target: an ingress topic.
+    `undecided` is the point to start from while no broker could be asked (`registry/points.py`);
+    nothing is read until it is "" and `starts` say what it comes to. `reason` is why it is paused
+    or stopped. Who sees `gaps_passed` grow may go past a gap in its source, once.
+    """
+
+    id: str
+    name: str
+    cluster: str
+    topics: tuple[str, ...]
+    service: str
+    handler: str
+    options: StoredPairs = ()
+    max_in_flight: int = 0  # of a source; 0 is no limit
+    dead_letter_failures: bool = False
+    starts: tuple[StoredStart, ...] = ()
+    undecided: str = ""
+    kafka_id: str = ""  # of the cluster that the offsets belong to
+    generation: int = 1
+    paused: bool = False
+    reason: str = ""
+    gaps_passed: int = 0
+    created_at_ms: int = 0
+
+
+class TopicsState(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
+    """Clusters and feeds by name, subscriptions by id. Its values are immutable."""
+
+    clusters: dict[str, StoredCluster] = msgspec.field(default_factory=dict)
+    subscriptions: dict[str, StoredSubscription] = msgspec.field(default_factory=dict)
+    events_feed: bool = False
+    state_feeds: tuple[str, ...] = ()  # services, sorted

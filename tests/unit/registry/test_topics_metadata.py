@@ -1,0 +1,165 @@
+"""Broker clusters, subscriptions and feeds as metadata: what each record changes, and its bytes."""
+
+import os
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from orchestrator.registry.metadata import (
+    MetadataState,
+    apply_metadata,
+    decode_record,
+    decode_state,
+    encode_record,
+    encode_state,
+)
+from orchestrator.registry.records import (
+    AnyTopicsRecord,
+    FeedsSwitched,
+    KafkaClusterCreated,
+    KafkaClusterDeleted,
+    KafkaClusterPatched,
+    SubscriptionCreated,
+    SubscriptionDecided,
+    SubscriptionDeleted,
+    SubscriptionPatched,
+    SubscriptionPaused,
+    SubscriptionResumed,
+    SubscriptionSought,
+)
+from orchestrator.registry.snapshot import Defaults, build_registry
+from orchestrator.registry.stored_topics import (
+    GO_ON,
+    StoredCluster,
+    StoredStart,
+    StoredSubscription,
+)
+
+TOPIC_ID = bytes(range(16))
+CLUSTER = StoredCluster("shop", (("bootstrap.servers", "b:9092"),), "kafka-id", 1000)
+START = StoredStart("orders", TOPIC_ID, (7, 0))
+MADE = StoredSubscription(
+    id="sub_1",
+    name="orders",
+    cluster="shop",
+    topics=("orders",),
+    service="Counter",
+    handler="add",
+    options=(("client.id", "us"),),
+    max_in_flight=1000,
+    dead_letter_failures=True,
+    starts=(START,),
+    kafka_id="kafka-id",
+    created_at_ms=2000,
+)
+
+
+def records() -> list[AnyTopicsRecord]:
+    """A whole life; each saw what the one before it made."""
+    moved = StoredStart("orders", TOPIC_ID, (3, GO_ON))
+    return [
+        KafkaClusterCreated(0, CLUSTER),
+        KafkaClusterPatched(1, replace(CLUSTER, options=(("bootstrap.servers", "c:9092"),))),
+        SubscriptionCreated(2, MADE),
+        SubscriptionPatched(3, "sub_1", "other", (), 10, False),
+        SubscriptionPaused(4, "sub_1", "by hand"),
+        SubscriptionResumed(5, "sub_1", True),
+        SubscriptionSought(6, "sub_1", (), "latest", ""),
+        SubscriptionDecided(7, "sub_1", 2, (moved,), "kafka-id"),
+        FeedsSwitched(8, True, ("Cart", "Counter")),
+        SubscriptionDeleted(9, "sub_1"),
+        KafkaClusterDeleted(10, "shop"),
+    ]
+
+
+def played(count: int) -> MetadataState:
+    state = MetadataState()
+    for record in records()[:count]:
+        assert apply_metadata(state, record), record
+    return state
+
+
+def subscription(state: MetadataState) -> StoredSubscription:
+    return state.topics.subscriptions["sub_1"]
+
+
+def test_a_life() -> None:
+    assert subscription(played(3)) == MADE
+    patched = subscription(played(4))
+    assert (patched.name, patched.max_in_flight, patched.dead_letter_failures) == (
+        "other",
+        10,
+        False,
+    )
+    assert patched.generation == 1 and patched.starts == (START,)
+    paused = subscription(played(5))
+    assert paused.paused and paused.reason == "by hand"
+    resumed = subscription(played(6))
+    assert not resumed.paused and not resumed.reason and resumed.gaps_passed == 1
+    sought = subscription(played(7))
+    assert (sought.generation, sought.undecided, sought.starts) == (2, "latest", ())
+    decided = subscription(played(8))
+    assert (decided.generation, decided.undecided) == (2, "")
+    assert decided.starts[0].offsets == (3, GO_ON)
+    ended = played(11).topics
+    assert not ended.subscriptions and not ended.clusters
+    assert ended.events_feed and ended.state_feeds == ("Cart", "Counter")
+
+
+def test_a_name_is_taken_once() -> None:
+    state = played(3)
+    again = replace(MADE, id="sub_2")
+    assert not apply_metadata(state, SubscriptionCreated(3, again))
+    assert apply_metadata(state, SubscriptionCreated(3, replace(again, name="")))
+    assert apply_metadata(state, SubscriptionCreated(4, replace(again, id="sub_3", name="")))
+    assert not apply_metadata(state, SubscriptionPatched(5, "sub_2", "orders", (), 1, False))
+    assert not apply_metadata(state, KafkaClusterCreated(5, CLUSTER))
+    assert state.version == 5
+
+
+def test_a_cluster_in_use_stays() -> None:
+    state = played(3)
+    assert not apply_metadata(state, KafkaClusterDeleted(3, "shop"))
+    assert apply_metadata(state, SubscriptionDeleted(3, "sub_1"))
+    assert apply_metadata(state, KafkaClusterDeleted(4, "shop"))
+
+
+def test_a_start_is_decided_once_and_for_its_generation() -> None:
+    state = played(7)
+    late = SubscriptionDecided(7, "sub_1", 1, (START,), "kafka-id")
+    assert not apply_metadata(state, late)
+    assert apply_metadata(state, replace(late, generation=2))
+    assert not apply_metadata(state, replace(late, generation=2, seen=8))
+
+
+def test_what_is_not_there_is_not_changed() -> None:
+    state = MetadataState()
+    for record in (*records()[1:2], *records()[3:8], *records()[9:]):
+        assert not apply_metadata(state, replace(record, seen=0)), record
+    assert not apply_metadata(state, FeedsSwitched(0, False, ()))
+    assert state == MetadataState()
+
+
+def test_bytes_live_for_ever() -> None:
+    state = played(9)
+    lines = [f"{type(one).__name__} {encode_record(one).hex()}" for one in records()]
+    lines.append(f"MetadataState {encode_state(state).hex()}")
+    file = Path(__file__).parents[2] / "golden" / "metadata_topics.txt"
+    text = "".join(line + "\n" for line in lines)
+    if os.environ.get("PERDURE_REWRITE_GOLDEN"):
+        file.write_text(text)
+    assert file.read_text() == text
+    for one in records():
+        assert decode_record(encode_record(one)) == one
+    assert decode_state(encode_state(state)) == state
+
+
+def test_a_snapshot_has_the_cluster_of_the_log_and_does_not_change() -> None:
+    state = played(3)
+    log = StoredCluster("log", (("bootstrap.servers", "l:9092"),))
+    registry = build_registry(state, Defaults(), log)
+    assert set(registry.topics.clusters) == {"shop", "log"}
+    assert apply_metadata(state, SubscriptionDeleted(3, "sub_1"))
+    assert registry.topics.subscriptions == {"sub_1": MADE}
+    assert set(state.topics.clusters) == {"shop"}
+    assert set(build_registry(state, Defaults()).topics.clusters) == {"shop"}
