@@ -2,6 +2,8 @@
 
 import struct
 
+from orchestrator.model.topics import RecordOrigin, Source
+
 PARTITION = b"m"
 INVOCATION = b"i"
 COMPLETED = b"c"
@@ -18,8 +20,11 @@ RETENTION = b"r"
 CHORE = b"k"
 DETAIL = b"d"
 WAITER = b"w"
+SOURCE = b"a"
+LETTER = b"l"
 
 _timer = struct.Struct(">Q24sI").pack
+_pair = struct.Struct(">QQ").pack
 _u64 = struct.Struct(">Q").pack
 _outbox = struct.Struct(">IQ").pack
 _retention = struct.Struct(">QQB").pack
@@ -92,6 +97,16 @@ def chore_key(position: int, number: int) -> bytes:
     return _chore(position, number)
 
 
+def source_key(source: Source) -> bytes:
+    """The sources of a subscription one after the other. Its id holds no NUL."""
+    return source.subscription.encode() + b"\0" + source.topic_id + _u32(source.partition)
+
+
+def letter_key(position: int, number: int) -> bytes:
+    """Of a dead letter: in the order of the records that made them."""
+    return _chore(position, number)
+
+
 def detail_key(invocation_id: bytes, incarnation: int, kind: int, page: int) -> bytes:
     return _detail(invocation_id, incarnation, kind, page)
 
@@ -112,6 +127,12 @@ def awaited_invocation(invocation_id: bytes, incarnation: int) -> bytes:
 def awaited_promise(promise_key: bytes) -> bytes:
     """The same for a promise; its length keeps it apart from longer names."""
     return b"p" + _u32(len(promise_key)) + promise_key
+
+
+def record_key(origin: RecordOrigin) -> bytes:
+    """Of the record of a topic among those who wait: no caller has so long a key."""
+    at = _pair(origin.generation, origin.offset)
+    return source_key(origin.source) + at
 
 
 def caller_key(invocation_id: bytes, incarnation: int, completion_id: int) -> bytes:

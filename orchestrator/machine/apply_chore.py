@@ -64,6 +64,7 @@ def _answer_some(step: Step, chore: ChoreRow) -> bool:
         outcome = stored.chunks[0].frames
     answered = _drop_some(step.state.waiters, chore, chore.id)
     for _, waiter in answered:
+        assert waiter.caller is not None
         respond(step, waiter.caller, outcome)
     is_over = len(answered) < CHORE_STEP_COUNT
     if is_over and chore.outcome is None:

@@ -4,11 +4,11 @@ from orchestrator.codec.keys import outbox_key
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import SendOutbox
 from orchestrator.model.lanes import AnyDestination, Lane, ToPartition
-from orchestrator.model.records import Item
+from orchestrator.model.records import OutboxItem
 from orchestrator.model.rows import OutboxRow, PartitionRow
 
 
-def give(step: Step, destination: AnyDestination, item: Item) -> None:
+def give(step: Step, destination: AnyDestination, item: OutboxItem) -> None:
     """Write an item as the next row of the lane to a destination."""
     own = step.state.partition_row
     number = lane_number(own, destination)

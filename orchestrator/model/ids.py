@@ -2,6 +2,8 @@
 
 import hashlib
 
+from orchestrator.model.topics import Source
+
 INVOCATION_ID_BYTES = 24
 ID_SPACE = 1 << 64
 
@@ -39,6 +41,32 @@ def idempotent_id(service: str, key: str | None, handler: str, idempotency_key: 
         return digest[16:24] + digest[:16]
     digest = _digest(("iko", service, key, handler, idempotency_key))
     return key_partition_key(key) + digest[:16]
+
+
+def source_partition_key(source: Source) -> bytes:
+    """Partition key of a source: that of its home, whatever the generation."""
+    return _source_digest("src", source, "")[:8]
+
+
+def consumed_id(source: Source, generation: int, offset: int, key: str | None) -> bytes:
+    """The id of the invocation of a consumed record: read again it is the same.
+
+    `key` is that of a keyed target; without one the invocation stays in the home of its source.
+    Workflow runs and idempotency keys have ids of their own.
+    """
+    placed = source_partition_key(source) if key is None else key_partition_key(key)
+    return placed + _source_digest("rec", source, f"{generation}/{offset}")[:16]
+
+
+def _source_digest(what: str, source: Source, rest: str) -> bytes:
+    place = f"{source.topic_id.hex()}/{source.partition}"
+    return _digest((what, source.subscription, place, rest))
+
+
+def send_partition_key(cluster: str, topic: str, key: bytes | None) -> bytes | None:
+    """Partition key of a `Kafka/send` over HTTP: records of one key go out in one order. None:
+    anywhere."""
+    return None if key is None else _digest(("out", cluster, topic, key.hex()))[:8]
 
 
 def placed_key(partition: int, partition_count: int, entropy: int) -> bytes:

@@ -5,6 +5,7 @@ Kept in the log and in rows: never reuse a tag, never reorder a field.
 
 import msgspec
 
+from orchestrator.model.topics import ProduceRequest, RecordOrigin
 from orchestrator.model.values import BY_INGRESS, Caller
 
 
@@ -27,7 +28,8 @@ class Invoke(
     """Start an invocation. Carries no epoch: what the ingress accepted stays accepted.
 
     Times are Unix milliseconds. `key` is "" for plain services. `start_at_ms` 0 means now.
-    `seed` 0 means derived from the id.
+    `seed` 0 means derived from the id. `origin` is there for records of topics, `produce` for
+    `Kafka/send`. `quiet`: no feed tells of it, nor of what it calls.
     """
 
     id: bytes
@@ -52,3 +54,6 @@ class Invoke(
     prefix: Prefix | None = None
     deployment: str = ""  # pinned from the start (restart-as-new on a given deployment)
     request: int = 0  # drawn for each request: tells those of one id apart; 0 from handlers
+    origin: RecordOrigin | None = None
+    produce: ProduceRequest | None = None
+    quiet: bool = False

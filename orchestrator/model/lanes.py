@@ -40,3 +40,4 @@ class Lane(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True
     destination: AnyDestination
     given: int = 0  # number of the last row written; the first is 1
     trimmed: int = 0  # all up to it have been taken at the destination, and are gone
+    held_bytes: int = 0  # of the rows that are left, for lanes to topics

@@ -9,13 +9,23 @@ import msgspec
 
 from orchestrator.model.effects import AnyEffect
 from orchestrator.model.invoke import Invoke
+from orchestrator.model.record import Record
+from orchestrator.model.topic_records import (
+    CloseLane,
+    DeadLetter,
+    DropDeadLetter,
+    Intake,
+    OutboxRefused,
+    Produce,
+    Produced,
+    PurgeDeadLetters,
+    RedriveDeadLetter,
+    SlotFreed,
+    SourceClosed,
+    SourceOpened,
+    SwitchFeed,
+)
 from orchestrator.model.values import Attempted, Caller, Failure, Future, Outcome
-
-
-class Record(
-    msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True, tag=True
-):
-    """One record."""
 
 
 class AnnounceLeader(Record, frozen=True, tag=2):
@@ -202,7 +212,11 @@ class Detach(Record, frozen=True, tag=32):
     now_ms: int
 
 
-Item = Invoke | Completion | AttachTo | Detach | Signal | Cancel | Kill
+ToInvocation = Invoke | Completion | AttachTo | Detach | Signal | Cancel | Kill
+Item = ToInvocation | SlotFreed | DeadLetter
+
+
+OutboxItem = Item | Produce
 
 
 class Transfer(Record, frozen=True, tag=9):
@@ -227,6 +241,14 @@ AnyRecord = (
     | OutboxAdvanced
     | RaiseLevel
     | Transfer
+    | SourceOpened
+    | Intake
+    | SourceClosed
+    | Produced
+    | OutboxRefused
+    | PurgeDeadLetters
+    | SwitchFeed
+    | CloseLane
     | Signal
     | Cancel
     | Kill
@@ -235,6 +257,8 @@ AnyRecord = (
     | Purge
     | PurgeJournal
     | PatchState
+    | DropDeadLetter
+    | RedriveDeadLetter
 )
 
 __all__ = ["AnyRecord", "Failure", "Invoke", "Item", "Record"]

@@ -18,6 +18,8 @@ from orchestrator.model.records import (
     PatchState,
     Signal,
 )
+from orchestrator.model.topic_records import DeadLetter, Produce, SlotFreed
+from orchestrator.model.topics import FeedTopic, ProduceRequest, RecordOrigin, Source
 from orchestrator.model.values import LIVE_STATUSES, Attempted, Caller, Future, Outcome
 
 
@@ -70,6 +72,10 @@ class PartitionRow(Row):
     next_lane: int = MINTED_FIRST
     timers_armed_at_ms: int = 0  # the latest of all: later than now if the clock was set back
     live: list[int] = msgspec.field(default_factory=lambda: [0] * LIVE_STATUSES)  # by status
+    events: FeedTopic | None = None  # None: the feed of life-cycle events is off
+    state_feeds: dict[str, FeedTopic] = {}  # by service
+    letter_feeds: dict[str, FeedTopic] = {}  # by broker cluster of the source
+    letter_bytes: dict[str, int] = {}  # of dead letters, by subscription; "" for those of sends
 
 
 class InvocationRow(Row):
@@ -158,10 +164,13 @@ class CompletedRow(Row):
 
 
 class InputRow(Row):
-    """Body and headers of an Invoke that are not small, written once."""
+    """Body and headers of an Invoke that are not small, written once; with it the whole record of
+    a topic it came from, and the whole record it is to produce."""
 
     body: bytes
     headers: tuple[tuple[str, str], ...]
+    origin: RecordOrigin | None = None
+    produce: ProduceRequest | None = None
 
 
 class ResultRow(Row):
@@ -183,9 +192,13 @@ class DetailRow(Row):
 
 
 class WaiterRow(Row):
-    """One of many who wait for the result of an invocation or for a promise."""
+    """One of many who wait for the result of an invocation or for a promise.
 
-    caller: Caller
+    Without a caller it is the record of a topic that wants a reply.
+    """
+
+    caller: Caller | None
+    origin: RecordOrigin | None = None
 
 
 class ObjectRow(Row):
@@ -246,7 +259,40 @@ TIMER_START = 1
 class OutboxRow(Row):
     """One row of a lane: lane and number are its key."""
 
-    item: Invoke | Completion | AttachTo | Detach | Signal | Cancel | Kill
+    item: (
+        Invoke
+        | Completion
+        | AttachTo
+        | Detach
+        | Signal
+        | Cancel
+        | Kill
+        | SlotFreed
+        | DeadLetter
+        | Produce
+    )
+
+
+class SourceRow(Row):
+    """A source that is read by the leader of this partition, its home.
+
+    `position` is the next offset to take. `live` are the offsets of records that hold a slot, in
+    order: the offset committed for people is the first of them, else the position.
+    """
+
+    source: Source
+    generation: int
+    position: int
+    opened_at_ms: int
+    leader_epoch: int = -1  # of the record before the position, if known
+    live: list[int] = []
+
+
+class DeadLetterRow(Row):
+    """A dead letter, in the order they came. `publish_error`: why the public topic lacks it."""
+
+    letter: DeadLetter
+    publish_error: str = ""
 
 
 class RetentionRow(Row):
@@ -278,3 +324,5 @@ CHORE_DROP_PROMISES = 2
 CHORE_DROP_CHUNKS = 3
 CHORE_FREE_KEY = 4
 CHORE_ANSWER = 5
+CHORE_EMIT_STATE = 6
+CHORE_CLOSE_LANE = 7

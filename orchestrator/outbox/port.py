@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from orchestrator.model.lanes import Lane
-from orchestrator.model.records import Item
+from orchestrator.model.records import OutboxItem
 
 
 class LaneRows(Protocol):
@@ -14,7 +14,7 @@ class LaneRows(Protocol):
         """A lane and its counts now; None if it was never opened or is gone."""
         ...
 
-    def item(self, lane: int, number: int) -> Item | None:
+    def item(self, lane: int, number: int) -> OutboxItem | None:
         """One row. StoreError if it cannot be read."""
         ...
 
@@ -31,7 +31,7 @@ class Carrier(Protocol):
         number: int,
         lane: Lane,
         first: int,
-        items: tuple[Item, ...],
+        items: tuple[OutboxItem, ...],
         settled: Callable[[int], None],
     ) -> None:
         """Hand over the rows `first` and up of lane `number`.

@@ -2,7 +2,7 @@
 
 from orchestrator.codec.keys import outbox_key
 from orchestrator.model.lanes import Lane
-from orchestrator.model.records import Item
+from orchestrator.model.records import OutboxItem
 from orchestrator.tables.state import State
 
 
@@ -17,6 +17,6 @@ class OutboxRows:
     def lane(self, number: int) -> Lane | None:
         return self._state.partition_row.lanes.get(number)
 
-    def item(self, lane: int, number: int) -> Item | None:
+    def item(self, lane: int, number: int) -> OutboxItem | None:
         row = self._state.outbox.get(outbox_key(lane, number))
         return None if row is None else row.item

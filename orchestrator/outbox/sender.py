@@ -10,7 +10,7 @@ from collections.abc import Callable
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import Lane
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
-from orchestrator.model.records import Completion, Item, Signal
+from orchestrator.model.records import Completion, OutboxItem, Signal
 from orchestrator.outbox.port import Carrier, LaneRows
 from orchestrator.runtime.backoff import backoff_s
 from orchestrator.runtime.scheduler import Scheduler, Timer
@@ -95,9 +95,9 @@ class OutboxSender:
             number, lane, first, items, lambda upto: self._settled(number, sending, upto)
         )
 
-    def _items(self, lane: int, first: int, given: int) -> tuple[Item, ...]:
+    def _items(self, lane: int, first: int, given: int) -> tuple[OutboxItem, ...]:
         """Rows from `first` on, up to about a message's size; at least one, if there is one."""
-        items: list[Item] = []
+        items: list[OutboxItem] = []
         size_bytes = 0
         for number in range(first, min(given, first + ITEMS_MAX - 1) + 1):
             item = self._rows.item(lane, number)
@@ -154,7 +154,7 @@ class OutboxSender:
             self._trim = self._scheduler.call_later(delay_s, self._report)
 
 
-def _item_bytes(item: Item) -> int:
+def _item_bytes(item: OutboxItem) -> int:
     """About what an item adds to a message."""
     if isinstance(item, Invoke):
         return ITEM_OVERHEAD_BYTES + len(item.body)

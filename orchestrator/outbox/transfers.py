@@ -4,9 +4,10 @@ The target drops what it has and whatever comes too early, so that each row coun
 """
 
 from collections.abc import Callable
+from typing import cast
 
 from orchestrator.model.lanes import Lane, ToPartition
-from orchestrator.model.records import Item, Transfer
+from orchestrator.model.records import Item, OutboxItem, Transfer
 
 DeliverTransfer = Callable[[int, Transfer, Callable[[bool], None]], None]
 """(target partition, transfer, called once with whether the target has applied it)."""
@@ -24,12 +25,12 @@ class TransferCarrier:
         number: int,
         lane: Lane,
         first: int,
-        items: tuple[Item, ...],
+        items: tuple[OutboxItem, ...],
         settled: Callable[[int], None],
     ) -> None:
         assert isinstance(lane.destination, ToPartition), "another carrier's lane"
         last = first + len(items) - 1
-        transfer = Transfer(self._source, number, first, items)
+        transfer = Transfer(self._source, number, first, cast(tuple[Item, ...], items))
 
         def delivered(taken: bool) -> None:
             settled(last if taken else first - 1)

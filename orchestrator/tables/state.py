@@ -8,6 +8,7 @@ from orchestrator.model.rows import (
     ChoreRow,
     ChunkRow,
     CompletedRow,
+    DeadLetterRow,
     DetailRow,
     InboxRow,
     InputRow,
@@ -18,6 +19,7 @@ from orchestrator.model.rows import (
     PromiseRow,
     ResultRow,
     RetentionRow,
+    SourceRow,
     StateRow,
     TimerRow,
     WaiterRow,
@@ -42,6 +44,7 @@ class State:
         "inbox",
         "inputs",
         "invocations",
+        "letters",
         "objects",
         "outbox",
         "partition",
@@ -50,6 +53,7 @@ class State:
         "promises",
         "results",
         "retention",
+        "sources",
         "state_rows",
         "store",
         "tables",
@@ -84,6 +88,8 @@ class State:
         self.chores = Table(store, keys.CHORE, ChoreRow, account)
         self.details = Table(store, keys.DETAIL, DetailRow, account)
         self.waiters = Table(store, keys.WAITER, WaiterRow, account)
+        self.sources = Table(store, keys.SOURCE, SourceRow, account)
+        self.letters = Table(store, keys.LETTER, DeadLetterRow, account)
         self.tables: tuple[Table, ...] = (  # type: ignore[type-arg]
             self.invocations,
             self.completed,
@@ -100,6 +106,8 @@ class State:
             self.chores,
             self.details,
             self.waiters,
+            self.sources,
+            self.letters,
         )
 
     @property

@@ -17,6 +17,7 @@ from orchestrator.model.effects import AnyEffect
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import MINTED_FIRST
 from orchestrator.model.records import AnyRecord, Ended, Failed, Item, Journal, Suspended, Transfer
+from orchestrator.model.topics import RecordOrigin, Source
 from tests.golden.samples import sample
 
 HERE = Path(__file__).parent
@@ -77,6 +78,9 @@ def test_keys() -> None:
         "outbox of a minted lane": keys.outbox_key(MINTED_FIRST, 77),
         "retention": keys.retention_key(1_700_000_000_000, 12, True),
         "chore": keys.chore_key(1 << 40, 2),
+        "source": keys.source_key(sample(Source)),
+        "letter": keys.letter_key(1 << 40, 2),
+        "record that waits": keys.record_key(sample(RecordOrigin)),
     }
     _compare("keys.txt", {name: key.hex() for name, key in made.items()})
     assert keys.parse_object_key(raw + b"rest") == ("Greeter", "a\0b", b"rest")

@@ -124,7 +124,7 @@ def _check_causes(world: "World", partitions: list[Partition]) -> None:
     for state in states:
         waiting = [caller for _, row in state.invocations.scan() for caller in row.waiters]
         waiting += [caller for _, promise in state.promises.scan() for caller in promise.waiters]
-        waiting += [row.caller for _, row in state.waiters.scan()]
+        waiting += [row.caller for _, row in state.waiters.scan() if row.caller is not None]
         for caller in waiting:
             if (caller.id, caller.incarnation) not in live:
                 world.oracle.broken("stores", f"{caller.id.hex()} is over and still waits")
