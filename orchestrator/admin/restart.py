@@ -11,7 +11,7 @@ from orchestrator.model.values import BY_RESTART, FAILURE, SUCCESS, WORKFLOW_KIN
 from perdure.wire import codes
 from perdure.wire.calls import CallCommand, OneWayCallCommand
 from perdure.wire.commands import InputCommand
-from perdure.wire.frames import HEADER_BYTES
+from perdure.wire.frames import HEADER_BYTES, code_of
 from perdure.wire.messages import decode_frame
 from perdure.wire.notifications import Notification, decode_notification
 
@@ -114,7 +114,7 @@ def prefix_of(frames: Sequence[bytes], upto: int, deployment: str, protocol: int
 
 def _keep(kept: _Kept, frame: bytes) -> None:
     kept.frames.append(frame)
-    code = int.from_bytes(frame[:2], "big")
+    code = code_of(frame)
     if codes.is_notification(code):
         _note(kept, decode_notification(code, frame, HEADER_BYTES))
         return
@@ -135,7 +135,7 @@ def _completion_ids(command: object) -> list[int]:
 
 
 def _keep_if_wanted(kept: _Kept, frame: bytes) -> None:
-    code = int.from_bytes(frame[:2], "big")
+    code = code_of(frame)
     if not codes.is_notification(code) or code == codes.SIGNAL_NOTIFICATION:
         return
     notification = decode_notification(code, frame, HEADER_BYTES)

@@ -1,7 +1,7 @@
-"""Reading a stored journal, whole or a piece at a time."""
+"""Reading a stored journal a piece at a time."""
 
-from orchestrator.codec.keys import chunk_key
-from orchestrator.invoker.port import JOURNAL_BEGIN, JournalPlace
+from orchestrator.invoker.port import JournalPlace
+from orchestrator.machine.stored_journal import chunks_of
 from orchestrator.model.rows import CompletedRow, InvocationRow, JournalChunk
 from orchestrator.tables.state import State
 
@@ -34,11 +34,6 @@ def read_journal(
 def _chunks(state: State, row: InvocationRow | CompletedRow, number: int) -> list[JournalChunk]:
     if number == row.chunk_count:
         return row.tail
-    stored = state.chunks.get(chunk_key(row.invoke.id, row.incarnation, number))
+    stored = chunks_of(state, row, number)
     assert stored is not None, f"chunk row {number} of a journal is missing"
-    return stored.chunks
-
-
-def frames_of(state: State, row: InvocationRow | CompletedRow) -> list[bytes]:
-    """All stored entries after the input, in order, several to an element."""
-    return read_journal(state, row, JOURNAL_BEGIN, None, 1 << 62)[0]
+    return stored

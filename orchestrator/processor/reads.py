@@ -3,18 +3,15 @@
 from collections.abc import Iterator, Sequence
 from heapq import merge
 
-from orchestrator.codec.keys import chunk_key, prefix_end
+from orchestrator.codec.keys import prefix_end
 from orchestrator.machine.inputs import whole_invoke
 from orchestrator.machine.results import outcome_of
-from orchestrator.model.invoke import Invoke
-from orchestrator.model.rows import ChunkRow, CompletedRow, InvocationRow
-from orchestrator.model.rows import JournalChunk as Frames
+from orchestrator.machine.stored_journal import chunks_of, entries_of, whole_journal
+from orchestrator.model.rows import CompletedRow, InvocationRow, JournalChunk
 from orchestrator.processor.port import JournalEntry, NotReady, Reply, Result, Unknown
 from orchestrator.processor.streams import Gone
 from orchestrator.tables.port import Pair, Store
 from orchestrator.tables.state import State
-from perdure.wire import outgoing
-from perdure.wire.frames import split
 
 
 def find_row(state: State, invocation_id: bytes) -> InvocationRow | CompletedRow | None:
@@ -40,30 +37,18 @@ def journal_of(state: State, invocation_id: bytes, incarnation: int) -> Iterator
     row = find_row(state, invocation_id)
     if row is None or not row.entries or row.incarnation != incarnation:
         return iter(())
-    return _entries(state, row, whole_invoke(state, row), row.chunk_count, list(row.tail))
+    rows = _chunk_rows(state, row, row.chunk_count)
+    return entries_of(whole_journal(whole_invoke(state, row), rows, list(row.tail)))
 
 
-def _entries(
-    state: State,
-    row: InvocationRow | CompletedRow,
-    invoke: Invoke,
-    chunk_count: int,
-    tail: list[Frames],
-) -> Iterator[JournalEntry]:
-    yield invoke.created_at_ms, outgoing.input_command(invoke.headers, invoke.body)
-    for number in range(chunk_count):
-        stored = state.chunks.get(chunk_key(invoke.id, row.incarnation, number))
-        if stored is None:
+def _chunk_rows(
+    state: State, row: InvocationRow | CompletedRow, count: int
+) -> Iterator[list[JournalChunk]]:
+    for number in range(count):
+        chunks = chunks_of(state, row, number)
+        if chunks is None:
             raise Gone("the journal was purged while it was read")
-        yield from _frames(stored)
-    yield from _frames(ChunkRow(tail))
-
-
-def _frames(row: ChunkRow) -> Iterator[JournalEntry]:
-    for chunk in row.chunks:
-        frames = chunk.frames
-        for _, _, start, end in split(frames):
-            yield chunk.at_ms, frames[start:end]
+        yield chunks
 
 
 def export_rows(store: Store, kinds: Sequence[bytes], starts: Sequence[bytes]) -> Iterator[Pair]:

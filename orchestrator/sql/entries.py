@@ -1,48 +1,45 @@
 """Journal entries as columns; how each looks as JSON is in `entry_shapes`."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import orjson
 
+from orchestrator.machine.stored_journal import entries_of
+from orchestrator.model.rows import JournalChunk
 from orchestrator.sql import entry_shapes
 from orchestrator.sql.entry_shapes import Around, KnownCallees
 from perdure.wire import codes, messages
 from perdure.wire.errors import WireError
-from perdure.wire.frames import split
+from perdure.wire.frames import HEADER_BYTES, code_of
 from perdure.wire.messages import Message
 from perdure.wire.notifications import Notification
 
-HEADER_BYTES = 8
 _DECODED = {"name", "entry_json", "entry_lite_json"}
 _SHOWN = {"entry_json", "entry_lite_json"}
 
 
 def entries(
-    frames: list[tuple[int, bytes]], wanted: Collection[str], callees: KnownCallees
+    chunks: Iterable[JournalChunk], wanted: Collection[str], callees: KnownCallees
 ) -> Iterator[dict[str, Any]]:
-    """(appended at, frames end to end), the input first: one dict of columns an entry.
+    """The chunks of a whole journal, the input first: one dict of columns an entry.
 
     What costs something is there only if it is wanted.
     """
-    raw = [
-        (at_ms, code, chunk[start + HEADER_BYTES : end])
-        for at_ms, chunk in frames
-        for code, _, start, end in split(chunk)
-    ]
+    raw = [(at_ms, code_of(frame), frame) for at_ms, frame in entries_of(chunks)]
     decode = _decoded if _DECODED.intersection(wanted) else _undecoded
-    found = [(code, decode(code, payload)) for _, code, payload in raw]
+    found = [(code, decode(code, frame)) for _, code, frame in raw]
     around = Around(callees, entry_shapes.called_in(found))
     shown = bool(_SHOWN.intersection(wanted))
-    for index, (at_ms, code, payload) in enumerate(raw):
+    for index, (at_ms, code, frame) in enumerate(raw):
         family, _, kind = codes.ENTRY_NAMES.get(code, f"Notification: {code:#06x}").partition(": ")
         message = found[index][1]
         columns = {
             "index": index,
             "entry_type": f"{family}: {kind}",
             "name": entry_shapes.name_of(message) or None if message is not None else None,
-            "raw": payload,
-            "raw_length": len(payload),
+            "raw": frame[HEADER_BYTES:],
+            "raw_length": len(frame) - HEADER_BYTES,
             "version": 2,
             "appended_at": at_ms,
         }
@@ -62,12 +59,12 @@ def _json(kind: str, message: Message, around: Around) -> dict[str, str]:
     }
 
 
-def _decoded(code: int, payload: bytes) -> Message | None:
+def _decoded(code: int, frame: bytes) -> Message | None:
     try:
-        return messages.decode(code, payload)
+        return messages.decode_frame(code, frame)
     except WireError:
         return None
 
 
-def _undecoded(code: int, payload: bytes) -> Message | None:
+def _undecoded(code: int, frame: bytes) -> Message | None:
     return None

@@ -11,7 +11,14 @@ import pyarrow as pa
 
 from orchestrator.codec import keys
 from orchestrator.codec.rows import row_decoder
-from orchestrator.model.rows import ChunkRow, CompletedRow, InputRow, InvocationRow
+from orchestrator.machine.stored_journal import whole_journal
+from orchestrator.model.rows import (
+    ChunkRow,
+    CompletedRow,
+    InputRow,
+    InvocationRow,
+    JournalChunk,
+)
 from orchestrator.model.values import SUSPENDED
 from orchestrator.sql import batching, invocations, keyed, needs, words
 from orchestrator.sql.entries import entries
@@ -20,7 +27,6 @@ from orchestrator.sql.events import events_columns, suspended_columns
 from orchestrator.sql.needs import Need
 from orchestrator.tables.port import Pair
 from perdure.wire.ids import invocation_id_to_str
-from perdure.wire.outgoing import input_command
 
 RowIterator = Iterator[Pair]
 Dicts = Iterator[dict[str, Any]]
@@ -102,25 +108,24 @@ def _journal_entries(services: RowIterator, rows: RowIterator, wanted: list[str]
     callees = _callees(services)
     now_ms = time.time_ns() // 1_000_000
     for _, own in groupby(rows, key=lambda pair: pair[0][1:25]):  # what is of one id lies together
-        for view, frames in _journals(list(own), now_ms):
+        for view, chunks in _journals(list(own), now_ms):
             whose = _whose(view)
-            for entry in entries(frames, wanted, callees):
+            for entry in entries(chunks, wanted, callees):
                 yield whose | entry
 
 
 def _journals(
     own: list[Pair], now_ms: int
-) -> Iterator[tuple[invocations.InvocationView, list[tuple[int, bytes]]]]:
-    """An id's invocation, live or completed, with its frames, some of them in other rows."""
-    chunks: dict[int, list[tuple[int, bytes]]] = {}
+) -> Iterator[tuple[invocations.InvocationView, list[JournalChunk]]]:
+    """An id's invocation, live or completed, with its journal, parts of it from other rows."""
+    chunk_rows: dict[int, list[list[JournalChunk]]] = {}
     inputs: dict[int, InputRow] = {}
     for raw, value in own:
         incarnation = int.from_bytes(raw[25:33], "big")  # of rows of these two kinds
         if raw[:1] == keys.INPUT:
             inputs[incarnation] = _input(value)
         elif raw[:1] == keys.CHUNK:
-            stored = ((c.at_ms, c.frames) for c in _chunk(value).chunks)
-            chunks.setdefault(incarnation, []).extend(stored)
+            chunk_rows.setdefault(incarnation, []).append(_chunk(value).chunks)
     for raw, value in own:
         if raw[:1] in (keys.INPUT, keys.CHUNK):
             continue
@@ -128,10 +133,11 @@ def _journals(
         if view is None or _journal_is_gone(view.row, now_ms):
             continue
         row, invoke = view.row, view.invoke
-        given = inputs.get(row.incarnation) or InputRow(invoke.body, invoke.headers)
-        first = [(invoke.created_at_ms, input_command(given.headers, given.body))]
-        tail = [(c.at_ms, c.frames) for c in row.tail]
-        yield view, first + chunks.get(row.incarnation, []) + tail
+        apart = inputs.get(row.incarnation)
+        if apart is not None:
+            invoke = msgspec.structs.replace(invoke, body=apart.body, headers=apart.headers)
+        rows = chunk_rows.get(row.incarnation, [])
+        yield view, list(whole_journal(invoke, rows, row.tail))
 
 
 def _journal_is_gone(row: InvocationRow | CompletedRow, now_ms: int) -> bool:

@@ -18,6 +18,11 @@ def frame(code: int, payload: bytes, flags: int = 0) -> bytes:
     return _pack(code, flags, len(payload)) + payload
 
 
+def code_of(frame_bytes: bytes) -> int:
+    """What kind of message a whole frame has."""
+    return frame_bytes[0] << 8 | frame_bytes[1]
+
+
 class FrameReader:
     """Cuts a stream of bytes, split anywhere, into whole frames.
 

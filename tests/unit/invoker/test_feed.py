@@ -9,7 +9,7 @@ from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.port import JOURNAL_BEGIN, JournalPlace
 from orchestrator.model.records import Signal
 from orchestrator.model.rows import ChunkRow, JournalChunk
-from orchestrator.processor.journal import frames_of, read_journal
+from orchestrator.processor.journal import read_journal
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.manifest import decode_manifest
 from perdure import wire
@@ -100,7 +100,7 @@ def test_a_journal_is_read_piece_by_piece_while_it_grows() -> None:
         assert third == pieces[6:] and last == JournalPlace(3, 0)
         assert read_journal(state, row, last, None, 1000) == ([], last)
         assert read_journal(state, row, JOURNAL_BEGIN, None, 1)[0] == pieces[:1]
-        assert frames_of(state, row) == pieces
+        assert read_journal(state, row, JOURNAL_BEGIN, None, 1000)[0] == pieces
 
     run(test)
 

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from orchestrator.model.rows import JournalChunk
 from orchestrator.model.values import OBJECT_SHARED, SERVICE, WORKFLOW_RUN, Future
 from orchestrator.sql import words
 from orchestrator.sql.entries import entries
@@ -43,7 +44,7 @@ def shown(*messages: Message) -> list[tuple[str, Any, Any]]:
     raw = b"".join(encode(message) for message in messages)
     return [
         (e["entry_type"], orjson.loads(e["entry_json"]), orjson.loads(e["entry_lite_json"]))
-        for e in entries([(1, raw)], ALL, CALLEES)
+        for e in entries([JournalChunk(1, raw)], ALL, CALLEES)
     ]
 
 
@@ -255,7 +256,7 @@ def test_notifications(message: Message, whole: Any, light: Any) -> None:
 
 
 def test_what_cannot_be_decoded_is_still_there() -> None:
-    (entry,) = entries([(1, frame(codes.RUN, b"\xff"))], ALL, {})
+    (entry,) = entries([JournalChunk(1, frame(codes.RUN, b"\xff"))], ALL, {})
     assert entry["entry_type"] == "Command: Run" and entry["raw"] == b"\xff"
     assert "entry_json" not in entry
 
