@@ -11,13 +11,11 @@ from orchestrator.admin.operate import operate
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.state_changes import BadStateChange, read_state_change
 from orchestrator.admin.views import JsonView, handler_view, service_view
+from orchestrator.door.keys import check_key, check_state_key
+from orchestrator.door.refusals import Refused
 from orchestrator.model.answers import Answer
 from orchestrator.model.durations import parse_duration_ms
-from orchestrator.model.limits import (
-    KEY_BYTES_MAX,
-    STATE_COMPARED_BYTES_MAX,
-    STATE_KEYS_MAX,
-)
+from orchestrator.model.limits import STATE_COMPARED_BYTES_MAX, STATE_KEYS_MAX
 from orchestrator.model.records import PatchState
 from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.records import AnyMetadataRecord, ServicePatched
@@ -164,9 +162,12 @@ async def _modify_state(ports: Ports, service: Service, body: bytes) -> None:
     if asked.scope is not None:
         raise AdminError(400, "scopes are not served by this version: leave scope out")
     state = tuple(sorted((key.encode(), value) for key, value in asked.new_state.items()))
-    keys = [asked.object_key.encode(), *(key for key, _ in state)]
-    if max(map(len, keys)) > KEY_BYTES_MAX:
-        raise AdminError(400, f"a key may have {KEY_BYTES_MAX} bytes")
+    try:
+        check_key(asked.object_key)
+        for key, _ in state:
+            check_state_key(key)
+    except Refused as error:
+        raise AdminError(400, error.refusal.message) from None
     if sum(len(key) + len(value) for key, value in state) > ports.options.payload_bytes_max:
         raise AdminError(413, f"a state may have {ports.options.payload_bytes_max} bytes here")
     if len(state) > STATE_KEYS_MAX:

@@ -91,8 +91,10 @@ def _ring_for(client: Producer | Consumer, client_id: str, bell: Bell) -> Callab
     if not name.startswith(client_id.encode() + b"#"):
         _LOG.warning("librdkafka's handle was not found where it was expected; polling instead")
         return None
-    get = "consumer" if isinstance(client, Consumer) else "main"
-    queue = getattr(library, f"rd_kafka_queue_get_{get}")(handle)
+    if isinstance(client, Consumer):
+        queue = library.rd_kafka_queue_get_consumer(handle)
+    else:
+        queue = library.rd_kafka_queue_get_main(handle)
     library.rd_kafka_queue_io_event_enable(queue, bell.write_fd, RING, len(RING))
 
     def disable() -> None:
@@ -113,9 +115,9 @@ def _library() -> ctypes.CDLL | None:
     library = ctypes.CDLL(str(found[0]))
     library.rd_kafka_name.restype = ctypes.c_char_p
     library.rd_kafka_name.argtypes = [ctypes.c_void_p]
-    for get in ("rd_kafka_queue_get_main", "rd_kafka_queue_get_consumer"):
-        getattr(library, get).restype = ctypes.c_void_p
-        getattr(library, get).argtypes = [ctypes.c_void_p]
+    for queue_of in (library.rd_kafka_queue_get_main, library.rd_kafka_queue_get_consumer):
+        queue_of.restype = ctypes.c_void_p
+        queue_of.argtypes = [ctypes.c_void_p]
     library.rd_kafka_queue_io_event_enable.restype = None
     library.rd_kafka_queue_io_event_enable.argtypes = [
         ctypes.c_void_p,

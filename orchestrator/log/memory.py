@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from orchestrator.log.batches import why_refused
 from orchestrator.log.following import Followers, NeverFollowed
 from orchestrator.log.port import (
     META,
@@ -99,20 +100,13 @@ class MemoryLog:
         self._leading = False
 
     def append(self, batch: Batch, done: Done) -> None:
-        outcomes = [self._append_to(number, list(messages)) for number, messages in batch]
-        for outcome in outcomes:
-            self._soon(partial(done, *outcome))
-
-    def _append_to(
-        self, number: int, messages: list[bytes]
-    ) -> tuple[int, int, int, AppendError | None]:
-        count = len(messages)
-        assert count > 0, "a batch names a partition only with messages for it"
+        refused = why_refused(batch, self.partition_count, self.message_bytes_max)
         if not self._opened:
-            return number, -1, count, AppendError("the log is closed", refused=True)
-        if max(map(len, messages)) > self.message_bytes_max:
-            return number, -1, count, AppendError("a message is too large", refused=True)
-        return number, self.topic.append(number, messages), count, None
+            refused = "the log is closed"
+        error = AppendError(refused, refused=True) if refused else None
+        firsts = [-1 if refused else self.topic.append(n, list(values)) for n, values in batch]
+        for first, (number, messages) in zip(firsts, batch, strict=True):
+            self._soon(partial(done, number, first, len(messages), error))
 
     async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
         end = self.topic.next_offset(partition)

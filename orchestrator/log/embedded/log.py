@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from orchestrator.log.batches import refuse_soon, why_refused
 from orchestrator.log.directory import refuse_files, take_directory
 from orchestrator.log.embedded.identity import open_journal
 from orchestrator.log.embedded.kernel_syncs import open_kernel_syncs
@@ -16,12 +17,11 @@ from orchestrator.log.embedded.running import OpenLog
 from orchestrator.log.embedded.segment_chain import SegmentChain
 from orchestrator.log.embedded.spares import SegmentSizes
 from orchestrator.log.embedded.syncs import Syncs
-from orchestrator.log.embedded.writer import Append, Restart, refusals
+from orchestrator.log.embedded.writer import Append, Restart
 from orchestrator.log.files import Disk, Files
 from orchestrator.log.following import Followers, NeverFollowed
 from orchestrator.log.known import LogGone
 from orchestrator.log.port import (
-    META,
     STALLED_MS,
     Batch,
     ClockMs,
@@ -128,26 +128,15 @@ class EmbeddedLog:
             self._running = None
 
     def append(self, batch: Batch, done: Done) -> None:
-        bytes_max = self._options.message_bytes_max
-        bytes_count = largest = 0
-        for number, messages in batch:
-            assert messages, "a batch names a partition only with messages for it"
-            assert META <= number < self._options.partitions, f"no partition {number}"
-            sizes = [len(message) for message in messages]
-            largest = max(largest, *sizes)
-            bytes_count += sum(sizes)
-        reason = ""
-        if largest > bytes_max:
-            reason = f"a message of {largest} bytes is larger than {bytes_max} bytes"
-        elif self._gone is not None:
-            reason = str(self._gone)
-        job = Append(batch, bytes_count, done, reason)
-        if self._running is not None:
-            self._running.submit(job)
-        else:
-            loop = asyncio.get_running_loop()
-            for told, number, first, values, error in refusals(job, "the log is not open"):
-                loop.call_soon(partial(told, number, first, len(values), error))
+        options = self._options
+        refused = why_refused(batch, options.partitions, options.message_bytes_max)
+        if self._gone is not None:
+            refused = refused or str(self._gone)
+        if self._running is None:
+            refuse_soon(batch, done, "the log is not open")
+            return
+        bytes_count = sum(sum(map(len, messages)) for _, messages in batch)
+        self._running.submit(Append(batch, bytes_count, done, refused))
 
     async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
         running = self._require_running()

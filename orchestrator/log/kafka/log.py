@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from orchestrator.kafka.errors import text_of
 from orchestrator.kafka.options import refuse_owned
+from orchestrator.log.batches import refuse_soon, why_refused
 from orchestrator.log.directory import refuse_files, take_directory
 from orchestrator.log.files import Disk, Files
 from orchestrator.log.following import NeverFollowed
@@ -25,9 +26,7 @@ from orchestrator.log.kafka.topics import ensure_topics
 from orchestrator.log.kafka.writer import KafkaWriter
 from orchestrator.log.known import LogGone
 from orchestrator.log.port import (
-    META,
     STALLED_MS,
-    AppendError,
     Batch,
     ClockMs,
     Deliver,
@@ -174,24 +173,14 @@ class KafkaLog:
     # appending
 
     def append(self, batch: Batch, done: Done) -> None:
-        bytes_max = self._options.message_bytes_max
-        largest = 0
-        for partition, messages in batch:
-            assert messages, "a batch names a partition only with messages for it"
-            assert META <= partition < self._options.partitions, f"no partition {partition}"
-            largest = max(largest, *map(len, messages))
-        refused = ""
-        if largest > bytes_max:
-            refused = f"a message of {largest} bytes is larger than {bytes_max} bytes"
+        options = self._options
+        refused = why_refused(batch, options.partitions, options.message_bytes_max)
         if self._gone is not None:
             refused = refused or str(self._gone)
-        if self._writer is not None:
-            self._writer.append(batch, done, refused)
+        if self._writer is None:
+            refuse_soon(batch, done, refused or self._reason)
             return
-        error = AppendError(refused or self._reason, refused=True)
-        loop = asyncio.get_running_loop()
-        for partition, messages in batch:
-            loop.call_soon(partial(done, partition, -1, len(messages), error))
+        self._writer.append(batch, done, refused)
 
     def restart(self, partition: int) -> None:
         if self._writer is not None:

@@ -130,6 +130,6 @@ def _verify_permissions(description: TopicDescription) -> None:
     allowed = description.authorized_operations
     if allowed is None:  # brokers that do not answer which rights there are
         return
-    lacking = [name for name in _NEEDED_OPERATIONS if getattr(AclOperation, name) not in allowed]
+    lacking = [name for name in _NEEDED_OPERATIONS if AclOperation[name] not in allowed]
     if lacking:
         raise lacking_rights(f"lacks {', '.join(lacking)} on topic {description.name}")
