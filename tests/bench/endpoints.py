@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -68,7 +69,8 @@ def _typescript_directory() -> Path:
     def copy(directory: Path) -> None:
         for file in files:
             shutil.copy(file, directory / file.name)
-        (directory / "node_modules").symlink_to(packages)
+        # Relative, for the day the checkout moves.
+        (directory / "node_modules").symlink_to(os.path.relpath(packages, directory))
 
     digest = hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
     return fetched("bench-services", digest, copy)

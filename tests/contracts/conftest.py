@@ -8,11 +8,7 @@ import pytest
 from orchestrator.log.kafka.options import KafkaOptions
 from tests.contracts.places import Place, embedded_place, kafka_options, kafka_place, memory_place
 from tests.parts.kafka import KafkaBroker
-
-AUTHORIZER = {  # everybody may do everything where no rule says otherwise
-    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-    "allow.everyone.if.no.acl.found": "true",
-}
+from tests.parts.kafka_rights import AUTHORIZER
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
-from tests.contracts.conftest import AUTHORIZER
 from tests.e2e.conftest import client_of
 from tests.parts.client import Client, eventually, fresh
 from tests.parts.kafka import KafkaBroker
-from tests.parts.kafka_rights import allow_again, allow_only
+from tests.parts.kafka_rights import AUTHORIZER, allow_again, allow_only
 from tests.parts.needed import needed
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
@@ -55,19 +53,18 @@ def test_a_right_that_is_revoked_while_the_server_runs(
     cluster = fresh("rights")
     options = ServerOptions(log="kafka", kafka_bootstrap=guarded.bootstrap, cluster=cluster)
     server = PerdureServer(tmp_path, options).start()
-    admin = AdminClient({"bootstrap.servers": guarded.bootstrap})
     try:
         client = client_of(server)
         client.register(typescript.uri)
         key = fresh()
         assert client.call(("Counter", key, "add"), 1)["newValue"] == 1
-        allow_only(admin, kind, f"{cluster}.log", EVERY[kind] - {right})
+        allow_only(guarded.bootstrap, kind, f"{cluster}.log", EVERY[kind] - {right})
         if kind == "TOPIC":
             for _ in range(5):
                 refused(client, key)  # none of them has another answer
         else:  # it leads until the session of the group is over
             eventually(lambda: refused(client, key), 30)
-        allow_again(admin, f"{cluster}.log")
+        allow_again(guarded.bootstrap, f"{cluster}.log")
         added = eventually(lambda: client.call(("Counter", key, "add"), 1), 30)["newValue"]
         assert added >= 2
         said = server.log_tail(100_000)

@@ -1,8 +1,10 @@
-"""Rules of a broker's authorizer: what everybody may still do with a topic or a group."""
+"""Rules of a broker's authorizer: what everybody may still do with a topic, a group, a cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
     AclBinding,
@@ -14,26 +16,19 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
     ResourceType,
 )
 
-
-def allow_only(admin: AdminClient, kind: str, name: str, operations: Iterable[str]) -> None:
-    """Only these operations are allowed on this topic or group from now on."""
-    rules = [
-        AclBinding(
-            ResourceType[kind],
-            name,
-            ResourcePatternType.LITERAL,
-            "User:ANONYMOUS",
-            "*",
-            AclOperation[operation],
-            AclPermissionType.ALLOW,
-        )
-        for operation in sorted(operations)
-    ]
-    for future in admin.create_acls(rules).values():
-        future.result()
+AUTHORIZER: Final = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",
+}
+"""Options of a broker where everybody may do everything as long as no rule says otherwise."""
 
 
-def allow_again(admin: AdminClient, name: str) -> None:
+def allow_only(bootstrap: str, kind: str, name: str, operations: Iterable[str]) -> None:
+    """Only these operations, and others allowed before, are allowed on this topic or group."""
+    _set_rules(bootstrap, [_rule(kind, name, one, "ALLOW") for one in sorted(operations)])
+
+
+def allow_again(bootstrap: str, name: str) -> None:
     """Take all rules on this name back."""
     every = AclBindingFilter(
         ResourceType.ANY,
@@ -44,5 +39,36 @@ def allow_again(admin: AdminClient, name: str) -> None:
         AclOperation.ANY,
         AclPermissionType.ANY,
     )
+    admin = AdminClient({"bootstrap.servers": bootstrap})  # kept until all is answered
     for future in admin.delete_acls([every]).values():
+        future.result()
+
+
+@contextmanager
+def no_topic_may_be_made(bootstrap: str) -> Iterator[None]:
+    """Meanwhile nobody may create a topic; all else stays allowed."""
+    cluster = "kafka-cluster"
+    all_else = _rule("BROKER", cluster, "ALL", "ALLOW")
+    _set_rules(bootstrap, [all_else, _rule("BROKER", cluster, "CREATE", "DENY")])
+    try:
+        yield
+    finally:
+        allow_again(bootstrap, cluster)
+
+
+def _rule(kind: str, name: str, operation: str, permission: str) -> AclBinding:
+    return AclBinding(
+        ResourceType[kind],
+        name,
+        ResourcePatternType.LITERAL,
+        "User:ANONYMOUS",
+        "*",
+        AclOperation[operation],
+        AclPermissionType[permission],
+    )
+
+
+def _set_rules(bootstrap: str, rules: list[AclBinding]) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap})  # kept until all is answered
+    for future in admin.create_acls(rules).values():
         future.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def sources() -> Path:
     def copy(directory: Path) -> None:
         for file in _files():
             shutil.copy(file, directory / file.name)
-        (directory / "node_modules").symlink_to(packages)
+        # Relative, for the day the checkout moves.
+        (directory / "node_modules").symlink_to(os.path.relpath(packages, directory))
 
     digest = hashlib.sha256(b"\0".join(file.read_bytes() for file in _files())).hexdigest()
     return fetched("typescript-services", digest, copy)

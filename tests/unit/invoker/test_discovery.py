@@ -15,7 +15,7 @@ from orchestrator.invoker.signing import parse_signer
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.errors import RegistryError
 from orchestrator.runtime.clock import SystemClock
-from tests.unit.invoker import certificates
+from tests.parts.certificates import make_certificate
 from tests.unit.invoker.partition import Partition
 from tests.unit.invoker.scripted import MANIFEST, ScriptedService
 from tests.unit.invoker.scripted_http1 import Request, ScriptedHttp1
@@ -183,10 +183,19 @@ def test_a_manifest_without_end() -> None:
     run(test)
 
 
+def served_over_tls(directory: Path, protocols: list[str]) -> tuple[ssl.SSLContext, Path]:
+    """A server's TLS context that offers `protocols`, and the file that vouches for it."""
+    certificate = make_certificate(directory)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.with_key)
+    context.set_alpn_protocols(protocols)
+    return context, certificate.trusted
+
+
 @pytest.mark.parametrize("on_uvloop", [True, False])
 def test_attempts_over_tls(tmp_path: Path, on_uvloop: bool) -> None:
     async def test() -> None:
-        context, ca_file = certificates.make(tmp_path, ["h2"])
+        context, ca_file = served_over_tls(tmp_path, ["h2"])
         service = await ScriptedService(good).start(context)
         partition = Partition(InvokerOptions(services_ca_file=ca_file))
         discovery = Discovery(partition.clock, None, "", ca_file)
@@ -201,7 +210,7 @@ def test_attempts_over_tls(tmp_path: Path, on_uvloop: bool) -> None:
 
 def test_tls_without_http2_needs_http1(tmp_path: Path) -> None:
     async def test() -> None:
-        context, ca_file = certificates.make(tmp_path, ["http/1.1"])
+        context, ca_file = served_over_tls(tmp_path, ["http/1.1"])
         server = await ScriptedHttp1(answer()).start(context)
         discovery = Discovery(SystemClock(), None, "", ca_file)
         with pytest.raises(RegistryError) as caught:
@@ -216,7 +225,7 @@ def test_tls_without_http2_needs_http1(tmp_path: Path) -> None:
 
 def test_a_certificate_nobody_vouches_for(tmp_path: Path) -> None:
     async def test() -> None:
-        context, _ = certificates.make(tmp_path, ["h2"])
+        context, _ = served_over_tls(tmp_path, ["h2"])
         service = await ScriptedService(good).start(context)
         with pytest.raises(RegistryError) as caught:
             await Discovery(SystemClock(), None, "").discover(service.target)
