@@ -12,7 +12,11 @@ from tests.architecture.sources import ROOT, imported, name_of, source_files, th
 # msgspec defines every record, row and option, so it is everywhere. Every other library is known
 # to one place of each room that needs it; none passes a port.
 HOMES = {
-    "confluent_kafka": ("orchestrator/kafka/", "orchestrator/log/kafka/"),
+    "confluent_kafka": (
+        "orchestrator/kafka/",
+        "orchestrator/log/kafka/",
+        "orchestrator/brokers/kafka_",
+    ),
     "cryptography": ("orchestrator/invoker/signing.py",),
     "datafusion": ("orchestrator/sql/answering.py",),
     "fastapi": ("orchestrator/admin/",),

@@ -1,0 +1,1 @@
+"""Users' broker clusters as the actuators see them: ports, and their adapters to Kafka."""

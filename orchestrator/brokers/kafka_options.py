@@ -1,0 +1,77 @@
+"""How the clients that write users' topics and read ledgers are configured."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+from orchestrator.kafka.options import KafkaConnection, client_config
+
+TRANSACTION_MS: Final = 15_000
+"""A leader that stopped in a transaction holds up users' readers no longer than this."""
+
+DELIVERY_MS: Final = 10_000
+"""Below that of the transaction: a record without a broker fails alone, before all does."""
+
+RETRY_FIRST_MS: Final = 2
+"""A transaction that follows another one meets the end of it for a millisecond or two."""
+
+MESSAGE_BYTES_MAX: Final = 1_000_000_000
+"""The broker's limit on a topic decides, not the client's."""
+
+BATCH_BYTES: Final = 1_000_000
+"""Below the default of `max.message.bytes`; a larger record is a batch of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterOptions:
+    """One engine partition's writer to one broker cluster."""
+
+    connection: KafkaConnection
+    cluster: str  # of the engine: begins the names of the ledger and of transactional ids
+    identity: bytes  # of the engine's log
+    partition: int
+    partitions: int  # of the engine's log, and of the ledger
+    client_id: str
+    replication_factor: int = -1  # of the ledger, where it must be made; -1: the brokers' default
+
+    @property
+    def ledger_topic(self) -> str:
+        return f"{self.cluster}.ledger"
+
+    @property
+    def transactional_id(self) -> str:
+        """Another log's writers have another one, so that none of them is fenced by mistake."""
+        log = hashlib.blake2b(self.identity, digest_size=8).hexdigest()
+        return f"{self.cluster}.{log}.{self.partition}"
+
+
+def transactions_config(options: WriterOptions) -> dict[str, Any]:
+    return {
+        **client_config(options.connection, options.client_id),
+        "transactional.id": options.transactional_id,
+        "transaction.timeout.ms": str(TRANSACTION_MS),
+        "message.timeout.ms": str(DELIVERY_MS),
+        "acks": "all",
+        "enable.idempotence": "true",
+        "linger.ms": "0",
+        "retry.backoff.ms": str(RETRY_FIRST_MS),
+        "retry.backoff.max.ms": "1000",
+        "partitioner": "murmur2_random",
+        "message.max.bytes": str(MESSAGE_BYTES_MAX),
+        "batch.size": str(BATCH_BYTES),
+        "queue.buffering.max.messages": "1000000",
+        "queue.buffering.max.kbytes": str(MESSAGE_BYTES_MAX >> 9),
+    }
+
+
+def ledger_reader_config(options: WriterOptions) -> dict[str, Any]:
+    return {
+        **client_config(options.connection, options.client_id),
+        "group.id": options.ledger_topic,  # never joined, nothing is committed
+        "enable.auto.commit": "false",
+        "enable.auto.offset.store": "false",
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "earliest",
+        "enable.partition.eof": "true",
+        "fetch.wait.max.ms": "5",  # at the end the broker must answer, not wait
+    }

@@ -1,0 +1,191 @@
+"""One Kafka transaction: rows of lanes and their ledger records, all or nothing.
+
+`run` blocks, and is for the writer's thread. It asks after the topics before it begins, so that a
+topic that is not there fails its own lane at once and holds nothing open.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from orchestrator.brokers.kafka_options import TRANSACTION_MS, WriterOptions
+from orchestrator.brokers.ledger import ledger_key, ledger_value
+from orchestrator.brokers.port import (
+    NOWHERE,
+    Committed,
+    Lost,
+    NotCommitted,
+    Problem,
+    ProblemCode,
+    TopicRows,
+)
+from orchestrator.kafka.errors import REQUEST_S, error_of, text_of
+
+END_S: Final = 2 * TRANSACTION_MS / 1000
+"""So long a commit or an abort is tried: by then the brokers have ended the transaction."""
+
+_TRY_S: Final = 5.0
+_CODES: Final = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART: ProblemCode.NO_TOPIC,
+    KafkaError._UNKNOWN_TOPIC: ProblemCode.NO_TOPIC,
+    KafkaError.TOPIC_EXCEPTION: ProblemCode.NO_TOPIC,  # a name that no topic can have
+    KafkaError._UNKNOWN_PARTITION: ProblemCode.NO_PARTITION,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: ProblemCode.NO_RIGHT,
+    KafkaError.MSG_SIZE_TOO_LARGE: ProblemCode.TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE: ProblemCode.TOO_LARGE,
+    KafkaError.INVALID_MSG_SIZE: ProblemCode.TOO_LARGE,
+    KafkaError.INVALID_RECORD: ProblemCode.BAD_RECORD,
+    KafkaError.INVALID_MSG: ProblemCode.BAD_RECORD,
+    KafkaError._INVALID_ARG: ProblemCode.BAD_RECORD,
+}
+_FENCED: Final = (
+    KafkaError._FENCED,
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.INVALID_PRODUCER_ID_MAPPING,
+)
+_PURGED: Final = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
+
+WriteEnd = Committed | NotCommitted | Lost
+
+
+class Transactions:
+    """The transactions of one producer, one at a time."""
+
+    def __init__(self, producer: Producer, options: WriterOptions) -> None:
+        self._producer = producer
+        self._options = options
+        self._known: set[str] = set()  # topics that were there, since anything failed
+
+    def run(self, rows: Sequence[TopicRows]) -> WriteEnd:
+        self._producer.poll(0)
+        try:
+            problems = self._look(rows)
+        except KafkaException as raised:  # nothing was begun
+            return NotCommitted(text_of(raised), {})
+        if problems:
+            return NotCommitted("a topic cannot be written", problems)
+        end = self._send(rows)
+        if not isinstance(end, Committed):
+            self._known.clear()
+        return end
+
+    def _look(self, rows: Sequence[TopicRows]) -> dict[int, Problem]:
+        """Problems of topics by lane; asks only after those that are not known."""
+        problems = {}
+        for each in rows:
+            if each.topic not in self._known:
+                problem = self._look_at(each.topic)
+                if problem is None:
+                    self._known.add(each.topic)
+                else:
+                    problems[each.lane] = problem
+        return problems
+
+    def _look_at(self, topic: str) -> Problem | None:
+        found = self._producer.list_topics(topic, timeout=REQUEST_S).topics[topic]
+        if found.error is not None:
+            return _problem(found.error, topic)
+        if all(one.leader < 0 for one in found.partitions.values()):
+            return Problem(ProblemCode.NOT_NOW, f"topic {topic} has no leader now")
+        return None
+
+    def _send(self, rows: Sequence[TopicRows]) -> WriteEnd:
+        sent = _Sent(rows)
+        try:
+            self._producer.begin_transaction()
+            self._produce(rows, sent)
+            if not sent.problems:
+                _insist(self._producer.commit_transaction)
+                return Committed(sent.places())
+        except KafkaException as raised:
+            error = error_of(raised)
+            if error.fatal() or not error.txn_requires_abort():
+                return _lost(error)
+            return self._abort(rows, sent, error)
+        return self._abort(rows, sent, None)
+
+    def _produce(self, rows: Sequence[TopicRows], sent: "_Sent") -> None:
+        options, producer = self._options, self._producer
+        for each in rows:
+            for index, record in enumerate(each.records):
+                try:
+                    producer.produce(
+                        each.topic,
+                        record.value,
+                        record.key,
+                        record.partition,  # BY_KEY is librdkafka's own word for it
+                        partial(sent.reported, each, index),
+                        headers=list(record.headers) or None,
+                    )
+                except KafkaException as raised:
+                    sent.failed(each, error_of(raised))
+                    return
+            producer.produce(
+                options.ledger_topic,
+                ledger_value(options.identity, each.last),
+                ledger_key(each.lane),
+                partition=options.partition,
+            )
+
+    def _abort(self, rows: Sequence[TopicRows], sent: "_Sent", why: KafkaError | None) -> WriteEnd:
+        try:
+            _insist(self._producer.abort_transaction)
+        except KafkaException as raised:
+            return _lost(error_of(raised))
+        problems = sent.problems
+        if not problems and why is not None and why.code() in _CODES:
+            # The brokers do not say whose fault it is: each lane has to be tried alone.
+            problems = {each.lane: _problem(why, each.topic) for each in rows}
+        reason = str(why) if why is not None else next(iter(problems.values())).message
+        return NotCommitted(reason, problems)
+
+
+class _Sent:
+    """What the brokers said of each record of one transaction."""
+
+    def __init__(self, rows: Sequence[TopicRows]) -> None:
+        self._places = {each.lane: [NOWHERE] * len(each.records) for each in rows}
+        self.problems: dict[int, Problem] = {}
+
+    def reported(
+        self, rows: TopicRows, index: int, error: KafkaError | None, message: Message
+    ) -> None:
+        """librdkafka's report on one row; those of different partitions come in any order."""
+        if error is not None:
+            self.failed(rows, error)
+            return
+        partition, offset = message.partition(), message.offset()
+        if partition is not None and offset is not None:
+            self._places[rows.lane][index] = (partition, offset)
+
+    def failed(self, rows: TopicRows, error: KafkaError) -> None:
+        if error.code() not in _PURGED and not error.fatal():
+            self.problems.setdefault(rows.lane, _problem(error, rows.topic))
+
+    def places(self) -> dict[int, tuple[tuple[int, int], ...]]:
+        return {lane: tuple(places) for lane, places in self._places.items()}
+
+
+def _insist(end: Callable[[float], None]) -> None:
+    """Try until it is so; raises what is not retriable, or after END_S the last error."""
+    give_up = time.monotonic() + END_S
+    while True:
+        try:
+            end(_TRY_S)
+            return
+        except KafkaException as raised:
+            if not error_of(raised).retriable() or time.monotonic() > give_up:
+                raise
+
+
+def _problem(error: KafkaError, topic: str) -> Problem:
+    code = _CODES.get(error.code(), ProblemCode.NOT_NOW)
+    return Problem(code, f"topic {topic}: {error.str()}")
+
+
+def _lost(error: KafkaError) -> Lost:
+    return Lost(str(error.str()), error.code() in _FENCED)

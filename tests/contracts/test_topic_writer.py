@@ -1,0 +1,275 @@
+"""What writes to topics of users: exactly once, one transaction at a time, fenced by the next."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+from typing import TypeVar
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
+    AdminClient,
+    NewTopic,
+)
+
+from orchestrator.brokers.kafka_options import WriterOptions
+from orchestrator.brokers.kafka_writer import KafkaTopicWriter
+from orchestrator.brokers.ledger import read_entry
+from orchestrator.brokers.port import (
+    BY_KEY,
+    Committed,
+    ForeignLedger,
+    Lost,
+    NotCommitted,
+    Opened,
+    OutRecord,
+    ProblemCode,
+    TopicRows,
+)
+from orchestrator.kafka.options import KafkaConnection
+from tests.parts.kafka import KafkaBroker
+
+pytestmark = pytest.mark.timeout(120)
+T = TypeVar("T")
+_CLUSTERS = count()
+
+
+@pytest.fixture
+def options(broker: KafkaBroker) -> WriterOptions:
+    return WriterOptions(
+        KafkaConnection(broker.bootstrap), f"w{next(_CLUSTERS)}", b"log-a", 1, 3, "test"
+    )
+
+
+@pytest.fixture
+def topic(broker: KafkaBroker) -> Iterator[str]:
+    yield make_topic(broker, f"out{next(_CLUSTERS)}")
+
+
+def make_topic(broker: KafkaBroker, name: str, partitions: int = 3, **config: str) -> str:
+    wanted = {key.replace("_", "."): value for key, value in config.items()}
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    admin.create_topics([NewTopic(name, partitions, config=wanted)])[name].result()
+    return name
+
+
+async def answer(ask: Callable[[Callable[[T], None]], None]) -> T:
+    answered: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    ask(answered.set_result)
+    return await asyncio.wait_for(answered, 60)
+
+
+async def opened(options: WriterOptions) -> tuple[KafkaTopicWriter, dict[int, int]]:
+    writer = KafkaTopicWriter(options)
+    found = await answer(writer.open)
+    assert isinstance(found, Opened), found
+    return writer, dict(found.last)
+
+
+async def write(writer: KafkaTopicWriter, *rows: TopicRows) -> Committed | NotCommitted | Lost:
+    return await answer(lambda done: writer.write(rows, done))
+
+
+def rows(lane: int, topic: str, first: int, *values: bytes, partition: int = 0) -> TopicRows:
+    return TopicRows(
+        lane, topic, first, tuple(OutRecord(partition, b"k", value) for value in values)
+    )
+
+
+def committed(broker: KafkaBroker, topic: str, partition: int) -> list[tuple[bytes, int]]:
+    """(value, offset) of all a `read_committed` reader sees."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": broker.bootstrap,
+            "group.id": "test",
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 5,
+        }
+    )
+    consumer.assign([TopicPartition(topic, partition, 0)])
+    found = []
+    while True:
+        message = consumer.poll(30)
+        assert message is not None
+        if message.error() is not None:
+            assert message.error().code() == KafkaError._PARTITION_EOF
+            consumer.close()
+            return found
+        found.append((message.value() or b"", message.offset() or 0))
+
+
+def test_rows_are_committed_with_their_ledger_and_their_places(
+    broker: KafkaBroker, options: WriterOptions, topic: str
+) -> None:
+    async def run() -> None:
+        writer, last = await opened(options)
+        assert last == {}
+        end = await write(writer, rows(70000, topic, 1, b"a", b"b"), rows(70001, topic, 1, b"c"))
+        assert end == Committed({70000: ((0, 0), (0, 1)), 70001: ((0, 2),)})
+        writer.close()
+        again, last = await opened(options)
+        assert last == {70000: 2, 70001: 1}
+        again.close()
+
+    asyncio.run(run())
+    assert [value for value, _ in committed(broker, topic, 0)] == [b"a", b"b", b"c"]
+    entries = committed(broker, options.ledger_topic, options.partition)
+    key = (70000).to_bytes(8, "big")
+    assert read_entry(options.identity, key, entries[0][0]) == (70000, 2)
+
+
+def test_keys_are_placed_as_java_places_them(
+    broker: KafkaBroker, options: WriterOptions, topic: str
+) -> None:
+    """Java's murmur2 of "0" to "5" over three partitions."""
+    keys = [b"0", b"1", b"2", b"3", b"4", b"5"]
+
+    async def run() -> list[int]:
+        writer, _ = await opened(options)
+        records = tuple(OutRecord(BY_KEY, key, b"v", (("h", None), ("h", b"\xff"))) for key in keys)
+        end = await write(writer, TopicRows(70000, topic, 1, records))
+        writer.close()
+        assert isinstance(end, Committed)
+        return [partition for partition, _ in end.places[70000]]
+
+    found = asyncio.run(run())
+    assert found == [murmur2(key) % 3 for key in keys] and len(set(found)) > 1
+
+
+def murmur2(data: bytes) -> int:
+    """Of Java's `Utils.murmur2`, made positive as its partitioner does."""
+    m, mask = 0x5BD1E995, 0xFFFFFFFF
+    h = (0x9747B28C ^ len(data)) & mask
+    whole = len(data) // 4 * 4
+    for at in range(0, whole, 4):
+        k = int.from_bytes(data[at : at + 4], "little") * m & mask
+        h = (h * m & mask) ^ ((k ^ k >> 24) * m & mask)
+    rest = data[whole:]
+    if rest:
+        h = (h ^ int.from_bytes(rest, "little")) * m & mask
+    h = (h ^ h >> 13) * m & mask
+    return (h ^ h >> 15) & 0x7FFFFFFF
+
+
+def test_the_next_writer_fences_and_knows_what_was_sent(
+    broker: KafkaBroker, options: WriterOptions, topic: str
+) -> None:
+    async def run() -> None:
+        first, _ = await opened(options)
+        assert isinstance(await write(first, rows(70000, topic, 1, b"a")), Committed)
+        second, last = await opened(options)
+        assert last == {70000: 1}
+        end = await write(first, rows(70000, topic, 2, b"zombie"))
+        assert isinstance(end, Lost) and end.is_fenced
+        assert isinstance(await write(second, rows(70000, topic, 2, b"b")), Committed)
+        first.close()
+        second.close()
+
+    asyncio.run(run())
+    assert [value for value, _ in committed(broker, topic, 0)] == [b"a", b"b"]
+
+
+def test_the_ledger_of_another_log_is_not_shared(options: WriterOptions, topic: str) -> None:
+    async def run() -> None:
+        writer, _ = await opened(options)
+        await write(writer, rows(70000, topic, 1, b"a"))
+        writer.close()
+        other = KafkaTopicWriter(replace(options, identity=b"log-b"))
+        found = await answer(other.open)
+        assert isinstance(found, ForeignLedger) and options.ledger_topic in found.message
+        other.close()
+
+    asyncio.run(run())
+
+
+def test_a_ledger_with_other_partitions_is_refused(options: WriterOptions, topic: str) -> None:
+    async def run() -> None:
+        writer, _ = await opened(options)
+        writer.close()
+        other = KafkaTopicWriter(replace(options, partitions=4))
+        found = await answer(other.open)
+        assert isinstance(found, Lost) and "3 partitions, not 4" in found.reason
+        other.close()
+
+    asyncio.run(run())
+
+
+def test_a_topic_that_is_not_there_fails_its_own_lane_before_anything_is_sent(
+    options: WriterOptions, topic: str
+) -> None:
+    async def run() -> None:
+        writer, _ = await opened(options)
+        end = await write(writer, rows(70000, topic, 1, b"a"), rows(70001, "nowhere", 1, b"b"))
+        assert isinstance(end, NotCommitted)
+        assert {lane: each.code for lane, each in end.problems.items()} == {
+            70001: ProblemCode.NO_TOPIC
+        }
+        end = await write(writer, rows(70000, topic, 1, b"a"))
+        assert end == Committed({70000: ((0, 0),)})
+        writer.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("wrong", ["too_large", "no_partition", "bad_record"])
+def test_a_row_that_cannot_be_sent_is_told_and_nothing_of_its_transaction_is_there(
+    broker: KafkaBroker, options: WriterOptions, wrong: str
+) -> None:
+    policy = "compact" if wrong == "bad_record" else "delete"
+    topic = make_topic(
+        broker, f"strict{next(_CLUSTERS)}", cleanup_policy=policy, max_message_bytes="2000"
+    )
+    bad = {
+        "too_large": OutRecord(0, b"k", b"x" * 3000),
+        "no_partition": OutRecord(7, b"k", b"x"),
+        "bad_record": OutRecord(0, None, b"x"),  # a compacted topic needs keys
+    }[wrong]
+
+    async def run() -> None:
+        writer, _ = await opened(options)
+        mixed = TopicRows(70000, topic, 1, (OutRecord(0, b"k", b"good"), bad))
+        end = await write(writer, mixed)
+        assert isinstance(end, NotCommitted), end
+        assert end.problems[70000].code == wrong and topic in end.problems[70000].message
+        alone = TopicRows(70000, topic, 1, (OutRecord(0, b"k", b"good"),))
+        end = await write(writer, alone)  # the same writer goes on
+        if isinstance(end, NotCommitted) and not end.problems:
+            end = await write(writer, alone)  # librdkafka asks for another epoch once
+        assert isinstance(end, Committed), end
+        writer.close()
+
+    asyncio.run(run())
+    assert [value for value, _ in committed(broker, topic, 0)] == [b"good"]
+
+
+def test_small_rows_of_a_large_transaction_do_not_add_up_to_a_large_message(
+    broker: KafkaBroker, options: WriterOptions, topic: str
+) -> None:
+    async def run() -> None:
+        writer, _ = await opened(options)
+        many = rows(70000, topic, 1, *[b"x" * 10_000] * 500)  # 5 MB: five batches of a topic
+        assert isinstance(await write(writer, many), Committed)
+        writer.close()
+
+    asyncio.run(run())
+    assert len(committed(broker, topic, 0)) == 500
+
+
+def test_the_loop_goes_on_while_a_transaction_is_under_way(
+    options: WriterOptions, topic: str
+) -> None:
+    async def run() -> None:
+        writer, _ = await opened(options)
+        turns = 0
+        done = asyncio.Event()
+        writer.write([rows(70000, topic, 1, b"a")], lambda end: done.set())
+        while not done.is_set():
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns > 10
+        writer.close()
+
+    asyncio.run(run())
