@@ -26,8 +26,8 @@ from orchestrator.brokers.port import (
     ForeignLedger,
     Lost,
     NotCommitted,
-    Opened,
     TopicRows,
+    WriterReady,
 )
 from orchestrator.kafka.clients import make_producer
 from orchestrator.kafka.errors import text_of
@@ -51,7 +51,7 @@ class KafkaTopicWriter:
         self._is_busy = False
         self._is_closed = False
 
-    def open(self, done: Callable[[Opened | ForeignLedger | Lost], None]) -> None:
+    def open(self, done: Callable[[WriterReady | ForeignLedger | Lost], None]) -> None:
         self._start(self._open, done)
 
     def write(
@@ -87,7 +87,7 @@ class KafkaTopicWriter:
 
     # in the thread
 
-    def _open(self) -> Opened | ForeignLedger | Lost:
+    def _open(self) -> WriterReady | ForeignLedger | Lost:
         options = self._options
         try:
             ensure_ledger(options, _note)
@@ -104,7 +104,7 @@ class KafkaTopicWriter:
         except (LedgerUnusable, UnreadableLedger, LogRefused) as error:
             return Lost(str(error), False)
         self._transactions = Transactions(self._producer, options)
-        return Opened(last)
+        return WriterReady(last)
 
     def _write(self, rows: Sequence[TopicRows]) -> Committed | NotCommitted | Lost:
         assert self._transactions is not None, "write after it was opened"

@@ -10,8 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-RecordHeaders = tuple[tuple[str, bytes | None], ...]
-"""Headers of a record, raw and in order."""
+from orchestrator.model.topics import RecordHeaders
 
 BY_KEY = -1
 """Partition of a record that its key decides, as Java's producers do; at random without a key."""
@@ -45,7 +44,7 @@ class TopicRows(msgspec.Struct, frozen=True, gc=False):
         return self.first + len(self.records) - 1
 
 
-class Opened(msgspec.Struct, frozen=True, gc=False):
+class WriterReady(msgspec.Struct, frozen=True, gc=False):
     """Earlier writers of this id are fenced; up to where each lane has been committed by them."""
 
     last: Mapping[int, int]
@@ -87,7 +86,7 @@ class NotCommitted(msgspec.Struct, frozen=True, gc=False):
 
 class Lost(msgspec.Struct, frozen=True, gc=False):
     """The writer is over and its last transaction of unknown fate: close it, open another one,
-    whose `Opened` tells. `is_fenced`: another one was opened, perhaps by another leader."""
+    whose `WriterReady` tells. `is_fenced`: another one was opened, perhaps by another leader."""
 
     reason: str
     is_fenced: bool
@@ -106,7 +105,7 @@ class TopicWriter(Protocol):
     time; after `Lost`, or an opening that failed, it is of no more use but to be closed.
     """
 
-    def open(self, done: Callable[[Opened | ForeignLedger | Lost], None]) -> None:
+    def open(self, done: Callable[[WriterReady | ForeignLedger | Lost], None]) -> None:
         """Fence all earlier writers of this partition and log, and read the ledger.
 
         It takes a second or so, and fences another candidate: only who leads may ask.

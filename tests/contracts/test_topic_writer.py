@@ -22,10 +22,10 @@ from orchestrator.brokers.port import (
     ForeignLedger,
     Lost,
     NotCommitted,
-    Opened,
     OutRecord,
     ProblemCode,
     TopicRows,
+    WriterReady,
 )
 from orchestrator.kafka.options import KafkaConnection
 from tests.parts.kafka import KafkaBroker
@@ -63,7 +63,7 @@ async def answer(ask: Callable[[Callable[[T], None]], None]) -> T:
 async def opened(options: WriterOptions) -> tuple[KafkaTopicWriter, dict[int, int]]:
     writer = KafkaTopicWriter(options)
     found = await answer(writer.open)
-    assert isinstance(found, Opened), found
+    assert isinstance(found, WriterReady), found
     return writer, dict(found.last)
 
 
