@@ -124,6 +124,11 @@ def awaited_invocation(invocation_id: bytes, incarnation: int) -> bytes:
     return b"i" + _owner(invocation_id, incarnation)
 
 
+def parse_awaited(prefix: bytes) -> tuple[bytes, int]:
+    """(invocation id, incarnation) of such a prefix."""
+    return prefix[1:25], int.from_bytes(prefix[25:33], "big")
+
+
 def awaited_promise(promise_key: bytes) -> bytes:
     """The same for a promise; its length keeps it apart from longer names."""
     return b"p" + _u32(len(promise_key)) + promise_key

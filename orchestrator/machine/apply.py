@@ -4,13 +4,28 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrator.machine.apply_chore import apply_chore
+from orchestrator.machine.apply_intake import (
+    apply_intake,
+    apply_source_closed,
+    apply_source_opened,
+)
 from orchestrator.machine.apply_invoke import apply_invoke
 from orchestrator.machine.apply_journal import apply_journal
 from orchestrator.machine.apply_kill import apply_kill
 from orchestrator.machine.apply_leader import apply_announce, apply_raise_level
+from orchestrator.machine.apply_letters import (
+    apply_drop_dead_letter,
+    apply_purge_dead_letters,
+    apply_redrive_dead_letter,
+)
 from orchestrator.machine.apply_outbox import apply_outbox_advanced
 from orchestrator.machine.apply_patch import apply_patch_state
 from orchestrator.machine.apply_pause import apply_pause, apply_resume
+from orchestrator.machine.apply_produced import (
+    apply_close_lane,
+    apply_outbox_refused,
+    apply_produced,
+)
 from orchestrator.machine.apply_purge import apply_purge, apply_purge_expired, apply_purge_journal
 from orchestrator.machine.apply_signal import apply_cancel, apply_signal
 from orchestrator.machine.apply_timers import apply_timers_fired
@@ -39,6 +54,17 @@ from orchestrator.model.records import (
     TimersFired,
     Transfer,
 )
+from orchestrator.model.topic_records import (
+    CloseLane,
+    DropDeadLetter,
+    Intake,
+    OutboxRefused,
+    Produced,
+    PurgeDeadLetters,
+    RedriveDeadLetter,
+    SourceClosed,
+    SourceOpened,
+)
 from orchestrator.tables.state import State
 
 _TABLE: dict[type, Callable[[Step, Any], Answer]] = {
@@ -59,6 +85,15 @@ _TABLE: dict[type, Callable[[Step, Any], Answer]] = {
     Purge: apply_purge,
     PurgeJournal: apply_purge_journal,
     PatchState: apply_patch_state,
+    SourceOpened: apply_source_opened,
+    Intake: apply_intake,
+    SourceClosed: apply_source_closed,
+    Produced: apply_produced,
+    OutboxRefused: apply_outbox_refused,
+    CloseLane: apply_close_lane,
+    PurgeDeadLetters: apply_purge_dead_letters,
+    DropDeadLetter: apply_drop_dead_letter,
+    RedriveDeadLetter: apply_redrive_dead_letter,
 }
 
 

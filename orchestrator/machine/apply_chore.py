@@ -8,11 +8,14 @@ from orchestrator.codec.keys import (
     chunk_key,
     object_key,
     outcome_key,
+    parse_awaited,
     prefix_end,
     state_prefix,
 )
 from orchestrator.machine import objects
+from orchestrator.machine.apply_produced import close_some
 from orchestrator.machine.ended import clear_up_more
+from orchestrator.machine.origins import reply
 from orchestrator.machine.routing import respond
 from orchestrator.machine.step import Step
 from orchestrator.machine.waiting import answer_all
@@ -22,6 +25,7 @@ from orchestrator.model.limits import CHORE_STEP_COUNT
 from orchestrator.model.records import ChoreStep
 from orchestrator.model.rows import (
     CHORE_ANSWER,
+    CHORE_CLOSE_LANE,
     CHORE_DROP_CHUNKS,
     CHORE_DROP_PROMISES,
     CHORE_DROP_STATE,
@@ -64,8 +68,11 @@ def _answer_some(step: Step, chore: ChoreRow) -> bool:
         outcome = stored.chunks[0].frames
     answered = _drop_some(step.state.waiters, chore, chore.id)
     for _, waiter in answered:
-        assert waiter.caller is not None
-        respond(step, waiter.caller, outcome)
+        if waiter.caller is not None:
+            respond(step, waiter.caller, outcome)
+        elif waiter.origin is not None:
+            invocation_id, incarnation = parse_awaited(chore.id)
+            reply(step, waiter.origin, invocation_id, incarnation, outcome)
     is_over = len(answered) < CHORE_STEP_COUNT
     if is_over and chore.outcome is None:
         step.state.chunks.delete(key)
@@ -122,4 +129,5 @@ _PARTS = {
     CHORE_DROP_CHUNKS: _drop_chunks,
     CHORE_FREE_KEY: _free_key,
     CHORE_ANSWER: _answer_some,
+    CHORE_CLOSE_LANE: close_some,
 }

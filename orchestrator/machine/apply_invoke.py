@@ -1,6 +1,6 @@
 """Invoke: admit an invocation, or recognise one whose id is known."""
 
-from orchestrator.machine import life
+from orchestrator.machine import life, origins
 from orchestrator.machine.results import outcome_of
 from orchestrator.machine.routing import respond
 from orchestrator.machine.step import Step
@@ -21,13 +21,21 @@ def apply_invoke(step: Step, invoke: Invoke) -> Answer:
                 respond(step, invoke.caller, ALREADY_STARTED)
             else:
                 life.attach_waiter(step, live, invoke.caller)
+        elif invoke.origin is not None:
+            if invoke.kind == WORKFLOW_RUN:
+                origins.repeat(step, invoke, ALREADY_STARTED, live.incarnation)
+            else:
+                origins.join(step, invoke, live)
         return Answer.DUPLICATE
     done = state.completed.get(invoke.id)
     if done is not None:
         if done.expires_at_ms > invoke.created_at_ms or not _is_derived(invoke):
-            if invoke.caller is not None:
+            if invoke.caller is not None or invoke.origin is not None:
                 known = ALREADY_STARTED if invoke.kind == WORKFLOW_RUN else outcome_of(state, done)
-                respond(step, invoke.caller, known)
+                if invoke.caller is not None:
+                    respond(step, invoke.caller, known)
+                else:
+                    origins.repeat(step, invoke, known, done.incarnation)
             return Answer.DUPLICATE
         life.purge(step, done)
     row = life.new_row(step, invoke)

@@ -9,6 +9,7 @@ from orchestrator.machine.entries import APPLY_EFFECT
 from orchestrator.machine.events import note_failure
 from orchestrator.machine.futures import is_resolved
 from orchestrator.machine.journal import store_entries
+from orchestrator.machine.origins import free_slot
 from orchestrator.machine.status import BACK_OFF, CANCEL, FLUSH, SUSPEND, WAKE, change_status, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import ArmRetry
@@ -98,6 +99,8 @@ def _suspend(step: Step, row: InvocationRow, end: Suspended) -> None:
     else:
         change_status(step, row, SUSPEND)
         row.waiting = end.waiting
+        if row.invoke.origin is not None:
+            free_slot(step, row)
 
 
 def _fail(step: Step, row: InvocationRow, end: Failed) -> None:

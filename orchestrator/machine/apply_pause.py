@@ -23,7 +23,7 @@ def apply_pause(step: Step, pause: Pause) -> Answer:
     row = step.state.invocations.get(pause.target_id)
     if row is None:
         return life.answer_if_over(step, pause.target_id)
-    if row.status in (SCHEDULED, INBOXED):
+    if row.status in (SCHEDULED, INBOXED) or row.invoke.produce is not None:
         return Answer.NOT_RUNNING
     if row.status == PAUSED:
         return Answer.ALREADY_PAUSED
@@ -43,7 +43,7 @@ def apply_resume(step: Step, resume: Resume) -> Answer:
     row = step.state.invocations.get(resume.target_id)
     if row is None:
         return life.answer_if_over(step, resume.target_id)
-    if row.status in (SCHEDULED, INBOXED):
+    if row.status in (SCHEDULED, INBOXED) or row.invoke.produce is not None:
         return Answer.NOT_STARTED
     if row.status not in (PAUSED, SUSPENDED) and resume.deployment:
         return Answer.CANNOT_CHANGE_DEPLOYMENT

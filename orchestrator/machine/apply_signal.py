@@ -34,6 +34,8 @@ def apply_signal(step: Step, signal: Signal) -> Answer:
         return life.answer_if_over(step, signal.target_id)
     if row.signal_count >= SIGNALS_MAX or row.signal_bytes >= SIGNALS_BYTES_MAX:
         return Answer.TOO_MANY_SIGNALS
+    if row.invoke.produce is not None:
+        return Answer.ACCEPTED  # nobody would look at it
     give_signal(step, row, signal.index, signal.name, signal.value)
     return Answer.ACCEPTED
 
@@ -57,6 +59,8 @@ def apply_cancel(step: Step, cancel: Cancel) -> Answer:
     if row.status in (SCHEDULED, INBOXED):
         life.complete(step, row, CANCELED)
         return Answer.DONE
+    if row.invoke.produce is not None:
+        return Answer.ACCEPTED  # its record is under way
     row.pause_requested = False  # as one that is paused would, it goes on to see the cancel
     give_signal(step, row, CANCEL_SIGNAL, "", None)
     if row.status == PAUSED:

@@ -12,6 +12,7 @@ from orchestrator.machine.step import Step
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import INPUT_INLINE_BYTES
 from orchestrator.model.rows import CompletedRow, InputRow, InvocationRow
+from orchestrator.model.topics import origin_bytes, request_bytes, thin_origin, thin_request
 from orchestrator.tables.state import State
 
 
@@ -21,10 +22,14 @@ def set_apart(step: Step, row: InvocationRow) -> None:
     size_bytes = len(invoke.body)
     for name, value in invoke.headers:
         size_bytes += len(name) + len(value)
+    if invoke.origin is not None:
+        size_bytes += origin_bytes(invoke.origin)
+    if invoke.produce is not None:
+        size_bytes += request_bytes(invoke.produce)
     if size_bytes > INPUT_INLINE_BYTES:
-        apart = InputRow(invoke.body, invoke.headers)
+        apart = InputRow(invoke.body, invoke.headers, invoke.origin, invoke.produce)
         step.state.inputs.add(input_key(invoke.id, row.incarnation), apart)
-        row.invoke = replace(invoke, body=b"", headers=())
+        row.invoke = _without_input(invoke)
         row.input_bytes = size_bytes
 
 
@@ -34,7 +39,11 @@ def whole_invoke(state: State, row: InvocationRow | CompletedRow) -> Invoke:
         return row.invoke
     apart = state.inputs.get(input_key(row.invoke.id, row.incarnation))
     assert apart is not None, "an input is kept as long as its invocation's journal"
-    return replace(row.invoke, body=apart.body, headers=apart.headers)
+    whole = replace(row.invoke, body=apart.body, headers=apart.headers)
+    if apart.origin is not None and whole.origin is not None:
+        origin = replace(apart.origin, holds_slot=whole.origin.holds_slot)
+        whole = replace(whole, origin=origin)
+    return whole if apart.produce is None else replace(whole, produce=apart.produce)
 
 
 def drop_input(step: Step, done: CompletedRow) -> None:
@@ -43,4 +52,12 @@ def drop_input(step: Step, done: CompletedRow) -> None:
         step.state.inputs.delete(input_key(done.invoke.id, done.incarnation))
         done.input_bytes = 0
     else:
-        done.invoke = replace(done.invoke, body=b"", headers=())
+        done.invoke = _without_input(done.invoke)
+
+
+def _without_input(invoke: Invoke) -> Invoke:
+    """What is left when body and headers, and what may be large of records, are elsewhere."""
+    if invoke.origin is None and invoke.produce is None:
+        return replace(invoke, body=b"", headers=())
+    origin, produce = thin_origin(invoke.origin), thin_request(invoke.produce)
+    return replace(invoke, body=b"", headers=(), origin=origin, produce=produce)

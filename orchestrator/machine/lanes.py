@@ -3,9 +3,14 @@
 from orchestrator.codec.keys import outbox_key
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import SendOutbox
-from orchestrator.model.lanes import AnyDestination, Lane, ToPartition
+from orchestrator.model.lanes import AnyDestination, Lane, ToPartition, ToTopic
+from orchestrator.model.limits import TOPIC_LANES_KEPT_COUNT
 from orchestrator.model.records import OutboxItem
 from orchestrator.model.rows import OutboxRow, PartitionRow
+from orchestrator.model.topic_records import Produce
+from orchestrator.model.topics import header_bytes
+
+PRODUCE_OVERHEAD_BYTES = 100
 
 
 def give(step: Step, destination: AnyDestination, item: OutboxItem) -> None:
@@ -14,6 +19,8 @@ def give(step: Step, destination: AnyDestination, item: OutboxItem) -> None:
     number = lane_number(own, destination)
     lane = own.lanes[number]
     lane.given += 1
+    if isinstance(item, Produce):
+        lane.held_bytes += produce_bytes(item)
     step.state.outbox.add(outbox_key(number, lane.given), OutboxRow(item))
     step.actions.append(SendOutbox(number))
 
@@ -27,6 +34,24 @@ def trim_lane(step: Step, number: int, upto: int) -> None:
     for row in range(lane.trimmed + 1, upto + 1):
         step.state.outbox.delete(outbox_key(number, row))
     lane.trimmed = max(lane.trimmed, upto)
+
+
+def drop_lane_if_idle(step: Step, number: int) -> None:
+    """Each lane is part of the partition's row: past a number of them those to topics go when
+    they are empty, and come back with another number."""
+    own = step.state.partition_row
+    if len(own.topic_lanes) > TOPIC_LANES_KEPT_COUNT:
+        lane = own.lanes[number]
+        to = lane.destination
+        if lane.trimmed == lane.given and isinstance(to, ToTopic):
+            own.topic_lanes.pop((to.cluster, to.topic), None)
+            del own.lanes[number]
+
+
+def produce_bytes(item: Produce) -> int:
+    """About what a row for a topic holds."""
+    held = PRODUCE_OVERHEAD_BYTES + len(item.key or b"") + len(item.value or b"")
+    return held + header_bytes(item.headers)
 
 
 def lane_number(own: PartitionRow, destination: AnyDestination) -> int:

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from orchestrator.codec.keys import object_key, retention_key, timer_key
-from orchestrator.machine import inputs, kv, objects, results
+from orchestrator.machine import inputs, kv, objects, origins, results, sends
 from orchestrator.machine.arming import arm
 from orchestrator.machine.chores import add_chore
 from orchestrator.machine.details import COMPLETIONS, SIGNALS, move_out
@@ -11,7 +11,7 @@ from orchestrator.machine.ended import clear_up
 from orchestrator.machine.journal import store_entries
 from orchestrator.machine.names import move_names_out
 from orchestrator.machine.routing import respond
-from orchestrator.machine.status import BEGIN, COMPLETE, SCHEDULE, change_status, go_on
+from orchestrator.machine.status import BEGIN, COMPLETE, SCHEDULE, SUSPEND, change_status, go_on
 from orchestrator.machine.step import Step
 from orchestrator.machine.waiting import add_waiter, answer_all, whom_of
 from orchestrator.model.actions import (
@@ -94,21 +94,39 @@ def schedule(step: Step, row: InvocationRow) -> None:
     """Wait for the start time of a delayed invocation."""
     change_status(step, row, SCHEDULE)
     row.scheduled_at_ms = step.now_ms
+    if row.invoke.origin is not None:
+        origins.free_slot(step, row)
     arm(step, row, TIMER_START, 0, row.invoke.start_at_ms)
 
 
 def enter(step: Step, row: InvocationRow) -> None:
     """Begin at once, or wait for the lock of the key."""
-    if row.invoke.kind in HOLDS_LOCK:
+    if row.invoke.produce is not None:
+        _send(step, row)
+    elif row.invoke.kind in HOLDS_LOCK:
         objects.lock_or_queue(step, row)
     else:
         go_on(step, row, BEGIN)
 
 
+def _send(step: Step, row: InvocationRow) -> None:
+    """One of `Kafka/send` needs no attempt: it is over, or waits until its record is committed."""
+    change_status(step, row, BEGIN)
+    row.running_at_ms = step.now_ms
+    outcome = sends.hand_over(step, row)
+    if outcome is None:
+        change_status(step, row, SUSPEND)
+    else:
+        complete(step, row, outcome)
+
+
 def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = False) -> None:
     """Give the result to everyone who waits, keep it as long as asked, free the lock. `kill`
     ends what it started, too."""
-    state, invoke, was = step.state, row.invoke, row.status
+    state, was = step.state, row.status
+    if row.invoke.origin is not None:
+        origins.end(step, row, outcome, kill)
+    invoke = row.invoke
     if was == SCHEDULED:
         state.timers.delete(timer_key(invoke.start_at_ms, invoke.id, 0))
     if row.sleeps or row.awaits or row.paged or kill:
@@ -116,11 +134,11 @@ def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = Fals
     change_status(step, row, COMPLETE)
     state.invocations.delete(invoke.id)
     done = _completed_row(step, row, outcome)
-    results.set_result_apart(step, done)
-    state.completed.put(invoke.id, done)
-    if not invoke.journal_retention_ms:
-        drop_journal(step, done)
-    _retain(step, done)
+    if _is_forgotten(invoke):
+        inputs.drop_input(step, done)
+        drop_chunks(step, done)
+    else:
+        _keep(step, done)
     step.actions.append(Complete(invoke.id, row.incarnation, outcome, done.expires_at_ms))
     if was != SCHEDULED:
         if was == INBOXED:
@@ -131,6 +149,22 @@ def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = Fals
         respond(step, invoke.caller, outcome)
     if row.waiters or row.more_waiters:
         answer_all(step, row, whom_of(row), outcome)
+
+
+def _keep(step: Step, done: CompletedRow) -> None:
+    """As long as asked, its journal perhaps not at all."""
+    results.set_result_apart(step, done)
+    step.state.completed.put(done.invoke.id, done)
+    if not done.invoke.journal_retention_ms:
+        drop_journal(step, done)
+    _retain(step, done)
+
+
+def _is_forgotten(invoke: Invoke) -> bool:
+    """A record of a topic is told from its repetition by the position of its source alone."""
+    if invoke.origin is None or invoke.completion_retention_ms:
+        return False
+    return invoke.idempotency_key is None and invoke.kind != WORKFLOW_RUN
 
 
 def end_by_force(step: Step, row: InvocationRow, outcome: Outcome) -> None:
@@ -217,7 +251,8 @@ def _retain(step: Step, done: CompletedRow) -> None:
     free when asked, but a waiting client still finds its result."""
     invoke = done.invoke
     derived = invoke.idempotency_key is not None or invoke.kind == WORKFLOW_RUN
-    least = REPLY_RETENTION_MS if derived else REQUEST_DEDUPE_MS
+    is_request = not derived and invoke.origin is None
+    least = REQUEST_DEDUPE_MS if is_request else REPLY_RETENTION_MS
     _arm_retention(step, done, max(invoke.completion_retention_ms, least), False)
     if 0 < invoke.journal_retention_ms < invoke.completion_retention_ms:
         _arm_retention(step, done, invoke.journal_retention_ms, True)

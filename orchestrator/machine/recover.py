@@ -12,6 +12,7 @@ from orchestrator.model.actions import (
     ArmRetry,
     ArmTimer,
     DoChore,
+    ReadSource,
     SendOutbox,
     StartAttempt,
 )
@@ -23,7 +24,7 @@ PAGE_ROWS = 512  # a scan costs as much to begin as some hundred rows to read
 
 
 class Recovery:
-    """Walks outbox, live invocations and chores once.
+    """Walks outbox, sources, live invocations and chores once.
 
     Timers and retention are loaded by their queues. Only timers armed later than `now_ms` are
     armed here: the clock has been set back since, so that their due times mean little.
@@ -32,9 +33,11 @@ class Recovery:
     __slots__ = (
         "_has_chores",
         "_has_rows",
+        "_has_sources",
         "_has_timers",
         "_next_chore",
         "_next_row",
+        "_next_source",
         "_next_timer",
         "_now_ms",
         "_page",
@@ -45,9 +48,10 @@ class Recovery:
         self._state = state
         self._now_ms = now_ms
         self._next_row: bytes | None = None  # None: not begun
+        self._next_source = b""
         self._next_chore = b""
         self._next_timer = b""
-        self._has_rows = self._has_chores = True
+        self._has_sources = self._has_rows = self._has_chores = True
         self._has_timers = state.partition_row.timers_armed_at_ms > now_ms
         self._page: list[bytes] = []  # ids that may owe something, the next one last
 
@@ -56,6 +60,8 @@ class Recovery:
         if self._next_row is None:
             self._next_row = b""
             self._add_lanes(actions)
+        elif self._has_sources:
+            self._add_sources(count_max, actions)
         elif self._page:
             self._add_rows(count_max, actions)
         elif self._has_rows:
@@ -68,7 +74,16 @@ class Recovery:
 
     def _add_lanes(self, actions: list[AnyAction]) -> None:
         lanes = self._state.partition_row.lanes
-        actions.extend(SendOutbox(n) for n in sorted(lanes) if lanes[n].trimmed < lanes[n].given)
+        for number, lane in sorted(lanes.items()):
+            if lane.trimmed < lane.given and not lane.is_closed:
+                actions.append(SendOutbox(number))
+
+    def _add_sources(self, count_max: int, actions: list[AnyAction]) -> None:
+        keys = [key for key, _ in islice(self._state.sources.scan(self._next_source), count_max)]
+        self._has_sources = len(keys) == count_max
+        if keys:
+            self._next_source = keys[-1] + b"\0"
+        actions.extend(map(ReadSource, keys))
 
     def _turn_page(self) -> None:
         assert self._next_row is not None

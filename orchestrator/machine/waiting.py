@@ -4,7 +4,7 @@ A few are in the row of what they wait for, the others are rows of their own: th
 answered one by one, however many there are.
 """
 
-from orchestrator.codec.keys import awaited_invocation, caller_key, outcome_key
+from orchestrator.codec.keys import awaited_invocation, caller_key, outcome_key, record_key
 from orchestrator.machine.chores import add_chore
 from orchestrator.machine.routing import respond
 from orchestrator.machine.step import Step
@@ -18,6 +18,7 @@ from orchestrator.model.rows import (
     PromiseRow,
     WaiterRow,
 )
+from orchestrator.model.topics import RecordOrigin
 from orchestrator.model.values import Caller, Outcome
 
 Awaited = InvocationRow | PromiseRow
@@ -33,6 +34,14 @@ def add_waiter(step: Step, row: Awaited, whom: bytes, caller: Caller) -> None:
     key = _key(whom, caller)
     if step.state.waiters.get(key) is None:
         step.state.waiters.add(key, WaiterRow(caller))
+        row.more_waiters += 1
+
+
+def add_record(step: Step, row: Awaited, whom: bytes, origin: RecordOrigin) -> None:
+    """A record of a topic that waits for its reply: never in the row, as it may be large."""
+    key = whom + record_key(origin)
+    if step.state.waiters.get(key) is None:
+        step.state.waiters.add(key, WaiterRow(None, origin))
         row.more_waiters += 1
 
 

@@ -72,6 +72,12 @@ class SendOutbox(Action):
     lane: int
 
 
+class ReadSource(Action):
+    """A source was opened, freed a slot, or is closed: the key of its row."""
+
+    key: bytes
+
+
 class DoChore(Action):
     key: bytes
 
@@ -93,6 +99,7 @@ AnyAction = (
     | StopAttempt
     | ArmTimer
     | SendOutbox
+    | ReadSource
     | DoChore
     | Complete
 )

@@ -9,6 +9,7 @@ Kept in rows: never reuse a tag, never reorder a field.
 
 import msgspec
 
+LOG_CLUSTER = "log"  # the broker cluster that the log lives on
 MINTED_FIRST = 1 << 16  # above every partition's number
 
 
@@ -41,3 +42,4 @@ class Lane(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True
     given: int = 0  # number of the last row written; the first is 1
     trimmed: int = 0  # all up to it have been taken at the destination, and are gone
     held_bytes: int = 0  # of the rows that are left, for lanes to topics
+    is_closed: bool = False  # its broker cluster was deleted: nothing is sent any more

@@ -32,10 +32,14 @@ STATE_KEYS_MAX = 10_000  # keys of a state that one record may list, compare or 
 STATE_COMPARED_BYTES_MAX = 64 * 1024 * 1024  # of a state that one record may compare
 STATE_SENT_COUNT_MAX = 5_000  # values that go along with an attempt; others are asked for
 CHORE_STEP_COUNT = 200  # rows one follow-up record may touch
+CHORE_STEP_BYTES = 4 * 1024 * 1024  # of records for topics one follow-up record may touch
 INBOX_STEP_COUNT = 1_000  # places of inboxes other records may look at, and values they patch in
 PURGE_STEP_COUNT = 500  # invocations one purge record may remove
 FAILURE_MESSAGE_CHARS_MAX = 1024  # why an attempt failed, of each of the events kept
 FAILURE_STACKTRACE_CHARS_MAX = 4 * 1024  # of the latest only; the service has logged the rest
 EVENTS_KEPT_COUNT = 10  # latest life-cycle events kept with an invocation
+
+TOPIC_LANES_KEPT_COUNT = 1_024  # past this a lane to a topic goes when it is empty
+SLOTS_MAX = 10_000  # `max_in_flight` of a source at most: its row keeps their offsets
 
 POSITION_INDEX_BITS = 20  # a message holds fewer than 2**20 records

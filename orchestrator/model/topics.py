@@ -4,9 +4,15 @@ Kept in the log and in rows: never reorder a field; new fields go last with a de
 """
 
 import msgspec
+from msgspec.structs import replace
 
 RecordHeaders = tuple[tuple[str, bytes | None], ...]
 """Headers of a record: raw, in order, names may come again; a value may be null."""
+
+
+def header_bytes(headers: RecordHeaders) -> int:
+    """What names and values hold."""
+    return sum(len(name) + len(value or b"") for name, value in headers)
 
 
 class Source(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -77,6 +83,31 @@ class ProduceRequest(
     value: bytes | None
     awaited: bool
     refusal: str = ""
+
+
+def thin_origin(origin: RecordOrigin | None) -> RecordOrigin | None:
+    """Without what may be large."""
+    if origin is None:
+        return None
+    to = origin.reply
+    thin = None if to is None else replace(to, headers=())
+    return replace(origin, key=None, headers=(), reply=thin)
+
+
+def thin_request(request: ProduceRequest | None) -> ProduceRequest | None:
+    return None if request is None else replace(request, key=None, headers=(), value=None)
+
+
+def origin_bytes(origin: RecordOrigin) -> int:
+    """Of what may be large in it."""
+    held = len(origin.key or b"") + header_bytes(origin.headers)
+    return held if origin.reply is None else held + header_bytes(origin.reply.headers)
+
+
+def request_bytes(request: ProduceRequest) -> int:
+    """Of what may be large in it."""
+    held = len(request.key or b"") + len(request.value or b"")
+    return held + header_bytes(request.headers)
 
 
 # What a row of a topic's lane is. Kept in rows: never reuse a number.

@@ -80,7 +80,7 @@ class OutboxSender:
 
     def _send_next(self, number: int, sending: _Sending) -> None:
         lane = self._rows.lane(number)
-        if lane is None:
+        if lane is None or lane.is_closed:
             return
         first = sending.taken + 1
         try:

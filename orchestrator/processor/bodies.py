@@ -13,6 +13,7 @@ from orchestrator.model.records import (
     Signal,
     Transfer,
 )
+from orchestrator.model.topic_records import DeadLetter, Intake, RedriveDeadLetter
 from orchestrator.model.values import Outcome
 
 
@@ -33,4 +34,7 @@ _BODY_BYTES: dict[type, Callable[[Any], int]] = {
     Completion: lambda record: _outcome_bytes(record.outcome),
     PatchState: lambda record: sum(len(value) for _, value in record.state),
     Transfer: lambda record: sum(map(body_bytes, record.items)),
+    Intake: lambda record: sum(map(body_bytes, record.items)),
+    DeadLetter: lambda letter: len(letter.value or b""),
+    RedriveDeadLetter: lambda record: body_bytes(record.invoke),
 }

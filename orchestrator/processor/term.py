@@ -18,6 +18,7 @@ from orchestrator.model.actions import (
     Complete,
     DoChore,
     Notify,
+    ReadSource,
     SendOutbox,
     StartAttempt,
     StopAttempt,
@@ -290,5 +291,6 @@ _PERFORM: dict[type, Callable[[Term, Any], None]] = {
     ArmTimer: Term.arm_timer,
     SendOutbox: Term.send_outbox,
     DoChore: Term.do_chore,
+    ReadSource: lambda term, action: None,  # nothing reads topics yet
     Complete: Term.complete,
 }

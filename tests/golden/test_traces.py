@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 from tests.golden.lives import LIVES, NAMES
+from tests.golden.topic_lives import TOPIC_LIVES
 from tests.golden.trace import Trace
 
+ALL = LIVES | TOPIC_LIVES
 TRACES = Path(__file__).parent / "traces"
 
 
-@pytest.mark.parametrize("name", LIVES)
+@pytest.mark.parametrize("name", ALL)
 def test_a_life(name: str) -> None:
-    live, partitions = LIVES[name]
-    trace = Trace(NAMES, partitions)
+    live, partitions = ALL[name]
+    trace = Trace(dict(NAMES), partitions)
     live(trace, trace.benches[0])
     file = TRACES / f"{name}.txt"
     if os.environ.get("PERDURE_REWRITE_GOLDEN"):
@@ -26,4 +28,4 @@ def test_a_life(name: str) -> None:
 
 
 def test_no_trace_is_left_over() -> None:
-    assert sorted(file.stem for file in TRACES.iterdir()) == sorted(LIVES)
+    assert sorted(file.stem for file in TRACES.iterdir()) == sorted(ALL)

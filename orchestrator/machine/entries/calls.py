@@ -22,4 +22,7 @@ def call(step: Step, row: InvocationRow, effect: Call, frames: bytes) -> None:
         # It may have begun for another caller: this one waits beside that.
         keep(step, row, AWAITS, effect.result_completion_id, AWAITED_INVOCATION + target)
     body = frames[effect.start : effect.end]
-    route_item(step, msgspec.structs.replace(effect.invoke, body=body))
+    invoke = msgspec.structs.replace(effect.invoke, body=body)
+    if row.invoke.quiet:
+        invoke = msgspec.structs.replace(invoke, quiet=True)
+    route_item(step, invoke)

@@ -6,16 +6,20 @@ from orchestrator.machine.apply import apply_item
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import AnyAction, SendOutbox
 from orchestrator.model.lanes import MINTED_FIRST, AnyDestination, Lane, ToPartition, ToTopic
-from orchestrator.model.records import Cancel, OutboxAdvanced
+from orchestrator.model.records import Cancel, OutboxAdvanced, Produce
+from orchestrator.model.topics import SEND
 from tests.unit.machine.bench import Bench
 
+RECORD = Produce(SEND, None, b"k", (), b"v", 0)
+HELD = lanes.produce_bytes(RECORD)
 ORDERS, BILLS = ToTopic("log", "orders"), ToTopic("log", "bills")
 
 
 def give(bench: Bench, destination: AnyDestination) -> list[AnyAction]:
     actions: list[AnyAction] = []
     step = Step(bench.state, 1 << 20, bench.now_ms, actions, apply_item)
-    lanes.give(step, destination, Cancel(bytes(24), 0))
+    item = Cancel(bytes(24), 0) if isinstance(destination, ToPartition) else RECORD
+    lanes.give(step, destination, item)
     return actions
 
 
@@ -30,8 +34,8 @@ def test_rows_of_each_lane_are_numbered_from_one() -> None:
     first, second = MINTED_FIRST, MINTED_FIRST + 1
     assert bench.state.partition_row.lanes == {
         3: Lane(ToPartition(3), 2),
-        first: Lane(ORDERS, 2),
-        second: Lane(BILLS, 1),
+        first: Lane(ORDERS, 2, held_bytes=2 * HELD),
+        second: Lane(BILLS, 1, held_bytes=HELD),
     }
     assert keys_of(bench) == [
         outbox_key(3, 1),

@@ -1,0 +1,91 @@
+"""Sources: opened, read from in order and each record once, closed; and the slots they give out.
+
+The position is the deduplication: what was taken moves it in the same record.
+"""
+
+from bisect import bisect_left
+
+from orchestrator.codec.keys import source_key
+from orchestrator.machine import letters
+from orchestrator.machine.routing import route_item
+from orchestrator.machine.step import Step
+from orchestrator.model.actions import ReadSource
+from orchestrator.model.answers import Answer
+from orchestrator.model.ids import partition_of_key, source_partition_key
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.rows import SourceRow
+from orchestrator.model.topic_records import Intake, SlotFreed, SourceClosed, SourceOpened
+
+
+def apply_source_opened(step: Step, record: SourceOpened) -> Answer:
+    """A new generation begins at its start; what is open already stays where it is."""
+    state, source = step.state, record.source
+    if record.epoch != state.partition_row.epoch:
+        return Answer.DROPPED
+    home = partition_of_key(source_partition_key(source), state.partition_count)
+    assert home == state.partition, "a source is read in its home"
+    key = source_key(source)
+    row = state.sources.get(key)
+    if row is not None and row.generation >= record.generation:
+        if row.generation > record.generation:
+            return Answer.DROPPED
+        step.actions.append(ReadSource(key))
+        return Answer.DUPLICATE
+    opened = SourceRow(source, record.generation, record.start, step.now_ms)
+    if row is None:
+        state.sources.add(key, opened)
+    else:
+        state.sources.put(key, opened)
+    step.actions.append(ReadSource(key))
+    return Answer.DONE
+
+
+def apply_intake(step: Step, record: Intake) -> Answer:
+    """Exactly what comes next is taken; whatever else it is, it was taken or is read again."""
+    state = step.state
+    if record.epoch != state.partition_row.epoch:
+        return Answer.DROPPED
+    key = source_key(record.source)
+    row = state.sources.get(key)
+    if row is None or row.generation != record.generation or row.position != record.first:
+        return Answer.DROPPED
+    assert record.upto > record.first, "a position moves on"
+    row.position = record.upto
+    row.leader_epoch = record.leader_epoch
+    state.sources.touch(key)
+    for item in record.items:
+        if isinstance(item, Invoke):
+            assert item.origin is not None, "what is taken from a source has an origin"
+            if item.origin.holds_slot:
+                row.live.append(item.origin.offset)
+            route_item(step, item)
+        else:
+            letters.keep_letter(step, item)
+    return Answer.DONE
+
+
+def apply_source_closed(step: Step, record: SourceClosed) -> Answer:
+    """What lives of it goes on: its slots are given back to nobody."""
+    state = step.state
+    key = source_key(record.source)
+    row = state.sources.get(key)
+    if record.epoch != state.partition_row.epoch or row is None:
+        return Answer.DROPPED
+    if row.generation != record.generation:
+        return Answer.DROPPED
+    state.sources.delete(key)
+    step.actions.append(ReadSource(key))
+    return Answer.DONE
+
+
+def apply_slot_freed(step: Step, freed: SlotFreed) -> None:
+    """Nothing if it was freed before, or belongs to another generation."""
+    key = source_key(freed.source)
+    row = step.state.sources.get(key)
+    if row is None or row.generation != freed.generation:
+        return
+    at = bisect_left(row.live, freed.offset)
+    if at < len(row.live) and row.live[at] == freed.offset:
+        del row.live[at]
+        step.state.sources.touch(key)
+        step.actions.append(ReadSource(key))

@@ -1,0 +1,50 @@
+"""Dead letters that arrive at their home, are done again, dropped, or were kept long enough."""
+
+from itertools import islice
+
+from orchestrator.machine import letters
+from orchestrator.machine.routing import route_item
+from orchestrator.machine.step import Step
+from orchestrator.model.answers import Answer
+from orchestrator.model.limits import PURGE_STEP_COUNT
+from orchestrator.model.topic_records import (
+    DeadLetter,
+    DropDeadLetter,
+    PurgeDeadLetters,
+    RedriveDeadLetter,
+)
+
+
+def apply_dead_letter(step: Step, letter: DeadLetter) -> None:
+    letters.keep_letter(step, letter)
+
+
+def apply_drop_dead_letter(step: Step, record: DropDeadLetter) -> Answer:
+    row = step.state.letters.get(record.letter)
+    if row is None:
+        return Answer.NOT_FOUND
+    letters.forget_letter(step, record.letter, row)
+    return Answer.DONE
+
+
+def apply_redrive_dead_letter(step: Step, record: RedriveDeadLetter) -> Answer:
+    """Once: whoever asks again finds no row."""
+    row = step.state.letters.get(record.letter)
+    if row is None:
+        return Answer.NOT_FOUND
+    letters.forget_letter(step, record.letter, row)
+    route_item(step, record.invoke)
+    return Answer.DONE
+
+
+def apply_purge_dead_letters(step: Step, record: PurgeDeadLetters) -> Answer:
+    """From the oldest on. One that looks younger, as the clock was set back since, ends the walk:
+    those behind it wait as long."""
+    if record.epoch != step.state.partition_row.epoch:
+        return Answer.DROPPED
+    oldest = list(islice(step.state.letters.scan(), PURGE_STEP_COUNT))
+    for key, row in oldest:
+        if row.letter.now_ms >= record.before_ms:
+            return Answer.DONE
+        letters.forget_letter(step, key, row)
+    return Answer.ACCEPTED if len(oldest) == PURGE_STEP_COUNT else Answer.DONE

@@ -1,0 +1,86 @@
+"""Dead letters: kept as rows, published if their broker cluster has a topic for them, forgotten."""
+
+from orchestrator.codec.keys import letter_key
+from orchestrator.machine import lanes
+from orchestrator.machine.step import Step
+from orchestrator.model.lanes import LOG_CLUSTER, ToTopic
+from orchestrator.model.rows import DeadLetterRow, PartitionRow
+from orchestrator.model.topic_records import DeadLetter, Produce
+from orchestrator.model.topics import DEAD_SEND, LETTER, RecordHeaders, origin_bytes, request_bytes
+from perdure.wire.ids import invocation_id_to_str
+
+ROW_OVERHEAD_BYTES = 200
+
+
+def keep_letter(step: Step, letter: DeadLetter) -> None:
+    """A row of its own, and a row of the lane to the public topic if there is one."""
+    key = letter_key(step.position, step.sub)
+    step.sub += 1
+    step.state.letters.add(key, DeadLetterRow(letter))
+    own = step.state.partition_row
+    count_bytes(own, letter, letter_bytes(letter))
+    feed = own.letter_feeds.get(cluster_of(letter)) if own.letter_feeds else None
+    if feed is not None:
+        lanes.give(step, ToTopic(feed.cluster, feed.topic), _published(letter, key, step.now_ms))
+
+
+def forget_letter(step: Step, key: bytes, row: DeadLetterRow) -> None:
+    step.state.letters.delete(key)
+    count_bytes(step.state.partition_row, row.letter, -letter_bytes(row.letter))
+
+
+def count_bytes(own: PartitionRow, letter: DeadLetter, more_bytes: int) -> None:
+    """What the letters of a subscription hold; those of sends are counted as one."""
+    whose = subscription_of(letter)
+    left = own.letter_bytes.get(whose, 0) + more_bytes
+    if left:
+        own.letter_bytes[whose] = left
+    else:
+        own.letter_bytes.pop(whose, None)
+
+
+def subscription_of(letter: DeadLetter) -> str:
+    return "" if letter.origin is None else letter.origin.source.subscription
+
+
+def cluster_of(letter: DeadLetter) -> str:
+    """The broker cluster whose topic of dead letters gets it."""
+    return LOG_CLUSTER if letter.origin is None else letter.origin.source.cluster
+
+
+def letter_bytes(letter: DeadLetter) -> int:
+    """About what its row holds."""
+    held = ROW_OVERHEAD_BYTES + len(letter.value or b"") + len(letter.message)
+    if letter.origin is not None:
+        held += origin_bytes(letter.origin)
+    if letter.produce is not None:
+        held += request_bytes(letter.produce)
+    return held
+
+
+def _published(letter: DeadLetter, key: bytes, now_ms: int) -> Produce:
+    """The original record, and why it is here."""
+    record = letter.produce if letter.kind == DEAD_SEND else letter.origin
+    value = letter.value
+    if letter.produce is not None and letter.produce.value is not None:
+        value = letter.produce.value
+    headers = (() if record is None else record.headers) + _reasons(letter)
+    return Produce(
+        LETTER, None, None if record is None else record.key, headers, value, now_ms, letter=key
+    )
+
+
+def _reasons(letter: DeadLetter) -> RecordHeaders:
+    texts = [("perdure-dlq-reason", letter.reason), ("perdure-dlq-message", letter.message)]
+    origin = letter.origin
+    if origin is not None:
+        source = origin.source
+        at = f"{source.topic}/{source.partition}/{origin.offset}"
+        texts.append(("perdure-dlq-source", at))
+    if letter.invocation_id:
+        known_as = invocation_id_to_str(letter.invocation_id)
+        texts.append(("perdure-dlq-invocation-id", known_as))
+    if origin is not None:
+        texts.append(("perdure-dlq-subscription", origin.source.subscription))
+    texts.append(("perdure-dlq-attempts", str(letter.attempts)))
+    return tuple((name, text.encode()) for name, text in texts)

@@ -1,0 +1,118 @@
+"""Invocations from topics: the slot they hold, the reply they owe, the dead letter they may become.
+
+Only invocations with an `origin` come here; nothing of this is on the way of any other.
+"""
+
+import msgspec
+from msgspec.structs import replace
+
+from orchestrator.machine import lanes
+from orchestrator.machine.endings import reason_of_end
+from orchestrator.machine.inputs import whole_invoke
+from orchestrator.machine.routing import send_to
+from orchestrator.machine.step import Step
+from orchestrator.machine.waiting import add_record, whom_of
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.lanes import ToTopic
+from orchestrator.model.rows import InvocationRow
+from orchestrator.model.topic_records import DeadLetter, Produce, SlotFreed
+from orchestrator.model.topics import (
+    DEAD_INVOCATION,
+    REPLY,
+    RecordHeaders,
+    RecordOrigin,
+)
+from orchestrator.model.values import Failure, Outcome
+from perdure.wire.ids import invocation_id_to_str
+
+
+def free_slot(step: Step, row: InvocationRow) -> None:
+    """It counts against `max_in_flight` no longer: said once, to the home of its source."""
+    origin = row.invoke.origin
+    if origin is not None and origin.holds_slot:
+        row.invoke = replace(row.invoke, origin=replace(origin, holds_slot=False))
+        step.state.invocations.touch(row.invoke.id)
+        _say_freed(step, origin)
+
+
+def end(step: Step, row: InvocationRow, outcome: Outcome, killed: bool) -> None:
+    """It is over, and its input is still there: slot, dead letter and reply, in this order."""
+    free_slot(step, row)
+    invoke = whole_invoke(step.state, row)
+    origin = invoke.origin
+    assert origin is not None
+    if origin.dead_letter and isinstance(outcome, Failure):
+        letter = DeadLetter(
+            DEAD_INVOCATION,
+            reason_of_end(step, row, outcome, killed),
+            outcome.message,
+            step.now_ms,
+            replace(origin, dead_letter=False),
+            invoke.body,
+            len(invoke.body),
+            None,
+            invoke.id,
+            invoke.service,
+            invoke.handler,
+            invoke.key,
+            row.attempt,
+        )
+        send_to(step, origin.home, letter)
+    reply(step, origin, invoke.id, row.incarnation, outcome)
+
+
+def repeat(step: Step, invoke: Invoke, known: Outcome, incarnation: int) -> None:
+    """A second record for an id that has its result, or gets none: answered at once."""
+    origin = invoke.origin
+    assert origin is not None
+    if origin.holds_slot:
+        _say_freed(step, origin)
+    reply(step, origin, invoke.id, incarnation, known)
+
+
+def join(step: Step, invoke: Invoke, row: InvocationRow) -> None:
+    """A second record for an idempotency key that is at work: its reply comes with the result."""
+    origin = invoke.origin
+    assert origin is not None
+    if origin.holds_slot:
+        _say_freed(step, origin)
+    if origin.reply is not None:
+        waits = replace(origin, headers=(), holds_slot=False, dead_letter=False)
+        add_record(step, row, whom_of(row), waits)
+        step.state.invocations.touch(row.invoke.id)
+
+
+def reply(
+    step: Step, origin: RecordOrigin, invocation_id: bytes, incarnation: int, outcome: Outcome
+) -> None:
+    """The result as a record for the reply topic, if one was asked for."""
+    to = origin.reply
+    if to is None:
+        return
+    headers: RecordHeaders = (
+        ("perdure-invocation-id", invocation_id_to_str(invocation_id).encode()),
+    )
+    if isinstance(outcome, Failure):
+        value = msgspec.json.encode({"code": outcome.code, "message": outcome.message})
+        code = str(outcome.code).encode()
+        headers += (("perdure-status", b"failure"), ("perdure-failure-code", code))
+    else:
+        value = outcome
+        headers += (("perdure-status", b"ok"),)
+    partition = to.partition if to.partition >= 0 else None
+    item = Produce(
+        REPLY,
+        partition,
+        origin.key,
+        headers + to.headers,
+        value,
+        step.now_ms,
+        invocation_id,
+        incarnation,
+    )
+    lanes.give(step, ToTopic(to.cluster, to.topic), item)
+
+
+def _say_freed(step: Step, origin: RecordOrigin) -> None:
+    freed = SlotFreed(origin.source, origin.generation, origin.offset, origin.home, step.now_ms)
+    send_to(step, origin.home, freed)

@@ -1,0 +1,56 @@
+"""The built-in service `Kafka`: an invocation that becomes a row of a topic's lane."""
+
+import msgspec
+
+from orchestrator.machine import lanes, letters
+from orchestrator.machine.inputs import whole_invoke
+from orchestrator.machine.step import Step
+from orchestrator.model.lanes import ToTopic
+from orchestrator.model.rows import InvocationRow
+from orchestrator.model.topic_records import DeadLetter, Produce
+from orchestrator.model.topics import BAD_REQUEST, DEAD_SEND, SEND
+from orchestrator.model.values import Failure, Outcome
+
+CODE_BAD_REQUEST = 400
+
+
+def hand_over(step: Step, row: InvocationRow) -> Outcome | None:
+    """Give the record to its lane. The outcome, or None if it is known when that is committed."""
+    invoke = whole_invoke(step.state, row)
+    request = invoke.produce
+    assert request is not None
+    if request.refusal:
+        if not request.awaited:
+            letter = DeadLetter(
+                DEAD_SEND,
+                BAD_REQUEST,
+                request.refusal,
+                step.now_ms,
+                None,
+                invoke.body,
+                len(invoke.body),
+                request,
+                invoke.id,
+                invoke.service,
+                invoke.handler,
+            )
+            letters.keep_letter(step, letter)
+        return Failure(CODE_BAD_REQUEST, request.refusal)
+    item = Produce(
+        SEND,
+        request.partition,
+        request.key,
+        request.headers,
+        request.value,
+        step.now_ms,
+        invoke.id,
+        row.incarnation,
+        request.awaited,
+    )
+    lanes.give(step, ToTopic(request.cluster, request.topic), item)
+    return None if request.awaited else send_result(request.topic, None, None)
+
+
+def send_result(topic: str, partition: int | None, offset: int | None) -> bytes:
+    """The result of a send; after a take-over the place of a record may not be known."""
+    return msgspec.json.encode({"topic": topic, "partition": partition, "offset": offset})

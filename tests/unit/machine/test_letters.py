@@ -1,0 +1,149 @@
+"""Dead letters: kept and counted, published, done again, dropped, and forgotten in slices."""
+
+import pytest
+from msgspec.structs import replace
+
+from orchestrator.machine import apply_letters
+from orchestrator.machine.letters import letter_bytes
+from orchestrator.model.answers import Answer
+from orchestrator.model.lanes import MINTED_FIRST
+from orchestrator.model.records import (
+    DropDeadLetter,
+    OutboxRefused,
+    PurgeDeadLetters,
+    RedriveDeadLetter,
+)
+from orchestrator.model.topic_records import DeadLetter
+from orchestrator.model.topics import NO_TOPIC, FeedTopic, ProduceRequest
+from tests.unit.machine.bench import Bench, uid
+from tests.unit.machine.topic_records import (
+    RAW,
+    intake,
+    letters,
+    opened,
+    produced,
+    request,
+    send,
+    source_at,
+    taken,
+    unusable,
+)
+
+SOURCE = source_at(0, 1)
+A, B = uid(1), uid(2)
+
+
+def with_letters(count: int, publish: bool = False) -> Bench:
+    bench = Bench()
+    if publish:
+        bench.state.partition_row.letter_feeds["log"] = FeedTopic("log", "perdure.dlq")
+    bench.do(opened(bench, SOURCE))
+    for offset in range(count):
+        bench.do(intake(bench, SOURCE, offset, unusable(bench, SOURCE, offset, b"%d" % offset)))
+        bench.now_ms += 10
+    return bench
+
+
+def counted(bench: Bench) -> dict[str, int]:
+    """What the rows say."""
+    found: dict[str, int] = {}
+    for _, row in letters(bench):
+        whose = "" if row.letter.origin is None else row.letter.origin.source.subscription
+        found[whose] = found.get(whose, 0) + letter_bytes(row.letter)
+    return found
+
+
+def test_they_are_counted_in_bytes_by_subscription() -> None:
+    bench = with_letters(3)
+    bad = ProduceRequest("", "", None, None, (), None, False, "no topic")
+    send(bench, A, bad)
+    assert bench.state.partition_row.letter_bytes == counted(bench)
+    assert sorted(counted(bench)) == ["", "sub_1"]
+    for key, _ in letters(bench):
+        bench.do(DropDeadLetter(key, bench.now_ms))
+    assert bench.state.partition_row.letter_bytes == {} and not letters(bench)
+
+
+def test_one_is_done_again_once() -> None:
+    bench = with_letters(1)
+    ((key, _),) = letters(bench)
+    again = RedriveDeadLetter(key, bench.now_ms, taken(bench, SOURCE, 0, "k", id=A))
+    assert [bench.do(again), bench.do(again)] == [Answer.DONE, Answer.NOT_FOUND]
+    assert bench.live(A) and not letters(bench)
+    assert bench.do(DropDeadLetter(key, bench.now_ms)) is Answer.NOT_FOUND
+
+
+def test_one_that_belongs_to_another_partition_goes_there() -> None:
+    bench = Bench(0, 2)
+    source = source_at(0, 2)
+    bench.do(opened(bench, source))
+    bench.do(intake(bench, source, 0, unusable(bench, source, 0)))
+    ((key, _),) = letters(bench)
+    there = taken(bench, source, 0, id=b"\xff" * 24)
+    bench.do(RedriveDeadLetter(key, bench.now_ms, there))
+    assert [row.item for _, row in bench.state.outbox.scan()] == [there]
+
+
+def test_old_ones_go_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apply_letters, "PURGE_STEP_COUNT", 4)
+    bench = with_letters(10)
+    start_ms = bench.now_ms - 100
+    answers = [
+        bench.do(PurgeDeadLetters(bench.epoch, bench.now_ms, start_ms + 65)) for _ in range(3)
+    ]
+    assert answers == [Answer.ACCEPTED, Answer.DONE, Answer.DONE]
+    assert [row.letter.value for _, row in letters(bench)] == [b"7", b"8", b"9"]
+    assert bench.state.partition_row.letter_bytes == counted(bench)
+    assert bench.do(PurgeDeadLetters(9, 0, 1 << 60)) is Answer.DROPPED
+
+
+# --- the public topic ---
+
+
+def test_one_is_published_with_what_is_wrong() -> None:
+    bench = with_letters(1, publish=True)
+    ((topic, item),) = produced(bench)
+    assert (topic, item.value, item.headers[: len(RAW)]) == ("perdure.dlq", b"0", RAW)
+    assert dict(item.headers[len(RAW) :]) == {
+        "perdure-dlq-reason": b"no-key",
+        "perdure-dlq-message": b"no key",
+        "perdure-dlq-source": b"orders/%d/0" % SOURCE.partition,
+        "perdure-dlq-subscription": b"sub_1",
+        "perdure-dlq-attempts": b"0",
+    }
+
+
+def test_of_a_send_the_record_that_was_to_be_sent_is_published() -> None:
+    bench = with_letters(0, publish=True)
+    send(bench, A, request(False))
+    refused = OutboxRefused(bench.epoch, bench.now_ms, MINTED_FIRST, 1, NO_TOPIC, "gone")
+    bench.do(refused)
+    ((topic, item),) = produced(bench)
+    assert (topic, item.key, item.value) == ("perdure.dlq", b"k", b"paid")
+    names = [name for name, _ in item.headers[len(RAW) :]]
+    assert "perdure-dlq-source" not in names and "perdure-dlq-invocation-id" in names
+
+
+def test_one_that_cannot_be_published_says_so_and_makes_no_other() -> None:
+    bench = with_letters(2, publish=True)
+    ((first, _), _) = letters(bench)
+    lane = MINTED_FIRST
+    assert bench.do(OutboxRefused(bench.epoch, 0, lane, 1, NO_TOPIC, "no dlq")) is Answer.DONE
+    assert [row.publish_error for _, row in letters(bench)] == ["no dlq", ""]
+    ((_, item),) = produced(bench)
+    assert item.value == b"1"
+    (_, (second, _)) = letters(bench)
+    bench.do(DropDeadLetter(second, bench.now_ms))
+    bench.do(OutboxRefused(bench.epoch, 0, lane, 2, NO_TOPIC, "no dlq"))
+    assert [key for key, _ in letters(bench)] == [first]
+
+
+def test_one_of_a_record_too_large_is_kept_by_reference() -> None:
+    bench = with_letters(0, publish=True)
+    large: DeadLetter = replace(unusable(bench, SOURCE, 0), value=None, value_bytes=50_000_000)
+    bench.do(intake(bench, SOURCE, 0, large))
+    ((_, row),) = letters(bench)
+    assert (row.letter.value, row.letter.value_bytes) == (None, 50_000_000)
+    assert bench.state.partition_row.letter_bytes["sub_1"] < 1_000
+    ((_, item),) = produced(bench)
+    assert item.value is None
