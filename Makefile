@@ -45,9 +45,9 @@ bench-full: $(STAMP)
 sim: $(STAMP)
 	$(PY) -m tests.simulation $(if $(HOURS),--hours $(HOURS)) $(if $(SEEDS),--seeds $(SEEDS))
 
-# A million of things: what each costs, the silences of the loop, memory. SCALE=small is a fiftieth.
+# A million of things: what each costs, the silences of the loop, memory. SCALE=small: as in the tests.
 scale: $(STAMP)
-	$(PY) -m tests.scale $(if $(filter small,$(SCALE)),--share 0.02) $(RUNS)
+	$(PY) -m tests.scale $(if $(filter small,$(SCALE)),--small) $(RUNS)
 
 # Every combination of mode, log, SDK and protocol version.
 conformance: $(STAMP)

@@ -15,10 +15,11 @@ import sys
 import time
 from array import array
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 _RECEIVE_BYTES = 262_144
 _DRAIN_S = 10.0
+_REPEAT_S = 0.1  # after this what the server asked to send again is sent again
 
 
 class Plan(TypedDict):
@@ -32,6 +33,7 @@ class Plan(TypedDict):
     warmup_s: float
     seconds: float
     total: int  # if not 0: stop after so many sequences instead of after `seconds`
+    repeats: NotRequired[bool]  # what got a 503 is sent again, as a client does; else an error
 
 
 def response_end(received: bytes) -> int:
@@ -77,6 +79,9 @@ class Load:
         self._busy = 0
         self._left = plan["total"] or sys.maxsize
         self._sending = True
+        self._repeats = plan.get("repeats", False)
+        self._to_repeat: list[_Connection] = []
+        self._repeat_at = 0.0
         self.latencies_s = array("d")
         self.errors = 0
         self.first_error = ""
@@ -121,8 +126,10 @@ class Load:
             now = clock()
             if now >= until:
                 return
-            for number, _ in poll(min(until - now, 1.0)):
+            for number, _ in poll(min(until - now, _REPEAT_S if self._to_repeat else 1.0)):
                 self._readable(connections[number])
+            if self._to_repeat and clock() >= self._repeat_at:
+                self._send_again()
 
     def drain(self) -> None:
         """Let what is under way finish, so that nothing half done weighs on the next run."""
@@ -147,6 +154,9 @@ class Load:
             connection.received = received
             return
         connection.received = b""
+        if self._repeats and received[9:12] == b"503":
+            self._repeat_later(connection)
+            return
         if received[9:10] != b"2":
             self._failed(received[:600].decode(errors="replace"))
         elif connection.step + 1 < len(self._requests):
@@ -157,6 +167,16 @@ class Load:
             self.latencies_s.append(time.perf_counter() - connection.started_at)
         self._busy -= 1
         self._begin_sequence(connection)
+
+    def _repeat_later(self, connection: _Connection) -> None:
+        if not self._to_repeat:
+            self._repeat_at = time.perf_counter() + _REPEAT_S
+        self._to_repeat.append(connection)
+
+    def _send_again(self) -> None:
+        connections, self._to_repeat = self._to_repeat, []
+        for connection in connections:
+            self._send(connection)
 
     def _failed(self, reason: str) -> None:
         self.errors += 1

@@ -73,11 +73,8 @@ def answering() -> Iterator[_Answering]:
     server.listener.close()
 
 
-def test_a_plan_with_a_total_sends_just_so_many_and_counts_what_was_refused(
-    answering: _Answering,
-) -> None:
-    marks: list[str] = []
-    plan: load.Plan = {
+def _plan(answering: _Answering) -> load.Plan:
+    return {
         "port": answering.listener.getsockname()[1],
         "connections": 1,
         "requests": [flows.post("/Counter/k%d/add", "1")],
@@ -87,12 +84,24 @@ def test_a_plan_with_a_total_sends_just_so_many_and_counts_what_was_refused(
         "seconds": 20.0,
         "total": 100,
     }
-    result = load.run(plan, marks.append)
+
+
+def test_a_plan_with_a_total_sends_just_so_many_and_counts_what_was_refused(
+    answering: _Answering,
+) -> None:
+    marks: list[str] = []
+    result = load.run(_plan(answering), marks.append)
     assert marks == ["begin", "end"]
     assert answering.count == 100
     assert (result["completed"], result["errors"]) == (90, 10)
     assert result["first_error"].startswith("HTTP/1.1 503 Busy")
     assert 0 < result["p50_ms"] <= result["p99_ms"]
+
+
+def test_a_plan_that_repeats_sends_again_what_was_refused(answering: _Answering) -> None:
+    result = load.run({**_plan(answering), "repeats": True}, lambda word: None)
+    assert answering.count == 111
+    assert (result["completed"], result["errors"]) == (100, 0)
 
 
 def test_the_kernel_is_asked_for_cpu_memory_and_disk(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from tests.parts.processes import Process, free_port, port_open
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
-from tests.scale.memory import Memory
+from tests.scale import process
 
 MB = 1_000_000
 CONNECTIONS = 64
@@ -120,17 +120,15 @@ def _measure(
     say: Callable[[str], None],
     quiet_s: float,
 ) -> bool:
-    memory = Memory(server.pid)
-    before, began_s = memory.now_bytes(), time.monotonic()
+    before, began_s = process.resident_bytes(server.pid), time.monotonic()
     statuses = load(server, path, count, MB)
     took_s = time.monotonic() - began_s
     time.sleep(quiet_s)
-    memory.stop()
-    after = memory.now_bytes()
-    held = memory.peak_bytes <= RSS_BYTES_MAX and after <= RSS_QUIET_BYTES_MAX
+    peak, after = process.peak_bytes(server.pid), process.resident_bytes(server.pid)
+    held = peak <= RSS_BYTES_MAX and after <= RSS_QUIET_BYTES_MAX
     say(
         f"{count} {name}: {statuses} in {took_s:.1f} s; RSS {before // MB} MB before,"
-        f" {memory.peak_bytes // MB} MB at most, {after // MB} MB after {quiet_s:.0f} s of quiet:"
+        f" {peak // MB} MB at most, {after // MB} MB after {quiet_s:.0f} s of quiet:"
         f" {'ok' if held else 'TOO MUCH'}"
     )
     return held

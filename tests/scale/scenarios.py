@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from perdure.wire import awakeable_id_to_str, parse_invocation_id
 from tests.scale.light_handlers import AWAKEABLE
 from tests.scale.restart import restart
 from tests.scale.world import Used, World
 
-Scenario = Callable[[int], Used]
+
+class Scenario(NamedTuple):
+    """A run, and how many there are in its full and in its small form."""
+
+    run: Callable[[int], Used]
+    full: int
+    small: int
+
 
 _RATE_COUNT = 2_000  # sends whose time tells how long those of the sleepers will take
 
@@ -76,13 +84,12 @@ def fan_out(count: int) -> Used:
         return world.used("fan-out", count)
 
 
-SCENARIOS: dict[str, tuple[Scenario, int]] = {
-    "sleeping": (sleeping, 1_000_000),
-    "promised": (promised, 300_000),
-    "queued": (queued, 100_000),
-    "state": (state, 50_000),
-    "steps": (steps, 30_000),
-    "fan-out": (fan_out, 10_000),
-    "restart": (restart, 1_000_000),
+SCENARIOS: dict[str, Scenario] = {
+    "sleeping": Scenario(sleeping, full=1_000_000, small=8_000),
+    "promised": Scenario(promised, full=300_000, small=6_000),
+    "queued": Scenario(queued, full=100_000, small=4_000),
+    "state": Scenario(state, full=50_000, small=8_000),
+    "steps": Scenario(steps, full=30_000, small=8_000),
+    "fan-out": Scenario(fan_out, full=10_000, small=8_000),
+    "restart": Scenario(restart, full=1_000_000, small=40_000),
 }
-"""With the full size of each."""

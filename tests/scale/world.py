@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import load, proc
+from tests.bench import load
 from tests.bench.flows import post
 from tests.parts.client import http_request
 from tests.parts.processes import Process, free_port, port_open
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
-from tests.scale.memory import Memory
+from tests.scale import process
 
 CONNECTIONS = 64
 _ROOT = Path(__file__).resolve().parents[2]
@@ -31,12 +31,13 @@ class Used:
 
     name: str
     count: int
-    cpu_s: float  # of the server
+    cpu_s: float  # of the server, beyond that of a start with nothing to do
     took_s: float
     silence_s: float  # the longest of the loop, waiting for a processor included
     busy_s: float  # the longest that was the loop's own work
     rss_mb: float  # at most
     note: str = ""
+    answer_s: float = 0.0  # until a new call is answered while all that is under way
 
 
 class World:
@@ -56,8 +57,8 @@ class World:
             service.start()
             service.wait_ready(lambda port=port: port_open(port), 30.0)  # type: ignore[misc]
         self._began_s = self._cpu_s = 0.0
-        self._memory: Memory | None = None
         self.start()
+        self._empty_start_cpu_s = self._cpu_s
         for uri in self._uris:
             self.register(uri)
 
@@ -67,18 +68,21 @@ class World:
 
     def measure(self) -> None:
         """From here on."""
-        if self._memory is not None:
-            self._memory.stop()
-        self._memory = Memory(self.server.pid)
-        self._cpu_s = proc.cpu_s(self.server.pid)
+        self._cpu_s = process.cpu_s(self.server.pid)
         self._began_s = time.monotonic()
 
-    def used(self, name: str, count: int, note: str = "") -> Used:
-        """Since `measure`, but the silences are the longest since the server started."""
+    def start_measured(self, timeout_s: float) -> None:
+        """Start anew, and measure from the start of the process on."""
+        self._cpu_s = self._empty_start_cpu_s
+        self._began_s = time.monotonic()
+        self.server.start(timeout_s)
+
+    def used(self, name: str, count: int, note: str = "", answer_s: float = 0.0) -> Used:
+        """Since `measure`; silences and memory are the most since the server started."""
         took_s = time.monotonic() - self._began_s
-        cpu_s = proc.cpu_s(self.server.pid) - self._cpu_s
+        pid = self.server.pid
+        cpu_s = process.cpu_s(pid) - self._cpu_s
         metrics = self.metrics()
-        assert self._memory is not None
         return Used(
             name,
             count,
@@ -86,13 +90,12 @@ class World:
             took_s,
             metrics["perdure_loop_silence_max_seconds"],
             metrics["perdure_loop_busy_max_seconds"],
-            self._memory.peak_bytes / 1e6,
+            process.peak_bytes(pid) / 1e6,
             note,
+            answer_s,
         )
 
     def close(self) -> None:
-        if self._memory is not None:
-            self._memory.stop()
         if self.server.process.alive:
             self.server.stop()
         for service in self._services:
@@ -131,6 +134,7 @@ class World:
             "warmup_s": 0.0,
             "seconds": _EVER_S,
             "total": count,
+            "repeats": True,
         }
         result = load.run(plan, lambda word: None)
         assert not result["errors"], result["first_error"]
