@@ -18,7 +18,6 @@ from orchestrator.brokers.kafka_options import WriterOptions, ledger_reader_conf
 from orchestrator.brokers.ledger import ForeignEntry, UnreadableLedger, read_entry
 from orchestrator.kafka.clients import OnError, make_admin, make_consumer
 from orchestrator.kafka.errors import REQUEST_S, error_of
-from orchestrator.kafka.options import client_config
 
 SEGMENT_BYTES: Final = 1 << 20
 SEGMENT_MS: Final = 10 * 60_000
@@ -40,7 +39,7 @@ class LedgerUnusable(Exception):
 
 def ensure_ledger(options: WriterOptions, on_error: OnError) -> None:
     """Raises LedgerUnusable, KafkaException."""
-    admin = make_admin(client_config(options.connection, options.client_id), on_error)
+    admin = make_admin(options.client(), on_error)
     give_up = time.monotonic() + _APPEARS_S
     count = _partition_count(admin, options.ledger_topic)
     if count is None:

@@ -1,10 +1,9 @@
 """How the clients that write users' topics and read ledgers are configured."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
-
-from orchestrator.kafka.options import KafkaConnection, client_config
 
 TRANSACTION_MS: Final = 15_000
 """A leader that stopped in a transaction holds up users' readers no longer than this."""
@@ -22,16 +21,20 @@ BATCH_BYTES: Final = 1_000_000
 """Below the default of `max.message.bytes`; a larger record is a batch of its own."""
 
 
+MakeConfig = Callable[[], dict[str, Any]]
+"""What every client of a broker cluster is configured with. It may read files, so that only
+threads call it; raises an OperatingError for what cannot be used."""
+
+
 @dataclass(frozen=True, slots=True)
 class WriterOptions:
     """One engine partition's writer to one broker cluster."""
 
-    connection: KafkaConnection
+    client: MakeConfig
     cluster: str  # of the engine: begins the names of the ledger and of transactional ids
     identity: bytes  # of the engine's log
     partition: int
     partitions: int  # of the engine's log, and of the ledger
-    client_id: str
     replication_factor: int = -1  # of the ledger, where it must be made; -1: the brokers' default
 
     @property
@@ -47,7 +50,7 @@ class WriterOptions:
 
 def transactions_config(options: WriterOptions) -> dict[str, Any]:
     return {
-        **client_config(options.connection, options.client_id),
+        **options.client(),
         "transactional.id": options.transactional_id,
         "transaction.timeout.ms": str(TRANSACTION_MS),
         "message.timeout.ms": str(DELIVERY_MS),
@@ -66,7 +69,7 @@ def transactions_config(options: WriterOptions) -> dict[str, Any]:
 
 def ledger_reader_config(options: WriterOptions) -> dict[str, Any]:
     return {
-        **client_config(options.connection, options.client_id),
+        **options.client(),
         "group.id": options.ledger_topic,  # never joined, nothing is committed
         "enable.auto.commit": "false",
         "enable.auto.offset.store": "false",

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from orchestrator.brokers.kafka_options import TRANSACTION_MS, WriterOptions
 from orchestrator.brokers.ledger import ledger_key, ledger_value
-from orchestrator.brokers.port import (
+from orchestrator.brokers.writer_port import (
     NOWHERE,
     Committed,
     Lost,

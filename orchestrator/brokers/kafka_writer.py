@@ -21,7 +21,7 @@ from orchestrator.brokers.kafka_ledger import (
 from orchestrator.brokers.kafka_options import WriterOptions, transactions_config
 from orchestrator.brokers.kafka_transaction import Transactions
 from orchestrator.brokers.ledger import ForeignEntry, UnreadableLedger
-from orchestrator.brokers.port import (
+from orchestrator.brokers.writer_port import (
     Committed,
     ForeignLedger,
     Lost,
@@ -31,7 +31,7 @@ from orchestrator.brokers.port import (
 )
 from orchestrator.kafka.clients import make_producer
 from orchestrator.kafka.errors import text_of
-from orchestrator.model.refusal import LogRefused
+from orchestrator.model.operating import OperatingError
 
 FENCE_S: Final = 30.0
 """How long the brokers may take to end the transaction of the writer before."""
@@ -101,7 +101,7 @@ class KafkaTopicWriter:
             )
         except KafkaException as raised:
             return Lost(text_of(raised), False)
-        except (LedgerUnusable, UnreadableLedger, LogRefused) as error:
+        except (LedgerUnusable, UnreadableLedger, OperatingError) as error:
             return Lost(str(error), False)
         self._transactions = Transactions(self._producer, options)
         return WriterReady(last)

@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
 from orchestrator.brokers.kafka_options import WriterOptions
 from orchestrator.brokers.kafka_writer import KafkaTopicWriter
 from orchestrator.brokers.ledger import read_entry
-from orchestrator.brokers.port import (
+from orchestrator.brokers.writer_port import (
     BY_KEY,
     Committed,
     ForeignLedger,
@@ -27,7 +27,7 @@ from orchestrator.brokers.port import (
     TopicRows,
     WriterReady,
 )
-from orchestrator.kafka.options import KafkaConnection
+from orchestrator.kafka.options import KafkaConnection, client_config
 from tests.parts.kafka import KafkaBroker
 
 pytestmark = pytest.mark.timeout(120)
@@ -37,8 +37,9 @@ _CLUSTERS = count()
 
 @pytest.fixture
 def options(broker: KafkaBroker) -> WriterOptions:
+    connection = KafkaConnection(broker.bootstrap)
     return WriterOptions(
-        KafkaConnection(broker.bootstrap), f"w{next(_CLUSTERS)}", b"log-a", 1, 3, "test"
+        lambda: client_config(connection, "test"), f"w{next(_CLUSTERS)}", b"log-a", 1, 3
     )
 
 

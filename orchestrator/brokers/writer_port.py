@@ -1,4 +1,4 @@
-"""Ports to the topics of users: what reads them, and what writes to them exactly once.
+"""The port to topics of users as they are written: exactly once.
 
 Methods are called on the event loop and return at once; callbacks run on it too, after the call
 that asked for them has returned. Nothing is raised: what goes wrong is a value.
@@ -15,11 +15,8 @@ from orchestrator.model.topics import RecordHeaders
 BY_KEY = -1
 """Partition of a record that its key decides, as Java's producers do; at random without a key."""
 
-
 NOWHERE = (-1, -1)
 """Place of a record that is there, where the broker no longer says where."""
-
-# writing
 
 
 class OutRecord(msgspec.Struct, frozen=True, gc=False):
