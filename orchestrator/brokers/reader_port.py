@@ -68,7 +68,7 @@ OnBatch = Callable[[ReadBatch], None]
 OnProblem = Callable[[ReadProblem], None]
 
 
-class Reading(Protocol):
+class TopicReading(Protocol):
     """One place that is read, until `close`."""
 
     def pause(self) -> None:
@@ -96,7 +96,7 @@ class TopicReader(Protocol):
         leader_epoch: int,
         on_batch: OnBatch,
         on_problem: OnProblem,
-    ) -> Reading:
+    ) -> TopicReading:
         """Read from an offset on. `leader_epoch` of the record before it, -1 if unknown: with it a
         topic that lost its tail is noticed. One place may be opened more than once."""
         ...
