@@ -3,7 +3,7 @@
 from orchestrator.codec.keys import outbox_key
 from orchestrator.machine import lanes, letters, life
 from orchestrator.machine.chores import add_chore
-from orchestrator.machine.sends import send_result
+from orchestrator.machine.sends import CODE_BAD_REQUEST, send_result
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
 from orchestrator.model.lanes import Lane, ToTopic
@@ -17,18 +17,26 @@ from orchestrator.model.topic_records import (
     Produced,
 )
 from orchestrator.model.topics import (
+    BAD_RECORD,
     DEAD_SEND,
     FEED_KINDS,
     LANE_CLOSED,
     LETTER,
+    NO_PARTITION,
+    NO_RIGHT,
     NO_TOPIC,
-    NOT_AUTHORIZED,
-    RECORD_TOO_LARGE,
+    TOO_LARGE,
     ProduceRequest,
 )
 from orchestrator.model.values import CODE_INTERNAL, CODE_NOT_FOUND, Failure, Outcome
 
-CODES = {NO_TOPIC: CODE_NOT_FOUND, NOT_AUTHORIZED: 403, RECORD_TOO_LARGE: 413}
+CODES = {
+    NO_TOPIC: CODE_NOT_FOUND,
+    NO_PARTITION: CODE_NOT_FOUND,
+    NO_RIGHT: 403,
+    TOO_LARGE: 413,
+    BAD_RECORD: CODE_BAD_REQUEST,
+}
 CLOSED = "the broker cluster was deleted"
 
 

@@ -125,22 +125,23 @@ DEAD_INVOCATION = 1  # an invocation from a topic that failed for good
 DEAD_SEND = 2  # a record that cannot be produced
 
 # Reasons of dead letters: the header `perdure-dlq-reason`, SQL and the CLI show them.
-NO_KEY = "no-key"
-KEY_NOT_TEXT = "key-not-utf8"
-KEY_TOO_LONG = "key-too-long"
-UNKNOWN_HANDLER = "unknown-handler"
-PRIVATE_HANDLER = "private-handler"
-BAD_HEADER = "bad-header"
-BAD_INPUT = "bad-input"
-TOO_LARGE = "too-large"  # a consumed value: kept by reference and size only
+NO_KEY = "no_key"
+KEY_NOT_TEXT = "key_not_utf8"
+KEY_TOO_LONG = "key_too_long"
+UNKNOWN_HANDLER = "unknown_handler"
+PRIVATE_HANDLER = "private_handler"
+BAD_HEADER = "bad_header"
+BAD_INPUT = "bad_input"
+TOO_LARGE = "too_large"  # a consumed value is kept by size only; or one that a broker refuses
 FAILED = "failed"
 KILLED = "killed"
 CANCELLED = "cancelled"
-BAD_REQUEST = "bad-request"  # of `Kafka/send`
-NO_TOPIC = "no-topic"
-NOT_AUTHORIZED = "not-authorized"
-RECORD_TOO_LARGE = "record-too-large"  # for the broker it was to be sent to
-LANE_CLOSED = "lane-closed"  # its broker cluster was deleted
+BAD_REQUEST = "bad_request"  # of `Kafka/send`
+NO_TOPIC = "no_topic"
+NO_PARTITION = "no_partition"
+NO_RIGHT = "no_right"
+BAD_RECORD = "bad_record"  # of which the broker says so
+LANE_CLOSED = "lane_closed"  # its broker cluster was deleted
 
 # Feeds a switch turns on and off. Kept in the log: never reuse a number.
 FEED_EVENTS = 0

@@ -105,7 +105,7 @@ def test_one_is_published_with_what_is_wrong() -> None:
     ((topic, item),) = produced(bench)
     assert (topic, item.value, item.headers[: len(RAW)]) == ("perdure.dlq", b"0", RAW)
     assert dict(item.headers[len(RAW) :]) == {
-        "perdure-dlq-reason": b"no-key",
+        "perdure-dlq-reason": b"no_key",
         "perdure-dlq-message": b"no key",
         "perdure-dlq-source": b"orders/%d/0" % SOURCE.partition,
         "perdure-dlq-subscription": b"sub_1",

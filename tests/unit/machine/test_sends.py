@@ -29,9 +29,9 @@ from orchestrator.model.topics import (
     BAD_REQUEST,
     DEAD_SEND,
     LANE_CLOSED,
+    NO_RIGHT,
     NO_TOPIC,
-    NOT_AUTHORIZED,
-    RECORD_TOO_LARGE,
+    TOO_LARGE,
     ProduceRequest,
 )
 from orchestrator.model.values import SUSPENDED, Failure
@@ -155,9 +155,7 @@ def test_a_request_that_cannot_be_used(awaited: bool) -> None:
     assert reasons == ([] if awaited else [(DEAD_SEND, BAD_REQUEST, b"{}")])
 
 
-@pytest.mark.parametrize(
-    ("reason", "code"), [(NO_TOPIC, 404), (NOT_AUTHORIZED, 403), (RECORD_TOO_LARGE, 413)]
-)
+@pytest.mark.parametrize(("reason", "code"), [(NO_TOPIC, 404), (NO_RIGHT, 403), (TOO_LARGE, 413)])
 def test_what_can_never_be_sent_is_set_aside_and_its_caller_told(reason: str, code: int) -> None:
     bench = Bench()
     for identity in (A, B):
