@@ -30,6 +30,7 @@ from orchestrator.machine.apply_purge import apply_purge, apply_purge_expired, a
 from orchestrator.machine.apply_signal import apply_cancel, apply_signal
 from orchestrator.machine.apply_timers import apply_timers_fired
 from orchestrator.machine.apply_transfer import apply_transfer
+from orchestrator.machine.feeds import apply_switch_feed
 from orchestrator.machine.items import apply_item
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import AnyAction
@@ -64,6 +65,7 @@ from orchestrator.model.topic_records import (
     RedriveDeadLetter,
     SourceClosed,
     SourceOpened,
+    SwitchFeed,
 )
 from orchestrator.tables.state import State
 
@@ -91,6 +93,7 @@ _TABLE: dict[type, Callable[[Step, Any], Answer]] = {
     Produced: apply_produced,
     OutboxRefused: apply_outbox_refused,
     CloseLane: apply_close_lane,
+    SwitchFeed: apply_switch_feed,
     PurgeDeadLetters: apply_purge_dead_letters,
     DropDeadLetter: apply_drop_dead_letter,
     RedriveDeadLetter: apply_redrive_dead_letter,

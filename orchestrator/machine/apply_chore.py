@@ -17,6 +17,7 @@ from orchestrator.machine.apply_produced import close_some
 from orchestrator.machine.ended import clear_up_more
 from orchestrator.machine.origins import reply
 from orchestrator.machine.routing import respond
+from orchestrator.machine.state_chores import emit_some, tell_dropped
 from orchestrator.machine.step import Step
 from orchestrator.machine.waiting import answer_all
 from orchestrator.model.actions import DoChore
@@ -29,6 +30,7 @@ from orchestrator.model.rows import (
     CHORE_DROP_CHUNKS,
     CHORE_DROP_PROMISES,
     CHORE_DROP_STATE,
+    CHORE_EMIT_STATE,
     CHORE_END,
     CHORE_FREE_KEY,
     ChoreRow,
@@ -80,7 +82,9 @@ def _answer_some(step: Step, chore: ChoreRow) -> bool:
 
 
 def _drop_state(step: Step, chore: ChoreRow) -> bool:
-    return len(_drop_some(step.state.state_rows, chore, _of_key(chore))) < CHORE_STEP_COUNT
+    dropped = _drop_some(step.state.state_rows, chore, _of_key(chore))
+    tell_dropped(step, [key for key, _ in dropped])
+    return len(dropped) < CHORE_STEP_COUNT
 
 
 def _drop_promises(step: Step, chore: ChoreRow) -> bool:
@@ -130,4 +134,5 @@ _PARTS = {
     CHORE_FREE_KEY: _free_key,
     CHORE_ANSWER: _answer_some,
     CHORE_CLOSE_LANE: close_some,
+    CHORE_EMIT_STATE: emit_some,
 }

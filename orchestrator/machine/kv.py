@@ -1,9 +1,10 @@
 """K/V state of a key: inline in the object's row while small, then rows of a generation."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from orchestrator.codec.keys import object_key, prefix_end, state_prefix
 from orchestrator.machine.chores import drop_state_rows
+from orchestrator.machine.state_feed import tell_change
 from orchestrator.machine.step import Step
 from orchestrator.model.limits import STATE_INLINE_BYTES
 from orchestrator.model.rows import ObjectRow, StateRow
@@ -18,13 +19,15 @@ def get(state: State, owner: ObjectRow, key: bytes) -> bytes | None:
     return None if row is None else row.value
 
 
-def pairs(state: State, owner: ObjectRow) -> Iterator[tuple[bytes, bytes]]:
-    """All entries in key order."""
+def pairs(state: State, owner: ObjectRow, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+    """All entries in key order, or those after a key."""
     if not owner.state_generation:
-        yield from sorted(owner.state.items())
+        yield from (pair for pair in sorted(owner.state.items()) if pair[0] > after or not after)
         return
-    cut = len(_prefix(owner))
-    for key, row in _rows(state, owner):
+    prefix = _prefix(owner)
+    cut = len(prefix)
+    start = prefix + after + b"\0" if after else prefix
+    for key, row in state.state_rows.scan(start, prefix_end(prefix)):
         yield key[cut:], row.value
 
 
@@ -37,6 +40,8 @@ def keys(state: State, owner: ObjectRow) -> list[bytes]:
 
 
 def put(step: Step, owner: ObjectRow, key: bytes, value: bytes) -> None:
+    if step.state.partition_row.state_feeds:
+        tell_change(step, owner, key, value)
     if owner.state_generation:
         _put_row(step, owner, _prefix(owner) + key, value)
         return
@@ -54,18 +59,28 @@ def clear(step: Step, owner: ObjectRow, key: bytes) -> None:
         return
     before = owner.state.pop(key, None)
     if before is not None:
+        if step.state.partition_row.state_feeds:
+            tell_change(step, owner, key, None)
         owner.state_bytes -= len(key) + len(before)
         _touch(step, owner)
 
 
-def clear_all(step: Step, owner: ObjectRow) -> None:
+def clear_all(step: Step, owner: ObjectRow, again: Collection[bytes] = ()) -> None:
     """Empty at once. Rows of an older generation go by follow-up records; those this record
-    wrote go now, so that what it writes next may have its generation again."""
+    wrote go now, so that what it writes next may have its generation again. Keys that are set
+    `again` at once are never without a value for whoever follows a feed."""
+    gone = list(owner.state)
     if owner.state_generation == step.position:
+        cut = len(_prefix(owner))
         for key in [key for key, _ in _rows(step.state, owner)]:
             step.state.state_rows.delete(key)
+            gone.append(key[cut:])
     else:
         drop_state_rows(step, owner.service, owner.key, owner.state_generation)
+    if step.state.partition_row.state_feeds:
+        for key in sorted(gone):
+            if key not in again:
+                tell_change(step, owner, key, None)
     owner.state = {}
     owner.state_bytes = 0
     owner.state_generation = 0
@@ -103,8 +118,11 @@ def _clear_row(step: Step, owner: ObjectRow, key: bytes) -> None:
     if row is None:
         return
     rows.delete(key)
+    cut = len(_prefix(owner))
+    if step.state.partition_row.state_feeds:
+        tell_change(step, owner, key[cut:], None)
     owner.state_count -= 1
-    owner.state_bytes -= len(key) - len(_prefix(owner)) + len(row.value)
+    owner.state_bytes -= len(key) - cut + len(row.value)
     if not owner.state_count:
         owner.state_generation = 0
     _touch(step, owner)

@@ -1,9 +1,9 @@
 """Dead letters: kept as rows, published if their broker cluster has a topic for them, forgotten."""
 
 from orchestrator.codec.keys import letter_key
-from orchestrator.machine import lanes
+from orchestrator.machine.feeds import give_to_feed
 from orchestrator.machine.step import Step
-from orchestrator.model.lanes import LOG_CLUSTER, ToTopic
+from orchestrator.model.lanes import LOG_CLUSTER
 from orchestrator.model.rows import DeadLetterRow, PartitionRow
 from orchestrator.model.topic_records import DeadLetter, Produce
 from orchestrator.model.topics import DEAD_SEND, LETTER, RecordHeaders, origin_bytes, request_bytes
@@ -21,7 +21,7 @@ def keep_letter(step: Step, letter: DeadLetter) -> None:
     count_bytes(own, letter, letter_bytes(letter))
     feed = own.letter_feeds.get(cluster_of(letter)) if own.letter_feeds else None
     if feed is not None:
-        lanes.give(step, ToTopic(feed.cluster, feed.topic), _published(letter, key, step.now_ms))
+        give_to_feed(step, feed, _published(letter, key, step.now_ms))
 
 
 def forget_letter(step: Step, key: bytes, row: DeadLetterRow) -> None:

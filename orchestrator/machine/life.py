@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from orchestrator.codec.keys import object_key, retention_key, timer_key
-from orchestrator.machine import inputs, kv, objects, origins, results, sends
+from orchestrator.machine import event_feed, inputs, kv, objects, origins, results, sends
 from orchestrator.machine.arming import arm
 from orchestrator.machine.chores import add_chore
 from orchestrator.machine.details import COMPLETIONS, SIGNALS, move_out
@@ -126,6 +126,8 @@ def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = Fals
     state, was = step.state, row.status
     if row.invoke.origin is not None:
         origins.end(step, row, outcome, kill)
+    if state.partition_row.events is not None:
+        event_feed.tell_end(step, row, outcome, kill)
     invoke = row.invoke
     if was == SCHEDULED:
         state.timers.delete(timer_key(invoke.start_at_ms, invoke.id, 0))

@@ -32,6 +32,6 @@ def apply_patch(step: Step, owner: ObjectRow, patch: PatchState) -> None:
             return
         if state_version(kv.pairs(step.state, owner)) != patch.version:
             return
-    kv.clear_all(step, owner)
+    kv.clear_all(step, owner, {key for key, _ in patch.state})
     for key, value in patch.state:
         kv.put(step, owner, key, value)

@@ -4,6 +4,7 @@ Nothing else changes the status of a row. A cause that a status has no line for 
 broken: the partition stops and keeps its data. ARCHITECTURE shows the table as a diagram.
 """
 
+from orchestrator.machine.event_feed import tell
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import StartAttempt
 from orchestrator.model.rows import InvocationRow
@@ -56,6 +57,8 @@ TRANSITIONS: dict[tuple[int, int], int] = {
     (PAUSED, COMPLETE): COMPLETED,
 }
 
+EVENT_OF = {BEGIN: "started", SUSPEND: "suspended", BACK_OFF: "retrying", PAUSE: "paused"}
+
 STATUS_NAMES = {
     NEW: "new",
     SCHEDULED: "scheduled",
@@ -86,9 +89,10 @@ def change_status(step: Step, row: InvocationRow, cause: int) -> None:
     assert after is not None, (
         f"an invocation that is {STATUS_NAMES[row.status]} cannot {CAUSE_NAMES[cause]}"
     )
-    counts = step.state.partition_row.live
-    if row.status != NEW:
-        counts[row.status] -= 1
+    before, own = row.status, step.state.partition_row
+    counts = own.live
+    if before != NEW:
+        counts[before] -= 1
     if after != COMPLETED:
         counts[after] += 1
     row.status = after
@@ -99,6 +103,19 @@ def change_status(step: Step, row: InvocationRow, cause: int) -> None:
     row.modified_at_ms = step.now_ms
     if after != COMPLETED:  # else it goes at once
         step.state.invocations.touch(row.invoke.id)
+        if own.events is not None:
+            _tell(step, row, before, cause)
+
+
+def _tell(step: Step, row: InvocationRow, before: int, cause: int) -> None:
+    """What the feed of events says of a change; of an end there is more to say elsewhere."""
+    if before == NEW:
+        tell(step, row, "accepted", False)
+    if cause in (RESUME, WAKE, CANCEL):
+        if before in (SUSPENDED, PAUSED):
+            tell(step, row, "resumed", False)
+    elif cause in EVENT_OF:
+        tell(step, row, EVENT_OF[cause], cause != BEGIN)
 
 
 def go_on(step: Step, row: InvocationRow, cause: int) -> None:

@@ -75,6 +75,7 @@ class PartitionRow(Row):
     events: FeedTopic | None = None  # None: the feed of life-cycle events is off
     state_feeds: dict[str, FeedTopic] = {}  # by service
     letter_feeds: dict[str, FeedTopic] = {}  # by broker cluster of the source
+    stopped_feeds: dict[str, str] = {}  # why, by topic, until they are switched on again
     letter_bytes: dict[str, int] = {}  # of dead letters, by subscription; "" for those of sends
 
 
