@@ -1,8 +1,8 @@
 """Every code of an operating error, in one table; each has a page in docs/errors.
 
 Codes are stable and never reused. The third digit names the room: 0 settings and commands, 1 the
-log, 2 the node, 3 the processor, 4 the invoker, 5 the metadata. A new code is a line here and a
-page `docs/errors/PDnnnn.md` that starts with `# PDnnnn: title`.
+log, 2 the node, 3 the processor, 4 the invoker, 5 the metadata, 6 topics of users. A new code is
+a line here and a page `docs/errors/PDnnnn.md` that starts with `# PDnnnn: title`.
 """
 
 from collections.abc import Mapping
@@ -63,6 +63,10 @@ _TABLE: Final = (
     ErrorCode("PD0401", "The request identity key cannot be used"),
     ErrorCode("PD0501", "The beginning of the metadata is gone"),
     ErrorCode("PD0502", "Metadata that this server cannot read"),
+    ErrorCode("PD0601", "Options of a broker cluster that cannot be used"),
+    ErrorCode("PD0602", "A broker cluster is out of reach", retryable=True),
+    ErrorCode("PD0603", "A broker cluster refuses the connection"),
+    ErrorCode("PD0604", "A permission on a broker cluster is missing"),
 )
 
 CODES: Final[Mapping[str, ErrorCode]] = {one.code: one for one in _TABLE}

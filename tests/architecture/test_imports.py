@@ -16,6 +16,7 @@ HOMES = {
         "orchestrator/kafka/",
         "orchestrator/log/kafka/",
         "orchestrator/brokers/kafka_",
+        "orchestrator/brokers/kafka/",
     ),
     "cryptography": ("orchestrator/invoker/signing.py",),
     "datafusion": ("orchestrator/sql/answering.py",),

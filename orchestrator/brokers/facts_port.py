@@ -1,0 +1,67 @@
+"""What the engine asks of a broker cluster. Nothing blocks; answers come by callback on the loop.
+
+Every question is answered once, by a value or by BrokerTrouble, within its deadline; no question
+makes a topic. After `close` nothing is answered.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+QUESTION_S: Final = 5.0
+"""How long a question may take before the brokers count as out of reach."""
+
+
+class BrokerTrouble(msgspec.Struct, frozen=True):
+    """Why a question has no answer; with `passes` it may have one later."""
+
+    code: str
+    message: str
+    passes: bool = False
+
+
+class TopicFact(msgspec.Struct, frozen=True):
+    """A topic that exists; `topic_id` is Kafka's, of 16 bytes, another one once it is made anew."""
+
+    name: str
+    topic_id: bytes
+    partition_count: int
+
+
+class FoundTopics(msgspec.Struct, frozen=True):
+    """Those that exist of the topics asked for, by name, on the Kafka cluster of the id."""
+
+    kafka_id: str
+    topics: Mapping[str, TopicFact]
+
+
+EARLIEST: Final = -2
+LATEST: Final = -1
+"""Points for `TopicFacts.offsets` beside times in ms since 1970, as Kafka's protocol has them."""
+
+OnTopics = Callable[[FoundTopics | BrokerTrouble], None]
+OnOffsets = Callable[[tuple[int, ...] | BrokerTrouble], None]
+
+
+class TopicFacts(Protocol):
+    """Facts about the topics of one broker cluster, as they are now."""
+
+    def topics(self, names: Sequence[str], on_found: OnTopics) -> None:
+        """Those that exist, whichever may be asked for."""
+        ...
+
+    def offsets(self, topic: TopicFact, point: int, on_found: OnOffsets) -> None:
+        """For each partition of `topic`, from 0, the offset of a point.
+
+        EARLIEST is the first record there is. LATEST is the offset the next record will have, or
+        where the first open transaction begins: what is committed later comes after it. A time in
+        ms is the first record of that time or later, LATEST if there is none.
+        """
+        ...
+
+    def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
+        """For each partition the offset that a consumer group has committed, -1 where none."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""A broker cluster of Apache Kafka, behind the ports of this room."""

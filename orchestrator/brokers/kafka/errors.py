@@ -1,0 +1,41 @@
+"""What an error of a broker cluster means to whoever asked."""
+
+from typing import Final
+
+from confluent_kafka import KafkaError
+
+from orchestrator.brokers.facts_port import BrokerTrouble
+
+BAD_OPTIONS: Final = "PD0601"
+UNREACHABLE: Final = "PD0602"
+CREDENTIALS: Final = "PD0603"
+RIGHTS: Final = "PD0604"
+
+_RIGHTS: Final = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+}
+_CREDENTIALS: Final = {
+    KafkaError._AUTHENTICATION,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError.UNSUPPORTED_SASL_MECHANISM,
+    KafkaError.ILLEGAL_SASL_STATE,
+    KafkaError._SSL,
+}
+
+
+def is_about_credentials(error: KafkaError) -> bool:
+    """No attempt to connect succeeds until an operator has changed something."""
+    return error.code() in _CREDENTIALS
+
+
+def trouble_of(error: KafkaError, doing: str) -> BrokerTrouble:
+    """`doing` completes "the user may not …"."""
+    text = error.str() or error.name()
+    if error.code() in _RIGHTS:
+        return BrokerTrouble(RIGHTS, f"the user of these options may not {doing} ({text})")
+    if is_about_credentials(error):
+        return BrokerTrouble(CREDENTIALS, f"the brokers refuse the connection ({text})")
+    return BrokerTrouble(UNREACHABLE, f"no broker answers ({text})", passes=True)

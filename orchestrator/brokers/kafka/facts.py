@@ -1,0 +1,234 @@
+"""Facts of a Kafka cluster, by an admin client that is made at the first question.
+
+The client answers from a thread of its own. It is made and ended in other threads: making it
+reads files, and ending it waits for its connections.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
+    AdminClient,
+    OffsetSpec,
+    TopicDescription,
+)
+
+from orchestrator.brokers.facts_port import (
+    EARLIEST,
+    LATEST,
+    QUESTION_S,
+    BrokerTrouble,
+    FoundTopics,
+    OnOffsets,
+    OnTopics,
+    TopicFact,
+)
+from orchestrator.brokers.kafka.errors import BAD_OPTIONS, is_about_credentials, trouble_of
+from orchestrator.kafka.broker_options import broker_config, client_options
+from orchestrator.kafka.clients import make_admin, make_consumer
+from orchestrator.kafka.errors import error_of
+from orchestrator.kafka.secrets import UnresolvedReference, without_secrets
+from orchestrator.model.refusal import LogRefused
+
+T = TypeVar("T")
+Work = Callable[[], Coroutine[Any, Any, T]]
+
+_MOVING: Final = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+}
+_LOOK_S: Final = 0.05  # how often an open question looks whether the credentials were refused
+
+
+class _NoAnswer(Exception):
+    def __init__(self, trouble: BrokerTrouble) -> None:
+        super().__init__(trouble.message)
+        self.trouble = trouble
+
+
+class KafkaFacts:
+    """`TopicFacts` of the cluster that `options` lead to; they may hold references."""
+
+    def __init__(self, options: Iterable[tuple[str, str]], client_id: str) -> None:
+        self._options = tuple(options)
+        self._client_id = client_id
+        self._resolved: Mapping[str, str] = {}
+        self._admin: AdminClient | None = None
+        self._making = asyncio.Lock()
+        self._refusal: KafkaError | None = None  # of the credentials, since the last answer
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def topics(self, names: Sequence[str], on_found: OnTopics) -> None:
+        self._ask(lambda: self._topics(list(names)), on_found)
+
+    def offsets(self, topic: TopicFact, point: int, on_found: OnOffsets) -> None:
+        self._ask(lambda: self._offsets(topic, point), on_found)
+
+    def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
+        self._ask(lambda: self._committed(group, topic), on_found)
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            ending = [admin]
+            del admin
+            asyncio.get_running_loop().run_in_executor(None, ending.clear)
+
+    def _ask(self, work: Work[T], on_answer: Callable[[T | BrokerTrouble], None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._answer(work, on_answer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, work: Work[T], on_answer: Callable[[T | BrokerTrouble], None]) -> None:
+        answer: T | BrokerTrouble
+        try:
+            answer = await work()
+        except _NoAnswer as no:
+            trouble = no.trouble
+            text = without_secrets(trouble.message, self._resolved)
+            answer = BrokerTrouble(trouble.code, text, trouble.passes)
+        on_answer(answer)
+
+    async def _topics(self, names: list[str]) -> FoundTopics:
+        admin = await self._client()
+        cluster = (await self._of(admin.describe_cluster, "describe the cluster")).cluster_id
+        found: dict[str, TopicFact] = {}
+        if names:
+            asked = admin.describe_topics(TopicCollection(names), request_timeout=QUESTION_S)
+            for name, future in asked.items():
+                described = await self._described(name, future)
+                if described is not None:
+                    found[name] = described
+        return FoundTopics(str(cluster), found)
+
+    async def _described(self, name: str, future: Future[TopicDescription]) -> TopicFact | None:
+        try:
+            described = await self._until(future)
+        except KafkaException as raised:
+            error = error_of(raised)
+            if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+                return None
+            raise self._no_answer(error, f"describe the topic {name}") from None
+        return TopicFact(name, _bytes_of(described.topic_id), len(described.partitions))
+
+    async def _offsets(self, topic: TopicFact, point: int) -> tuple[int, ...]:
+        found = await self._listed(topic, point)
+        if -1 not in found:
+            return found
+        # Nothing is that late: whatever comes next is.
+        ends = await self._listed(topic, LATEST)
+        return tuple(end if one < 0 else one for one, end in zip(found, ends, strict=True))
+
+    async def _listed(self, topic: TopicFact, point: int) -> tuple[int, ...]:
+        admin = await self._client()
+        asked = admin.list_offsets(
+            {TopicPartition(topic.name, n): _spec(point) for n in range(topic.partition_count)},
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=QUESTION_S,
+        )
+        found = [0] * topic.partition_count
+        for place, future in asked.items():
+            found[place.partition] = (await self._of(future, f"read the topic {topic.name}")).offset
+        return tuple(found)
+
+    async def _committed(self, group: str, topic: TopicFact) -> tuple[int, ...]:
+        """By a consumer that never joins: librdkafka's `ListConsumerGroupOffsets` ends the process
+        with a fault if the coordinator of the group is still loading (seen with 2.16)."""
+        await self._client()  # resolves the options
+        try:
+            return await asyncio.to_thread(self._fetched, group, topic)
+        except KafkaException as raised:
+            doing = f"read the offsets of the group {group}"
+            raise self._no_answer(error_of(raised), doing) from None
+
+    def _fetched(self, group: str, topic: TopicFact) -> tuple[int, ...]:
+        config = broker_config(self._resolved, self._client_id)
+        consumer = make_consumer(config | {"group.id": group, "enable.auto.commit": False})
+        try:
+            places = [TopicPartition(topic.name, n) for n in range(topic.partition_count)]
+            found = {one.partition: one for one in _committed(consumer, places)}
+        finally:
+            consumer.close()
+        for place in found.values():
+            if place.error is not None:
+                raise KafkaException(place.error)
+        return tuple(max(-1, found[n].offset) for n in range(topic.partition_count))
+
+    async def _client(self) -> AdminClient:
+        async with self._making:
+            if self._admin is None:
+                self._admin = await asyncio.to_thread(self._made)
+            return self._admin
+
+    def _made(self) -> AdminClient:
+        try:
+            self._resolved = client_options(self._options)
+            config = broker_config(self._resolved, self._client_id)
+            return make_admin(config, self._noted)
+        except UnresolvedReference as error:
+            raise _NoAnswer(BrokerTrouble(BAD_OPTIONS, str(error))) from None
+        except LogRefused as refused:
+            raise _NoAnswer(BrokerTrouble(BAD_OPTIONS, refused.message)) from None
+
+    def _noted(self, error: KafkaError) -> None:
+        if is_about_credentials(error):
+            self._refusal = error
+
+    async def _of(self, asked: "Future[Any] | Callable[..., Future[Any]]", doing: str) -> Any:
+        future = asked(request_timeout=QUESTION_S) if callable(asked) else asked
+        try:
+            return await self._until(future)
+        except KafkaException as raised:
+            raise self._no_answer(error_of(raised), doing) from None
+
+    async def _until(self, future: Future[T]) -> T:
+        """The result; sooner the refusal of the credentials, which the client tries for ever."""
+        answer = asyncio.wrap_future(future)
+        while not answer.done():
+            await asyncio.wait((answer,), timeout=_LOOK_S)
+            if self._admin is not None and not answer.done():
+                self._admin.poll(0)
+                if self._refusal is not None:
+                    refusal, self._refusal = self._refusal, None
+                    raise KafkaException(refusal)
+        return answer.result()
+
+    def _no_answer(self, error: KafkaError, doing: str) -> _NoAnswer:
+        return _NoAnswer(trouble_of(error, doing))
+
+
+def _committed(consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
+    """Asks again while the coordinator moves, as it does on brokers that have just started."""
+    give_up = time.monotonic() + QUESTION_S
+    while True:
+        try:
+            return consumer.committed(places, timeout=QUESTION_S)
+        except KafkaException as raised:
+            if error_of(raised).code() not in _MOVING or time.monotonic() > give_up:
+                raise
+            time.sleep(_LOOK_S)
+
+
+def _bytes_of(topic_id: Any) -> bytes:
+    """The two signed halves that Kafka's ids are handed out in."""
+    halves = (topic_id.get_most_significant_bits(), topic_id.get_least_significant_bits())
+    return b"".join(half.to_bytes(8, "big", signed=True) for half in halves)
+
+
+def _spec(point: int) -> Any:
+    made: dict[int, Any] = {EARLIEST: OffsetSpec.earliest, LATEST: OffsetSpec.latest}
+    return made[point]() if point in made else OffsetSpec.for_timestamp(point)

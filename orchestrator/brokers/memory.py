@@ -1,0 +1,88 @@
+"""A broker cluster in memory, for tests: topics, their records' times, and what goes wrong."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from orchestrator.brokers.facts_port import (
+    EARLIEST,
+    LATEST,
+    BrokerTrouble,
+    FoundTopics,
+    OnOffsets,
+    OnTopics,
+    TopicFact,
+)
+
+T = TypeVar("T")
+
+
+@dataclass
+class HeldPartition:
+    """Records by their times in ms; those below `first` are gone."""
+
+    times_ms: list[int] = field(default_factory=list)
+    first: int = 0
+
+
+@dataclass
+class HeldTopic:
+    topic_id: bytes
+    partitions: list[HeldPartition]
+
+
+class MemoryFacts:
+    """`TopicFacts` over what a test has put there; `trouble` is the answer to everything."""
+
+    def __init__(self, kafka_id: str = "memory") -> None:
+        self.kafka_id = kafka_id
+        self.by_name: dict[str, HeldTopic] = {}
+        self.groups: dict[tuple[str, str], dict[int, int]] = {}
+        self.trouble: BrokerTrouble | None = None
+        self._is_closed = False
+        self._made = 0
+
+    def make(self, name: str, partition_count: int) -> HeldTopic:
+        """A new topic, with a new id even if the name was used before."""
+        self._made += 1
+        partitions = [HeldPartition() for _ in range(partition_count)]
+        self.by_name[name] = HeldTopic(self._made.to_bytes(16, "big"), partitions)
+        return self.by_name[name]
+
+    def topics(self, names: Sequence[str], on_found: OnTopics) -> None:
+        found = {
+            name: TopicFact(name, topic.topic_id, len(topic.partitions))
+            for name, topic in self.by_name.items()
+            if name in names
+        }
+        self._say(on_found, FoundTopics(self.kafka_id, found))
+
+    def offsets(self, topic: TopicFact, point: int, on_found: OnOffsets) -> None:
+        partitions = self.by_name[topic.name].partitions
+        self._say(on_found, tuple(_offset(one, point) for one in partitions))
+
+    def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
+        known = self.groups.get((group, topic.name), {})
+        self._say(on_found, tuple(known.get(n, -1) for n in range(topic.partition_count)))
+
+    def close(self) -> None:
+        self._is_closed = True
+
+    def _say(self, on_found: Callable[[T | BrokerTrouble], None], answer: T) -> None:
+        said: T | BrokerTrouble = answer if self.trouble is None else self.trouble
+        asyncio.get_running_loop().call_soon(self._tell, on_found, said)
+
+    def _tell(self, on_found: Callable[[T], None], said: T) -> None:
+        if not self._is_closed:
+            on_found(said)
+
+
+def _offset(partition: HeldPartition, point: int) -> int:
+    end = len(partition.times_ms)
+    if point == EARLIEST:
+        return partition.first
+    if point == LATEST:
+        return end
+    later = (n for n in range(partition.first, end) if partition.times_ms[n] >= point)
+    return next(later, end)
