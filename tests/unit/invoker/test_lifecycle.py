@@ -15,10 +15,13 @@ from orchestrator.model.values import PAUSED, Failure
 from orchestrator.registry.schema import RetryPolicy
 from orchestrator.registry.snapshot import Defaults
 from perdure import wire
-from tests.unit.invoker.partition import Partition
+from tests.unit.invoker.partition import WAIT_S, Partition
 from tests.unit.invoker.scripted import END, OUT, Served
 from tests.unit.invoker.test_faults import answered, good, half_a_frame
 from tests.unit.invoker.worlds import QUICK, run, scripted
+
+AN_HOUR_MS = 3_600_000
+NO_RETRY = Defaults(retry=RetryPolicy(AN_HOUR_MS, 1.0, AN_HOUR_MS))
 
 
 async def sleeps(served: Served) -> None:
@@ -35,7 +38,7 @@ async def sleeps(served: Served) -> None:
 
 async def until(condition: object) -> None:
     assert callable(condition)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_S):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -48,7 +51,7 @@ def test_kill_breaks_the_stream_off() -> None:
             partition.propose_any(Kill(invocation_id, 1))
             assert isinstance(await partition.result(invocation_id), Failure)
             assert partition.invoker.running_count == 0
-            await asyncio.wait_for(service.requests[0].was_reset.wait(), 5)
+            await asyncio.wait_for(service.requests[0].was_reset.wait(), WAIT_S)
             assert len(partition.journals) == 1
 
     run(test)
@@ -71,15 +74,14 @@ def test_pause_half_closes_and_resume_goes_on() -> None:
 
 def test_an_attempt_that_begins_while_a_pause_is_wanted_is_asked_at_once() -> None:
     async def test() -> None:
-        async with scripted(half_a_frame, sleeps) as (partition, service):
-            slow = Defaults(retry=RetryPolicy(1_000, 1.0, 1_000))
-            partition.defaults = slow
+        async with scripted(half_a_frame, sleeps, defaults=NO_RETRY) as (partition, service):
             invocation_id = partition.submit("Svc", "run")
             await until(lambda: partition.failures)
             row: InvocationRow = partition.row(invocation_id)
             row.pause_requested = True
+            partition.invoker.start(partition, invocation_id, row.incarnation)
             await until(lambda: len(service.requests) == 2)
-            await asyncio.wait_for(service.requests[1].ended.wait(), 5)
+            await asyncio.wait_for(service.requests[1].ended.wait(), WAIT_S)
 
     run(test)
 
@@ -87,7 +89,7 @@ def test_an_attempt_that_begins_while_a_pause_is_wanted_is_asked_at_once() -> No
 def test_inactivity_zero_is_request_and_response() -> None:
     async def looks(served: Served) -> None:
         await served.start()
-        await asyncio.wait_for(served.ended.wait(), 5)  # before any answer
+        await asyncio.wait_for(served.ended.wait(), WAIT_S)  # before any answer
         served.respond()
         await served.finish()
 
@@ -155,7 +157,7 @@ def test_a_forgotten_partition_gets_no_proposals() -> None:
             before = len(partition.journals)
             partition.invoker.forget(partition)
             assert partition.invoker.running_count == 0
-            await asyncio.wait_for(service.requests[0].was_reset.wait(), 5)
+            await asyncio.wait_for(service.requests[0].was_reset.wait(), WAIT_S)
             await asyncio.sleep(0.02)
             assert len(partition.journals) == before
 
