@@ -22,7 +22,7 @@ demo: $(STAMP)
 
 # Everything that must hold before a change is taken.
 test: check
-	$(PY) -m pytest -n 2 --dist loadgroup $(TESTS)
+	$(PY) -m pytest -n 2 $(TESTS)
 
 # What needs no running: style, types, the direction of imports.
 check: $(STAMP)
@@ -51,7 +51,7 @@ scale: $(STAMP)
 
 # Every combination of mode, log, SDK and protocol version.
 conformance: $(STAMP)
-	PERDURE_CONFORMANCE=full $(PY) -m pytest -n 2 --dist loadgroup tests/conformance
+	PERDURE_CONFORMANCE=full $(PY) -m pytest -n 2 tests/conformance
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,11 +1,45 @@
-"""What holds for every suite: its last lines say what could not be run; in CI that is a failure."""
+"""What holds for every suite: workers take whole modules, one broker serves all suites of a worker,
+and the last lines of a run say what could not be run; in CI that is a failure."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.parts.kafka import KafkaBroker
+
+
+@pytest.hookimpl(optionalhook=True)  # it is xdist's
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.parts.workers import WholeUnits
+
+    return WholeUnits(config, log)
+
+
+@pytest.fixture(scope="session")
+def session_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """A real broker, which tests may have killed; its rules of access are set by tests."""
+    from tests.parts.kafka import KafkaBroker
+    from tests.parts.kafka_rights import AUTHORIZER
+    from tests.parts.needed import needed
+
+    directory = tmp_path_factory.mktemp("kafka")
+    broker = needed("a Kafka broker", lambda: KafkaBroker(directory, AUTHORIZER).start())
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def broker(session_broker: KafkaBroker) -> KafkaBroker:
+    """The same, running."""
+    if not session_broker.process.alive:
+        session_broker.start()
+    return session_broker
 
 
 def _skipped(config: pytest.Config) -> Counter[str]:

@@ -34,7 +34,9 @@ class System:
         self.name = name
         self._directory = directory
         (directory / "server").mkdir(parents=True)
-        self._broker = KafkaBroker(directory / "broker") if name == KAFKA else None
+        self._broker: KafkaBroker | None = None
+        if name == KAFKA:
+            self._broker = KafkaBroker(directory / "broker", quick_start=False)
         self.server = self._build()
         self._started = False
 

@@ -23,7 +23,7 @@ class Shelf:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._parts: dict[str, KafkaBroker | Services | Laboratory] = {}
+        self._parts: dict[str, Services | Laboratory] = {}
 
     def _have(self, name: str, start: Callable[[Path], T]) -> T:
         if name not in self._parts:
@@ -34,9 +34,6 @@ class Shelf:
         if not found.process.alive:
             found.start()
         return found  # type: ignore[return-value]
-
-    def broker(self) -> KafkaBroker:
-        return self._have("kafka", lambda directory: KafkaBroker(directory).start())
 
     def services(self, kind: str, signed: bool) -> Services:
         name = f"{kind}-signed" if signed else kind
@@ -57,7 +54,6 @@ def pytest_configure(config: pytest.Config) -> None:
         "needs(*conditions): runs where the combination has them: faces, suspending, signed, kafka"
     )
     config.addinivalue_line("markers", line)
-    config.addinivalue_line("markers", "xdist_group: tests that one worker runs")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -70,8 +66,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if combination is None:
             kept.append(item)
             continue
-        # With several workers, one has all the tests of a combination and starts it once.
-        item.add_marker(pytest.mark.xdist_group(combination.name))
         needs = [one for mark in item.iter_markers("needs") for one in mark.args]
         (kept if all(map(combination.has, needs)) else left).append(item)
     if left:
@@ -91,7 +85,11 @@ def running_world(
     request: pytest.FixtureRequest, shelf: Shelf, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     combination: Combination = request.param
-    broker = shelf.broker() if combination.log == "kafka" else None
+    broker: KafkaBroker | None = None
+    if combination.log == "kafka":
+        broker = request.getfixturevalue("session_broker")
+        if not broker.process.alive:
+            broker.start()
     services = shelf.services(combination.services, combination.signed)
     laboratory = shelf.laboratory(combination.signed)
     directory = tmp_path_factory.mktemp(combination.name)

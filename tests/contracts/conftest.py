@@ -1,6 +1,5 @@
-"""One real broker for all contract tests that need one."""
+"""The adapters of a port that its contract tests run over."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,15 +7,6 @@ import pytest
 from orchestrator.log.kafka.options import KafkaOptions
 from tests.contracts.places import Place, embedded_place, kafka_options, kafka_place, memory_place
 from tests.parts.kafka import KafkaBroker
-from tests.parts.kafka_rights import AUTHORIZER
-
-
-@pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), AUTHORIZER)
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 @pytest.fixture(params=["memory", "embedded", "embedded, by a thread", "kafka"])

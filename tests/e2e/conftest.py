@@ -23,14 +23,6 @@ SERVER_CLASS = RestateServer if os.environ.get("PERDURE_E2E") == "reference" els
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    directory = tmp_path_factory.mktemp("kafka")
-    broker = needed("a Kafka broker", lambda: KafkaBroker(directory).start())
-    yield broker
-    broker.stop()
-
-
-@pytest.fixture(scope="session")
 def typescript(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TypeScriptServices]:
     log_dir = tmp_path_factory.mktemp("typescript")
     services = needed("the TypeScript SDK", lambda: TypeScriptServices(log_dir=log_dir).start())
@@ -54,8 +46,6 @@ def log_options(request: pytest.FixtureRequest) -> ServerOptions:
     if SERVER_CLASS is RestateServer:
         pytest.skip("the reference has a log of its own")
     broker: KafkaBroker = request.getfixturevalue("broker")
-    if not broker.process.alive:
-        broker.start()
     return ServerOptions(log="kafka", kafka_bootstrap=broker.bootstrap, cluster=options.cluster)
 
 

@@ -3,7 +3,6 @@ as soon as the right is back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,7 @@ import pytest
 from tests.e2e.conftest import client_of
 from tests.parts.client import Client, eventually, fresh
 from tests.parts.kafka import KafkaBroker
-from tests.parts.kafka_rights import AUTHORIZER, allow_again, allow_only
-from tests.parts.needed import needed
+from tests.parts.kafka_rights import allow_again, allow_only
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
 from tests.parts.typescript_services import TypeScriptServices
@@ -22,14 +20,6 @@ EVERY = {
     "TOPIC": {"DESCRIBE", "DESCRIBE_CONFIGS", "READ", "WRITE", "DELETE"},
     "GROUP": {"DESCRIBE", "READ"},
 }
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    directory = tmp_path_factory.mktemp("kafka-guarded")
-    broker = needed("a Kafka broker", lambda: KafkaBroker(directory, AUTHORIZER).start())
-    yield broker
-    broker.stop()
 
 
 def refused(client: Client, key: str) -> None:
@@ -45,26 +35,26 @@ def refused(client: Client, key: str) -> None:
 )
 def test_a_right_that_is_revoked_while_the_server_runs(
     tmp_path: Path,
-    guarded: KafkaBroker,
+    broker: KafkaBroker,
     typescript: TypeScriptServices,
     kind: str,
     right: str,
     named: str,
 ) -> None:
     cluster = fresh("rights")
-    options = ServerOptions(log="kafka", kafka_bootstrap=guarded.bootstrap, cluster=cluster)
+    options = ServerOptions(log="kafka", kafka_bootstrap=broker.bootstrap, cluster=cluster)
     server = PerdureServer(tmp_path, options).start()
     try:
         client = client_of(server)
         client.register(typescript.uri)
         key = fresh()
         assert client.call(("Counter", key, "add"), 1)["newValue"] == 1
-        allow_only(guarded.bootstrap, kind, f"{cluster}.log", EVERY[kind] - {right})
+        allow_only(broker.bootstrap, kind, f"{cluster}.log", EVERY[kind] - {right})
         # A moment after the rule was made; it leads until the session of the group is over.
         eventually(lambda: refused(client, key), WAIT_S)
         for _ in range(5):
             refused(client, key)  # none of them has another answer
-        allow_again(guarded.bootstrap, f"{cluster}.log")
+        allow_again(broker.bootstrap, f"{cluster}.log")
         added = eventually(lambda: client.call(("Counter", key, "add"), 1), WAIT_S)["newValue"]
         assert added >= 2
         said = server.log_tail(100_000)
