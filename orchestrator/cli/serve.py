@@ -97,8 +97,8 @@ async def _until(node: Node, options: NodeOptions, asked: asyncio.Event) -> None
 
 async def _live(node: Node, options: NodeOptions) -> None:
     gc.set_threshold(*GC_THRESHOLDS)  # before the start: it may read much of the log
+    gc.collect()  # now, while nobody waits: after the start it would walk all that was read
     await node.start()
-    gc.collect()
     gc.freeze()
     _log.info("Perdure is ready: %s log, %d partitions", options.log.kind, node.partitions)
     _log.info("  callers    http://%s", node.ingress_address)

@@ -7,6 +7,7 @@ from typing import Final
 from orchestrator.invoker.port import LedPartition
 from orchestrator.invoker.running import RunningAttempt
 from orchestrator.invoker.slot_queue import SlotWaiter
+from orchestrator.invoker.slots import Slots
 from orchestrator.runtime.scheduler import Scheduler
 
 FORGOTTEN_AT_ONCE: Final = 200
@@ -20,30 +21,30 @@ class Forgetting:
     def __init__(
         self,
         scheduler: Scheduler,
-        waiting: dict[bytes, SlotWaiter],
+        slots: Slots,
         running: dict[bytes, RunningAttempt],
-        leave: Callable[[SlotWaiter], None],
         drop: Callable[[RunningAttempt], None],
         dropped: Callable[[], None],
     ) -> None:
         """`dropped` is called after each slice: there is room for others."""
         self._scheduler = scheduler
-        self._waiting = waiting
+        self._slots = slots
         self._running = running
-        self._leave = leave
         self._drop = drop
         self._dropped = dropped
 
     def forget(self, source: LedPartition) -> None:
         """All attempts of a partition; the first slice now."""
-        known: Attempts = [*self._running.values(), *self._waiting.values()]
+        self._slots.forget(source)
+        known: Attempts = [*self._running.values(), *self._slots.held()]
         self._slice([one for one in known if one.source is source])
 
     def _slice(self, gone: Attempts) -> None:
         """From the end: those that wait first, so that none of them gets the slot of another."""
         for one in gone[-FORGOTTEN_AT_ONCE:]:
-            if self._waiting.get(one.id) is one:
-                self._leave(one)
+            if isinstance(one, SlotWaiter):
+                if not one.is_gone and self._slots.find(one.id) is one:
+                    self._slots.leave(one)
             elif self._running.get(one.id) is one:
                 self._drop(one)
         del gone[-FORGOTTEN_AT_ONCE:]

@@ -39,6 +39,7 @@ from orchestrator.runtime.telemetry import Telemetry
 from perdure.wire import invocation_id_to_str
 
 _MAKE_WAY_S: Final = 0.01
+_STARTED_AT_ONCE: Final = 200
 _RESTARTS_MAX: Final = 3
 
 
@@ -69,7 +70,7 @@ class Invoker:
         self._seen_registry: Registry | None = None
         self._places: dict[tuple[str, str], Placement | Unplaced] = {}
         self._pools = Pools(Dialer(options.services_ca_file), self.on_read, self.on_batch)
-        self._slots: Slots[SlotWaiter] = Slots(
+        self._slots = Slots(
             options.attempts_max,
             options.attempts_per_deployment_max,
             options.memory_bytes_max,
@@ -79,7 +80,6 @@ class Invoker:
         self._counts = AttemptCounts(telemetry)
         measure_slots(telemetry, self._slots, lambda: len(self._running), options.attempts_max)
         self._running: dict[bytes, RunningAttempt] = {}
-        self._waiting: dict[bytes, SlotWaiter] = {}
         self._held_back: set[LedPartition] = set()
         self._flusher = Flusher(scheduler)
         self.flush = self._flusher.add
@@ -88,12 +88,7 @@ class Invoker:
         self._openings = Openings()
         self._idle = MakeWay(self._slots)
         self._forgetting = Forgetting(
-            scheduler,
-            self._waiting,
-            self._running,
-            self._leave,
-            self._drop,
-            self._fill_slots,
+            scheduler, self._slots, self._running, self._drop, self._fill_slots
         )
         self._closed = False
 
@@ -126,9 +121,9 @@ class Invoker:
 
     def stop(self, invocation_id: bytes, incarnation: int, abort: bool) -> None:
         """Drop the attempt without a proposal, or half-close it so that it suspends."""
-        waiter = self._waiting.get(invocation_id)
+        waiter = self._slots.find(invocation_id)
         if waiter is not None and waiter.incarnation == incarnation and abort:
-            self._leave(waiter)
+            self._slots.leave(waiter)
         running = self._running.get(invocation_id)
         if running is None or running.incarnation != incarnation:
             return
@@ -144,7 +139,7 @@ class Invoker:
         self._forgetting.forget(source)
 
     def views(self) -> list[AttemptView]:
-        return attempt_views(self._running.values(), self._waiting.values())
+        return attempt_views(self._running.values(), self._slots.held())
 
     def hold_back(self, source: LedPartition, held_back: bool) -> None:
         """While a partition takes nothing: read at most a window more of each of its attempts."""
@@ -190,7 +185,7 @@ class Invoker:
         ):
             self._begin(source, given, where, 0)
         else:
-            self._wait(SlotWaiter(source, invocation_id, incarnation, deployment, is_old), goes_on)
+            self._wait(SlotWaiter(source, invocation_id, incarnation, deployment, goes_on, is_old))
 
     def _is_known(self, source: LedPartition, invocation_id: bytes, incarnation: int) -> bool:
         """Whether it runs or waits; one of another incarnation or source is dropped."""
@@ -199,11 +194,11 @@ class Invoker:
             if running.incarnation == incarnation and running.source is source:
                 return True
             self._drop(running)
-        waiter = self._waiting.get(invocation_id)
+        waiter = self._slots.find(invocation_id)
         if waiter is not None:
             if waiter.incarnation == incarnation and waiter.source is source:
                 return True
-            self._leave(waiter)
+            self._slots.leave(waiter)
         return False
 
     def _place(self, given: AttemptInput) -> Placement | Unplaced:
@@ -303,27 +298,24 @@ class Invoker:
 
     # --- waiting for a slot ---
 
-    def _wait(self, waiter: SlotWaiter, goes_on: bool) -> None:
-        self._waiting[waiter.id] = waiter
-        deployment, is_recovered = waiter.deployment, waiter.is_recovered
-        self._slots.wait(deployment, waiter.id, waiter, goes_on=goes_on, is_recovered=is_recovered)
+    def _wait(self, waiter: SlotWaiter) -> None:
+        self._slots.wait(waiter)
         if self._make_way_timer is None:
             self._make_way_timer = self._scheduler.call_later(0, self._make_way)
 
     def _stop_waiting(self) -> None:
         self._closed = True
-        for waiter in list(self._waiting.values()):
-            self._leave(waiter)
-
-    def _leave(self, waiter: SlotWaiter) -> None:
-        del self._waiting[waiter.id]
-        self._slots.leave(waiter.deployment, waiter.id)
+        self._slots.clear()
 
     def _fill_slots(self) -> None:
-        """Start what waits, as far as there is room."""
-        while (waiter := self._slots.next()) is not None:
-            del self._waiting[waiter.id]
-            self._start(waiter.source, waiter.id, waiter.incarnation, True)
+        """Start what waits, as far as there is room; what is left has its turn after `_make_way`.
+        Behind many others some may wait that are over, or run already."""
+        for _ in range(_STARTED_AT_ONCE):
+            waiter = self._slots.next()
+            if waiter is None:
+                return
+            if waiter.id not in self._running:
+                self._start(waiter.source, waiter.id, waiter.incarnation, True)
 
     def _make_way(self) -> None:
         """Ask the longest idle streams to suspend, as many as there are attempts waiting."""

@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Final
 
 from orchestrator.invoker.running import RunningAttempt
 from orchestrator.invoker.slots import Slots
@@ -16,7 +16,7 @@ _LOOKED_AT_PER_MS: Final = 50
 class MakeWay:
     """Looks for the longest idle, as many as there are attempts waiting."""
 
-    def __init__(self, slots: Slots[Any]) -> None:
+    def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._look_at_ms = 0  # not before
 

@@ -1,101 +1,148 @@
 """The attempts of one deployment that wait for a slot: those that go on come before those that
 begin, otherwise first come, first served. Those that a recovery brought back, of which there may be
-very many, and new ones alternate. A million may wait: what one costs is counted in bytes."""
+very many, and new ones alternate. A million may wait: all but the first `HELD_MAX` of each kind are
+bytes in an overflow."""
 
 from collections import deque
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 import msgspec
 
+from orchestrator.invoker.overflow import Overflow
 from orchestrator.invoker.port import LedPartition
 
-T = TypeVar("T")
+HELD_MAX: Final = 1_000
+_GONE_MIN: Final = 1_000  # fewer that left are not worth a walk
 
 
-_STALE_MIN: Final = 1_000  # fewer are not worth a walk
-
-
-class SlotWaiter(msgspec.Struct, frozen=True, gc=False):
+class SlotWaiter(msgspec.Struct, gc=False, eq=False):
     """An attempt that waits for its slot."""
 
     source: LedPartition
     id: bytes
     incarnation: int
     deployment: str
+    goes_on: bool = False  # it has entries already
     is_recovered: bool = False
+    is_gone: bool = False  # it does not wait any more
 
 
-class _Fifo(Generic[T]):
-    """First come, first served, by invocation id. An OrderedDict takes twice the memory, and taking
-    the first of a dict walks over the holes that earlier ones left, which is quadratic."""
+Index = dict[bytes, SlotWaiter]
+"""Those that are held as they are, by invocation id."""
 
-    __slots__ = ("_items", "_order")
 
-    def __init__(self) -> None:
-        self._items: dict[bytes, T] = {}
-        self._order: deque[bytes] = deque()  # some may have left
+class _Fifo:
+    """First come, first served."""
+
+    __slots__ = ("_held", "_held_count", "_kind", "_overflow")
+
+    def __init__(self, deployment: str, goes_on: bool, is_recovered: bool) -> None:
+        self._kind = (deployment, goes_on, is_recovered)  # of all of them
+        self._held: deque[SlotWaiter] = deque()  # some may have left
+        self._held_count = 0
+        self._overflow: Overflow | None = None
 
     def __len__(self) -> int:
-        return len(self._items)
+        overflow = self._overflow
+        return self._held_count + (0 if overflow is None else overflow.count)
 
-    def add(self, invocation_id: bytes, item: T) -> None:
-        self._items[invocation_id] = item
-        self._order.append(invocation_id)
+    def add(self, waiter: SlotWaiter, index: Index) -> None:
+        if self._overflow is not None or self._held_count >= HELD_MAX:
+            if self._overflow is None:
+                self._overflow = Overflow()
+            self._overflow.add(waiter.source, waiter.id, waiter.incarnation)
+        else:
+            self._hold(waiter, index)
 
-    def remove(self, invocation_id: bytes) -> bool:
-        if self._items.pop(invocation_id, None) is None:
-            return False
-        if len(self._order) > 2 * len(self._items) + _STALE_MIN:
-            self._order = deque(one for one in dict.fromkeys(self._order) if one in self._items)
-        return True
+    def _hold(self, waiter: SlotWaiter, index: Index) -> None:
+        index[waiter.id] = waiter
+        self._held.append(waiter)
+        self._held_count += 1
 
-    def take(self) -> T:
-        while True:
-            item = self._items.pop(self._order.popleft(), None)
-            if item is not None:
-                return item
+    def remove(self, waiter: SlotWaiter, index: Index) -> None:
+        """One that is held."""
+        waiter.is_gone = True
+        del index[waiter.id]
+        self._held_count -= 1
+        if len(self._held) > 2 * self._held_count + _GONE_MIN:
+            self._held = deque(one for one in self._held if not one.is_gone)
+
+    def forget(self, source: LedPartition) -> None:
+        """Those of a partition that are not held."""
+        if self._overflow is not None:
+            self._overflow.forget(source)
+            self._drop_empty()
+
+    def take(self, index: Index) -> SlotWaiter | None:
+        """None: it only seemed that there was one more."""
+        while not self._held_count and self._overflow is not None:
+            self._refill(self._overflow, index)
+        while self._held:
+            waiter = self._held.popleft()
+            if not waiter.is_gone:
+                del index[waiter.id]
+                self._held_count -= 1
+                return waiter
+        return None
+
+    def _refill(self, overflow: Overflow, index: Index) -> None:
+        source, owed = overflow.take_page()
+        for invocation_id, incarnation in owed:
+            if invocation_id not in index:
+                self._hold(SlotWaiter(source, invocation_id, incarnation, *self._kind), index)
+        self._drop_empty()
+
+    def _drop_empty(self) -> None:
+        if self._overflow is not None and not self._overflow.count:
+            self._overflow = None
 
 
-class _Queues(Generic[T]):
+class _Queues:
     """Those that go on, and those that begin."""
 
     __slots__ = ("begin", "go_on")
 
-    def __init__(self) -> None:
-        self.go_on: _Fifo[T] = _Fifo()
-        self.begin: _Fifo[T] = _Fifo()
+    def __init__(self, deployment: str, is_recovered: bool) -> None:
+        self.go_on = _Fifo(deployment, True, is_recovered)
+        self.begin = _Fifo(deployment, False, is_recovered)
 
     def __len__(self) -> int:
         return len(self.go_on) + len(self.begin)
 
-    def take(self) -> T:
-        return (self.go_on or self.begin).take()
+    def take(self, index: Index) -> SlotWaiter | None:
+        return (self.go_on or self.begin).take(index)
 
 
-class SlotQueue(Generic[T]):
-    """What waits, new and recovered."""
+class SlotQueue:
+    """What waits of one deployment, new and recovered."""
 
-    __slots__ = ("_is_turn_of_recovered", "_new", "_recovered")
+    __slots__ = ("_index", "_is_turn_of_recovered", "_new", "_recovered")
 
-    def __init__(self) -> None:
-        self._new: _Queues[T] = _Queues()
-        self._recovered: _Queues[T] = _Queues()
+    def __init__(self, deployment: str, index: Index) -> None:
+        self._index = index
+        self._new = _Queues(deployment, False)
+        self._recovered = _Queues(deployment, True)
         self._is_turn_of_recovered = True
 
     def __len__(self) -> int:
         return len(self._new) + len(self._recovered)
 
-    def add(self, invocation_id: bytes, item: T, goes_on: bool, is_recovered: bool) -> None:
-        queues = self._recovered if is_recovered else self._new
-        (queues.go_on if goes_on else queues.begin).add(invocation_id, item)
+    def _fifo(self, waiter: SlotWaiter) -> _Fifo:
+        queues = self._recovered if waiter.is_recovered else self._new
+        return queues.go_on if waiter.goes_on else queues.begin
 
-    def remove(self, invocation_id: bytes) -> bool:
-        """Whether it was there."""
+    def add(self, waiter: SlotWaiter) -> None:
+        self._fifo(waiter).add(waiter, self._index)
+
+    def remove(self, waiter: SlotWaiter) -> None:
+        """One that is held."""
+        self._fifo(waiter).remove(waiter, self._index)
+
+    def forget(self, source: LedPartition) -> None:
+        """Those of a partition that are not held."""
         for queues in (self._new, self._recovered):
-            for queue in (queues.go_on, queues.begin):
-                if queue.remove(invocation_id):
-                    return True
-        return False
+            queues.go_on.forget(source)
+            queues.begin.forget(source)
 
     def has_before(self, goes_on: bool, is_recovered: bool) -> bool:
         """Whether one that comes now has others before it."""
@@ -104,10 +151,10 @@ class SlotQueue(Generic[T]):
             mine, others = others, mine
         return bool(others or mine.go_on or (mine.begin and not goes_on))
 
-    def take(self) -> T:
-        """The next; there must be one."""
+    def take(self) -> SlotWaiter | None:
+        """The next. None: it only seemed that there was one more."""
         if self._new and self._recovered:
             queues = self._recovered if self._is_turn_of_recovered else self._new
             self._is_turn_of_recovered = not self._is_turn_of_recovered
-            return queues.take()
-        return (self._new or self._recovered).take()
+            return queues.take(self._index)
+        return (self._new or self._recovered).take(self._index)

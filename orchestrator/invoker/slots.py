@@ -13,12 +13,11 @@ only so many attempts of a service are opening (not answered yet) at a time.
 """
 
 from collections import OrderedDict
-from typing import Final, Generic, TypeVar
+from typing import Final
 
-from orchestrator.invoker.slot_queue import SlotQueue
+from orchestrator.invoker.port import LedPartition
+from orchestrator.invoker.slot_queue import Index, SlotQueue, SlotWaiter
 from orchestrator.invoker.window import OpeningWindow
-
-T = TypeVar("T")
 
 FEW: Final = 8  # attempts_max is exceeded by no more than this for each deployment
 FEW_BYTES: Final = 4 * 1024 * 1024  # the same for memory; one attempt may always hold more
@@ -26,7 +25,7 @@ _FEW_PART: Final = 8  # neither is more than this part of a small limit
 _LOOKED_AT_MAX: Final = 64  # waiting deployments looked at for one free slot
 
 
-class Slots(Generic[T]):
+class Slots:
     """Counts what runs, queues what waits. Waiting deployments take turns."""
 
     def __init__(
@@ -47,7 +46,8 @@ class Slots(Generic[T]):
         self._running: dict[str, int] = {}
         self._bounds: dict[str, int] = {}
         self._windows: dict[str, OpeningWindow] = {}
-        self._waiting: OrderedDict[str, SlotQueue[T]] = OrderedDict()
+        self._waiting: OrderedDict[str, SlotQueue] = OrderedDict()
+        self._held: Index = {}
         self.memory_bytes = 0
         self.waiting_count = 0
 
@@ -143,29 +143,45 @@ class Slots(Generic[T]):
             default=None,
         )
 
-    def wait(
-        self,
-        deployment: str,
-        invocation_id: bytes,
-        item: T,
-        *,
-        goes_on: bool,
-        is_recovered: bool = False,
-    ) -> None:
-        """Queue behind those of the same deployment and kind; once per invocation."""
-        line = self._waiting.get(deployment)
+    def wait(self, waiter: SlotWaiter) -> None:
+        """Queue behind those of the same deployment and kind; one that can be found must not be
+        there yet."""
+        line = self._waiting.get(waiter.deployment)
         if line is None:
-            line = self._waiting[deployment] = SlotQueue()
-        line.add(invocation_id, item, goes_on, is_recovered)
+            line = self._waiting[waiter.deployment] = SlotQueue(waiter.deployment, self._held)
+        line.add(waiter)
         self.waiting_count += 1
 
-    def leave(self, deployment: str, invocation_id: bytes) -> None:
-        """It does not wait any more."""
-        line = self._waiting.get(deployment)
-        if line is not None and line.remove(invocation_id):
-            self.waiting_count -= 1
+    def find(self, invocation_id: bytes) -> SlotWaiter | None:
+        """One that waits; not if very many of its kind came before it."""
+        return self._held.get(invocation_id)
+
+    def held(self) -> list[SlotWaiter]:
+        """Those that can be found."""
+        return list(self._held.values())
+
+    def leave(self, waiter: SlotWaiter) -> None:
+        """One that was found does not wait any more."""
+        line = self._waiting[waiter.deployment]
+        line.remove(waiter)
+        self.waiting_count -= 1
+        if not line:
+            del self._waiting[waiter.deployment]
+
+    def forget(self, source: LedPartition) -> None:
+        """Those of a partition that cannot be found do not wait any more."""
+        for deployment, line in list(self._waiting.items()):
+            self.waiting_count -= len(line)
+            line.forget(source)
+            self.waiting_count += len(line)
             if not line:
                 del self._waiting[deployment]
+
+    def clear(self) -> None:
+        """Nothing waits any more."""
+        self._waiting.clear()
+        self._held.clear()
+        self.waiting_count = 0
 
     def waiting_of(self, deployment: str) -> int:
         line = self._waiting.get(deployment)
@@ -176,17 +192,19 @@ class Slots(Generic[T]):
         line = self._waiting.get(deployment)
         return line is not None and line.has_before(goes_on, is_recovered)
 
-    def next(self) -> T | None:
+    def next(self) -> SlotWaiter | None:
         """The next that may run now, or None; its deployment goes behind the others. Of very many
         deployments only some are looked at, at the next call the others."""
         waiting = self._waiting
         for _ in range(min(len(waiting), _LOOKED_AT_MAX)):
             deployment, line = waiting.popitem(last=False)
+            waiter = None
             if self.has_room(deployment):
-                item = line.take()
-                self.waiting_count -= 1
-                if line:
-                    waiting[deployment] = line
-                return item
-            waiting[deployment] = line
+                self.waiting_count -= len(line)
+                waiter = line.take()
+                self.waiting_count += len(line)
+            if line:
+                waiting[deployment] = line
+            if waiter is not None:
+                return waiter
         return None

@@ -109,6 +109,7 @@ class Term:
             around.journal_limits,
             self._drop_soon,
             around.clock.now_ms(),
+            lambda invocation_id: invocation_id in self.due.retries,
         )
         transfers = TransferCarrier(state.partition, around.deliver)
         self._sender = OutboxSender(
@@ -134,12 +135,14 @@ class Term:
         self._recover()
         self.look_soon()
 
-    def _recover(self) -> None:
+    def _recover(self, times_only: bool = False) -> None:
         recovery = Recovery(self.state, self._around.clock.now_ms())
 
         def step() -> bool:
             actions: list[AnyAction] = []
             has_more = recovery.step(RECOVER_COUNT, actions)
+            if times_only:
+                actions = [action for action in actions if type(action) in _TIMES]
             self.perform(actions)
             return has_more
 
@@ -257,9 +260,9 @@ class Term:
         self._start(self.source, invocation_id, incarnation)
 
     def clock_went_back(self) -> None:
-        """Derive what is owed again, so that nothing waits until the clock catches up."""
+        """Derive times again, so that nothing waits until the clock catches up."""
         logger.warning("the clock of this machine was set back")
-        self._recover()
+        self._recover(times_only=True)
 
     def _advance(self, upto: tuple[tuple[int, int], ...]) -> None:
         self.propose(OutboxAdvanced(self.epoch, upto))
@@ -282,6 +285,7 @@ class Term:
             self._start(self.source, invocation_id, incarnation)
 
 
+_TIMES = (ArmRetry, ArmTimer)
 _PERFORM: dict[type, Callable[[Term, Any], None]] = {
     StartAttempt: Term.start_attempt,
     ArmRetry: Term.arm_retry,

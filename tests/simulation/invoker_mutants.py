@@ -13,7 +13,7 @@ from tests.simulation.mutation import Patch, mutant
 def deployments_that_hang_take_all_slots(patch: Patch) -> None:
     """First come, first served: no share is kept free for those that run few."""
 
-    def has_room(self: Slots[Any], deployment: str) -> bool:
+    def has_room(self: Slots, deployment: str) -> bool:
         if self._total >= self._total_max:
             return False
         return self.running_of(deployment) < self._bound_of(deployment)

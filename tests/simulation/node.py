@@ -69,11 +69,11 @@ class SimulatedInvoker(Invoker):
             if running.exchange.is_held_back != (running.source in self._held_back):
                 self.life.oracle.broken("held back", "a service of a partition that is not behind")
 
-    def _wait(self, waiter: SlotWaiter, goes_on: bool) -> None:
+    def _wait(self, waiter: SlotWaiter) -> None:
         slots, deployment = self._slots, waiter.deployment
         if not slots.running_of(deployment) and not slots.waiting_of(deployment):
             self.life.oracle.broken("slots", f"{deployment} runs nothing and has to wait")
-        super()._wait(waiter, goes_on)
+        super()._wait(waiter)
 
     def start(self, source: LedPartition, invocation_id: bytes, incarnation: int) -> None:
         with self.life.probed():

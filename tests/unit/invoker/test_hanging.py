@@ -4,13 +4,16 @@ import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 
+from orchestrator.invoker import slot_queue
 from orchestrator.invoker.discovery import Discovery
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.model.records import Suspended
 from perdure import wire
 from tests.unit.invoker.scripted import ScriptedService, Served
 from tests.unit.invoker.test_faults import answered, good
+from tests.unit.invoker.test_lifecycle import until
 from tests.unit.invoker.worlds import QUICK, run, scripted
 
 
@@ -50,6 +53,33 @@ def test_a_service_that_never_answers_does_not_slow_others() -> None:
             waiting = [view for view in partition.invoker.views() if not view.in_flight]
             assert len(waiting) == 18
             await other.stop()
+
+    run(test)
+
+
+def test_of_very_many_that_wait_each_begins_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slot_queue, "HELD_MAX", 2)
+
+    async def test() -> None:
+        gate = asyncio.Event()
+
+        async def gated(served: Served) -> None:
+            await gate.wait()
+            await good(served)
+
+        few = InvokerOptions(attempts_max=2, attempts_per_deployment_max=1)
+        async with scripted(*[gated] * 40, options=few) as (partition, service):
+            ids = [partition.submit("Svc", "run") for _ in range(20)]
+            await until(lambda: partition.invoker._slots.waiting_count == 19)
+            for invocation_id in ids:  # most of them cannot be found any more, and wait twice
+                incarnation = partition.row(invocation_id).incarnation
+                partition.invoker.start(partition, invocation_id, incarnation)
+            gate.set()
+            for invocation_id in ids:
+                await partition.result(invocation_id)
+            await asyncio.sleep(0.05)
+            assert len(service.requests) == 20
+            assert not partition.invoker._slots.waiting_count
 
     run(test)
 
