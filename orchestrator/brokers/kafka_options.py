@@ -21,6 +21,9 @@ BATCH_BYTES: Final = 1_000_000
 """Below the default of `max.message.bytes`; a larger record is a batch of its own."""
 
 
+FETCH_BYTES: Final = 8 << 20
+"""Of one answer, and what is held beyond the bound; a larger record comes alone."""
+
 MakeConfig = Callable[[], dict[str, Any]]
 """What every client of a broker cluster is configured with. It may read files, so that only
 threads call it; raises an OperatingError for what cannot be used."""
@@ -46,6 +49,16 @@ class WriterOptions:
         """Another log's writers have another one, so that none of them is fenced by mistake."""
         log = hashlib.blake2b(self.identity, digest_size=8).hexdigest()
         return f"{self.cluster}.{log}.{self.partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderOptions:
+    """One node's reader of one broker cluster."""
+
+    client: MakeConfig
+    client_id: str  # that `client` gives
+    group: str
+    held_bytes_max: int = 16 << 20  # fetched and not yet taken
 
 
 def transactions_config(options: WriterOptions) -> dict[str, Any]:
@@ -77,4 +90,24 @@ def ledger_reader_config(options: WriterOptions) -> dict[str, Any]:
         "auto.offset.reset": "earliest",
         "enable.partition.eof": "true",
         "fetch.wait.max.ms": "5",  # at the end the broker must answer, not wait
+    }
+
+
+def reader_config(options: ReaderOptions) -> dict[str, Any]:
+    return {
+        **options.client(),
+        "group.id": options.group,  # never joined, nothing is committed to it
+        "enable.auto.commit": "false",
+        "enable.auto.offset.store": "false",
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "error",
+        "enable.partition.eof": "true",  # tells how far gaps reach
+        "fetch.wait.max.ms": "500",  # a broker wakes the fetch when there is something
+        "fetch.error.backoff.ms": "500",  # see kafka_reading.py
+        "fetch.max.bytes": str(FETCH_BYTES),
+        "max.partition.fetch.bytes": str(FETCH_BYTES // 8),
+        "message.max.bytes": str(FETCH_BYTES),
+        "receive.message.max.bytes": str(MESSAGE_BYTES_MAX),
+        "queued.max.messages.kbytes": str(options.held_bytes_max >> 10),
+        "queued.min.messages": "1000",
     }

@@ -1,6 +1,7 @@
 """What writes to topics of users: exactly once, one transaction at a time, fenced by the next."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
@@ -32,7 +33,7 @@ from tests.parts.kafka import KafkaBroker
 
 pytestmark = pytest.mark.timeout(120)
 T = TypeVar("T")
-_CLUSTERS = count()
+_CLUSTERS = (f"{time.time_ns()}x{n}" for n in count())
 
 
 @pytest.fixture

@@ -1,0 +1,131 @@
+"""The `TopicReader` over Kafka: one consumer for all places, served on the event loop.
+
+A consumer reads a place once; where several subscriptions read the same one, the second and later
+go to further consumers. Nothing polls: the consumer's queue wakes the loop.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from orchestrator.brokers.kafka_options import ReaderOptions
+from orchestrator.brokers.kafka_places import PlacesConsumer
+from orchestrator.brokers.kafka_reading import KafkaReading
+from orchestrator.brokers.reader_port import (
+    OnBatch,
+    OnProblem,
+    ReadPlace,
+    ReadProblem,
+    ReadTrouble,
+)
+
+OnTopicIds = Callable[[Mapping[str, bytes] | str], None]
+TopicIds = Callable[[Sequence[str], OnTopicIds], None]
+"""Asks for the ids of those of some topics that exist; a text says why there is no answer."""
+
+ASK_AGAIN_S = 0.5
+LOOK_S = 3.0
+"""Of a topic that was deleted a consumer says nothing: so all are asked for now and then."""
+
+
+class KafkaTopicReader:
+    """Made and used on the event loop."""
+
+    def __init__(self, options: ReaderOptions, topic_ids: TopicIds) -> None:
+        self._options = options
+        self._topic_ids = topic_ids
+        self._loop = asyncio.get_running_loop()
+        self._consumers: list[PlacesConsumer] = []
+        self._of: dict[KafkaReading, PlacesConsumer] = {}
+        self._unsure: set[KafkaReading] = set()  # to be asked for with the next question
+        self._is_asking = False
+        self._is_closed = False
+        self.time_s = self._loop.time
+        self._looks = self._loop.call_later(LOOK_S, self._look)
+
+    def open(
+        self,
+        place: ReadPlace,
+        offset: int,
+        leader_epoch: int,
+        on_batch: OnBatch,
+        on_problem: OnProblem,
+    ) -> KafkaReading:
+        return KafkaReading(self, place, offset, leader_epoch, on_batch, on_problem)
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._looks.cancel()
+        for reading in list(self._of):
+            reading.close()
+        self._unsure.clear()
+        for consumer in self._consumers:
+            consumer.close()
+
+    # for its readings
+
+    def soon(self, call: Callable[[], None]) -> None:
+        self._loop.call_soon(call)
+
+    def assign(self, reading: KafkaReading) -> None:
+        at = reading.place.topic, reading.place.partition
+        free = [one for one in self._consumers if at not in one.readings]
+        if not free:
+            free = [PlacesConsumer(self._options, len(self._consumers))]
+            self._consumers += free
+        self._of[reading] = free[0]
+        free[0].add(reading)
+
+    def unassign(self, reading: KafkaReading) -> None:
+        self._of.pop(reading).remove(reading)
+
+    def pause(self, reading: KafkaReading, is_paused: bool) -> None:
+        self._of[reading].pause(reading, is_paused)
+
+    def leave(self, reading: KafkaReading) -> None:
+        self._unsure.discard(reading)
+
+    def verify(self, reading: KafkaReading) -> None:
+        self._unsure.add(reading)
+        if not self._is_asking and not self._is_closed:
+            self._is_asking = True
+            self._loop.call_soon(self._ask)
+
+    def _look(self) -> None:
+        self._looks = self._loop.call_later(LOOK_S, self._look)
+        for reading in self._of:
+            reading.look()
+
+    def _ask(self) -> None:
+        """One question for all that wait for one, one at a time."""
+        asking = [one for one in self._unsure if not one.is_over]
+        self._unsure.clear()
+        if not asking or self._is_closed:
+            self._is_asking = False
+            return
+        names = sorted({one.place.topic for one in asking})
+        self._topic_ids(names, partial(self._answered, asking, self.time_s()))
+
+    def _answered(
+        self, asking: list[KafkaReading], asked_s: float, found: Mapping[str, bytes] | str
+    ) -> None:
+        self._is_asking = False
+        if self._is_closed:
+            return
+        for reading in asking:
+            if isinstance(found, str):
+                reading.tell(ReadProblem(ReadTrouble.NO_ANSWER, found))
+                self._unsure.add(reading)
+            elif found.get(reading.place.topic) == reading.place.topic_id:
+                reading.verified(asked_s)
+            else:
+                reading.stop(_gone(reading.place, reading.place.topic in found))
+        if self._unsure and not self._is_asking:
+            self._is_asking = True
+            delay_s = ASK_AGAIN_S if isinstance(found, str) else 0
+            self._loop.call_later(delay_s, self._ask)
+
+
+def _gone(place: ReadPlace, is_another: bool) -> ReadProblem:
+    what = "was deleted, and another one made" if is_another else "is gone"
+    return ReadProblem(ReadTrouble.TOPIC_GONE, f"topic {place.topic} {what}")

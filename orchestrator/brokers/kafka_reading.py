@@ -1,0 +1,197 @@
+"""One place of a topic that is read: its position, and what must be verified before it is given.
+
+librdkafka goes on reading, without a word, from another topic that has the name of one that was
+deleted. Any fetch that meets the deletion is followed by half a second without one; so what comes
+after a silence is given only once the topic is known to be the same. Everything is called on the
+event loop.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
+
+from orchestrator.brokers.reader_port import (
+    InRecord,
+    OnBatch,
+    OnProblem,
+    ReadBatch,
+    ReadPlace,
+    ReadProblem,
+    ReadTrouble,
+)
+
+SILENCE_S: Final = 0.2
+"""Below librdkafka's `fetch.error.backoff.ms`."""
+
+
+class Reader(Protocol):
+    """What a reading needs of the consumer that it is one place of."""
+
+    def time_s(self) -> float: ...
+
+    def verify(self, reading: "KafkaReading") -> None:
+        """Ask whether its topic is the same; then `verified` or `stop` is called."""
+        ...
+
+    def assign(self, reading: "KafkaReading") -> None: ...
+
+    def unassign(self, reading: "KafkaReading") -> None: ...
+
+    def pause(self, reading: "KafkaReading", is_paused: bool) -> None: ...
+
+    def leave(self, reading: "KafkaReading") -> None: ...
+
+    def soon(self, call: Callable[[], None]) -> None: ...
+
+
+class KafkaReading:
+    """The `TopicReading` port; it is assigned once its topic is verified."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        place: ReadPlace,
+        offset: int,
+        leader_epoch: int,
+        on_batch: OnBatch,
+        on_problem: OnProblem,
+    ) -> None:
+        self._reader = reader
+        self.place = place
+        self.position = offset
+        self.leader_epoch = leader_epoch
+        self._on_batch = on_batch
+        self._on_problem = on_problem
+        self._sure_s = 0.0  # when the topic was surely the same
+        self._held: deque[tuple[float, ReadBatch]] = deque()  # with the time it came
+        self.moves = 0  # what was fetched before the last of them is of no use
+        self._told: ReadTrouble | None = None  # until something is read again
+        self.is_assigned = False
+        self.is_paused = False
+        self.is_over = False
+        self._is_stopped = False
+        self._is_asking = False
+        self._verify()
+
+    # the port
+
+    def pause(self) -> None:
+        if not self.is_paused and not self.is_over:
+            self.is_paused = True
+            self._pause()
+
+    def resume(self) -> None:
+        if self.is_paused and not self.is_over:
+            self.is_paused = False
+            self._pause()
+            self._reader.soon(self._give)
+
+    def _pause(self) -> None:
+        if self.is_assigned:
+            self._reader.pause(self, self.is_paused)
+
+    def seek(self, offset: int, leader_epoch: int) -> None:
+        if self.is_over:
+            return
+        self.moves += 1
+        self.position, self.leader_epoch = offset, leader_epoch
+        self._held.clear()
+        self._leave_consumer()
+        self._is_stopped = False
+        self._verify()
+
+    def close(self) -> None:
+        if not self.is_over:
+            self.is_over = True
+            self.moves += 1
+            self._held.clear()
+            self._leave_consumer()
+            self._reader.leave(self)
+
+    def _leave_consumer(self) -> None:
+        if self.is_assigned:
+            self.is_assigned = False
+            self._reader.unassign(self)
+
+    # of the consumer
+
+    def taken(self, polled: Sequence[Message]) -> None:
+        """Messages in order, none of them an error."""
+        records = tuple([_record(message) for message in polled])
+        self._take(records[-1].offset + 1, polled[-1].leader_epoch(), records)
+
+    def ended(self, offset: int) -> None:
+        """There is nothing below `offset` that has not been taken."""
+        if offset > self.position:
+            self._take(offset, None, ())
+
+    def _take(self, upto: int, leader_epoch: int | None, records: tuple[InRecord, ...]) -> None:
+        epoch = self.leader_epoch if leader_epoch is None or leader_epoch < 0 else leader_epoch
+        self._held.append((self._reader.time_s(), ReadBatch(self.position, upto, epoch, records)))
+        self.position, self.leader_epoch = upto, epoch
+        self._give()
+
+    def look(self) -> None:
+        """Is its topic still there?"""
+        self._reader.verify(self)
+
+    def out_of_range(self, low: int, high: int) -> None:
+        where = f"begins at {low} now" if self.position < low else f"ends at {high} now"
+        text = f"{self.place.topic}/{self.place.partition} {where}: offset {self.position} is gone"
+        self.stop(ReadProblem(ReadTrouble.OUT_OF_RANGE, text, low, high))
+
+    def verified(self, asked_s: float) -> None:
+        """When it was asked its topic was the same."""
+        self._is_asking = False
+        if self.is_over or self._is_stopped:
+            return
+        self._sure_s = asked_s
+        if not self.is_assigned:
+            self.is_assigned = True
+            self._reader.assign(self)
+        self._give()
+
+    def _give(self) -> None:
+        """What is surely of this topic; whoever takes a batch may pause, seek or close."""
+        while self._held and not self.is_paused and not self._is_asking:
+            arrived_s, batch = self._held[0]
+            if arrived_s - self._sure_s > SILENCE_S:
+                self._verify()
+                return
+            self._sure_s = max(self._sure_s, arrived_s)
+            self._held.popleft()
+            self._told = None
+            self._on_batch(batch)
+
+    def _verify(self) -> None:
+        self._is_asking = True
+        self._reader.verify(self)
+
+    def tell(self, problem: ReadProblem) -> None:
+        """Of what may pass, once until something is read again."""
+        if not self.is_over and problem.trouble is not self._told:
+            self._told = problem.trouble
+            self._on_problem(problem)
+
+    def stop(self, problem: ReadProblem) -> None:
+        """Nothing more is read before a `seek`."""
+        self.moves += 1
+        self._is_stopped = True
+        self._held.clear()
+        self._leave_consumer()
+        self.tell(problem)
+
+
+def _record(message: Message) -> InRecord:
+    kind, timestamp_ms = message.timestamp()
+    offset = message.offset()
+    assert offset is not None, "a message that was read has an offset"
+    return InRecord(
+        offset,
+        -1 if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
+        message.key(),
+        message.value(),
+        tuple(message.headers() or ()),  # type: ignore[arg-type]  # (name, bytes or None) each
+    )
