@@ -15,7 +15,6 @@ HOMES = {
     "confluent_kafka": (
         "orchestrator/kafka/",
         "orchestrator/log/kafka/",
-        "orchestrator/brokers/kafka_",
         "orchestrator/brokers/kafka/",
     ),
     "cryptography": ("orchestrator/invoker/signing.py",),

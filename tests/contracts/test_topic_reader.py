@@ -13,8 +13,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
     NewTopic,
 )
 
-from orchestrator.brokers.kafka_options import ReaderOptions
-from orchestrator.brokers.kafka_reader import KafkaTopicReader
+from orchestrator.brokers.kafka.configs import ReaderOptions
+from orchestrator.brokers.kafka.reader import KafkaTopicReader
 from orchestrator.brokers.reader_port import (
     InRecord,
     ReadBatch,

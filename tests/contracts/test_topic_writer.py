@@ -14,8 +14,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
     NewTopic,
 )
 
-from orchestrator.brokers.kafka_options import WriterOptions
-from orchestrator.brokers.kafka_writer import KafkaTopicWriter
+from orchestrator.brokers.kafka.configs import WriterOptions
+from orchestrator.brokers.kafka.writer import KafkaTopicWriter
 from orchestrator.brokers.ledger import read_entry
 from orchestrator.brokers.writer_port import (
     BY_KEY,

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from orchestrator.brokers.kafka_ledger import (
+from orchestrator.brokers.kafka.configs import WriterOptions, transactions_config
+from orchestrator.brokers.kafka.ledger_topic import (
     LedgerUnusable,
     ensure_ledger,
     read_ledger,
 )
-from orchestrator.brokers.kafka_options import WriterOptions, transactions_config
-from orchestrator.brokers.kafka_transaction import Transactions
+from orchestrator.brokers.kafka.transaction import Transactions
 from orchestrator.brokers.ledger import ForeignEntry, UnreadableLedger
 from orchestrator.brokers.writer_port import (
     Committed,

@@ -26,7 +26,7 @@ SILENCE_S: Final = 0.2
 """Below librdkafka's `fetch.error.backoff.ms`."""
 
 
-class Reader(Protocol):
+class ReadingHost(Protocol):
     """What a reading needs of the consumer that it is one place of."""
 
     def time_s(self) -> float: ...
@@ -51,7 +51,7 @@ class KafkaReading:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: ReadingHost,
         place: ReadPlace,
         offset: int,
         leader_epoch: int,

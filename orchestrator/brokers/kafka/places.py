@@ -8,8 +8,8 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from orchestrator.brokers.kafka_options import ReaderOptions, reader_config
-from orchestrator.brokers.kafka_reading import KafkaReading
+from orchestrator.brokers.kafka.configs import ReaderOptions, places_config
+from orchestrator.brokers.kafka.reading import KafkaReading
 from orchestrator.brokers.reader_port import ReadProblem, ReadTrouble
 from orchestrator.kafka.clients import make_consumer
 from orchestrator.kafka.errors import REQUEST_S, text_of
@@ -62,7 +62,7 @@ class PlacesConsumer:
             self._assign()
 
     def _made(self) -> Consumer:
-        return make_consumer(reader_config(self._options), self._noted)
+        return make_consumer(places_config(self._options), self._noted)
 
     def close(self) -> None:
         self._is_closed = True

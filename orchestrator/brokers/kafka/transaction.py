@@ -11,7 +11,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from orchestrator.brokers.kafka_options import TRANSACTION_MS, WriterOptions
+from orchestrator.brokers.kafka.configs import TRANSACTION_MS, WriterOptions
 from orchestrator.brokers.ledger import ledger_key, ledger_value
 from orchestrator.brokers.writer_port import (
     NOWHERE,

@@ -93,7 +93,7 @@ def ledger_reader_config(options: WriterOptions) -> dict[str, Any]:
     }
 
 
-def reader_config(options: ReaderOptions) -> dict[str, Any]:
+def places_config(options: ReaderOptions) -> dict[str, Any]:
     return {
         **options.client(),
         "group.id": options.group,  # never joined, nothing is committed to it
@@ -103,7 +103,7 @@ def reader_config(options: ReaderOptions) -> dict[str, Any]:
         "auto.offset.reset": "error",
         "enable.partition.eof": "true",  # tells how far gaps reach
         "fetch.wait.max.ms": "500",  # a broker wakes the fetch when there is something
-        "fetch.error.backoff.ms": "500",  # see kafka_reading.py
+        "fetch.error.backoff.ms": "500",  # see reading.py
         "fetch.max.bytes": str(FETCH_BYTES),
         "max.partition.fetch.bytes": str(FETCH_BYTES // 8),
         "message.max.bytes": str(FETCH_BYTES),

@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from orchestrator.brokers.kafka_options import ReaderOptions
-from orchestrator.brokers.kafka_places import PlacesConsumer
-from orchestrator.brokers.kafka_reading import KafkaReading
+from orchestrator.brokers.kafka.configs import ReaderOptions
+from orchestrator.brokers.kafka.places import PlacesConsumer
+from orchestrator.brokers.kafka.reading import KafkaReading
 from orchestrator.brokers.reader_port import (
     OnBatch,
     OnProblem,

@@ -14,7 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
     ResourceType,
 )
 
-from orchestrator.brokers.kafka_options import WriterOptions, ledger_reader_config
+from orchestrator.brokers.kafka.configs import WriterOptions, ledger_reader_config
 from orchestrator.brokers.ledger import ForeignEntry, UnreadableLedger, read_entry
 from orchestrator.kafka.clients import OnError, make_admin, make_consumer
 from orchestrator.kafka.errors import REQUEST_S, error_of
