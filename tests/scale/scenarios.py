@@ -88,7 +88,7 @@ SCENARIOS: dict[str, Scenario] = {
     "sleeping": Scenario(sleeping, full=1_000_000, small=8_000),
     "promised": Scenario(promised, full=300_000, small=6_000),
     "queued": Scenario(queued, full=100_000, small=4_000),
-    "state": Scenario(state, full=50_000, small=8_000),
+    "state": Scenario(state, full=50_000, small=20_000),
     "steps": Scenario(steps, full=30_000, small=8_000),
     "fan-out": Scenario(fan_out, full=10_000, small=8_000),
     "restart": Scenario(restart, full=1_000_000, small=40_000),

@@ -6,7 +6,7 @@ import pytest
 from orchestrator.codec import keys
 from orchestrator.model.effects import GetStateKeys
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.limits import STATE_KEYS_MAX, STATE_SENT_COUNT_MAX
+from orchestrator.model.limits import STATE_KEYS_MAX, STATE_LISTED_MAX, STATE_SENT_COUNT_MAX
 from orchestrator.model.records import Ended, Failed, Journal
 from orchestrator.model.rows import InvocationRow, ObjectRow
 from orchestrator.model.values import INVOKED, SERVICE, THEN_PAUSE, THEN_RETRY, Attempted
@@ -108,13 +108,23 @@ def test_a_state_of_many_keys_is_partial(count: int) -> None:
     assert len(taken) == STATE_SENT_COUNT_MAX and whole is (count == STATE_SENT_COUNT_MAX)
 
 
-@pytest.mark.parametrize(("count", "is_paused"), [(STATE_KEYS_MAX, False), (10**6, True)])
-def test_all_keys_of_a_large_state_are_not_asked_for(count: int, is_paused: bool) -> None:
+@pytest.mark.parametrize(
+    ("count", "size_bytes", "is_paused"),
+    [
+        (STATE_LISTED_MAX, 1 << 20, False),
+        (STATE_LISTED_MAX + 1, 1 << 20, True),
+        (STATE_KEYS_MAX, 1 << 30, False),
+        (STATE_KEYS_MAX + 1, 1 << 30, True),
+    ],
+)
+def test_all_keys_of_a_large_state_are_not_asked_for(
+    count: int, size_bytes: int, is_paused: bool
+) -> None:
     proposed: list[Journal] = []
     dropped: list[Journal] = []
     state = State(0, 1, MemoryStore())
     state.invocations.add(ID, _row())
-    owner = ObjectRow(1, "S", "", state_generation=1, state_count=count)
+    owner = ObjectRow(1, "S", "", state_generation=1, state_count=count, state_bytes=size_bytes)
     state.objects.add(keys.object_key("S", ""), owner)
     source = AttemptSource(
         state,
@@ -132,7 +142,7 @@ def test_all_keys_of_a_large_state_are_not_asked_for(count: int, is_paused: bool
         return
     (record,) = proposed
     assert isinstance(record.end, Failed) and not record.effects and dropped == [asks]
-    assert record.end.why.restate_code == "PD0309" and "1000000 keys" in record.end.why.message
+    assert record.end.why.restate_code == "PD0309" and f"{count} keys" in record.end.why.message
 
 
 def test_a_store_that_fails_under_a_read_is_said_and_no_attempt_begins() -> None:
