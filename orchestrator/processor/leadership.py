@@ -104,7 +104,12 @@ class Leadership:
             progress = Progress(seat.number, self._around.scheduler.time_s)
             seat.restoring(progress)
             partition, store = await restore(
-                seat.number, self._log, self._home, self._options, progress
+                seat.number,
+                self._log,
+                self._home,
+                self._options,
+                progress,
+                self._around.slices.turn,
             )
             seat.restored(partition, store)
         await self._tail.read_to_end()

@@ -1,7 +1,7 @@
 """Reading the log into a partition: restoring a store that fits, and catching up."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -128,9 +128,17 @@ class Reading:
 
 
 async def restore(
-    number: int, log: Log, home: StoreHome, options: ProcessorOptions, progress: Progress
+    number: int,
+    log: Log,
+    home: StoreHome,
+    options: ProcessorOptions,
+    progress: Progress,
+    turn: Callable[[], Awaitable[None]],
 ) -> tuple[Partition, DurableStore]:
     """The best store that fits the log, with everything up to the log's end applied to it.
+
+    Opening a store takes some milliseconds in which the loop is silent: it awaits `turn` before, so
+    that all partitions do not open theirs in the same round.
 
     Asking for the next store discards the one before: so only one that does not fit, or is
     damaged, is passed over. Raises PartitionStopped if no store reaches what the log still has,
@@ -138,6 +146,7 @@ async def restore(
     now: then all of them are still there.
     """
     first, end = await log.bounds(number)
+    await turn()
     try:
         return await _best(number, log, home, options, first, end, progress)
     except StoreOfAnotherVersion as error:

@@ -4,6 +4,7 @@ Whoever has work that grows with what is stored or with who waits does a bounded
 time. All such work of a process takes turns, so that no partition holds up another one's.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 
@@ -28,6 +29,18 @@ class Slices:
         """Do it a slice at a time, beginning with the next round of the loop."""
         self._queue.append(work)
         self._run_soon()
+
+    async def turn(self) -> None:
+        """Returns in a round of the loop in which no other slice begins: for one that is part of a
+        coroutine, until its next await."""
+        is_now = asyncio.Event()
+
+        def begin() -> bool:
+            is_now.set()
+            return False
+
+        self.add(begin)
+        await is_now.wait()
 
     def _run_soon(self) -> None:
         if not self._is_due:

@@ -92,6 +92,7 @@ async def stores_equal_the_log(directory: Path) -> None:
             RocksHome(directory / str(number)),
             OPTIONS,
             Progress(number, time.monotonic),
+            lambda: asyncio.sleep(0),
         )
         partition.spill()
         first, _ = await log.bounds(number)

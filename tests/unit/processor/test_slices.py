@@ -15,7 +15,7 @@ from orchestrator.processor.slices import Slices
 from orchestrator.processor.term import RECOVER_COUNT
 from orchestrator.processor.upkeep import Upkeep
 from orchestrator.runtime.scheduler import LoopScheduler
-from orchestrator.store.memory import MemoryStore
+from orchestrator.store.memory import MemoryHome, MemoryStore
 from tests.unit.processor.test_actuators import sleeper
 from tests.unit.processor.virtual_loop import VirtualLoop, run
 from tests.unit.processor.world import Attempt, Process, World
@@ -92,6 +92,28 @@ def test_a_term_begins_in_slices_and_new_calls_do_not_wait_for_its_end(rounds: R
         await process.processor.close()
 
     run(story())
+
+
+def test_each_partition_opens_its_store_in_a_round_of_its_own(
+    rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes 10 ms and more: 24 in one round were the longest silence of a start."""
+    candidates = MemoryHome.candidates
+    opened = []
+
+    def counted(self: MemoryHome) -> Iterator[MemoryStore]:
+        opened.append(self)
+        rounds.count()
+        return candidates(self)
+
+    monkeypatch.setattr(MemoryHome, "candidates", counted)
+
+    async def story() -> None:
+        process = await World(12).led({})
+        await process.processor.close()
+
+    run(story())
+    assert len(opened) == 12 and rounds.most == 1
 
 
 def test_a_recovery_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:
