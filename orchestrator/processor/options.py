@@ -23,6 +23,7 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
     # A turn (all proposals since the last one) and its pace.
     turn_gap_max_s: float = 0.002
     turn_gap_per_attempt_s: float = 30e-6
+    turn_patience_s: float = 0.01  # a turn waits so long for the appends of the one before
 
     # The door for new work.
     door_age_s: float = 2.0  # oldest append not acknowledged, or time without a leader

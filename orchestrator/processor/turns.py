@@ -1,7 +1,8 @@
 """Turns: everything proposed since the last one, as one append per partition, paced.
 
 A turn takes every partition that is ready: it has proposals, and none of its appends is in flight.
-The pace makes a loaded node write few, large appends; no partition waits for another one's append.
+The pace makes a loaded node write few, large appends: the next turn waits for the appends of the
+last one, but only for a moment, so that a slow partition holds back itself alone.
 """
 
 from collections.abc import Callable
@@ -48,6 +49,9 @@ class Turns:
         self._counts = AppendCounts(telemetry)
         self._is_due = False
         self._last_s = 0.0
+        self._awaited: set[int] = set()  # partitions whose append holds back the next turn
+        self._is_wanted = False  # a turn, as soon as none does
+        self._is_patient = False  # a timer looks whether they took too long
         self.after_append: Callable[[], None] = lambda: None
 
     def add(self, seat: Seat) -> None:
@@ -63,7 +67,12 @@ class Turns:
         """Something waits to be appended: start a turn as soon as the pace allows."""
         if self._is_due:
             return
+        if self._awaited:
+            self._is_wanted = True
+            self._be_patient()
+            return
         self._is_due = True
+        self._is_wanted = False
         options = self._options
         gap_s = min(options.turn_gap_max_s, options.turn_gap_per_attempt_s * self._running_count())
         wait_s = self._last_s + gap_s - self._scheduler.time_s()
@@ -88,6 +97,7 @@ class Turns:
         if not batch:
             return
         self._last_s = now_s
+        self._awaited.update(number for number, _ in batch)
         self._counts.started(batch, now_s)
         self._log.append(batch, self._done)
         self.after_append()
@@ -95,6 +105,7 @@ class Turns:
     def _done(self, number: int, first: int, count: int, error: AppendError | None) -> None:
         answered_s = self._scheduler.time_s()
         self._counts.answered(number, error, answered_s)
+        self._awaited.discard(number)
         seat = self._by_number.get(number)
         if seat is not None and seat.unanswered:
             try:
@@ -103,4 +114,22 @@ class Turns:
                 seat.lose_store(failure)
             self._counts.applied(self._scheduler.time_s() - answered_s)
             if seat.can_append():
-                self.wake()
+                self._is_wanted = True
+        if self._is_wanted and not self._awaited:
+            self.wake()
+
+    def _be_patient(self) -> None:
+        if not self._is_patient:
+            self._is_patient = True
+            self._scheduler.call_later(self._options.turn_patience_s, self._look)
+
+    def _look(self) -> None:
+        """Appends that are not answered after so long hold back nobody else any more."""
+        self._is_patient = False
+        if not self._awaited:
+            return
+        if self._scheduler.time_s() - self._last_s >= self._options.turn_patience_s * 0.9:
+            self._awaited.clear()
+            self.wake()
+        else:
+            self._be_patient()

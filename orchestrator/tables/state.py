@@ -35,6 +35,7 @@ class State:
     __slots__ = (
         "__weakref__",
         "_cache",
+        "_dirty_keys",
         "account",
         "chores",
         "chunks",
@@ -109,11 +110,12 @@ class State:
             self.sources,
             self.letters,
         )
+        self._dirty_keys = tuple(table.dirty_keys for table in self.tables)
 
     @property
     def dirty_count(self) -> int:
         """Rows the next spill will write."""
-        return sum(table.dirty_count for table in self.tables)
+        return sum(map(len, self._dirty_keys))
 
     @property
     def dirty_bytes(self) -> int:

@@ -30,7 +30,6 @@ class Table(Generic[R]):
         "_account",
         "_born",
         "_decode",
-        "_dirty",
         "_first",
         "_kept_bytes_max",
         "_older",
@@ -39,6 +38,7 @@ class Table(Generic[R]):
         "_sizes",
         "_sorted",
         "_store",
+        "dirty_keys",
         "prefix",
     )
 
@@ -59,7 +59,7 @@ class Table(Generic[R]):
         self._older: dict[bytes, R | None] = {}  # clean, not used since the table last grew older
         self._sizes: dict[bytes, int] = {}  # of the clean rows of both
         self._recent_bytes = 0  # of those used since the table last grew older
-        self._dirty: set[bytes] = set()
+        self.dirty_keys: set[bytes] = set()  # what the next drain writes; only the table adds
         self._born: set[bytes] = set()  # dirty and not in the store
         self._sorted: list[bytes] | None = None  # the dirty keys in order, if known
         self._first = b""  # the store has no row below this key
@@ -92,14 +92,14 @@ class Table(Generic[R]):
         if key not in self._rows:
             self._born.add(key)
         self._rows[key] = row
-        self._dirty.add(key)
+        self.dirty_keys.add(key)
         self._sorted = None
 
     def put(self, key: bytes, row: R) -> None:
         if self._older:
             self._from_older(key)
         self._rows[key] = row
-        self._dirty.add(key)
+        self.dirty_keys.add(key)
         self._sorted = None
 
     def touch(self, key: bytes) -> None:
@@ -107,24 +107,20 @@ class Table(Generic[R]):
             row = self._from_older(key)
             assert row is not None, "a row that is touched was got since the last drain"
             self._rows[key] = row
-        self._dirty.add(key)
+        self.dirty_keys.add(key)
         self._sorted = None
 
     def delete(self, key: bytes) -> None:
         self._sorted = None
         if key in self._born:
             self._born.discard(key)
-            self._dirty.discard(key)
+            self.dirty_keys.discard(key)
             del self._rows[key]
         else:
             if self._older:
                 self._from_older(key)
             self._rows[key] = None
-            self._dirty.add(key)
-
-    @property
-    def dirty_count(self) -> int:
-        return len(self._dirty)
+            self.dirty_keys.add(key)
 
     def scan(self, start: bytes = b"", stop: bytes | None = None) -> Iterator[tuple[bytes, R]]:
         """Rows with start <= key < stop in order, overlay and store as one. The table may be
@@ -133,7 +129,7 @@ class Table(Generic[R]):
         Costs what it yields, and the order of the dirty keys if these changed. What was deleted
         at the front of the table is passed by once: timers and retention go from there.
         """
-        dirty = self._dirty
+        dirty = self.dirty_keys
         changed = self._dirty_between(start, stop)
         known = ((key, None) for key in changed)
         merged = heapq.merge(known, self._stored(start, stop), key=lambda pair: pair[0])
@@ -161,7 +157,7 @@ class Table(Generic[R]):
 
     def _dirty_between(self, start: bytes, stop: bytes | None) -> list[bytes]:
         if self._sorted is None:
-            self._sorted = sorted(self._dirty)
+            self._sorted = sorted(self.dirty_keys)
         end = len(self._sorted) if stop is None else bisect_left(self._sorted, stop)
         return self._sorted[bisect_left(self._sorted, start) : end]
 
@@ -183,7 +179,7 @@ class Table(Generic[R]):
 
     def drain(self, writes: list[tuple[bytes, bytes | None]]) -> None:
         """Add what is dirty to a batch, in key order. What is gone is forgotten."""
-        if self._dirty:
+        if self.dirty_keys:
             self._drain_dirty(writes)
         if self._recent_bytes > self._account.generation_bytes_max:
             self.grow_older()
@@ -191,7 +187,7 @@ class Table(Generic[R]):
     def _drain_dirty(self, writes: list[tuple[bytes, bytes | None]]) -> None:
         prefix, rows, sizes = self.prefix, self._rows, self._sizes
         kept_bytes_max = self._kept_bytes_max
-        dirty = sorted(self._dirty)
+        dirty = sorted(self.dirty_keys)
         more_bytes = 0
         for key in dirty:
             row = rows[key]
@@ -209,7 +205,7 @@ class Table(Generic[R]):
         self._note_size(more_bytes)
         if dirty[0] < self._first:
             self._first = dirty[0]
-        self._dirty.clear()
+        self.dirty_keys.clear()
         self._born.clear()
         self._sorted = None
 
@@ -226,8 +222,8 @@ class Table(Generic[R]):
         """Give up the clean rows not used since the last time."""
         sizes = self._sizes
         self._account.clean_bytes -= sum(sizes.pop(key, 0) for key in self._older)
-        if self._dirty:  # rare: it is another partition that asks for room
-            dirty, rows = self._dirty, self._rows
+        if self.dirty_keys:  # rare: it is another partition that asks for room
+            dirty, rows = self.dirty_keys, self._rows
             self._older = {key: row for key, row in rows.items() if key not in dirty}
             self._rows = {key: rows[key] for key in dirty}
         else:

@@ -1,0 +1,58 @@
+"""Which appends share a turn, and how long one turn waits for another."""
+
+import asyncio
+
+from tests.unit.processor.virtual_loop import run
+from tests.unit.processor.world import Process, World
+
+PARTITIONS = 4
+ACK_S = 0.004
+
+
+async def _led() -> Process:
+    process = await World(PARTITIONS).led()
+    process.log.ack_delay_s = ACK_S
+    del process.log.appends[:]
+    return process
+
+
+async def _clients(process: Process, count: int, calls: int) -> None:
+    """Each calls one partition again and again; they do not begin together."""
+
+    async def client(number: int) -> None:
+        await asyncio.sleep(number * ACK_S / count)
+        for _ in range(calls):
+            await process.call(process.make(process.world.uid(number % PARTITIONS)))
+
+    await asyncio.gather(*(client(number) for number in range(count)))
+
+
+def test_partitions_share_turns_however_their_clients_come() -> None:
+    async def story() -> None:
+        process = await _led()
+        await _clients(process, 4 * PARTITIONS, calls=10)
+        appends = process.log.appends
+        assert sum(map(len, appends)) >= len(appends) * PARTITIONS / 2
+        await process.processor.close()
+
+    run(story())
+
+
+def test_a_turn_waits_for_slow_appends_only_for_a_moment() -> None:
+    async def story() -> None:
+        process = await _led()
+        process.log.hold(0)
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        process.send(process.make(process.world.uid(0)))
+        await asyncio.sleep(0.001)
+        await process.call(process.make(process.world.uid(1)))
+        assert loop.time() - began_s < 0.03
+        for _ in range(10):  # it is known to be slow by now
+            began_s = loop.time()
+            await process.call(process.make(process.world.uid(1)))
+            assert loop.time() - began_s < 2 * ACK_S + 0.004
+        process.log.let_go(0)
+        await process.processor.close()
+
+    run(story())
