@@ -21,6 +21,12 @@ def propose(running: RunningAttempt) -> None:
         running.source.propose(record)
 
 
+def half_close(running: RunningAttempt) -> None:
+    """Ask it to suspend, and propose what it has sent until now."""
+    running.half_close()
+    propose(running)
+
+
 class Flusher:
     """Attempts with something to propose, by how long it may wait."""
 
@@ -52,11 +58,6 @@ class Flusher:
             batch, self._now = self._now, []
             for running in batch:
                 propose(running)
-
-    def flush_all(self) -> None:
-        self.flush_now()
-        self._flush_soon()
-        self._flush_later()
 
     def stop(self) -> None:
         for timer in (self._soon_timer, self._later_timer):

@@ -1,16 +1,14 @@
-"""Forgetting the attempts of a partition that is not led here any more, in slices."""
+"""Forgetting the attempts of partitions that are not led here any more, in slices."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Final
+from itertools import islice
 
 from orchestrator.invoker.port import LedPartition
 from orchestrator.invoker.running import RunningAttempt
+from orchestrator.invoker.slices import AT_ONCE, in_slices
 from orchestrator.invoker.slot_queue import SlotWaiter
 from orchestrator.invoker.slots import Slots
 from orchestrator.runtime.scheduler import Scheduler
-
-FORGOTTEN_AT_ONCE: Final = 200
 
 Attempts = list[SlotWaiter | RunningAttempt]
 
@@ -37,17 +35,20 @@ class Forgetting:
         """All attempts of a partition; the first slice now."""
         self._slots.forget(source)
         known: Attempts = [*self._running.values(), *self._slots.held()]
-        self._slice([one for one in known if one.source is source])
+        # From the end: those that wait first, so that none of them gets the slot of another.
+        gone = [one for one in known if one.source is source]
+        in_slices(self._scheduler, gone, self._let_go, self._dropped)
 
-    def _slice(self, gone: Attempts) -> None:
-        """From the end: those that wait first, so that none of them gets the slot of another."""
-        for one in gone[-FORGOTTEN_AT_ONCE:]:
-            if isinstance(one, SlotWaiter):
-                if not one.is_gone and self._slots.find(one.id) is one:
-                    self._slots.leave(one)
-            elif self._running.get(one.id) is one:
-                self._drop(one)
-        del gone[-FORGOTTEN_AT_ONCE:]
-        self._dropped()
-        if gone:
-            self._scheduler.call_later(0, partial(self._slice, gone))
+    async def drop_all(self) -> None:
+        """What runs, of all partitions."""
+        while self._running:
+            for running in list(islice(self._running.values(), AT_ONCE)):
+                self._drop(running)
+            await self._scheduler.sleep(0)
+
+    def _let_go(self, one: SlotWaiter | RunningAttempt) -> None:
+        if isinstance(one, SlotWaiter):
+            if not one.is_gone and self._slots.find(one.id) is one:
+                self._slots.leave(one)
+        elif self._running.get(one.id) is one:
+            self._drop(one)

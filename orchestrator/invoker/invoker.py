@@ -14,7 +14,7 @@ from orchestrator.invoker.counts import AttemptCounts, measure_slots
 from orchestrator.invoker.dialing import Dialer
 from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.feed import Feed
-from orchestrator.invoker.flusher import Flusher, propose
+from orchestrator.invoker.flusher import Flusher, half_close, propose
 from orchestrator.invoker.forgetting import Forgetting
 from orchestrator.invoker.heads import Heads
 from orchestrator.invoker.make_way import MakeWay
@@ -26,6 +26,7 @@ from orchestrator.invoker.pools import Pools
 from orchestrator.invoker.port import AttemptInput, AttemptView, LedPartition
 from orchestrator.invoker.running import RunningAttempt
 from orchestrator.invoker.signing import Signer
+from orchestrator.invoker.slices import in_slices
 from orchestrator.invoker.slot_queue import SlotWaiter
 from orchestrator.invoker.slots import Slots
 from orchestrator.invoker.sweep import Sweep
@@ -151,18 +152,15 @@ class Invoker:
     def half_close_all(self) -> None:
         """Before closing: ask every attempt to suspend, start no more."""
         self._stop_waiting()
-        for running in list(self._running.values()):
-            running.half_close()
-        self._flusher.flush_all()
+        in_slices(self._scheduler, list(self._running.values()), half_close)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Break off everything that runs, without proposals."""
         self._stop_waiting()
-        for running in list(self._running.values()):
-            self._drop(running)
+        self._flusher.stop()
+        await self._forgetting.drop_all()
         self._pools.close("the server shuts down")
         self._sweep.stop()
-        self._flusher.stop()
         if self._make_way_timer is not None:
             self._make_way_timer.cancel()
 

@@ -34,17 +34,14 @@ Index = dict[bytes, SlotWaiter]
 class _Fifo:
     """First come, first served."""
 
-    __slots__ = ("_held", "_held_count", "_kind", "_overflow")
+    __slots__ = ("_held", "_held_count", "_kind", "_overflow", "count")
 
     def __init__(self, deployment: str, goes_on: bool, is_recovered: bool) -> None:
         self._kind = (deployment, goes_on, is_recovered)  # of all of them
         self._held: deque[SlotWaiter] = deque()  # some may have left
         self._held_count = 0
         self._overflow: Overflow | None = None
-
-    def __len__(self) -> int:
-        overflow = self._overflow
-        return self._held_count + (0 if overflow is None else overflow.count)
+        self.count = 0  # of all: asked for with every attempt
 
     def add(self, waiter: SlotWaiter, index: Index) -> None:
         if self._overflow is not None or self._held_count >= HELD_MAX:
@@ -53,6 +50,7 @@ class _Fifo:
             self._overflow.add(waiter.source, waiter.id, waiter.incarnation)
         else:
             self._hold(waiter, index)
+        self.count += 1
 
     def _hold(self, waiter: SlotWaiter, index: Index) -> None:
         index[waiter.id] = waiter
@@ -64,13 +62,16 @@ class _Fifo:
         waiter.is_gone = True
         del index[waiter.id]
         self._held_count -= 1
+        self.count -= 1
         if len(self._held) > 2 * self._held_count + _GONE_MIN:
             self._held = deque(one for one in self._held if not one.is_gone)
 
     def forget(self, source: LedPartition) -> None:
         """Those of a partition that are not held."""
         if self._overflow is not None:
+            before = self._overflow.count
             self._overflow.forget(source)
+            self.count -= before - self._overflow.count
             self._drop_empty()
 
     def take(self, index: Index) -> SlotWaiter | None:
@@ -82,6 +83,7 @@ class _Fifo:
             if not waiter.is_gone:
                 del index[waiter.id]
                 self._held_count -= 1
+                self.count -= 1
                 return waiter
         return None
 
@@ -90,6 +92,8 @@ class _Fifo:
         for invocation_id, incarnation in owed:
             if invocation_id not in index:
                 self._hold(SlotWaiter(source, invocation_id, incarnation, *self._kind), index)
+            else:
+                self.count -= 1
         self._drop_empty()
 
     def _drop_empty(self) -> None:
@@ -106,11 +110,12 @@ class _Queues:
         self.go_on = _Fifo(deployment, True, is_recovered)
         self.begin = _Fifo(deployment, False, is_recovered)
 
-    def __len__(self) -> int:
-        return len(self.go_on) + len(self.begin)
+    @property
+    def count(self) -> int:
+        return self.go_on.count + self.begin.count
 
     def take(self, index: Index) -> SlotWaiter | None:
-        return (self.go_on or self.begin).take(index)
+        return (self.go_on if self.go_on.count else self.begin).take(index)
 
 
 class SlotQueue:
@@ -125,7 +130,7 @@ class SlotQueue:
         self._is_turn_of_recovered = True
 
     def __len__(self) -> int:
-        return len(self._new) + len(self._recovered)
+        return self._new.count + self._recovered.count
 
     def _fifo(self, waiter: SlotWaiter) -> _Fifo:
         queues = self._recovered if waiter.is_recovered else self._new
@@ -149,12 +154,17 @@ class SlotQueue:
         mine, others = self._new, self._recovered
         if is_recovered:
             mine, others = others, mine
-        return bool(others or mine.go_on or (mine.begin and not goes_on))
+        if mine.go_on.count or (mine.begin.count and not goes_on):
+            return True
+        return others.count > 0
 
     def take(self) -> SlotWaiter | None:
         """The next. None: it only seemed that there was one more."""
-        if self._new and self._recovered:
-            queues = self._recovered if self._is_turn_of_recovered else self._new
-            self._is_turn_of_recovered = not self._is_turn_of_recovered
-            return queues.take(self._index)
-        return (self._new or self._recovered).take(self._index)
+        new, recovered = self._new, self._recovered
+        if not recovered.count:
+            return new.take(self._index)
+        if new.count:
+            is_turn = self._is_turn_of_recovered
+            self._is_turn_of_recovered = not is_turn
+            return (recovered if is_turn else new).take(self._index)
+        return recovered.take(self._index)

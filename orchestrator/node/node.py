@@ -109,7 +109,7 @@ class Node:
         parts.invoker.half_close_all()
         await self._attempts_end()
         await parts.processor.close(LAND_S)
-        parts.invoker.close()
+        await parts.invoker.close()
         await parts.ingress.stop(ANSWER_S)
         if self._admin is not None:
             await self._admin.stop(ANSWER_S)

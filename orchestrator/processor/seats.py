@@ -105,7 +105,8 @@ class Seats:
         self._is_closed = True
         self._alarm.stop()
         for number in sorted(self._served):
-            self._revoked(number)
+            self._revoked(number)  # spills what is dirty: one partition a round of the loop
+            await self.scheduler.sleep(0)
         while self.slices or any(not task.done() for task in self._leaving.values()):
             await self.scheduler.sleep(CLOSE_LOOK_S)
 

@@ -182,6 +182,7 @@ class Term:
     def perform(self, actions: list[AnyAction]) -> None:
         """In order, after a whole message was applied."""
         table = _PERFORM
+        self._results.begin_turn()
         for action in actions:
             table[type(action)](self, action)
 

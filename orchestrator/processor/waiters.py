@@ -171,17 +171,19 @@ class TransferWaiter:
 class Results:
     """Clients that wait for results of one partition's invocations, by id.
 
-    Thousands may wait for one: they are told a few at a time, the first at once, the others by
-    callbacks given to `later`, of which one is under way at a time.
+    Thousands may wait for one, and one turn may complete a thousand: they are told a few at a
+    time, the first of a turn at once, the others by callbacks given to `later`, of which one is
+    under way at a time.
     """
 
-    __slots__ = ("_later", "_untold", "_waiting")
+    __slots__ = ("_later", "_left", "_untold", "_waiting")
 
     def __init__(self, later: Callable[[Callable[[], object]], object]) -> None:
         self._later = later
         # By id; a dict of waiters, so that each of many can go away at once.
         self._waiting: dict[bytes, dict[ResultWaiter, None]] = {}
         self._untold: deque[tuple[Reply, deque[ResultWaiter]]] = deque()
+        self._left = 1.0  # of one callback's work, for what the turn that is applied completes
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -197,6 +199,10 @@ class Results:
             if not waiting:
                 del self._waiting[waiter.id]
 
+    def begin_turn(self) -> None:
+        """What is completed from here on is told in the same callback."""
+        self._left = 1.0
+
     def complete(self, done: Complete) -> None:
         """An incarnation has its result; who waits for another one of the id goes on waiting."""
         waiting = self._waiting.pop(done.id, None)
@@ -208,11 +214,11 @@ class Results:
                 told.append(waiter)
             else:
                 self.add(waiter)
-        self._tell(told, Result(done.outcome, done.expires_at_ms, False))
+        self._left -= self._tell(told, Result(done.outcome, done.expires_at_ms, False), self._left)
 
-    def _tell(self, waiters: deque[ResultWaiter], reply: Reply) -> float:
+    def _tell(self, waiters: deque[ResultWaiter], reply: Reply, most: float) -> float:
         """Some now, the others later; what part of one callback's work that was."""
-        spent = _tell_some(waiters, reply, 1)
+        spent = _tell_some(waiters, reply, most) if most > 0 else 0.0
         if waiters:
             if not self._untold:
                 self._later(self._tell_more)
@@ -249,7 +255,7 @@ class Results:
                 told.setdefault(waiter.incarnation, deque()).append(waiter)
         kept = None if done is None else done.incarnation
         return sum(
-            self._tell(waiters, result if one == kept else Unknown())
+            self._tell(waiters, result if one == kept else Unknown(), 1)
             for one, waiters in told.items()
         )
 

@@ -202,7 +202,7 @@ def test_attempts_over_tls(tmp_path: Path, on_uvloop: bool) -> None:
         partition.register(service.target, await discovery.discover(service.target))
         assert await partition.call("Svc", "run", b"in") == b"out"
         assert service.requests[0].headers[":scheme"] == "https"
-        partition.invoker.close()
+        await partition.invoker.close()
         await service.stop()
 
     run(test, on_uvloop)

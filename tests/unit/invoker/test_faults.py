@@ -332,7 +332,7 @@ def test_nothing_runs_after_close() -> None:
     async def test() -> None:
         async with scripted(good) as (partition, _):
             await answered(partition)
-            partition.invoker.close()
+            await partition.invoker.close()
             partition.submit("Svc", "run")
             await asyncio.sleep(0.02)
             assert partition.invoker.running_count == 0

@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-from itertools import pairwise
 
 import msgspec
 import pytest
 
-from orchestrator.invoker import draining, forgetting
+from orchestrator.invoker import draining
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.model.records import Kill, Pause, Resume, Suspended
 from orchestrator.model.rows import InvocationRow
@@ -149,47 +148,6 @@ def test_state_goes_along_unless_it_is_lazy(lazy: bool, service: str) -> None:
         assert second.key == "k"
 
 
-def test_a_forgotten_partition_gets_no_proposals() -> None:
-    async def test() -> None:
-        async with scripted(sleeps) as (partition, service):
-            partition.submit("Svc", "run")
-            await until(lambda: partition.journals)
-            before = len(partition.journals)
-            partition.invoker.forget(partition)
-            assert partition.invoker.running_count == 0
-            await asyncio.wait_for(service.requests[0].was_reset.wait(), WAIT_S)
-            await asyncio.sleep(0.02)
-            assert len(partition.journals) == before
-
-    run(test)
-
-
-@pytest.mark.parametrize("count", [8, 16])
-def test_a_partition_is_forgotten_in_slices(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forgetting, "FORGOTTEN_AT_ONCE", 4)
-
-    async def test() -> None:
-        async with scripted(*[sleeps] * count) as (partition, _):
-            invoker = partition.invoker
-            for _ in range(count):
-                partition.submit("Svc", "run")
-            await until(lambda: len(partition.journals) == count)
-            left = [invoker.running_count]
-            dropped = invoker._forgetting._dropped
-
-            def after_a_slice() -> None:
-                left.append(invoker.running_count)
-                dropped()
-
-            invoker._forgetting._dropped = after_a_slice
-            invoker.forget(partition)
-            await until(lambda: not invoker.running_count)
-            assert [a - b for a, b in pairwise(left)] == [4] * (count // 4)
-            assert len(partition.journals) == count
-
-    run(test)
-
-
 def test_starting_twice_is_starting_once() -> None:
     async def test() -> None:
         async with scripted(sleeps) as (partition, service):
@@ -243,23 +201,6 @@ def test_a_service_may_wait_until_its_commands_are_durable() -> None:
             assert partition.failures == []
 
     partitions: list[Partition] = []
-    run(test)
-
-
-def test_closing_asks_everyone_to_suspend() -> None:
-    async def test() -> None:
-        async with scripted(sleeps) as (partition, _):
-            for _ in range(5):
-                partition.submit("Svc", "run")
-            await until(lambda: len(partition.journals) == 5)
-            partition.invoker.half_close_all()
-            await until(lambda: partition.invoker.running_count == 0)
-            ends = [j.end for j in partition.journals if j.end is not None]
-            assert len(ends) == 5 and all(isinstance(end, Suspended) for end in ends)
-            partition.submit("Svc", "run")
-            await asyncio.sleep(0.02)
-            assert partition.invoker.running_count == 0
-
     run(test)
 
 

@@ -209,7 +209,7 @@ def test_signed_requests_are_taken_and_unsigned_ones_are_not(kind: str) -> None:
             while not unsigned.failures:
                 await asyncio.sleep(0.01)
             assert "401" in unsigned.failures[0].why.message
-            unsigned.invoker.close()
+            await unsigned.invoker.close()
         finally:
             own.stop()
 

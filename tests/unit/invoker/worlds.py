@@ -51,7 +51,7 @@ async def scripted(
     try:
         yield partition, service
     finally:
-        partition.invoker.close()
+        await partition.invoker.close()
         await service.stop()
 
 
@@ -65,7 +65,7 @@ async def scripted_http1(*answers: Answer) -> AsyncIterator[tuple[Partition, Scr
     try:
         yield partition, service
     finally:
-        partition.invoker.close()
+        await partition.invoker.close()
         await service.stop()
 
 
@@ -84,5 +84,5 @@ async def real(
     try:
         yield partition
     finally:
-        partition.invoker.close()
+        await partition.invoker.close()
         await asyncio.sleep(0.01)

@@ -52,6 +52,27 @@ def test_a_callback_tells_a_few_and_all_are_told_in_order(count: int) -> None:
     assert clients.told == list(range(count)) and len(clients.results) == 0
 
 
+@pytest.mark.parametrize("count", [500, 1_000])
+def test_a_turn_that_completes_many_tells_as_few_as_one_that_completes_one(count: int) -> None:
+    clients = Clients(0)
+    for number in range(count):
+        identity = number.to_bytes(24, "big")
+        for place in range(3):
+            waiter = ResultWaiter(identity, partial(clients._told, 3 * number + place))
+            waiter.incarnation = 7
+            clients.results.add(waiter)
+    clients.results.begin_turn()
+    for number in range(count):
+        clients.results.complete(Complete(number.to_bytes(24, "big"), 7, b"done", 1))
+    counts = clients.counts()
+    assert max(counts) <= TOLD_COUNT and len(counts) <= 3 * count // TOLD_COUNT + 2
+    assert clients.told == list(range(3 * count))
+    clients.results.begin_turn()
+    clients.results.add(waiter)
+    clients.results.complete(Complete(waiter.id, 7, b"done", 1))
+    assert len(clients.told) == 3 * count + 1  # the next turn tells at once again
+
+
 def test_of_a_large_result_fewer_are_told_at_once() -> None:
     counts = Clients(20).complete(bytes(TOLD_BYTES // 3))
     assert max(counts) * (TOLD_BYTES // 3) <= TOLD_BYTES and sum(counts) == 20

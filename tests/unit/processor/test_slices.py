@@ -314,3 +314,24 @@ def test_partitions_that_are_to_be_spilled_take_turns(monkeypatch: pytest.Monkey
         await process.processor.close()
 
     run(story())
+
+
+def test_partitions_are_spilled_one_a_round_at_the_end(
+    rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        world = World(6)
+        process = await world.led()
+        for number in range(6):
+            await process.call(process.make(world.uid(number)))
+        before, spilled = Upkeep.spill, rounds.most
+
+        def spill(upkeep: Upkeep) -> None:
+            rounds.count()
+            before(upkeep)
+
+        monkeypatch.setattr(Upkeep, "spill", spill)
+        await process.processor.close()
+        assert (spilled, rounds.most) == (0, 1)
+
+    run(story())
