@@ -7,6 +7,7 @@ after.
 """
 
 import heapq
+from functools import lru_cache
 from typing import Final
 
 from orchestrator.invoker.pools import Pools
@@ -116,12 +117,20 @@ class Sweep:
 def _look_ms(running: RunningAttempt, now_ms: int) -> int:
     """When its timeout may be over; a little later, so that many share a bucket."""
     timeout_ms = running.abort_ms
-    if running.may_close:  # it may be closed by somebody else, too
-        timeout_ms = min(timeout_ms, running.inactivity_ms)
-    late_ms = min(timeout_ms // _PARTS, _LATE_MS_MAX)
-    late_ms = max(late_ms, timeout_ms // _BUCKETS_OF_A_TIMEOUT, _LATE_MS_MIN)
-    due_ms = max(running.touched_ms + timeout_ms, now_ms)
+    if running.inactivity_ms < timeout_ms and running.may_close:
+        timeout_ms = running.inactivity_ms  # it may be closed by somebody else, too
+    late_ms = _late_ms(timeout_ms)
+    due_ms = running.touched_ms + timeout_ms
+    if due_ms < now_ms:
+        due_ms = now_ms
     return due_ms // late_ms * late_ms + late_ms
+
+
+@lru_cache
+def _late_ms(timeout_ms: int) -> int:
+    """How late it may be noticed that a timeout is over."""
+    late_ms = min(timeout_ms // _PARTS, _LATE_MS_MAX)
+    return max(late_ms, timeout_ms // _BUCKETS_OF_A_TIMEOUT, _LATE_MS_MIN)
 
 
 def _check(running: RunningAttempt, now_ms: int) -> bool:

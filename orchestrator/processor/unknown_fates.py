@@ -47,6 +47,7 @@ class UnknownFates:
         """
         proposals = append.proposals
         told = 0
+        results.begin_turn()
         try:
             for proposal, answer in zip(proposals, answers, strict=True):
                 waiter = proposal.waiter

@@ -109,7 +109,7 @@ class InvokeWaiter(ResultWaiter):
             over = _result(state, row, replayed=not created)
         self.reply(Accepted(True) if created else Accepted(False, _starts_at_ms(row)))
         if over is not None:
-            self.reply(over)
+            results.answer(self, over)
         elif self.wait and isinstance(row, InvocationRow):
             self.watch(row, results)
 
@@ -203,18 +203,32 @@ class Results:
         """What is completed from here on is told in the same callback."""
         self._left = 1.0
 
+    def answer(self, waiter: ResultWaiter, reply: Reply) -> None:
+        """Tell one: now, or later if this turn has told many."""
+        if self._left > 0:
+            self._left -= _part(reply)
+            waiter.reply(reply)
+        else:
+            self._tell(deque((waiter,)), reply, 0)
+
     def complete(self, done: Complete) -> None:
         """An incarnation has its result; who waits for another one of the id goes on waiting."""
         waiting = self._waiting.pop(done.id, None)
         if waiting is None:
             return
+        reply = Result(done.outcome, done.expires_at_ms, False)
+        if len(waiting) == 1:  # as nearly always
+            (waiter,) = waiting
+            if waiter.incarnation == done.incarnation:
+                self.answer(waiter, reply)
+                return
         told: deque[ResultWaiter] = deque()
         for waiter in waiting:
             if waiter.incarnation == done.incarnation:
                 told.append(waiter)
             else:
                 self.add(waiter)
-        self._left -= self._tell(told, Result(done.outcome, done.expires_at_ms, False), self._left)
+        self._left -= self._tell(told, reply, self._left)
 
     def _tell(self, waiters: deque[ResultWaiter], reply: Reply, most: float) -> float:
         """Some now, the others later; what part of one callback's work that was."""
@@ -287,8 +301,9 @@ def _tell_some(waiters: deque[ResultWaiter], reply: Reply, most: float) -> float
 def _part(reply: Reply) -> float:
     """Of one callback's work that it is to tell a client this."""
     outcome = reply.outcome if isinstance(reply, Result) else b""
-    size_bytes = len(outcome) if isinstance(outcome, bytes) else 0
-    return max(1 / TOLD_COUNT, size_bytes / TOLD_BYTES)
+    if isinstance(outcome, bytes) and len(outcome) > TOLD_BYTES // TOLD_COUNT:
+        return len(outcome) / TOLD_BYTES
+    return 1 / TOLD_COUNT
 
 
 def _result(state: State, done: CompletedRow | None, replayed: bool) -> Reply:

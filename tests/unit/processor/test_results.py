@@ -73,6 +73,15 @@ def test_a_turn_that_completes_many_tells_as_few_as_one_that_completes_one(count
     assert len(clients.told) == 3 * count + 1  # the next turn tells at once again
 
 
+def test_results_that_were_there_already_are_told_a_few_at_a_time() -> None:
+    clients = Clients(20)
+    clients.results.begin_turn()
+    for waiter in clients.waiters:
+        clients.results.drop(waiter)
+        clients.results.answer(waiter, Result(bytes(TOLD_BYTES // 3), 1, True))
+    assert max(clients.counts()) <= 4 and clients.told == list(range(20))
+
+
 def test_of_a_large_result_fewer_are_told_at_once() -> None:
     counts = Clients(20).complete(bytes(TOLD_BYTES // 3))
     assert max(counts) * (TOLD_BYTES // 3) <= TOLD_BYTES and sum(counts) == 20
