@@ -106,11 +106,6 @@ def apply(state: State, record: AnyRecord, position: int, actions: list[AnyActio
     Pure: the same state, record and position give the same rows and actions.
     """
     kind = type(record)
-    return _TABLE[kind](Step(state, position, _now_ms(record), actions, apply_item), record)
-
-
-def _now_ms(record: AnyRecord) -> int:
-    """The time that counts is the record's own."""
-    if type(record) is Invoke:
-        return record.created_at_ms
-    return getattr(record, "now_ms", 0)
+    # The time that counts is the record's own.
+    now_ms = record.created_at_ms if type(record) is Invoke else getattr(record, "now_ms", 0)
+    return _TABLE[kind](Step(state, position, now_ms, actions, apply_item), record)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import bars, budget, flows, load, proc, report
+from tests.bench import bars, budget, flows, load, proc, replay, report
 from tests.bench.bars import NOT_MEASURED
 from tests.bench.cells import Cell, cells
 from tests.bench.results import Results
@@ -175,3 +175,8 @@ def test_cpu_is_laid_to_the_room_of_the_innermost_file() -> None:
     assert room_of("/usr/lib/python3.11/asyncio/events.py") is None
     parts = budget.by_part([("ingress", 20.0), ("uvicorn", 10.0), ("rdk", 5.0), ("new", 1.0)])
     assert (parts["HTTP face"], parts["log"], parts["other"]) == (30.0, 5.0, 1.0)
+
+
+@pytest.mark.parametrize("calls", [1, 100])
+def test_a_store_is_filled_from_the_log_of_a_replay(calls: int) -> None:
+    assert replay.replay(calls).records == 1 + 2 * calls
