@@ -8,6 +8,7 @@ import pytest
 from orchestrator.invoker import forgetting, slices
 from orchestrator.invoker.running import RunningAttempt
 from orchestrator.model.records import Suspended
+from tests.unit.invoker.partition import WAIT_S
 from tests.unit.invoker.test_lifecycle import sleeps, until
 from tests.unit.invoker.worlds import run, scripted
 
@@ -20,7 +21,7 @@ def test_a_forgotten_partition_gets_no_proposals() -> None:
             before = len(partition.journals)
             partition.invoker.forget(partition)
             assert partition.invoker.running_count == 0
-            await asyncio.wait_for(service.requests[0].was_reset.wait(), 5)
+            await asyncio.wait_for(service.requests[0].was_reset.wait(), WAIT_S)
             await asyncio.sleep(0.02)
             assert len(partition.journals) == before
 
