@@ -7,16 +7,21 @@ from starlette.types import ASGIApp
 from orchestrator.admin import (
     deployments,
     errors,
+    feeds,
     invocation_routes,
+    kafka_clusters,
     metrics,
     query_route,
     services,
+    subscription_changes,
+    subscriptions,
     system,
 )
 from orchestrator.admin.hosts import HostGuard
 from orchestrator.admin.limits import BodyGuard
 from orchestrator.admin.ports import AdminOptions, Ports, Query
 from orchestrator.admin.versions import Versions
+from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.processor.port import Engine
 from orchestrator.registry.discovery import Discover
 from orchestrator.registry.metadata_log import Metadata
@@ -36,6 +41,7 @@ def create_admin(
     options: AdminOptions | None = None,
     *,
     query_errors: tuple[type[Exception], ...] = (),
+    brokers: BrokerClusters,
     clock: Clock | None = None,
     entropy: Entropy | None = None,
     telemetry: Telemetry | None = None,
@@ -51,6 +57,7 @@ def create_admin(
         query,
         query_errors,
         options or AdminOptions(),
+        brokers,
         clock or SystemClock(),
         entropy or SystemEntropy(),
     )
@@ -68,6 +75,10 @@ def create_admin(
     app.include_router(deployments.router(ports))
     app.include_router(services.router(ports))
     app.include_router(invocation_routes.router(ports))
+    app.include_router(kafka_clusters.router(ports))
+    app.include_router(subscriptions.router(ports))
+    app.include_router(subscription_changes.router(ports))
+    app.include_router(feeds.router(ports))
     app.include_router(query_route.router(ports))
     app.include_router(system.absent_router())
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES_MIN, compresslevel=GZIP_LEVEL)

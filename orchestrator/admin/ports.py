@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from orchestrator.admin.options import AdminOptions as AdminOptions
+from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.processor.port import Engine
 from orchestrator.registry.discovery import Discover
 from orchestrator.registry.metadata_log import Metadata
@@ -49,5 +50,6 @@ class Ports(msgspec.Struct, frozen=True):
     query: Query | None
     query_errors: tuple[type[Exception], ...]
     options: AdminOptions
+    brokers: BrokerClusters
     clock: Clock
     entropy: Entropy

@@ -45,13 +45,8 @@ def router(ports: Ports) -> APIRouter:
 
 
 def absent_router() -> APIRouter:
-    """Features of other servers: their lists are empty, what would make one is refused."""
+    """Features of other servers: what would use one is refused."""
     routes = APIRouter(include_in_schema=False)
-    for path, name, what in (
-        ("/subscriptions", "subscriptions", "subscriptions"),
-        ("/kafka-clusters", "clusters", "Kafka clusters"),
-    ):
-        _absent(routes, path, name, what)
 
     @routes.put("/limits/rules", response_model=None)
     @routes.post("/limits/rules/bulk-delete", response_model=None)
@@ -59,20 +54,3 @@ def absent_router() -> APIRouter:
         raise AdminError(501, "rules and scopes are not served by this version")
 
     return routes
-
-
-def _absent(routes: APIRouter, path: str, name: str, what: str) -> None:
-    async def empty() -> JsonView:
-        return {name: []}
-
-    async def refused() -> None:
-        raise AdminError(501, f"{what} are not served by this version")
-
-    async def unknown(identity: str) -> None:
-        raise AdminError(404, f"there are no {what}, so none is called {identity!r}")
-
-    routes.add_api_route(path, empty, methods=["GET"])
-    routes.add_api_route(path, refused, methods=["POST"], response_model=None)
-    routes.add_api_route(
-        path + "/{identity}", unknown, methods=["GET", "PATCH", "DELETE"], response_model=None
-    )

@@ -12,9 +12,15 @@ import msgspec
 QUESTION_S: Final = 5.0
 """How long a question may take before the brokers count as out of reach."""
 
+BAD_OPTIONS: Final = "PD0601"
+OUT_OF_REACH: Final = "PD0602"
+CREDENTIALS: Final = "PD0603"
+RIGHTS: Final = "PD0604"
+
 
 class BrokerTrouble(msgspec.Struct, frozen=True):
-    """Why a question has no answer; with `passes` it may have one later."""
+    """Why a question has no answer; with `passes` it may have one later. `code` is one of those
+    above."""
 
     code: str
     message: str

@@ -67,6 +67,13 @@ _TABLE: Final = (
     ErrorCode("PD0602", "A broker cluster is out of reach", retryable=True),
     ErrorCode("PD0603", "A broker cluster refuses the connection"),
     ErrorCode("PD0604", "A permission on a broker cluster is missing"),
+    ErrorCode("PD0611", "There is no such broker cluster"),
+    ErrorCode("PD0612", "A broker cluster is in use"),
+    ErrorCode("PD0613", "The name is taken"),
+    ErrorCode("PD0614", "There is no such topic"),
+    ErrorCode("PD0615", "A topic of the engine itself"),
+    ErrorCode("PD0616", "A point that nothing can start from"),
+    ErrorCode("PD0617", "There is no such subscription"),
 )
 
 CODES: Final[Mapping[str, ErrorCode]] = {one.code: one for one in _TABLE}

@@ -5,8 +5,11 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from orchestrator.brokers.clusters import BrokerClusters
+from orchestrator.brokers.facts_port import TopicFacts
 from orchestrator.config.options import NodeOptions
 from orchestrator.invoker.invoker import Invoker
+from orchestrator.kafka.options import KafkaConnection
 from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
 from orchestrator.log.known import known_unless_given_up
 from orchestrator.log.port import Log
@@ -14,6 +17,8 @@ from orchestrator.model.limits import MESSAGE_HEADROOM_BYTES
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.processor.port import Engine
 from orchestrator.registry.schema import Registry
+from orchestrator.registry.stored import StoredPairs
+from orchestrator.registry.stored_topics import LOG_CLUSTER, StoredCluster
 from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.sql.options import SqlOptions
 from orchestrator.sql.query import SqlQuery
@@ -52,6 +57,28 @@ def make_log(options: NodeOptions, directory: DataDirectory, partitions: int) ->
             ca_file=options.kafka.ca_file,
         )
     )
+
+
+def log_cluster(options: NodeOptions, now_ms: int) -> StoredCluster | None:
+    """The broker cluster that exists by itself: the one a log on Kafka lives on."""
+    kafka = options.kafka
+    if options.log.kind != "kafka" or kafka.bootstrap is None:
+        return None
+    connection = KafkaConnection(kafka.bootstrap, kafka.librdkafka, kafka.ca_file)
+    known = connection.security() | dict(kafka.librdkafka) | {"bootstrap.servers": kafka.bootstrap}
+    literal = {name: value.replace("${", "$${") for name, value in known.items()}
+    return StoredCluster(LOG_CLUSTER, tuple(sorted(literal.items())), "", now_ms)
+
+
+def make_clusters(options: NodeOptions) -> BrokerClusters:
+    """Users' broker clusters; librdkafka is loaded at the first question to one."""
+
+    def make(of: StoredPairs) -> TopicFacts:
+        from orchestrator.brokers.kafka.facts import KafkaFacts
+
+        return KafkaFacts(of, options.server.node)
+
+    return BrokerClusters(make)
 
 
 def make_homes(directory: DataDirectory) -> Callable[[int], StoreHome]:

@@ -63,6 +63,7 @@ def _load(parts: Parts, options: NodeOptions) -> "AdminServer":
         parts.query,
         admin_options,
         query_errors=(QueryError,),
+        brokers=parts.brokers,
         clock=parts.clock,
         entropy=parts.entropy,
         telemetry=parts.telemetry,

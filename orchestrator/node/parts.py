@@ -5,6 +5,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.config.options import NodeOptions
 from orchestrator.ingress.face import Ingress
 from orchestrator.ingress.server import IngressServer
@@ -15,7 +16,7 @@ from orchestrator.invoker.signing import load_signer
 from orchestrator.log.port import Log
 from orchestrator.model.limits import SERVICE_FRAME_BYTES
 from orchestrator.node import process_metrics
-from orchestrator.node.adapters import make_homes, make_log, make_query
+from orchestrator.node.adapters import log_cluster, make_clusters, make_homes, make_log, make_query
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.files import Shares
 from orchestrator.node.gate import NodeGate
@@ -39,6 +40,7 @@ class Parts:
     cache: Cache
     log: Log
     metadata: Metadata
+    brokers: BrokerClusters
     invoker: Invoker
     processor: Processor
     query: SqlQuery | None
@@ -64,7 +66,13 @@ def assemble(
     log = make_log(options, directory, partitions)
     # The embedded log goes with the checkpoints; Kafka must outlive this disk.
     trims = options.log.kind == "embedded"
-    metadata = Metadata(log, options.handlers.defaults(), directory.metadata, trim=trims)
+    metadata = Metadata(
+        log,
+        options.handlers.defaults(),
+        directory.metadata,
+        trim=trims,
+        log_cluster=log_cluster(options, clock.now_ms()),
+    )
     registry = partial(_registry_of, metadata)
     invoker = Invoker(
         registry,
@@ -107,6 +115,7 @@ def assemble(
         cache=cache,
         log=log,
         metadata=metadata,
+        brokers=make_clusters(options),
         invoker=invoker,
         processor=processor,
         query=query,

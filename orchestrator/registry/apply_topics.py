@@ -58,7 +58,7 @@ def is_taken(state: TopicsState, name: str, but: str = "") -> bool:
     return any(one.name == name and one.id != but for one in state.subscriptions.values())
 
 
-_Change = (
+AnySubscriptionChange = (
     SubscriptionPatched
     | SubscriptionPaused
     | SubscriptionResumed
@@ -67,18 +67,21 @@ _Change = (
 )
 
 
-def _change_subscription(state: TopicsState, record: _Change) -> bool:
+def _change_subscription(state: TopicsState, record: AnySubscriptionChange) -> bool:
     known = state.subscriptions.get(record.id)
     if known is None or (
         isinstance(record, SubscriptionPatched) and is_taken(state, record.name, record.id)
     ):
         return False
-    changed = _changed(known, record)
+    changed = changed_subscription(known, record)
     state.subscriptions[record.id] = changed
     return changed != known
 
 
-def _changed(known: StoredSubscription, record: _Change) -> StoredSubscription:
+def changed_subscription(
+    known: StoredSubscription, record: AnySubscriptionChange
+) -> StoredSubscription:
+    """What it is after the record; the same if there is nothing to change."""
     match record:
         case SubscriptionPatched():
             return replace(

@@ -1,4 +1,5 @@
-"""Errors of registration and discovery, with the codes of the protocol's catalogue."""
+"""Errors of registration and discovery, with the codes of the protocol's catalogue, and our own
+where it has none."""
 
 from typing import Final
 
@@ -6,6 +7,7 @@ UNREACHABLE: Final = "META0003"
 CONFLICT: Final = "META0004"
 RESERVED_NAME: Final = "META0005"
 BREAKING_CHANGE: Final = "META0006"
+BAD_SUBSCRIPTION: Final = "META0009"
 INCOMPATIBLE_PROTOCOL: Final = "META0012"
 BAD_MANIFEST: Final = "META0013"
 HTTP1_ANSWER: Final = "META0014"
@@ -13,8 +15,30 @@ NO_BIDI: Final = "META0015"
 TOO_DIFFERENT: Final = "META0016"
 DUPLICATE_URI: Final = "META0017"
 
-_STATUS = {CONFLICT: 409, BREAKING_CHANGE: 409, TOO_DIFFERENT: 409, DUPLICATE_URI: 409}
-_STATUS_BAD_REQUEST = {RESERVED_NAME: 400, INCOMPATIBLE_PROTOCOL: 400}
+NO_CLUSTER: Final = "PD0611"
+CLUSTER_IN_USE: Final = "PD0612"
+NAME_TAKEN: Final = "PD0613"
+NO_TOPIC: Final = "PD0614"
+OWN_TOPIC: Final = "PD0615"
+BAD_POINT: Final = "PD0616"
+NO_SUBSCRIPTION: Final = "PD0617"
+
+_STATUS: Final = {
+    CONFLICT: 409,
+    BREAKING_CHANGE: 409,
+    TOO_DIFFERENT: 409,
+    DUPLICATE_URI: 409,
+    RESERVED_NAME: 400,
+    BAD_SUBSCRIPTION: 400,
+    INCOMPATIBLE_PROTOCOL: 400,
+    NO_CLUSTER: 404,
+    CLUSTER_IN_USE: 409,
+    NAME_TAKEN: 409,
+    NO_TOPIC: 400,
+    OWN_TOPIC: 400,
+    BAD_POINT: 400,
+    NO_SUBSCRIPTION: 404,
+}
 
 
 class RegistryError(Exception):
@@ -24,4 +48,4 @@ class RegistryError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
-        self.status = status or _STATUS.get(code) or _STATUS_BAD_REQUEST.get(code) or 500
+        self.status = status or _STATUS.get(code) or 500

@@ -4,12 +4,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError
 
-from orchestrator.brokers.facts_port import BrokerTrouble
-
-BAD_OPTIONS: Final = "PD0601"
-UNREACHABLE: Final = "PD0602"
-CREDENTIALS: Final = "PD0603"
-RIGHTS: Final = "PD0604"
+from orchestrator.brokers.facts_port import CREDENTIALS, OUT_OF_REACH, RIGHTS, BrokerTrouble
 
 _RIGHTS: Final = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -38,4 +33,4 @@ def trouble_of(error: KafkaError, doing: str) -> BrokerTrouble:
         return BrokerTrouble(RIGHTS, f"the user of these options may not {doing} ({text})")
     if is_about_credentials(error):
         return BrokerTrouble(CREDENTIALS, f"the brokers refuse the connection ({text})")
-    return BrokerTrouble(UNREACHABLE, f"no broker answers ({text})", passes=True)
+    return BrokerTrouble(OUT_OF_REACH, f"no broker answers ({text})", passes=True)

@@ -25,6 +25,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
 )
 
 from orchestrator.brokers.facts_port import (
+    BAD_OPTIONS,
     EARLIEST,
     LATEST,
     QUESTION_S,
@@ -34,7 +35,7 @@ from orchestrator.brokers.facts_port import (
     OnTopics,
     TopicFact,
 )
-from orchestrator.brokers.kafka.errors import BAD_OPTIONS, is_about_credentials, trouble_of
+from orchestrator.brokers.kafka.errors import is_about_credentials, trouble_of
 from orchestrator.kafka.broker_options import broker_config, client_options
 from orchestrator.kafka.clients import make_admin, make_consumer
 from orchestrator.kafka.errors import error_of

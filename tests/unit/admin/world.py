@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 
 from orchestrator.admin.app import create_admin
 from orchestrator.admin.ports import AdminOptions
+from orchestrator.brokers.clusters import BrokerClusters
+from orchestrator.brokers.facts_port import OUT_OF_REACH, BrokerTrouble
+from orchestrator.brokers.memory import MemoryFacts
 from orchestrator.log.memory import MemoryLog
 from orchestrator.model.answers import Answer
 from orchestrator.model.ids import placed_key
@@ -37,6 +40,7 @@ from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.errors import UNREACHABLE, RegistryError
 from orchestrator.registry.metadata_log import Metadata
 from orchestrator.registry.snapshot import Defaults
+from orchestrator.registry.stored import StoredPairs
 from orchestrator.runtime.entropy import SeededEntropy
 from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.tables.port import Pair
@@ -179,6 +183,13 @@ class ScriptedQuery:
         yield b"ARROW"
 
 
+class KeptFacts(MemoryFacts):
+    """Of brokers that outlive those who ask them."""
+
+    def close(self) -> None:
+        pass
+
+
 class World:
     """A running admin API; use `world()`."""
 
@@ -186,6 +197,7 @@ class World:
         self.bench = Bench()
         self.engine = BenchEngine(self.bench)
         self.query = ScriptedQuery()
+        self.brokers: dict[str, KeptFacts] = {}  # by their address
         self.endpoints: dict[str, Discovered] = {URI: discovered(GREETER, COUNTER, SIGNUP)}
         self.targets: list[DiscoveryTarget] = []
         self._options = options or AdminOptions(operate_wait_s=5)
@@ -209,6 +221,7 @@ class World:
             self.query if self._with_query else None,
             self._options,
             query_errors=(BadQuery,),
+            brokers=BrokerClusters(self._facts),
             clock=BenchClock(self.bench),
             entropy=SeededEntropy(1),
         )
@@ -232,6 +245,14 @@ class World:
         if target.uri not in self.endpoints:
             raise RegistryError(UNREACHABLE, f"{target.uri} cannot be reached")
         return self.endpoints[target.uri]
+
+    def _facts(self, options: StoredPairs) -> MemoryFacts:
+        address = dict(options)["bootstrap.servers"]
+        if address not in self.brokers:
+            nobody = KeptFacts()
+            nobody.trouble = BrokerTrouble(OUT_OF_REACH, "no broker answers", passes=True)
+            return nobody
+        return self.brokers[address]
 
     @property
     def url(self) -> str:

@@ -1,0 +1,61 @@
+"""How broker clusters, subscriptions and feeds are shown: the JSON of the admin API.
+
+Options that hold a secret are shown as `***`.
+"""
+
+from orchestrator.admin.views import JsonView, timestamp
+from orchestrator.kafka.secrets import shown_options
+from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription, TopicsState
+from orchestrator.registry.subscribe import sink_uri, source_uri
+
+
+def cluster_view(cluster: StoredCluster) -> JsonView:
+    view: JsonView = {
+        "name": cluster.name,
+        "properties": shown_options(cluster.options),
+        "created_at": timestamp(cluster.created_at_ms),
+    }
+    if cluster.kafka_id:
+        view["kafka_cluster_id"] = cluster.kafka_id
+    return view
+
+
+def short_subscription(subscription: StoredSubscription) -> JsonView:
+    """What Restate's clients know of one."""
+    return {
+        "id": subscription.id,
+        "source": source_uri(subscription),
+        "sink": sink_uri(subscription),
+        "options": shown_options(subscription.options),
+    }
+
+
+def subscription_view(subscription: StoredSubscription) -> JsonView:
+    """All there is; `starts` by topic, -1 where a source went on."""
+    one = subscription
+    return short_subscription(one) | {
+        "name": one.name,
+        "cluster": one.cluster,
+        "topics": list(one.topics),
+        "service": one.service,
+        "handler": one.handler,
+        "max_in_flight": one.max_in_flight,
+        "dead_letter_failures": one.dead_letter_failures,
+        "generation": one.generation,
+        "starts": {start.topic: list(start.offsets) for start in one.starts},
+        "undecided": one.undecided,
+        "kafka_cluster_id": one.kafka_id,
+        "status": subscription_status(one),
+        "reason": one.reason,
+        "created_at": timestamp(one.created_at_ms),
+    }
+
+
+def subscription_status(subscription: StoredSubscription) -> str:
+    if subscription.paused:
+        return "paused"
+    return "undecided" if subscription.undecided else "active"
+
+
+def feeds_view(topics: TopicsState) -> JsonView:
+    return {"events": topics.events_feed, "state": list(topics.state_feeds)}

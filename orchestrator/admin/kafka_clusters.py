@@ -1,0 +1,201 @@
+"""Routes of broker clusters: make one known, list, describe, change, delete."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+
+from orchestrator.admin.broker_views import cluster_view, short_subscription
+from orchestrator.admin.errors import AdminError
+from orchestrator.admin.ports import Ports
+from orchestrator.admin.views import JsonView
+from orchestrator.brokers.asking import NoFacts, topics_of
+from orchestrator.brokers.facts_port import BAD_OPTIONS
+from orchestrator.kafka.broker_options import BadOption, check_bootstrap, check_options, merged
+from orchestrator.registry.errors import CLUSTER_IN_USE, NAME_TAKEN, RegistryError
+from orchestrator.registry.metadata import MetadataState
+from orchestrator.registry.records import (
+    AnyMetadataRecord,
+    KafkaClusterCreated,
+    KafkaClusterDeleted,
+    KafkaClusterPatched,
+)
+from orchestrator.registry.stored_topics import LOG_CLUSTER, StoredCluster, StoredSubscription
+from orchestrator.registry.subscribe import check_name, find_cluster
+
+_NAMED_MAX: Final = 5
+
+
+class CreateKafkaCluster(BaseModel):
+    """A broker cluster to be known by a name."""
+
+    name: str
+    properties: dict[str, str] = Field(description="options of librdkafka")
+    force: bool = Field(False, description="also if no broker answers")
+
+
+class UpdateKafkaCluster(BaseModel):
+    """All options it has from now on; `***` stands for the value there is."""
+
+    properties: dict[str, str]
+    force: bool = False
+
+
+def router(ports: Ports) -> APIRouter:
+    routes = APIRouter(tags=["kafka_cluster"])
+
+    @routes.post("/kafka-clusters", status_code=201, response_model=None)
+    async def create(asked: CreateKafkaCluster, force: bool = False) -> Response:
+        """Make a broker cluster known; its brokers are asked who they are."""
+        cluster = await _create(ports, asked, force or asked.force)
+        where = {"location": f"kafka-clusters/{cluster.name}"}
+        return JSONResponse(cluster_view(cluster), 201, where)
+
+    @routes.get("/kafka-clusters")
+    async def list_all() -> JsonView:
+        """All broker clusters; that of a log on Kafka is one of them."""
+        found = ports.metadata.known().topics.clusters
+        return {"clusters": [cluster_view(found[name]) for name in sorted(found)]}
+
+    @routes.get("/kafka-clusters/{name}")
+    async def describe(name: str) -> JsonView:
+        """One broker cluster with its subscriptions."""
+        return _whole(ports, _find(ports, name))
+
+    @routes.patch("/kafka-clusters/{name}")
+    async def update(name: str, asked: UpdateKafkaCluster, force: bool = False) -> JsonView:
+        """Reach a broker cluster by other options."""
+        return cluster_view(await _update(ports, name, asked, force or asked.force))
+
+    @routes.delete("/kafka-clusters/{name}", status_code=202, response_model=None)
+    async def delete(name: str, force: bool = False) -> Response:
+        """Forget a broker cluster that no subscription uses."""
+        await _delete(ports, name)
+        return Response(status_code=202)
+
+    return routes
+
+
+def _find(ports: Ports, name: str) -> StoredCluster:
+    return find_cluster(ports.metadata.known().topics, name)
+
+
+def _whole(ports: Ports, cluster: StoredCluster) -> JsonView:
+    users = ports.metadata.known().topics.subscriptions.values()
+    own = [short_subscription(one) for one in users if one.cluster == cluster.name]
+    return cluster_view(cluster) | {"subscriptions": own}
+
+
+def _check(options: Mapping[str, str]) -> None:
+    try:
+        check_options(options)
+        check_bootstrap(options)
+    except BadOption as error:
+        raise AdminError(400, str(error), BAD_OPTIONS) from None
+
+
+async def _create(ports: Ports, asked: CreateKafkaCluster, force: bool) -> StoredCluster:
+    check_name("Kafka cluster", asked.name)
+    _check(asked.properties)
+    _check_new(ports.metadata.known().topics.clusters, asked.name)
+    made = StoredCluster(
+        asked.name, tuple(sorted(asked.properties.items())), "", ports.clock.now_ms()
+    )
+    cluster = await _reached(ports, made, force)
+
+    def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:
+        _check_new(state.topics.clusters, cluster.name)
+        return KafkaClusterCreated(state.version, cluster), None
+
+    await ports.metadata.change(decide)
+    return cluster
+
+
+def _check_new(known: Mapping[str, StoredCluster], name: str) -> None:
+    if name in known:
+        raise RegistryError(NAME_TAKEN, f"there is a Kafka cluster {name!r} already")
+    if name == LOG_CLUSTER:
+        raise RegistryError(NAME_TAKEN, f"{name!r} is kept for the brokers of a log on Kafka")
+
+
+async def _reached(ports: Ports, cluster: StoredCluster, force: bool) -> StoredCluster:
+    """With the id that its brokers give; with force also without."""
+    try:
+        found = await topics_of(ports.brokers.facts(cluster), [])
+    except NoFacts as no:
+        ports.brokers.forget(cluster.name)
+        if force and no.trouble.code != BAD_OPTIONS:
+            return cluster
+        raise no_facts(cluster.name, no) from None
+    return StoredCluster(cluster.name, cluster.options, found.kafka_id, cluster.created_at_ms)
+
+
+def no_facts(cluster: str, no: NoFacts) -> AdminError:
+    """The refusal of what needs brokers that give no answer."""
+    trouble = no.trouble
+    advice = ": say force to go on all the same" if trouble.passes else ""
+    return AdminError(
+        500 if trouble.passes else 400,
+        f"Kafka cluster {cluster!r}: {trouble.message}{advice}",
+        trouble.code,
+    )
+
+
+async def _update(ports: Ports, name: str, asked: UpdateKafkaCluster, force: bool) -> StoredCluster:
+    known = _find(ports, name)
+    _refuse_log(name)
+    try:
+        options = merged(asked.properties, dict(known.options))
+    except BadOption as error:
+        raise AdminError(400, str(error), BAD_OPTIONS) from None
+    _check(options)
+    wanted = StoredCluster(name, tuple(sorted(options.items())), "", known.created_at_ms)
+    reached = await _reached(ports, wanted, force)
+    users = _users(ports.metadata.known().topics.subscriptions.values(), name)
+    if users and known.kafka_id and reached.kafka_id not in ("", known.kafka_id) and not force:
+        raise RegistryError(
+            CLUSTER_IN_USE,
+            f"these are the brokers of another cluster ({reached.kafka_id}, not {known.kafka_id}),"
+            f" and {users} read topics of {name!r}: their sources would stop",
+        )
+
+    def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:
+        if name not in state.topics.clusters:
+            raise AdminError(404, f"Kafka cluster {name!r} has just been deleted")
+        return KafkaClusterPatched(state.version, reached), None
+
+    await ports.metadata.change(decide)
+    return reached
+
+
+async def _delete(ports: Ports, name: str) -> None:
+    _find(ports, name)
+    _refuse_log(name)
+
+    def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:
+        users = _users(state.topics.subscriptions.values(), name)
+        if users:
+            raise RegistryError(
+                CLUSTER_IN_USE, f"Kafka cluster {name!r} is in use: delete {users} first"
+            )
+        if name not in state.topics.clusters:
+            return None, None
+        return KafkaClusterDeleted(state.version, name), None
+
+    await ports.metadata.change(decide)
+    ports.brokers.forget(name)
+
+
+def _users(subscriptions: Iterable[StoredSubscription], cluster: str) -> str:
+    """The subscriptions that use a cluster, for people; "" if none does."""
+    users = [one.name or one.id for one in subscriptions if one.cluster == cluster]
+    more = f" and {len(users) - _NAMED_MAX} more" if len(users) > _NAMED_MAX else ""
+    return ", ".join(users[:_NAMED_MAX]) + more
+
+
+def _refuse_log(name: str) -> None:
+    if name == LOG_CLUSTER:
+        message = f"{name!r} is the cluster of the log: the settings of the server decide"
+        raise AdminError(400, message, CLUSTER_IN_USE)

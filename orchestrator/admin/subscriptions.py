@@ -1,0 +1,206 @@
+"""Routes of subscriptions as Restate has them, and ours that make them with all there is."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+
+from orchestrator.admin.broker_views import short_subscription, subscription_view
+from orchestrator.admin.kafka_clusters import no_facts
+from orchestrator.admin.ports import Ports
+from orchestrator.admin.views import JsonView
+from orchestrator.brokers.asking import NoFacts
+from orchestrator.brokers.starting import Decided, decide_starts, group_of, point_of
+from orchestrator.registry.errors import NO_SUBSCRIPTION, RegistryError
+from orchestrator.registry.metadata import MetadataState
+from orchestrator.registry.points import parse_point
+from orchestrator.registry.records import (
+    AnyMetadataRecord,
+    SubscriptionCreated,
+    SubscriptionDeleted,
+)
+from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription
+from orchestrator.registry.subscribe import (
+    MAX_IN_FLIGHT_DEFAULT,
+    Wanted,
+    check_wanted,
+    find_subscription,
+    read_sink,
+    read_sources,
+)
+from perdure.wire.ids import subscription_id_to_str
+
+OURS = "/perdure/v1/subscriptions"
+
+
+class CreateSubscription(BaseModel):
+    """One topic that invokes a handler, as Restate's clients ask for it."""
+
+    source: str = Field(description="kafka://cluster/topic")
+    sink: str = Field(description="service://Service/handler")
+    options: dict[str, str] | None = None
+    force: bool = False
+
+
+class CreatePerdureSubscription(BaseModel):
+    """Topics of one broker cluster that invoke a handler."""
+
+    sources: list[str] = Field(min_length=1)
+    sink: str
+    name: str = ""
+    start: str | None = Field(default=None, description="earliest, latest, a time, or offsets")
+    options: dict[str, str] = {}
+    max_in_flight: int = MAX_IN_FLIGHT_DEFAULT
+    dead_letter_failures: bool = False
+    force: bool = Field(False, description="also if a topic is missing or no broker answers")
+
+
+def router(ports: Ports) -> APIRouter:
+    routes = APIRouter(tags=["subscription"])
+
+    @routes.post("/subscriptions", status_code=201, response_model=None)
+    async def create(asked: CreateSubscription, force: bool = False) -> Response:
+        """Let the records of a topic invoke a handler."""
+        whole = CreatePerdureSubscription(
+            sources=[asked.source],
+            sink=asked.sink,
+            options=asked.options or {},
+            force=force or asked.force,
+        )
+        return _created(short_subscription(await _create(ports, whole)))
+
+    @routes.get("/subscriptions")
+    async def list_all(sink: str | None = None, source: str | None = None) -> JsonView:
+        """All subscriptions, or those of exactly this source or sink."""
+        views = [short_subscription(one) for one in in_order(ports)]
+        found = [
+            view
+            for view in views
+            if sink in (None, view["sink"]) and source in (None, view["source"])
+        ]
+        return {"subscriptions": found}
+
+    @routes.get("/subscriptions/{subscription}")
+    async def describe(subscription: str) -> JsonView:
+        """One subscription, by id or name."""
+        return short_subscription(known_subscription(ports, subscription))
+
+    @routes.delete("/subscriptions/{subscription}", status_code=202, response_model=None)
+    @routes.delete(OURS + "/{subscription}", status_code=202, response_model=None)
+    async def delete(subscription: str) -> Response:
+        """End a subscription: its topics invoke nothing any more."""
+        await _delete(ports, known_subscription(ports, subscription).id)
+        return Response(status_code=202)
+
+    @routes.post(OURS, status_code=201, response_model=None)
+    async def create_ours(asked: CreatePerdureSubscription) -> Response:
+        """Let the records of several topics invoke a handler."""
+        return _created(subscription_view(await _create(ports, asked)))
+
+    @routes.get(OURS)
+    async def list_ours() -> JsonView:
+        """All subscriptions with all that is known of them."""
+        return {"subscriptions": [subscription_view(one) for one in in_order(ports)]}
+
+    @routes.get(OURS + "/{subscription}")
+    async def describe_ours(subscription: str) -> JsonView:
+        """One subscription, by id or name, with all that is known of it."""
+        return subscription_view(known_subscription(ports, subscription))
+
+    return routes
+
+
+def known_subscription(ports: Ports, text: str) -> StoredSubscription:
+    return find_subscription(ports.metadata.known().topics, text)
+
+
+def in_order(ports: Ports) -> list[StoredSubscription]:
+    """The oldest first."""
+    found = ports.metadata.known().topics.subscriptions.values()
+    return sorted(found, key=lambda one: (one.created_at_ms, one.id))
+
+
+def _created(view: JsonView) -> Response:
+    return JSONResponse(view, 201, {"location": f"subscriptions/{view['id']}"})
+
+
+async def _create(ports: Ports, asked: CreatePerdureSubscription) -> StoredSubscription:
+    registry = ports.metadata.known()
+    cluster_name, topics = read_sources(asked.sources, sorted(registry.topics.clusters))
+    service, handler = read_sink(asked.sink)
+    wanted = Wanted(
+        cluster_name,
+        topics,
+        service,
+        handler,
+        asked.name,
+        asked.options,
+        asked.max_in_flight,
+        asked.dead_letter_failures,
+    )
+    cluster = check_wanted(registry, wanted, ports.options.cluster_name)
+    options = dict(cluster.options) | asked.options
+    point = point_of(asked.start, options)
+    group = "" if asked.start is not None else group_of(options)
+    decided = await _starts(ports, cluster, wanted.topics, point, group, asked.force)
+    made = _made(ports, wanted, decided)
+
+    def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:
+        check_wanted(ports.metadata.registry, wanted, ports.options.cluster_name)
+        return SubscriptionCreated(state.version, made), None
+
+    await ports.metadata.change(decide)
+    return made
+
+
+async def _starts(
+    ports: Ports,
+    cluster: StoredCluster,
+    topics: Sequence[str],
+    point: str,
+    group: str,
+    force: bool,
+) -> Decided:
+    """Where it starts; with `force` that is left open while no broker answers."""
+    parse_point(point)
+    facts = ports.brokers.facts(cluster)
+    try:
+        return await decide_starts(facts, topics, point, group, may_miss=force)
+    except NoFacts as no:
+        if force and no.trouble.passes:
+            return Decided(undecided=point)
+        raise no_facts(cluster.name, no) from None
+
+
+def _made(ports: Ports, wanted: Wanted, decided: Decided) -> StoredSubscription:
+    now_ms = ports.clock.now_ms()
+    raw = now_ms.to_bytes(6, "big") + ports.entropy.random_bytes(10)
+    return StoredSubscription(
+        id=subscription_id_to_str(raw),
+        name=wanted.name,
+        cluster=wanted.cluster,
+        topics=wanted.topics,
+        service=wanted.service,
+        handler=wanted.handler,
+        options=tuple(sorted(wanted.options.items())),
+        max_in_flight=wanted.max_in_flight,
+        dead_letter_failures=wanted.dead_letter_failures,
+        starts=decided.starts,
+        undecided=decided.undecided,
+        kafka_id=decided.kafka_id,
+        created_at_ms=now_ms,
+    )
+
+
+async def _delete(ports: Ports, subscription_id: str) -> None:
+    def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:
+        if subscription_id not in state.topics.subscriptions:
+            raise gone(subscription_id)
+        return SubscriptionDeleted(state.version, subscription_id), None
+
+    await ports.metadata.change(decide)
+
+
+def gone(subscription_id: str) -> RegistryError:
+    return RegistryError(NO_SUBSCRIPTION, f"subscription {subscription_id!r} has just been deleted")

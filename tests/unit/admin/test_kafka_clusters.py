@@ -1,0 +1,117 @@
+"""Broker clusters: as Restate's clients ask for them, and what is refused."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from orchestrator.brokers.facts_port import CREDENTIALS, BrokerTrouble
+from tests.unit.admin.world import KeptFacts, World, world
+
+BROKERS = {"bootstrap.servers": "b:9092"}
+
+
+@pytest.fixture
+def it() -> Iterator[World]:
+    with world() as made:
+        made.brokers["b:9092"] = KeptFacts("kafka-b")
+        made.register()
+        yield made
+
+
+def create(it: World, name: str = "shop", properties: Any = None, **more: Any) -> Any:
+    body = {"name": name, "properties": BROKERS if properties is None else properties, **more}
+    return it.ask("POST", "/kafka-clusters", body)
+
+
+def test_a_life(it: World) -> None:
+    made = create(it, properties=BROKERS | {"sasl.password": "s3cret", "client.id": "us"})
+    assert made.status == 201 and made.headers["location"] == "kafka-clusters/shop"
+    view = made.json
+    assert view["properties"] == BROKERS | {"sasl.password": "***", "client.id": "us"}
+    assert view["name"] == "shop" and view["created_at"].endswith("Z")
+    assert view["kafka_cluster_id"] == "kafka-b"
+    assert it.ask("GET", "/v4/kafka-clusters").json == {"clusters": [view]}
+    described = it.ask("GET", "/kafka-clusters/shop?include_subscriptions=true")
+    assert described.json == view | {"subscriptions": []} and b"s3cret" not in described.body
+    assert it.ask("DELETE", "/kafka-clusters/shop").status == 202
+    assert it.ask("GET", "/kafka-clusters/shop").status == 404
+    assert it.ask("DELETE", "/kafka-clusters/shop").status == 404
+
+
+def test_a_patch_replaces_all_options_but_secrets_that_are_given_back(it: World) -> None:
+    create(it, properties=BROKERS | {"sasl.password": "s3cret", "client.id": "us"})
+    given = BROKERS | {"sasl.password": "***", "linger.ms": "5"}
+    patched = it.ask("PATCH", "/kafka-clusters/shop", {"properties": given})
+    assert patched.status == 200 and patched.json["properties"] == given
+    stored = it.metadata.registry.topics.clusters["shop"]
+    assert dict(stored.options) == BROKERS | {"sasl.password": "s3cret", "linger.ms": "5"}
+    unknown = it.ask("PATCH", "/kafka-clusters/shop", {"properties": BROKERS | {"a": "***"}})
+    assert unknown.status == 400 and unknown.json["restate_code"] == "PD0601"
+
+
+@pytest.mark.parametrize(
+    ("name", "properties", "status", "code", "said"),
+    [
+        ("a/b", BROKERS, 400, "META0009", "cannot be the name"),
+        ("sub_1", BROKERS, 400, "META0009", "cannot be the name"),
+        ("", BROKERS, 400, "META0009", "cannot be the name"),
+        ("log", BROKERS, 409, "PD0613", "kept for the brokers of a log"),
+        ("new", {}, 400, "PD0601", "bootstrap.servers is missing"),
+        ("new", BROKERS | {"acks": "0"}, 400, "PD0601", "acks cannot be set"),
+        ("new", BROKERS | {"sasl.password": "${}"}, 400, "PD0601", "neither a variable"),
+        ("new", {"bootstrap.servers": "away:1"}, 500, "PD0602", "say force"),
+    ],
+)
+def test_what_is_refused(
+    it: World, name: str, properties: dict[str, str], status: int, code: str, said: str
+) -> None:
+    answer = create(it, name, properties)
+    assert (answer.status, answer.json["restate_code"]) == (status, code)
+    assert said in answer.json["message"]
+    assert it.ask("GET", "/kafka-clusters").json == {"clusters": []}
+
+
+def test_a_name_is_given_once(it: World) -> None:
+    assert create(it).status == 201
+    again = create(it)
+    assert (again.status, again.json["restate_code"]) == (409, "PD0613")
+
+
+def test_a_body_that_is_none(it: World) -> None:
+    for body in ({}, {"name": "x"}, {"name": "x", "properties": {"a": 1}}, {"properties": {}}):
+        assert it.ask("POST", "/kafka-clusters", body).status == 400
+
+
+def test_brokers_out_of_reach_are_kept_with_force(it: World) -> None:
+    kept = create(it, properties={"bootstrap.servers": "away:1"}, force=True)
+    assert kept.status == 201 and "kafka_cluster_id" not in kept.json
+    it.brokers["away:1"] = KeptFacts("kafka-a")
+    given = {"properties": {"bootstrap.servers": "away:1"}}
+    assert it.ask("PATCH", "/kafka-clusters/shop", given).json["kafka_cluster_id"] == "kafka-a"
+
+
+def test_refused_credentials_are_no_matter_of_patience(it: World) -> None:
+    it.brokers["b:9092"].trouble = BrokerTrouble(CREDENTIALS, "the brokers refuse the connection")
+    refused = create(it)
+    assert (refused.status, refused.json["restate_code"]) == (400, "PD0603")
+
+
+def test_a_cluster_in_use_stays_where_it_is(it: World) -> None:
+    create(it)
+    it.brokers["b:9092"].make("orders", 1)
+    made = it.ask(
+        "POST", "/subscriptions", {"source": "kafka://shop/orders", "sink": "service://Counter/add"}
+    )
+    assert made.status == 201
+    for path in ("/kafka-clusters/shop", "/kafka-clusters/shop?force=true"):
+        refused = it.ask("DELETE", path)
+        assert (refused.status, refused.json["restate_code"]) == (409, "PD0612")
+        assert made.json["id"] in refused.json["message"]
+    it.brokers["c:9092"] = KeptFacts("kafka-c")
+    other = {"properties": {"bootstrap.servers": "c:9092"}}
+    moved = it.ask("PATCH", "/kafka-clusters/shop", other)
+    assert (moved.status, moved.json["restate_code"]) == (409, "PD0612")
+    assert it.ask("PATCH", "/kafka-clusters/shop?force=true", other).status == 200
+    described = it.ask("GET", "/kafka-clusters/shop").json
+    assert [one["id"] for one in described["subscriptions"]] == [made.json["id"]]
