@@ -26,6 +26,16 @@ class Carrier(Protocol):
     after a failure or by the next leader: the destination must count each number once.
     """
 
+    @property
+    def rows_max(self) -> int:
+        """That it is given at a time."""
+        ...
+
+    @property
+    def trims(self) -> bool:
+        """Whether it proposes itself to trim what was taken."""
+        ...
+
     def carry(
         self,
         number: int,

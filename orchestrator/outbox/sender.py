@@ -7,16 +7,17 @@ business; here are order, pace, retries and the trimming of what has been taken.
 
 from collections.abc import Callable
 
+from orchestrator.machine.lanes import produce_bytes
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import Lane
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
 from orchestrator.model.records import Completion, OutboxItem, Signal
+from orchestrator.model.topic_records import Produce
 from orchestrator.outbox.port import Carrier, LaneRows
 from orchestrator.runtime.backoff import backoff_s
 from orchestrator.runtime.scheduler import Scheduler, Timer
 from orchestrator.store.port import StoreError
 
-ITEMS_MAX = 100  # of a transfer: one turn may take one of each partition
 ITEM_OVERHEAD_BYTES = 200
 ADVANCE_ROWS = 1_000  # rows that were taken, before they are trimmed at once
 ADVANCE_S = 1.0  # else they are trimmed this long after
@@ -30,12 +31,13 @@ Advance = Callable[[tuple[tuple[int, int], ...]], None]
 class _Sending:
     """How far one lane has been sent: rows up to `taken` are at the destination."""
 
-    __slots__ = ("failures", "is_busy", "reported", "taken")
+    __slots__ = ("failures", "is_busy", "is_trimmed_here", "reported", "taken")
 
     def __init__(self, taken: int) -> None:
         self.taken = taken
         self.reported = taken
         self.is_busy = False
+        self.is_trimmed_here = True
         self.failures = 0
 
 
@@ -83,23 +85,23 @@ class OutboxSender:
         if lane is None or lane.is_closed:
             return
         first = sending.taken + 1
+        carrier = self._carrier_of(lane)
         try:
-            items = self._items(number, first, lane.given)
+            items = self._items(number, first, min(lane.given, first + carrier.rows_max - 1))
         except StoreError as error:
             self._lost(error)
             return
         if not items:
             return
         sending.is_busy = True
-        self._carrier_of(lane).carry(
-            number, lane, first, items, lambda upto: self._settled(number, sending, upto)
-        )
+        sending.is_trimmed_here = not carrier.trims
+        carrier.carry(number, lane, first, items, lambda upto: self._settled(number, sending, upto))
 
-    def _items(self, lane: int, first: int, given: int) -> tuple[OutboxItem, ...]:
+    def _items(self, lane: int, first: int, last: int) -> tuple[OutboxItem, ...]:
         """Rows from `first` on, up to about a message's size; at least one, if there is one."""
         items: list[OutboxItem] = []
         size_bytes = 0
-        for number in range(first, min(given, first + ITEMS_MAX - 1) + 1):
+        for number in range(first, last + 1):
             item = self._rows.item(lane, number)
             assert item is not None, f"row {number} of lane {lane} is owed and gone"
             size_bytes += _item_bytes(item)
@@ -117,9 +119,12 @@ class OutboxSender:
             self._scheduler.call_later(delay_s, lambda: self._again(number, sending))
             return
         sending.failures = 0
-        self._unreported_count += upto - sending.taken
-        sending.taken = upto
-        self._trim_soon()
+        count, sending.taken = upto - sending.taken, upto
+        if sending.is_trimmed_here:
+            self._unreported_count += count
+            self._trim_soon()
+        else:
+            sending.reported = upto
         self._again(number, sending)
 
     def _again(self, number: int, sending: _Sending) -> None:
@@ -158,6 +163,8 @@ def _item_bytes(item: OutboxItem) -> int:
     """About what an item adds to a message."""
     if isinstance(item, Invoke):
         return ITEM_OVERHEAD_BYTES + len(item.body)
+    if isinstance(item, Produce):
+        return produce_bytes(item)
     value = None
     if isinstance(item, Completion):
         value = item.outcome

@@ -16,6 +16,9 @@ DeliverTransfer = Callable[[int, Transfer, Callable[[bool], None]], None]
 class TransferCarrier:
     """The `Carrier` of one source partition."""
 
+    rows_max = 100  # one turn of the target may take one transfer of each partition
+    trims = False
+
     def __init__(self, source: int, deliver: DeliverTransfer) -> None:
         self._source = source
         self._deliver = deliver

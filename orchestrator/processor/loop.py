@@ -8,6 +8,7 @@ from orchestrator.processor.admission import Admission
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.router import Router
 from orchestrator.processor.seats import Seats
+from orchestrator.processor.topics import NodeTopics
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
 from orchestrator.runtime.scheduler import Scheduler
@@ -28,10 +29,19 @@ class Processor:
         scheduler: Scheduler,
         options: ProcessorOptions,
         telemetry: Telemetry | None = None,
+        topics: NodeTopics | None = None,
     ) -> None:
         self.telemetry = Telemetry() if telemetry is None else telemetry
         self._seats = Seats(
-            log, open_home, invoker, clock, entropy, scheduler, options, self.telemetry
+            log,
+            open_home,
+            invoker,
+            clock,
+            entropy,
+            scheduler,
+            options,
+            self.telemetry,
+            NodeTopics() if topics is None else topics,
         )
         self._door = Admission(log, scheduler, options, self._seats.all)
         self.engine = Router(

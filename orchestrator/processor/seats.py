@@ -13,6 +13,7 @@ from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.seat import TELL_COUNT, Seat
 from orchestrator.processor.seat_gauges import measure_seats
 from orchestrator.processor.slices import Slices
+from orchestrator.processor.topics import NodeTopics
 from orchestrator.processor.turns import Turns
 from orchestrator.processor.upkeep import Upkeep
 from orchestrator.processor.waiters import Failing, TransferWaiter
@@ -54,7 +55,9 @@ class Seats:
         scheduler: Scheduler,
         options: ProcessorOptions,
         telemetry: Telemetry,
+        topics: NodeTopics,
     ) -> None:
+        self.topics = topics
         self.invoker = invoker
         self.clock = clock
         self.scheduler = scheduler

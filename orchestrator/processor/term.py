@@ -23,6 +23,7 @@ from orchestrator.model.actions import (
     StartAttempt,
     StopAttempt,
 )
+from orchestrator.model.lanes import Lane, ToTopic
 from orchestrator.model.records import (
     AnyRecord,
     ChoreStep,
@@ -31,6 +32,7 @@ from orchestrator.model.records import (
     PurgeExpired,
     TimersFired,
 )
+from orchestrator.outbox.port import Carrier
 from orchestrator.outbox.rows import OutboxRows
 from orchestrator.outbox.sender import OutboxSender
 from orchestrator.outbox.transfers import DeliverTransfer, TransferCarrier
@@ -40,9 +42,8 @@ from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.processor.late_results import LateResults
 from orchestrator.processor.slices import Slice, Slices
 from orchestrator.processor.source import AttemptSource
+from orchestrator.processor.topics import TermTopics, TopicsAround
 from orchestrator.processor.waiters import Results
-from orchestrator.runtime.clock import Clock
-from orchestrator.runtime.scheduler import Scheduler
 from orchestrator.store.port import StoreError
 from orchestrator.tables.state import State
 
@@ -52,12 +53,10 @@ RECOVER_COUNT = 64  # attempts begun by one slice of a recovery
 CHORES_AT_ONCE = 24  # of all partitions: each step may touch some hundred rows
 
 
-class Surroundings(Protocol):
+class Surroundings(TopicsAround, Protocol):
     """What a term needs of its process."""
 
     invoker: InvokerPort
-    clock: Clock
-    scheduler: Scheduler
     timers_per_record: int
     pending_records_max: int
     journal_limits: JournalLimits
@@ -111,10 +110,11 @@ class Term:
             around.clock.now_ms(),
             lambda invocation_id: invocation_id in self.due.retries,
         )
-        transfers = TransferCarrier(state.partition, around.deliver)
+        self._transfers = TransferCarrier(state.partition, around.deliver)
+        self._topics = TermTopics(state, around, propose, lambda: self._is_holding_back)
         self._sender = OutboxSender(
             OutboxRows(state),
-            lambda lane: transfers,
+            self._carrier_of,
             self._advance,
             around.scheduler,
             self._lost,
@@ -126,6 +126,7 @@ class Term:
             TimersFired: self.due.fired,
             PurgeExpired: self.due.purged,
             ChoreStep: lambda record: self._chores.stepped(record.key),
+            **self._topics.settled,
         }
 
     def begin(self) -> None:
@@ -133,6 +134,7 @@ class Term:
         late = LateResults(self.state, self._results)
         self._in_slices(late.step)  # some may have come while nobody led here
         self._recover()
+        self._topics.begin()
         self.look_soon()
 
     def _recover(self, times_only: bool = False) -> None:
@@ -166,6 +168,7 @@ class Term:
             self.is_over = True
             self.source.is_over = True
             self._sender.stop()
+            self._topics.stop()
             self._around.invoker.forget(self.source)
 
     def settle(self, parts: list[list[AnyRecord]]) -> None:
@@ -210,6 +213,13 @@ class Term:
 
     def arm_timer(self, action: ArmTimer) -> None:
         self.due.arm_timer(action)
+
+    def _carrier_of(self, lane: Lane) -> Carrier:
+        to = lane.destination
+        return self._topics.carrier(to.cluster) if isinstance(to, ToTopic) else self._transfers
+
+    def read_source(self, action: ReadSource) -> None:
+        self._topics.read(action.key)
 
     def send_outbox(self, action: SendOutbox) -> None:
         self._sender.send(action.lane)
@@ -296,6 +306,6 @@ _PERFORM: dict[type, Callable[[Term, Any], None]] = {
     ArmTimer: Term.arm_timer,
     SendOutbox: Term.send_outbox,
     DoChore: Term.do_chore,
-    ReadSource: lambda term, action: None,  # nothing reads topics yet
+    ReadSource: Term.read_source,
     Complete: Term.complete,
 }

@@ -17,7 +17,7 @@ from orchestrator.machine import apply_chore, recover, step
 from orchestrator.model.ids import placed_key
 from orchestrator.model.records import Kill, Resume, Signal
 from orchestrator.model.values import INBOXED, SCHEDULED, SUSPENDED
-from orchestrator.outbox import sender
+from orchestrator.outbox import sender, transfers
 from orchestrator.processor import due, late_results, seat, seats, term, turns, upkeep, waiters
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.seat import Seat
@@ -59,7 +59,7 @@ def smaller_bounds(patch: Patch) -> None:
         (queue, "HELD_MAX", 150),
         (apply_chore, "CHORE_STEP_COUNT", 20),
         (step, "INBOX_STEP_COUNT", 50),
-        (sender, "ITEMS_MAX", 20),
+        (transfers.TransferCarrier, "rows_max", 20),
         (sender, "ADVANCE_ROWS", 100),
         (attempt, "RECORD_EFFECTS", 50),
         (upkeep, "COUNT_EVERY_BYTES", 1 << 12),

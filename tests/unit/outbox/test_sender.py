@@ -9,15 +9,20 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import Lane, ToPartition
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
 from orchestrator.model.records import Cancel, Item, Transfer
-from orchestrator.outbox.sender import ADVANCE_ROWS, ITEMS_MAX, OutboxSender
+from orchestrator.outbox.sender import ADVANCE_ROWS, OutboxSender
 from orchestrator.outbox.transfers import TransferCarrier
 from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.store.port import StoreError
 from tests.unit.processor.virtual_loop import run
 
+ITEMS_MAX = TransferCarrier.rows_max
+
 
 class Source:
     """The outbox's rows, and the target that takes or refuses."""
+
+    rows_max = ITEMS_MAX
+    trims = False
 
     def __init__(self) -> None:
         self.lanes: dict[int, Lane] = {}
@@ -246,6 +251,9 @@ def test_a_target_that_is_away_for_hours_is_still_asked() -> None:
 
 class Ledger:
     """A carrier whose destination knows what it has."""
+
+    rows_max = ITEMS_MAX
+    trims = False
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, int]] = []  # (first, count)

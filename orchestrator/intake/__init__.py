@@ -1,0 +1,1 @@
+"""Reads users' topics: records come in through the door, and are proposed as an Intake."""

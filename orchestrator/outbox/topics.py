@@ -1,0 +1,346 @@
+"""The carrier of lanes to topics of one broker cluster: rows travel in Kafka transactions.
+
+All lanes that have rows share a transaction; one that fails is tried alone, row by row, until it
+is known whether its first row can ever be sent. What can't be sent now waits, and the other lanes
+go on. After a transaction of unknown fate, or when another writer came between, a new writer is
+opened, whose ledger says what was committed.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Protocol, cast
+
+from orchestrator.brokers.writer_port import (
+    BY_KEY,
+    Committed,
+    ForeignLedger,
+    Lost,
+    NotCommitted,
+    OutRecord,
+    Problem,
+    ProblemCode,
+    TopicRows,
+    TopicWriter,
+    WriterReady,
+)
+from orchestrator.model.lanes import Lane, ToTopic
+from orchestrator.model.records import OutboxItem
+from orchestrator.model.topic_records import OutboxRefused, Produce, Produced
+from orchestrator.model.topics import FEED_KINDS
+from orchestrator.outbox.produced import CommittedRows
+from orchestrator.runtime.backoff import backoff_s
+from orchestrator.runtime.scheduler import Scheduler, Timer
+
+ROWS_MAX: Final = 1_000  # of a lane in one transaction
+LANES_MAX: Final = 100  # in one transaction
+QUIET_S: Final = 60.0  # after which the writer is closed
+MISSING_S: Final = 30.0  # so long a topic that is not there is asked for
+FORGET_MISSING_S: Final = 60.0  # after which that begins anew
+RETRY_FIRST_S: Final = 0.05
+RETRY_MAX_S: Final = 2.0
+FOREIGN_S: Final = 30.0  # before a ledger of another log is looked at again
+
+_NEVER: Final = (ProblemCode.NO_RIGHT, ProblemCode.TOO_LARGE, ProblemCode.BAD_RECORD)
+_MISSING: Final = (ProblemCode.NO_TOPIC, ProblemCode.NO_PARTITION)
+_LOG = logging.getLogger("perdure.outbox")
+
+
+class LaneTerm(Protocol):
+    """What a carrier needs of its term of leadership."""
+
+    epoch: int
+
+    def now_ms(self) -> int: ...
+
+    def propose(self, record: Produced | OutboxRefused) -> None: ...
+
+    def open_writer(self, cluster: str) -> TopicWriter | None:
+        """A new writer of this partition; None: there is no broker cluster of that name."""
+        ...
+
+
+class _Given:
+    """Rows of one lane that are to be sent."""
+
+    __slots__ = (
+        "failures",
+        "first",
+        "is_alone",
+        "is_held",
+        "items",
+        "lane",
+        "missed_s",
+        "missing_s",
+        "number",
+        "settled",
+        "topic",
+    )
+
+    def __init__(self, number: int, topic: str) -> None:
+        self.number = number
+        self.topic = topic
+        self.first = 0
+        self.items: tuple[Produce, ...] = ()
+        self.lane: Lane | None = None
+        self.settled: Callable[[int], None] | None = None  # None: nothing is to be sent
+        self.is_held = False  # waits for a time, or for its row to be set aside
+        self.is_alone = False  # its first row in a transaction of its own
+        self.failures = 0
+        self.missing_s: float | None = None  # since when its topic is asked for in vain
+        self.missed_s = 0.0  # when it was missed last
+
+    def is_missing(self, now_s: float) -> bool:
+        """Whether its topic, missed again now, has been missed for so long that it is none."""
+        if self.missing_s is None or now_s - self.missed_s > FORGET_MISSING_S:
+            self.missing_s = now_s
+        self.missed_s = now_s
+        return now_s - self.missing_s >= MISSING_S
+
+
+class TopicCarrier:
+    """The `Carrier` of one partition to one broker cluster, for one term of leadership."""
+
+    rows_max = ROWS_MAX
+    trims = True
+
+    def __init__(self, cluster: str, term: LaneTerm, scheduler: Scheduler) -> None:
+        self._cluster = cluster
+        self._term = term
+        self._scheduler = scheduler
+        self._lanes: dict[int, _Given] = {}
+        self._writer: TopicWriter | None = None
+        self._is_busy = False  # the writer opens or writes, or it is too early to
+        self._failures = 0
+        self._last: dict[int, int] = {}  # of the ledger, until it was compared
+        self._proof: int | None = None  # lane whose record shows that this is still the leader
+        self._quiet: Timer | None = None
+        self._is_over = False
+        self._committed = CommittedRows(self._trim, scheduler)
+        self.reason = ""  # why nothing is sent, for people
+
+    # the port
+
+    def carry(
+        self,
+        number: int,
+        lane: Lane,
+        first: int,
+        items: tuple[OutboxItem, ...],
+        settled: Callable[[int], None],
+    ) -> None:
+        assert isinstance(lane.destination, ToTopic), "another carrier's lane"
+        given = self._lanes.get(number)
+        if given is None:
+            given = self._lanes[number] = _Given(number, lane.destination.topic)
+        given.first, given.items = first, cast(tuple[Produce, ...], items)
+        given.lane, given.settled = lane, settled
+        if self._writer is not None and number in self._last:
+            self._compare(given, self._last.pop(number))
+        self._go_on()
+
+    def stop(self) -> None:
+        self._is_over = True
+        self._committed.stop()
+        self._close_writer()
+
+    # records of this term that have been applied
+
+    def refused(self, record: OutboxRefused) -> None:
+        given = self._lanes.get(record.lane)
+        if given is not None and given.is_held and given.first == record.number:
+            given.is_held = given.is_alone = False
+            given.failures = 0
+            self._settle(given, record.number)
+
+    def produced(self, record: Produced) -> None:
+        if record.lane == self._proof:
+            self._proof = None
+            self._is_busy = False
+            self._go_on()
+
+    # the writer
+
+    def _go_on(self) -> None:
+        """Send what there is, if nothing is under way."""
+        if self._is_busy or self._is_over:
+            return
+        if self._quiet is not None:
+            self._quiet.cancel()
+            self._quiet = None
+        waiting = [one for one in self._lanes.values() if one.settled and not one.is_held]
+        if not waiting:
+            if self._writer is not None:
+                self._quiet = self._scheduler.call_later(QUIET_S, self._close_writer)
+            return
+        self._is_busy = True
+        if self._writer is None:
+            self._writer = self._term.open_writer(self._cluster)
+            if self._writer is None:
+                self._wait("there is no broker cluster of this name", RETRY_MAX_S)
+            else:
+                self._writer.open(self._opened)
+            return
+        alone = next((one for one in waiting if one.is_alone), None)
+        chosen = waiting[:LANES_MAX] if alone is None else [alone]
+        rows = [_rows_of(one) for one in chosen]
+        self._writer.write(rows, partial(self._written, chosen))
+
+    def _close_writer(self) -> None:
+        self._last.clear()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _opened(self, found: WriterReady | ForeignLedger | Lost) -> None:
+        if isinstance(found, WriterReady):
+            self._failures = 0
+            self.reason = ""
+            self._last = dict(found.last)
+            for given in list(self._lanes.values()):
+                if given.settled is not None:
+                    self._compare(given, self._last.pop(given.number, 0))
+            self._is_busy = False
+            self._go_on()
+            return
+        self._close_writer()
+        if isinstance(found, ForeignLedger):
+            self._wait(found.message, FOREIGN_S)
+        else:
+            self._wait(found.reason, self._backoff_s())
+
+    def _compare(self, given: _Given, last: int) -> None:
+        """What the ledger says of a lane goes before what this term believes."""
+        assert given.lane is not None
+        if last > given.lane.given:
+            given.is_held = True
+            _LOG.error(
+                "the ledger says that row %d of lane %d to topic %s was sent, but only %d were"
+                " given: nothing more is sent on it",
+                last,
+                given.number,
+                given.topic,
+                given.lane.given,
+            )
+        elif last >= given.first:
+            known = given.items[: last - given.first + 1]
+            self._committed.add(given.number, given.first, known, ())
+            self._settle(given, given.first + len(known) - 1)
+
+    def _written(self, chosen: list[_Given], end: Committed | NotCommitted | Lost) -> None:
+        match end:
+            case Committed(places=places):
+                self._failures = 0
+                for given in chosen:
+                    self._sent(given, places[given.number])  # more of it may be given at once
+                self._is_busy = False
+                self._go_on()
+            case NotCommitted(reason=reason, problems=problems):
+                for given in chosen:
+                    if given.number in problems:
+                        self._judge(given, problems[given.number])
+                if problems:
+                    self._is_busy = False
+                    self._go_on()
+                else:
+                    self._wait(reason, self._backoff_s())
+            case Lost(reason=reason, is_fenced=is_fenced):
+                self._close_writer()
+                if is_fenced:
+                    self._prove(chosen[0], reason)
+                else:
+                    self._wait(reason, self._backoff_s())
+
+    def _sent(self, given: _Given, places: tuple[tuple[int, int], ...]) -> None:
+        given.is_alone = False
+        given.failures = 0
+        given.missing_s = None
+        items = given.items[: len(places)]
+        self._committed.add(given.number, given.first, items, places)
+        self._settle(given, given.first + len(items) - 1)
+
+    def _settle(self, given: _Given, upto: int) -> None:
+        settled, given.settled = given.settled, None
+        given.items = ()
+        if settled is not None:
+            settled(upto)
+
+    def _prove(self, given: _Given, reason: str) -> None:
+        """Another writer was opened. If its leader is the newer one, this term is about to end,
+        and may not fence it: first a record of this epoch has to be applied."""
+        _LOG.warning("the writer to %s was fenced: %s", self._cluster, reason)
+        self._proof = given.number
+        self._trim(given.number, 0, ())
+
+    def _wait(self, reason: str, delay_s: float) -> None:
+        if reason != self.reason:
+            _LOG.warning("nothing is sent to broker cluster %s: %s", self._cluster, reason)
+        self.reason = reason
+        self._scheduler.call_later(delay_s, self._waited)
+
+    def _waited(self) -> None:
+        self._is_busy = False
+        self._go_on()
+
+    def _backoff_s(self) -> float:
+        self._failures += 1
+        return backoff_s(RETRY_FIRST_S, RETRY_MAX_S, self._failures - 1)
+
+    # lanes that fail
+
+    def _judge(self, given: _Given, problem: Problem) -> None:
+        """Whether its first row can never be sent, or when it is tried again."""
+        was_alone = given.is_alone or len(given.items) == 1
+        if problem.code in _MISSING:
+            is_over = given.is_missing(self._scheduler.time_s())
+            if is_over and (was_alone or problem.code is ProblemCode.NO_TOPIC):
+                self._refuse(given, problem)
+                return
+        elif problem.code in _NEVER and was_alone:
+            self._refuse(given, problem)
+            return
+        elif not was_alone:
+            given.is_alone = True  # at once: it may be another lane's fault
+            return
+        self._hold(given)
+
+    def _refuse(self, given: _Given, problem: Problem) -> None:
+        if given.items[0].kind in FEED_KINDS:
+            self._hold(given)  # feeds stop, with their reason
+            return
+        given.is_held = True
+        self._committed.report(given.number)
+        self._term.propose(
+            OutboxRefused(
+                self._term.epoch,
+                self._term.now_ms(),
+                given.number,
+                given.first,
+                problem.code.value,
+                problem.message,
+            )
+        )
+
+    def _hold(self, given: _Given) -> None:
+        given.is_held = True
+        given.failures += 1
+        delay_s = backoff_s(RETRY_FIRST_S, RETRY_MAX_S, given.failures - 1)
+        self._scheduler.call_later(delay_s, partial(self._release, given))
+
+    def _release(self, given: _Given) -> None:
+        given.is_held = False
+        self._go_on()
+
+    def _trim(self, lane: int, upto: int, answers: tuple[tuple[int, int, int], ...]) -> None:
+        term = self._term
+        term.propose(Produced(term.epoch, term.now_ms(), lane, upto, answers))
+
+
+def _rows_of(given: _Given) -> TopicRows:
+    items = given.items[:1] if given.is_alone else given.items
+    return TopicRows(given.number, given.topic, given.first, tuple(map(_record_of, items)))
+
+
+def _record_of(item: Produce) -> OutRecord:
+    partition = BY_KEY if item.partition is None else item.partition
+    return OutRecord(partition, item.key, item.value, item.headers)

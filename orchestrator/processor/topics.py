@@ -1,0 +1,145 @@
+"""What a term of leadership has of topics: the carriers of its lanes to them, and its sources."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from orchestrator.brokers.writer_port import TopicWriter
+from orchestrator.intake.port import IntakeTerm, NodeIntake, SourceRecord, TermIntake
+from orchestrator.model.lanes import Lane, ToPartition
+from orchestrator.model.records import AnyRecord
+from orchestrator.model.rows import SourceRow
+from orchestrator.model.topic_records import (
+    Intake,
+    OutboxRefused,
+    Produced,
+    SourceClosed,
+    SourceOpened,
+)
+from orchestrator.outbox.topics import TopicCarrier
+from orchestrator.runtime.clock import Clock
+from orchestrator.runtime.scheduler import Scheduler
+from orchestrator.tables.state import State
+
+LANES_ROWS_MAX = 10_000  # in all lanes of a partition, before its sources wait
+LANES_BYTES_MAX = 64 << 20  # of what is to be produced
+
+OpenWriter = Callable[[str, int], TopicWriter | None]
+"""(broker cluster, partition) -> a new writer; None: there is no such broker cluster."""
+
+
+class _NothingRead(TermIntake):
+    def read(self, key: bytes) -> None: ...
+
+    def applied(self, record: SourceRecord) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class NoIntake(NodeIntake):
+    """Of a node that reads no topics."""
+
+    def begin(self, term: IntakeTerm) -> TermIntake:
+        return _NothingRead()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTopics:
+    """What a node reads topics with, and writes to them; by default it does neither."""
+
+    open_writer: OpenWriter = lambda cluster, partition: None
+    intake: NodeIntake = field(default_factory=NoIntake)
+
+
+class TopicsAround(Protocol):
+    """What the topics of a term need of its process."""
+
+    clock: Clock
+    scheduler: Scheduler
+    topics: NodeTopics
+
+
+class TermTopics:
+    """Of one term; it is both the `LaneTerm` of its carriers and the `IntakeTerm` of its intake."""
+
+    def __init__(
+        self,
+        state: State,
+        around: TopicsAround,
+        propose: Callable[[AnyRecord], None],
+        is_holding_back: Callable[[], bool],
+    ) -> None:
+        self._state = state
+        self._around = around
+        self.propose = propose
+        self._is_holding_back = is_holding_back
+        self._carriers: dict[str, TopicCarrier] = {}  # by broker cluster
+        self._intake: TermIntake = _NothingRead()
+        self.partition = state.partition
+        self.partition_count = state.partition_count
+        self.epoch = state.partition_row.epoch
+        self.now_ms = around.clock.now_ms
+        self.settled: dict[type, Callable[[AnyRecord], None]] = {
+            Produced: self._produced,
+            OutboxRefused: self._refused,
+            SourceOpened: self._source_changed,
+            Intake: self._source_changed,
+            SourceClosed: self._source_changed,
+        }
+
+    def begin(self) -> None:
+        self._intake = self._around.topics.intake.begin(self)
+
+    def stop(self) -> None:
+        self._intake.stop()
+        for carrier in self._carriers.values():
+            carrier.stop()
+
+    # lanes
+
+    def carrier(self, cluster: str) -> TopicCarrier:
+        carrier = self._carriers.get(cluster)
+        if carrier is None:
+            carrier = TopicCarrier(cluster, self, self._around.scheduler)
+            self._carriers[cluster] = carrier
+        return carrier
+
+    def open_writer(self, cluster: str) -> TopicWriter | None:
+        return self._around.topics.open_writer(cluster, self.partition)
+
+    def _produced(self, record: AnyRecord) -> None:
+        assert isinstance(record, Produced)
+        for carrier in self._carriers.values():
+            carrier.produced(record)
+
+    def _refused(self, record: AnyRecord) -> None:
+        assert isinstance(record, OutboxRefused)
+        for carrier in self._carriers.values():
+            carrier.refused(record)
+
+    # sources
+
+    def read(self, key: bytes) -> None:
+        self._intake.read(key)
+
+    def _source_changed(self, record: AnyRecord) -> None:
+        assert isinstance(record, SourceOpened | Intake | SourceClosed)
+        self._intake.applied(record)
+
+    def source(self, key: bytes) -> SourceRow | None:
+        return self._state.sources.get(key)
+
+    def sources(self) -> list[SourceRow]:
+        return [row for _, row in self._state.sources.scan(b"")]
+
+    def is_pressed(self) -> bool:
+        return self._is_holding_back() or _is_full(self._state.partition_row.lanes.values())
+
+
+def _is_full(lanes: Iterable[Lane]) -> bool:
+    rows = held_bytes = 0
+    for lane in lanes:
+        rows += lane.given - lane.trimmed
+        if not isinstance(lane.destination, ToPartition):
+            held_bytes += lane.held_bytes
+    return rows > LANES_ROWS_MAX or held_bytes > LANES_BYTES_MAX

@@ -1,0 +1,328 @@
+"""The carrier of lanes to topics: what it sends, in which transactions, and what it does when one
+fails. The writer is played by the test, which answers when it likes."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from orchestrator.brokers.writer_port import (
+    Committed,
+    ForeignLedger,
+    Lost,
+    NotCommitted,
+    Problem,
+    ProblemCode,
+    TopicRows,
+    WriterReady,
+)
+from orchestrator.model.lanes import Lane, ToTopic
+from orchestrator.model.topic_records import OutboxRefused, Produce, Produced
+from orchestrator.model.topics import EVENT, SEND
+from orchestrator.outbox.produced import TRIM_S
+from orchestrator.outbox.topics import MISSING_S, QUIET_S, RETRY_MAX_S, TopicCarrier
+from orchestrator.runtime.scheduler import LoopScheduler
+from tests.unit.processor.virtual_loop import run
+
+Sent = dict[int, tuple[int, int]]  # by lane: first row, count
+
+
+class Writer:
+    def __init__(self) -> None:
+        self.opening: Callable[[WriterReady | ForeignLedger | Lost], None] | None = None
+        self.writing: Callable[[Committed | NotCommitted | Lost], None] | None = None
+        self.rows: Sequence[TopicRows] = ()
+        self.is_closed = False
+
+    def open(self, done: Callable[[WriterReady | ForeignLedger | Lost], None]) -> None:
+        self.opening = done
+
+    def write(
+        self, rows: Sequence[TopicRows], done: Callable[[Committed | NotCommitted | Lost], None]
+    ) -> None:
+        assert self.writing is None and not self.is_closed
+        self.rows, self.writing = rows, done
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    # what the test does
+
+    def ready(self, **last: int) -> None:
+        assert self.opening is not None
+        opening, self.opening = self.opening, None
+        opening(WriterReady({int(lane[1:]): number for lane, number in last.items()}))
+
+    @property
+    def sent(self) -> Sent:
+        return {each.lane: (each.first, len(each.records)) for each in self.rows}
+
+    def answer(self, end: Committed | NotCommitted | Lost) -> None:
+        assert self.writing is not None
+        writing, self.writing = self.writing, None
+        writing(end)
+
+    def commit(self) -> None:
+        places = {
+            each.lane: tuple((0, 100 + each.first + at) for at in range(len(each.records)))
+            for each in self.rows
+        }
+        self.answer(Committed(places))
+
+    def fail(self, code: ProblemCode, *lanes: int) -> None:
+        self.answer(NotCommitted("no", {lane: Problem(code, "no") for lane in lanes}))
+
+
+class Term:
+    """A term, and the sender of its outbox in small: lanes of rows that are all for the carrier."""
+
+    epoch = 5
+
+    def __init__(self) -> None:
+        self.writers: list[Writer] = []
+        self.records: list[Produced | OutboxRefused] = []
+        self.lanes: dict[int, Lane] = {}
+        self.kinds: dict[int, int] = {}
+        self.awaited: set[tuple[int, int]] = set()
+        self.taken: dict[int, int] = {}
+        self.is_busy: set[int] = set()
+        self.carrier = TopicCarrier("c", self, LoopScheduler())
+
+    def now_ms(self) -> int:
+        return 77
+
+    def propose(self, record: Produced | OutboxRefused) -> None:
+        self.records.append(record)
+
+    def open_writer(self, cluster: str) -> Writer:
+        assert cluster == "c"
+        self.writers.append(Writer())
+        return self.writers[-1]
+
+    @property
+    def writer(self) -> Writer:
+        return self.writers[-1]
+
+    def give(self, lane: int, count: int = 1, kind: int = SEND) -> None:
+        row = self.lanes.setdefault(lane, Lane(ToTopic("c", f"t{lane}")))
+        row.given += count
+        self.kinds[lane] = kind
+        self.send(lane)
+
+    def send(self, lane: int) -> None:
+        row = self.lanes[lane]
+        first = self.taken.get(lane, 0) + 1
+        if lane in self.is_busy or first > row.given:
+            return
+        self.is_busy.add(lane)
+        items = tuple(
+            Produce(
+                self.kinds[lane], None, b"k", (), b"v", 0, awaited=(lane, number) in self.awaited
+            )
+            for number in range(first, row.given + 1)
+        )
+        self.carrier.carry(lane, row, first, items, partial(self.settled, lane))
+
+    def settled(self, lane: int, upto: int) -> None:
+        self.is_busy.remove(lane)
+        self.taken[lane] = upto
+        self.send(lane)
+
+
+def test_lanes_share_a_transaction_and_what_comes_meanwhile_goes_with_the_next() -> None:
+    async def story() -> None:
+        term = Term()
+        term.give(1, 2)
+        term.give(2)
+        term.writer.ready()
+        assert term.writer.sent == {1: (1, 2), 2: (1, 1)}
+        term.give(1)
+        term.give(3, 4)
+        term.writer.commit()
+        assert term.writer.sent == {1: (3, 1), 3: (1, 4)}
+        assert term.taken == {1: 2, 2: 1} and len(term.writers) == 1
+
+    run(story())
+
+
+def test_what_is_committed_is_trimmed_in_time_and_at_once_where_somebody_waits() -> None:
+    async def story() -> None:
+        term = Term()
+        term.awaited = {(1, 2)}
+        term.give(1, 2)
+        term.give(2)
+        term.writer.ready()
+        term.writer.commit()
+        assert term.records == [Produced(5, 77, 1, 2, ((2, 0, 102),))]
+        await asyncio.sleep(TRIM_S * 2)
+        assert term.records[1:] == [Produced(5, 77, 2, 1)]
+
+    run(story())
+
+
+def test_what_the_ledger_knows_is_not_sent_again() -> None:
+    async def story() -> None:
+        term = Term()
+        term.give(1, 3)
+        term.writer.ready(l1=2, l2=1)
+        assert term.writer.sent == {1: (3, 1)}
+        term.give(2, 2)  # a lane of which the leader before had sent the first row
+        term.writer.commit()
+        assert term.writer.sent == {2: (2, 1)}
+
+    run(story())
+
+
+def test_a_ledger_that_knows_more_than_was_given_stops_that_lane() -> None:
+    async def story() -> None:
+        term = Term()
+        term.give(1)
+        term.give(2)
+        term.writer.ready(l1=9)
+        assert term.writer.sent == {2: (1, 1)} and 1 not in term.taken
+        term.writer.commit()
+        await asyncio.sleep(60)
+        assert term.writer.writing is None
+
+    run(story())
+
+
+def test_after_an_unknown_end_another_writer_says_what_was_committed() -> None:
+    async def story() -> None:
+        term = Term()
+        term.give(1, 3)
+        term.writer.ready()
+        first = term.writer
+        first.answer(Lost("the commit timed out", False))
+        assert first.is_closed
+        await asyncio.sleep(RETRY_MAX_S)
+        assert term.writer is not first
+        term.writer.ready(l1=3)
+        assert term.taken == {1: 3} and term.writer.writing is None
+
+    run(story())
+
+
+def test_who_is_fenced_comes_back_only_after_a_record_of_its_own_epoch() -> None:
+    async def story() -> None:
+        term = Term()
+        term.give(1)
+        term.writer.ready()
+        term.writer.answer(Lost("fenced", True))
+        await asyncio.sleep(600)
+        assert len(term.writers) == 1
+        (proof,) = term.records
+        assert proof == Produced(5, 77, 1, 0)
+        term.carrier.produced(Produced(5, 77, 1, 0))
+        assert len(term.writers) == 2
+
+    run(story())
+
+
+def test_a_lane_that_fails_is_tried_alone_and_its_row_refused_then() -> None:
+    async def story() -> None:
+        term = Term()
+        term.give(1, 3)
+        term.give(2)
+        term.writer.ready()
+        term.writer.fail(ProblemCode.TOO_LARGE, 1)
+        assert term.writer.sent == {1: (1, 1)}
+        term.writer.commit()
+        term.writer.commit()  # the other lane, and the rest of this one
+        assert term.taken == {1: 3, 2: 1}
+        term.give(1)
+        term.writer.fail(ProblemCode.TOO_LARGE, 1)
+        assert term.records == [
+            Produced(5, 77, 1, 3),
+            OutboxRefused(5, 77, 1, 4, "too_large", "no"),
+        ]
+        term.give(1)
+        assert term.writer.writing is None  # nothing after it, before that is applied
+        term.carrier.refused(term.records[-1])  # type: ignore[arg-type]
+        assert term.writer.sent == {1: (5, 1)}
+
+    run(story())
+
+
+def test_a_topic_that_is_not_there_is_asked_for_a_while_and_others_go_on() -> None:
+    async def story() -> None:
+        term = Term()
+        term.give(1, 2)
+        term.writer.ready()
+        waited_s = 0.0
+        while not term.records:
+            term.writer.fail(ProblemCode.NO_TOPIC, 1)
+            term.give(2)
+            assert set(term.writer.sent) == {2}
+            term.writer.commit()
+            before = len(term.records)
+            await asyncio.sleep(RETRY_MAX_S)
+            waited_s += RETRY_MAX_S
+            term.records = [one for one in term.records if isinstance(one, OutboxRefused)]
+            assert before <= 1
+            if term.writer.writing is None:
+                break
+        assert MISSING_S - 2 * RETRY_MAX_S <= waited_s <= MISSING_S + 2 * RETRY_MAX_S
+        assert [one.number for one in term.records if isinstance(one, OutboxRefused)] == [1]
+        term.carrier.refused(term.records[0])  # type: ignore[arg-type]
+        term.writer.fail(ProblemCode.NO_TOPIC, 1)  # it is remembered
+        assert term.records[-1] == OutboxRefused(5, 77, 1, 2, "no_topic", "no")
+
+    run(story())
+
+
+def test_a_feed_is_never_refused() -> None:
+    async def story() -> None:
+        term = Term()
+        term.give(1, 1, EVENT)
+        term.writer.ready()
+        for _ in range(40):
+            term.writer.fail(ProblemCode.NO_RIGHT, 1)
+            await asyncio.sleep(RETRY_MAX_S)
+        assert term.records == [] and term.writer.sent == {1: (1, 1)}
+
+    run(story())
+
+
+def test_brokers_that_are_away_are_waited_for_with_the_same_writer() -> None:
+    async def story() -> None:
+        term = Term()
+        term.give(1)
+        term.writer.ready()
+        for _ in range(5):
+            term.writer.answer(NotCommitted("no broker", {}))
+            assert term.writer.writing is None and term.carrier.reason == "no broker"
+            await asyncio.sleep(RETRY_MAX_S)
+        term.writer.commit()
+        assert term.taken == {1: 1} and len(term.writers) == 1
+
+    run(story())
+
+
+def test_a_quiet_writer_is_closed_and_another_one_opened_for_what_comes() -> None:
+    async def story() -> None:
+        term = Term()
+        term.give(1)
+        term.writer.ready()
+        term.writer.commit()
+        await asyncio.sleep(QUIET_S - 1)
+        assert not term.writer.is_closed
+        await asyncio.sleep(2)
+        assert term.writer.is_closed
+        term.give(1)
+        assert len(term.writers) == 2
+
+    run(story())
+
+
+def test_a_term_that_is_over_sends_nothing() -> None:
+    async def story() -> None:
+        term = Term()
+        term.give(1, 2)
+        term.writer.ready()
+        term.carrier.stop()
+        assert term.writer.is_closed
+        term.give(2)
+        await asyncio.sleep(600)
+        assert len(term.writers) == 1 and term.records == []
+
+    run(story())
