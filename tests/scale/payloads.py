@@ -10,14 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from tests.parts.processes import Process, free_port, port_open
+from tests.parts.processes import Process, free_port, port_open, wait_until
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
 from tests.scale import process
+from tests.scale.samples import samples_of
 
 MB = 1_000_000
 CONNECTIONS = 64
-QUIET_S = 30.0  # after the last answer: attempts of what was sent may go on
+QUIET_S = 30.0  # after the last attempt has ended
+_WORKED_OFF_S = 1_800.0
 RSS_BYTES_MAX = 400 * MB
 RSS_QUIET_BYTES_MAX = 200 * MB
 _ROOT = Path(__file__).resolve().parents[2]
@@ -112,6 +114,12 @@ def run(
     return held
 
 
+def _attempts(server: PerdureServer) -> int:
+    """Those that run, and those that wait."""
+    samples = samples_of(server)
+    return int(samples["perdure_attempts_running"] + samples["perdure_attempts_waiting"])
+
+
 def _measure(
     server: PerdureServer,
     name: str,
@@ -123,12 +131,14 @@ def _measure(
     before, began_s = process.resident_bytes(server.pid), time.monotonic()
     statuses = load(server, path, count, MB)
     took_s = time.monotonic() - began_s
+    wait_until(lambda: not _attempts(server), _WORKED_OFF_S, "all attempts have ended")
+    worked_s = time.monotonic() - began_s - took_s
     time.sleep(quiet_s)
     peak, after = process.peak_bytes(server.pid), process.resident_bytes(server.pid)
     held = peak <= RSS_BYTES_MAX and after <= RSS_QUIET_BYTES_MAX
     say(
-        f"{count} {name}: {statuses} in {took_s:.1f} s; RSS {before // MB} MB before,"
-        f" {peak // MB} MB at most, {after // MB} MB after {quiet_s:.0f} s of quiet:"
+        f"{count} {name}: {statuses} in {took_s:.1f} s and worked off {worked_s:.1f} s later;"
+        f" RSS {before // MB} MB before, {peak // MB} MB at most, {after // MB} MB after {quiet_s:.0f} s of quiet:"
         f" {'ok' if held else 'TOO MUCH'}"
     )
     return held

@@ -18,6 +18,7 @@ from tests.parts.processes import Process, free_port, port_open
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
 from tests.scale import process
+from tests.scale.samples import samples_of
 
 CONNECTIONS = 64
 _ROOT = Path(__file__).resolve().parents[2]
@@ -142,14 +143,7 @@ class World:
     # --- what the server says ---
 
     def metrics(self) -> dict[str, float]:
-        """Samples by name; those with labels by the whole text before the value."""
-        text = http_request(self.server.admin, "GET", "/metrics").expect(200).text
-        samples: dict[str, float] = {}
-        for line in text.splitlines():
-            if line and not line.startswith("#"):
-                name, _, value = line.rpartition(" ")
-                samples[name] = float(value)
-        return samples
+        return samples_of(self.server)
 
     def ended(self, service: str, handlers: Sequence[str]) -> int:
         """Invocations of these handlers that succeeded since the server started."""
