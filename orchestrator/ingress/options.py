@@ -6,7 +6,10 @@ import msgspec
 
 from orchestrator.ingress.cors import ANY, ORIGINS
 from orchestrator.model.limits import HEADERS_BYTES_MAX, PAYLOAD_BYTES_MAX
+from orchestrator.runtime.kinds import size
 from orchestrator.runtime.settings import Setting
+
+_BUDGET = size(1 << 20, 1 << 40)
 
 
 class IngressOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,11 +22,17 @@ class IngressOptions(msgspec.Struct, frozen=True, kw_only=True):
     payload_bytes_max: int = PAYLOAD_BYTES_MAX
     head_bytes_max: int = HEADERS_BYTES_MAX  # request line and headers
     header_count_max: int = 1_000
-    # Request bodies that are not complete, in sum; small ones have an account of their own.
-    uploads_bytes_max: int = 128 * 1024 * 1024  # two bodies of the largest size always fit
+    # Small bodies have an account of their own; two of the largest size always fit.
+    uploads_bytes_max: Annotated[
+        int, Setting("memory for request bodies that are not complete, in sum", _BUDGET)
+    ] = 128 * 1024 * 1024
+    small_uploads_bytes_max: Annotated[
+        int, Setting("the same for small bodies, of up to 64KiB", _BUDGET)
+    ] = 64 * 1024 * 1024
+    unsent_bytes_max: Annotated[
+        int, Setting("memory for answers that clients are slow to read, in sum", _BUDGET)
+    ] = 64 * 1024 * 1024
     small_upload_bytes_max: int = 64 * 1024  # one that is small
-    small_uploads_bytes_max: int = 64 * 1024 * 1024
-    unsent_bytes_max: int = 64 * 1024 * 1024  # answers that clients are slow to read, in sum
     connections_max: int = 20_000
     connections_refused_max: int = 256  # beyond: they are told so, even more are cut off
     requests_max: int = 50_000  # waiting for their answer at the same time

@@ -138,7 +138,7 @@ def _measure(
     held = peak <= RSS_BYTES_MAX and after <= RSS_QUIET_BYTES_MAX
     say(
         f"{count} {name}: {statuses} in {took_s:.1f} s and worked off {worked_s:.1f} s later;"
-        f" RSS {before // MB} MB before, {peak // MB} MB at most, {after // MB} MB after {quiet_s:.0f} s of quiet:"
-        f" {'ok' if held else 'TOO MUCH'}"
+        f" RSS {before // MB} MB before, {peak // MB} MB at most,"
+        f" {after // MB} MB after {quiet_s:.0f} s of quiet: {'ok' if held else 'TOO MUCH'}"
     )
     return held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -45,7 +46,7 @@ class World:
     """Real processes: one server, the light services on two deployments, the load from here."""
 
     def __init__(self, partitions: int = 4) -> None:
-        directory = Path(tempfile.mkdtemp(prefix="perdure-scale-"))
+        self._directory = directory = Path(tempfile.mkdtemp(prefix="perdure-scale-"))
         self.server = PerdureServer(directory, ServerOptions(partitions=partitions))
         self._services: list[Process] = []
         self._uris: list[str] = []
@@ -105,8 +106,10 @@ class World:
     def __enter__(self) -> World:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close()
+        if kind is None:
+            shutil.rmtree(self._directory, ignore_errors=True)  # it may be gigabytes
 
     # --- requests ---
 
