@@ -99,6 +99,7 @@ class _Ignore:
 
 
 IGNORE: Final = _Ignore()
+UNKNOWN: Final = -1
 ROOM_BYTES: Final = 256 * 1024  # of a stream that may be queued here
 
 
@@ -111,6 +112,7 @@ class Exchange:
 
     __slots__ = (
         "answered",
+        "body_bytes",
         "carrier",
         "chunks",
         "closed",
@@ -137,6 +139,7 @@ class Exchange:
         self.ended = ended
         self.receiver = receiver
         self.carrier: ExchangeCarrier | None = None
+        self.body_bytes = UNKNOWN  # of a request that will be complete without an answer
         self.stream_id = 0
         self.mark = 0  # how much its connection had read when it began
         self.http_version = "2"

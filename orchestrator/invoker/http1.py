@@ -1,4 +1,8 @@
-"""One HTTP/1.1 connection to a service: one exchange at a time, the whole request at once."""
+"""One HTTP/1.1 connection to a service: one exchange at a time.
+
+A request whose length is known beforehand goes out as it comes, with flow control by the buffer of
+the transport; any other once it is whole.
+"""
 
 import asyncio
 from typing import Final, cast
@@ -7,7 +11,7 @@ import httptools
 
 from orchestrator.invoker.dialing import alpn_of
 from orchestrator.invoker.draining import DRAIN_S
-from orchestrator.invoker.exchange import IGNORE, ConnectionOwner, Exchange, HeaderLines
+from orchestrator.invoker.exchange import IGNORE, UNKNOWN, ConnectionOwner, Exchange, HeaderLines
 from orchestrator.invoker.portions import PORTION_BYTES, Portions
 from orchestrator.runtime.scheduler import CallSoon
 
@@ -33,6 +37,7 @@ class Http1Connection(asyncio.Protocol):
 
     def __init__(self, owner: ConnectionOwner, call_soon: CallSoon) -> None:
         self._owner = owner
+        self._call_soon = call_soon
         self._portions = Portions(call_soon, self._take)
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
@@ -40,6 +45,9 @@ class Http1Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
         self._framed = False
+        self._is_streaming = False  # the request under way: its head said how long it will be
+        self._left_bytes = 0  # of it
+        self._write_paused = False
         self._interim = False
         self._in_body = False
         self._useful_count = 0
@@ -72,15 +80,19 @@ class Http1Connection(asyncio.Protocol):
         return 0 if self._exchange is None else 1
 
     def start(self, exchange: Exchange) -> None:
-        """Carry an exchange; a request that is not complete yet waits for its end."""
+        """Carry an exchange."""
         exchange.carrier = self
         exchange.mark = self._useful_count
         self._exchange = exchange
         self._quiet_s = 0.0
+        self._is_streaming = False
+        self._left_bytes = 0
         if exchange.is_held_back:
             self.hold_back(exchange)
         if exchange.ended:
             self.end(exchange)
+        elif exchange.body_bytes != UNKNOWN:
+            self._begin(exchange)
 
     def close(self, reason: str) -> None:
         self._fail(reason)
@@ -99,11 +111,30 @@ class Http1Connection(asyncio.Protocol):
 
     # --- for exchanges ---
 
+    def _begin(self, exchange: Exchange) -> None:
+        """Write what there is of a request of known length."""
+        assert self._transport is not None
+        self._is_streaming = True
+        self._transport.set_write_buffer_limits(exchange.room_bytes, exchange.room_bytes // 2)
+        chunks, exchange.chunks = exchange.chunks, []
+        self._left_bytes = exchange.body_bytes - sum(map(len, chunks))
+        self._transport.writelines([request_head(exchange.head, exchange.body_bytes), *chunks])
+        if exchange.wants_room:
+            self.want_room(exchange)
+
     def send(self, exchange: Exchange, data: bytes) -> None:
-        exchange.chunks.append(data)
+        if not self._is_streaming:
+            exchange.chunks.append(data)
+        elif self._transport is not None:
+            self._left_bytes -= len(data)
+            self._transport.write(data)
 
     def end(self, exchange: Exchange) -> None:
         if self._transport is None:
+            return
+        if self._is_streaming:
+            if self._left_bytes:  # the answer came before
+                self._fail("the request ended before its time")
             return
         chunks, exchange.chunks = exchange.chunks, []
         head = request_head(exchange.head, sum(map(len, chunks)))
@@ -119,10 +150,17 @@ class Http1Connection(asyncio.Protocol):
         self._portions.hold_back(exchange.is_held_back)
 
     def queued_bytes(self, exchange: Exchange) -> int:
-        return 0
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     def want_room(self, exchange: Exchange) -> None:
-        """Never: a request goes out whole."""
+        if not self._write_paused:
+            self._call_soon(self._tell_room)
+
+    def _tell_room(self) -> None:
+        exchange = self._exchange
+        if exchange is not None and exchange.wants_room and not self._write_paused:
+            exchange.wants_room = False
+            exchange.receiver.on_drained()
 
     def distrust(self, reason: str) -> None:
         """Nothing to do: whoever cancels its exchange closes the connection."""
@@ -162,6 +200,13 @@ class Http1Connection(asyncio.Protocol):
             self._head_bytes += len(data)
             if self._head_bytes > _HEAD_BYTES_MAX:
                 self._fail(f"the head of the response is longer than {_HEAD_BYTES_MAX} bytes")
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        self._tell_room()
 
     def eof_received(self) -> None:
         self._lost("the peer closed the connection")

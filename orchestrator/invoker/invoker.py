@@ -12,7 +12,7 @@ from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.counts import AttemptCounts, measure_slots
 from orchestrator.invoker.dialing import Dialer
-from orchestrator.invoker.exchange import Exchange
+from orchestrator.invoker.exchange import UNKNOWN, Exchange
 from orchestrator.invoker.feed import Feed
 from orchestrator.invoker.flusher import Flusher, half_close, propose
 from orchestrator.invoker.forgetting import Forgetting
@@ -274,11 +274,13 @@ class Invoker:
         chunks = attempt.start_frames(debug_id, state, partial, now_ms)
         running.start_bytes = sum(map(len, chunks))
         self.hold_memory(running, running.start_bytes)
+        body_bytes = running.start_bytes + given.replay_bytes
         feed = running.feed
         if feed.is_replaying:
-            chunks += running.begin_replay(options.stream_bytes_max, whole=deployment.http1)
+            chunks += running.read_journal(options.stream_bytes_max)
         is_whole = not duplex and not feed.is_replaying
         running.exchange = exchange = Exchange(head, chunks, is_whole, running)
+        exchange.body_bytes = body_bytes if deployment.http1 else UNKNOWN
         exchange.room_bytes = options.stream_bytes_max
         exchange.is_held_back = source in self._held_back
         if not is_whole and not feed.is_direct:

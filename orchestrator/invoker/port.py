@@ -33,6 +33,7 @@ class AttemptInput(msgspec.Struct, gc=False):
     deployment: str
     protocol: int
     replay_end: JournalPlace
+    replay_bytes: int  # of the frames up to there
     entries: int
     commands: int
     retry_count: int

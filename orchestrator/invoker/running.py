@@ -168,16 +168,6 @@ class RunningAttempt:
         elif not self.feed.is_direct:
             exchange.want_room()
 
-    def begin_replay(self, bytes_max: int, whole: bool) -> list[bytes]:
-        """The first of the stored entries, or all: HTTP/1.1 says first how long a request is."""
-        parts: list[bytes] = []
-        while self.feed.is_replaying:
-            before = self.feed.place
-            parts += self.read_journal(bytes_max)
-            if not whole or self.feed.place == before:
-                break
-        return parts
-
     def read_journal(self, bytes_max: int) -> list[bytes]:
         """The next of what has to be sent."""
         feed = self.feed

@@ -99,6 +99,7 @@ class AttemptSource:
             row.deployment,
             row.protocol,
             JournalPlace(row.chunk_count, len(row.tail)),
+            row.journal_bytes,
             row.entries,
             row.commands,
             row.retry_count,

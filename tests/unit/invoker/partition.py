@@ -149,6 +149,7 @@ class Partition:
             deployment=row.deployment,
             protocol=row.protocol,
             replay_end=JournalPlace(row.chunk_count, len(row.tail)),
+            replay_bytes=row.journal_bytes,
             entries=row.entries,
             commands=row.commands,
             retry_count=row.retry_count,

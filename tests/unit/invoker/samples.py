@@ -90,6 +90,7 @@ def given(
         deployment=deployment,
         protocol=protocol,
         replay_end=JOURNAL_BEGIN,
+        replay_bytes=0,
         entries=entries,
         commands=entries if commands is None else commands,
         retry_count=retry_count,

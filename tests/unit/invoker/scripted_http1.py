@@ -44,6 +44,8 @@ class ScriptedHttp1:
         self._server: asyncio.Server | None = None
         self._writers: list[asyncio.StreamWriter] = []
         self.requests: list[Request] = []
+        self.reads = asyncio.Event()  # bodies; heads it always reads
+        self.reads.set()
         self.connection_count = 0
         self.port = 0
         self.scheme = "http"
@@ -73,6 +75,7 @@ class ScriptedHttp1:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 line, *rest = head.strip().split("\r\n")
                 headers = {k.lower(): v for k, v in (one.split(": ", 1) for one in rest)}
+                await self.reads.wait()
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 request = Request(line, headers, body, writer)
                 self.requests.append(request)

@@ -56,10 +56,12 @@ async def scripted(
 
 
 @asynccontextmanager
-async def scripted_http1(*answers: Answer) -> AsyncIterator[tuple[Partition, ScriptedHttp1]]:
+async def scripted_http1(
+    *answers: Answer, options: InvokerOptions | None = None
+) -> AsyncIterator[tuple[Partition, ScriptedHttp1]]:
     """A scripted service over HTTP/1.1."""
     service = await ScriptedHttp1(*answers).start()
-    partition = Partition(None, QUICK)
+    partition = Partition(options, QUICK)
     found = Discovered(decode_manifest(samples.MANIFEST), "", "1.1")
     partition.register(DiscoveryTarget(service.uri, http1=True), found)
     try:
