@@ -6,12 +6,32 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from orchestrator.cli import deployments, explain, invocations, services, sql, state
+from orchestrator.cli import (
+    deployments,
+    explain,
+    feeds,
+    invocations,
+    kafka_clusters,
+    services,
+    sql,
+    state,
+    subscriptions,
+)
 from orchestrator.cli.client import DEFAULT_ADMIN, EXIT_FAILED, EXIT_PARTIAL, Admin, CliError
 from orchestrator.cli.last_line import said_of
 from orchestrator.cli.parsing import shared_options
 
-_NOUNS = (deployments, services, invocations, state, sql, explain)
+_NOUNS = (
+    deployments,
+    services,
+    invocations,
+    state,
+    kafka_clusters,
+    subscriptions,
+    feeds,
+    sql,
+    explain,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

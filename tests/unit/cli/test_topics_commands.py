@@ -1,0 +1,144 @@
+"""perdure kafka-clusters, subscriptions and feeds against a running admin API."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from orchestrator.cli.main import main
+from tests.unit.admin.world import KeptFacts, World, world
+
+
+class Printed(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Perdure = Callable[..., Printed]
+
+
+@pytest.fixture
+def it() -> Iterator[World]:
+    with world() as made:
+        facts = made.brokers["b:9092"] = KeptFacts("kafka-b")
+        facts.make("orders", 2).partitions[0].times_ms = [1_700_000_000_000] * 5
+        facts.make("returns", 1)
+        made.register()
+        yield made
+
+
+@pytest.fixture
+def perdure(it: World, capsys: pytest.CaptureFixture[str]) -> Perdure:
+    def run(*arguments: str) -> Printed:
+        capsys.readouterr()
+        code = main([*arguments, "--admin", it.url])
+        said = capsys.readouterr()
+        return Printed(code, said.out, said.err)
+
+    return run
+
+
+def with_cluster(perdure: Perdure) -> None:
+    assert perdure("kafka-clusters", "create", "shop", "--bootstrap", "b:9092").code == 0
+
+
+def test_kafka_clusters(perdure: Perdure) -> None:
+    assert "no Kafka clusters" in perdure("kafka-clusters", "list").out
+    secret = ("--option", "sasl.password=s3cret")
+    made = perdure("kafka-clusters", "create", "shop", "--bootstrap", "b:9092", *secret)
+    assert made.code == 0 and "its brokers are of kafka-b" in made.out
+    listed = perdure("kafka-clusters", "list").out
+    assert "shop" in listed and "b:9092" in listed
+    described = perdure("kafka-clusters", "describe", "shop").out
+    assert "sasl.password      ***" in described and "s3cret" not in described
+    more = ("--option", "client.id=us")
+    assert perdure("kafka-clusters", "update", "shop", *more, "--json").json["properties"] == {
+        "bootstrap.servers": "b:9092",
+        "client.id": "us",
+        "sasl.password": "***",
+    }
+    assert perdure("kafka-clusters", "update", "shop", "--unset", "client.id").code == 0
+    missing = perdure("kafka-clusters", "update", "shop", "--unset", "client.id")
+    assert missing.code == 1 and "no option client.id" in missing.err
+    assert perdure("kafka-clusters", "describe", "shop", "--json").json["subscriptions"] == []
+    assert perdure("kafka-clusters", "delete", "shop", "--json").json == {"deleted": "shop"}
+    gone = perdure("kafka-clusters", "delete", "shop")
+    assert gone.code == 1 and "[PD0611]" in gone.err
+
+
+def test_kafka_clusters_that_are_refused(perdure: Perdure) -> None:
+    away = perdure("kafka-clusters", "create", "shop", "--bootstrap", "away:1")
+    assert away.code == 1 and "no broker answers" in away.err and "[PD0602]" in away.err
+    kept = perdure("kafka-clusters", "create", "shop", "--bootstrap", "away:1", "--force")
+    assert kept.code == 0 and "were not reached" in kept.out
+    bare = perdure("kafka-clusters", "create", "other")
+    assert bare.code == 1 and "bootstrap.servers is missing" in bare.err
+    bad = perdure("kafka-clusters", "create", "other", "--option", "x")
+    assert bad.code == 2 and "NAME=VALUE" in bad.err
+
+
+def test_subscriptions(perdure: Perdure) -> None:
+    with_cluster(perdure)
+    assert "no subscriptions" in perdure("subscriptions", "list").out
+    flags = ("--name", "one", "--from", "earliest", "--max-in-flight", "5")
+    letters = ("--dead-letter-failures", "--option", "client.id=us")
+    made = perdure(
+        "subscriptions", "create", "shop/orders", "returns", "Counter/add", *flags, *letters
+    )
+    assert made.code == 0, made
+    assert "kafka://shop/orders,returns -> service://Counter/add" in made.out
+    view = perdure("subscriptions", "describe", "one", "--json").json
+    assert view["starts"] == {"orders": [0, 0], "returns": [0]}
+    assert (view["max_in_flight"], view["dead_letter_failures"]) == (5, True)
+    assert view["options"] == {"client.id": "us"}
+    assert "one" in perdure("subscriptions", "list").out
+    assert len(perdure("subscriptions", "list", "--json").json) == 1
+    described = perdure("subscriptions", "describe", "one").out
+    assert "STARTED AT" in described and "returns" in described
+    paused = perdure("subscriptions", "pause", "one", "--reason", "a deployment")
+    assert paused.code == 0 and "paused" in paused.out
+    assert "a deployment" in perdure("subscriptions", "list").out
+    assert perdure("subscriptions", "resume", "one", "--past-gap").code == 0
+    sought = perdure("subscriptions", "seek", "one", "orders/0=3", "--json").json
+    assert sought["starts"] == {"orders": [3, -1], "returns": [-1]}
+    assert "where it was" in perdure("subscriptions", "describe", "one").out
+    again = perdure("subscriptions", "replay", "one", "latest", "--json").json
+    assert again["starts"] == {"orders": [5, 0], "returns": [0]} and again["generation"] == 3
+    update = ("--max-in-flight", "0", "--no-dead-letter-failures", "--option", "linger.ms=1")
+    updated = perdure("subscriptions", "update", "one", *update, "--json").json
+    assert (updated["max_in_flight"], updated["dead_letter_failures"]) == (0, False)
+    assert updated["options"] == {"client.id": "us", "linger.ms": "1"} and updated["name"] == "one"
+    deleted = perdure("subscriptions", "delete", "one", "--json").json
+    assert deleted == {"deleted": view["id"]}
+    gone = perdure("subscriptions", "delete", "one")
+    assert gone.code == 1 and "[PD0617]" in gone.err
+
+
+def test_subscriptions_that_wait_or_are_refused(it: World, perdure: Perdure) -> None:
+    with_cluster(perdure)
+    refused = perdure("subscriptions", "create", "none", "Counter/add")
+    assert refused.code == 1 and "[PD0614]" in refused.err
+    kept = perdure("subscriptions", "create", "none", "Counter/add", "--force")
+    assert "there is no topic none yet" in kept.out
+    nowhere = perdure("subscriptions", "create", "orders", "Counter/none")
+    assert nowhere.code == 1 and "Register its deployment first" in nowhere.err
+    point = perdure("subscriptions", "create", "orders", "Counter/add", "--from", "soon")
+    assert point.code == 1 and "write earliest, latest" in point.err
+
+
+def test_feeds(perdure: Perdure) -> None:
+    assert perdure("feeds", "list").out == "events: off\nstate: off\n"
+    assert perdure("feeds", "enable", "events").out == "events: on\nstate: off\n"
+    enabled = perdure("feeds", "enable", "state", "Counter", "--json").json
+    assert enabled == {"events": True, "state": ["Counter"]}
+    assert perdure("feeds", "disable", "events").out == "events: off\nstate: Counter\n"
+    assert perdure("feeds", "enable", "state").code == 2
+    assert perdure("feeds", "enable", "events", "Counter").code == 2
+    plain = perdure("feeds", "enable", "state", "Greeter")
+    assert plain.code == 1 and "no state to publish" in plain.err
