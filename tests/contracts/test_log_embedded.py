@@ -3,8 +3,6 @@
 import asyncio
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,50 +10,13 @@ import pytest
 from orchestrator.log.embedded.durable_mark import DurableMark
 from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
 from orchestrator.log.embedded.segments import SUFFIX
-from orchestrator.log.embedded.spares import SegmentSizes
-from orchestrator.log.files import Disk, File
-from orchestrator.log.port import AppendError, Log, LogCorrupt, LogRefused, monotonic_ms
-from tests.contracts.test_log import Acknowledgements, Told, append, opened, read
-from tests.unit.log.embedded.faulty_disk import Faults, FaultyDisk, FaultySyncs
+from orchestrator.log.files import Disk
+from orchestrator.log.port import LogCorrupt, LogRefused
+from tests.contracts.embedded import SlowDisk, failed, on, tried, until_writable
+from tests.contracts.test_log import Acknowledgements, append, opened, read
+from tests.unit.log.embedded.faulty_disk import Faults, FaultyDisk
 
-SIZES = SegmentSizes(segment_bytes_min=256 << 10, segment_bytes_max=256 << 10, reserve_bytes=1)
-
-
-_syncs_beside = False
-
-
-@pytest.fixture(autouse=True, params=["by a thread", "beside the loop"])
-def _both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test of a disk that fails runs with both ways of an append."""
-    global _syncs_beside
-    _syncs_beside = request.param == "beside the loop"
-    yield
-    _syncs_beside = False
-
-
-def on(disk: FaultyDisk, clock_ms: Callable[[], int] = monotonic_ms) -> EmbeddedLog:
-    options = EmbeddedOptions(Path("nowhere"), 2, 1 << 20, SIZES)
-    syncs = FaultySyncs if _syncs_beside else None
-    return EmbeddedLog(options, files=lambda: disk, syncs=syncs, clock_ms=clock_ms)
-
-
-async def tried(log: Log, partition: int, value: bytes) -> Told:
-    acknowledgements = Acknowledgements()
-    log.append([(partition, [value])], acknowledgements.done)
-    return (await acknowledgements.wait(1))[0]
-
-
-async def failed(log: Log, partition: int, value: bytes) -> AppendError:
-    error = (await tried(log, partition, value)).error
-    assert error is not None
-    return error
-
-
-async def until_writable(log: Log) -> None:
-    async with asyncio.timeout(10):
-        while not log.health().writable:
-            await asyncio.sleep(0.02)
-
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 CHILD = """
 import asyncio, sys
@@ -219,26 +180,6 @@ def test_one_sync_that_failed_costs_nothing_where_a_copy_can_be_made() -> None:
     asyncio.run(main())
 
 
-class SlowDisk(FaultyDisk):
-    """Every sync waits while the gate is closed."""
-
-    def __init__(self) -> None:
-        super().__init__(1)
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def create(self, name: str) -> File:
-        file = super().create(name)
-        sync = file.sync
-
-        def slow() -> None:
-            self.gate.wait()
-            sync()
-
-        file.sync = slow  # type: ignore[method-assign]
-        return file
-
-
 def test_a_disk_that_hangs_closes_the_door_and_loses_nothing() -> None:
     disk = SlowDisk()
     now_ms = [0]
@@ -287,156 +228,5 @@ def test_a_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         with pytest.raises(LogRefused) as refused:
             await EmbeddedLog(EmbeddedOptions(tmp_path / "file" / "log")).open()
         assert refused.value.code == "PD0106" and refused.value.remedy
-
-    asyncio.run(main())
-
-
-def test_what_comes_while_a_sync_goes_on_is_written_in_its_turn() -> None:
-    disk = SlowDisk()
-
-    async def main() -> None:
-        async with opened(on(disk)) as log:
-            disk.gate.clear()
-            acknowledgements = Acknowledgements()
-            log.append([(0, [b"first"])], acknowledgements.done)
-            log.append([(1, [b"other"]), (0, [b"second"])], acknowledgements.done)
-            log.restart(1)
-            log.append([(0, [bytes(300 << 10)])], acknowledgements.done)
-            log.append([(0, [b"last"])], acknowledgements.done)
-            assert (await log.bounds(0))[1] == 0
-            disk.gate.set()
-            told = await acknowledgements.wait(5)
-            assert [(t.partition, t.first, t.error) for t in told] == [
-                (0, 0, None),
-                (1, 0, None),
-                (0, 1, None),
-                (0, 2, None),
-                (0, 3, None),
-            ]
-        async with opened(on(disk)) as log:
-            found = [m.value for m in (await read(log, 0, 0))[0]]
-            assert found == [b"first", b"second", bytes(300 << 10), b"last"]
-
-    asyncio.run(main())
-
-
-def test_a_log_is_closed_behind_what_it_was_given() -> None:
-    disk = SlowDisk()
-
-    async def main() -> None:
-        acknowledgements = Acknowledgements()
-        log = on(disk)
-        await log.open()
-        disk.gate.clear()
-        log.append([(0, [b"first"])], acknowledgements.done)
-        log.append([(0, [b"second"])], acknowledgements.done)
-        closing = asyncio.ensure_future(log.close())
-        await asyncio.sleep(0.01)
-        log.append([(0, [b"late"])], acknowledgements.done)
-        disk.gate.set()
-        await closing
-        told = await acknowledgements.wait(3)
-        assert [t.first for t in told] == [0, 1, -1]
-        assert told[2].error is not None and told[2].error.refused
-        async with opened(on(disk)) as again:
-            assert [m.value for m in (await read(again, 0, 0))[0]] == [b"first", b"second"]
-
-    asyncio.run(main())
-
-
-def test_a_log_is_closed_while_the_system_syncs(tmp_path: Path) -> None:
-    async def main() -> None:
-        for number in range(60):
-            acknowledgements = Acknowledgements()
-            log = EmbeddedLog(EmbeddedOptions(tmp_path, 2, 1 << 20, SIZES))
-            await log.open()
-            log.append([(0, [b"%d" % number])], acknowledgements.done)
-            async with asyncio.timeout(10):
-                await log.close()
-            assert [t.first for t in await acknowledgements.wait(1)] == [number]
-
-    asyncio.run(main())
-
-
-def test_what_comes_while_the_system_syncs_is_written_and_synced_together() -> None:
-    disk, syncs = FaultyDisk(1), FaultySyncs()
-
-    async def main() -> None:
-        acknowledgements = Acknowledgements()
-        options = EmbeddedOptions(Path("nowhere"), 2, 1 << 20, SIZES)
-        async with opened(EmbeddedLog(options, files=lambda: disk, syncs=lambda: syncs)) as log:
-            log.append([(0, [b"a"])], acknowledgements.done)
-            log.append([(1, [b"b"]), (0, [b"c"])], acknowledgements.done)
-            log.append([(0, [b"d", b"e"])], acknowledgements.done)
-            told = await acknowledgements.wait(4)
-            assert [(t.partition, t.first) for t in told] == [(0, 0), (1, 0), (0, 1), (0, 2)]
-            values = [m.value for m in (await read(log, 0, 0))[0]]
-            assert values == [b"a", b"c", b"d", b"e"]
-        assert syncs.begun_count == 2
-
-    asyncio.run(main())
-
-
-class NoSyncs(FaultySyncs):
-    """The system has none left."""
-
-    def begin(self, file: File) -> bool:
-        self.begun_count += 1
-        return False
-
-
-def test_a_system_that_begins_no_sync_is_not_asked_again() -> None:
-    disk, syncs = FaultyDisk(1), NoSyncs()
-
-    async def main() -> None:
-        options = EmbeddedOptions(Path("nowhere"), 2, 1 << 20, SIZES)
-        async with opened(EmbeddedLog(options, files=lambda: disk, syncs=lambda: syncs)) as log:
-            for number in range(3):
-                assert await append(log, 0, [b"%d" % number]) == number
-            assert [m.value for m in (await read(log, 0, 0))[0]] == [b"0", b"1", b"2"]
-        assert syncs.begun_count == 1
-
-    asyncio.run(main())
-
-
-BROKEN = """
-import asyncio, sys
-from pathlib import Path
-from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
-from orchestrator.log.embedded.segment_chain import SegmentChain
-
-def broken(*_):
-    raise MemoryError("no room for a batch")
-
-async def main():
-    syncs = None if sys.argv[2] == "beside the loop" else lambda: None
-    log = EmbeddedLog(EmbeddedOptions(Path(sys.argv[1]), 2), syncs=syncs)
-    await log.open()
-    def done(partition, first, count, error):
-        print(first, error, flush=True)
-        setattr(SegmentChain, sys.argv[3], broken)
-        log.append([(0, [b"perhaps"]), (1, [b"perhaps"])], done)
-    log.append([(0, [b"kept"])], done)
-    await asyncio.sleep(20)
-    print("alive", flush=True)
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("call", ["_encode", "keep"])
-def test_a_writer_that_fails_as_nobody_foresaw_ends_the_process(tmp_path: Path, call: str) -> None:
-    """What was handed over is of unknown fate: who reads the file again knows."""
-    way = "beside the loop" if _syncs_beside else "by a thread"
-    command = [sys.executable, "-c", BROKEN, str(tmp_path), way, call]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.returncode, ended.stdout) == (70, "0 None\n")
-    assert "PD0107" in ended.stderr and "no room for a batch" in ended.stderr
-
-    async def main() -> None:
-        async with opened(EmbeddedLog(EmbeddedOptions(tmp_path, 2))) as log:
-            found = [m.value for m in (await read(log, 0, 0))[0]]
-            assert found[0] == b"kept" and found[1:] in ([], [b"perhaps"])
-            await append(log, 0, [b"next"])
 
     asyncio.run(main())

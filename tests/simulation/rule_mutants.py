@@ -5,14 +5,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-import msgspec
-
 from orchestrator.codec import records as codec_records
 from orchestrator.codec.keys import inbox_key, object_key
 from orchestrator.codec.records import decode_message
 from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.entries import ENTRIES
-from orchestrator.log.port import AppendError
 from orchestrator.machine import (
     apply_chore,
     apply_journal,
@@ -27,11 +24,9 @@ from orchestrator.machine import (
 )
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import DoChore
-from orchestrator.model.effects import RequestAck, RunResult
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import (
     Completion,
-    Journal,
     PurgeExpired,
 )
 from orchestrator.model.rows import (
@@ -41,10 +36,8 @@ from orchestrator.model.rows import (
     EVENT_FAILED,
     Event,
 )
-from orchestrator.processor import reading, waiters
+from orchestrator.processor import reading
 from orchestrator.processor.due import Due
-from orchestrator.processor.seat import Seat
-from orchestrator.processor.source import AttemptSource
 from orchestrator.timers.queue import TimerQueue
 from perdure import wire
 from perdure.wire import codes
@@ -250,100 +243,6 @@ def retention_ignores_the_incarnation(patch: Patch) -> None:
 @mutant
 def promises_ignore_the_generation(patch: Patch) -> None:
     patch.set(promises, "state_prefix", lambda raw, generation: raw + bytes(8))
-
-
-# --- rule 4: an attempt ignores what it replayed, an action whose target has gone does nothing ---
-
-
-@mutant
-def an_attempt_is_told_what_it_replayed(patch: Patch) -> None:
-    def notify(self: Attempt, index: int, frame: bytes, completion_id: int) -> bytes:
-        return b"" if self.over or self.input_closed else frame
-
-    patch.set(Attempt, "notify", notify)
-
-
-@mutant
-def a_service_is_told_in_another_order(patch: Patch) -> None:
-    """Run results lie among the frames of a flush, before what its commands complete."""
-    patch.set(apply_journal, "_as_stored", lambda effects: effects)
-
-
-# --- rule 5: a service is told something only by an action of apply ---
-
-
-@mutant
-def run_results_are_acknowledged_at_once(patch: Patch) -> None:
-    def propose(self: AttemptSource, record: Journal) -> None:
-        before(self, record)
-        leads = getattr(self._propose, "__self__", None)
-        if leads is None or leads.term is None:
-            return
-        for effect in record.effects:
-            if isinstance(effect, RunResult):
-                frame = record.frames[effect.start : effect.end]
-                leads.term._notify(
-                    record.id, record.incarnation, 1 << 40, frame, effect.completion_id
-                )
-
-    before = patch.set(AttemptSource, "propose", propose)
-
-
-@mutant
-def commands_are_acknowledged_at_once(patch: Patch) -> None:
-    def propose(self: AttemptSource, record: Journal) -> None:
-        before(self, record)
-        leads = getattr(self._propose, "__self__", None)
-        if leads is None or leads.term is None:
-            return
-        for effect in record.effects:
-            if isinstance(effect, RequestAck):
-                leads.term._around.invoker.acknowledge(
-                    record.id, record.incarnation, effect.command_index
-                )
-
-    before = patch.set(AttemptSource, "propose", propose)
-
-
-# --- rule 6: waiting clients are not state ---
-
-
-@mutant
-def results_go_before_the_reply(patch: Patch) -> None:
-    patch.set(life, "REPLY_RETENTION_MS", 0)
-    patch.set(life, "REQUEST_DEDUPE_MS", 0)
-
-
-@mutant
-def waiting_clients_are_forgotten(patch: Patch) -> None:
-    """Results that came while nobody led here are told to nobody."""
-    patch.set(waiters.Results, "look", lambda self, state, invocation_id: None)
-
-
-@mutant
-def another_incarnation_answers(patch: Patch) -> None:
-    """A client that waits for one life of an id is told the result of any."""
-
-    def complete(self: Any, done: Any) -> None:
-        for waiter in self._waiting.get(done.id, ()):
-            waiter.incarnation = done.incarnation
-        before(self, msgspec.structs.replace(done, outcome=b"another"))
-
-    before = patch.set(waiters.Results, "complete", complete)
-
-
-# --- rule 7: after an append of unknown fate the leader steps down ---
-
-
-@mutant
-def an_unknown_append_is_sent_again(patch: Patch) -> None:
-    def answered(self: Seat, first: int, error: AppendError | None) -> None:
-        if error is not None and not error.refused and self.in_flight is not None:
-            error = AppendError(error.reason, refused=True)
-            self._host._log.restart(self.number)  # type: ignore[attr-defined]
-        before(self, first, error)
-
-    before = patch.set(Seat, "append_answered", answered)
 
 
 # --- rule 9: an unknown record stops the replica ---

@@ -7,6 +7,7 @@ from tests.simulation import (  # noqa: F401 they register
     disk_mutants,
     invoker_mutants,
     life_mutants,
+    shell_mutants,
     surroundings_mutants,
     table_mutants,
 )
