@@ -11,6 +11,7 @@ from typing import Protocol
 from orchestrator.model.actions import ArmRetry, ArmTimer
 from orchestrator.model.limits import PURGE_STEP_COUNT
 from orchestrator.model.records import AnyRecord, PurgeExpired, TimersFired
+from orchestrator.processor.expiry import ExpiryClock
 from orchestrator.runtime.clock import Clock
 from orchestrator.tables.state import State
 from orchestrator.timers.queue import TimerQueue
@@ -50,13 +51,20 @@ class Due:
     """Timers, retries and retention of one partition, for one term."""
 
     def __init__(
-        self, state: State, epoch: int, clock: Clock, timers_per_record: int, host: DueHost
+        self,
+        state: State,
+        epoch: int,
+        clock: Clock,
+        expiry: ExpiryClock,
+        timers_per_record: int,
+        host: DueHost,
     ) -> None:
         self.timers = TimerQueue()
         self.retries = RetryQueue()
         self._state = state
         self._epoch = epoch
         self._clock = clock
+        self._expiry = expiry
         self._timers_per_record = timers_per_record
         self._host = host
         self._is_firing = False
@@ -147,7 +155,7 @@ class Due:
         """Propose to forget some of what has expired; what is left goes when that is applied."""
         if self._is_purging:
             return False
-        now_ms = self._clock.now_ms()
+        now_ms = self._expiry.now_ms()
         count_max = self._host.share(PURGE_STEP_COUNT)
         keys: list[bytes] = []
         count = 0

@@ -96,9 +96,11 @@ class Leadership:
         """True once an announcement of this seat has been applied as the latest one."""
         seat = self._seat
         # What is under way from the last term must be in the log, or not, before it is read.
-        while seat.unanswered and seat.is_assigned:
+        while seat.unanswered and seat.is_served:
             seat.changed.clear()
             await seat.changed.wait()
+        if not seat.is_served:
+            return False
         self._log.restart(seat.number)
         if seat.partition is None:
             progress = Progress(seat.number, self._around.scheduler.time_s)
@@ -112,6 +114,8 @@ class Leadership:
                 self._around.slices.turn,
             )
             seat.restored(partition, store)
+            if not seat.is_served:
+                return False
         await self._tail.read_to_end()
         while seat.resolve():
             await self._around.scheduler.sleep(0)
@@ -119,7 +123,7 @@ class Leadership:
             return False
         if not self._is_own_epoch():
             await self._announce()
-        if not (seat.is_assigned and self._is_own_epoch()):
+        if not (seat.is_served and self._is_own_epoch()):
             return False
         self._begin()
         return True
@@ -140,7 +144,7 @@ class Leadership:
         record: AnyRecord = AnnounceLeader(self._options.node, self._nonce, epoch_seen)
         message = encode_message([record])
         first, error = await self._append(message)
-        if error is not None or seat.partition is not partition:
+        if error is not None or seat.partition is not partition or not seat.is_served:
             return
         refuse_lost_tail(first, partition.next_offset)
         if first == partition.next_offset:
@@ -175,7 +179,7 @@ class Leadership:
         try:
             if seat.term is not None:
                 self._tail.follow()
-            while seat.term is not None and seat.is_assigned:
+            while seat.term is not None and seat.is_served:
                 seat.changed.clear()
                 await seat.changed.wait()
         finally:

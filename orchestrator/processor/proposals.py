@@ -50,22 +50,22 @@ class ProposalQueue:
     def take(self, work_max: int, bytes_max: int) -> tuple[list[Proposal], int]:
         """The first ones, and the bytes of their bodies.
 
-        At least one; at most `work_max`, and no more once their work (a record, and each part of
-        one that has many) exceeds it, or when these bytes would exceed `bytes_max`.
+        At least one; no more than their work (one for a record, and one for each part of one that
+        has many) is `work_max`, and these bytes are `bytes_max`.
         """
         waiting = self.waiting
         taken = waiting if len(waiting) <= work_max else waiting[:work_max]
         work = size_bytes = 0
         for count, proposal in enumerate(taken):
-            if count and (work > work_max or size_bytes + proposal.size_bytes > bytes_max):
-                taken = waiting[:count]
-                break
             record = proposal.record
             work += 1
             if type(record) is Journal:
                 work += len(record.effects)
             elif type(record) is not Invoke:
                 work += _part_count(record)
+            if count and (work > work_max or size_bytes + proposal.size_bytes > bytes_max):
+                taken = waiting[:count]
+                break
             size_bytes += proposal.size_bytes
         self.waiting = [] if taken is waiting else waiting[len(taken) :]
         self.bytes_count -= size_bytes

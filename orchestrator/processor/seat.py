@@ -64,10 +64,6 @@ class Seat:
     # --- what others may know of it ---
 
     @property
-    def is_assigned(self) -> bool:
-        return self._is_assigned
-
-    @property
     def is_served(self) -> bool:
         """Assigned, and not stopped."""
         return self._is_assigned and type(self._state) is not Stopped
@@ -282,6 +278,9 @@ class Seat:
     def restored(self, partition: Partition, store: DurableStore) -> None:
         """A store that fits the log is open, and everything up to the log's end is applied."""
         state = self._state
+        if type(state) is Stopped:  # meanwhile: it keeps its store, as one that has led does
+            state.opened = Opened(partition, store)
+            return
         assert type(state) is Restoring
         self._state = Following(Opened(partition, store), state.leaderless_since_s)
         self._host.store_restored()

@@ -7,6 +7,7 @@ from orchestrator.codec.records import encode_message
 from orchestrator.invoker.port import InvokerPort
 from orchestrator.log.port import AppendError, Log, LogRefused
 from orchestrator.model.records import Transfer
+from orchestrator.processor.expiry import ExpiryClock
 from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.processor.leadership import Leadership
 from orchestrator.processor.options import ProcessorOptions
@@ -60,6 +61,7 @@ class Seats:
         self.topics = topics
         self.invoker = invoker
         self.clock = clock
+        self.expiry = ExpiryClock(clock)
         self.scheduler = scheduler
         self.timers_per_record = options.timers_per_record
         self.pending_records_max = options.pending_records_max

@@ -67,7 +67,7 @@ class LeaderTail:
             seat.apply_read,
             self._options,
             stop_before=stop_before,
-            is_wanted=lambda: seat.partition is partition and seat.is_assigned,
+            is_wanted=lambda: seat.partition is partition and seat.is_served,
         )
 
     # --- what comes ---

@@ -38,6 +38,7 @@ from orchestrator.outbox.sender import OutboxSender
 from orchestrator.outbox.transfers import DeliverTransfer, TransferCarrier
 from orchestrator.processor.chores import Chores
 from orchestrator.processor.due import Due
+from orchestrator.processor.expiry import ExpiryClock
 from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.processor.late_results import LateResults
 from orchestrator.processor.slices import Slice, Slices
@@ -57,6 +58,7 @@ class Surroundings(TopicsAround, Protocol):
     """What a term needs of its process."""
 
     invoker: InvokerPort
+    expiry: ExpiryClock
     timers_per_record: int
     pending_records_max: int
     journal_limits: JournalLimits
@@ -119,7 +121,9 @@ class Term:
             around.scheduler,
             self._lost,
         )
-        self.due = Due(state, self.epoch, around.clock, around.timers_per_record, self)
+        self.due = Due(
+            state, self.epoch, around.clock, around.expiry, around.timers_per_record, self
+        )
         self._chores = Chores(self._step_chore, lambda: around.share(CHORES_AT_ONCE))
         self._is_looking = False
         self._settled: dict[type, Callable[[Any], None]] = {

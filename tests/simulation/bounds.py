@@ -14,6 +14,7 @@ from orchestrator.codec import keys
 from orchestrator.machine import (
     apply_chore,
     details,
+    ended,
     futures,
     journal,
     kv,
@@ -22,11 +23,11 @@ from orchestrator.machine import (
     step,
     waiting,
 )
+from orchestrator.machine.step import Step
 from orchestrator.model import limits
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
-from orchestrator.model.records import AnyRecord, ChoreStep, Journal, PurgeExpired
-from orchestrator.model.rows import ChoreRow
+from orchestrator.model.records import AnyRecord, ChoreStep, Item, Journal, Kill, PurgeExpired
 from orchestrator.processor import due, partition
 from orchestrator.tables import cache
 from orchestrator.tables.state import State
@@ -87,6 +88,7 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
     patch.set(futures, "FUTURE_DIRECT_COUNT", bounds.direct)
     patch.set(cache, "CACHE_BYTES_MAX", bounds.cache_bytes)
     deleted: Counter[bytes] = Counter()
+    killed: list[bytes] = []  # children
     own: set[bytes] = set()  # rows the record wrote itself: it may take them back
     add, put, delete = Table.add, Table.put, Table.delete
     apply = partition.apply  # type: ignore[attr-defined]
@@ -108,16 +110,21 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
     def watched(state: State, record: AnyRecord, position: int, actions: list[AnyAction]) -> Answer:
         deleted.clear()
         own.clear()
-        chore = state.chores.get(record.key) if isinstance(record, ChoreStep) else None
-        to_kill = 0 if chore is None else len(chore.ids)
+        killed.clear()
         answer = apply(state, record, position, actions)
-        _check(bounds, oracle, record, deleted, to_kill, chore)
+        _check(bounds, oracle, record, deleted, len(killed))
         return answer
+
+    def routed(step: Step, item: Item) -> None:
+        if isinstance(item, Kill):
+            killed.append(item.target_id)
+        route_item(step, item)
 
     patch.set(Table, "add", added)
     patch.set(Table, "put", written)
     patch.set(Table, "delete", counted)
     patch.set(partition, "apply", watched)
+    route_item = patch.set(ended, "route_item", routed)
     try:
         yield
     finally:
@@ -135,8 +142,7 @@ def _check(
     oracle: Oracle,
     record: AnyRecord,
     deleted: Counter[bytes],
-    to_kill: int,
-    chore: ChoreRow | None,
+    killed: int,
 ) -> None:
     rows = sum(deleted[prefix] for prefix in _MANY)
     most = bounds.chore if isinstance(record, ChoreStep) else 0
@@ -144,7 +150,6 @@ def _check(
         most = len(record.effects)  # each may clear a key
     if rows > most:
         oracle.broken("bounds", f"{type(record).__name__} deletes {rows} rows, may {most}")
-    killed = to_kill - len(chore.ids) if chore is not None else 0
     if killed > bounds.chore:
         oracle.broken("bounds", f"one record kills {killed}, may {bounds.chore}")
     if isinstance(record, PurgeExpired) and len(record.keys) > 1:

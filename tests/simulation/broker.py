@@ -66,12 +66,15 @@ class Topic:
         self.firsts = [0] * partition_count
         self.nexts = [0] * partition_count
         self.eras = [0] * partition_count  # how often the tail was lost
+        self.now_s: Callable[[], float] = lambda: 0.0
+        self.landed_s: list[dict[int, float]] = [{} for _ in range(partition_count)]  # by offset
         self.logs: list[BrokerLog] = []  # the open ones, whose followers hear of each append
 
     def append(self, partition: int, values: list[bytes], skip: int = 0) -> int:
         first = self.nexts[partition] + skip
         for number, value in enumerate(values):
             self.messages[partition].append(LogMessage(first + number, value))
+            self.landed_s[partition][first + number] = self.now_s()
         self.nexts[partition] = first + len(values)
         self.logs = [log for log in self.logs if log.is_alive]
         for log in self.logs:
@@ -82,6 +85,8 @@ class Topic:
         """It is deleted, and made anew with nothing in it; the one that was."""
         past = Topic(len(self.messages), self.identity)
         past.messages, past.firsts, past.nexts = self.messages, self.firsts, self.nexts
+        past.landed_s = self.landed_s
+        self.landed_s = [{} for _ in past.messages]
         self.messages, self.identity = [[] for _ in past.messages], self.identity + b" made anew"
         self.firsts, self.nexts = [0] * len(past.firsts), [0] * len(past.nexts)
         for log in self.logs:
@@ -138,6 +143,7 @@ class BrokerLog:
         self._random = random
         self._landed = landed
         self._blocked: set[int] = set()
+        self._ends = [0] * len(topic.eras)  # of what it was told is there
         self._eras = list(topic.eras)  # as the producers know them
         self._next_s = dict.fromkeys(range(self.partition_count), 0.0)
         self._assigned: Callable[[int], None] = lambda number: None
@@ -279,8 +285,14 @@ class BrokerLog:
     def _answer(
         self, done: Done, number: int, count: int, first: int, error: AppendError | None
     ) -> None:
-        if self._owner.lives():
-            done(number, first, count, error)
+        if not self._owner.lives():
+            return
+        if error is None and first < self._ends[number]:  # there is another log in its place
+            self._blocked.add(number)
+            first, error = -1, AppendError("an earlier offset was given again", refused=False)
+        elif error is None:
+            self._ends[number] = first + count
+        done(number, first, count, error)
 
     def restart(self, partition: int) -> None:
         self._blocked.discard(partition)

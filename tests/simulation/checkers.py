@@ -25,6 +25,9 @@ CATCH_ALL = ("killed", "canceled")
 def check(world: "World") -> None:
     known = Known(world.oracle)
     partitions = [_check_stores(world, number, known) for number in range(world.plan.partitions)]
+    if world.plan.remade == "busy":
+        _check_told(world, known, partitions)
+        return
     _check_rest(world, partitions)
     if world.plan.tail_lost:
         return  # what the log lost may happen again
@@ -142,6 +145,21 @@ def _check_causes(world: "World", partitions: list[Partition]) -> None:
 # --- clients ---
 
 
+def _check_told(world: "World", known: Known, partitions: list[Partition]) -> None:
+    """Of a log that was made anew amid everything: what clients were told is in the old one."""
+    live = {key for partition in partitions for key, _ in partition.state.invocations.scan()}
+    for wish in world.plan.wishes:
+        if wish.invoke is None or "Purge" in world.oracle.operations[wish.id]:
+            continue
+        lives = known.lives[wish.id]
+        if wish.accepted and not lives and wish.id not in live:
+            world.oracle.broken("accepted", f"{wish.program['token']} was accepted and is lost")
+        if any(
+            outcome not in [known.outcomes[life] for life in lives] for outcome in wish.outcomes
+        ):
+            world.oracle.broken("replies", f"{wish.program['token']} was told what is not known")
+
+
 def _check_wishes(world: "World", known: Known) -> None:
     created: Counter[bytes] = Counter()
     for wish in world.plan.wishes:
@@ -157,7 +175,7 @@ def _check_wishes(world: "World", known: Known) -> None:
                 world.oracle.broken(
                     "replies", f"{wish.program['token']} was told {outcome!r}, is {outcomes!r}"
                 )
-        if created[wish.id] > 1 and not purged:
+        if created[wish.id] > 1 and not _may_repeat(world, wish):
             world.oracle.broken("accepted", f"{wish.program['token']} was created twice")
 
 
@@ -273,7 +291,10 @@ def _is_purged(world: "World", roots: dict[str, Wish], put: str) -> bool:
 
 
 def _may_repeat(world: "World", wish: Wish) -> bool:
-    """An operator had it forgotten, or done again as new."""
+    """An operator had it forgotten, or done again as new; or a result that was kept for a time of
+    the wall clock has expired by a step of it."""
+    if world.oracle.may_expire_early or (world.oracle.has_jumped_far and wish.is_derived):
+        return True
     return not world.oracle.operations[wish.id].isdisjoint(("Purge", "Restart"))
 
 

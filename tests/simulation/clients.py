@@ -57,6 +57,11 @@ class Wish:
     outcomes: list[Outcome] = field(default_factory=list)
 
     @property
+    def is_derived(self) -> bool:
+        """Its id is made from a key: the same one again may be another request."""
+        return self.idempotency_key is not None or self.service == WORKFLOW
+
+    @property
     def id(self) -> bytes:
         assert self.invoke is not None
         return self.invoke.id
@@ -92,8 +97,7 @@ class Client:
         """Who is told that nothing was taken may well ask in another way."""
         wish = self._wish
         wish.uncertain |= not isinstance(reply, Unavailable) or reply.kept or wish.accepted
-        is_derived = wish.idempotency_key is not None or wish.service == WORKFLOW
-        if not wish.uncertain and not is_derived and self._world.random.random() < 0.5:
+        if not wish.uncertain and not wish.is_derived and self._world.random.random() < 0.5:
             wish.invoke = None
 
     def _resolve(self, node: Node) -> Invoke | None:

@@ -4,12 +4,18 @@ Nothing in a simulation asks the real clock: when nobody is ready the loop jumps
 """
 
 import asyncio
+from asyncio import Handle, TimerHandle
+from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from functools import partial
+from heapq import heappop, heappush
+from itertools import count
 from random import Random
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 EPOCH_MS = 1_700_000_000_000
 
 
@@ -17,29 +23,63 @@ class Deadlock(Exception):
     """Nobody is ready, and no timer is armed."""
 
 
-class _Selector:
-    """Waits for nothing: time passes at once."""
-
-    def __init__(self, loop: "VirtualLoop") -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[Any]:
-        if timeout is None:
-            raise Deadlock("nothing will ever happen")
-        if timeout > 0:
-            self._loop.now_s += timeout
-        return []
+class GivenUp(Exception):
+    """What there was to be found has been found."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """An asyncio loop whose clock is a number."""
+    """An asyncio loop whose clock is a number.
+
+    It does what the loop it extends does with its queue and its timers, without what only a loop
+    that waits for files needs: worlds are made of hundreds of thousands of callbacks.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.now_s = 0.0
         self.skew_ms = 0  # the wall clock of the machine is set anew now and then
         self.turned_back_ms = 0  # by how much in all
-        self._selector = _Selector(self)
+        self._ready: deque[Handle] = deque()
+        self._timers: list[tuple[float, int, TimerHandle]] = []
+        self._timer_numbers = count()
+        self.is_given_up = False  # nothing that was begun goes on
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> Handle:
+        handle = Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_at(
+        self, at_s: float, callback: Callable[[*Ts], object], *args: *Ts, context: Any = None
+    ) -> TimerHandle:
+        handle = TimerHandle(at_s, callback, args, self, context)
+        heappush(self._timers, (at_s, next(self._timer_numbers), handle))
+        return handle
+
+    def call_later(
+        self, delay_s: float, callback: Callable[[*Ts], object], *args: *Ts, context: Any = None
+    ) -> TimerHandle:
+        return self.call_at(self.now_s + delay_s, callback, *args, context=context)
+
+    def _run_once(self) -> None:
+        """All that is ready now, or else all that is due first."""
+        if self.is_given_up:
+            raise GivenUp
+        ready, timers = self._ready, self._timers
+        while timers and timers[0][2].cancelled():
+            heappop(timers)
+        if not ready:
+            if not timers:
+                raise Deadlock("nothing will ever happen")
+            self.now_s = max(self.now_s, timers[0][0])
+        while timers and timers[0][0] <= self.now_s:
+            ready.append(heappop(timers)[2])
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle.cancelled():
+                handle._run()
 
     def time(self) -> float:
         return self.now_s
@@ -51,12 +91,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """The wall clock jumps; time goes on as before."""
         self.skew_ms += by_ms
         self.turned_back_ms += max(0, -by_ms)
-
-    def _process_events(self, event_list: list[Any]) -> None:
-        pass
-
-    def _write_to_self(self) -> None:
-        pass
 
 
 class Life(Protocol):

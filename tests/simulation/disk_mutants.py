@@ -37,11 +37,11 @@ def a_failed_sync_is_believed(patch: Patch) -> None:
         ended = before(self)
         if isinstance(ended, list):
             return ended
-        firsts = self._journal.keep(ended.written)
-        batch = ended.append.batch
+        firsts = iter(self._journal.keep(ended.written))
         return [
-            (ended.append.done, number, first, values, None)
-            for (number, values), first in zip(batch, firsts, strict=True)
+            (job.done, number, next(firsts), values, None)
+            for job in ended.appends
+            for number, values in job.batch
         ]
 
     before = patch.set(Shortcut, "end", end)
@@ -61,7 +61,7 @@ def the_durable_mark_runs_ahead(patch: Patch) -> None:
         written = before(self, appends)
         if written is not None:
             with contextlib.suppress(OSError):
-                self._mark.set(self._segments[-1].end + len(written.data))
+                self._mark.set(self._segments[-1].end + written.bytes_count)
         return written
 
     before = patch.set(SegmentChain, "begin", begin)

@@ -63,8 +63,8 @@ def inputs_outlive_their_invocations(patch: Patch) -> None:
 
 @mutant
 def inputs_go_when_their_invocations_complete(patch: Patch) -> None:
-    def complete(step: Step, row: Any, outcome: Any) -> None:
-        before(step, row, outcome)
+    def complete(step: Step, row: Any, outcome: Any, kill: bool = False) -> None:
+        before(step, row, outcome, kill)
         step.state.inputs.delete(input_key(row.invoke.id, row.incarnation))
 
     before = patch.set(life, "complete", complete)

@@ -1,11 +1,12 @@
 """What everybody saw, in plain dicts, and the rules that hold at every moment."""
 
 from collections import defaultdict
+from collections.abc import Callable
 
 Life = tuple[bytes, int]  # invocation id, incarnation
 
 AFTER_LOSS = ("stores", "liveness", "stopped", "logged", "raised", "locks", "records")
-"""Rules that hold even when the log has lost what it had acknowledged, or the clock is far off."""
+"""Rules that hold even when the log has lost what it had acknowledged."""
 
 
 class Oracle:
@@ -14,6 +15,9 @@ class Oracle:
     def __init__(self, lenient: bool = False) -> None:
         self.awaits_stop = False  # of a partition, by a record that is none
         self._lenient = lenient
+        self.may_expire_early = False
+        self.has_jumped_far = False  # the wall clock, by more than results are kept for a key
+        self.when_broken: Callable[[], None] = lambda: None
         self.violations: list[str] = []
         self.trace: list[str] = []
         self.runs: dict[str, set[Life]] = defaultdict(set)  # token -> lives that ran it
@@ -34,14 +38,10 @@ class Oracle:
         self.due_told_s = 0.0  # when a service last told a due time, by its own clock
         self.operations: dict[bytes, set[str]] = defaultdict(set)
 
-    def forgive(self) -> None:
-        """What is told twice may count twice: requests are known again for a time of the wall
-        clock, and that was set back further. Nothing may hang or stop for it."""
-        self._lenient = True
-
     def broken(self, rule: str, what: str) -> None:
         if not self._lenient or rule in AFTER_LOSS:
             self.violations.append(f"{rule}: {what}")
+            self.when_broken()
 
     def note(self, text: str) -> None:
         self.trace.append(text)

@@ -49,7 +49,7 @@ class Plan:
     versions: bool = False  # two versions of the software side by side
     watched: float = 0.0  # share of the requests whose result somebody else attaches to
     long: bool = False  # until results have expired
-    remade: str = ""  # at the end the log's topic is made anew: "running", "down"
+    remade: str = ""  # the log's topic is made anew: at the end, "running" or "down"; or "busy"
     alien: bool = False  # at the end a record comes that nobody knows
 
 
@@ -119,12 +119,12 @@ def make_plan(seed: int) -> Plan:
             plan.options, spill_rows=1, spill_s=0.05, flush_records=2
         )
     if not (plan.disk or plan.alien or plan.tail_lost):
-        plan.remade = Random(f"remade {seed}").choice(("", "running", "down"))
+        plan.remade = Random(f"remade {seed}").choice(("", "running", "down", "busy"))
     _fill_wishes(plan, random)
     if not calm:
         _hang(plan, Random(f"hung {seed}"))
         more = Random(f"more trouble {seed}")
-        plan.jump_count = more.choice((0, 0, 0, 2, 6))
+        plan.jump_count = more.choice((0, 0, 2, 6))
         plan.restart_count = more.choice((0, 0, 3, 8))
         plan.resend_count = 0 if plan.disk else more.choice((0, 30, 60))
         for number in range(more.choice((3, 6)) if plan.resend_count else 0):
@@ -141,6 +141,9 @@ def make_plan(seed: int) -> Plan:
         if plan.tail_lost and more.random() < 0.5:
             _lose_tail_alive(plan)
         _trouble_deployments_and_stores(plan, Random(f"deployments and stores {seed}"))
+    if plan.remade == "busy":
+        plan.zombie_count = plan.echo_count = plan.resend_count = plan.stale_count = 0
+        plan.versions = False
     return plan
 
 

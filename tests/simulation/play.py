@@ -6,11 +6,12 @@ import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tests.simulation.bounds import bounded, make_bounds
 from tests.simulation.checkers import check
-from tests.simulation.clockwork import Deadlock, VirtualLoop
+from tests.simulation.clockwork import Deadlock, GivenUp, VirtualLoop
 from tests.simulation.mutation import patched
 from tests.simulation.node import repeating, small_slices
 from tests.simulation.oracle import Oracle
@@ -50,10 +51,12 @@ class _Loud(logging.Handler):
         self._oracle.broken("logged", record.getMessage() + why)
 
 
-def simulate(seed: int) -> Verdict:
-    """One world from its beginning to its end."""
+def simulate(seed: int, to_its_end: bool = True) -> Verdict:
+    """One world from its beginning to its end, or until a rule is broken."""
     asyncio.set_event_loop(None)
     world = World(seed, VirtualLoop())
+    if not to_its_end:
+        world.oracle.when_broken = partial(setattr, world.loop, "is_given_up", True)
     around: list[AbstractContextManager[object]] = [
         bounded(make_bounds(seed), world.oracle),
         patched(repeating),
@@ -86,6 +89,8 @@ def play(world: World, around: Sequence[AbstractContextManager[object]]) -> Verd
             check(world)
             if world.device is not None:
                 world.device.lose_tail(world.plan.partitions)
+    except GivenUp:
+        pass
     except Deadlock as error:
         world.oracle.broken("liveness", str(error))
     except Exception as error:  # of the engine, while its log is applied again
@@ -94,6 +99,7 @@ def play(world: World, around: Sequence[AbstractContextManager[object]]) -> Verd
         logger.removeHandler(loud)
         logger.setLevel(before[0])
         logger.propagate = before[1]
+        world.oracle.when_broken = lambda: None
         _end(loop)
     return Verdict(world.seed, _digest(world), world.oracle.violations, dict(world.oracle.counts))
 
@@ -101,6 +107,7 @@ def play(world: World, around: Sequence[AbstractContextManager[object]]) -> Verd
 def _end(loop: VirtualLoop) -> None:
     for task in sorted(asyncio.all_tasks(loop), key=lambda t: t.get_name()):
         task.cancel()
+    loop.is_given_up = False
     loop.set_exception_handler(lambda loop, context: None)
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()

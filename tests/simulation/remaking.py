@@ -14,6 +14,7 @@ from tests.simulation.clients import Wish, look
 from tests.simulation.node import Node
 
 if TYPE_CHECKING:
+    from tests.simulation.faults import Trouble
     from tests.simulation.world import World
 
 CODE = "PD0109"
@@ -46,6 +47,23 @@ async def remake(world: "World", node: Node) -> None:
         await asyncio.gather(*(_ask(world, node, wish) for wish in some))
         await asyncio.sleep(ASKED_AGAIN_S)
     _check_stopped(world, node)
+
+
+async def remake_amid(world: "World", trouble: "Trouble") -> None:
+    """While clients are at work, and whatever else goes wrong."""
+    random = Random(f"remaking {world.seed}")
+    others = world.loop.create_task(trouble.run())
+    await asyncio.sleep((0.3 + 0.7 * random.random()) * world.plan.trouble_s)
+    world.oracle.awaits_stop = True
+    world.remake_topic()
+    await others
+    await asyncio.sleep(NOTICED_S)
+    count = sum(map(len, world.topic.messages))
+    await asyncio.sleep(ASKED_AGAIN_S)
+    if sum(map(len, world.topic.messages)) > count:
+        world.oracle.broken("log made anew", "it is still appended to")
+    for node in world.nodes:
+        _check_stopped(world, node)
 
 
 async def _results(world: "World") -> list[Wish]:

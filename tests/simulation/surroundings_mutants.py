@@ -1,9 +1,11 @@
-"""Mutants of what the engine makes of its surroundings: deployments that go, stores that linger."""
+"""Mutants of what the engine makes of its surroundings: deployments that go, stores that linger,
+clocks that are set."""
 
 from typing import Any
 
 from orchestrator.log import known
 from orchestrator.processor import leadership, reading
+from orchestrator.processor.expiry import ExpiryClock
 from orchestrator.processor.reading import PartitionStopped
 from orchestrator.registry import metadata
 from orchestrator.registry.metadata import MetadataState
@@ -51,3 +53,9 @@ def a_store_that_is_locked_stops_its_partition(patch: Patch) -> None:
             raise PartitionStopped("PD0303", str(error)) from error
 
     before = patch.set(leadership, "restore", restore)
+
+
+@mutant
+def what_is_kept_expires_by_a_step_of_the_clock(patch: Patch) -> None:
+    """Who asks again a moment after it finds nothing, and is served a second time."""
+    patch.set(ExpiryClock, "now_ms", lambda self: self._clock.now_ms())

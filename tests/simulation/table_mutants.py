@@ -83,8 +83,8 @@ def the_hash_is_not_compared(patch: Patch) -> None:
 def a_stamp_is_older_than_its_rows(patch: Patch) -> None:
     """A restart applies the last message once more."""
 
-    def opened(number: int, count: int, store: Any, stamp: Stamp) -> Partition | None:
-        partition = before(number, count, store, stamp)
+    def opened(number: int, count: int, store: Any, stamp: Stamp, *more: Any) -> Any:
+        partition = before(number, count, store, stamp, *more)
         if partition is not None and stamp.last_offset >= 0:
             partition.next_offset = stamp.last_offset
         assert partition is None or isinstance(partition, Partition)

@@ -13,7 +13,7 @@ WORK = {
     "rows scanned": 100,
     "rows written": 1_000,  # by a spill: what makes it due, and what came until its turn
     "proposals taken": 100,
-    "actions performed": 350,
+    "actions performed": 250,
     "attempts asked for": 150,
     "clients told": 120,
 }

@@ -1,4 +1,4 @@
-"""Each mutant of the engine is found within 150 seeds, most within ten."""
+"""Each mutant of the engine is found within 50 seeds, most within ten."""
 
 import pytest
 
@@ -15,11 +15,15 @@ from tests.simulation.mutation import MUTANTS, mutated
 from tests.simulation.play import simulate
 from tests.simulation.rule_mutants import HASHED
 
-SEEDS_MAX = 150
+SEEDS_MAX = 50
+MISMADE = ("AttributeError(", "NameError(", "TypeError(")
+"""What is not the engine's failure: the mutant was left behind by a change of it."""
 
 
 @pytest.mark.parametrize("name", sorted(set(MUTANTS) - set(HASHED)))
 def test_a_mutant_is_found(name: str) -> None:
     with mutated(name):
-        found = any(simulate(seed).violations for seed in range(1, SEEDS_MAX + 1))
-    assert found, f"{name}: {MUTANTS[name].__doc__ or 'not found'}"
+        verdicts = (simulate(seed, to_its_end=False) for seed in range(1, SEEDS_MAX + 1))
+        found = next((v.violations[0] for v in verdicts if v.violations), None)
+    assert found is not None, f"{name}: {MUTANTS[name].__doc__ or 'not found'}"
+    assert not any(error in found for error in MISMADE), found

@@ -7,18 +7,18 @@ from typing import Any
 import msgspec
 
 from orchestrator.codec.records import encode_message
+from orchestrator.log.known import LogGone
 from orchestrator.machine.apply_leader import LEVEL_MAX
-from orchestrator.model.ids import placed_key
-from orchestrator.model.records import AnnounceLeader, RaiseLevel, Resume, Signal
+from orchestrator.model.ids import partition_of, placed_key
+from orchestrator.model.records import AnnounceLeader, RaiseLevel
 from orchestrator.model.rows import InvocationRow
-from orchestrator.model.values import PAUSED
 from orchestrator.processor.partition import Partition
 from orchestrator.registry.schema import Registry
 from orchestrator.store.memory import MemoryHome
 from orchestrator.store.stamp import STAMP_KEY
 from tests.simulation import handlers
 from tests.simulation.broker import LogFaults, Topic
-from tests.simulation.clients import Client, Wish, operate, watch
+from tests.simulation.clients import Client, Wish, watch
 from tests.simulation.clockwork import VirtualLoop
 from tests.simulation.disk_log import Device
 from tests.simulation.faults import Trouble
@@ -27,12 +27,12 @@ from tests.simulation.network import NetworkFaults, Services
 from tests.simulation.node import Node, NodeFaults
 from tests.simulation.oracle import Oracle
 from tests.simulation.plan import Plan, make_plan
-from tests.simulation.programs import WORKFLOW
-from tests.simulation.remaking import remake
+from tests.simulation.remaking import remake, remake_amid
 from tests.simulation.replay import settle
+from tests.simulation.tending import tend
 from tests.simulation.versions import NEWER, Versions
 
-CALM_S = 900.0  # all that was accepted is done this long after the last fault
+CALM_S = 240.0  # all that was accepted is done this long after the last fault
 
 
 class World:
@@ -50,6 +50,8 @@ class World:
         self.metadata = Metadata(self.random, self.plan.hung_count)
         self.versions = Versions(seed, self.plan.versions)
         self.topic = Topic(self.plan.partitions)
+        for topic in (self.topic, *([] if self.device is None else [self.device.history])):
+            topic.now_s = loop.time
         self.homes = {number: MemoryHome() for number in range(self.plan.partitions)}
         self.nodes: list[Node] = []
         self.finals: dict[int, Partition] = {}  # as the last leader has them
@@ -121,6 +123,8 @@ class World:
         node.rivals_until_s = max((n.rivals_until_s for n in self.nodes), default=-1.0)
         self.nodes.append(node)
         self.current = node
+        # For who starts anew a step of the clock is time that passed.
+        self.oracle.may_expire_early |= self.oracle.has_jumped_far
         late_s = 0.0 if self.is_calm else self.plan.metadata_late_s * self.random.random()
         self.loop.call_later(late_s, self._learn, node)
         await node.start()
@@ -153,7 +157,11 @@ class World:
         if not self.is_calm and self.random.random() < self.plan.node.damage:
             self._damage_newest()
         if not self.is_over:
-            await self.start_node()
+            try:
+                await self.start_node()
+            except LogGone:
+                assert self.current is not None
+                self.current.kill()  # and tried again, as by whatever starts it
 
     def lose_tail(self) -> int:
         """The broker is without its last messages, how many; stores may be ahead of it."""
@@ -184,15 +192,22 @@ class World:
             self.device.trouble(self.random.choice((0.0, 0.02, 0.1)))
         for wish in self.plan.wishes:
             self.submit(wish)
+        if self.plan.remade == "busy":
+            await remake_amid(self, Trouble(self))
+            await self._end()
+            return
         await Trouble(self).run()
         self._calm_down()
-        janitor = self.loop.create_task(self._tend())
+        janitor = self.loop.create_task(tend(self))
         try:
             await asyncio.wait_for(self._settle(), CALM_S)
         except TimeoutError:
             waiting = [w.program["token"] for w in self.plan.wishes if not _is_done(w)]
             self.oracle.broken("liveness", f"{waiting} and {self._unsettled()} never end")
         janitor.cancel()
+        await self._end()
+
+    async def _end(self) -> None:
         self.is_over = True
         for task in self.clients:
             task.cancel()
@@ -304,39 +319,13 @@ class World:
                 pair for state in states if state is not None for pair in state.invocations.scan()
             ]
 
-    async def _tend(self) -> None:
-        """Somebody answers every awakeable, signal and promise, and resumes what is paused."""
-        while True:
-            for invocation_id, row in self.rows():
-                away = self.metadata.elsewhere(row, self.now_ms())
-                if away is None and row.status == PAUSED:
-                    away = Resume(invocation_id, self.now_ms())
-                if away is not None:
-                    if isinstance(away, Resume) and away.deployment:
-                        self.oracle.moved.add(invocation_id)
-                    self.oracle.touched(type(away).__name__, invocation_id)
-                    await self._operate(away)
-                await self._answer(invocation_id, row)
-            await asyncio.sleep(0.5)
-
-    async def _answer(self, invocation_id: bytes, row: InvocationRow) -> None:
-        now_ms = self.now_ms()
-        for target, index in list(self.oracle.awakeables):
-            if target == invocation_id and index not in row.signals:
-                await self._operate(Signal(target, index, "", b"late", now_ms))
-        for target, name in list(self.oracle.named):
-            if target == invocation_id and name not in row.names:
-                await self._operate(Signal(target, 0, name, b"late", now_ms))
-        if invocation_id in self.oracle.pongs:
-            await self._operate(Signal(invocation_id, 0, "ping", b"late", now_ms))
-        if row.invoke.service == WORKFLOW and row.invoke.handler == "run":
-            click = self.plan.programs.click()
-            await Client(
-                self, Wish(WORKFLOW, "click", row.invoke.key, click, 0.0), self.next_number()
-            ).run()
-
-    async def _operate(self, operation: Any) -> None:
-        await operate(self, operation, self.next_number())
+    def row_of(self, invocation_id: bytes) -> Any:
+        """It lives, and this is known of it."""
+        if self.current is None or not self.current.is_alive:
+            return None
+        state = self.state_of(partition_of(invocation_id, self.plan.partitions))
+        with self.current.probed():
+            return None if state is None else state.invocations.get(invocation_id)
 
     async def _meet_alien(self, node: Node) -> None:
         """A record of another kind, version, shape or level stops its partition, and no other."""
@@ -374,7 +363,10 @@ class World:
 
     async def _close(self) -> None:
         node = self.current
-        if node is not None and node.is_alive:
+        if self.plan.remade == "busy":
+            for one in list(self.nodes):
+                one.kill()
+        elif node is not None and node.is_alive:
             node.fuse = -1
             await self._come_to_rest(node)
             stopped = node.processor.stopped()

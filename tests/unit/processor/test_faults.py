@@ -3,6 +3,7 @@
 import asyncio
 
 import msgspec
+import pytest
 
 from orchestrator.codec.records import encode_message
 from orchestrator.log.port import Batch, Deliver, Done
@@ -355,6 +356,31 @@ def test_nothing_is_appended_while_what_others_wrote_is_read() -> None:
         await process.until(lambda: len(process.invoker.starts) >= 3)
         await process.until(lambda: all(len(got) == 2 for got in calls))
         assert calls and process.processor.stopped() == {}
+        await process.processor.close()
+
+    run(story())
+
+
+@pytest.mark.parametrize("moment", ["restores", "announces"])
+def test_a_partition_whose_log_goes_before_it_leads_stops_for_that(moment: str) -> None:
+    async def story() -> None:
+        world = World(1)
+        if moment == "restores":
+            process = await world.process()
+            process.log.read_delay_s = 0.3
+        else:
+            process = Process(world, {}, {})
+            await process.log.open()
+            process.log.hold(0)
+            process.processor.start()
+        await asyncio.sleep(0.1)
+        seat = process.processor._seats.get(0)
+        assert seat is not None and (seat.partition is None) == (moment == "restores")
+        seat.stop("PD0109 the log is gone")
+        if moment == "announces":
+            process.log.let_go(0)
+        await asyncio.sleep(1.0)
+        assert seat.stopped == "PD0109 the log is gone" and seat.term is None
         await process.processor.close()
 
     run(story())

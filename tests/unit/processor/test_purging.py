@@ -6,6 +6,7 @@ from orchestrator.model.limits import PURGE_STEP_COUNT
 from orchestrator.model.records import AnyRecord, PurgeExpired
 from orchestrator.processor import due
 from orchestrator.processor.due import Due
+from orchestrator.processor.expiry import ExpiryClock
 from tests.unit.machine.bench import DAY_MS, uid
 from tests.unit.machine.costs import CostBench, counted
 
@@ -17,7 +18,7 @@ class Term:
 
     def __init__(self, bench: CostBench) -> None:
         self.bench = bench
-        self.due = Due(bench.state, bench.epoch, self, 1_000, self)
+        self.due = Due(bench.state, bench.epoch, self, ExpiryClock(self), 1_000, self)
         self.proposed: list[AnyRecord] = []
         self.has_more = False
 

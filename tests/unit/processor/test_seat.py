@@ -158,7 +158,7 @@ def test_every_end_of_a_term_ends_it_and_tells_the_waiters(end: str) -> None:
         seat.fail_pending("a test")
     else:
         seat.revoke()
-        assert not seat.is_assigned
+        assert not seat.is_served
     assert term is not None and term.is_over and len(answers) == 1
     seat.changed.clear()
 
@@ -200,15 +200,16 @@ def test_what_was_taken_is_put_back_before_all_others() -> None:
 def test_what_is_taken_at_once_counts_the_parts_of_records() -> None:
     """A transfer of many items costs as much as many records."""
     queue = ProposalQueue()
-    transfers = [Transfer(1, 2, n, (signal(n),) * 30) for n in range(4)]
+    transfers = [Transfer(1, 2, n, (signal(n),) * 30) for n in range(5)]
     queue.put_back([*map(Proposal, transfers), Proposal(RECORD)])
 
     def taken(work_max: int) -> list[object]:
         return [proposal.record for proposal in queue.take(work_max, 1 << 20)[0]]
 
-    assert taken(61) == transfers[:2]
-    assert taken(10) == transfers[2:3]  # one at least
-    assert taken(40) == [transfers[3], RECORD]
+    assert taken(62) == transfers[:2]
+    assert taken(61) == transfers[2:3], "the next one would exceed it"
+    assert taken(10) == transfers[3:4], "one at least"
+    assert taken(40) == [transfers[4], RECORD]
     assert taken(40) == []
 
 
