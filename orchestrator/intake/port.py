@@ -34,6 +34,10 @@ class IntakeTerm(Protocol):
         """All of this partition. StoreError if they cannot be read."""
         ...
 
+    def letter_bytes(self, subscription: str) -> int:
+        """Of the dead letters of a subscription in this partition."""
+        ...
+
     def is_pressed(self) -> bool:
         """Whether so much waits to be appended, or to be sent on, that nothing should be added."""
         ...

@@ -117,6 +117,7 @@ class Node:
             await parts.query.close()
         if self._is_log_open:
             parts.metadata.close()
+            parts.intake.close()
             parts.brokers.close()
             await self._keeper.close()
         await parts.log.close()

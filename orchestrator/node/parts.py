@@ -9,6 +9,7 @@ from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.config.options import NodeOptions
 from orchestrator.ingress.face import Ingress
 from orchestrator.ingress.server import IngressServer
+from orchestrator.intake.intake import TopicIntake
 from orchestrator.invoker.discovery import Discovery
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.invoker.options import InvokerOptions as InvokerOptions
@@ -20,7 +21,9 @@ from orchestrator.node.adapters import log_cluster, make_clusters, make_homes, m
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.files import Shares
 from orchestrator.node.gate import NodeGate
+from orchestrator.node.topics import make_intake, make_writers
 from orchestrator.processor.loop import Processor
+from orchestrator.processor.topics import NodeTopics
 from orchestrator.registry.metadata_log import Metadata
 from orchestrator.registry.schema import Registry
 from orchestrator.runtime.clock import Clock, SystemClock
@@ -41,6 +44,7 @@ class Parts:
     log: Log
     metadata: Metadata
     brokers: BrokerClusters
+    intake: TopicIntake
     invoker: Invoker
     processor: Processor
     query: SqlQuery | None
@@ -87,6 +91,9 @@ def assemble(
     cache = Cache(options.processor.cache_bytes_max)
     telemetry.ask(CACHE, lambda: cache.used_bytes)
     telemetry.ask(CACHE_MAX, lambda: cache.bytes_max)
+    brokers = make_clusters(options)
+    intake = make_intake(options, registry, brokers, partitions, scheduler)
+    metadata.on_change(intake.metadata_changed)
     processor = Processor(
         log,
         make_homes(directory),
@@ -101,6 +108,7 @@ def assemble(
             cache=cache,
         ),
         telemetry,
+        NodeTopics(make_writers(options, registry, log, partitions), intake),
     )
     query = make_query(processor.engine, metadata.known, invoker, options.sql, telemetry)
     gate = NodeGate(processor)
@@ -115,7 +123,8 @@ def assemble(
         cache=cache,
         log=log,
         metadata=metadata,
-        brokers=make_clusters(options),
+        brokers=brokers,
+        intake=intake,
         invoker=invoker,
         processor=processor,
         query=query,

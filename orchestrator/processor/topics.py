@@ -132,6 +132,9 @@ class TermTopics:
     def sources(self) -> list[SourceRow]:
         return [row for _, row in self._state.sources.scan(b"")]
 
+    def letter_bytes(self, subscription: str) -> int:
+        return self._state.partition_row.letter_bytes.get(subscription, 0)
+
     def is_pressed(self) -> bool:
         return self._is_holding_back() or _is_full(self._state.partition_row.lanes.values())
 

@@ -113,7 +113,7 @@ class Seen:
 @asynccontextmanager
 async def reading(topics: Topics) -> AsyncIterator[KafkaTopicReader]:
     connection = KafkaConnection(topics.bootstrap)
-    options = ReaderOptions(lambda: client_config(connection, "reader"), "reader", "test.intake")
+    options = ReaderOptions(lambda: client_config(connection, "reader"), "test.intake")
     reader = KafkaTopicReader(options, topics.ids)
     try:
         yield reader

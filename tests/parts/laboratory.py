@@ -17,7 +17,7 @@ graceful_timeout = 0.5
 
 
 class Laboratory:
-    """The services of `laboratory_app.py`; `directory` holds its gates and marks."""
+    """The services of `laboratory_app.py`, or another's; `directory` holds its gates and marks."""
 
     def __init__(
         self,
@@ -25,6 +25,7 @@ class Laboratory:
         version: str = "v1",
         services: str | None = None,
         signing_key: str | None = None,
+        app: str = "laboratory_app",
     ) -> None:
         self.directory = directory
         self.port = free_port()
@@ -37,7 +38,7 @@ class Laboratory:
             settings["E2E_REQUEST_SIGNING"] = signing_key
         config = directory / "hypercorn.toml"
         config.write_text(_HYPERCORN)
-        command = [sys.executable, "-m", "hypercorn", "tests.parts.laboratory_app:app"]
+        command = [sys.executable, "-m", "hypercorn", f"tests.parts.{app}:app"]
         command += ["--config", str(config), "-w", "1", "--bind", f"127.0.0.1:{self.port}"]
         self.process = Process(f"laboratory-{version}", command, settings, REPOSITORY, directory)
 

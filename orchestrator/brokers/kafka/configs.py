@@ -56,7 +56,6 @@ class ReaderOptions:
     """One node's reader of one broker cluster."""
 
     client: MakeConfig
-    client_id: str  # that `client` gives
     group: str
     held_bytes_max: int = 16 << 20  # fetched and not yet taken
 

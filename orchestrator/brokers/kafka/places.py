@@ -42,6 +42,7 @@ class PlacesConsumer:
         self._loop = asyncio.get_running_loop()
         self.readings: dict[_At, KafkaReading] = {}
         self._added: list[KafkaReading] = []  # to be assigned together
+        self._client_id = ""
         self._consumer: Consumer | None = None
         self._served: Served | None = None
         self._is_due = False
@@ -58,11 +59,13 @@ class PlacesConsumer:
                     reading.tell(ReadProblem(ReadTrouble.NO_ANSWER, str(refused)))
                 await asyncio.sleep(_MAKE_AGAIN_S)
         if self._consumer is not None and not self._is_closed:
-            self._served = Served(self._consumer, self._options.client_id, self._serve, self._noted)
+            self._served = Served(self._consumer, self._client_id, self._serve, self._noted)
             self._assign()
 
     def _made(self) -> Consumer:
-        return make_consumer(places_config(self._options), self._noted)
+        config = places_config(self._options)
+        self._client_id = config["client.id"]
+        return make_consumer(config, self._noted)
 
     def close(self) -> None:
         self._is_closed = True

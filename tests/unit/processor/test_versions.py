@@ -19,9 +19,9 @@ def next_level(row: bytes) -> bytes:
 
 def more_fields(row: bytes) -> bytes:
     """An array of one element more."""
-    head, rest = row[1], row[2:]
-    assert 0x90 <= head < 0x9F, "a short array"
-    return row[:1] + bytes([head + 1]) + rest + b"\x00"
+    assert row[1] == 0xDC, "an array of 16 elements or more"
+    count = int.from_bytes(row[2:4], "big") + 1
+    return row[:2] + count.to_bytes(2, "big") + row[4:] + b"\x00"
 
 
 CHANGES = {

@@ -1,0 +1,243 @@
+"""One source that is read: from its position in state on, no faster than its records are taken.
+
+What is read waits here until it may be proposed: a record for each portion, a few under way. When
+the applied position is not what was expected, everything begins again at that position.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from orchestrator.brokers.reader_port import (
+    InRecord,
+    ReadBatch,
+    ReadPlace,
+    ReadProblem,
+    ReadTrouble,
+    TopicReader,
+    TopicReading,
+)
+from orchestrator.intake.items import SourceFacts
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.rows import SourceRow
+from orchestrator.model.topic_records import DeadLetter, Intake
+
+PORTION_ITEMS: Final = 200
+PORTION_BYTES: Final = 512 << 10  # of values; one record alone may be larger
+UNDER_WAY_MAX: Final = 4  # portions that are not applied
+HELD_RECORDS_MAX: Final = 400
+HELD_BYTES_MAX: Final = 1 << 20
+GAP_S: Final = 1.0  # a gap with nothing behind it is passed this late
+PRESSED_S: Final = 0.02
+
+IntakeItem = Invoke | DeadLetter
+
+
+class SourceHost(Protocol):
+    """What a source needs of the term it is read for."""
+
+    epoch: int
+
+    def now_ms(self) -> int: ...
+
+    def is_pressed(self) -> bool: ...
+
+    def propose(self, record: Intake) -> None: ...
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> None: ...
+
+    def make_item(self, record: InRecord, facts: SourceFacts) -> IntakeItem | str:
+        """A text says why nothing can be made of any record now."""
+        ...
+
+
+class SourceReading:
+    """Between `begin` and `stop`."""
+
+    def __init__(self, key: bytes, host: SourceHost, facts: SourceFacts) -> None:
+        self.key = key
+        self.facts = facts
+        self.reason = ""  # why nothing is read
+        self.gap: ReadProblem | None = None  # what is missing from the position on
+        self._host = host
+        self._reading: TopicReading | None = None
+        self._row: SourceRow | None = None
+        self._records: deque[InRecord] = deque()
+        self._held_bytes = 0
+        self._next = 0  # offset the next portion begins at
+        self._read_upto = 0
+        self._leader_epoch = -1
+        self._under_way: deque[tuple[int, int]] = deque()  # (upto, slots) of portions
+        self._is_paused = False
+        self._is_waiting = False  # for a timer
+        self._is_gap_due = False
+        self._is_over = False
+
+    def begin(self, reader: TopicReader, row: SourceRow) -> None:
+        source = self.facts.source
+        self._row = row
+        self._reset(row)
+        place = ReadPlace(source.topic, source.topic_id, source.partition)
+        self._reading = reader.open(
+            place, row.position, row.leader_epoch, self._read, self._troubled
+        )
+
+    def stop(self) -> None:
+        self._is_over = True
+        self._records.clear()
+        if self._reading is not None:
+            self._reading.close()
+
+    def _reset(self, row: SourceRow) -> None:
+        self._records.clear()
+        self._under_way.clear()
+        self._held_bytes = 0
+        self._next = self._read_upto = row.position
+        self._leader_epoch = row.leader_epoch
+        self.gap = None
+
+    def look(self, row: SourceRow) -> None:
+        """The row has changed, or settings have: go on."""
+        self._row = row
+        self._go_on()
+
+    def applied(self, record: Intake, row: SourceRow) -> None:
+        """A portion of this term is applied."""
+        self._row = row
+        if not self._under_way or self._under_way[0][0] != record.upto:
+            return  # of before all began again
+        self._under_way.popleft()
+        if row.position != record.upto:
+            self._begin_again(row)
+        self._go_on()
+
+    def _begin_again(self, row: SourceRow) -> None:
+        self._reset(row)
+        if self._reading is not None:
+            self._reading.seek(row.position, row.leader_epoch)
+
+    def pass_gap(self) -> None:
+        """An operator lets it go on behind what is missing."""
+        gap, row = self.gap, self._row
+        if gap is not None and row is not None and gap.low > row.position:
+            self.gap = None
+            self.reason = ""
+            self._propose(gap.low, (), 0)
+            if self._reading is not None:
+                self._reading.seek(gap.low, -1)
+
+    # of the reading
+
+    def _read(self, batch: ReadBatch) -> None:
+        if self._is_over or batch.first != self._read_upto:
+            return
+        self.reason = ""
+        self._records.extend(batch.records)
+        self._held_bytes += sum(map(_size, batch.records))
+        self._read_upto = batch.upto
+        self._leader_epoch = batch.leader_epoch
+        self._go_on()
+
+    def _troubled(self, problem: ReadProblem) -> None:
+        self.reason = problem.message
+        if problem.trouble is ReadTrouble.OUT_OF_RANGE:
+            self.gap = problem
+
+    # proposing
+
+    def _go_on(self) -> None:
+        if self._is_over or self._row is None:
+            return
+        while self._records and len(self._under_way) < UNDER_WAY_MAX:
+            if self._host.is_pressed():
+                self._look_later(PRESSED_S)
+                break
+            if not self._take_portion():
+                break
+        if not self._records and self._read_upto > self._next:
+            self._pass_gap_later()
+        self._hold_back()
+
+    def _free_slots(self) -> int:
+        limit = self.facts.subscription.max_in_flight
+        assert self._row is not None
+        if not limit:
+            return PORTION_ITEMS
+        return limit - len(self._row.live) - sum(slots for _, slots in self._under_way)
+
+    def _take_portion(self) -> bool:
+        """Propose the next records; False if none may be now."""
+        count_max = min(PORTION_ITEMS, self._free_slots())
+        items: list[IntakeItem] = []
+        upto = self._next
+        size_bytes = slots = 0
+        while self._records and len(items) < count_max:
+            record = self._records[0]
+            if items and size_bytes + _size(record) > PORTION_BYTES:
+                break
+            item = self._host.make_item(record, self.facts)
+            if isinstance(item, str):
+                self.reason = item
+                self._look_later(GAP_S)
+                break
+            self._records.popleft()
+            items.append(item)
+            size_bytes += _size(record)
+            upto = record.offset + 1
+            slots += type(item) is Invoke and item.origin is not None and item.origin.holds_slot
+        if not items:
+            return False
+        self._held_bytes -= size_bytes
+        self._propose(upto if self._records else self._read_upto, tuple(items), slots)
+        return True
+
+    def _propose(self, upto: int, items: tuple[IntakeItem, ...], slots: int) -> None:
+        host, facts = self._host, self.facts
+        first, self._next = self._next, upto
+        self._under_way.append((upto, slots))
+        host.propose(
+            Intake(
+                host.epoch,
+                host.now_ms(),
+                facts.source,
+                facts.generation,
+                first,
+                upto,
+                self._leader_epoch,
+                items,
+            )
+        )
+
+    def _pass_gap_later(self) -> None:
+        """Each transaction ends with an offset that is no record: not a record of ours for each."""
+        if not self._is_gap_due:
+            self._is_gap_due = True
+            self._host.call_later(GAP_S, self._gap_due)
+
+    def _gap_due(self) -> None:
+        self._is_gap_due = False
+        if self._is_over or self._records or self._read_upto <= self._next:
+            return
+        if len(self._under_way) < UNDER_WAY_MAX:
+            self._propose(self._read_upto, (), 0)
+
+    def _look_later(self, delay_s: float) -> None:
+        if not self._is_waiting:
+            self._is_waiting = True
+            self._host.call_later(delay_s, self._waited)
+
+    def _waited(self) -> None:
+        self._is_waiting = False
+        self._go_on()
+
+    def _hold_back(self) -> None:
+        part = 2 if self._is_paused else 1
+        full = len(self._records) > HELD_RECORDS_MAX // part
+        full = full or self._held_bytes > HELD_BYTES_MAX // part
+        if full != self._is_paused and self._reading is not None:
+            self._is_paused = full
+            (self._reading.pause if full else self._reading.resume)()
+
+
+def _size(record: InRecord) -> int:
+    return len(record.value or b"") + len(record.key or b"") + 64 * len(record.headers)

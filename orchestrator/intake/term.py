@@ -1,0 +1,187 @@
+"""The sources of one term: opened, read, closed, as subscriptions and topics come and go."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from orchestrator.brokers.reader_port import InRecord, TopicReader
+from orchestrator.codec.keys import source_key
+from orchestrator.door.refusals import Refused
+from orchestrator.door.targets import find_public_handler
+from orchestrator.intake.items import SourceFacts, make_item
+from orchestrator.intake.port import IntakeTerm, SourceRecord
+from orchestrator.intake.reading import IntakeItem, SourceReading
+from orchestrator.intake.wanted import KnownTopics, WantedSource, is_over
+from orchestrator.model.rows import SourceRow
+from orchestrator.model.topic_records import Intake, SourceClosed, SourceOpened
+from orchestrator.registry.schema import Registry
+from orchestrator.registry.stored_topics import StoredSubscription
+from orchestrator.runtime.scheduler import Scheduler
+from orchestrator.store.port import StoreError
+
+LETTER_BYTES_MAX = 64 << 20  # of dead letters of a subscription in one partition
+
+ReaderOf = Callable[[StoredSubscription], TopicReader | None]
+_LOG = logging.getLogger("perdure.intake")
+
+
+class TermSources:
+    """The `TermIntake` port; a `SourceHost` for what it reads."""
+
+    def __init__(
+        self,
+        term: IntakeTerm,
+        registry: Callable[[], Registry],
+        reader_of: ReaderOf,
+        scheduler: Scheduler,
+        engine: str,
+        payload_bytes_max: int,
+        ended: Callable[["TermSources"], None],
+    ) -> None:
+        self._term = term
+        self._registry = registry
+        self._reader_of = reader_of
+        self._scheduler = scheduler
+        self._engine = engine
+        self._payload_bytes_max = payload_bytes_max
+        self._ended = ended
+        self._wanted: Mapping[bytes, WantedSource] = {}
+        self._asked: dict[bytes, int] = {}  # generation that was proposed to be opened
+        self._closing: set[bytes] = set()
+        self._read: dict[bytes, SourceReading] = {}
+        self._gaps_passed: dict[bytes, int] = {}
+        self._is_over = False
+        self.partition = term.partition
+        self.epoch = term.epoch
+        self.now_ms = term.now_ms
+        self.is_pressed = term.is_pressed
+        self.propose = term.propose
+
+    # what there should be
+
+    def want(self, wanted: Mapping[bytes, WantedSource], known: KnownTopics) -> None:
+        """`wanted` are the sources whose home is here."""
+        self._wanted = wanted
+        subscriptions = self._registry().topics.subscriptions
+        try:
+            for row in self._term.sources():
+                key = source_key(row.source)
+                if key not in wanted and is_over(row.source, subscriptions, known):
+                    self._close(key, row)
+            for key in [key for key in self._read if key not in wanted]:
+                self._stop(key)
+            for key in wanted:
+                self._look(key)
+        except StoreError as error:  # whoever leads next reads it again
+            _LOG.warning("the sources of partition %d cannot be read: %s", self.partition, error)
+
+    def _close(self, key: bytes, row: SourceRow) -> None:
+        if key not in self._closing:
+            self._closing.add(key)
+            self._stop(key)
+            self.propose(SourceClosed(self.epoch, self.now_ms(), row.source, row.generation))
+
+    def _stop(self, key: bytes) -> None:
+        read = self._read.pop(key, None)
+        if read is not None:
+            read.stop()
+
+    def _look(self, key: bytes) -> None:
+        """Open it, begin to read it, or let it go on."""
+        wanted = self._wanted.get(key)
+        if wanted is None or self._is_over:
+            return
+        generation = wanted.subscription.generation
+        row = self._term.source(key)
+        if row is None or row.generation < generation:
+            self._open(key, wanted, row)
+            return
+        read = self._read.get(key)
+        facts = self._facts(wanted, row)
+        if read is not None and read.facts.generation != row.generation:
+            self._stop(key)
+            read = None
+        if read is None:
+            reader = self._reader_of(wanted.subscription)
+            if reader is None or row.generation != generation:
+                return
+            read = self._read[key] = SourceReading(key, self, facts)
+            self._gaps_passed[key] = wanted.subscription.gaps_passed
+            read.begin(reader, row)
+            return
+        read.facts = facts
+        if wanted.subscription.gaps_passed > self._gaps_passed[key]:
+            self._gaps_passed[key] = wanted.subscription.gaps_passed
+            read.pass_gap()
+        read.look(row)
+
+    def _open(self, key: bytes, wanted: WantedSource, row: SourceRow | None) -> None:
+        generation = wanted.subscription.generation
+        if self._asked.get(key, 0) >= generation:
+            return
+        self._asked[key] = generation
+        self._stop(key)
+        start = wanted.start
+        if start is None:
+            start = 0 if row is None else row.position
+        self.propose(SourceOpened(self.epoch, self.now_ms(), wanted.source, generation, start))
+
+    def _facts(self, wanted: WantedSource, row: SourceRow) -> SourceFacts:
+        return SourceFacts(
+            self._engine,
+            wanted.source,
+            row.generation,
+            self.partition,
+            wanted.subscription,
+            self._payload_bytes_max,
+        )
+
+    # the port
+
+    def read(self, key: bytes) -> None:
+        row = None if self._is_over else self._term.source(key)
+        if row is None:
+            self._closing.discard(key)
+            self._asked.pop(key, None)
+            self._stop(key)
+            return
+        read = self._read.get(key)
+        if read is not None and read.facts.generation == row.generation:
+            read.look(row)
+        else:
+            self._look(key)
+
+    def applied(self, record: SourceRecord) -> None:
+        if not isinstance(record, Intake):
+            return
+        key = source_key(record.source)
+        read = self._read.get(key)
+        row = self._term.source(key)
+        if read is not None and row is not None and record.generation == row.generation:
+            read.applied(record, row)
+
+    def stop(self) -> None:
+        self._is_over = True
+        for key in list(self._read):
+            self._stop(key)
+        self._ended(self)
+
+    # for its sources
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
+        self._scheduler.call_later(delay_s, call)
+
+    def make_item(self, record: InRecord, facts: SourceFacts) -> IntakeItem | str:
+        registry, subscription = self._registry(), facts.subscription
+        if self._term.letter_bytes(subscription.id) > LETTER_BYTES_MAX:
+            return f"its dead letters have more than {LETTER_BYTES_MAX} bytes: redrive or drop some"
+        handler = None
+        if subscription.service:
+            try:
+                handler = find_public_handler(registry, subscription.service, subscription.handler)
+            except Refused as refused:
+                return refused.refusal.message
+        return make_item(record, facts, handler, registry, self.now_ms())
+
+    def views(self) -> list[SourceReading]:
+        """What is read now, with its reasons."""
+        return list(self._read.values())

@@ -1,0 +1,91 @@
+"""What a node reads users' topics with, and writes to them; librdkafka is loaded at first use."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from orchestrator.brokers.clusters import BrokerClusters
+from orchestrator.brokers.facts_port import BAD_OPTIONS, BrokerTrouble, FoundTopics
+from orchestrator.brokers.reader_port import TopicReader
+from orchestrator.brokers.writer_port import TopicWriter
+from orchestrator.config.options import NodeOptions
+from orchestrator.intake.intake import TopicIntake
+from orchestrator.log.port import Log
+from orchestrator.model.operating import OperatingError
+from orchestrator.processor.topics import OpenWriter
+from orchestrator.registry.schema import Registry
+from orchestrator.registry.stored import StoredPairs
+from orchestrator.registry.stored_topics import StoredCluster
+from orchestrator.runtime.scheduler import Scheduler
+
+
+def make_intake(
+    options: NodeOptions,
+    registry: Callable[[], Registry],
+    clusters: BrokerClusters,
+    partitions: int,
+    scheduler: Scheduler,
+) -> TopicIntake:
+    return TopicIntake(
+        registry,
+        clusters.facts,
+        partial(_open_reader, options, clusters),
+        scheduler,
+        partitions,
+        options.server.cluster,
+        options.server.payload_bytes_max,
+    )
+
+
+def _open_reader(
+    options: NodeOptions, clusters: BrokerClusters, cluster: StoredCluster, more: StoredPairs
+) -> TopicReader:
+    from orchestrator.brokers.kafka.configs import ReaderOptions
+    from orchestrator.brokers.kafka.reader import KafkaTopicReader, OnTopicIds
+
+    def topic_ids(names: Any, done: OnTopicIds) -> None:
+        def found(answer: FoundTopics | BrokerTrouble) -> None:
+            if isinstance(answer, BrokerTrouble):
+                done(answer.message)
+            else:
+                done({name: fact.topic_id for name, fact in answer.topics.items()})
+
+        clusters.facts(cluster).topics(names, found)
+
+    client = partial(_client_config, (*cluster.options, *more), options.server.node)
+    return KafkaTopicReader(ReaderOptions(client, f"{options.server.cluster}.intake"), topic_ids)
+
+
+def make_writers(
+    options: NodeOptions, registry: Callable[[], Registry], log: Log, partitions: int
+) -> OpenWriter:
+    def open_writer(name: str, partition: int) -> TopicWriter | None:
+        from orchestrator.brokers.kafka.configs import WriterOptions
+        from orchestrator.brokers.kafka.writer import KafkaTopicWriter
+
+        cluster = registry().topics.clusters.get(name)
+        if cluster is None:
+            return None
+        return KafkaTopicWriter(
+            WriterOptions(
+                partial(_client_config, cluster.options, options.server.node),
+                options.server.cluster,
+                log.identity,
+                partition,
+                partitions,
+                options.log.replication_factor or -1,
+            )
+        )
+
+    return open_writer
+
+
+def _client_config(options: StoredPairs, client_id: str) -> dict[str, Any]:
+    """Reads the files that options refer to: for threads."""
+    from orchestrator.kafka.broker_options import broker_config, client_options
+    from orchestrator.kafka.secrets import UnresolvedReference
+
+    try:
+        return broker_config(client_options(options), client_id)
+    except UnresolvedReference as error:
+        raise OperatingError(BAD_OPTIONS, str(error)) from None

@@ -1,0 +1,165 @@
+"""Topics in and out of a server, over a real broker."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
+    AdminClient,
+    NewTopic,
+)
+
+from tests.e2e.conftest import client_of
+from tests.parts.client import Client, eventually, fresh, http_request
+from tests.parts.kafka import KafkaBroker
+from tests.parts.laboratory import Laboratory
+from tests.parts.server import PerdureServer
+from tests.parts.server_options import ServerOptions
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    services = Laboratory(tmp_path_factory.mktemp("topics"), app="topics_app").start()
+    yield services
+    services.stop()
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, session_broker: KafkaBroker, services: Laboratory
+) -> Iterator[PerdureServer]:
+    bootstrap = session_broker.bootstrap
+    options = ServerOptions(log="kafka", kafka_bootstrap=bootstrap, cluster=fresh("t"))
+    server = PerdureServer(tmp_path_factory.mktemp("server"), options).start()
+    client_of(server).register(services.uri)
+    yield server
+    server.stop()
+
+
+class Topics:
+    """Produces to topics, and reads what is committed."""
+
+    def __init__(self, broker: KafkaBroker) -> None:
+        self._servers = {"bootstrap.servers": broker.bootstrap}
+        self._admin = AdminClient(self._servers)
+        self._producer = Producer({**self._servers, "linger.ms": 0})
+
+    def make(self, partitions: int = 2) -> str:
+        name = fresh("topic")
+        self._admin.create_topics([NewTopic(name, partitions)])[name].result()
+        return name
+
+    def produce(self, topic: str, key: bytes | None, value: bytes, **headers: bytes) -> None:
+        named = [(name.replace("_", "-"), each) for name, each in headers.items()]
+        self._producer.produce(topic, value, key, headers=named)
+        assert self._producer.flush(30) == 0
+
+    def read(self, topic: str, count: int) -> list[Any]:
+        config = {
+            **self._servers,
+            "group.id": fresh("group"),
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+            "fetch.wait.max.ms": 10,
+        }
+        consumer = Consumer(config)
+        consumer.subscribe([topic])
+        found: list[Any] = []
+        deadline = time.monotonic() + 60
+        while len(found) < count and time.monotonic() < deadline:
+            message = consumer.poll(0.2)
+            if message is not None and message.error() is None:
+                found.append(message)
+        consumer.close()
+        return found
+
+
+@pytest.fixture(scope="module")
+def topics(session_broker: KafkaBroker) -> Topics:
+    return Topics(session_broker)
+
+
+@pytest.fixture(scope="module")
+def client(server: PerdureServer) -> Client:
+    return client_of(server)
+
+
+def subscribe(server: PerdureServer, topic: str, sink: str, **more: object) -> str:
+    asked = {"sources": [f"kafka://log/{topic}"], "sink": f"service://{sink}", **more}
+    path = "/perdure/v1/subscriptions"
+    body = json.dumps({"start": "earliest", **asked}).encode()
+    made = http_request(
+        server.admin, "POST", path, body, {"content-type": "application/json"}
+    ).expect(200, 201)
+    return str(made.json()["id"])
+
+
+def test_records_of_a_topic_reach_the_object_of_their_key_in_order(
+    server: PerdureServer, client: Client, topics: Topics
+) -> None:
+    topic = topics.make()
+    for number in range(50):
+        topics.produce(topic, b"even" if number % 2 == 0 else b"odd", b"%d" % number)
+    subscribe(server, topic, "Tally/add")
+    for number in range(50, 60):
+        topics.produce(topic, b"even" if number % 2 == 0 else b"odd", b"%d" % number)
+
+    def all_there() -> None:
+        even, odd = (client.call(("Tally", key, "get")) for key in ("even", "odd"))
+        assert even == [str(n) for n in range(0, 60, 2)]
+        assert odd == [str(n) for n in range(1, 60, 2)]
+
+    eventually(all_there, 20)
+
+
+def test_a_result_goes_to_the_topic_the_record_asks_for(
+    server: PerdureServer, topics: Topics
+) -> None:
+    topic, replies = topics.make(), topics.make(1)
+    subscribe(server, topic, "Tally/add")
+    key = fresh().encode()
+    topics.produce(
+        topic, key, b"x", perdure_reply_to=replies.encode(), perdure_correlation_id=b"\xff7"
+    )
+    (reply,) = topics.read(replies, 1)
+    assert (reply.key(), json.loads(reply.value())) == (key, ["x"])
+    headers = dict(reply.headers())
+    assert headers["perdure-status"] == b"ok" and headers["perdure-correlation-id"] == b"\xff7"
+
+
+def test_a_handler_sees_the_record_s_headers_and_where_it_came_from(
+    server: PerdureServer, topics: Topics
+) -> None:
+    topic, replies = topics.make(1), topics.make(1)
+    made = subscribe(server, topic, "Echo/headers")
+    topics.produce(topic, b"k", b"x", perdure_reply_to=replies.encode(), mine=b"1", raw=b"\xff")
+    (reply,) = topics.read(replies, 1)
+    seen = json.loads(reply.value())
+    assert seen["kafka.topic"] == topic and seen["kafka.offset"] == "0"
+    assert seen["restate.subscription.id"] == made
+    assert seen["mine"] == "1" and "raw" not in seen and "perdure-reply-to" not in seen
+
+
+def test_a_server_that_was_killed_goes_on_where_it_was(
+    server: PerdureServer, client: Client, topics: Topics
+) -> None:
+    topic = topics.make(1)
+    subscribe(server, topic, "Tally/add")
+    key = fresh()
+    for number in range(300):
+        topics.produce(topic, key.encode(), b"%d" % number)
+        if number == 100:
+            server.kill()
+            server.restart()
+
+    def all_there() -> None:
+        assert client.call(("Tally", key, "get")) == [str(n) for n in range(300)]
+
+    eventually(all_there, 20)
