@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 LOG ?= embedded
 TESTS ?= tests
 
-.PHONY: demo test check unit bench bench-full sim scale conformance clean
+.PHONY: demo test check unit bench bench-full sim scale conformance compose-test clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml sdk/pyproject.toml
@@ -52,6 +52,10 @@ scale: $(STAMP)
 # Every combination of mode, log, SDK and protocol version.
 conformance: $(STAMP)
 	PERDURE_CONFORMANCE=full $(PY) -m pytest -n 2 tests/conformance
+
+# Build the images and run the compositions on the Docker engine of DOCKER_HOST; parts are killed.
+compose-test: $(STAMP)
+	$(PY) -m tests.compose $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -10,6 +10,7 @@ from orchestrator.cli import (
     deployments,
     explain,
     feeds,
+    health,
     invocations,
     kafka_clusters,
     services,
@@ -30,6 +31,7 @@ _NOUNS = (
     subscriptions,
     feeds,
     sql,
+    health,
     explain,
 )
 

@@ -16,6 +16,10 @@ from tests.parts.client import http_request
 from tests.parts.processes import Process, free_port, http_status, port_open
 
 README = (REPOSITORY / "README.md").read_text()
+EXAMPLE = [
+    "docker compose up -d",
+    "curl http://127.0.0.1:8080/Counter/ann/add --json '{\"amount\": 2}'",
+]
 _BUILT = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
 GREETER = """
 import restate
@@ -40,6 +44,8 @@ def test_the_commands_are_these() -> None:
     """Each is run by a test of this file."""
     assert commands() == [
         "make demo",
+        # Run by tests/deploy/test_topology.py, as processes, and by `make compose-test`.
+        *EXAMPLE,
         "pip install ./sdk '.[all]'",
         "perdure serve",
         "perdure deployments register http://127.0.0.1:9080",

@@ -1,0 +1,8 @@
+"""Prints what the server needs from others, as `pyproject.toml` says it."""
+
+import tomllib
+from pathlib import Path
+
+project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+needed = project["dependencies"] + project["optional-dependencies"]["sql"]
+print("\n".join(line for line in needed if not line.startswith("perdure")))

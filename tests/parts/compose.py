@@ -1,0 +1,40 @@
+"""The compositions of the repository, read, and checked against the specification."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.parts.cache import REPOSITORY
+from tests.parts.wheels import COMPOSE_SPEC, ask, wheels
+
+KAFKA = REPOSITORY / "docker-compose.yml"
+EMBEDDED = REPOSITORY / "deploy" / "compose.embedded.yml"
+
+_CHECK = """
+import json, sys
+import compose_spec
+try:
+    compose_spec.PyCompose.from_yaml(json.load(sys.stdin))
+    print('""')
+except ValueError as error:
+    print(json.dumps(str(error)))
+"""
+
+
+def composition(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(path.read_text())
+    return found
+
+
+class ComposeSpec:
+    """The Compose specification, as a parser that refuses what it does not know."""
+
+    def __init__(self) -> None:
+        self._directory = wheels("compose-spec", COMPOSE_SPEC)
+
+    def wrong(self, text: str) -> str:
+        said: str = ask(_CHECK, text, self._directory)
+        return said
