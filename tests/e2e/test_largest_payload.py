@@ -1,10 +1,14 @@
 """A value of exactly the limit: what the ingress takes fits through every way inside."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.parts.client import http_request
+from orchestrator.model.limits import PAYLOAD_BYTES_MAX
+from tests.parts.client import Reply, fresh, http_request
+from tests.parts.kafka import KafkaBroker
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
 from tests.scale.payloads import register, service
@@ -19,6 +23,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PerdureServer]:
     served, uri = service()
     options = ServerOptions(env={"PERDURE_PAYLOAD_MAX": str(LIMIT_BYTES)})
     started = PerdureServer(tmp_path_factory.mktemp("limit"), options).start()
+    try:
+        register(started, uri)
+        yield started
+    finally:
+        started.stop()
+        served.stop()
+
+
+@pytest.fixture
+def kafka_server(tmp_path: Path, broker: KafkaBroker) -> Iterator[PerdureServer]:
+    """With the limit as it is by itself, over the log that copies the most."""
+    served, uri = service()
+    options = ServerOptions(log="kafka", kafka_bootstrap=broker.bootstrap, cluster=fresh("largest"))
+    started = PerdureServer(tmp_path, options).start()
     try:
         register(started, uri)
         yield started
@@ -43,3 +61,21 @@ def test_a_state_of_exactly_the_limit_is_read_by_the_next(server: PerdureServer)
 
 def test_one_byte_more_is_refused(server: PerdureServer) -> None:
     http_request(server.ingress, "POST", "/Payloads/echo", WHOLE + b" ", JSON).expect(413)
+
+
+@pytest.mark.timeout(300)
+def test_the_largest_payload_over_kafka(kafka_server: PerdureServer) -> None:
+    """As input, step, state and result; and as read back from the log by an empty directory."""
+    whole = b'"' + b"x" * (PAYLOAD_BYTES_MAX - 2) + b'"'
+
+    def asked(path: str, body: bytes | None) -> Reply:
+        headers = {} if body is None else JSON
+        return http_request(kafka_server.ingress, "POST", path, body, headers, timeout_s=120.0)
+
+    assert asked("/Payloads/step", whole).expect(200).body == whole
+    assert asked("/Keeper/k/keep", whole).expect(200).body == whole
+    asked("/Keeper/k/keep", whole + b" ").expect(413)
+    kafka_server.kill()
+    shutil.rmtree(kafka_server.data_dir)
+    kafka_server.start(120.0)
+    assert asked("/Keeper/k/kept", None).expect(200).body == whole
