@@ -102,7 +102,7 @@ class Invoker:
     def start(self, source: LedPartition, invocation_id: bytes, incarnation: int) -> None:
         """Start an attempt as soon as a slot is free, unless one of this incarnation runs."""
         if not self._closed and not self._is_known(source, invocation_id, incarnation):
-            self._start(source, invocation_id, incarnation, False)
+            self._start(source, invocation_id, incarnation, None)
 
     def notify(
         self, invocation_id: bytes, incarnation: int, index: int, frame: bytes, completion_id: int
@@ -167,10 +167,11 @@ class Invoker:
     # --- starting ---
 
     def _start(
-        self, source: LedPartition, invocation_id: bytes, incarnation: int, its_turn: bool
+        self, source: LedPartition, invocation_id: bytes, incarnation: int, turn: SlotWaiter | None
     ) -> None:
+        """`turn`: what waited, and has its turn now."""
         given = source.attempt_input(invocation_id, incarnation)
-        if given is None:
+        if given is None or (turn is not None and turn.attempt != given.attempt):
             return
         where = self._place(given)
         if isinstance(where, Unplaced):
@@ -179,11 +180,15 @@ class Invoker:
         slots, deployment = self._slots, where.deployment.id
         goes_on, is_old = given.entries > 1, given.is_recovered
         if slots.has_room(deployment) and (
-            its_turn or not slots.has_waiting(deployment, goes_on=goes_on, is_recovered=is_old)
+            turn is not None
+            or not slots.has_waiting(deployment, goes_on=goes_on, is_recovered=is_old)
         ):
             self._begin(source, given, where, 0)
         else:
-            self._wait(SlotWaiter(source, invocation_id, incarnation, deployment, goes_on, is_old))
+            number = given.attempt
+            self._wait(
+                SlotWaiter(source, invocation_id, incarnation, number, deployment, goes_on, is_old)
+            )
 
     def _is_known(self, source: LedPartition, invocation_id: bytes, incarnation: int) -> bool:
         """Whether it runs or waits; one of another incarnation or source is dropped."""
@@ -315,7 +320,7 @@ class Invoker:
             if waiter is None:
                 return
             if waiter.id not in self._running:
-                self._start(waiter.source, waiter.id, waiter.incarnation, True)
+                self._start(waiter.source, waiter.id, waiter.incarnation, waiter)
 
     def _make_way(self) -> None:
         """Ask the longest idle streams to suspend, as many as there are attempts waiting."""

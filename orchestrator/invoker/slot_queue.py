@@ -21,6 +21,7 @@ class SlotWaiter(msgspec.Struct, gc=False, eq=False):
     source: LedPartition
     id: bytes
     incarnation: int
+    attempt: int  # that it is to have: one that has another by then waited twice
     deployment: str
     goes_on: bool = False  # it has entries already
     is_recovered: bool = False
@@ -47,7 +48,7 @@ class _Fifo:
         if self._overflow is not None or self._held_count >= HELD_MAX:
             if self._overflow is None:
                 self._overflow = Overflow()
-            self._overflow.add(waiter.source, waiter.id, waiter.incarnation)
+            self._overflow.add(waiter.source, waiter.id, waiter.incarnation, waiter.attempt)
         else:
             self._hold(waiter, index)
         self.count += 1
@@ -89,9 +90,9 @@ class _Fifo:
 
     def _refill(self, overflow: Overflow, index: Index) -> None:
         source, owed = overflow.take_page()
-        for invocation_id, incarnation in owed:
-            if invocation_id not in index:
-                self._hold(SlotWaiter(source, invocation_id, incarnation, *self._kind), index)
+        for one in owed:
+            if one[0] not in index:
+                self._hold(SlotWaiter(source, *one, *self._kind), index)
             else:
                 self.count -= 1
         self._drop_empty()

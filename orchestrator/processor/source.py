@@ -28,7 +28,6 @@ class AttemptSource:
     """
 
     __slots__ = (
-        "_backs_off",
         "_began_at_ms",
         "_held",
         "_limits",
@@ -53,7 +52,6 @@ class AttemptSource:
         limits: JournalLimits,
         refused: Callable[[Journal], None],
         began_at_ms: int = 0,
-        backs_off: Callable[[bytes], bool] = lambda invocation_id: False,
     ) -> None:
         self.epoch = epoch
         self.is_over = False
@@ -64,7 +62,6 @@ class AttemptSource:
         self._limits = limits
         self._refused = refused
         self._began_at_ms = began_at_ms
-        self._backs_off = backs_off
         self._numbers: dict[bytes, int] = {}  # the number the last attempt got
         self._unapplied: dict[bytes, int] = {}  # proposals not applied yet
         self._held: dict[bytes, int] = {}
@@ -85,8 +82,6 @@ class AttemptSource:
         if invocation_id in self._unapplied:
             self._held[invocation_id] = incarnation
             return None
-        if row.retry_at_ms and self._backs_off(invocation_id):
-            return None  # it waited twice, and has failed since: it starts when its backoff is over
         number = row.attempt
         last = self._numbers.get(invocation_id)
         if last is not None and last >= number:

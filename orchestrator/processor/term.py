@@ -110,7 +110,6 @@ class Term:
             around.journal_limits,
             self._drop_soon,
             around.clock.now_ms(),
-            lambda invocation_id: invocation_id in self.due.retries,
         )
         self._transfers = TransferCarrier(state.partition, around.deliver)
         self._topics = TermTopics(state, around, propose, lambda: self._is_holding_back)

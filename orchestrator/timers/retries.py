@@ -29,9 +29,6 @@ class RetryQueue:
     def __len__(self) -> int:
         return len(self._armed)
 
-    def __contains__(self, invocation_id: bytes) -> bool:
-        return invocation_id in self._armed
-
     def arm(self, retry: Retry) -> None:
         """Armed once more for the same time, it is due when it was."""
         armed = self._armed.get(retry.id)

@@ -9,7 +9,9 @@ import pytest
 from orchestrator.invoker import slot_queue
 from orchestrator.invoker.discovery import Discovery
 from orchestrator.invoker.options import InvokerOptions
+from orchestrator.invoker.slot_queue import SlotWaiter
 from orchestrator.model.records import Suspended
+from orchestrator.registry.schema import RetryPolicy
 from perdure import wire
 from tests.unit.invoker.scripted import ScriptedService, Served
 from tests.unit.invoker.test_faults import answered, good
@@ -80,6 +82,28 @@ def test_of_very_many_that_wait_each_begins_once(monkeypatch: pytest.MonkeyPatch
             await asyncio.sleep(0.05)
             assert len(service.requests) == 20
             assert not partition.invoker._slots.waiting_count
+
+    run(test)
+
+
+def test_what_waited_twice_does_not_cut_a_backoff_short() -> None:
+    async def fails(served: Served) -> None:
+        served.respond(status=500)
+
+    async def test() -> None:
+        slow = msgspec.structs.replace(QUICK, retry=RetryPolicy(initial_interval_ms=60_000))
+        async with scripted(fails, good, defaults=slow) as (partition, service):
+            invocation_id = partition.submit("Svc", "run")
+            await until(lambda: partition.failures)
+            row, invoker = partition.row(invocation_id), partition.invoker
+            for attempt, requests in ((row.attempt - 1, 1), (row.attempt, 2)):
+                waiter = SlotWaiter(
+                    partition, invocation_id, row.incarnation, attempt, row.deployment
+                )
+                invoker._slots.wait(waiter)
+                invoker._fill_slots()
+                await asyncio.sleep(0.05)
+                assert len(service.requests) == requests
 
     run(test)
 

@@ -56,27 +56,6 @@ def test_an_attempt_is_held_until_what_was_proposed_is_applied() -> None:
     assert started == [ID]
 
 
-def test_what_waited_twice_does_not_begin_before_its_backoff_is_over() -> None:
-    row = _row()
-    state = State(0, 1, MemoryStore())
-    state.invocations.add(ID, row)
-    backing_off = {ID}
-    source = AttemptSource(
-        state,
-        0,
-        lambda record: None,
-        lambda id_, _: None,
-        lambda error: None,
-        JournalLimits(10, 1_000),
-        _drop,
-        backs_off=backing_off.__contains__,
-    )
-    row.retry_at_ms = 5_000
-    assert source.attempt_input(ID, 0) is None
-    backing_off.clear()  # its retry has come
-    assert source.attempt_input(ID, 0) is not None
-
-
 def test_an_attempt_that_was_held_does_not_begin_before_its_backoff_is_over() -> None:
     row = _row()
     source, started = _source(row)
