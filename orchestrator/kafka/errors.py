@@ -85,6 +85,6 @@ def lacking_rights(what: str) -> LogRefused:
     return LogRefused(
         "PD0113",
         f"The Kafka user of this node {what}.",
-        "Allow it Create, Describe, DescribeConfigs, Read, Write and Delete on the topics of"
-        " this cluster, and Read and Describe on its group.",
+        "Allow it Create, Describe, DescribeConfigs, Read and Write on the topics of this cluster,"
+        " and Read and Describe on its groups: perdure explain PD0113 has the commands.",
     )

@@ -17,7 +17,7 @@ from tests.parts.typescript_services import TypeScriptServices
 
 WAIT_S = 60.0
 EVERY = {
-    "TOPIC": {"DESCRIBE", "DESCRIBE_CONFIGS", "READ", "WRITE", "DELETE"},
+    "TOPIC": {"DESCRIBE", "DESCRIBE_CONFIGS", "READ", "WRITE"},
     "GROUP": {"DESCRIBE", "READ"},
 }
 

@@ -40,12 +40,18 @@ class KafkaBroker:
     """One broker in `directory`: its properties, data and log; ports stay the same for life."""
 
     def __init__(
-        self, directory: Path, options: dict[str, str] | None = None, quick_start: bool = True
+        self,
+        directory: Path,
+        options: dict[str, str] | None = None,
+        quick_start: bool = True,
+        scram: dict[str, str] | None = None,
     ) -> None:
+        """`scram`: passwords of the users that the broker knows from its first start on."""
         self.directory = directory
         self.port = free_port()
         self._controller_port = free_port()
         self._options = options or {}
+        self._scram = scram or {}
         java = [str(JAVA), "-Xmx512m", "-XX:+UseSerialGC"]
         if quick_start:  # two thirds of the CPU of a start, and slower once it is warm
             java.append("-XX:TieredStopAtLevel=1")
@@ -90,9 +96,10 @@ class KafkaBroker:
         # A cluster id that begins with a dash would read as a flag.
         cluster = "A" + cluster[1:]
         tool = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c"]
-        done = subprocess.run(
-            [*tool, str(self._properties)], capture_output=True, text=True, timeout=60, check=False
-        )
+        users = [f"SCRAM-SHA-512=[name={n},password={p}]" for n, p in self._scram.items()]
+        added = [word for user in users for word in ("--add-scram", user)]
+        command = [*tool, str(self._properties), *added]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode != 0:
             self._properties.unlink()
             raise PartUnavailable(f"the storage tool failed: {done.stdout}{done.stderr}")

@@ -21,7 +21,7 @@ from orchestrator.log.port import LogRefused
 _APPEARS_S: Final = 10.0
 _LOOKS: Final = 3
 _LOOK_AGAIN_S: Final = 0.5
-_NEEDED_OPERATIONS: Final = ("READ", "WRITE", "DELETE", "DESCRIBE_CONFIGS")
+_NEEDED_OPERATIONS: Final = ("READ", "WRITE", "DESCRIBE_CONFIGS")
 
 
 def ensure_topics(admin: AdminClient, options: KafkaOptions) -> bytes:

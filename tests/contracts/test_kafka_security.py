@@ -1,0 +1,218 @@
+"""SASL/SCRAM over TLS, with an authorizer that allows what PD0113 says and nothing else."""
+
+import asyncio
+import itertools
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from orchestrator.brokers.facts_port import BrokerTrouble, FoundTopics
+from orchestrator.brokers.kafka.configs import WriterOptions
+from orchestrator.brokers.kafka.facts import KafkaFacts
+from orchestrator.brokers.writer_port import Committed, NotCommitted, OutRecord, TopicRows
+from orchestrator.cli.pages import explanation
+from orchestrator.kafka.broker_options import broker_config, client_options
+from orchestrator.log.kafka.log import KafkaLog
+from orchestrator.log.kafka.options import KafkaOptions
+from tests.contracts.places import kafka_options
+from tests.contracts.test_log import append, opened, read
+from tests.contracts.test_log_kafka import refusal, until
+from tests.contracts.test_topic_facts import ask
+from tests.contracts.test_topic_writer import opened as opened_writer
+from tests.contracts.test_topic_writer import write
+from tests.parts.certificates import make_certificate
+from tests.parts.kafka import KafkaBroker
+
+pytestmark = pytest.mark.timeout(120)
+
+ADMIN, USER = ("admin", "admin-s3cret"), ("perdure", "perdure-s3cret")
+_NUMBERS = itertools.count()
+_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required"
+
+
+@dataclass
+class Guarded:
+    """A broker that lets nobody in without a password, and nobody do what no rule allows."""
+
+    broker: KafkaBroker
+    ca_file: Path
+
+    def options(self, user: tuple[str, str]) -> dict[str, Any]:
+        return {
+            "bootstrap.servers": self.broker.bootstrap,
+            "security.protocol": "SASL_SSL",
+            "ssl.ca.location": str(self.ca_file),
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": user[0],
+            "sasl.password": user[1],
+        }
+
+    def make_topic(self, name: str, count: int) -> None:
+        admin = AdminClient(self.options(ADMIN))
+        admin.create_topics([NewTopic(name, count)])[name].result()
+
+    def log(self, directory: Path, password: str = USER[1]) -> KafkaOptions:
+        cluster = f"secured{next(_NUMBERS)}"
+        sasl = {name: value for name, value in self.options(USER).items() if "sasl." in name}
+        return replace(
+            kafka_options(directory, self.broker.bootstrap),
+            cluster=cluster,
+            ca_file=self.ca_file,
+            librdkafka=sasl | {"sasl.password": password},
+        )
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    directory = tmp_path_factory.mktemp("kafka-scram")
+    ca_file, key_store = make_certificate(directory)
+    own = f'{_LOGIN} username="{ADMIN[0]}" password="{ADMIN[1]}";'
+    options = {
+        "listener.security.protocol.map": "PLAINTEXT:SASL_SSL,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+        "listener.name.plaintext.scram-sha-512.sasl.jaas.config": own,
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(key_store),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(ca_file),
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:admin;User:ANONYMOUS",  # the latter is the controller's listener
+    }
+    broker = KafkaBroker(directory, options, scram=dict([ADMIN, USER])).start()
+    yield Guarded(broker, ca_file)
+    broker.stop()
+
+
+def commands() -> list[str]:
+    found = re.findall(r"^kafka-acls\.sh .*$", explanation("PD0113") or "", re.MULTILINE)
+    assert len(found) == 5
+    return found
+
+
+def allow(guarded: Guarded, line: str) -> None:
+    """What a line of `kafka-acls.sh` does."""
+    words = iter(shlex.split(line)[1:])
+    kind, name, pattern, operations = "", "", "literal", []
+    for word in words:
+        match word:
+            case "--topic" | "--group" | "--transactional-id":
+                kind, name = word.removeprefix("--"), next(words)
+            case "--operation":
+                operations.append(next(words))
+            case "--resource-pattern-type":
+                pattern = next(words)
+            case "--allow-principal":
+                assert next(words) == "User:perdure"
+            case "--bootstrap-server" | "--command-config":
+                next(words)
+            case other:
+                assert other == "--add", other
+    rules = [
+        AclBinding(
+            ResourceType[kind.upper().replace("-", "_")],
+            name,
+            ResourcePatternType[pattern.upper()],
+            "User:perdure",
+            "*",
+            AclOperation[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation).upper()],
+            AclPermissionType.ALLOW,
+        )
+        for operation in operations
+    ]
+    admin = AdminClient(guarded.options(ADMIN))
+    for future in admin.create_acls(rules).values():
+        future.result()
+
+
+def allow_cluster(guarded: Guarded, cluster: str) -> None:
+    for line in commands()[:3]:
+        allow(guarded, line.replace(" perdure.", f" {cluster}."))
+
+
+def test_the_lines_of_the_page_are_enough_for_the_log(guarded: Guarded, tmp_path: Path) -> None:
+    options = guarded.log(tmp_path)
+    refused = asyncio.run(refusal(options))
+    assert refused.code == "PD0113" and "perdure explain PD0113" in refused.remedy
+    allow_cluster(guarded, options.cluster)
+    assert not [line for line in commands() if "Delete" in line or "--operation All" in line]
+
+    async def main() -> None:
+        async with opened(KafkaLog(options)) as log:
+            led: list[int] = []
+            log.lead(led.append, lambda number: None, lambda refused: None)
+            await until(lambda: bool(led))
+            await append(log, 0, [b"a"])
+            assert [m.value for m in (await read(log, 0, 0))[0]] == [b"a"]
+
+    asyncio.run(main())
+
+
+def test_a_wrong_password_of_the_log_is_said_at_once(guarded: Guarded, tmp_path: Path) -> None:
+    refused = asyncio.run(refusal(guarded.log(tmp_path, "wrong")))
+    assert refused.code == "PD0112" and "wrong" not in str(refused)
+
+
+def facts_of(options: dict[str, Any], *topics: str) -> FoundTopics | BrokerTrouble:
+    async def main() -> FoundTopics | BrokerTrouble:
+        facts = KafkaFacts(options.items(), "test")
+        found: FoundTopics | BrokerTrouble = await ask(facts.topics, topics)
+        facts.close()
+        return found
+
+    return asyncio.run(main())
+
+
+def test_a_broker_cluster_with_a_password_from_a_file(
+    guarded: Guarded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = f"orders{next(_NUMBERS)}"
+    guarded.make_topic(topic, 2)
+    (tmp_path / "password").write_text(USER[1] + "\n")
+    monkeypatch.setenv("PERDURE_TEST_USER", USER[0])
+    options = guarded.options(("${PERDURE_TEST_USER}", "${file:" + f"{tmp_path}/password" + "}"))
+    denied = facts_of(options, topic)
+    assert isinstance(denied, BrokerTrouble) and denied.code == "PD0604", denied
+    allow(guarded, commands()[3].replace("--topic orders", f"--topic {topic}"))
+    found = facts_of(options, topic)
+    assert isinstance(found, FoundTopics) and found.topics[topic].partition_count == 2
+    (tmp_path / "password").write_text("wrong-s3cret")
+    refused = facts_of(options, topic)
+    assert isinstance(refused, BrokerTrouble) and refused.code == "PD0603", refused
+    assert "s3cret" not in refused.message and not refused.passes
+
+
+def test_the_lines_of_the_page_are_enough_to_send(guarded: Guarded) -> None:
+    topic, cluster = f"answers{next(_NUMBERS)}", f"secured{next(_NUMBERS)}"
+    guarded.make_topic(topic, 1)
+    allow_cluster(guarded, cluster)
+    given = guarded.options(USER)
+    options = WriterOptions(
+        lambda: broker_config(client_options(given.items()), "test"), cluster, b"log", 0, 1
+    )
+    rows = TopicRows(1, topic, 1, (OutRecord(0, b"k", b"v"),))
+
+    async def send() -> object:
+        writer, _ = await opened_writer(options)
+        done = await write(writer, rows)
+        writer.close()
+        return done
+
+    assert isinstance(asyncio.run(send()), NotCommitted)
+    allow(guarded, commands()[4].replace("--topic answers", f"--topic {topic}"))
+    assert isinstance(asyncio.run(send()), Committed)
