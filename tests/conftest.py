@@ -4,6 +4,7 @@ and the last lines of a run say what could not be run; in CI that is a failure."
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,11 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.parts.kafka import KafkaBroker
+
+# Hundreds of processes are started here: each would compile the whole server anew, which is half of
+# its start, where the environment says that no bytecode is written.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(optionalhook=True)  # it is xdist's
