@@ -48,6 +48,12 @@ async def is_lost(log: Log, gone: list[LogRefused]) -> None:
     assert len(gone) == 1
 
 
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.log.kafka.log._LOOK_EVERY_MS", 100)
+
+
+@pytest.mark.usefixtures("looks_often")
 @pytest.mark.parametrize("topic", ["log", "meta"])
 @pytest.mark.parametrize("anew", [False, True], ids=["deleted", "made anew"])
 def test_a_topic_that_goes_while_the_log_is_open_is_noticed(

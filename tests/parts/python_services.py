@@ -92,6 +92,7 @@ class PythonServices:
     def _command(self, server: str) -> list[str]:
         if server == "uvicorn":
             flags = ["--port", str(self.port), "--no-access-log", "--log-level", "warning"]
+            flags += ["--lifespan", "off"]  # the app never says that it has shut down
             return [sys.executable, "-m", "uvicorn", "testservices:app", *flags]
         # One worker process: the counters of attempts live in the module.
         flags = ["--config", "hypercorn.toml", "-w", "1", "--bind", f"127.0.0.1:{self.port}"]
