@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from orchestrator.cli.client import Admin, path
+from orchestrator.cli.client import EXIT_USAGE, Admin, CliError, path
 from orchestrator.cli.output import print_fields, print_json, print_table
 from orchestrator.cli.parsing import Noun, Nouns, parse_pairs
 
@@ -51,6 +51,9 @@ def _add_create(noun: Noun) -> None:
     create.add_argument(
         "--force", action="store_true", help="also if a topic is missing or no broker answers"
     )
+    create.add_argument(
+        "--if-absent", action="store_true", help="leave one of this name as it is, if there is one"
+    )
     _add_settings(create, 1000)
 
 
@@ -74,6 +77,10 @@ def _add_settings(verb: argparse.ArgumentParser, limit: int | None) -> None:
 
 
 def _create(args: argparse.Namespace, admin: Admin) -> int:
+    if args.if_absent:
+        there = _of_name(args.name, admin)
+        if there is not None:
+            return _said(args, there, "is there")
     body = {
         "sources": args.source,
         "sink": args.sink,
@@ -85,6 +92,13 @@ def _create(args: argparse.Namespace, admin: Admin) -> int:
         "force": args.force,
     }
     return _said(args, admin.ask("POST", path(*_AT), body), "created")
+
+
+def _of_name(name: str, admin: Admin) -> dict[str, Any] | None:
+    if not name:
+        raise CliError("--if-absent asks for a --name", EXIT_USAGE)
+    found: list[dict[str, Any]] = admin.get(path(*_AT))["subscriptions"]
+    return next((one for one in found if one["name"] == name), None)
 
 
 def _update(args: argparse.Namespace, admin: Admin) -> int:

@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from confluent_kafka import Producer
+
 from tests.compose.engine import Stack, docker
 from tests.parts.client import eventually, http_request
 from tests.parts.compose import EMBEDDED, KAFKA
 from tests.parts.processes import wait_until
 
 INGRESS = "http://127.0.0.1:8080"
+BROKER = "localhost:9092"
 IMAGE_MB_MAX = 350
 UP_S_MAX = 45
 
@@ -69,8 +72,25 @@ def _since(began_s: float) -> str:
     return f"{time.monotonic() - began_s:.1f} s"
 
 
+def counted(key: str) -> int:
+    return int(http_request(INGRESS, "POST", f"/Counter/{key}/read").expect(200).json())
+
+
+def records_are_counted(key: str, amounts: range, total: int) -> None:
+    """Records of the topic `orders`, as a client on this machine produces them."""
+    producer = Producer({"bootstrap.servers": BROKER})
+    for amount in amounts:
+        producer.produce("orders", json.dumps({"amount": amount}), key)
+    assert producer.flush(60) == 0
+    began_s = time.monotonic()
+    wait_until(lambda: counted(key) == total, 120.0, f"{total} counted for {key}")
+    say(f"{len(amounts)} records of a topic were counted within {_since(began_s)}")
+
+
 def kafka(stack: Stack) -> None:
+    records_are_counted("bob", range(100), 4950)
     parts_are_killed(stack, ["perdure", "example", "kafka"])
+    records_are_counted("bob", range(100), 9900)
 
 
 def embedded(stack: Stack) -> None:

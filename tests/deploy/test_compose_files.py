@@ -69,8 +69,8 @@ def test_each_is_watched_or_ends_and_each_comes_back(path: Path) -> None:
         else:
             assert one["restart"] == "on-failure" and "healthcheck" not in one
         for other, needs in one.get("depends_on", {}).items():
-            healthy = needs["condition"] == "service_healthy"
-            assert healthy == (other in lasting(path)), (name, other)
+            wanted = "healthy" if other in lasting(path) else "completed_successfully"
+            assert needs["condition"] == f"service_{wanted}", (name, other)
 
 
 @BOTH

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from tests.deploy.topology import Topology
 from tests.parts.cache import REPOSITORY
@@ -28,6 +29,16 @@ def topology(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Topolog
         yield made
     finally:
         made.stop()
+
+
+def read(topology: Topology, key: str) -> int:
+    answer = http_request(topology.ingress, "POST", f"/Counter/{key}/read").expect(200)
+    count: int = answer.json()
+    return count
+
+
+def expect(found: int, wanted: int) -> None:
+    assert found == wanted
 
 
 def add(topology: Topology, amount: int, once: str) -> int:
@@ -73,3 +84,17 @@ def test_each_part_may_be_killed(topology: Topology) -> None:
         assert add(topology, 1000, "fourth") == 1111
     assert add(topology, 10, "second") == 11, "the same call has the same answer"
     assert topology.server.stop() == 0
+
+
+@pytest.mark.parametrize("topology", [KAFKA], indirect=True, ids=lambda path: path.name)
+def test_the_example_counts_what_a_topic_brings(topology: Topology) -> None:
+    assert topology.broker is not None
+    topology.run("register")
+    created = topology.run("subscribe")
+    assert "created" in created
+    assert created.split()[1] == topology.run("subscribe").split()[1], "a second start keeps it"
+    producer = Producer({"bootstrap.servers": topology.broker.bootstrap})
+    for amount in (1, 10, 100):
+        producer.produce("orders", json.dumps({"amount": amount}), "bob")
+    assert producer.flush(30) == 0
+    eventually(lambda: expect(read(topology, "bob"), 111), 60.0)

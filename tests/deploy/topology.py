@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class Topology:
     def start(self) -> Topology:
         if self.broker is not None:
             self.broker.start()
-            self._make_topics(self._services["topics"]["command"], self.broker.bootstrap)
+            self._make_topics(self._services["topics"]["command"][-1], self.broker.bootstrap)
         # Now that the port of the broker is known.
         self.server.env = self._server_env()
         self.start_server()
@@ -105,11 +105,12 @@ class Topology:
         }
         return KafkaBroker(self._directory / "kafka", options)
 
-    def _make_topics(self, command: list[str], bootstrap: str) -> None:
-        named = dict(pairwise(command))
-        topic = NewTopic(named["--topic"], int(named["--partitions"]), 1)
+    def _make_topics(self, script: str, bootstrap: str) -> None:
+        names = re.findall(r"for topic in (.*); do", script)[0].split()
+        partitions = int(re.findall(r"--partitions (\d+)", script)[0])
         client = AdminClient({"bootstrap.servers": bootstrap})
-        for made in client.create_topics([topic]).values():
+        topics = [NewTopic(name, partitions, 1) for name in names]
+        for made in client.create_topics(topics).values():
             made.result(30)
 
     def _example(self) -> Process:

@@ -132,6 +132,18 @@ def test_subscriptions_that_wait_or_are_refused(it: World, perdure: Perdure) -> 
     assert point.code == 1 and "write earliest, latest" in point.err
 
 
+def test_a_subscription_that_is_there_may_be_left_as_it_is(perdure: Perdure) -> None:
+    with_cluster(perdure)
+    create = ("subscriptions", "create", "shop/orders", "Counter/add", "--json")
+    first = perdure(*create, "--if-absent", "--name", "one").json
+    again = perdure(*create, "--if-absent", "--name", "one")
+    assert again.code == 0 and again.json["id"] == first["id"]
+    assert perdure(*create, "--name", "one").code == 1
+    unnamed = perdure(*create, "--if-absent")
+    assert unnamed.code == 2 and "--name" in unnamed.err
+    assert len(perdure("subscriptions", "list", "--json").json) == 1
+
+
 def test_feeds(perdure: Perdure) -> None:
     assert perdure("feeds", "list").out == "events: off\nstate: off\n"
     assert perdure("feeds", "enable", "events").out == "events: on\nstate: off\n"
