@@ -6,6 +6,7 @@ complete, since what is not known yet must not be denied.
 
 from orchestrator.door.keys import check_idempotency_key, key_of
 from orchestrator.door.refusals import RefusalCode, Refused
+from orchestrator.door.sends import KAFKA, KAFKA_SERVICE
 from orchestrator.model.ids import idempotent_id, workflow_id
 from orchestrator.model.limits import NAME_BYTES_MAX
 from orchestrator.model.values import WORKFLOW_RUN
@@ -16,7 +17,7 @@ from perdure.wire.ids import AwakeableId, parse_awakeable_id, parse_invocation_i
 
 def find_service(registry: Registry, name: str) -> Service:
     """The latest revision of a service; raises Refused."""
-    service = registry.service(name)
+    service = registry.service(name) or (KAFKA_SERVICE if name == KAFKA else None)
     if service is None:
         message = f"service {name[:NAME_BYTES_MAX]!r} not found"
         raise Refused(RefusalCode.UNKNOWN_SERVICE, message)
@@ -26,6 +27,8 @@ def find_service(registry: Registry, name: str) -> Service:
 def find_handler(registry: Registry, service: str, name: str) -> Handler:
     """The handler of the latest revision of a service; raises Refused."""
     handler = registry.handler(service, name)
+    if handler is None:
+        handler = find_service(registry, service).handlers.get(name) if service == KAFKA else None
     if handler is None:
         find_service(registry, service)
         message = f"handler {name[:NAME_BYTES_MAX]!r} not found in service {service!r}"

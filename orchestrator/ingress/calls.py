@@ -1,17 +1,22 @@
 """Calls and sends: a checked request becomes an Invoke record."""
 
+from msgspec.structs import replace
+
 from orchestrator.door.delays import start_at_ms
 from orchestrator.door.invocations import check_input, invocation_id_for, is_named, make_invoke
 from orchestrator.door.keys import check_idempotency_key
+from orchestrator.door.sends import SEND_HANDLER, read_send, with_request
 from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import PendingRequest
 from orchestrator.ingress.headers import query_delay_ms, read_headers
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.rereads import is_large, read_again
 from orchestrator.ingress.targets import CallRoute
+from orchestrator.model.ids import send_partition_key
+from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import CODE_CONFLICT, WORKFLOW_RUN
 from orchestrator.processor.port import Accepted, Engine, Reply, Result, Unavailable
-from orchestrator.registry.schema import Handler
+from orchestrator.registry.schema import Handler, Registry
 from orchestrator.runtime.clock import Clock
 from perdure.wire.ids import invocation_id_to_str
 
@@ -24,6 +29,7 @@ def start_call(
     engine: Engine,
     clock: Clock,
     options: IngressOptions,
+    registry: Registry,
 ) -> None:
     """Check, append, and answer when the engine does."""
     handler = target.handler
@@ -45,12 +51,25 @@ def start_call(
         start_at_ms=start_at_ms(now_ms + delay_ms, now_ms) if delay_ms else 0,
         trace=headers.trace,
     )
+    if handler is SEND_HANDLER:
+        invoke = _placed_send(invoke, not target.send, registry, engine, options.cluster)
     waiting = _Waiting(exchange, handler, engine, invoke.id, invoke.start_at_ms, options)
     exchange.pending_id = invoke.id
     exchange.repeatable = is_named(handler, idempotency_key)
     on_reply = waiting.sent if target.send else waiting.called
     exchange.forget = engine.invoke(invoke, not target.send, on_reply)
     exchange.release()
+
+
+def _placed_send(
+    invoke: Invoke, awaited: bool, registry: Registry, engine: Engine, cluster: str
+) -> Invoke:
+    """A `Kafka/send`; those of one key go out in one order, whoever sends them over HTTP."""
+    request = read_send(invoke.body, registry, cluster, awaited)
+    place = send_partition_key(request.cluster, request.topic, request.key)
+    if place is not None and invoke.idempotency_key is None:
+        invoke = replace(invoke, id=place + engine.new_id()[8:])
+    return with_request(invoke, request)
 
 
 class _Waiting:

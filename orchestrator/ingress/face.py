@@ -83,7 +83,9 @@ class Ingress:
         registry = self._registry()
         found = self._routes.find(exchange.method, path, registry)
         if isinstance(found, CallRoute):
-            start_call(exchange, found, path, query, self._engine, self._clock, self._options)
+            start_call(
+                exchange, found, path, query, self._engine, self._clock, self._options, registry
+            )
         else:
             self._handle_rest(exchange, found, registry)
 

@@ -32,6 +32,7 @@ class IngressOptions(msgspec.Struct, frozen=True, kw_only=True):
     unsent_bytes_max: Annotated[
         int, Setting("memory for answers that clients are slow to read, in sum", _BUDGET)
     ] = 64 * 1024 * 1024
+    cluster: str = "perdure"  # of the engine: its own topics are no targets
     small_upload_bytes_max: int = 64 * 1024  # one that is small
     connections_max: int = 20_000
     connections_refused_max: int = 256  # beyond: they are told so, even more are cut off

@@ -10,6 +10,7 @@ from orchestrator.door.headers import NO_TRACE, check_headers, trace_of
 from orchestrator.door.invocations import check_input, make_invoke
 from orchestrator.door.keys import check_idempotency_key, check_key
 from orchestrator.door.refusals import RefusalCode, Refused
+from orchestrator.door.sends import SEND_HANDLER, read_send, with_request
 from orchestrator.door.targets import find_public_handler
 from orchestrator.intake.headers import (
     DELAY,
@@ -90,7 +91,7 @@ def make_item(
             name = text_header(headers.acting, HANDLER) or ""
             handler = _named(registry, service, name)
         service, name = handler.service, handler.name
-        return _invoke(record, facts, handler, headers, origin, now_ms)
+        return _invoke(record, facts, handler, headers, origin, registry, now_ms)
     except Refused as refused:
         reason = _REASONS.get(refused.refusal.code, BAD_HEADER)
         return _letter(record, origin, reason, refused.refusal.message, service, name, now_ms)
@@ -111,6 +112,7 @@ def _invoke(
     handler: Handler,
     headers: SortedHeaders,
     origin: RecordOrigin,
+    registry: Registry,
     now_ms: int,
 ) -> Invoke:
     key = _key_of(record, handler)
@@ -135,6 +137,9 @@ def _invoke(
         by=BY_SUBSCRIPTION,
         trace=NO_TRACE if parent is None else trace_of(parent, headers.seen.get("tracestate", "")),
     )
+    if handler is SEND_HANDLER:
+        request = read_send(invoke.body, registry, facts.engine, reply is not None)
+        invoke = with_request(invoke, request)
     return msgspec.structs.replace(
         invoke,
         origin=msgspec.structs.replace(origin, reply=reply),

@@ -1,12 +1,13 @@
 """Calls, sends and attaches of handlers, checked and resolved by the door. Pure."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from orchestrator.door.delays import start_at_ms
 from orchestrator.door.headers import check_headers
 from orchestrator.door.invocations import invocation_id_for, make_invoke
 from orchestrator.door.keys import check_idempotency_key, check_key, key_of
+from orchestrator.door.sends import send_or_refusal, with_request
 from orchestrator.door.targets import (
     check_scope,
     find_handler,
@@ -31,6 +32,14 @@ from perdure.wire import (
 _IDENTITY_BYTES: Final = 16
 
 
+class Chance(Protocol):
+    """What makes new ids."""
+
+    def random64(self) -> int: ...
+
+    def random_bytes(self, count: int, /) -> bytes: ...
+
+
 class Callees:
     """Resolves targets over the newest metadata. Everything here raises Refused."""
 
@@ -38,13 +47,14 @@ class Callees:
         self,
         registry: Callable[[], Registry],
         partition_count: int,
-        random64: Callable[[], int],
-        random_bytes: Callable[[int], bytes],
+        chance: Chance,
+        engine: str = "perdure",
     ) -> None:
+        self._engine = engine  # the cluster's name
         self._registry = registry
         self._partition_count = partition_count
-        self._random64 = random64
-        self._random_bytes = random_bytes
+        self._random64 = chance.random64
+        self._random_bytes = chance.random_bytes
 
     def invoke(
         self,
@@ -79,6 +89,10 @@ class Callees:
             by_target=show_target(caller.service, caller.handler, caller.key),
             trace=caller.trace,
         )
+
+    def send(self, invoke: Invoke, body: bytes, awaited: bool) -> Invoke:
+        """The Invoke of a `Kafka/send`; a body that cannot be used is told by its outcome."""
+        return with_request(invoke, send_or_refusal(body, self._registry(), self._engine, awaited))
 
     def target_id(self, target: AttachTarget | None) -> bytes:
         """The invocation that an attach or a look at an output names."""

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from orchestrator.door.keys import check_key, check_state_key
+from orchestrator.door.sends import KAFKA
 from orchestrator.door.targets import read_awakeable_id, read_invocation_id
 from orchestrator.invoker import codes
 from orchestrator.invoker.callees import Callees
@@ -163,6 +164,9 @@ def _call(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     sink = Caller(door.invoke.id, door.incarnation, result_id)
     invoke = door.callees.invoke(door.invoke, m, sink, 0, door.now_ms)
     start, end = m.parameter_span
+    if m.service_name == KAFKA:
+        invoke = door.callees.send(invoke, m.parameter, True)
+        end = _body_end(invoke, start, end)
     id_completion = _required(m.invocation_id_notification_idx)
     return effects.Call(invoke, base + start, base + end, id_completion, result_id)
 
@@ -171,8 +175,17 @@ def _one_way_call(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
     m = wire.decode_one_way_call(frame, _H)
     invoke = door.callees.invoke(door.invoke, m, None, m.invoke_time, door.now_ms)
     start, end = m.parameter_span
+    if m.service_name == KAFKA:
+        invoke = door.callees.send(invoke, m.parameter, False)
+        end = _body_end(invoke, start, end)
     id_completion = _required(m.invocation_id_notification_idx)
     return effects.Call(invoke, base + start, base + end, id_completion, 0)
+
+
+def _body_end(invoke: Invoke, start: int, end: int) -> int:
+    """The body of a `Kafka/send` is kept only if it cannot be read."""
+    assert invoke.produce is not None
+    return end if invoke.produce.refusal else start
 
 
 def _send_signal(door: CommandContext, frame: bytes, base: int) -> AnyEffect:

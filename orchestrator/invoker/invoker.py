@@ -66,7 +66,7 @@ class Invoker:
         self.now_ms = clock.now_ms
         self.monotonic_ms = clock.monotonic_ms
         self.on_read()
-        self._callees = Callees(registry, partition_count, entropy.random64, entropy.random_bytes)
+        self._callees = Callees(registry, partition_count, entropy, options.cluster_name)
         self._heads = Heads(options.cluster_name, signer)
         self._seen_registry: Registry | None = None
         self._places: dict[tuple[str, str], Placement | Unplaced] = {}

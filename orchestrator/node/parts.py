@@ -115,6 +115,7 @@ def assemble(
     ingress_options = replace(
         options.ingress,
         payload_bytes_max=server.payload_bytes_max,
+        cluster=server.cluster,
         connections_max=min(options.ingress.connections_max, shares.connections),
         connections_refused_max=min(options.ingress.connections_refused_max, shares.refused),
     )

@@ -76,7 +76,7 @@ def _unique(what: str, names: Iterable[str]) -> None:
 
 def _service(given: ManifestService) -> StoredService:
     lower = given.name.lower()
-    if lower.startswith("restate") or lower == "openapi":
+    if lower.startswith("restate") or lower in ("openapi", "kafka"):
         raise RegistryError(
             RESERVED_NAME, f"the service name {given.name!r} is reserved: choose another one"
         )

@@ -163,3 +163,52 @@ def test_a_server_that_was_killed_goes_on_where_it_was(
         assert client.call(("Tally", key, "get")) == [str(n) for n in range(300)]
 
     eventually(all_there, 20)
+
+
+def send(client: Client, **request: object) -> Any:
+    return client.call(("Kafka", "send"), request)
+
+
+def test_a_send_over_http_is_committed_when_it_is_answered(client: Client, topics: Topics) -> None:
+    topic = topics.make(1)
+    answers = [
+        send(client, topic=topic, key="k", value={"a": 1}, headers={"h": "1", "n": None}),
+        send(client, topic=topic, value_text="text"),
+        send(client, topic=topic, key="k", value_base64="/w=="),
+        send(client, topic=topic, key="k", value=None),
+    ]
+    assert {answer["topic"] for answer in answers} == {topic}
+    assert [answer["partition"] for answer in answers] == [0, 0, 0, 0]
+    found = topics.read(topic, 4)
+    assert [one.offset() for one in found] == [answer["offset"] for answer in answers]
+    assert [one.value() for one in found] == [b'{"a": 1}', b"text", b"\xff", None]
+    assert (found[0].key(), found[0].headers()) == (b"k", [("h", b"1"), ("n", None)])
+    assert (found[1].key(), found[1].headers()) == (None, None)
+
+
+def test_a_bad_send_over_http_is_refused_with_the_field(client: Client, topics: Topics) -> None:
+    for request, said in (
+        ({"topic": "t", "value": 1, "value_text": "x"}, "one of value"),
+        ({"value": 1}, "topic"),
+        ({"topic": "a b"}, "topic"),
+        ({"topic": "t", "partition": -1}, "partition"),
+        ({"topic": "t", "cluster": "nowhere"}, "nowhere"),
+        ({"topic": "t", "colour": "red"}, "colour"),
+    ):
+        reply = client.post(("Kafka", "send"), request).expect(400)
+        assert said in reply.text, reply.text
+
+
+def test_a_handler_sends_and_learns_where_it_went(client: Client, topics: Topics) -> None:
+    topic = topics.make(1)
+    answer = client.call(("Echo", "send"), {"topic": topic, "key": "k", "value": [1]})
+    assert answer == {"topic": topic, "partition": 0, "offset": 0}
+    (found,) = topics.read(topic, 1)
+    assert (found.key(), found.value()) == (b"k", b"[1]")
+
+
+def test_what_can_never_be_sent_fails_its_caller(client: Client, topics: Topics) -> None:
+    reply = client.post(
+        ("Kafka", "send"), {"topic": topics.make(1), "value_text": "x" * 2_000_000}
+    ).expect(413)
+    assert "large" in reply.text.lower()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import restate
 from restate import Context, ObjectContext
 from restate.exceptions import TerminalError
@@ -40,13 +42,8 @@ async def fail(ctx: Context, value: bytes) -> str:
 @echo.handler(name="send")
 async def send(ctx: Context, request: dict) -> dict:  # type: ignore[type-arg]
     """A call of `Kafka/send`, and what it answers."""
-    return await ctx.generic_call("Kafka", "send", _json(request))  # type: ignore[return-value]
-
-
-def _json(value: object) -> bytes:
-    import json
-
-    return json.dumps(value).encode()
+    answer = await ctx.generic_call("Kafka", "send", json.dumps(request).encode())
+    return json.loads(answer)  # type: ignore[no-any-return]
 
 
 app = restate.app([tally, echo])

@@ -102,7 +102,15 @@ def given(
 
 def callees(partitions: int = 4, random64: Callable[[], int] = lambda: 5) -> Callees:
     known = registry()
-    return Callees(lambda: known, partitions, random64, lambda count: b"r" * count)
+    return Callees(lambda: known, partitions, _Chance(random64))
+
+
+class _Chance:
+    def __init__(self, random64: Callable[[], int]) -> None:
+        self.random64 = random64
+
+    def random_bytes(self, count: int) -> bytes:
+        return b"r" * count
 
 
 def attempt(
