@@ -75,18 +75,23 @@ class Device:
         return self._random.random() < 0.1
 
     def lose_tail(self, partition_count: int) -> None:
-        """At the end of a world: stop cleanly, then lose the last bytes. It must be missed."""
+        """At the end of a world: be killed or stop cleanly, then lose the last bytes. It must be
+        missed."""
         disk, random = self.disk, self._random
         disk.kill()
         self.calm()
-        open_journal(disk, partition_count, SIZES)[1].close()
+        journal = open_journal(disk, partition_count, SIZES)[1]
+        if random.random() < 0.5:
+            journal.close()
+        else:
+            journal.write([(0, [b"the last"] * random.randrange(1, 4))])
         name = max(name for name in disk.names() if name.endswith(SUFFIX))
         used = len(disk.contents(name).rstrip(b"\0"))
         head = head_bytes_of(partition_count)
         if used <= head:
             return
         disk.kill()
-        start = random.randrange(max(head, used - 6000), used)
+        start = random.randrange(max(head, used - random.choice((50, 6000))), used)
         disk.lose(name, start, random.choice((None, used - start)))
         try:
             open_journal(disk, partition_count, SIZES)

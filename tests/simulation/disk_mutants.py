@@ -4,6 +4,7 @@ import contextlib
 from typing import Any
 
 from orchestrator.log.embedded import recovery
+from orchestrator.log.embedded.durable_mark import DurableMark
 from orchestrator.log.embedded.segment_chain import SegmentChain, Written
 from orchestrator.log.embedded.shortcut import Shortcut
 from tests.simulation.mutation import Patch, mutant
@@ -51,6 +52,12 @@ def a_failed_sync_is_believed(patch: Patch) -> None:
 def a_lost_tail_is_not_missed(patch: Patch) -> None:
     """How far the log was durable is written down and never looked at."""
     patch.set(recovery, "_refuse_lost_tail", lambda end, known_durable: None)
+
+
+@mutant
+def the_durable_mark_is_set_now_and_then(patch: Patch) -> None:
+    """What was acknowledged since, and is gone, is not missed after a kill."""
+    patch.set(DurableMark, "note", lambda self, position: None)
 
 
 @mutant

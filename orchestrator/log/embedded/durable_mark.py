@@ -1,7 +1,9 @@
 """How far the log was durable, in a file of its own, so that a tail that goes missing is missed.
 
-It is set when the log is closed, and about once a second while it is written to; it never stands
-above what was synced. Two slots in pages of their own take turns: a torn write leaves the other.
+It never stands above what was synced. It is written with every append that has become durable, so
+that whatever ends the process it is exact, and synced about once a second and when the log is
+closed: only where the machine loses its power, too, may it be a second old. Two slots in pages of
+their own take turns: a torn write leaves the other.
 """
 
 import threading
@@ -28,6 +30,7 @@ class DurableMark:
         self._file: File | None = None
         self._count = 0
         self.position = 0
+        self._synced = 0  # up to where it is known whatever happens to the machine
         self._lock = threading.Lock()
 
     def create(self, count: int = 0, position: int = 0) -> None:
@@ -44,8 +47,8 @@ class DurableMark:
         self._file = file
 
     def open(self) -> None:
-        """Read it; the first `set` makes a fresh file, since what a failed sync left in the cache
-        can be read and is on no disk. Raises `OSError`, `LogCorrupt`."""
+        """Read it; `renew` makes a fresh file, since what a failed sync left in the cache can be
+        read and is on no disk. Raises `OSError`, `LogCorrupt`."""
         if NAME not in self._files.names():
             raise LogCorrupt(f"its file {NAME} is gone")
         file = self._files.open(NAME)
@@ -71,25 +74,52 @@ class DurableMark:
         body = _BODY.pack(_MAGIC, self._identity, count, position)
         return body + _CRC.pack(crc32(body))
 
-    def set(self, position: int) -> None:
-        """Everything below `position` is durable; nothing is done if that is known. Raises
-        `OSError`, and goes on with a fresh file the next time."""
+    def renew(self, position: int) -> None:
+        """Go on in a fresh file; everything below `position` is durable. Raises `OSError`."""
         with self._lock:
-            if position <= self.position:
-                return
-            count = self._count + 1
-            try:
-                if self._file is None:
-                    self.create(count, position)
-                    self._files.sync_names()
-                else:
-                    at = count % 2 * _SLOT_BYTES
-                    write_whole(self._file, at, self._slot(count, position))
-                    self._file.sync()
-            except OSError:
-                self._let_go()
-                raise
-            self._count, self.position = count, position
+            self._let_go()
+            self._put(position)
+
+    def note(self, position: int) -> None:
+        """Everything below `position` is durable; without a sync, which is left to `set`."""
+        # While another thread syncs the file nothing waits for it: the next append notes more.
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._file is not None and position > self.position:
+                self._write(self._file, position)
+        except OSError:
+            self._let_go()
+        finally:
+            self._lock.release()
+
+    def set(self, position: int) -> None:
+        """Everything below `position` is durable, and this is known whatever happens to the
+        machine; nothing is done if it is already. Raises `OSError`, and goes on with a fresh file
+        the next time."""
+        with self._lock:
+            if position > self._synced:
+                self._put(position)
+
+    def _put(self, position: int) -> None:
+        position = max(position, self.position)
+        try:
+            if self._file is None:
+                self.create(self._count + 1, position)
+                self._count, self.position = self._count + 1, position
+                self._files.sync_names()
+            else:
+                self._write(self._file, position)
+                self._file.sync()
+            self._synced = position
+        except OSError:
+            self._let_go()
+            raise
+
+    def _write(self, file: File, position: int) -> None:
+        count = self._count + 1
+        write_whole(file, count % 2 * _SLOT_BYTES, self._slot(count, position))
+        self._count, self.position = count, position
 
     def close(self) -> None:
         with self._lock:

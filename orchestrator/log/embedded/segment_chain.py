@@ -71,6 +71,8 @@ class SegmentChain:
         self._nexts = [
             start + len(tail.positions(number - 1)) for number, start in enumerate(tail.starts)
         ]
+        with contextlib.suppress(OSError):  # then an earlier mark stands
+            self._mark.renew(tail.end)
 
     def close(self) -> None:
         if self._segments:
@@ -119,6 +121,7 @@ class SegmentChain:
             tail.add(partition, position)
         tail.end += written.bytes_count
         self._nexts = written.nexts
+        self._mark.note(tail.end)
         return written.firsts
 
     def rescue(self, written: Written) -> list[int]:
@@ -255,9 +258,12 @@ class SegmentChain:
 
     def mark(self) -> None:
         """Note, durably, how far the log is durable; raises `OSError`."""
+        self._mark.set(self._durable_end())
+        self._mark.note(self._durable_end())  # of what came meanwhile, too
+
+    def _durable_end(self) -> int:
         with self._lock:
-            end = self._segments[-1].end
-        self._mark.set(end)
+            return self._segments[-1].end
 
     def wants_spare(self) -> bool:
         tail = self._segments[-1]

@@ -36,12 +36,68 @@ def test_a_tail_that_goes_missing_after_a_clean_stop_is_missed(lost_bytes: int, 
         assert disk.contents(name) == before, "it is left as it was found"
 
 
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "zeroed"])
+@pytest.mark.parametrize("lost_bytes", [1, 6000])
+def test_a_tail_that_goes_missing_after_a_kill_is_missed(lost_bytes: int, cut: bool) -> None:
+    """However short a while before it was acknowledged, and since a restart, too."""
+    disk = FaultyDisk(lost_bytes)
+    opened(disk)
+    for _ in range(2):
+        disk.kill()
+        journal = opened(disk)
+        for number in range(20):
+            journal.write([(number % 2, [b"%d:" % number + bytes(1000) + b"x"])])
+    disk.kill()
+    name = segments(disk)[-1]
+    start = max(head_bytes_of(2), used_bytes(disk, name) - lost_bytes)
+    disk.lose(name, start, None if cut else lost_bytes)
+    with pytest.raises(LogCorrupt, match="had been made durable"):
+        opened(disk)
+
+
+def test_a_mark_is_not_waited_for_while_it_is_synced() -> None:
+    disk = FaultyDisk(1)
+    mark = DurableMark(disk, IDENTITY)
+    mark.create()
+    disk.sync_names()
+    mark.note(100)
+    with mark._lock:  # as another thread holds it while it syncs
+        mark.note(200)
+    assert mark.position == 100
+    mark.note(300)
+    mark.note(250)
+    mark.set(300)
+    again = DurableMark(disk, IDENTITY)
+    disk.power_off()
+    again.open()
+    assert again.position == 300
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_what_is_noted_without_a_sync_damages_nothing(seed: int) -> None:
+    disk, random = FaultyDisk(seed), Random(seed)
+    mark = DurableMark(disk, IDENTITY)
+    mark.create()
+    disk.sync_names()
+    synced = noted = 0
+    for _ in range(30):
+        noted += random.randrange(1, 1000)
+        mark.note(noted)
+        if random.random() < 0.2:
+            mark.set(noted)
+            synced = noted
+    disk.power_off()
+    again = DurableMark(disk, IDENTITY)
+    again.open()
+    assert synced <= again.position <= noted
+
+
 def test_what_is_behind_the_mark_may_be_torn() -> None:
     disk = FaultyDisk(1)
     journal = opened(disk)
     journal.write([(0, [b"marked"])])
     journal.mark()
-    journal.write([(0, [b"torn"])])
+    assert journal.begin([(0, [b"torn"])]) is not None, "and not kept: it was not acknowledged"
     name = segments(disk)[-1]
     disk.lose(name, used_bytes(disk, name) - 2, 2)
     assert values(opened(disk), 0) == [b"marked"]

@@ -42,12 +42,20 @@ def test_a_damaged_last_write_is_cut_off_and_what_it_leaves_is_never_read() -> N
     disk = FaultyDisk(1)
     journal = opened(disk)
     journal.write([(0, [b"kept"])])
-    journal.write([(0, [b"torn", b"left"])])
+    journal.begin([(0, [b"torn", b"left"])])
     damage(disk, b"torn")
     journal = opened(disk)
     assert values(journal, 0) == [b"kept"]
     assert journal.write([(0, [b"next"])]) == [1]  # as long as the one that was torn
     assert values(opened(disk), 0) == [b"kept", b"next"]
+
+
+def test_a_damaged_last_write_that_was_acknowledged_stops_the_log() -> None:
+    disk = FaultyDisk(1)
+    opened(disk).write([(0, [b"last"])])
+    damage(disk, b"last")
+    with pytest.raises(LogCorrupt, match="had been made durable"):
+        opened(disk)
 
 
 def test_damage_below_a_later_write_stops_the_log() -> None:
@@ -110,7 +118,7 @@ def test_a_message_that_holds_frames_is_not_taken_for_them() -> None:
     journal = opened(disk)
     journal.write([(0, [b"first"])])
     inner = disk.contents(segments(disk)[0])[4096:4200]
-    journal.write([(0, [inner * 3])])
+    journal.begin([(0, [inner * 3])])
     damage(disk, inner * 3)
     assert values(opened(disk), 0) == [b"first"]
 
