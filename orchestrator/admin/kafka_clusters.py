@@ -122,13 +122,15 @@ def _check_new(known: Mapping[str, StoredCluster], name: str) -> None:
 
 async def _reached(ports: Ports, cluster: StoredCluster, force: bool) -> StoredCluster:
     """With the id that its brokers give; with force also without."""
+    facts = ports.brokers.probe(cluster.options)
     try:
-        found = await topics_of(ports.brokers.facts(cluster), [])
+        found = await topics_of(facts, [])
     except NoFacts as no:
-        ports.brokers.forget(cluster.name)
         if force and no.trouble.code != BAD_OPTIONS:
             return cluster
         raise no_facts(cluster.name, no) from None
+    finally:
+        facts.close()
     return StoredCluster(cluster.name, cluster.options, found.kafka_id, cluster.created_at_ms)
 
 

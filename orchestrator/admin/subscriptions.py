@@ -11,6 +11,7 @@ from orchestrator.admin.kafka_clusters import no_facts
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.views import JsonView
 from orchestrator.brokers.asking import NoFacts
+from orchestrator.brokers.deciding import FROM_GROUP
 from orchestrator.brokers.starting import Decided, decide_starts, group_of, point_of
 from orchestrator.registry.errors import NO_SUBSCRIPTION, RegistryError
 from orchestrator.registry.metadata import MetadataState
@@ -169,7 +170,7 @@ async def _starts(
         return await decide_starts(facts, topics, point, group, may_miss=force)
     except NoFacts as no:
         if force and no.trouble.passes:
-            return Decided(undecided=point)
+            return Decided(undecided=FROM_GROUP + point if group else point)
         raise no_facts(cluster.name, no) from None
 
 

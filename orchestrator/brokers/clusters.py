@@ -25,6 +25,10 @@ class BrokerClusters:
         self._made[cluster.name] = (cluster.options, facts)
         return facts
 
+    def probe(self, options: StoredPairs) -> TopicFacts:
+        """For a question about options that nobody has been given yet; whoever asks closes it."""
+        return self._make(options)
+
     def forget(self, name: str) -> None:
         known = self._made.pop(name, None)
         if known is not None:

@@ -118,6 +118,7 @@ class Node:
         if self._is_log_open:
             parts.metadata.close()
             parts.intake.close()
+            parts.decider.close()
             parts.brokers.close()
             await self._keeper.close()
         await parts.log.close()

@@ -6,6 +6,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from orchestrator.brokers.clusters import BrokerClusters
+from orchestrator.brokers.deciding import StartDecider
 from orchestrator.config.options import NodeOptions
 from orchestrator.ingress.face import Ingress
 from orchestrator.ingress.server import IngressServer
@@ -44,6 +45,7 @@ class Parts:
     log: Log
     metadata: Metadata
     brokers: BrokerClusters
+    decider: StartDecider
     intake: TopicIntake
     invoker: Invoker
     processor: Processor
@@ -94,6 +96,7 @@ def assemble(
     brokers = make_clusters(options)
     intake = make_intake(options, registry, brokers, partitions, scheduler)
     metadata.on_change(intake.metadata_changed)
+    decider = StartDecider(metadata, brokers)
     processor = Processor(
         log,
         make_homes(directory),
@@ -125,6 +128,7 @@ def assemble(
         log=log,
         metadata=metadata,
         brokers=brokers,
+        decider=decider,
         intake=intake,
         invoker=invoker,
         processor=processor,

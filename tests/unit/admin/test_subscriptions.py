@@ -1,11 +1,13 @@
 """Subscriptions: Restate's routes, ours, and what is refused with which code."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from orchestrator.admin.ports import AdminOptions
+from orchestrator.brokers import deciding
 from orchestrator.brokers.facts_port import OUT_OF_REACH, BrokerTrouble
 from tests.unit.admin.world import Answered, KeptFacts, World, world
 from tests.unit.registry.samples import discovered
@@ -220,6 +222,52 @@ def test_force_waits_for_topics_and_brokers(it: World) -> None:
     assert kept["starts"] == {}
     bad = ours(it, "orders", start="nonsense", force=True)
     assert (bad.status, bad.json["restate_code"]) == (400, "PD0616")
+
+
+def test_what_was_left_open_is_decided_once_brokers_answer(
+    it: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deciding, "FIRST_S", 0.02)
+    facts = it.brokers["b:9092"]
+    facts.groups[("old", "orders")] = {0: 2}
+    facts.trouble = AWAY
+    plain = made(it, "orders", "later", start="latest", force=True)
+    options = {"group.id": "old", "auto.offset.reset": "earliest"}
+    grouped = made(it, "orders", options=options, force=True)
+    ended = made(it, "orders", force=True)
+    assert it.ask("DELETE", f"{OURS}/{ended['id']}").status == 202
+    facts.trouble = None
+    views = [decided(it, one["id"]) for one in (plain, grouped)]
+    assert [one["starts"] for one in views] == [{"orders": [5, 0]}, {"orders": [2, 0]}]
+    assert [one["generation"] for one in views] == [1, 1]
+    assert views[0]["kafka_cluster_id"] == "kafka-b"
+
+
+def test_a_start_that_turns_out_to_be_none_pauses_it(
+    it: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deciding, "FIRST_S", 0.02)
+    it.brokers["b:9092"].trouble = AWAY
+    view = made(it, "orders", start="0=99,1=0", force=True)
+    it.brokers["b:9092"].trouble = None
+    deadline = time.monotonic() + 20
+    while view["status"] != "paused":
+        assert time.monotonic() < deadline, view
+        view = it.ask("GET", f"{OURS}/{view['id']}").json
+    assert "offsets from 1 to 5, not 99" in view["reason"] and view["undecided"]
+    it.ask("POST", f"{OURS}/{view['id']}/seek", {"to": "latest"})
+    resumed = it.ask("POST", f"{OURS}/{view['id']}/resume", {}).json
+    assert resumed["status"] == "active" and resumed["starts"] == {"orders": [5, 0]}
+
+
+def decided(it: World, identity: str) -> Any:
+    deadline = time.monotonic() + 20
+    while True:
+        view = it.ask("GET", f"{OURS}/{identity}").json
+        if view["status"] == "active":
+            return view
+        assert time.monotonic() < deadline, view
+        time.sleep(0.02)
 
 
 def test_pause_and_resume(it: World) -> None:

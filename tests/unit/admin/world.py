@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from orchestrator.admin.app import create_admin
 from orchestrator.admin.ports import AdminOptions
 from orchestrator.brokers.clusters import BrokerClusters
+from orchestrator.brokers.deciding import StartDecider
 from orchestrator.brokers.facts_port import OUT_OF_REACH, BrokerTrouble
 from orchestrator.brokers.memory import MemoryFacts
 from orchestrator.log.memory import MemoryLog
@@ -214,6 +215,8 @@ class World:
         await log.open()
         self.metadata = Metadata(log, Defaults(), None)
         await self.metadata.open()
+        brokers = BrokerClusters(self._facts)
+        self.decider = StartDecider(self.metadata, brokers)
         app = create_admin(
             self.engine,
             self.metadata,
@@ -221,7 +224,7 @@ class World:
             self.query if self._with_query else None,
             self._options,
             query_errors=(BadQuery,),
-            brokers=BrokerClusters(self._facts),
+            brokers=brokers,
             clock=BenchClock(self.bench),
             entropy=SeededEntropy(1),
         )
@@ -231,6 +234,7 @@ class World:
         await self._server.start(listening)
 
     def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self.decider.close)
         self.wait(self._server.stop(1))
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(5)
