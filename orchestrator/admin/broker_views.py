@@ -6,7 +6,7 @@ Options that hold a secret are shown as `***`.
 from orchestrator.admin.views import JsonView, timestamp
 from orchestrator.kafka.secrets import shown_options
 from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription, TopicsState
-from orchestrator.registry.subscribe import sink_uri, source_uri
+from orchestrator.registry.subscribe import sink_uri, source_uri, subscription_status
 
 
 def cluster_view(cluster: StoredCluster) -> JsonView:
@@ -49,12 +49,6 @@ def subscription_view(subscription: StoredSubscription) -> JsonView:
         "reason": one.reason,
         "created_at": timestamp(one.created_at_ms),
     }
-
-
-def subscription_status(subscription: StoredSubscription) -> str:
-    if subscription.paused:
-        return "paused"
-    return "undecided" if subscription.undecided else "active"
 
 
 def feeds_view(topics: TopicsState) -> JsonView:

@@ -64,16 +64,18 @@ class Feeds:
     def _feed(self, scan: pipe.Scan) -> RowFeed:
         if scan.source == "rows":
             return self._stored(scan)
+        if scan.source == "numbered rows":
+            return self._stored(scan, numbered=True)
         if scan.source == "attempts":
             return Documents(_by_id(self._attempts()))
-        documents = registry_rows.services if scan.source == "services" else _deployments
+        documents = _DOCUMENTS[scan.source]
         try:
             registry = self._registry()
         except MetadataUnavailable as error:
             raise QueryError(STATUS_UNAVAILABLE, str(error)) from None
         return Documents((b"", row) for row in documents(registry))
 
-    def _stored(self, scan: pipe.Scan) -> RowFeed:
+    def _stored(self, scan: pipe.Scan, numbered: bool = False) -> RowFeed:
         engine = self._engine
         wanted = partitions_of(scan, engine.partition_count)
         unreadable = engine.unreadable()
@@ -89,11 +91,16 @@ class Feeds:
                 (number, engine.export(number, scan.kinds, starts))
                 for number, starts in wanted.items()
                 if number not in gone
-            ]
+            ],
+            numbered,
         )
 
 
-_deployments = registry_rows.deployments
+_DOCUMENTS = {
+    "services": registry_rows.services,
+    "deployments": registry_rows.deployments,
+    "subscriptions": registry_rows.subscriptions,
+}
 
 
 class Documents:
@@ -111,10 +118,11 @@ class Documents:
 
 
 class StoredRows:
-    """Raw rows, partition after partition."""
+    """Raw rows, partition after partition; `numbered`: each key begins with its number."""
 
-    def __init__(self, streams: list[tuple[int, Stream[Pair]]]) -> None:
+    def __init__(self, streams: list[tuple[int, Stream[Pair]]], numbered: bool) -> None:
         self._streams = streams
+        self._numbered = numbered
 
     async def more(self) -> pipe.RawRows:
         while self._streams:
@@ -127,7 +135,11 @@ class StoredRows:
             if given.last:
                 del self._streams[0]
             if given.items:
-                return pipe.RawRows(given.items, not self._streams)
+                items = given.items
+                if self._numbered:
+                    before = number.to_bytes(pipe.PARTITION_BYTES, "big")
+                    items = [(before + raw, value) for raw, value in items]
+                return pipe.RawRows(items, not self._streams)
         return pipe.RawRows([], True)
 
     def close(self) -> None:

@@ -21,6 +21,12 @@ class Need(NamedTuple):
 ATTEMPTS = Need("attempts", [], [])
 SERVICES = Need("services", [], [])
 DEPLOYMENTS = Need("deployments", [], [])
+SUBSCRIPTIONS = Need("subscriptions", [], [])
+
+
+def of_all(kind: bytes) -> Need:
+    """All rows of a table, each key behind the number of its partition."""
+    return Need("numbered rows", [kind], [ALL])
 
 
 def of_ids(where: object, *kinds: bytes) -> Need:

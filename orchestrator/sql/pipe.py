@@ -14,6 +14,10 @@ LENGTH_BYTES = 4
 RowPairs = list[tuple[bytes, bytes]]
 
 
+PARTITION_BYTES = 2
+"""Of the number of a partition, before the keys of numbered rows."""
+
+
 class Ask(msgspec.Struct, tag=1, array_like=True):
     """Server to child: run this; the answer as Arrow or as JSON."""
 
@@ -22,7 +26,8 @@ class Ask(msgspec.Struct, tag=1, array_like=True):
 
 
 class Scan(msgspec.Struct, array_like=True):
-    """What a table is read from. Of `source` "rows" what `Engine.export` gives for these."""
+    """What a table is read from. Of `source` "rows" what `Engine.export` gives for these;
+    of "numbered rows" the same, each key behind the number of its partition."""
 
     number: int  # never used twice by a child
     source: str

@@ -20,7 +20,7 @@ from orchestrator.model.rows import (
     JournalChunk,
 )
 from orchestrator.model.values import SUSPENDED
-from orchestrator.sql import batching, invocations, keyed, needs, words
+from orchestrator.sql import batching, invocations, keyed, needs, topics, words
 from orchestrator.sql.entries import entries
 from orchestrator.sql.entry_shapes import Callee
 from orchestrator.sql.events import events_columns, suspended_columns
@@ -206,4 +206,8 @@ SOURCES = {
     "sys_locks": _keyed(keyed.locks, keys.OBJECT),
     "sys_service": _of_one_scan(lambda where: needs.SERVICES, _documents),
     "sys_deployment": _of_one_scan(lambda where: needs.DEPLOYMENTS, _documents),
+    "sys_subscription": _of_one_scan(lambda where: needs.SUBSCRIPTIONS, _documents),
+    "sys_source": _of_one_scan(lambda where: needs.of_all(keys.SOURCE), topics.sources),
+    "sys_dead_letter": _of_one_scan(lambda where: needs.of_all(keys.LETTER), topics.letters),
+    "sys_lane": _of_one_scan(lambda where: needs.of_all(keys.PARTITION), topics.lanes),
 }

@@ -1,0 +1,100 @@
+"""Subscriptions, sources, dead letters and lanes to topics, as SQL shows them."""
+
+import asyncio
+
+from orchestrator.registry.schema import Registry
+from orchestrator.registry.stored_topics import StoredSubscription, TopicsState
+from orchestrator.sql.options import SqlOptions
+from orchestrator.sql.query import SqlQuery
+from tests.unit.machine.bench import Bench, uid
+from tests.unit.machine.topic_records import (
+    intake,
+    letters,
+    opened,
+    request,
+    send,
+    source_at,
+    taken,
+    unusable,
+)
+from tests.unit.sql.world import Rows, ask, attempts, run
+
+SOURCE = source_at(0, 1)
+SUBSCRIPTION = StoredSubscription(
+    id="sub_1",
+    name="orders",
+    cluster="shop",
+    topics=("orders", "returns"),
+    service="Counter",
+    handler="add",
+    options=(("client.id", "us"), ("sasl.password", "s3cret")),
+    max_in_flight=7,
+    paused=True,
+    reason="by hand",
+    created_at_ms=1_700_000_000_000,
+)
+
+
+def with_topics() -> Bench:
+    bench = Bench()
+    bench.now_ms = 1_700_000_000_000
+    bench.do(opened(bench, SOURCE, start=5))
+    bench.do(intake(bench, SOURCE, 5, taken(bench, SOURCE, 5), unusable(bench, SOURCE, 6), upto=9))
+    send(bench, uid(1), request(True, "answers"))
+    return bench
+
+
+def test_sources_letters_and_lanes() -> None:
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        (source,) = await ask(query, "SELECT * FROM sys_source")
+        assert (source["subscription_id"], source["topic"]) == ("sub_1", "orders")
+        assert (source["position"], source["committed"], source["live"]) == (9, 5, 1)
+        assert source["partition"] == SOURCE.partition and source["generation"] == 0
+        (letter,) = await ask(query, "SELECT * FROM sys_dead_letter WHERE reason = 'no_key'")
+        ((key, _),) = letters(rows.bench)
+        assert letter["id"] == f"0-{key.hex()}" and letter["kind"] == "record"
+        assert (letter["topic"], letter["topic_offset"]) == ("orders", 6)
+        assert (letter["value_utf8"], letter["value_length"]) == ("1", 1)
+        assert letter["created_at"].startswith("2023-11-14T22:13:20")
+        assert "invocation_id" not in letter and "publish_error" not in letter
+        lanes = await ask(query, "SELECT topic, rows, status FROM sys_lane")
+        assert lanes == [{"topic": "answers", "rows": 1, "status": "open"}]
+        assert await ask(query, "SELECT COUNT(1) AS n FROM sys_dead_letter") == [{"n": 1}]
+
+    run(check, with_topics())
+
+
+def test_subscriptions() -> None:
+    topics = TopicsState(subscriptions={"sub_1": SUBSCRIPTION})
+
+    async def main() -> None:
+        rows = Rows(Bench())
+        query = SqlQuery(
+            rows,  # type: ignore[arg-type]
+            lambda: Registry(0, {}, {}, topics),
+            attempts,
+            SqlOptions(),
+        )
+        try:
+            (found,) = await ask(query, "SELECT * FROM sys_subscription WHERE name = 'orders'")
+        finally:
+            await query.close()
+        assert found == {
+            "id": "sub_1",
+            "name": "orders",
+            "cluster": "shop",
+            "topics": ["orders", "returns"],
+            "source": "kafka://shop/orders,returns",
+            "sink": "service://Counter/add",
+            "target_service_name": "Counter",
+            "target_handler_name": "add",
+            "options": '{"client.id":"us","sasl.password":"***"}',
+            "max_in_flight": 7,
+            "dead_letter_failures": False,
+            "generation": 1,
+            "status": "paused",
+            "reason": "by hand",
+            "created_at": found["created_at"],
+        }
+
+    asyncio.run(main())
