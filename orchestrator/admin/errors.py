@@ -62,7 +62,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _validation(_: Request, error: RequestValidationError) -> Response:
-        return refusal(400, "; ".join(_said(one) for one in error.errors()[:5]))
+        return refusal(400, "; ".join(_text_of(one) for one in error.errors()[:5]))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
@@ -76,7 +76,7 @@ def install(app: FastAPI) -> None:
         return refusal(500, "an error of the server, which its log tells more about")
 
 
-def _said(error: dict[str, object]) -> str:
+def _text_of(error: dict[str, object]) -> str:
     place = error.get("loc")
     words = [str(one) for one in place] if isinstance(place, tuple) else []
     return f"{'.'.join(words)}: {error.get('msg')}"

@@ -326,7 +326,7 @@ class Http1(asyncio.Protocol):
         """Once a second: end what makes no progress, or too little."""
         options = self._shared.options
         paused = self._writer.paused
-        if paused and self._writer.look():
+        if paused and self._writer.check_progress():
             self._seen = self._shared.tick
         idle_s = self._shared.tick - self._seen
         if paused:

@@ -51,7 +51,7 @@ class IngressServer:
     def _sweep(self) -> None:
         """Once a second, a bounded number of connections in one callback."""
         self._shared.tick += 1
-        self._shared.tell_time()
+        self._shared.refresh_date()
         self._sweep_some(list(self._shared.open))
 
     def _sweep_some(self, connections: list[ServedConnection]) -> None:

@@ -96,7 +96,7 @@ class Shared:
         telemetry.ask(BUFFERED, lambda: self.uploads.held_bytes)
         self._clock = clock
         self.lines = b""  # header lines of every answer
-        self.tell_time()
+        self.refresh_date()
 
     def later(self, connection: ServedConnection) -> None:
         """Its turn comes after those of others, and after what new connections want."""
@@ -124,7 +124,7 @@ class Shared:
             counter = self._by_status[status] = self._requests.of(str(status))
         counter.value += 1
 
-    def tell_time(self) -> None:
+    def refresh_date(self) -> None:
         """Once a second: the date header is made."""
         date = formatdate(self._clock.now_ms() // 1000, usegmt=True)
         self.lines = b"date: " + date.encode() + b"\r\n" + self.cors.lines

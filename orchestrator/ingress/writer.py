@@ -79,7 +79,7 @@ class Writer:
         if self._share is not None:
             leave(self._share)
 
-    def look(self) -> bool:
+    def check_progress(self) -> bool:
         """Once a second while paused: whether the client has taken something since."""
         unsent_bytes = self._transport.get_write_buffer_size()
         gone_bytes = self._unsent_bytes - unsent_bytes  # nothing is written meanwhile

@@ -132,11 +132,13 @@ def _nothing() -> None:
 def _read(answer: _Answer, http_version: str) -> Discovered:
     status = answer.status
     if status in _WORTH_RETRYING:
-        raise _Retryable(f"HTTP status {status}{_said(answer)}")
+        raise _Retryable(f"HTTP status {status}{_message_of(answer)}")
     if status == 404:
         raise RegistryError(UNREACHABLE, f"there is no {PATH} at this address: HTTP status 404")
     if not 200 <= status < 300:
-        raise RegistryError(UNREACHABLE, f"discovery failed: HTTP status {status}{_said(answer)}")
+        raise RegistryError(
+            UNREACHABLE, f"discovery failed: HTTP status {status}{_message_of(answer)}"
+        )
     content_type = answer.header(b"content-type")
     if content_type not in MEDIA_TYPES:
         raise RegistryError(
@@ -149,6 +151,6 @@ def _read(answer: _Answer, http_version: str) -> Discovered:
     )
 
 
-def _said(answer: _Answer) -> str:
+def _message_of(answer: _Answer) -> str:
     text = bytes(answer.body[:_SHOWN_BYTES]).decode("utf-8", "replace").strip()
     return f": {text}" if text else ""

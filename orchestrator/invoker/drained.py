@@ -37,7 +37,7 @@ class Drained:
         elif not stream_id:
             self._looked_at = dict.fromkeys(self.waiting)
 
-    def look(self, all_sent: bool) -> bool:
+    def report_room(self, all_sent: bool) -> bool:
         """Tell those that have room now; whether there are more to tell. `all_sent`: whoever has
         much queued now is kept by its peer."""
         told = 0

@@ -42,7 +42,7 @@ class ExchangeCarrier(Protocol):
 
     def drain(self, exchange: "Exchange") -> None: ...
 
-    def distrust(self, reason: str) -> None:
+    def retire(self, reason: str) -> None:
         """An exchange came to nothing for want of time: take no more of them."""
         ...
 
@@ -206,7 +206,7 @@ class Exchange:
         carrier = self.carrier
         self.cancel()
         if carrier is not None:
-            carrier.distrust(reason)
+            carrier.retire(reason)
 
     def drain(self) -> None:
         """All that matters was heard: end the request, let the response end by itself soon."""

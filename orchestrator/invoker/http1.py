@@ -154,15 +154,15 @@ class Http1Connection(asyncio.Protocol):
 
     def want_room(self, exchange: Exchange) -> None:
         if not self._write_paused:
-            self._call_soon(self._tell_room)
+            self._call_soon(self._report_room)
 
-    def _tell_room(self) -> None:
+    def _report_room(self) -> None:
         exchange = self._exchange
         if exchange is not None and exchange.wants_room and not self._write_paused:
             exchange.wants_room = False
             exchange.receiver.on_drained()
 
-    def distrust(self, reason: str) -> None:
+    def retire(self, reason: str) -> None:
         """Nothing to do: whoever cancels its exchange closes the connection."""
 
     # --- from the transport ---
@@ -206,7 +206,7 @@ class Http1Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        self._tell_room()
+        self._report_room()
 
     def eof_received(self) -> None:
         self._lost("the peer closed the connection")

@@ -177,7 +177,7 @@ class Http2Connection(asyncio.Protocol):
         self._drained.wait(exchange)
         self._touch()
 
-    def distrust(self, reason: str) -> None:
+    def retire(self, reason: str) -> None:
         """It answers pings, but its streams do not move: it takes no more exchanges, and is closed
         once those it carries are over."""
         self._stop_taking(reason)
@@ -255,7 +255,7 @@ class Http2Connection(asyncio.Protocol):
             self._transport.write(data)
         has_more = len(data) >= _WRITE_BYTES
         self._deliver()
-        if self._drained.waiting and self._drained.look(all_sent=not has_more):
+        if self._drained.waiting and self._drained.report_room(all_sent=not has_more):
             has_more = True
         if has_more:
             self._touch()
@@ -332,13 +332,13 @@ class Http2Connection(asyncio.Protocol):
         if not exchange.closed:
             exchange.closed = True
             reason = f"stream reset by the peer: {_code_name(event.error_code)}"
-            self._tell_broken(exchange, reason, event.error_code == _REFUSED)
+            self._report_broken(exchange, reason, event.error_code == _REFUSED)
         if self.is_open:
             self._owner.on_room(self)
         elif not self._streams:
             self._fail(self._reason)
 
-    def _tell_broken(self, exchange: Exchange, reason: str, refused: bool) -> None:
+    def _report_broken(self, exchange: Exchange, reason: str, refused: bool) -> None:
         receiver, exchange.receiver = exchange.receiver, IGNORE
         skipped = -1 < self._last_stream_id < exchange.stream_id
         # A connection that was good before and then closed without another word had most
@@ -395,5 +395,5 @@ class Http2Connection(asyncio.Protocol):
         for exchange in streams.values():
             if not exchange.closed:
                 exchange.closed = True
-                self._tell_broken(exchange, reason, False)
+                self._report_broken(exchange, reason, False)
         self._owner.on_batch()

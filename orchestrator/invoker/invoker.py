@@ -110,7 +110,7 @@ class Invoker:
         """Entry `index` of the journal for the running attempt."""
         running = self._running.get(invocation_id)
         if running is not None and running.incarnation == incarnation:
-            running.tell(index, frame, completion_id)
+            running.deliver(index, frame, completion_id)
 
     def acknowledge(self, invocation_id: bytes, incarnation: int, command_index: int) -> None:
         """A command of the running attempt is durable."""
@@ -306,14 +306,14 @@ class Invoker:
     def _wait(self, waiter: SlotWaiter) -> None:
         self._slots.wait(waiter)
         if self._make_way_timer is None:
-            self._make_way_timer = self._scheduler.call_later(0, self._make_way)
+            self._make_way_timer = self._scheduler.call_later(0, self._suspend_idle)
 
     def _stop_waiting(self) -> None:
         self._closed = True
         self._slots.clear()
 
     def _fill_slots(self) -> None:
-        """Start what waits, as far as there is room; what is left has its turn after `_make_way`.
+        """Start what waits, as far as there is room; the rest has its turn after `_suspend_idle`.
         Behind many others some may wait that are over, or run already."""
         for _ in range(_STARTED_AT_ONCE):
             waiter = self._slots.next()
@@ -322,15 +322,15 @@ class Invoker:
             if waiter.id not in self._running:
                 self._start(waiter.source, waiter.id, waiter.incarnation, waiter)
 
-    def _make_way(self) -> None:
+    def _suspend_idle(self) -> None:
         """Ask the longest idle streams to suspend, as many as there are attempts waiting."""
         self._make_way_timer = None
         if not self._slots.waiting_count or self._closed:
             return
         self._openings.forget_slow(self.monotonic_ms())
         self._fill_slots()
-        self._idle.look(self._running.values(), self.monotonic_ms())
-        self._make_way_timer = self._scheduler.call_later(_MAKE_WAY_S, self._make_way)
+        self._idle.suspend_idle(self._running.values(), self.monotonic_ms())
+        self._make_way_timer = self._scheduler.call_later(_MAKE_WAY_S, self._suspend_idle)
 
     # --- from running attempts ---
 

@@ -20,7 +20,7 @@ class MakeWay:
         self._slots = slots
         self._look_at_ms = 0  # not before
 
-    def look(self, all_running: Collection[RunningAttempt], now_ms: int) -> None:
+    def suspend_idle(self, all_running: Collection[RunningAttempt], now_ms: int) -> None:
         """A look costs about a microsecond for each that runs: the next one comes later the more
         there are, so that all looks are a few percent of the time at most."""
         if now_ms < self._look_at_ms or not self._slots.short_of_slots:

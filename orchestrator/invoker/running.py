@@ -137,7 +137,7 @@ class RunningAttempt:
         if self.exchange is not None:
             self.exchange.send(data)
 
-    def tell(self, index: int, frame: bytes, completion_id: int) -> None:
+    def deliver(self, index: int, frame: bytes, completion_id: int) -> None:
         """Entry `index` of the journal; if there is no room, it is read again later."""
         feed, exchange = self.feed, self.exchange
         if feed.is_behind or feed.is_replaying:

@@ -67,25 +67,25 @@ class Sweep:
 
     def _put(self, running: RunningAttempt, now_ms: int) -> None:
         """Look at it when it may be due."""
-        running.look_ms = look_ms = _look_ms(running, now_ms)
+        running.look_ms = look_ms = _due_ms(running, now_ms)
         bucket = self._buckets.get(look_ms)
         if bucket is None:
             self._buckets[look_ms] = {running: None}
             heapq.heappush(self._times, look_ms)
-            self._ring_by(look_ms)
+            self._wake_by(look_ms)
         else:
             bucket[running] = None
 
-    def _ring_by(self, look_ms: int) -> None:
+    def _wake_by(self, look_ms: int) -> None:
         if self._timer is not None:
             if self._rings_ms <= look_ms:
                 return
             self._timer.cancel()
         self._rings_ms = look_ms
         delay_ms = max(0, look_ms - self._clock.monotonic_ms())
-        self._timer = self._scheduler.call_later(delay_ms / 1000, self._look)
+        self._timer = self._scheduler.call_later(delay_ms / 1000, self._sweep_due)
 
-    def _look(self) -> None:
+    def _sweep_due(self) -> None:
         """At what is due: a slice of it."""
         self._timer = None
         now_ms = self._clock.monotonic_ms()
@@ -105,7 +105,7 @@ class Sweep:
             self._buckets.clear()
             self._times.clear()
         elif self._times:
-            self._ring_by(self._times[0])
+            self._wake_by(self._times[0])
 
     def _look_after_pools(self) -> None:
         self._upkeep = None
@@ -114,7 +114,7 @@ class Sweep:
             self._upkeep = self._scheduler.call_later(PERIOD_S, self._look_after_pools)
 
 
-def _look_ms(running: RunningAttempt, now_ms: int) -> int:
+def _due_ms(running: RunningAttempt, now_ms: int) -> int:
     """When its timeout may be over; a little later, so that many share a bucket."""
     timeout_ms = running.abort_ms
     if running.inactivity_ms < timeout_ms and running.may_close:

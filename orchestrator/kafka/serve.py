@@ -49,7 +49,7 @@ class Served:
             self._bell = None
             self._poll()
         else:
-            self._loop.add_reader(self._bell.fd, self._heard)
+            self._loop.add_reader(self._bell.fd, self._on_wake)
             self._loop.call_soon(self.serve)  # what came before the bell was there
 
     def serve(self) -> None:
@@ -58,9 +58,9 @@ class Served:
         except KafkaException as raised:
             self._on_error(error_of(raised))
 
-    def _heard(self) -> None:
+    def _on_wake(self) -> None:
         if self._bell is not None:
-            self._bell.hear()
+            self._bell.drain()
             self.serve()
 
     def _poll(self) -> None:

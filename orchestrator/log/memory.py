@@ -43,7 +43,7 @@ class MemoryTopic:
         first = self.next_offset(partition)
         self.values[partition].extend(values)
         for log in self.logs:
-            log.tell(partition, first, values)
+            log.notify_followers(partition, first, values)
         return first
 
     def trim(self, partition: int, below_offset: int) -> None:
@@ -58,7 +58,7 @@ class MemoryTopic:
         del self.values[partition][kept:]
         why = OffsetOutOfRange(self.firsts[partition], self.next_offset(partition))
         for log in self.logs:
-            log.tell_cut(partition, why)
+            log.end_followers(partition, why)
 
 
 class MemoryLog:
@@ -129,11 +129,11 @@ class MemoryLog:
             return NeverFollowed(ended, LogUnavailable("the log is not open"))
         return self._followers.follow(partition, offset, deliver, ended)
 
-    def tell(self, partition: int, first: int, values: list[bytes]) -> None:
+    def notify_followers(self, partition: int, first: int, values: list[bytes]) -> None:
         """Somebody has appended; the followers hear of it later, as of everything."""
         self._soon(partial(self._followers.appended, partition, first, values))
 
-    def tell_cut(self, partition: int, why: OffsetOutOfRange) -> None:
+    def end_followers(self, partition: int, why: OffsetOutOfRange) -> None:
         self._soon(partial(self._followers.cut, partition, why))
 
     async def bounds(self, partition: int) -> tuple[int, int]:

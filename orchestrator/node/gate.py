@@ -23,7 +23,7 @@ class NodeGate:
 
     def _shut(self, reason: str) -> None:
         self._closed = reason
-        self._processor.shut_door(reason)
+        self._processor.refuse_new_work(reason)
 
     def closed(self) -> str:
         return self._closed

@@ -27,9 +27,9 @@ class MemoryKeeper:
         """Never returns."""
         while True:
             await asyncio.sleep(LOOK_S)
-            await self.look()
+            await self.shrink_caches()
 
-    async def look(self) -> None:
+    async def shrink_caches(self) -> None:
         """Between records: rows may be given up."""
         cpu_s, self._cpu_s = self._cpu_s, time.process_time()
         if self._cpu_s - cpu_s > BUSY_PART * LOOK_S:

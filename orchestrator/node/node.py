@@ -61,13 +61,13 @@ class Node:
         ready = asyncio.Event()
         serving = asyncio.create_task(self._admin.serve_after(ready))
         try:
-            await self._open_doors()
+            await self._open_faces()
             ready.set()
             await serving
         finally:
             serving.cancel()
 
-    async def _open_doors(self) -> None:
+    async def _open_faces(self) -> None:
         parts, options = self._parts, self._options
         await parts.log.open()
         self._is_log_open = True

@@ -51,7 +51,7 @@ class Admission:
         if seat.pending.bytes_count >= self._held_bytes_max:
             return f"too much waits for the log to take it for partition {seat.number}"
         if now_s - self._looked_s >= LOOK_S:
-            self._look(now_s)
+            self._refresh_log_health(now_s)
         return self._log_reason
 
     def body_reason(self, size_bytes: int) -> str:
@@ -63,7 +63,7 @@ class Admission:
             return ""
         return "too many large bodies wait for the log to take them"
 
-    def _look(self, now_s: float) -> None:
+    def _refresh_log_health(self, now_s: float) -> None:
         """Why the log takes no appends; looked at every LOOK_S at most."""
         self._looked_s = now_s
         health = self._log.health()

@@ -17,7 +17,7 @@ class Chores:
             self._waiting[key] = None
             self._go_on()
 
-    def stepped(self, key: bytes) -> None:
+    def step_applied(self, key: bytes) -> None:
         """A step of it has been applied; an action asks for the next, if there is one."""
         self._out.discard(key)
         self._go_on()

@@ -34,10 +34,10 @@ class DueHost(Protocol):
         """The part of what all partitions may do at once that is this one's."""
         ...
 
-    def ring_by(self, monotonic_ms: int) -> None: ...
+    def wake_by(self, monotonic_ms: int) -> None: ...
 
-    def look_soon(self) -> None:
-        """Call `look` soon, and again as long as there is more."""
+    def run_due_soon(self) -> None:
+        """Call run_due soon, and again as long as there is more."""
         ...
 
     def purge_soon(self) -> None:
@@ -82,18 +82,18 @@ class Due:
         wait_ms = max(0, min(action.delay_ms, action.due_ms - clock.now_ms()))
         monotonic_ms = clock.monotonic_ms() + PHASE_MS
         if self.timers.add(action.key, wait_ms, monotonic_ms):
-            self._host.ring_by(monotonic_ms + wait_ms)
+            self._host.wake_by(monotonic_ms + wait_ms)
 
     def arm_retry(self, action: ArmRetry) -> None:
         clock = self._clock
         wait_ms = max(0, min(action.delay_ms, action.at_ms - clock.now_ms()))
         due_ms = clock.monotonic_ms() + wait_ms
         self.retries.arm(Retry(due_ms, action.id, action.incarnation, action.at_ms))
-        self._host.ring_by(due_ms)
+        self._host.wake_by(due_ms)
 
     # --- looks ---
 
-    def look(self) -> bool:
+    def run_due(self) -> bool:
         """Load, fire and start a bounded part of what is due; whether there is more to do now."""
         now_ms, monotonic_ms = self._clock.now_ms(), self._clock.monotonic_ms()
         self._notice_jump(now_ms - monotonic_ms)
@@ -106,7 +106,7 @@ class Due:
             self._host.start_retry(retry.id, retry.incarnation)
         has_more |= self.retries.is_due(monotonic_ms)
         if not has_more:
-            self._host.ring_by(self._next_look_ms(now_ms, monotonic_ms))
+            self._host.wake_by(self._next_look_ms(now_ms, monotonic_ms))
         return has_more
 
     def _notice_jump(self, wall_offset_ms: int) -> None:
@@ -114,7 +114,7 @@ class Due:
         went_back = wall_offset_ms < self._wall_offset_ms - JUMP_MS
         self._wall_offset_ms = wall_offset_ms
         if went_back:
-            self.timers.turn_back(self._clock.now_ms())
+            self.timers.clock_set_back(self._clock.now_ms())
             self._host.clock_went_back()
 
     def _fire(self, now_ms: int, monotonic_ms: int) -> bool:
@@ -143,11 +143,11 @@ class Due:
         """Own timers have been applied."""
         self._is_firing = False
         if self.timers.is_due(self._clock.monotonic_ms()):
-            self._host.look_soon()
+            self._host.run_due_soon()
         else:
             first_ms = self.timers.first_ms()
             if first_ms is not None:
-                self._host.ring_by(first_ms)
+                self._host.wake_by(first_ms)
 
     # --- retention ---
 

@@ -19,7 +19,7 @@ class LateResults:
         """Look for the next ones; whether there are more."""
         spent = 0.0
         for _ in range(min(LOOK_COUNT, len(self._ids))):
-            spent += self._results.look(self._state, self._ids.pop())
+            spent += self._results.reply_if_done(self._state, self._ids.pop())
             if spent >= 1:
                 break
         return bool(self._ids)

@@ -70,8 +70,8 @@ class Leadership:
         seat = self._seat
         while seat.is_served:
             try:
-                if await self._take_office():
-                    await self._hold_office()
+                if await self._announce_until_latest():
+                    await self._lead()
             except (PartitionStopped, LogRefused, LogCorrupt) as stop:
                 logger.error("partition %d stops: %s", seat.number, stop)
                 seat.stop(str(stop))
@@ -92,7 +92,7 @@ class Leadership:
         self._failures += 1
         await self._around.scheduler.sleep(delay_s * (0.5 + self._entropy.uniform() / 2))
 
-    async def _take_office(self) -> bool:
+    async def _announce_until_latest(self) -> bool:
         """True once an announcement of this seat has been applied as the latest one."""
         seat = self._seat
         # What is under way from the last term must be in the log, or not, before it is read.
@@ -172,7 +172,7 @@ class Leadership:
         logger.info("partition %d is led here, epoch %d", seat.number, term.epoch)
         seat.begin(term)
 
-    async def _hold_office(self) -> None:
+    async def _lead(self) -> None:
         """Until the term is over; what others write to the partition is applied as it comes."""
         seat = self._seat
         since_s = self._around.scheduler.time_s()

@@ -52,13 +52,13 @@ class Processor:
         """Ask the log for partitions to lead."""
         self._seats.start()
 
-    def shut_door(self, reason: str) -> None:
+    def refuse_new_work(self, reason: str) -> None:
         """Refuse new work; what is under way goes on."""
         self._door.shut_reason = reason
 
     async def close(self, wait_s: float = 5.0) -> None:
         """Wait for the in-flight appends, spill, and close the stores."""
-        self.shut_door("the server is shutting down")
+        self.refuse_new_work("the server is shutting down")
         await self._seats.close(wait_s)
 
     def leading(self) -> list[int]:

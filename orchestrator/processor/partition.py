@@ -54,7 +54,7 @@ class Partition:
         self._passed(offset, message)
         return answers
 
-    def pass_over(self, offset: int, message: bytes) -> None:
+    def skip_message(self, offset: int, message: bytes) -> None:
         """Go on after a message that is not applied, as an operator decided."""
         self._passed(offset, message)
 

@@ -119,7 +119,7 @@ class Reading:
         if not self._options.skip(partition.number, message.offset):
             reason = f"the message at offset {message.offset} cannot be decoded: {error}"
             raise PartitionStopped("PD0300", reason) from error
-        partition.pass_over(message.offset, message.value)
+        partition.skip_message(message.offset, message.value)
 
     def _spill_if_large(self) -> None:
         state, options = self._partition.state, self._options

@@ -38,7 +38,7 @@ from orchestrator.store.port import DurableStore, StoreError
 logger = logging.getLogger("perdure.processor")
 
 REFUSED_FIRST_S, REFUSED_MAX_S = 0.04, 1.0  # pauses after an append the log refused
-TELL_COUNT = 64  # clients answered by one slice
+ANSWERED_AT_ONCE_MAX = 64  # clients answered by one slice
 NOT_SERVED = "the partition is not served here"
 
 
@@ -180,7 +180,7 @@ class Seat:
         self._is_unanswered = False
         leading = self._state
         append = leading.in_flight
-        if append is None or leading.partition is None:  # it stepped down meanwhile
+        if append is None or leading.partition is None:  # it step_applied down meanwhile
             self.changed.set()
         elif error is None:
             self._refusals = 0
@@ -220,7 +220,7 @@ class Seat:
         leading.in_flight = None
         try:
             leading.term.settle(append.parts)
-            self._unknown_fates.tell_known(append, answers, partition.state, self.results)
+            self._unknown_fates.answer_known(append, answers, partition.state, self.results)
         except StoreError as error:
             self.lose_store(error)
             return
@@ -301,7 +301,9 @@ class Seat:
         """
         if self.partition is None:
             return False
-        return self._unknown_fates.tell(self.partition.state, self.results, TELL_COUNT)
+        return self._unknown_fates.answer_some(
+            self.partition.state, self.results, ANSWERED_AT_ONCE_MAX
+        )
 
     def apply_read(self, message: LogMessage, records: list[AnyRecord]) -> None:
         """Apply a message that this seat did not append, or does not remember."""
@@ -316,10 +318,10 @@ class Seat:
 
     # --- what the tail of the log shows ---
 
-    def heard(self, heard_to: int) -> bool:
+    def note_end(self, heard_to: int) -> bool:
         """There are messages below this offset; True if some are not applied that could be."""
         leading = self._state
-        return type(leading) is Leading and leading.heard(heard_to)
+        return type(leading) is Leading and leading.note_end(heard_to)
 
     @property
     def is_behind(self) -> bool:

@@ -77,7 +77,7 @@ class Leading:
         """The log has more than is applied: others' messages, or the append in flight."""
         return self.heard_to > self.partition.next_offset
 
-    def heard(self, heard_to: int) -> bool:
+    def note_end(self, heard_to: int) -> bool:
         """True if not all below this offset is applied, and what is not is others' for certain: of
         an append in flight nobody knows yet where it is."""
         self.heard_to = heard_to

@@ -11,7 +11,7 @@ from orchestrator.processor.expiry import ExpiryClock
 from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.processor.leadership import Leadership
 from orchestrator.processor.options import ProcessorOptions
-from orchestrator.processor.seat import TELL_COUNT, Seat
+from orchestrator.processor.seat import ANSWERED_AT_ONCE_MAX, Seat
 from orchestrator.processor.seat_gauges import measure_seats
 from orchestrator.processor.slices import Slices
 from orchestrator.processor.topics import NodeTopics
@@ -86,7 +86,7 @@ class Seats:
         self.wake = self._turns.wake
         self.call_later = scheduler.call_later
         self.now_s = scheduler.time_s
-        self.ring_by = self._alarm.by
+        self.wake_by = self._alarm.by
 
     def all(self) -> list[Seat]:
         """By number."""
@@ -200,7 +200,7 @@ class Seats:
     def _ring(self) -> None:
         for seat in self.all():
             if seat.term is not None:
-                seat.term.look_soon()
+                seat.term.run_due_soon()
 
     def _clean_up(self) -> None:
         if self._is_closed:
@@ -217,10 +217,10 @@ class Seats:
         left = iter(waiters)
 
         def step() -> bool:
-            some = list(islice(left, TELL_COUNT))
+            some = list(islice(left, ANSWERED_AT_ONCE_MAX))
             for waiter in some:
                 waiter.failed(reason, kept)
-            return len(some) == TELL_COUNT
+            return len(some) == ANSWERED_AT_ONCE_MAX
 
         self.slices.add(step)
 
@@ -258,7 +258,7 @@ class Seats:
         written_bytes = sum(seat.byte_count for seat in self.all())
         for served in list(self._served.values()):
             seat = served.seat
-            served.upkeep.keep_up(written_bytes)
+            served.upkeep.checkpoint_if_behind(written_bytes)
             if seat.term is not None:
                 seat.term.hold_back(len(seat.pending.waiting), seat.pending.bytes_count)
             seat.refuse_if_stalled(now_s, age_s)

@@ -77,7 +77,7 @@ class LeaderTail:
         seat = self._seat
         assert seat.partition is not None
         self._following = self._log.follow(
-            seat.number, seat.partition.next_offset, self._heard, self._ended
+            seat.number, seat.partition.next_offset, self._on_messages, self._ended
         )
 
     def leave(self) -> None:
@@ -85,10 +85,10 @@ class LeaderTail:
             self._following.cancel()
             self._following = None
 
-    def _heard(self, messages: list[LogMessage]) -> None:
+    def _on_messages(self, messages: list[LogMessage]) -> None:
         seat = self._seat
         first, last = messages[0].offset, messages[-1].offset
-        if not seat.heard(last + 1):
+        if not seat.note_end(last + 1):
             return  # applied, or the seat looks when its append is answered or the reading ends
         partition = seat.partition
         assert partition is not None

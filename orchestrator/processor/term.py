@@ -68,7 +68,7 @@ class Surroundings(TopicsAround, Protocol):
         """What is one partition's part, if all of them together may do so much at once."""
         ...
 
-    def ring_by(self, monotonic_ms: int) -> None:
+    def wake_by(self, monotonic_ms: int) -> None:
         """Look at what is due at this time of the monotonic clock, or before."""
         ...
 
@@ -97,7 +97,7 @@ class Term:
         self._results = results
         self.propose = propose
         self.share = around.share
-        self.ring_by = around.ring_by
+        self.wake_by = around.wake_by
         self._fail = fail
         self._start = around.invoker.start
         self._notify = around.invoker.notify
@@ -124,11 +124,11 @@ class Term:
             state, self.epoch, around.clock, around.expiry, around.timers_per_record, self
         )
         self._chores = Chores(self._step_chore, lambda: around.share(CHORES_AT_ONCE))
-        self._is_looking = False
+        self._is_running_due = False
         self._settled: dict[type, Callable[[Any], None]] = {
             TimersFired: self.due.fired,
             PurgeExpired: self.due.purged,
-            ChoreStep: lambda record: self._chores.stepped(record.key),
+            ChoreStep: lambda record: self._chores.step_applied(record.key),
             **self._topics.settled,
         }
 
@@ -138,7 +138,7 @@ class Term:
         self._in_slices(late.step)  # some may have come while nobody led here
         self._recover()
         self._topics.begin()
-        self.look_soon()
+        self.run_due_soon()
 
     def _recover(self, times_only: bool = False) -> None:
         recovery = Recovery(self.state, self._around.clock.now_ms())
@@ -256,15 +256,15 @@ class Term:
 
     # --- what is due ---
 
-    def look_soon(self) -> None:
+    def run_due_soon(self) -> None:
         """Look at what is due, a slice at a time."""
-        if not self._is_looking:
-            self._is_looking = True
-            self._in_slices(self._look)
+        if not self._is_running_due:
+            self._is_running_due = True
+            self._in_slices(self._run_due)
 
-    def _look(self) -> bool:
-        self._is_looking = self.due.look()
-        return self._is_looking
+    def _run_due(self) -> bool:
+        self._is_running_due = self.due.run_due()
+        return self._is_running_due
 
     def purge_soon(self) -> None:
         """Forget what has expired, a part at a time."""

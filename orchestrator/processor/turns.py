@@ -121,9 +121,9 @@ class Turns:
     def _be_patient(self) -> None:
         if not self._is_patient:
             self._is_patient = True
-            self._scheduler.call_later(self._options.turn_patience_s, self._look)
+            self._scheduler.call_later(self._options.turn_patience_s, self._pass_over_stalled)
 
-    def _look(self) -> None:
+    def _pass_over_stalled(self) -> None:
         """Appends that are not answered after so long hold back nobody else any more."""
         self._is_patient = False
         if not self._awaited:

@@ -38,7 +38,7 @@ class UnknownFates:
             elif waiter is not None:
                 self.add(waiter, since)
 
-    def tell_known(
+    def answer_known(
         self, append: InFlightAppend, answers: Sequence[Answer], state: State, results: Results
     ) -> None:
         """The records have been applied: tell who waits for one of them.
@@ -60,13 +60,13 @@ class UnknownFates:
                     self.add(proposal.waiter, append.first if answer is Answer.DONE else NEVER)
             raise
 
-    def tell(self, state: State, results: Results, count_max: int) -> bool:
+    def answer_some(self, state: State, results: Results, count_max: int) -> bool:
         """Tell the first of them; True if there are more. If the store fails, the others are told
         when it is restored."""
         told = 0
         try:
             for waiter, since in self._waiters[:count_max]:
-                waiter.look(state, results, since)
+                waiter.resolve_unknown(state, results, since)
                 told += 1
         finally:
             del self._waiters[:told]

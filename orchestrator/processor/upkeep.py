@@ -94,7 +94,7 @@ class Upkeep:
         if seat.record_count - self._flushed_at >= self._options.flush_records:
             self._flush_soon()
 
-    def keep_up(self, written_bytes: int) -> None:
+    def checkpoint_if_behind(self, written_bytes: int) -> None:
         """Make a checkpoint if those of others have long been ahead of the last one."""
         seat = self._seat
         self._written_bytes = written_bytes

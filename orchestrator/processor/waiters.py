@@ -44,7 +44,7 @@ class Waiter(Failing, Protocol):
 
     def applied(self, state: State, results: "Results", answer: Answer) -> None: ...
 
-    def look(self, state: State, results: "Results", since_offset: int) -> None:
+    def resolve_unknown(self, state: State, results: "Results", since_offset: int) -> None:
         """The record's fate was unknown; the log has been read to its end since."""
         ...
 
@@ -113,7 +113,7 @@ class InvokeWaiter(ResultWaiter):
         elif self.wait and isinstance(row, InvocationRow):
             self.watch(row, results)
 
-    def look(self, state: State, results: "Results", since_offset: int) -> None:
+    def resolve_unknown(self, state: State, results: "Results", since_offset: int) -> None:
         row = _row(state, self.id)
         if row is None:
             self.failed("the fate of the record is not known", True)
@@ -135,15 +135,15 @@ class OperationWaiter:
         self.on_answer = on_answer
 
     def applied(self, state: State, results: "Results", answer: Answer) -> None:
-        self._tell(answer)
+        self._reply(answer)
 
     def failed(self, reason: str, kept: bool) -> None:
-        self._tell(Unavailable(reason, kept))
+        self._reply(Unavailable(reason, kept))
 
-    def look(self, state: State, results: "Results", since_offset: int) -> None:
+    def resolve_unknown(self, state: State, results: "Results", since_offset: int) -> None:
         self.failed("the fate of the record is not known", True)
 
-    def _tell(self, answer: Answer | Unavailable) -> None:
+    def _reply(self, answer: Answer | Unavailable) -> None:
         try:
             self.on_answer(answer)
         except Exception:  # a face's fault must not stop a partition
@@ -164,7 +164,7 @@ class TransferWaiter:
     def failed(self, reason: str, kept: bool) -> None:
         self.settled(False)
 
-    def look(self, state: State, results: "Results", since_offset: int) -> None:
+    def resolve_unknown(self, state: State, results: "Results", since_offset: int) -> None:
         self.settled(False)
 
 
@@ -209,7 +209,7 @@ class Results:
             self._left -= _part(reply)
             waiter.reply(reply)
         else:
-            self._tell(deque((waiter,)), reply, 0)
+            self._reply(deque((waiter,)), reply, 0)
 
     def complete(self, done: Complete) -> None:
         """An incarnation has its result; who waits for another one of the id goes on waiting."""
@@ -228,34 +228,34 @@ class Results:
                 told.append(waiter)
             else:
                 self.add(waiter)
-        self._left -= self._tell(told, reply, self._left)
+        self._left -= self._reply(told, reply, self._left)
 
-    def _tell(self, waiters: deque[ResultWaiter], reply: Reply, most: float) -> float:
+    def _reply(self, waiters: deque[ResultWaiter], reply: Reply, most: float) -> float:
         """Some now, the others later; what part of one callback's work that was."""
-        spent = _tell_some(waiters, reply, most) if most > 0 else 0.0
+        spent = _reply_to_some(waiters, reply, most) if most > 0 else 0.0
         if waiters:
             if not self._untold:
-                self._later(self._tell_more)
+                self._later(self._reply_to_more)
             self._untold.append((reply, waiters))
         return spent
 
-    def _tell_more(self) -> None:
+    def _reply_to_more(self) -> None:
         spent = 0.0
         untold = self._untold
         while untold and spent < 1:
             reply, waiters = untold[0]
-            spent += _tell_some(waiters, reply, 1 - spent)
+            spent += _reply_to_some(waiters, reply, 1 - spent)
             if waiters:
                 break
             untold.popleft()
         if untold:
-            self._later(self._tell_more)
+            self._later(self._reply_to_more)
 
     def ids(self) -> list[bytes]:
         """Of the invocations that somebody waits for, in the order in which they came."""
         return list(self._waiting)
 
-    def look(self, state: State, invocation_id: bytes) -> float:
+    def reply_if_done(self, state: State, invocation_id: bytes) -> float:
         """Its result may have come while nobody led here: reply if it is there. Returns what part
         of one callback's work that was."""
         live = state.invocations.get(invocation_id)
@@ -269,7 +269,7 @@ class Results:
                 told.setdefault(waiter.incarnation, deque()).append(waiter)
         kept = None if done is None else done.incarnation
         return sum(
-            self._tell(waiters, result if one == kept else Unknown(), 1)
+            self._reply(waiters, result if one == kept else Unknown(), 1)
             for one, waiters in told.items()
         )
 
@@ -288,7 +288,7 @@ def _starts_at_ms(row: InvocationRow | CompletedRow | None) -> int:
     return row.invoke.start_at_ms if row is not None and is_scheduled else 0
 
 
-def _tell_some(waiters: deque[ResultWaiter], reply: Reply, most: float) -> float:
+def _reply_to_some(waiters: deque[ResultWaiter], reply: Reply, most: float) -> float:
     """As many as `most` of one callback's work allows, at least one; what part of it that was."""
     part = _part(reply)
     spent = 0.0

@@ -49,9 +49,9 @@ class LoopLag:
 
     def _wait(self) -> None:
         self._due_s = self._scheduler.time_s() + TICK_S
-        self._timer = self._scheduler.call_later(TICK_S, self._look)
+        self._timer = self._scheduler.call_later(TICK_S, self._measure)
 
-    def _look(self) -> None:
+    def _measure(self) -> None:
         late_s = max(0.0, self._scheduler.time_s() - self._due_s)
         self._lag.observe(late_s)
         self.longest_s = max(self.longest_s, late_s)

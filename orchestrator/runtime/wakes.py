@@ -24,7 +24,7 @@ class Bell:
         except BlockingIOError:
             pass  # it rings already
 
-    def hear(self) -> None:
+    def drain(self) -> None:
         """Take all rings so far; waits for one when blocking, else there may be none."""
         try:
             os.read(self.fd, 64)

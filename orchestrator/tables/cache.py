@@ -33,7 +33,7 @@ class Account:
 class CachedTable(Protocol):
     """A table that keeps rows."""
 
-    def grow_older(self) -> None:
+    def drop_unused(self) -> None:
         """Give up the rows not used since the last time."""
         ...
 
@@ -82,7 +82,7 @@ class Cache:
         aim_bytes = int(bytes_max * SHRINK_TO)
         for _ in range(2 * len(tables)):  # twice: once to be unused, once to go
             self._turn += 1
-            tables[self._turn % len(tables)].grow_older()
+            tables[self._turn % len(tables)].drop_unused()
             if self.used_bytes <= aim_bytes:
                 return
 

@@ -22,7 +22,7 @@ R = TypeVar("R", bound=Row)
 class Table(Generic[R]):
     """Keys are given without the table's prefix. A row that was changed in place is `touch`ed.
 
-    A row from `get` may be changed until the next `drain` or `grow_older`, no later. Rows of a
+    A row from `get` may be changed until the next `drain` or `drop_unused`, no later. Rows of a
     table that is `written_once` never change: large ones are not kept in memory once written.
     """
 
@@ -182,7 +182,7 @@ class Table(Generic[R]):
         if self.dirty_keys:
             self._drain_dirty(writes)
         if self._recent_bytes > self._account.generation_bytes_max:
-            self.grow_older()
+            self.drop_unused()
 
     def _drain_dirty(self, writes: list[tuple[bytes, bytes | None]]) -> None:
         prefix, rows, sizes = self.prefix, self._rows, self._sizes
@@ -218,7 +218,7 @@ class Table(Generic[R]):
         self._account.clean_bytes += more_bytes
         self._recent_bytes += more_bytes
 
-    def grow_older(self) -> None:
+    def drop_unused(self) -> None:
         """Give up the clean rows not used since the last time."""
         sizes = self._sizes
         self._account.clean_bytes -= sum(sizes.pop(key, 0) for key in self._older)

@@ -78,7 +78,7 @@ class TimerQueue:
         self.horizon = max(self.horizon, end)
         return False
 
-    def turn_back(self, now_ms: int) -> None:
+    def clock_set_back(self, now_ms: int) -> None:
         """The wall clock was set back: what is armed beyond the new window stays a row."""
         self.horizon = min(self.horizon, (now_ms + WINDOW_MS).to_bytes(DUE_BYTES, "big"))
 

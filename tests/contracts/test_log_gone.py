@@ -50,7 +50,7 @@ async def is_lost(log: Log, gone: list[LogRefused]) -> None:
 
 @pytest.fixture
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.log.kafka.log._LOOK_EVERY_MS", 100)
+    monkeypatch.setattr("orchestrator.log.kafka.log._VERIFY_EVERY_MS", 100)
 
 
 @pytest.mark.usefixtures("looks_often")

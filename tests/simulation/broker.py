@@ -78,7 +78,7 @@ class Topic:
         self.nexts[partition] = first + len(values)
         self.logs = [log for log in self.logs if log.is_alive]
         for log in self.logs:
-            log.tell(partition, first, values)
+            log.notify_followers(partition, first, values)
         return first
 
     def remake(self) -> "Topic":
@@ -90,7 +90,7 @@ class Topic:
         self.messages, self.identity = [[] for _ in past.messages], self.identity + b" made anew"
         self.firsts, self.nexts = [0] * len(past.firsts), [0] * len(past.nexts)
         for log in self.logs:
-            log.look_soon()
+            log.check_soon()
         return past
 
     def cut(self, partition: int, below_offset: int) -> int:
@@ -101,7 +101,7 @@ class Topic:
         self.messages[partition] = kept
         self.nexts[partition] = kept[-1].offset + 1 if kept else 0
         for log in self.logs:
-            log.tell_cut(partition)
+            log.end_followers(partition)
         return len(before) - len(kept)
 
 
@@ -153,7 +153,7 @@ class BrokerLog:
         self._heard_s = 0.0
         self._known = topic.identity  # which log was opened
         self._gone: LogGone | None = None
-        self._tell_gone: Callable[[LogRefused], None] = lambda refusal: None
+        self._on_gone: Callable[[LogRefused], None] = lambda refusal: None
 
     @property
     def partition_count(self) -> int:
@@ -174,7 +174,7 @@ class BrokerLog:
 
     # --- whether it is still there ---
 
-    def look_soon(self) -> None:
+    def check_soon(self) -> None:
         """It is looked at every few seconds."""
         self._loop.call_later(self._random.random() * LOOK_EVERY_S, self._look)
 
@@ -191,7 +191,7 @@ class BrokerLog:
             self._gone = gone
             self._followers.end(gone)
             if self._owner.lives():
-                self._tell_gone(gone)
+                self._on_gone(gone)
         if self._gone is not None:
             raise self._gone
 
@@ -313,7 +313,7 @@ class BrokerLog:
     def is_alive(self) -> bool:
         return self._owner.is_alive
 
-    def tell(self, partition: int, first: int, values: list[bytes]) -> None:
+    def notify_followers(self, partition: int, first: int, values: list[bytes]) -> None:
         era = self.topic.eras[partition]
         if self._known != self.topic.identity:
             return  # far below what is followed
@@ -324,7 +324,7 @@ class BrokerLog:
 
         self._loop.call_at(self._heard_at(), tell_late)
 
-    def tell_cut(self, partition: int) -> None:
+    def end_followers(self, partition: int) -> None:
         bounds = self.topic.firsts[partition], self.topic.nexts[partition]
         cut = partial(self._followers.cut, partition, OffsetOutOfRange(*bounds))
         self._loop.call_at(self._heard_at(), cut)
@@ -373,7 +373,7 @@ class BrokerLog:
         revoked: Callable[[int], None],
         gone: Callable[[LogRefused], None],
     ) -> None:
-        self._assigned, self._revoked, self._tell_gone = assigned, revoked, gone
+        self._assigned, self._revoked, self._on_gone = assigned, revoked, gone
         for number in range(self.partition_count):
             self._loop.call_later(self._random.random() * 0.01, self.assign, number)
 

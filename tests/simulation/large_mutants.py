@@ -83,7 +83,7 @@ def results_are_told_all_at_once(patch: Patch) -> None:
             told.popleft().reply(reply)
         return 0.0
 
-    patch.set(waiters, "_tell_some", tell_some)
+    patch.set(waiters, "_reply_to_some", tell_some)
 
 
 @large_mutant("waiting", "clients told")

@@ -165,7 +165,7 @@ def a_new_term_keeps_the_epoch(patch: Patch) -> None:
         await before(self)
         self._nonce = nonce
 
-    before = patch.set(Leadership, "_hold_office", hold_office)
+    before = patch.set(Leadership, "_lead", hold_office)
 
 
 # --- rule 9: behaviour follows the level ---

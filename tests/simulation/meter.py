@@ -123,7 +123,7 @@ class Meter:
         patch.set(Term, "perform", performed)
         self._count_calls(patch, SimulatedInvoker, "start", "attempts asked for")
         self._count_calls(patch, ResultWaiter, "reply", "clients told")
-        self._count_calls(patch, OperationWaiter, "_tell", "clients told")
+        self._count_calls(patch, OperationWaiter, "_reply", "clients told")
 
     def _count_calls(self, patch: Patch, owner: type, name: str, unit: str) -> None:
         def counted(*arguments: Any, **named: Any) -> Any:

@@ -175,7 +175,7 @@ class Link:
             self._wants_room = False
             self._exchange.receiver.on_drained()
 
-    def distrust(self, reason: str) -> None:
+    def retire(self, reason: str) -> None:
         """Each exchange has a connection of its own."""
 
     def hold_back(self, exchange: Exchange) -> None:

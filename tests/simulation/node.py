@@ -108,8 +108,8 @@ def small_slices(patch: Patch) -> None:
         (due, "LOAD_COUNT", 2),
         (due, "RETRY_COUNT", 1),
         (late_results, "LOOK_COUNT", 2),
-        (seat, "TELL_COUNT", 1),
-        (seats, "TELL_COUNT", 1),
+        (seat, "ANSWERED_AT_ONCE_MAX", 1),
+        (seats, "ANSWERED_AT_ONCE_MAX", 1),
     ):
         patch.set(room, name, count)
 

@@ -84,7 +84,7 @@ def results_go_before_the_reply(patch: Patch) -> None:
 @mutant
 def waiting_clients_are_forgotten(patch: Patch) -> None:
     """Results that came while nobody led here are told to nobody."""
-    patch.set(waiters.Results, "look", lambda self, state, invocation_id: 0.0)
+    patch.set(waiters.Results, "reply_if_done", lambda self, state, invocation_id: 0.0)
 
 
 @mutant

@@ -201,7 +201,7 @@ def a_failed_transfer_counts_as_taken(patch: Patch) -> None:
         self.settled(True)
 
     patch.set(waiters.TransferWaiter, "failed", failed)
-    patch.set(waiters.TransferWaiter, "look", look)
+    patch.set(waiters.TransferWaiter, "resolve_unknown", look)
 
 
 @mutant
@@ -342,7 +342,7 @@ def a_replaced_leader_goes_on(patch: Patch) -> None:
 @mutant
 def what_the_tail_shows_is_not_looked_at(patch: Patch) -> None:
     """What others wrote waits until the leader's own appends meet it."""
-    patch.set(Leading, "heard", lambda self, heard_to: False)
+    patch.set(Leading, "note_end", lambda self, heard_to: False)
 
 
 @mutant
@@ -353,4 +353,4 @@ def what_comes_back_is_taken_for_others(patch: Patch) -> None:
         self.heard_to = heard_to
         return self.is_behind and not self.is_reading
 
-    patch.set(Leading, "heard", heard)
+    patch.set(Leading, "note_end", heard)

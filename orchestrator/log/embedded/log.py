@@ -75,7 +75,7 @@ class EmbeddedLog:
         self._running: OpenLog | None = None
         self._leading = False
         self._gone: LogGone | None = None
-        self._tell_gone: Callable[[LogRefused], None] = lambda refusal: None
+        self._on_gone: Callable[[LogRefused], None] = lambda refusal: None
         self._followers = Followers(self.read)
         self._turn = asyncio.Lock()
 
@@ -166,13 +166,13 @@ class EmbeddedLog:
     async def bounds(self, partition: int) -> tuple[int, int]:
         return self._require_running().journal.bounds(partition)
 
-    def _lose(self) -> LogGone:
+    def _declare_gone(self) -> LogGone:
         """Say so once, to everyone: nothing of it may be used any more."""
         gone = self._gone = LogGone(self.identity, "its files were deleted while they were in use")
         _LOG.error("%s", gone)
         loop = asyncio.get_running_loop()
         loop.call_soon(self._followers.end, gone)
-        loop.call_soon(self._tell_gone, gone)
+        loop.call_soon(self._on_gone, gone)
         return gone
 
     def _require_running(self) -> OpenLog:
@@ -193,7 +193,7 @@ class EmbeddedLog:
         gone: Callable[[LogRefused], None],
     ) -> None:
         self._leading = True
-        self._tell_gone = gone
+        self._on_gone = gone
         loop = asyncio.get_running_loop()
         for number in range(self._options.partitions):
             loop.call_soon(assigned, number)
@@ -208,7 +208,7 @@ class EmbeddedLog:
         oldest_ms = self._running.oldest_ms()
         reason = self._running.trouble()
         if self._running.is_gone:
-            reason = str(self._gone or self._lose())
+            reason = str(self._gone or self._declare_gone())
         if not reason and oldest_ms >= STALLED_MS:
             reason = f"an append has been waiting for {oldest_ms} ms"
         return Health(not reason, reason, oldest_ms, self._leading)

@@ -33,7 +33,7 @@ _LOG = logging.getLogger("perdure.log")
 _MARK_AFTER_S: Final = 1.0
 """How long after an append its end is noted as durable, in the file that tells a lost tail."""
 
-_LOOK_EVERY_MS: Final = 500
+_VERIFY_EVERY_MS: Final = 500
 """How often health looks at the free space and asks for a repair."""
 
 
@@ -68,13 +68,13 @@ class OpenLog:
         self._late: list[Append] | None = None  # appends that came while closing
         self._space_trouble = ""
         self.is_gone = False  # its files were deleted while they were in use
-        self._looked_ms = clock_ms() - _LOOK_EVERY_MS
+        self._verified_ms = clock_ms() - _VERIFY_EVERY_MS
         self._preparing = False
         self._mark_timer: asyncio.TimerHandle | None = None
         self._bell = Bell(blocking=False)
-        loop.add_reader(self._bell.fd, self._hear)
+        loop.add_reader(self._bell.fd, self._take_results)
         if syncs is not None:
-            loop.add_reader(syncs.fd, self._hear_sync)
+            loop.add_reader(syncs.fd, self._take_sync)
         self._writer = WriterThread(self._turns, self._turn_ended)
 
     async def in_thread(self, call: Callable[[], T]) -> T:
@@ -106,15 +106,15 @@ class OpenLog:
         self._ended.append((job_count, outcomes))
         self._bell.ring()
 
-    def _hear(self) -> None:
-        self._bell.hear()
+    def _take_results(self) -> None:
+        self._bell.drain()
         while self._ended:
             job_count, outcomes = self._ended.popleft()
             self._at_writer -= job_count
-            self._tell(outcomes)
+            self._answer(outcomes)
         self._see_to_files()
 
-    def _hear_sync(self) -> None:
+    def _take_sync(self) -> None:
         assert self._shortcut is not None
         with FORESEEN:
             ended = self._shortcut.end()
@@ -125,7 +125,7 @@ class OpenLog:
         if held and not self._take_together(held):
             for job in held:
                 self._hand_over(job)
-        self._tell(ended)
+        self._answer(ended)
         self._see_to_files()
 
     def _take_together(self, held: list[Job]) -> bool:
@@ -148,7 +148,7 @@ class OpenLog:
         except OSError as error:
             _LOG.warning("how far the log is durable could not be noted: %s", error)
 
-    def _tell(self, outcomes: list[AppendOutcome]) -> None:
+    def _answer(self, outcomes: list[AppendOutcome]) -> None:
         for done, partition, first, values, error in outcomes:
             self._since_ms.popleft()
             done(partition, first, len(values), error)
@@ -191,8 +191,8 @@ class OpenLog:
     def trouble(self) -> str:
         """Why no new work should be let in, or nothing; asks for a repair when there is one."""
         standing = self._turns.standing
-        if self._clock_ms() - self._looked_ms >= _LOOK_EVERY_MS:
-            self._looked_ms = self._clock_ms()
+        if self._clock_ms() - self._verified_ms >= _VERIFY_EVERY_MS:
+            self._verified_ms = self._clock_ms()
             self._space_trouble = self._look_at_space()
             self.is_gone = self.is_gone or not self._is_in_place()
             if standing.reason and not standing.corrupt and self._late is None:
@@ -224,20 +224,20 @@ class OpenLog:
             self._loop.remove_reader(self._syncs.fd)
             while self._shortcut.is_busy:  # what came meanwhile goes the short way next
                 await asyncio.to_thread(self._syncs.wait)
-                self._hear_sync()
+                self._take_sync()
         await asyncio.to_thread(self._writer.stop)
         await asyncio.to_thread(self._threads.shutdown)
         self._loop.remove_reader(self._bell.fd)
-        self._hear_last()
+        self._take_last_results()
         if self._syncs is not None:
             self._syncs.close()
         self._bell.close()
         self.journal.close()
         self._files.unlock()
 
-    def _hear_last(self) -> None:
+    def _take_last_results(self) -> None:
         self._preparing = True
-        self._hear()
+        self._take_results()
         for job in self._late or []:
             for done, partition, first, values, error in refusals(job, "the log is closed"):
                 done(partition, first, len(values), error)

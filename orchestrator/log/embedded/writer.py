@@ -218,7 +218,7 @@ class WriterThread:
 
     def _take_turns(self) -> None:
         while True:
-            self._bell.hear()
+            self._bell.drain()
             stopping = self._stopping
             jobs = [self._jobs.popleft() for _ in range(len(self._jobs))]
             if jobs:

@@ -160,13 +160,13 @@ class Membership:
             return
         refusal = refusal_of(error, f"join group {self._options.group}")
         if refusal is not None and is_about_rights(error) and self._was_member:
-            self._tell_once(str(refusal))
+            self._log_once(str(refusal))
         elif refusal is not None:
             self._end(refusal)
         elif fatal:
             self._end(LogRefused("PD0120", f"The group was lost: {error.str()}.", "Start again."))
 
-    def _tell_once(self, reason: str) -> None:
+    def _log_once(self, reason: str) -> None:
         """A right that is revoked may come back: librdkafka goes on asking."""
         if reason != self._said:
             _LOG.error("%s", reason)
@@ -179,14 +179,14 @@ class Membership:
             self.refused = refusal
             self._give_up(sorted(self.partitions))
 
-    def look(self, threads: Executor) -> None:
+    def check_for_others(self, threads: Executor) -> None:
         """Once a second: has another node joined at the same time?"""
         if not self._options.one_node:
             return
         if self._must_look and not self._looking and self.refused is None:
             self._must_look, self._looking = False, True
             asked = asyncio.get_running_loop().run_in_executor(threads, self._ask_for_others)
-            asked.add_done_callback(self._looked)
+            asked.add_done_callback(self._others_found)
 
     def _ask_for_others(self) -> list[Other] | None:
         try:
@@ -194,7 +194,7 @@ class Membership:
         except (KafkaException, LogRefused):  # what keeps a node from the group, its member tells
             return None
 
-    def _looked(self, asked: "asyncio.Future[list[Other] | None]") -> None:
+    def _others_found(self, asked: "asyncio.Future[list[Other] | None]") -> None:
         self._looking = False
         if self._closed or self.refused is not None or asked.cancelled():
             return
@@ -227,7 +227,7 @@ class Membership:
         consumer.incremental_unassign(partitions)
         self._give_up(sorted(p.partition for p in partitions))
 
-    def be_silent(self) -> None:
+    def stop_reporting(self) -> None:
         """The log is gone: who leads what of it is of no interest any more."""
         self._is_silent = True
 

@@ -45,7 +45,7 @@ _TRY_AGAIN_S_MIN: Final = 0.1
 _TRY_AGAIN_S_MAX: Final = 1.0
 _TICK_S: Final = 1.0
 _PROBE_S: Final = 2.0
-_LOOK_EVERY_MS: Final = 5000
+_VERIFY_EVERY_MS: Final = 5000
 _LAST_APPENDS_S: Final = 5.0
 _READS_MAX: Final = 4
 _LOG = logging.getLogger("perdure.log.kafka")
@@ -66,10 +66,10 @@ class KafkaLog:
         self._tail: Tail | None = None
         self._presence: Presence | None = None
         self._gone: LogGone | None = None
-        self._tell_gone: Callable[[LogRefused], None] = lambda refusal: None
-        self._is_looking = False
-        self._looked_ms = clock_ms()
-        self._looks: asyncio.Task[None] | None = None
+        self._on_gone: Callable[[LogRefused], None] = lambda refusal: None
+        self._is_verifying = False
+        self._verified_ms = clock_ms()
+        self._verification: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(_READS_MAX, thread_name_prefix="log-kafka")
         self._turn = asyncio.Lock()
         self._readings: set[TopicRead] = set()
@@ -151,8 +151,8 @@ class KafkaLog:
         self._reason = "the log is closed"
         if self._tick is not None:
             self._tick.cancel()
-        if self._looks is not None:
-            self._looks.cancel()
+        if self._verification is not None:
+            self._verification.cancel()
         for reading in self._readings:
             reading.cancel()
         if self._tail is not None:
@@ -196,9 +196,9 @@ class KafkaLog:
         self._readings.add(reading)
         try:
             # Looked at before and after: nothing that another log says is taken for this one's.
-            await self._look()
+            await self._verify_presence()
             following = await self._in_thread(reading.run)
-            await self._look()
+            await self._verify_presence()
             return following
         finally:
             reading.cancel()
@@ -208,7 +208,7 @@ class KafkaLog:
         return await self._bounds_of(TopicPartition(*self._options.place(partition)))
 
     async def _bounds_of(self, place: TopicPartition) -> tuple[int, int]:
-        await self._look()
+        await self._verify_presence()
         return await self._in_thread(partial(self._require_open().readers.bounds, place))
 
     def follow(
@@ -230,7 +230,7 @@ class KafkaLog:
             raise self._gone
         return self._clients
 
-    async def _look(self) -> None:
+    async def _verify_presence(self) -> None:
         """Is it still the log that was opened? Raises `LogGone`, `LogUnavailable`."""
         self._require_open()
         if self._presence is None:
@@ -238,22 +238,22 @@ class KafkaLog:
         try:
             await self._in_thread(self._presence.verify)
         except LogGone as gone:
-            self._lose(gone)
+            self._declare_gone(gone)
             raise
 
-    def _lose(self, gone: LogGone) -> None:
+    def _declare_gone(self, gone: LogGone) -> None:
         """Say so once, to everyone: nothing of it may be used any more."""
         if self._gone is not None or self._closed:
             return
         self._gone = gone
         _LOG.error("%s", gone)
         if self._member is not None:
-            self._member.be_silent()
+            self._member.stop_reporting()
         if self._writer is not None:
             self._writer.give_up(str(gone))
         if self._tail is not None:
             self._tail.end_all(gone)
-        self._tell_gone(gone)
+        self._on_gone(gone)
 
     def trim(self, partition: int, below_offset: int) -> None:
         place = TopicPartition(*self._options.place(partition), below_offset)
@@ -268,7 +268,7 @@ class KafkaLog:
         revoked: Callable[[int], None],
         gone: Callable[[LogRefused], None],
     ) -> None:
-        self._tell_gone = gone
+        self._on_gone = gone
         self._member = Membership(self._options, self._require_open(), assigned, revoked)
 
     def health(self) -> Health:
@@ -293,32 +293,32 @@ class KafkaLog:
         self._tick = loop.call_later(_TICK_S, self._ticked)
         if self._member is not None:
             self._member.serve()
-            self._member.look(self._threads)
+            self._member.check_for_others(self._threads)
         if self._clients is not None:
             self._clients.serve()
-        if self._gone is None and not self._is_looking and self._is_time_to_look():
-            self._is_looking = True
-            self._looks = loop.create_task(self._look_now_and_then())
+        if self._gone is None and not self._is_verifying and self._is_verification_due():
+            self._is_verifying = True
+            self._verification = loop.create_task(self._verify_in_background())
         if self._writer is not None and self._writer.down_reason and not self._probing:
             self._probing = True
             loop.run_in_executor(self._threads, self._probe).add_done_callback(self._probed)
 
-    def _is_time_to_look(self) -> bool:
+    def _is_verification_due(self) -> bool:
         writer = self._writer
         failing = writer is not None and (writer.refused_reason or writer.oldest_ms() >= STALLED_MS)
-        return bool(failing) or self._clock_ms() - self._looked_ms >= _LOOK_EVERY_MS
+        return bool(failing) or self._clock_ms() - self._verified_ms >= _VERIFY_EVERY_MS
 
-    async def _look_now_and_then(self) -> None:
+    async def _verify_in_background(self) -> None:
         try:
-            await self._look()
-            await self._look_at_rights()
+            await self._verify_presence()
+            await self._verify_rights()
         except (LogGone, LogUnavailable):
             pass  # the first one everybody was told of, the second one appends and reads meet
         finally:
-            self._looked_ms = self._clock_ms()
-            self._is_looking = False
+            self._verified_ms = self._clock_ms()
+            self._is_verifying = False
 
-    async def _look_at_rights(self) -> None:
+    async def _verify_rights(self) -> None:
         """Let new work in again once the right that was missing is back."""
         writer, presence = self._writer, self._presence
         if writer is None or presence is None or not writer.refused_reason:

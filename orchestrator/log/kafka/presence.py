@@ -39,7 +39,7 @@ class Presence:
         for look in range(_LOOKS):
             if look:
                 time.sleep(_LOOK_AGAIN_S)
-            found = self._look()
+            found = self._problem()
             if not found:
                 return
         raise LogGone(self._known, found)
@@ -59,7 +59,7 @@ class Presence:
             reason = text_of(raised) if isinstance(raised, KafkaException) else raised.message
             raise LogUnavailable(f"Kafka cannot be read: {reason}") from raised
 
-    def _look(self) -> str:
+    def _problem(self) -> str:
         """What is wrong, if anything."""
         found = self._described()
         for name, wanted in self._ids.items():

@@ -81,7 +81,7 @@ class KafkaWriter:
             try:
                 produce(topic, message, partition=number, on_delivery=report)
             except (BufferError, KafkaException) as error:
-                self._not_taken(pending, index, str(error))
+                self._refuse_later(pending, index, str(error))
                 return
 
     def _refuse(self, pending: Pending, reason: str) -> None:
@@ -89,7 +89,7 @@ class KafkaWriter:
         pending.left = 0
         self._loop.call_soon(self._settle, pending.partition)
 
-    def _not_taken(self, pending: Pending, index: int, reason: str) -> None:
+    def _refuse_later(self, pending: Pending, index: int, reason: str) -> None:
         """The producer is full or has failed; nothing may be settled from inside `append`."""
         if index == 0:
             self._refuse(pending, reason)

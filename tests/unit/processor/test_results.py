@@ -113,7 +113,7 @@ def test_late_results_are_told_a_few_at_a_time(count: int) -> None:
     done = bench.done(uid(1))
     assert done is not None
     clients = Clients(count, done.incarnation, uid(1))
-    clients.results.look(bench.state, uid(1))
+    clients.results.reply_if_done(bench.state, uid(1))
     assert clients.counts() == [TOLD_COUNT] * (count // TOLD_COUNT) + [count % TOLD_COUNT]
     assert clients.told == list(range(count))
 

@@ -10,7 +10,7 @@ from orchestrator.model.records import AnyRecord, PurgeExpired, TimersFired
 from orchestrator.processor import turns
 from orchestrator.processor.chores import Chores
 from orchestrator.processor.port import Accepted, Reply, Unavailable
-from orchestrator.processor.seat import TELL_COUNT
+from orchestrator.processor.seat import ANSWERED_AT_ONCE_MAX
 from orchestrator.processor.slices import Slices
 from orchestrator.processor.term import RECOVER_COUNT
 from orchestrator.processor.upkeep import Upkeep
@@ -222,7 +222,7 @@ def test_clients_of_a_partition_that_goes_are_told_in_parts(rounds: Rounds) -> N
         await process.until(lambda: len(process.invoker.starts) == 1_000)
         process.processor._seats._revoked(0)
         await process.until(lambda: len(told) == 1_000)
-        assert rounds.most <= TELL_COUNT
+        assert rounds.most <= ANSWERED_AT_ONCE_MAX
         await process.processor.close()
 
     run(story())
@@ -280,12 +280,12 @@ def test_chores_go_a_few_at_a_time_in_turn_and_once() -> None:
     for name in (b"a", b"b", b"c", b"a", b"c"):
         chores.add(name)
     assert proposed == [b"a", b"b"]
-    chores.stepped(b"a")
+    chores.step_applied(b"a")
     chores.add(b"a")  # it has another step, and goes behind
-    chores.stepped(b"b")
+    chores.step_applied(b"b")
     assert proposed == [b"a", b"b", b"c", b"a"]
-    chores.stepped(b"c")
-    chores.stepped(b"a")
+    chores.step_applied(b"c")
+    chores.step_applied(b"a")
     assert proposed == [b"a", b"b", b"c", b"a"]
 
 

@@ -44,13 +44,13 @@ class FaultyLog(MemoryLog):
         self.unwritable = ""
         self.is_deaf = False  # those who follow hear nothing: it takes its time
 
-    def tell(self, partition: int, first: int, values: list[bytes]) -> None:
+    def notify_followers(self, partition: int, first: int, values: list[bytes]) -> None:
         if not self.is_deaf:
-            super().tell(partition, first, values)
+            super().notify_followers(partition, first, values)
 
-    def tell_cut(self, partition: int, why: OffsetOutOfRange) -> None:
+    def end_followers(self, partition: int, why: OffsetOutOfRange) -> None:
         if not self.is_deaf:
-            super().tell_cut(partition, why)
+            super().end_followers(partition, why)
 
     def append(self, batch: Batch, done: Done) -> None:
         self.appends.append({number: len(messages) for number, messages in batch})

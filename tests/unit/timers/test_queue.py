@@ -129,7 +129,7 @@ def test_after_a_step_back_new_timers_are_held_or_left_as_before() -> None:
     queue = TimerQueue()
     queue.load(NOON_MS, 0, iter(()), LOAD_COUNT)
     hour_ms = 3_600_000
-    queue.turn_back(NOON_MS - hour_ms)
+    queue.clock_set_back(NOON_MS - hour_ms)
     assert queue.add(key(NOON_MS - hour_ms + 3_000), 3_000, 10)
     assert not queue.add(key(NOON_MS - 1, 1), hour_ms - 1, 10)
     assert len(queue.due(3_010, 10)) == 1 and len(queue) == 0
