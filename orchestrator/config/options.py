@@ -13,6 +13,7 @@ from orchestrator.admin.options import AdminOptions
 from orchestrator.config.server import ServerOptions
 from orchestrator.config.settings import ConfigError, FoundSetting, Group, read_settings
 from orchestrator.ingress.options import IngressOptions
+from orchestrator.intake.options import IntakeOptions
 from orchestrator.invoker.options import InvokerOptions as InvokerOptions
 from orchestrator.kafka.settings import KafkaSettings
 from orchestrator.log.options import LogOptions
@@ -28,6 +29,7 @@ GROUPS: Final = (
     Group("admin", "The admin API", AdminOptions),
     Group("log", "The log", LogOptions),
     Group("kafka", "Kafka", KafkaSettings),
+    Group("intake", "Topics in", IntakeOptions),
     Group("handlers", "Handlers that say nothing themselves", HandlerDefaults),
     Group("invoker", "Requests to services", InvokerOptions),
     Group("processor", "Partitions", ProcessorOptions),
@@ -43,6 +45,7 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     admin: AdminOptions
     log: LogOptions
     kafka: KafkaSettings
+    intake: IntakeOptions
     handlers: HandlerDefaults
     invoker: InvokerOptions
     processor: ProcessorOptions

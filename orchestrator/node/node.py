@@ -13,6 +13,7 @@ from orchestrator.log.options import PARTITIONS_DEFAULT
 from orchestrator.node.admin_face import AdminFace
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.files import raise_limit, share_out
+from orchestrator.node.ingress_topic import IngressTopicKeeper
 from orchestrator.node.listening import listen
 from orchestrator.node.memory_keeper import MemoryKeeper
 from orchestrator.node.metadata_keeper import MetadataKeeper
@@ -43,6 +44,7 @@ class Node:
         self._keeper = MetadataKeeper(self._parts.metadata)
         self._memory: asyncio.Task[None] | None = None
         self._watchdog: Watchdog | None = None
+        self._ingress_topic: asyncio.Task[None] | None = None
         self._is_log_open = False
         self._admin: AdminFace | None = None
         self.ingress_address = self.admin_address = Address("", 0)
@@ -78,6 +80,10 @@ class Node:
             self._watchdog = Watchdog(asyncio.get_running_loop())
             self._watchdog.start()
         parts.processor.start()
+        keeper = IngressTopicKeeper(
+            options, parts.metadata, parts.brokers, parts.clock, parts.entropy
+        )
+        self._ingress_topic = asyncio.create_task(keeper.run())
         await self._all_settled()
         parts.gate.open()
 
@@ -105,6 +111,8 @@ class Node:
         parts.gate.close()
         if self._memory is not None:
             self._memory.cancel()
+        if self._ingress_topic is not None:
+            self._ingress_topic.cancel()
         parts.ingress.drain()
         parts.invoker.half_close_all()
         await self._attempts_end()

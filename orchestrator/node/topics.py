@@ -52,7 +52,7 @@ def _open_reader(
 
         clusters.facts(cluster).topics(names, found)
 
-    client = partial(_client_config, (*cluster.options, *more), options.server.node)
+    client = partial(broker_client_config, (*cluster.options, *more), options.server.node)
     return KafkaTopicReader(ReaderOptions(client, f"{options.server.cluster}.intake"), topic_ids)
 
 
@@ -68,7 +68,7 @@ def make_writers(
             return None
         return KafkaTopicWriter(
             WriterOptions(
-                partial(_client_config, cluster.options, options.server.node),
+                partial(broker_client_config, cluster.options, options.server.node),
                 options.server.cluster,
                 log.identity,
                 partition,
@@ -80,7 +80,7 @@ def make_writers(
     return open_writer
 
 
-def _client_config(options: StoredPairs, client_id: str) -> dict[str, Any]:
+def broker_client_config(options: StoredPairs, client_id: str) -> dict[str, Any]:
     """Reads the files that options refer to: for threads."""
     from orchestrator.kafka.broker_options import broker_config, client_options
     from orchestrator.kafka.secrets import UnresolvedReference

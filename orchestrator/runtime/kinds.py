@@ -10,6 +10,7 @@ from orchestrator.model.durations import format_duration, parse_duration_ms
 _SIZE: Final = re.compile(r"([0-9]+)\s*([kmg]?)(i?b)?", re.IGNORECASE)
 _SIZE_FACTORS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_BROKER_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,249}")
 _SECRET: Final = re.compile(r"password|secret|\.pem$|\.key$|oauthbearer\.config|sasl\.jaas")
 HIDDEN: Final = "***"
 
@@ -55,6 +56,12 @@ def _boolean(text: str) -> bool:
 def _name(text: str) -> str:
     if not _NAME.fullmatch(text) or text in (".", ".."):
         raise ValueError("expected 1 to 100 letters, digits, dots, underscores or dashes")
+    return text
+
+
+def _broker_topic(text: str) -> str:
+    if text != "none" and not _BROKER_TOPIC.fullmatch(text):
+        raise ValueError("write CLUSTER/TOPIC, like log/orders, or none")
     return text
 
 
@@ -120,6 +127,7 @@ def _shown_size(size: int) -> str:
 ADDRESS: Final = SettingKind("HOST:PORT", _address)
 BOOLEAN: Final = SettingKind("true or false", _boolean, _shown_boolean)
 NAME: Final = SettingKind("a name", _name)
+BROKER_TOPIC: Final = SettingKind("CLUSTER/TOPIC or none", _broker_topic)
 PATH: Final = SettingKind("a path", Path)
 FILE: Final = SettingKind("a file", _existing_file)
 URL: Final = SettingKind("a URL", _http_url)

@@ -26,8 +26,10 @@ def delete_log(broker: KafkaBroker, cluster: str) -> None:
 
 
 def topics_of(broker: KafkaBroker, cluster: str) -> set[str]:
+    """Of the log; its ingress topic is the users'."""
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    return {name for name in admin.list_topics(timeout=5).topics if name.startswith(cluster)}
+    found = admin.list_topics(timeout=5).topics
+    return {name for name in found if name.startswith(cluster)} - {f"{cluster}.ingress"}
 
 
 def stopped(client: Client) -> None:

@@ -212,3 +212,30 @@ def test_what_can_never_be_sent_fails_its_caller(client: Client, topics: Topics)
         ("Kafka", "send"), {"topic": topics.make(1), "value_text": "x" * 2_000_000}
     ).expect(413)
     assert "large" in reply.text.lower()
+
+
+def test_a_record_of_the_ingress_topic_invokes_what_its_headers_name(
+    server: PerdureServer, topics: Topics
+) -> None:
+    ingress, replies = f"{server.options.cluster}.ingress", topics.make(1)
+    key = fresh().encode()
+    named = {"perdure_service": b"Tally", "perdure_handler": b"add"}
+    topics.produce(ingress, key, b"hello", perdure_reply_to=replies.encode(), **named)
+    (reply,) = topics.read(replies, 1)
+    assert (reply.key(), json.loads(reply.value())) == (key, ["hello"])
+
+
+def test_a_record_that_cannot_be_used_does_not_hold_up_the_next(
+    server: PerdureServer, client: Client, topics: Topics
+) -> None:
+    topic = topics.make(1)
+    subscribe(server, topic, "Tally/add")
+    key = fresh()
+    topics.produce(topic, None, b"no key")
+    topics.produce(topic, b"\xff", b"no text")
+    topics.produce(topic, key.encode(), b"fine")
+
+    def is_there() -> None:
+        assert client.call(("Tally", key, "get")) == ["fine"]
+
+    eventually(is_there, 20)

@@ -15,6 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
 )
 
 from orchestrator.brokers.kafka.configs import WriterOptions, ledger_reader_config
+from orchestrator.brokers.kafka.making import create
 from orchestrator.brokers.ledger import ForeignEntry, UnreadableLedger, read_entry
 from orchestrator.kafka.clients import OnError, make_admin, make_consumer
 from orchestrator.kafka.errors import REQUEST_S, error_of
@@ -71,11 +72,7 @@ def _create(admin: AdminClient, options: WriterOptions) -> None:
     topic = NewTopic(
         options.ledger_topic, options.partitions, options.replication_factor, config=dict(_CONFIG)
     )
-    try:
-        admin.create_topics([topic], request_timeout=REQUEST_S)[topic.topic].result()
-    except KafkaException as raised:
-        if error_of(raised).code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise
+    create(admin, topic)
 
 
 def _verify(admin: AdminClient, topic: str) -> None:

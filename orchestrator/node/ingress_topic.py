@@ -1,0 +1,118 @@
+"""The ingress topic and its subscription, made when they are missing; brokers are waited for."""
+
+import asyncio
+import logging
+from typing import Final
+
+from orchestrator.brokers.asking import NoFacts
+from orchestrator.brokers.clusters import BrokerClusters
+from orchestrator.brokers.starting import Decided, decide_starts
+from orchestrator.config.options import NodeOptions
+from orchestrator.model.operating import OperatingError
+from orchestrator.node.topics import broker_client_config
+from orchestrator.registry.errors import RegistryError
+from orchestrator.registry.metadata import MetadataState
+from orchestrator.registry.metadata_log import Metadata
+from orchestrator.registry.records import SubscriptionCreated
+from orchestrator.registry.stored_topics import LOG_CLUSTER, StoredCluster, StoredSubscription
+from orchestrator.registry.subscribe import MAX_IN_FLIGHT_DEFAULT
+from orchestrator.runtime.clock import Clock
+from orchestrator.runtime.entropy import Entropy
+from perdure.wire.ids import subscription_id_to_str
+
+PARTITIONS: Final = 8
+TRY_AGAIN_S: Final = 5.0
+_LOG = logging.getLogger("perdure.node")
+
+
+class IngressTopicKeeper:
+    """Once; what an operator deletes stays away until the next start."""
+
+    def __init__(
+        self,
+        options: NodeOptions,
+        metadata: Metadata,
+        brokers: BrokerClusters,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._options = options
+        self._metadata = metadata
+        self._brokers = brokers
+        self._clock = clock
+        self._entropy = entropy
+
+    async def run(self) -> None:
+        place = ingress_place(self._options)
+        if place is None:
+            return
+        said = ""
+        while not self._is_there(*place):
+            try:
+                await self._make(*place)
+                return
+            except (NoFacts, OperatingError, RegistryError, OSError, _NotMade) as error:
+                if str(error) != said:
+                    _LOG.warning("the ingress topic %s/%s: %s; trying again", *place, error)
+                said = str(error)
+            await asyncio.sleep(TRY_AGAIN_S)
+
+    def _is_there(self, cluster: str, topic: str) -> bool:
+        subscriptions = self._metadata.registry.topics.subscriptions.values()
+        return any(
+            not one.service and one.cluster == cluster and topic in one.topics
+            for one in subscriptions
+        )
+
+    async def _make(self, name: str, topic: str) -> None:
+        cluster = self._metadata.registry.topics.clusters.get(name)
+        if cluster is None:
+            raise _NotMade(f"there is no broker cluster {name}: perdure kafka-clusters create")
+        await asyncio.to_thread(_make_topic, self._options, cluster, topic)
+        decided = await decide_starts(self._brokers.facts(cluster), [topic], "earliest")
+        made = self._subscription(name, topic, decided)
+
+        def decide(state: MetadataState) -> tuple[SubscriptionCreated, None]:
+            return SubscriptionCreated(state.version, made), None
+
+        await self._metadata.change(decide)
+
+    def _subscription(self, cluster: str, topic: str, decided: Decided) -> StoredSubscription:
+        now_ms = self._clock.now_ms()
+        raw = now_ms.to_bytes(6, "big") + self._entropy.random_bytes(10)
+        return StoredSubscription(
+            id=subscription_id_to_str(raw),
+            name="ingress",
+            cluster=cluster,
+            topics=(topic,),
+            service="",
+            handler="",
+            max_in_flight=MAX_IN_FLIGHT_DEFAULT,
+            starts=decided.starts,
+            kafka_id=decided.kafka_id,
+            created_at_ms=now_ms,
+        )
+
+
+class _NotMade(Exception):
+    """Why the topic could not be made, for people."""
+
+
+def ingress_place(options: NodeOptions) -> tuple[str, str] | None:
+    """Broker cluster and topic, if there is to be one."""
+    named = options.intake.ingress_topic
+    if named is not None:
+        cluster, _, topic = named.partition("/")
+        return None if named == "none" else (cluster, topic)
+    if options.log.kind == "kafka":
+        return LOG_CLUSTER, f"{options.server.cluster}.ingress"
+    return None
+
+
+def _make_topic(options: NodeOptions, cluster: StoredCluster, topic: str) -> None:
+    from orchestrator.brokers.kafka.making import make_topic
+
+    config = broker_client_config(cluster.options, options.server.node)
+    why_not = make_topic(config, topic, PARTITIONS, options.log.replication_factor or -1)
+    if why_not:
+        raise _NotMade(why_not)
