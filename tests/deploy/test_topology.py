@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 
 from tests.deploy.topology import Topology
 from tests.parts.cache import REPOSITORY
 from tests.parts.client import eventually, http_request
 from tests.parts.compose import EMBEDDED, KAFKA
+from tests.parts.kcat import kcat
 from tests.parts.needed import needed
 
 README = (REPOSITORY / "README.md").read_text()
@@ -31,14 +32,23 @@ def topology(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Topolog
         made.stop()
 
 
-def read(topology: Topology, key: str) -> int:
-    answer = http_request(topology.ingress, "POST", f"/Counter/{key}/read").expect(200)
-    count: int = answer.json()
-    return count
+def produce(bootstrap: str, amount: int) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap})
+    producer.produce("orders", json.dumps({"amount": amount}), "ann")
+    assert producer.flush(60) == 0
 
 
-def expect(found: int, wanted: int) -> None:
-    assert found == wanted
+def consumed(bootstrap: str, topic: str, count: int) -> list[tuple[bytes | None, bytes | None]]:
+    """Keys and values of the first `count` committed records; nothing may come after them."""
+    options = {"bootstrap.servers": bootstrap, "group.id": "test", "auto.offset.reset": "earliest"}
+    consumer = Consumer({**options, "isolation.level": "read_committed"})
+    try:
+        consumer.subscribe([topic])
+        found = consumer.consume(count, timeout=90)
+        found += consumer.consume(1, timeout=1)
+        return [(record.key(), record.value()) for record in found]
+    finally:
+        consumer.close()
 
 
 def add(topology: Topology, amount: int, once: str) -> int:
@@ -55,21 +65,40 @@ def add(topology: Topology, amount: int, once: str) -> int:
     return int(eventually(ask, 90.0))
 
 
-def test_the_call_of_the_readme(topology: Topology) -> None:
-    topology.run("register")
-    (line,) = [
-        line for line in README.splitlines() if line.startswith("curl") and "ann/add" in line
-    ]
+def run_line(topology: Topology, start: str, count: int = 0) -> list[str]:
+    """What the line of the README that begins with `start` prints."""
+    (line,) = [line for line in README.splitlines() if line.startswith(start)]
+    if "kcat" in line:
+        assert topology.broker is not None
+        return kcat(line, topology.broker.bootstrap, count, 90.0)
     _, url, flag, body = shlex.split(line)
     assert flag == "--json"
     path = url.removeprefix("http://127.0.0.1:8080")
     headers = {"content-type": "application/json"}
     answer = http_request(topology.ingress, "POST", path, body.encode(), headers).expect(200)
-    assert answer.json() == json.loads(body)["amount"]
+    return [answer.text]
+
+
+ON_KAFKA = pytest.mark.parametrize("topology", [KAFKA], indirect=True, ids=["docker-compose.yml"])
+
+
+@ON_KAFKA
+def test_the_lines_of_the_readme(topology: Topology) -> None:
+    topology.run("register")
+    topology.run("subscribe")
+    assert run_line(topology, "curl http://127.0.0.1:8080/Counter") == ["2"]
+    run_line(topology, "echo")
+    said = run_line(topology, "kcat -C", 2)
+    assert said == ["ann:2", "ann:5"]
+    assert all(f"`{one}`" in README for one in said)
 
 
 def test_each_part_may_be_killed(topology: Topology) -> None:
+    """What comes over HTTP and by a topic is counted once, and each count is sent once."""
     assert "Counter" in topology.run("register")
+    if topology.broker is not None:
+        created = topology.run("subscribe").split()
+        assert topology.run("subscribe").split()[1] == created[1], "a second start keeps it"
     assert add(topology, 1, "first") == 1
     assert "Counter" in topology.run("register"), "a second start registers it again"
     topology.server.kill()
@@ -82,19 +111,8 @@ def test_each_part_may_be_killed(topology: Topology) -> None:
         topology.broker.kill()
         topology.broker.restart()
         assert add(topology, 1000, "fourth") == 1111
+        produce(topology.broker.bootstrap, 10_000)
+        counts = consumed(topology.broker.bootstrap, "counts", 5)
+        assert counts == [(b"ann", str(count).encode()) for count in (1, 11, 111, 1111, 11111)]
     assert add(topology, 10, "second") == 11, "the same call has the same answer"
     assert topology.server.stop() == 0
-
-
-@pytest.mark.parametrize("topology", [KAFKA], indirect=True, ids=lambda path: path.name)
-def test_the_example_counts_what_a_topic_brings(topology: Topology) -> None:
-    assert topology.broker is not None
-    topology.run("register")
-    created = topology.run("subscribe")
-    assert "created" in created
-    assert created.split()[1] == topology.run("subscribe").split()[1], "a second start keeps it"
-    producer = Producer({"bootstrap.servers": topology.broker.bootstrap})
-    for amount in (1, 10, 100):
-        producer.produce("orders", json.dumps({"amount": amount}), "bob")
-    assert producer.flush(30) == 0
-    eventually(lambda: expect(read(topology, "bob"), 111), 60.0)

@@ -19,6 +19,8 @@ README = (REPOSITORY / "README.md").read_text()
 EXAMPLE = [
     "docker compose up -d",
     "curl http://127.0.0.1:8080/Counter/ann/add --json '{\"amount\": 2}'",
+    "echo '{\"amount\": 3}' | kcat -P -b localhost:9092 -t orders -k ann",
+    "kcat -C -b localhost:9092 -t counts -K : -o beginning -e -X isolation.level=read_committed",
 ]
 _BUILT = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
 GREETER = """
