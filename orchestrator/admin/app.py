@@ -5,6 +5,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
 from orchestrator.admin import (
+    dead_letters,
     deployments,
     errors,
     feeds,
@@ -79,6 +80,7 @@ def create_admin(
     app.include_router(subscriptions.router(ports))
     app.include_router(subscription_changes.router(ports))
     app.include_router(feeds.router(ports))
+    app.include_router(dead_letters.router(ports))
     app.include_router(query_route.router(ports))
     app.include_router(system.absent_router())
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES_MIN, compresslevel=GZIP_LEVEL)

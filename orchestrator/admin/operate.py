@@ -11,7 +11,14 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.processor import asking
 from orchestrator.processor.asking import answer_to
-from orchestrator.processor.port import OnAnswer, OnReply, Operation, Unavailable, Unknown
+from orchestrator.processor.port import (
+    LetterOperation,
+    OnAnswer,
+    OnReply,
+    Operation,
+    Unavailable,
+    Unknown,
+)
 
 T = TypeVar("T")
 
@@ -21,6 +28,18 @@ async def operate(ports: Ports, operation: Operation) -> Answer:
 
     def ask(on_answer: OnAnswer) -> None:
         ports.engine.operate(operation, on_answer)
+
+    answer = await _within(ports, answer_to(ask))
+    if isinstance(answer, Unavailable):
+        raise unavailable_error(answer)
+    return answer
+
+
+async def operate_letter(ports: Ports, partition: int, operation: LetterOperation) -> Answer:
+    """The machine's answer."""
+
+    def ask(on_answer: OnAnswer) -> None:
+        ports.engine.operate_letter(partition, operation, on_answer)
 
     answer = await _within(ports, answer_to(ask))
     if isinstance(answer, Unavailable):

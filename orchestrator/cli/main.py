@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from orchestrator.cli import (
+    dead_letters,
     deployments,
     explain,
     feeds,
@@ -30,6 +31,7 @@ _NOUNS = (
     kafka_clusters,
     subscriptions,
     feeds,
+    dead_letters,
     sql,
     health,
     explain,

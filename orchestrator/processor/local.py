@@ -12,6 +12,7 @@ from orchestrator.processor.partition import Partition
 from orchestrator.processor.port import (
     Found,
     JournalEntry,
+    LetterOperation,
     OnAnswer,
     OnFound,
     OnReply,
@@ -48,7 +49,7 @@ class LocalPartition:
         self.seat.propose(invoke, waiter)
         return waiter.forget
 
-    def operate(self, operation: Operation, on_answer: OnAnswer) -> None:
+    def operate(self, operation: Operation | LetterOperation, on_answer: OnAnswer) -> None:
         self.seat.propose(operation, OperationWaiter(on_answer))
 
     # --- reads ---

@@ -26,6 +26,7 @@ from orchestrator.model.records import (
     Signal,
 )
 from orchestrator.model.rows import CompletedRow, InvocationRow
+from orchestrator.model.topic_records import DropDeadLetter, RedriveDeadLetter
 from orchestrator.model.values import Outcome
 from orchestrator.tables.port import Pair
 
@@ -68,6 +69,7 @@ Reply = Accepted | Result | NotReady | Unknown | Unavailable
 OnReply = Callable[[Reply], None]
 
 Operation = Signal | Cancel | Kill | Pause | Resume | Purge | PurgeJournal | PatchState
+LetterOperation = DropDeadLetter | RedriveDeadLetter
 OnAnswer = Callable[[Answer | Unavailable], None]
 
 Found = InvocationRow | CompletedRow | Unknown | Unavailable
@@ -121,7 +123,7 @@ class PartitionEngine(Protocol):
         """Result, NotReady, Unknown or Unavailable, as of now."""
         ...
 
-    def operate(self, operation: Operation, on_answer: OnAnswer) -> None:
+    def operate(self, operation: Operation | LetterOperation, on_answer: OnAnswer) -> None:
         """Append an operation (Signal too) and answer what became of it."""
         ...
 
@@ -162,6 +164,12 @@ class Engine(Protocol):
     def output(self, invocation_id: bytes, on_reply: OnReply) -> None: ...
 
     def operate(self, operation: Operation, on_answer: OnAnswer) -> None: ...
+
+    def operate_letter(
+        self, partition: int, operation: LetterOperation, on_answer: OnAnswer
+    ) -> None:
+        """Drop or redrive a dead letter of that partition, and answer what became of it."""
+        ...
 
     def find(self, invocation_id: bytes, on_found: OnFound) -> None: ...
 

@@ -24,6 +24,7 @@ from orchestrator.processor.bodies import body_bytes
 from orchestrator.processor.local import LocalPartition
 from orchestrator.processor.port import (
     JournalEntry,
+    LetterOperation,
     OnAnswer,
     OnFound,
     OnReply,
@@ -145,6 +146,15 @@ class Router:
         else:
             number = partition_of(operation.target_id, self.partition_count)
         asked = self._appender(number, body_bytes(operation))
+        if isinstance(asked, Unavailable):
+            self._scheduler.call_soon(partial(on_answer, asked))
+        else:
+            asked.operate(operation, on_answer)
+
+    def operate_letter(
+        self, partition: int, operation: LetterOperation, on_answer: OnAnswer
+    ) -> None:
+        asked = self._appender(partition, body_bytes(operation))
         if isinstance(asked, Unavailable):
             self._scheduler.call_soon(partial(on_answer, asked))
         else:

@@ -29,6 +29,7 @@ from orchestrator.processor.port import (
     Accepted,
     Chunk,
     JournalEntry,
+    LetterOperation,
     OnFound,
     OnReply,
     Operation,
@@ -121,6 +122,15 @@ class BenchEngine:
         self.operations.append(operation)
         _soon(on_answer, self.bench.do(operation) if self.refuse is None else self.refuse)
 
+    def operate_letter(
+        self,
+        partition: int,
+        operation: LetterOperation,
+        on_answer: Callable[[Answer | Unavailable], None],
+    ) -> None:
+        assert partition == 0
+        _soon(on_answer, self.bench.do(operation) if self.refuse is None else self.refuse)
+
     def find(self, invocation_id: bytes, on_found: OnFound) -> None:
         found = reads.find_row(self.bench.state, invocation_id) or Unknown()
         _soon(on_found, found if self.refuse is None else self.refuse)
@@ -139,7 +149,9 @@ class BenchEngine:
     def export(
         self, partition: int, kinds: Sequence[bytes], starts: Sequence[bytes]
     ) -> Stream[Pair]:
-        raise AssertionError("only the SQL room exports")
+        self.bench.state.spill()
+        rows = list(reads.export_rows(self.bench.store, kinds, starts))
+        return EndedStream[Pair](Chunk(rows, True), LoopScheduler())
 
 
 def _soon(callback: Callable[[Any], None], value: object) -> None:

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from orchestrator.cli.main import main
+from orchestrator.model.rows import DeadLetterRow
 from tests.unit.admin.world import KeptFacts, World, world
+from tests.unit.machine.topic_records import intake, letters, opened, source_at, unusable
 
 
 class Printed(NamedTuple):
@@ -142,6 +145,54 @@ def test_a_subscription_that_is_there_may_be_left_as_it_is(perdure: Perdure) -> 
     unnamed = perdure(*create, "--if-absent")
     assert unnamed.code == 2 and "--name" in unnamed.err
     assert len(perdure("subscriptions", "list", "--json").json) == 1
+
+
+def test_dead_letters(it: World, perdure: Perdure, tmp_path: Path) -> None:
+    source = source_at(0, 1)
+    asked: list[str] = []
+
+    def fill() -> None:
+        it.bench.do(opened(it.bench, source))
+        for n in range(3):
+            it.bench.do(intake(it.bench, source, n, unusable(it.bench, source, n)))
+
+    def rows(sql: str) -> list[dict[str, Any]]:
+        asked.append(sql)
+        found = letters(it.bench)
+        return [_row(key, row) for key, row in found if " id = " not in sql or key.hex() in sql]
+
+    it.loop.call_soon_threadsafe(fill)
+    it.query.rows = rows
+    listed = perdure("dlq", "list", "--topic", "orders", "--subscription", "sub_1")
+    assert "no_key" in listed.out and "orders/0/0" in listed.out
+    assert "subscription_id = 'sub_1' AND topic = 'orders' ORDER BY" in asked[0]
+    first, second, third = (one["id"] for one in perdure("dlq", "list", "--json").json)
+    assert "no key" in perdure("dlq", "show", first).out
+    needs = perdure("dlq", "redrive", first)
+    assert needs.code == 1 and "it would fail again" in needs.err
+    (tmp_path / "value").write_bytes(b"5")
+    value = ("--value-file", str(tmp_path / "value"))
+    done = perdure("dlq", "redrive", first, "--key", "k", *value, "--sink", "Counter/add")
+    assert done.code == 0 and "is done again as inv_1" in done.out
+    both = perdure("dlq", "redrive", second, third, "--key", "k")
+    assert both.code == 2 and "one dead letter at a time" in both.err
+    assert perdure("dlq", "redrive", second, "--value", "1", *value).code == 2
+    assert perdure("dlq", "drop", second, third, "--json").json == {"dropped": [second, third]}
+    assert perdure("dlq", "drop", second).code == 1
+    assert "no dead letters" in perdure("dlq", "list").out
+    assert perdure("dlq", "show", second).code == 1
+
+
+def _row(key: bytes, row: DeadLetterRow) -> dict[str, Any]:
+    return {
+        "id": f"0-{key.hex()}",
+        "reason": row.letter.reason,
+        "message": row.letter.message,
+        "topic": "orders",
+        "topic_partition": 0,
+        "topic_offset": 0,
+        "created_at": "2026-11-26T00:00:00Z",
+    }
 
 
 def test_feeds(perdure: Perdure) -> None:

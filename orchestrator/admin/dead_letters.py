@@ -1,0 +1,134 @@
+"""Routes of dead letters: do again what failed, edited or not, or forget it. SQL lists them."""
+
+import asyncio
+import base64
+import binascii
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from orchestrator.admin.errors import AdminError
+from orchestrator.admin.operate import ask_row, operate_letter
+from orchestrator.admin.ports import Ports
+from orchestrator.admin.redrive import Edits, RedriveRefused, redriven
+from orchestrator.admin.views import JsonView
+from orchestrator.codec import keys
+from orchestrator.codec.rows import row_decoder
+from orchestrator.model.answers import Answer
+from orchestrator.model.rows import DeadLetterRow
+from orchestrator.model.topic_records import DeadLetter, DropDeadLetter, RedriveDeadLetter
+from orchestrator.processor import asking
+from orchestrator.processor.port import Unavailable
+from orchestrator.registry.subscribe import read_sink
+from perdure.wire.ids import invocation_id_to_str
+
+OURS: Final = "/perdure/v1/dead-letters"
+_KEY_HEX: Final = 2 * len(keys.letter_key(0, 0))
+_decode = row_decoder(DeadLetterRow)
+
+
+class RedriveLetter(BaseModel):
+    """What is to be different the second time; what is not given stays."""
+
+    key: str | None = None
+    sink: str | None = Field(None, description="Service/handler")
+    value_text: str | None = None
+    value_base64: str | None = None
+
+
+def router(ports: Ports) -> APIRouter:
+    routes = APIRouter(tags=["dead_letter"])
+
+    @routes.post(OURS + "/{letter}/redrive")
+    async def redrive(letter: str, asked: RedriveLetter) -> JsonView:
+        """Invoke, or send, again; the dead letter is gone then."""
+        partition, key = _place(ports, letter)
+        found = await _read(ports, letter, partition, key)
+        try:
+            invoke = redriven(
+                found,
+                partition,
+                ports.engine.partition_count,
+                _edits(asked),
+                ports.metadata.known(),
+                ports.options.cluster_name,
+                ports.options.payload_bytes_max,
+                ports.entropy.random_bytes(16),
+                ports.clock.now_ms(),
+            )
+        except RedriveRefused as refused:
+            raise AdminError(422, str(refused)) from None
+        await _check_absent(ports, invoke.id)
+        record = RedriveDeadLetter(key, ports.clock.now_ms(), invoke)
+        _check(letter, await operate_letter(ports, partition, record))
+        return {"id": letter, "invocation_id": invocation_id_to_str(invoke.id)}
+
+    @routes.delete(OURS + "/{letter}", status_code=202, response_model=None)
+    async def drop(letter: str) -> Response:
+        """Forget a dead letter."""
+        partition, key = _place(ports, letter)
+        record = DropDeadLetter(key, ports.clock.now_ms())
+        _check(letter, await operate_letter(ports, partition, record))
+        return Response(status_code=202)
+
+    return routes
+
+
+def _edits(asked: RedriveLetter) -> Edits:
+    if asked.value_text is not None and asked.value_base64 is not None:
+        raise AdminError(400, "give value_text or value_base64, not both")
+    value = None if asked.value_text is None else asked.value_text.encode()
+    if asked.value_base64 is not None:
+        try:
+            value = base64.b64decode(asked.value_base64, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise AdminError(400, f"value_base64 is no base64: {error}") from None
+    service, handler = ("", "") if asked.sink is None else read_sink(asked.sink)
+    key = None if asked.key is None else asked.key.encode()
+    return Edits(key, value, service, handler)
+
+
+def _place(ports: Ports, letter: str) -> tuple[int, bytes]:
+    """Partition and key of the row that an id names."""
+    number, _, digits = letter.partition("-")
+    try:
+        key = bytes.fromhex(digits)
+    except ValueError:
+        key = b""
+    if not number.isdecimal() or len(number) > 5 or 2 * len(key) != _KEY_HEX:
+        raise AdminError(400, f"{letter[:200]!r} is no id of a dead letter: SQL has them")
+    if int(number) >= ports.engine.partition_count:
+        raise _none(letter)
+    return int(number), key
+
+
+async def _check_absent(ports: Ports, invocation_id: bytes) -> None:
+    """One of a workflow's key or of an idempotency key would be taken for the old one."""
+    if await ask_row(ports, invocation_id) is not None:
+        name = invocation_id_to_str(invocation_id)
+        raise AdminError(409, f"{name} is still known, and would only be repeated: purge it first")
+
+
+def _none(letter: str) -> AdminError:
+    return AdminError(404, f"there is no dead letter {letter!r}")
+
+
+def _check(letter: str, answer: Answer) -> None:
+    if answer is not Answer.DONE:
+        raise _none(letter)
+
+
+async def _read(ports: Ports, letter: str, partition: int, key: bytes) -> DeadLetter:
+    stream = ports.engine.export(partition, [keys.LETTER], [key])
+    try:
+        found = await asyncio.wait_for(asking.collect(stream), ports.options.operate_wait_s)
+    except TimeoutError:
+        raise AdminError(503, "the partition does not answer") from None
+    if isinstance(found, Unavailable):
+        raise AdminError(503, found.reason)
+    rows = [value for raw, value in found if raw[1:] == key]
+    if not rows:
+        raise _none(letter)
+    return _decode(rows[0]).letter
