@@ -110,7 +110,7 @@ def _find(ports: Ports, deployment_id: str) -> Deployment:
     return found
 
 
-def _refuse_later(asked: RegisterDeployment | UpdateDeployment) -> None:
+def _refuse_unserved(asked: RegisterDeployment | UpdateDeployment) -> None:
     if asked.arn is not None:
         raise AdminError(501, LAMBDA_LATER)
     if asked.auth is not None:
@@ -118,7 +118,7 @@ def _refuse_later(asked: RegisterDeployment | UpdateDeployment) -> None:
 
 
 async def _register(ports: Ports, version: int, asked: RegisterDeployment) -> Response:
-    _refuse_later(asked)
+    _refuse_unserved(asked)
     if asked.uri is None:
         raise AdminError(400, "uri is missing: the address of the endpoint to register")
     target = DiscoveryTarget(
@@ -180,7 +180,7 @@ def _registration_view(ports: Ports, plan: Plan) -> JsonView:
 
 
 async def _update(ports: Ports, deployment_id: str, asked: UpdateDeployment) -> JsonView:
-    _refuse_later(asked)
+    _refuse_unserved(asked)
     known = _find(ports, deployment_id).stored
     headers = asked.additional_headers
     target = DiscoveryTarget(

@@ -18,16 +18,16 @@ from orchestrator.processor.in_flight import InFlightAppend
 from orchestrator.processor.pack import pack_records
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.progress import Progress
-from orchestrator.processor.proposals import Proposal, ProposalQueue
+from orchestrator.processor.proposals import Proposal
 from orchestrator.processor.seat_host import SeatHost
 from orchestrator.processor.seat_states import (
     Following,
     Leading,
     Opened,
     Restoring,
-    SeatState,
     Stopped,
 )
+from orchestrator.processor.seat_view import SeatView
 from orchestrator.processor.set_aside import without_too_large
 from orchestrator.processor.term import Term
 from orchestrator.processor.unknown_fates import UnknownFates
@@ -42,75 +42,20 @@ ANSWERED_AT_ONCE_MAX = 64  # clients answered by one slice
 NOT_SERVED = "the partition is not served here"
 
 
-class Seat:
+class Seat(SeatView):
     """One partition as this process serves it."""
 
     def __init__(self, number: int, host: SeatHost, message_bytes_max: int) -> None:
-        self.number = number
+        super().__init__(number, host.now_s())
         self.results = Results(partial(host.call_later, 0.0))
         self.changed = asyncio.Event()  # the term is over, an append was answered, or revoked
         self.record_count = 0  # applied here, for the upkeep
         self.byte_count = 0
-        self._state: SeatState = Restoring(host.now_s())
-        self._is_assigned = True
-        self.pending = ProposalQueue()  # what waits to be appended; others only look at it
         self._unknown_fates = UnknownFates()
-        self._is_unanswered = False
         self._host = host
         self._wake = host.wake
         self._refusals = 0  # in a row
         self._message_bytes_max = message_bytes_max
-
-    # --- what others may know of it ---
-
-    @property
-    def is_served(self) -> bool:
-        """Assigned, and not stopped."""
-        return self._is_assigned and type(self._state) is not Stopped
-
-    @property
-    def stopped(self) -> str:
-        """Why it serves no more, or ""."""
-        return self._state.reason if type(self._state) is Stopped else ""
-
-    @property
-    def progress(self) -> Progress | None:
-        """How far it is restored, while it is."""
-        return self._state.progress if type(self._state) is Restoring else None
-
-    @property
-    def term(self) -> Term | None:
-        return self._state.term
-
-    @property
-    def partition(self) -> Partition | None:
-        return self._state.partition
-
-    @property
-    def store(self) -> DurableStore | None:
-        opened = self._state.opened
-        return None if opened is None else opened.store
-
-    @property
-    def in_flight(self) -> InFlightAppend | None:
-        return self._state.in_flight
-
-    @property
-    def unanswered(self) -> bool:
-        """The log has not answered for the last append, of this term or of one before."""
-        return self._is_unanswered
-
-    @property
-    def is_quiet(self) -> bool:
-        """Nothing waits to be appended, and nothing is in flight."""
-        return not self.pending.waiting and self._state.in_flight is None
-
-    def leaderless_s(self, now_s: float) -> float:
-        """How long nobody has led here; 0 while somebody does, or once it is stopped."""
-        state = self._state
-        if type(state) is Following or type(state) is Restoring:
-            return now_s - state.leaderless_since_s
-        return 0.0
 
     # --- proposals ---
 
@@ -132,12 +77,6 @@ class Seat:
         self.pending.waiting.append(Proposal(record, waiter, size_bytes))
         if state.in_flight is None and type(state) is Leading and not state.pauses:
             self._wake()
-
-    def can_append(self) -> bool:
-        state = self._state
-        if not self.pending.waiting or state.in_flight is not None:
-            return False
-        return type(state) is Leading and not state.pauses
 
     def start_append(self, now_s: float, work_max: int, bytes_max: int) -> list[bytes]:
         """Take what waits, one record or at most so much work and bytes of bodies, as messages,
@@ -180,7 +119,7 @@ class Seat:
         self._is_unanswered = False
         leading = self._state
         append = leading.in_flight
-        if append is None or leading.partition is None:  # it step_applied down meanwhile
+        if append is None or leading.partition is None:  # it stepped down meanwhile
             self.changed.set()
         elif error is None:
             self._refusals = 0
@@ -322,12 +261,6 @@ class Seat:
         """There are messages below this offset; True if some are not applied that could be."""
         leading = self._state
         return type(leading) is Leading and leading.note_end(heard_to)
-
-    @property
-    def is_behind(self) -> bool:
-        """Others have written what this leader has not applied."""
-        leading = self._state
-        return type(leading) is Leading and leading.is_behind
 
     def start_reading(self) -> bool:
         """Append nothing while it is read what others wrote; False if that is under way."""

@@ -35,7 +35,7 @@ def test_refused_appends_tell_the_client_and_keep_what_the_engine_owes() -> None
         process.log.refuse.clear()
         await process.until(lambda: len(waiting) == 2)
         assert isinstance(waiting[1], Result) and waiting[1].outcome == b"kept"
-        assert announcements(process) == 1  # it never step_applied down
+        assert announcements(process) == 1  # it never stepped down
         await process.processor.close()
 
     run(story())

@@ -96,7 +96,7 @@ def test_two_assigned_nodes_that_announce_at_once_settle_on_one() -> None:
         for number, uid in enumerate(ids):
             node = (first, second)[number % 2]
             replies = await node.call(node.make(uid))
-            while isinstance(replies[-1], Unavailable):  # it step_applied down meanwhile
+            while isinstance(replies[-1], Unavailable):  # it stepped down meanwhile
                 await asyncio.sleep(0.2)
                 replies = await node.call(node.make(uid))
         ended = [r.id for r in first.log.records(0) if isinstance(r, Journal) and r.end is not None]
