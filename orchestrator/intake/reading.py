@@ -118,13 +118,14 @@ class SourceReading:
 
     def pass_gap(self) -> None:
         """An operator lets it go on behind what is missing."""
-        gap, row = self.gap, self._row
-        if gap is not None and row is not None and gap.low > row.position:
+        gap = self.gap
+        if gap is not None and gap.low > self._read_upto:
             self.gap = None
             self.reason = ""
-            self._propose(gap.low, (), 0)
+            self._read_upto, self._leader_epoch = gap.low, -1  # what was read before is taken first
             if self._reading is not None:
                 self._reading.seek(gap.low, -1)
+            self._go_on()
 
     # of the reading
 

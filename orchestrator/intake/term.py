@@ -10,7 +10,7 @@ from orchestrator.door.targets import find_public_handler
 from orchestrator.intake.items import SourceFacts, make_item
 from orchestrator.intake.port import IntakeTerm, SourceRecord
 from orchestrator.intake.reading import IntakeItem, SourceReading
-from orchestrator.intake.wanted import KnownTopics, WantedSource, is_over
+from orchestrator.intake.wanted import KnownTopics, WantedSource
 from orchestrator.model.rows import SourceRow
 from orchestrator.model.topic_records import Intake, SourceClosed, SourceOpened
 from orchestrator.registry.schema import Registry
@@ -61,11 +61,11 @@ class TermSources:
     def want(self, wanted: Mapping[bytes, WantedSource], known: KnownTopics) -> None:
         """`wanted` are the sources whose home is here."""
         self._wanted = wanted
-        subscriptions = self._registry().topics.subscriptions
+        registry = self._registry()
         try:
             for row in self._term.sources():
                 key = source_key(row.source)
-                if key not in wanted and is_over(row.source, subscriptions, known):
+                if key not in wanted and self._is_over_for_good(row, registry):
                     self._close(key, row)
             for key in [key for key in self._read if key not in wanted]:
                 self._stop(key)
@@ -73,6 +73,16 @@ class TermSources:
                 self._look(key)
         except StoreError as error:  # whoever leads next reads it again
             _LOG.warning("the sources of partition %d cannot be read: %s", self.partition, error)
+
+    @staticmethod
+    def _is_over_for_good(row: SourceRow, registry: Registry) -> bool:
+        """Its subscription is deleted: missing in metadata as new as those that it was opened by.
+
+        A source that is opened again would begin at its start. So a leader whose metadata come
+        late closes none, nor one to whom a broker tells another id of the topic.
+        """
+        is_known = row.source.subscription in registry.topics.subscriptions
+        return not is_known and registry.version >= row.metadata_version
 
     def _close(self, key: bytes, row: SourceRow) -> None:
         if key not in self._closing:
@@ -123,7 +133,10 @@ class TermSources:
         start = wanted.start
         if start is None:
             start = 0 if row is None else row.position
-        self.propose(SourceOpened(self.epoch, self.now_ms(), wanted.source, generation, start))
+        version = self._registry().version
+        self.propose(
+            SourceOpened(self.epoch, self.now_ms(), wanted.source, generation, start, version)
+        )
 
     def _facts(self, wanted: WantedSource, row: SourceRow) -> SourceFacts:
         return SourceFacts(

@@ -136,11 +136,15 @@ def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = Fals
     change_status(step, row, COMPLETE)
     state.invocations.delete(invoke.id)
     done = _completed_row(step, row, outcome)
-    if _is_forgotten(invoke):
+    if invoke.origin is not None and _is_forgotten(invoke):
         inputs.drop_input(step, done)
         drop_chunks(step, done)
     else:
-        _keep(step, done)
+        results.set_result_apart(step, done)
+        state.completed.put(invoke.id, done)
+        if not invoke.journal_retention_ms:
+            drop_journal(step, done)
+        _retain(step, done)
     step.actions.append(Complete(invoke.id, row.incarnation, outcome, done.expires_at_ms))
     if was != SCHEDULED:
         if was == INBOXED:
@@ -153,18 +157,9 @@ def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = Fals
         answer_all(step, row, whom_of(row), outcome)
 
 
-def _keep(step: Step, done: CompletedRow) -> None:
-    """As long as asked, its journal perhaps not at all."""
-    results.set_result_apart(step, done)
-    step.state.completed.put(done.invoke.id, done)
-    if not done.invoke.journal_retention_ms:
-        drop_journal(step, done)
-    _retain(step, done)
-
-
 def _is_forgotten(invoke: Invoke) -> bool:
     """A record of a topic is told from its repetition by the position of its source alone."""
-    if invoke.origin is None or invoke.completion_retention_ms:
+    if invoke.completion_retention_ms:
         return False
     return invoke.idempotency_key is None and invoke.kind != WORKFLOW_RUN
 

@@ -287,6 +287,7 @@ class SourceRow(Row):
     opened_at_ms: int
     leader_epoch: int = -1  # of the record before the position, if known
     live: list[int] = []
+    metadata_version: int = 0  # of the metadata by which it was opened
 
 
 class DeadLetterRow(Row):

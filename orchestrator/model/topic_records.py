@@ -68,21 +68,23 @@ class Produce(Record, frozen=True, tag=35):
 
 class SourceOpened(Record, frozen=True, tag=10):
     """Records of a source are taken from `start` on. A higher generation replaces a lower one, in
-    this one record; for the generation that is open nothing changes: the position stays."""
+    this one record; for the generation that is open nothing changes: the position stays.
+    `metadata_version` is that of the metadata that have its subscription."""
 
     epoch: int
     now_ms: int
     source: Source
     generation: int
     start: int
+    metadata_version: int = 0
 
 
 class Intake(Record, frozen=True, tag=11):
     """What was read of a source from offset `first` up to (not including) `upto`, in order.
 
     Gaps (of compaction, of transactions) lie inside; without items only the position moves.
-    Applied only if `first` is the position in state. `leader_epoch` is that of the last record
-    read, -1 if unknown.
+    Applied only if `first` is the position in state, and `upto` is past it. `leader_epoch` is
+    that of the last record read, -1 if unknown.
     """
 
     epoch: int

@@ -147,14 +147,19 @@ class TopicCarrier:
     # records of this term that have been applied
 
     def refused(self, record: OutboxRefused) -> None:
+        """Or dropped: then it is tried again. One of an earlier term says nothing of this one."""
         given = self._lanes.get(record.lane)
-        if given is not None and given.is_held and given.first == record.number:
+        if given is None or given.lane is None or record.epoch != self._term.epoch:
+            return
+        if given.is_held and given.first == record.number:
             given.is_held = given.is_alone = False
             given.failures = 0
-            self._settle(given, record.number)
+            if given.lane.trimmed >= record.number:
+                self._settle(given, record.number)
+            self._go_on()
 
     def produced(self, record: Produced) -> None:
-        if record.lane == self._proof:
+        if record.lane == self._proof and record.epoch == self._term.epoch:
             self._proof = None
             self._is_busy = False
             self._go_on()
@@ -224,8 +229,11 @@ class TopicCarrier:
             )
         elif last >= given.first:
             known = given.items[: last - given.first + 1]
+            upto = given.first + len(known) - 1
+            if upto < last:  # of rows that are given next
+                self._last[given.number] = last
             self._committed.add(given.number, given.first, known, ())
-            self._settle(given, given.first + len(known) - 1)
+            self._settle(given, upto)
 
     def _written(self, chosen: list[_Given], end: Committed | NotCommitted | Lost) -> None:
         match end:

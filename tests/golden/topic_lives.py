@@ -5,13 +5,8 @@ from msgspec.structs import replace
 from orchestrator.model.ids import consumed_id, partition_of
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import MINTED_FIRST
-from orchestrator.model.records import (
-    OutboxAdvanced,
-    OutboxRefused,
-    Produced,
-    RedriveDeadLetter,
-    Suspended,
-)
+from orchestrator.model.records import OutboxAdvanced, Suspended
+from orchestrator.model.topic_records import OutboxRefused, Produced, RedriveDeadLetter
 from orchestrator.model.topics import NO_TOPIC, ProduceRequest, Source
 from orchestrator.model.values import Caller, Future
 from tests.golden.lives import A, B, call_of

@@ -14,14 +14,12 @@ from orchestrator.model.records import (
     ChoreStep,
     Failed,
     Kill,
-    OutboxRefused,
     PatchState,
-    Produced,
     Purge,
     Resume,
     Suspended,
-    SwitchFeed,
 )
+from orchestrator.model.topic_records import OutboxRefused, Produced, SwitchFeed
 from orchestrator.model.topics import (
     FEED_EVENTS,
     FEED_LETTERS,

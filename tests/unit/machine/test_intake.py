@@ -23,10 +23,10 @@ from orchestrator.model.records import (
     Kill,
     Purge,
     Resume,
-    SourceClosed,
     Suspended,
     TimersFired,
 )
+from orchestrator.model.topic_records import SourceClosed
 from orchestrator.model.topics import CANCELLED, FAILED, KILLED, ReplyTo
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE, WORKFLOW_RUN, Attempted, Future
 from tests.unit.machine.bench import Bench, uid
@@ -61,6 +61,8 @@ def test_only_what_comes_next_is_taken() -> None:
     assert bench.do(intake(bench, SOURCE, 6, first, upto=7)) is Answer.DROPPED
     assert bench.do(intake(bench, SOURCE, 5, first, upto=9)) is Answer.DONE
     assert bench.do(intake(bench, SOURCE, 5, first, upto=9)) is Answer.DROPPED
+    for upto in (9, 3):  # it never stays, nor goes back
+        assert bench.do(intake(bench, SOURCE, 9, upto=upto)) is Answer.DROPPED
     row = source_row(bench)
     assert (row.position, row.live, row.leader_epoch) == (9, [6], 3)
     assert bench.live(first.id) is not None

@@ -6,7 +6,8 @@ from orchestrator.machine.apply import apply_item
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import AnyAction, SendOutbox
 from orchestrator.model.lanes import MINTED_FIRST, AnyDestination, Lane, ToPartition, ToTopic
-from orchestrator.model.records import Cancel, OutboxAdvanced, Produce
+from orchestrator.model.records import Cancel, OutboxAdvanced
+from orchestrator.model.topic_records import Produce
 from orchestrator.model.topics import SEND
 from tests.unit.machine.bench import Bench
 

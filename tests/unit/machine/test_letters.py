@@ -7,13 +7,13 @@ from orchestrator.machine import apply_letters
 from orchestrator.machine.letters import letter_bytes
 from orchestrator.model.answers import Answer
 from orchestrator.model.lanes import MINTED_FIRST
-from orchestrator.model.records import (
+from orchestrator.model.topic_records import (
+    DeadLetter,
     DropDeadLetter,
     OutboxRefused,
     PurgeDeadLetters,
     RedriveDeadLetter,
 )
-from orchestrator.model.topic_records import DeadLetter
 from orchestrator.model.topics import NO_TOPIC, FeedTopic, ProduceRequest
 from tests.unit.machine.bench import Bench, uid
 from tests.unit.machine.topic_records import (

@@ -15,16 +15,14 @@ from orchestrator.model.limits import INPUT_INLINE_BYTES
 from orchestrator.model.records import (
     Cancel,
     ChoreStep,
-    CloseLane,
     Kill,
     OutboxAdvanced,
-    OutboxRefused,
     Pause,
-    Produced,
     Resume,
     Signal,
     TimersFired,
 )
+from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produced
 from orchestrator.model.topics import (
     BAD_REQUEST,
     DEAD_SEND,

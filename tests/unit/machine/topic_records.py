@@ -5,9 +5,8 @@ from msgspec.structs import replace
 from orchestrator.model.ids import consumed_id, partition_of_key, source_partition_key
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import ToTopic
-from orchestrator.model.records import Intake, Produce
 from orchestrator.model.rows import DeadLetterRow, SourceRow
-from orchestrator.model.topic_records import DeadLetter, SourceOpened
+from orchestrator.model.topic_records import DeadLetter, Intake, Produce, SourceOpened
 from orchestrator.model.topics import (
     DEAD_RECORD,
     NO_KEY,

@@ -122,6 +122,12 @@ class Term:
         )
         self.carrier.carry(lane, row, first, items, partial(self.settled, lane))
 
+    def refused(self, number: int, epoch: int = 5, applied: bool = True) -> None:
+        """Of lane 1, a record of this term or another."""
+        if applied:
+            self.lanes[1].trimmed = number
+        self.carrier.refused(OutboxRefused(epoch, 77, 1, number, "too_large", "no"))
+
     def settled(self, lane: int, upto: int) -> None:
         self.is_busy.remove(lane)
         self.taken[lane] = upto
@@ -237,7 +243,7 @@ def test_a_lane_that_fails_is_tried_alone_and_its_row_refused_then() -> None:
         ]
         term.give(1)
         assert term.writer.writing is None  # nothing after it, before that is applied
-        term.carrier.refused(term.records[-1])  # type: ignore[arg-type]
+        term.refused(4)
         assert term.writer.sent == {1: (5, 1)}
 
     run(story())
@@ -263,9 +269,46 @@ def test_a_topic_that_is_not_there_is_asked_for_a_while_and_others_go_on() -> No
                 break
         assert MISSING_S - 2 * RETRY_MAX_S <= waited_s <= MISSING_S + 2 * RETRY_MAX_S
         assert [one.number for one in term.records if isinstance(one, OutboxRefused)] == [1]
-        term.carrier.refused(term.records[0])  # type: ignore[arg-type]
+        term.refused(1)
         term.writer.fail(ProblemCode.NO_TOPIC, 1)  # it is remembered
         assert term.records[-1] == OutboxRefused(5, 77, 1, 2, "no_topic", "no")
+
+    run(story())
+
+
+def test_a_refusal_counts_once_it_is_applied() -> None:
+    """One of an earlier term, which was dropped, may be heard of in this one."""
+
+    async def story() -> None:
+        term = Term()
+        term.give(1)
+        term.writer.ready()
+        term.writer.fail(ProblemCode.TOO_LARGE, 1)
+        term.refused(1, epoch=4, applied=False)
+        assert term.taken == {} and term.writer.writing is None
+        term.refused(1, applied=False)
+        assert term.taken == {} and term.writer.sent == {1: (1, 1)}, "tried again"
+        term.writer.fail(ProblemCode.TOO_LARGE, 1)
+        term.refused(1)
+        assert term.taken == {1: 1}
+
+    run(story())
+
+
+def test_what_the_ledger_knows_counts_for_rows_that_are_given_later() -> None:
+    """Several transactions were committed and not trimmed: more rows than one call hands over."""
+
+    async def story() -> None:
+        term = Term()
+        row = Lane(ToTopic("c", "t1"), given=5)
+        items = tuple(Produce(SEND, None, b"k", (), b"v", 0) for _ in range(2))
+        settled: list[int] = []
+        term.carrier.carry(1, row, 1, items, settled.append)
+        term.writer.ready(_1=4)
+        term.carrier.carry(1, row, 3, items, settled.append)
+        assert settled == [2, 4] and term.writer.writing is None
+        term.carrier.carry(1, row, 5, items[:1], settled.append)
+        assert term.writer.sent == {1: (5, 1)}
 
     run(story())
 
