@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -67,7 +67,11 @@ def simulate(seed: int, to_its_end: bool = True) -> Verdict:
     return play(world, around)
 
 
-def play(world: World, around: Sequence[AbstractContextManager[object]]) -> Verdict:
+def play(
+    world: World,
+    around: Sequence[AbstractContextManager[object]],
+    checked: Callable[[Any], None] = check,
+) -> Verdict:
     """Run it inside of all these, and check what it came to."""
     loop = world.loop
 
@@ -86,7 +90,7 @@ def play(world: World, around: Sequence[AbstractContextManager[object]]) -> Verd
             for context in around:
                 stack.enter_context(context)
             loop.run_until_complete(world.run())
-            check(world)
+            checked(world)
             if world.device is not None:
                 world.device.lose_tail(world.plan.partitions)
     except GivenUp:

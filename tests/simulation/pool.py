@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,7 +15,7 @@ HASH_SEEDS = (1, 2)
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(seeds: Iterable[int]) -> Iterator[Verdict]:
+def run(seeds: Iterable[int], simulate: Callable[[int], Verdict] = simulate) -> Iterator[Verdict]:
     """Verdicts in the order of the seeds. Each is run twice, under two PYTHONHASHSEEDs, and must
     be the same story."""
     wanted = list(seeds)

@@ -63,7 +63,8 @@ class Known:
         given = whole_invoke(state, row)
         self.rows[life] = msgspec.structs.replace(row, invoke=given)  # its journal may go
         self.lives[row.invoke.id].append(life)
-        self.tokens[decode(given.body)["token"]].append(life)
+        if given.produce is None:
+            self.tokens[decode(given.body)["token"]].append(life)
 
 
 class WatchedTable(Table[CompletedRow]):

@@ -1,0 +1,43 @@
+"""Worlds with topics are clean, and each mutant of the rules of topics is found by them."""
+
+from collections import Counter
+
+import pytest
+
+from tests.simulation import topic_out_mutants  # noqa: F401 they register
+from tests.simulation.mutation import patched
+from tests.simulation.pool import run
+from tests.simulation.topic_mutants import TOPIC_MUTANTS
+from tests.simulation.topic_world import simulate_topics
+
+SEEDS_MAX = 50
+TWICE = range(1, 41)
+ONCE = [range(first, min(first + 35, 251)) for first in range(41, 251, 35)]
+
+
+def test_a_seed_is_one_story() -> None:
+    failed = [f"{v.seed}: {v.violations[0]}" for v in run(TWICE, simulate_topics) if v.violations]
+    assert not failed
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("span", ONCE, ids=lambda span: f"{span[0]}-{span[-1]}")
+def test_seeds_with_topics_are_clean(span: range) -> None:
+    failed = []
+    counts: Counter[str] = Counter()
+    for seed in span:
+        verdict = simulate_topics(seed)
+        failed += [f"{seed}: {line}" for line in verdict.violations[:1]]
+        counts.update(verdict.counts)
+    assert not failed
+    # Worlds in which nothing happens would be clean too.
+    assert counts["deaths"] > len(span)
+    assert counts["taken"] > 15 * len(span) and counts["sent"] > 20 * len(span)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("name", sorted(TOPIC_MUTANTS))
+def test_a_mutant_is_found(name: str) -> None:
+    with patched(TOPIC_MUTANTS[name]):
+        found = any(simulate_topics(seed).violations for seed in range(1, SEEDS_MAX + 1))
+    assert found, f"{name}: {TOPIC_MUTANTS[name].__doc__ or 'not found'}"

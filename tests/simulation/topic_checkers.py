@@ -1,0 +1,397 @@
+"""What must hold of topics in a world that has come to rest."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.codec.keys import source_key
+from orchestrator.codec.records import decode_message
+from orchestrator.machine import kv, letters, life
+from orchestrator.model.actions import AnyAction
+from orchestrator.model.answers import Answer
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.rows import InvocationRow
+from orchestrator.model.topic_records import DeadLetter, Intake, OutboxRefused, RedriveDeadLetter
+from orchestrator.model.topics import DEAD_INVOCATION, DEAD_RECORD, RecordOrigin, Source
+from orchestrator.model.values import SCHEDULED, SUSPENDED, Failure, Outcome
+from orchestrator.processor.partition import Partition
+from orchestrator.store.memory import MemoryStore
+from orchestrator.store.stamp import Stamp, StampedStore
+from perdure.wire.ids import invocation_id_to_str
+from tests.simulation.checkers import check
+from tests.simulation.mutation import Patch, patched
+from tests.simulation.user_broker import COMMITTED, UserRecord
+
+if TYPE_CHECKING:
+    from tests.simulation.topic_world import TopicWorld
+
+At = tuple[bytes, int, int]  # key of a source, generation, offset
+
+
+class Seen:
+    """What the logs of all partitions say."""
+
+    def __init__(self) -> None:
+        self.items: Counter[At] = Counter()
+        self.unusable: set[At] = set()
+        self.begun: Counter[At] = Counter()
+        self.origins: dict[At, RecordOrigin] = {}
+        self.order: dict[tuple[int, bytes, int, bytes | None], list[int]] = defaultdict(list)
+        self.ids: Counter[bytes] = Counter()  # of all that began
+        self.redriven: list[bytes] = []
+        self.ended: list[tuple[At, bytes, Outcome]] = []
+        self.letters: list[DeadLetter] = []
+        self.refused: set[tuple[int, int, int]] = set()
+        self.upto: dict[tuple[bytes, int], int] = {}  # position of each generation at its end
+        self.partitions: list[Partition] = []
+
+
+def at_of(origin: RecordOrigin) -> At:
+    return source_key(origin.source), origin.generation, origin.offset
+
+
+def check_topics(world: "TopicWorld") -> None:
+    check(world)
+    seen = Seen()
+    for number in range(world.plan.partitions):
+        _replay(world, number, seen)
+    for topic in world.broker.all_topics():
+        _check_taken(world, seen, topic.name, topic.id)
+    world.oracle.counts["taken"] = len(seen.items)
+    _check_begun(world, seen)
+    _check_letters(world, seen)
+    _check_replies(world, seen)
+    _check_rows(world, seen)
+    _check_sends(world, seen)
+    _check_state_feed(world, seen)
+    _check_events(world)
+
+
+# --- the log again, watched ---
+
+
+def _replay(world: "TopicWorld", number: int, seen: Seen) -> None:
+    topic = world.history()
+    stamped = StampedStore(MemoryStore(), Stamp(topic.identity, number))
+    partition = Partition(number, world.plan.partitions, stamped)
+    seen.partitions.append(partition)
+    before: dict[bytes, tuple[int, int]] = {}
+    with _watched(partition, seen):
+        for message in topic.messages[number]:
+            records = decode_message(message.value)
+            actions: list[AnyAction] = []
+            epoch = partition.state.partition_row.epoch
+            answers = partition.apply_message(message.offset, message.value, records, actions)
+            for record, answer in zip(records, answers, strict=True):
+                if isinstance(record, Intake) and answer is Answer.DONE:
+                    if record.epoch != epoch:
+                        world.oracle.broken("epochs", "an Intake of another epoch is taken")
+                    _note_intake(seen, record)
+                elif isinstance(record, RedriveDeadLetter) and answer is Answer.DONE:
+                    seen.redriven.append(record.invoke.id)
+                elif isinstance(record, OutboxRefused) and answer is Answer.DONE:
+                    seen.refused.add((number, record.lane, record.number))
+            before = _check_sources(world, partition, before)
+            if message.offset % 7 == 0 or world.plan.partitions == 1:
+                _check_slots(world, partition)
+
+
+@contextmanager
+def _watched(partition: Partition, seen: Seen) -> Iterator[None]:
+    def watch(patch: Patch) -> None:
+        def new_row(step: Any, invoke: Invoke) -> Any:
+            if step.state is partition.state:
+                seen.ids[invoke.id] += 1
+            if invoke.origin is not None and step.state is partition.state:
+                origin = invoke.origin
+                at = at_of(origin)
+                seen.begun[at] += 1
+                line = (partition.number, at[0], origin.generation, origin.key)
+                seen.order[line].append(origin.offset)
+            return new_row_before(step, invoke)
+
+        def complete(step: Any, row: InvocationRow, outcome: Outcome, kill: bool = False) -> None:
+            if row.invoke.origin is not None:
+                seen.ended.append((at_of(row.invoke.origin), row.invoke.id, outcome))
+            complete_before(step, row, outcome, kill)
+
+        def keep_letter(step: Any, letter: DeadLetter) -> None:
+            seen.letters.append(letter)
+            keep_before(step, letter)
+
+        new_row_before = patch.set(life, "new_row", new_row)
+        complete_before = patch.set(life, "complete", complete)
+        keep_before = patch.set(letters, "keep_letter", keep_letter)
+
+    with patched(watch):
+        yield
+
+
+def _note_intake(seen: Seen, record: Intake) -> None:
+    key = source_key(record.source)
+    seen.upto[key, record.generation] = record.upto
+    for item in record.items:
+        assert item.origin is not None
+        at = at_of(item.origin)
+        seen.items[at] += 1
+        seen.origins[at] = item.origin
+        if isinstance(item, DeadLetter):
+            seen.unusable.add(at)
+
+
+def _check_sources(
+    world: "TopicWorld", partition: Partition, before: dict[bytes, tuple[int, int]]
+) -> dict[bytes, tuple[int, int]]:
+    """Positions never go back, and no more slots are given out than there are."""
+    now: dict[bytes, tuple[int, int]] = {}
+    for key, row in partition.state.sources.scan():
+        now[key] = (row.generation, row.position)
+        if now[key] < before.get(key, (-1, -1)):
+            world.oracle.broken("positions", f"{row.source} went from {before[key]} to {now[key]}")
+        limit = world.subscription(row.source.subscription).max_in_flight
+        if limit and len(row.live) > limit:
+            world.oracle.broken("slots", f"{row.source} has {row.live} of {limit}")
+        if not limit and row.live:
+            world.oracle.broken("slots", f"{row.source} has {row.live} without a limit")
+    return now
+
+
+def _check_slots(world: "TopicWorld", partition: Partition) -> None:
+    """What waits for long holds none; and what a source gave out is held by somebody."""
+    if partition.state.partition_count == 1:
+        held: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
+        for _, row in partition.state.invocations.scan():
+            origin = row.invoke.origin
+            if origin is not None and origin.holds_slot:
+                held[source_key(origin.source)].append((origin.generation, origin.offset))
+        for key, source in partition.state.sources.scan():
+            now = sorted(offset for gen, offset in held[key] if gen == source.generation)
+            if now != source.live:
+                world.oracle.broken("slots", f"{key!r} gave {source.live}, held are {now}")
+    for key, row in partition.state.invocations.scan():
+        origin = row.invoke.origin
+        if origin is not None and origin.holds_slot and row.status in (SCHEDULED, SUSPENDED):
+            world.oracle.broken("slots", f"{key.hex()} of status {row.status} holds one")
+
+
+# --- in ---
+
+
+def _check_taken(world: "TopicWorld", seen: Seen, name: str, topic_id: bytes) -> None:
+    topic = next(t for t in world.broker.all_topics() if t.id == topic_id)
+    for one in world.subscriptions:
+        if one.topic != name:
+            continue
+        for number, held in enumerate(topic.partitions):
+            source = Source(one.id, name, topic_id, number, "log")
+            for generation in range(1, one.generation + 1):
+                start = one.start_of(source, generation)
+                _check_source(world, seen, source, generation, start, held.records)
+
+
+def _check_source(
+    world: "TopicWorld",
+    seen: Seen,
+    source: Source,
+    generation: int,
+    start: int,
+    records: list[UserRecord],
+) -> None:
+    """Each committed record once, none that is not; what went before it was read may be missing,
+    if somebody was told."""
+    key = source_key(source)
+    upto = seen.upto.get((key, generation), 0)
+    gaps = [(a, b) for s, g, a, b in world.gaps if (s, g) == (source, generation)]
+    for record in records:
+        at = (key, generation, record.offset)
+        count = seen.items[at]
+        is_committed = record.transaction.state == COMMITTED
+        if count > 1 or (count and not is_committed):
+            world.oracle.broken("taken", f"{source} offset {record.offset}: {count} times")
+        in_gap = any(a <= record.offset < b for a, b in gaps)
+        is_due = is_committed and start <= record.offset < upto
+        if is_due and not count and not record.is_gone and not in_gap:
+            world.oracle.broken("taken", f"{source} offset {record.offset} was passed over")
+        if is_due and not count and record.offset < _kept_from(world, source) and not in_gap:
+            world.oracle.broken("gaps", f"{source} lost {record.offset}, and nobody was told")
+        if count and not record.is_gone and seen.origins[at].headers != record.headers:
+            world.oracle.broken("origins", f"{source} offset {record.offset} has other headers")
+
+
+def _kept_from(world: "TopicWorld", source: Source) -> int:
+    """What retention took lies below."""
+    topic = next(t for t in world.broker.all_topics() if t.id == source.topic_id)
+    return topic.partitions[source.partition].start
+
+
+def _check_begun(world: "TopicWorld", seen: Seen) -> None:
+    """One invocation each; of those whose id is a name one at all, others are answered by it."""
+    for at, count in seen.items.items():
+        is_named = at[0].startswith((b"sub_flows", b"sub_once"))
+        begun = seen.begun[at]
+        expected = 0 if at in seen.unusable else 1
+        if begun > expected or (begun < expected and not is_named):
+            world.oracle.broken("exactly once", f"{at} was taken {count} and began {begun} times")
+    for at in seen.begun:
+        if at not in seen.items:
+            world.oracle.broken("exactly once", f"{at} began and was not taken")
+    for line, offsets in seen.order.items():
+        if offsets != sorted(offsets):
+            world.oracle.broken("order", f"{line} came as {offsets}")
+
+
+# --- dead letters ---
+
+
+def _check_letters(world: "TopicWorld", seen: Seen) -> None:
+    kept = Counter(
+        at_of(one.origin) for one in seen.letters if one.kind == DEAD_RECORD and one.origin
+    )
+    if kept != Counter(seen.unusable):
+        world.oracle.broken("letters", f"unusable: {sorted(seen.unusable)}, kept {kept}")
+    failed = Counter(known for _, known, outcome in seen.ended if isinstance(outcome, Failure))
+    told = Counter(one.invocation_id for one in seen.letters if one.kind == DEAD_INVOCATION)
+    if failed != told:
+        missing, more = failed - told, told - failed
+        world.oracle.broken("letters", f"failed: {len(missing)} are missing, {len(more)} too many")
+    for one in seen.letters:
+        origin = one.origin
+        if origin is not None and origin.headers[:2] != (("raw", b"\xff"), ("null", None)):
+            world.oracle.broken("letters", f"{at_of(origin)} lost its raw headers")
+    for partition in seen.partitions:
+        own = partition.state.partition_row
+        held: Counter[str] = Counter()
+        for _, row in partition.state.letters.scan():
+            held[letters.subscription_of(row.letter)] += letters.letter_bytes(row.letter)
+        if own.letter_bytes != dict(held):
+            world.oracle.broken("letters", f"{own.letter_bytes} are counted, {held} are there")
+    for known, count in Counter(seen.redriven).items():
+        if seen.ids[known] != 1 or count != 1:
+            world.oracle.broken("letters", f"{known.hex()} was done again {seen.ids[known]} times")
+    others = set(world.redriven) - set(seen.redriven)
+    if any(seen.ids[known] for known in others):
+        world.oracle.broken("letters", "one was done again whose letter was gone")
+
+
+# --- out ---
+
+
+def _committed(world: "TopicWorld", topic: str) -> list[UserRecord]:
+    held = world.broker.topics[topic].partitions
+    return [record for partition in held for record in partition.committed()]
+
+
+def _check_replies(world: "TopicWorld", seen: Seen) -> None:
+    """One for each record that asked, with its correlation id; and the right one."""
+    got: Counter[tuple[bytes | None, bytes | None]] = Counter()
+    for record in _committed(world, "answers"):
+        headers = dict(record.headers)
+        got[headers["perdure-correlation-id"], record.key] += 1
+    wanted: Counter[tuple[bytes | None, bytes | None]] = Counter()
+    for at, origin in seen.origins.items():
+        if origin.reply is not None and at not in seen.unusable:
+            wanted[dict(origin.headers)["perdure-correlation-id"], origin.key] += 1
+    if got != wanted:
+        world.oracle.broken("replies", f"missing {wanted - got}, too many {got - wanted}")
+    outcomes = {known: outcome for _, known, outcome in seen.ended}
+    for record in _committed(world, "answers"):
+        headers = dict(record.headers)
+        known_as = headers["perdure-invocation-id"]
+        for known, outcome in outcomes.items():
+            if invocation_id_to_str(known).encode() == known_as and isinstance(outcome, bytes):
+                is_conflict = headers.get("perdure-failure-code") == b"409"
+                if record.value != outcome and not is_conflict:
+                    world.oracle.broken("replies", f"{known.hex()} came to {outcome!r}")
+
+
+def _check_rows(world: "TopicWorld", seen: Seen) -> None:
+    """Each row of a lane once, in the order of its numbers, and none is missing."""
+    counts: Counter[tuple[int, int, int]] = Counter()
+    for topic in world.broker.topics.values():
+        for held in topic.partitions:
+            latest: dict[tuple[int, int], int] = {}
+            for record in held.committed():
+                if record.row is None:
+                    continue
+                counts[record.row] += 1
+                whose, number = record.row[:2], record.row[2]
+                if number <= latest.get(whose, 0):
+                    world.oracle.broken("lanes", f"row {number} of {whose} after {latest[whose]}")
+                latest[whose] = number
+    world.oracle.counts["sent"] = len(counts)
+    twice = [row for row, count in counts.items() if count > 1]
+    if twice:
+        world.oracle.broken("lanes", f"{twice} were sent more than once")
+    given = set()
+    for partition_number, partition in enumerate(seen.partitions):
+        for lane_number, lane in partition.state.partition_row.lanes.items():
+            if lane_number >= 1 << 16:
+                given |= {(partition_number, lane_number, n) for n in range(1, lane.given + 1)}
+                if lane.held_bytes or lane.trimmed != lane.given:
+                    world.oracle.broken("lanes", f"{lane} is not at rest")
+    if set(counts) | seen.refused != given or set(counts) & seen.refused:
+        missing = sorted(given - set(counts) - seen.refused)
+        world.oracle.broken("lanes", f"{missing[:5]} are missing; or sent and refused")
+
+
+def _check_sends(world: "TopicWorld", seen: Seen) -> None:
+    """What a program sent, as often as it lived."""
+    sent = Counter((record.key or b"").decode() for record in _committed(world, "out"))
+    oracle = world.oracle
+    for where, count in sent.items():
+        lives = len(oracle.runs.get(where.partition(".")[0], ()))
+        if count > lives:
+            oracle.broken("sends", f"{where} was sent {count} times by {lives} lives")
+    ended = {json.loads(outcome) for _, _, outcome in seen.ended if isinstance(outcome, bytes)}
+    for where, token in world.sends_of(ended):
+        if not sent[where]:
+            oracle.broken("sends", f"{where} of {token} was never sent")
+
+
+# --- feeds ---
+
+
+def _check_state_feed(world: "TopicWorld", seen: Seen) -> None:
+    """A compacted topic comes to what the state is."""
+    feed: dict[tuple[str, str], bytes] = {}
+    for record in _committed(world, "perdure.state.Thing"):
+        assert record.key is not None
+        name = tuple(json.loads(record.key))
+        if record.value is None:
+            feed.pop(name, None)
+        else:
+            feed[name] = record.value
+    state: dict[tuple[str, str], bytes] = {}
+    for partition in seen.partitions:
+        for _, owner in partition.state.objects.scan():
+            if owner.service == "Thing":
+                for key, value in kv.pairs(partition.state, owner):
+                    state[owner.key, key.decode()] = value
+    for name in sorted(feed.keys() | state.keys()):
+        if feed.get(name) != state.get(name):
+            told, is_now = feed.get(name), state.get(name)
+            world.oracle.broken("feeds", f"{name} was told as {told!r:.90} and is {is_now!r:.90}")
+            return
+
+
+def _check_events(world: "TopicWorld") -> None:
+    """Each once; of each life the first and the last are what they must be."""
+    ids: Counter[str] = Counter()
+    lives: dict[str, list[str]] = defaultdict(list)
+    for record in _committed(world, "perdure.events"):
+        event = json.loads(record.value or b"{}")
+        ids[event["id"]] += 1
+        what = event["type"].rpartition(".")[2]
+        lives[event["data"]["id"]].append(what)
+    if any(count > 1 for count in ids.values()):
+        world.oracle.broken("feeds", "an event came twice")
+    ends = {"completed", "failed", "cancelled", "killed"}
+    for known_as, told in lives.items():
+        if told[-1] not in ends:
+            world.oracle.broken("feeds", f"{known_as} ends with {told[-1]}")
+        for one, then in pairwise(told):
+            if one in ends and then != "accepted":
+                world.oracle.broken("feeds", f"{known_as} goes on with {then} after {one}")

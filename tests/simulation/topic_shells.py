@@ -1,0 +1,140 @@
+"""What a simulated process reads topics with, and writes to them: the engine's own shells over a
+broker of users' topics."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.brokers.facts_port import (
+    OUT_OF_REACH,
+    BrokerTrouble,
+    FoundTopics,
+    OnOffsets,
+    OnTopics,
+    TopicFact,
+)
+from orchestrator.brokers.reader_port import OnBatch, OnProblem, ReadPlace
+from orchestrator.intake import reading
+from orchestrator.intake.intake import TopicIntake
+from orchestrator.outbox import topics as carriers
+from orchestrator.processor import topics as term_topics
+from orchestrator.processor.loop import Processor
+from orchestrator.processor.topics import NodeTopics
+from orchestrator.registry.schema import EMPTY, Registry
+from tests.simulation import node as nodes
+from tests.simulation.mutation import Patch
+from tests.simulation.node import Node
+from tests.simulation.user_broker import UserBroker, UserReading
+from tests.simulation.user_writer import UserWriter
+
+if TYPE_CHECKING:
+    from tests.simulation.topic_world import TopicWorld
+
+PAYLOAD_BYTES_MAX = 100_000
+
+
+class UserFacts:
+    """The `TopicFacts` port."""
+
+    def __init__(self, broker: UserBroker, lives: Callable[[], bool]) -> None:
+        self._broker = broker
+        self._lives = lives
+
+    def topics(self, names: Sequence[str], on_found: OnTopics) -> None:
+        def answer() -> None:
+            if not self._lives():
+                return
+            if self._broker.is_away():
+                on_found(BrokerTrouble(OUT_OF_REACH, "away", passes=True))
+                return
+            held = self._broker.topics
+            facts = {
+                name: TopicFact(name, held[name].id, len(held[name].partitions))
+                for name in names
+                if name in held
+            }
+            on_found(FoundTopics("kafka", facts))
+
+        self._broker.later(answer)
+
+    def offsets(self, topic: TopicFact, point: int, on_found: OnOffsets) -> None:
+        raise AssertionError("it is asked for when a subscription is created")
+
+    def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
+        raise AssertionError("it is asked for people")
+
+    def close(self) -> None:
+        """It holds nothing."""
+
+
+class UserReader:
+    """The `TopicReader` port."""
+
+    def __init__(self, broker: UserBroker, lives: Callable[[], bool]) -> None:
+        self._broker = broker
+        self._lives = lives
+
+    def open(
+        self,
+        place: ReadPlace,
+        offset: int,
+        leader_epoch: int,
+        on_batch: OnBatch,
+        on_problem: OnProblem,
+    ) -> UserReading:
+        return UserReading(self._broker, place, offset, self._lives, on_batch, on_problem)
+
+    def close(self) -> None:
+        """Each reading is closed by whoever opened it."""
+
+
+def topics_of(world: "TopicWorld", node: Node, scheduler: Any) -> NodeTopics:
+    """Of one process."""
+
+    intake = TopicIntake(
+        node.registry,
+        lambda cluster: UserFacts(world.broker, node.lives),
+        lambda cluster, options: UserReader(world.broker, node.lives),
+        scheduler,
+        world.plan.partitions,
+        "perdure",
+        PAYLOAD_BYTES_MAX,
+    )
+    world.intakes[node.number] = intake
+    return NodeTopics(
+        lambda cluster, partition: UserWriter(world.broker, partition, node.lives), intake
+    )
+
+
+def topics_on(world: "TopicWorld") -> Callable[[Patch], None]:
+    """Processes of this world have topics; what is done in portions takes several of them."""
+
+    def wire_in(patch: Patch) -> None:
+        def make(log: Any, home: Any, invoker: Any, *more: Any) -> Any:
+            make_processor: Any = Processor
+            topics = topics_of(world, invoker.life, more[2])
+            return make_processor(log, home, invoker, *more, topics=topics)
+
+        def registry(self: Node) -> Registry:
+            known: Registry = registry_before(self)
+            if known is EMPTY:
+                return known
+            return Registry(world.version, known.deployments, known.services, world.stored)
+
+        registry_before = patch.set(Node, "registry", registry)
+        patch.set(nodes, "Processor", make)
+        for room, name, count in (
+            (carriers, "ROWS_MAX", 7),
+            (carriers, "LANES_MAX", 2),
+            (carriers, "MISSING_S", 0.5),
+            (carriers, "QUIET_S", 1.0),
+            (reading, "PORTION_ITEMS", 3),
+            (reading, "UNDER_WAY_MAX", 2),
+            (reading, "HELD_RECORDS_MAX", 6),
+            (term_topics, "LANES_ROWS_MAX", 40),
+        ):
+            patch.set(room, name, count)
+        patch.set(carriers.TopicCarrier, "rows_max", 7)
+        # A leader that was replaced and does not know it finds more in the ledger than it gave.
+        patch.set(carriers._LOG, "error", lambda *text: world.oracle.note(str(text[1:])))
+
+    return wire_in

@@ -1,0 +1,136 @@
+"""What brokers, operators and metadata do to topics while records come: at moments of the seed."""
+
+import json
+from random import Random
+from typing import TYPE_CHECKING
+
+from orchestrator.admin.restart import RestartRefused, check_restartable, restarted
+from orchestrator.model.invoke import Invoke
+from orchestrator.model.topic_records import RedriveDeadLetter
+from orchestrator.model.values import SERVICE
+from tests.simulation.clients import Wish
+from tests.unit.processor.looking import journal
+
+if TYPE_CHECKING:
+    from tests.simulation.topic_world import TopicWorld
+
+LETTERS_S = 0.4  # between two looks at dead letters
+
+
+class TopicTrouble:
+    """The trouble of one world."""
+
+    def __init__(self, world: "TopicWorld", chance: Random) -> None:
+        self._world = world
+        self._broker = world.broker
+        self._chance = chance
+
+    def begin(self) -> None:
+        later, chance = self._world.loop.call_later, self._chance
+        trouble_s = self._world.plan.trouble_s
+        for act in (self._compact, self._retain, self._remake, self._replay, self._replay):
+            if chance.random() < 0.5:
+                later(chance.random() * trouble_s, act)
+        for _ in range(2):
+            later(chance.random() * trouble_s, self._restart)
+        later(chance.random(), self._tend_letters)
+        later(chance.random(), self._pass_gaps)
+
+    def _restart(self) -> None:
+        """An invocation from a topic is done again as new: it has no reply and no slot."""
+        world = self._world
+        node = world.current
+        if node is None or not node.is_alive or not world.is_led():
+            return
+        with node.probed():
+            done = [
+                row
+                for number in range(world.plan.partitions)
+                for _, row in world.state_of(number).completed.scan()
+                if row.invoke.origin is not None and row.invoke.kind == SERVICE
+            ]
+            if not done:
+                return
+            row = self._chance.choice(done)
+            frames = journal(node.processor, row.invoke.id)
+            try:
+                check_restartable(row, len(frames), 0)
+                kept = [frame for _, frame in frames]
+                identity = self._chance.randbytes(16)
+                again = restarted(row, kept, 0, identity, row.deployment, world.now_ms())
+            except RestartRefused:
+                return
+        world.oracle.counts["restarts"] += 1
+        program = json.loads(again.body)
+        invoke = row.invoke
+        world.submit(Wish(invoke.service, invoke.handler, "", program, 0.0, invoke=again))
+
+    def _compact(self) -> None:
+        self._broker.compact(self._broker.topics["orders"])
+
+    def _retain(self) -> None:
+        self._broker.retain(self._broker.topics["jobs"], 2)
+
+    def _remake(self) -> None:
+        self._broker.remake("once")
+        self._world.change_metadata()
+
+    def _replay(self) -> None:
+        """From the beginning, or from a point, as a new generation."""
+        one = self._world.subscription("sub_jobs")
+        held = self._broker.topics[one.topic].partitions
+        one.generation += 1
+        one.starts[one.generation] = {
+            n: self._chance.randrange(p.start, p.next + 1) for n, p in enumerate(held)
+        }
+        self._world.change_metadata()
+
+    def _pass_gaps(self) -> None:
+        """An operator sees what is missing from where to where, and lets it go on."""
+        world = self._world
+        if not world.is_over:
+            world.loop.call_later(LETTERS_S, self._pass_gaps)
+        node = world.current
+        if node is None or not node.is_alive:
+            return
+        seen: set[str] = set()
+        for sources in list(world.intakes[node.number]._terms):
+            for read in sources.views():
+                gap, row, facts = read.gap, read._row, read.facts
+                if gap is not None and row is not None and gap.low > row.position:
+                    missing = (facts.source, facts.generation, row.position, gap.low)
+                    world.gaps.append(missing)
+                    world.oracle.counts["gaps"] += 1
+                    seen.add(facts.subscription.id)
+        for known_as in sorted(seen):
+            world.subscription(known_as).gaps_passed += 1
+        if seen:
+            world.change_metadata()
+
+    def _tend_letters(self) -> None:
+        """An operator has a dead letter done again, perhaps twice."""
+        world = self._world
+        if not world.is_calm:
+            world.loop.call_later(LETTERS_S, self._tend_letters)
+        node = world.current
+        if node is None or not node.is_alive or not world.is_led():
+            return
+        for number in range(world.plan.partitions):
+            with node.probed():
+                found = list(world.state_of(number).letters.scan())
+            for key, row in found[:2]:
+                letter = row.letter
+                if letter.kind != 0 or letter.origin is None or self._chance.random() < 0.3:
+                    continue
+                token = world.plan.programs.token()
+                body = json.dumps({"token": token, "ops": []}).encode()
+                again = Invoke(
+                    world.fresh_id(), "Plain", "run", "", SERVICE, body, (), world.now_ms(),
+                    1 << 40, 1 << 40,
+                )  # fmt: skip
+                world.redriven.append(again.id)
+                record = RedriveDeadLetter(key, world.now_ms(), again)
+                seat = node.processor._seats.get(number)
+                assert seat is not None
+                for _ in range(self._chance.choice((1, 2))):
+                    seat.propose(record)

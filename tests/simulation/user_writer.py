@@ -1,0 +1,120 @@
+"""The `TopicWriter` port over a broker of users' topics: transactions with their ledger records."""
+
+from collections.abc import Callable, Sequence
+
+from orchestrator.brokers.writer_port import (
+    Committed,
+    ForeignLedger,
+    Lost,
+    NotCommitted,
+    Problem,
+    ProblemCode,
+    TopicRows,
+    WriterReady,
+)
+from tests.simulation.user_broker import COMMITTED, OPEN, Transaction, UserBroker
+
+Opened = Callable[[WriterReady | ForeignLedger | Lost], None]
+Written = Callable[[Committed | NotCommitted | Lost], None]
+
+
+class UserWriter:
+    """Of one engine partition, in one process. `lives` is false once that is dead."""
+
+    def __init__(self, broker: UserBroker, partition: int, lives: Callable[[], bool]) -> None:
+        self._broker = broker
+        self._partition = partition
+        self._id = f"log/{partition}"
+        self._lives = lives
+        self._epoch = -1
+        self._is_closed = False
+
+    def open(self, done: Opened) -> None:
+        self._broker.later(lambda: self._fence(done))
+
+    def _fence(self, done: Opened) -> None:
+        if not self._goes_on():
+            return
+        if self._broker.is_away():
+            self._broker.later(lambda: self._tell(done, Lost("away", False)), 0.1)
+            return
+        self._epoch = self._broker.fence(self._id)
+        self._broker.later(lambda: self._read(done))
+
+    def _read(self, done: Opened) -> None:
+        """After the fence, so that nothing can come after what is read."""
+        self._tell(done, WriterReady(dict(self._broker.ledger.get(self._partition, {}))))
+
+    def write(self, rows: Sequence[TopicRows], done: Written) -> None:
+        broker = self._broker
+        problems = {
+            one.lane: Problem(ProblemCode.NO_TOPIC, f"no topic {one.topic}")
+            for one in rows
+            if one.topic not in broker.topics
+        }
+        if broker.epochs.get(self._id) != self._epoch:
+            broker.later(lambda: self._tell(done, Lost("fenced", True)))
+        elif problems:
+            broker.later(lambda: self._tell(done, NotCommitted("no topic", problems)))
+        elif broker.is_away():
+            broker.later(lambda: self._tell(done, NotCommitted("away", {})), 0.1)
+        else:
+            transaction = broker.begin(self._id)
+            places = {one.lane: self._append(one, transaction) for one in rows}
+            broker.later(lambda: self._commit(rows, transaction, places, done))
+
+    def _append(self, rows: TopicRows, transaction: Transaction) -> tuple[tuple[int, int], ...]:
+        broker, topic = self._broker, self._broker.topics[rows.topic]
+        places = []
+        for number, record in enumerate(rows.records, rows.first):
+            partition = record.partition
+            if partition < 0:
+                partition = broker.partition_for(topic, record.key)
+            row = (self._partition, rows.lane, number)
+            made = broker.append(
+                topic, partition, record.key, record.value, record.headers, transaction, row
+            )
+            places.append((partition, made.offset))
+        return tuple(places)
+
+    def _commit(
+        self,
+        rows: Sequence[TopicRows],
+        transaction: Transaction,
+        places: dict[int, tuple[tuple[int, int], ...]],
+        done: Written,
+    ) -> None:
+        broker = self._broker
+        if broker.epochs.get(self._id) != self._epoch or transaction.state != OPEN:
+            self._tell(done, Lost("fenced", True))
+            return
+        if not self._lives():  # what it asked for last may have been on its way
+            if broker.random.random() < 0.5:
+                self.note(rows, transaction)
+            return
+        if broker.random.random() < broker.faults.commit_unknown:
+            if broker.random.random() < 0.5:
+                self.note(rows, transaction)
+            self._tell(done, Lost("no answer", False))
+            return
+        self.note(rows, transaction)
+        self._tell(done, Committed(places))
+
+    def note(self, rows: Sequence[TopicRows], transaction: Transaction) -> None:
+        """The ledger's records are part of the transaction."""
+        broker = self._broker
+        broker.opened.pop(self._id, None)
+        broker.finish(transaction, COMMITTED)
+        ledger = broker.ledger.setdefault(self._partition, {})
+        for one in rows:
+            ledger[one.lane] = max(ledger.get(one.lane, 0), one.last)
+
+    def close(self) -> None:
+        self._is_closed = True
+
+    def _goes_on(self) -> bool:
+        return not self._is_closed and self._lives()
+
+    def _tell(self, done: Callable[..., None], answer: object) -> None:
+        if self._goes_on():
+            done(answer)
