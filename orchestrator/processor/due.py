@@ -11,6 +11,7 @@ from typing import Protocol
 from orchestrator.model.actions import ArmRetry, ArmTimer
 from orchestrator.model.limits import PURGE_STEP_COUNT
 from orchestrator.model.records import AnyRecord, PurgeExpired, TimersFired
+from orchestrator.model.values import INVOKED
 from orchestrator.processor.expiry import ExpiryClock
 from orchestrator.runtime.clock import Clock
 from orchestrator.tables.state import State
@@ -60,7 +61,7 @@ class Due:
         host: DueHost,
     ) -> None:
         self.timers = TimerQueue()
-        self.retries = RetryQueue()
+        self.retries = RetryQueue(self._is_owed)
         self._state = state
         self._epoch = epoch
         self._clock = clock
@@ -90,6 +91,12 @@ class Due:
         due_ms = clock.monotonic_ms() + wait_ms
         self.retries.arm(Retry(due_ms, action.id, action.incarnation, action.at_ms))
         self._host.wake_by(due_ms)
+
+    def _is_owed(self, retry: Retry) -> bool:
+        row = self._state.invocations.get(retry.id)
+        if row is None or row.incarnation != retry.incarnation or row.status != INVOKED:
+            return False
+        return row.retry_at_ms == retry.at_ms
 
     # --- looks ---
 

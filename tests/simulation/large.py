@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from orchestrator.invoker import attempt
+from orchestrator.invoker import attempt, overflow, slot_queue
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.machine import apply_chore, recover, step
 from orchestrator.model.ids import placed_key
@@ -22,7 +22,7 @@ from orchestrator.processor import due, late_results, seat, seats, term, turns, 
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.seat import Seat
 from orchestrator.tables.cache import Cache
-from orchestrator.timers import queue
+from orchestrator.timers import queue, retries
 from tests.simulation import broker, network
 from tests.simulation.broker import LogFaults
 from tests.simulation.clients import Wish, operate, watch
@@ -57,6 +57,10 @@ def smaller_bounds(patch: Patch) -> None:
         (turns, "RECORDS_MAX", 100),
         (turns, "RECORDS_LEAST", 8),
         (queue, "HELD_MAX", 150),
+        (retries, "HELD_MAX", 20),
+        (retries, "PAGE_BYTES", 200),
+        (slot_queue, "HELD_MAX", 20),
+        (overflow, "PAGE_BYTES", 200),
         (apply_chore, "CHORE_STEP_COUNT", 20),
         (step, "INBOX_STEP_COUNT", 50),
         (transfers.TransferCarrier, "rows_max", 20),

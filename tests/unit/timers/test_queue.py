@@ -1,5 +1,6 @@
 """Timers due soon are held; the others stay rows until the horizon reaches them."""
 
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.timers import queue as queue_module
 from orchestrator.timers.queue import AHEAD_MS, WINDOW_MS, TimerQueue, due_of
+from orchestrator.timers.retries import HELD_MAX as RETRIES_HELD_MAX
 from orchestrator.timers.retries import Retry, RetryQueue
 
 LOAD_COUNT = 500
@@ -181,7 +183,7 @@ def test_every_timer_fires_once_and_never_before_its_time(
 
 
 def test_the_last_time_armed_for_a_retry_counts() -> None:
-    retries = RetryQueue()
+    retries = RetryQueue(lambda retry: True)
     retries.arm(Retry(100, b"a", 1, 100))
     retries.arm(Retry(300, b"a", 1, 300))
     retries.arm(Retry(200, b"b", 1, 200))
@@ -196,17 +198,58 @@ def test_the_last_time_armed_for_a_retry_counts() -> None:
 
 
 def test_a_retry_armed_once_more_for_the_same_time_is_not_later() -> None:
-    retries = RetryQueue()
+    retries = RetryQueue(lambda retry: True)
     retries.arm(Retry(100, b"a", 1, 7_000))
     retries.arm(Retry(900, b"a", 1, 7_000))
     assert retries.first_ms() == 100
 
 
 def test_retries_come_a_bounded_number_at_a_time() -> None:
-    retries = RetryQueue()
+    retries = RetryQueue(lambda retry: True)
     for number in range(10):
         retries.arm(Retry(5, bytes([number]), 1, 5))
     assert [len(retries.due(5, 4)) for _ in range(4)] == [4, 4, 2, 0]
+
+
+def test_of_very_many_retries_each_comes_once_in_its_time_if_it_is_owed() -> None:
+    owed: dict[bytes, Retry] = {}
+    retries = RetryQueue(lambda retry: owed.get(retry.id) == retry)
+    for number in range(RETRIES_HELD_MAX + 5_000):
+        due_ms = 1_000 + 37 * number % 10_000
+        retry = Retry(due_ms, number.to_bytes(24, "big"), number << 20, due_ms + 7)
+        owed[retry.id] = retry
+        retries.arm(retry)
+    assert len(retries) == len(owed)
+    for retry in list(owed.values())[::3]:
+        retries.drop(retry.id)
+        if retry.due_ms % 2:  # it is over; the others failed once more
+            del owed[retry.id]
+        else:
+            later = owed[retry.id] = retry._replace(due_ms=retry.due_ms + 5_000, at_ms=9)
+            retries.arm(later)
+    taken: dict[bytes, Retry] = {}
+    for now_ms in range(0, 17_000, 50):
+        assert (first := retries.first_ms()) is None or first >= now_ms - 50 - 999
+        while retries.is_due(now_ms):
+            for retry in retries.due(now_ms, 64):
+                assert now_ms - 50 < retry.due_ms <= now_ms and retry.id not in taken
+                taken[retry.id] = retry
+    assert taken == owed and not len(retries)
+
+
+def test_a_retry_costs_few_bytes() -> None:
+    """A million may wait: as objects they took 350 each."""
+    retries = RetryQueue(lambda retry: True)
+    for number in range(RETRIES_HELD_MAX):
+        retries.arm(Retry(9, number.to_bytes(24, "big"), 1, 9))
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            due_ms = 1_000_000 + number
+            retries.arm(Retry(due_ms, number.to_bytes(25, "big"), number << 20, due_ms))
+        assert tracemalloc.get_traced_memory()[0] / 20_000 < 65
+    finally:
+        tracemalloc.stop()
 
 
 def test_however_many_come_below_the_horizon_few_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
