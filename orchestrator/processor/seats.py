@@ -254,11 +254,13 @@ class Seats:
             return
         now_s, age_s = self.now_s(), self._options.door_age_s
         is_quiet = True
+        is_flushing = False
         self._spill_one()
         written_bytes = sum(seat.byte_count for seat in self.all())
         for served in list(self._served.values()):
             seat = served.seat
             served.upkeep.checkpoint_if_behind(written_bytes)
+            is_flushing = is_flushing or served.upkeep.flush_if_quiet(now_s)
             if seat.term is not None:
                 seat.term.hold_back(len(seat.pending.waiting), seat.pending.bytes_count)
             seat.refuse_if_stalled(now_s, age_s)

@@ -18,6 +18,8 @@ from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.store.port import CHECKPOINTS_KEPT, StoreError, StoreHome, checkpoint_name
 
 logger = logging.getLogger("perdure.processor")
+QUIET_S = 1.0  # without a record: then a flush is in nobody's way
+QUIET_FLUSH_RECORDS = 500  # fewer are replayed in no time
 COUNT_EVERY_RECORDS = 10  # follow-up records write some hundred rows each
 COUNT_EVERY_BYTES = 32 << 10  # and others the more rows the larger they are
 
@@ -45,7 +47,9 @@ class Upkeep:
         self._count_at = self._count_at_bytes = 0
         self._spilled_at = 0  # records applied when last spilled
         self._spilled_s = scheduler.time_s()
-        self._flushed_at = 0
+        self._flushed_at = -QUIET_FLUSH_RECORDS  # what was replayed before is not flushed yet
+        self._seen_at = 0  # records applied at the last look, and since when
+        self._seen_s = scheduler.time_s()
         self._checkpoint_at = 0
         self._checkpoint_bytes = 0
         self._is_busy = False
@@ -55,7 +59,24 @@ class Upkeep:
         self._has_trimmed = False
 
     def is_clean(self) -> bool:
-        return self._seat.record_count == self._spilled_at or bool(self._seat.stopped)
+        """Nothing is left to be done until there are records again."""
+        seat = self._seat
+        if seat.stopped:
+            return True
+        return seat.record_count == self._spilled_at and not self._wants_quiet_flush()
+
+    def _wants_quiet_flush(self) -> bool:
+        return self._spilled_at - self._flushed_at >= QUIET_FLUSH_RECORDS
+
+    def flush_if_quiet(self, now_s: float) -> bool:
+        """A killed process replays little of what came before a quiet time. True if it begins."""
+        seat = self._seat
+        if seat.record_count != self._seen_at:
+            self._seen_at, self._seen_s = seat.record_count, now_s
+        if now_s - self._seen_s < QUIET_S or self._is_busy or not self._wants_quiet_flush():
+            return False
+        self._flush_soon()
+        return True
 
     def spill_if_due(self, now_s: float) -> bool:
         """When much is dirty, or for long; True if it spilled."""

@@ -1,5 +1,6 @@
 """Telemetry: what it counts, what it shows, how many labels it takes, and what it costs."""
 
+import itertools
 import time
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as prometheu
 
 from orchestrator.runtime import metrics
 from orchestrator.runtime.exposition import exposition
-from orchestrator.runtime.loop_lag import TICK_S, LoopLag
+from orchestrator.runtime.loop_lag import QUIET_TICK_S, TICK_S, LoopLag
 from orchestrator.runtime.telemetry import LABEL_SETS_MAX, Telemetry
 
 
@@ -92,7 +93,8 @@ class Late:
 
 def test_the_longest_silence_of_the_loop_is_kept() -> None:
     loop, telemetry = Late(), Telemetry()
-    lag = LoopLag(loop, telemetry)  # type: ignore[arg-type]
+    worked_s = itertools.count(0.0, 0.002)
+    lag = LoopLag(loop, telemetry, lambda: next(worked_s))  # type: ignore[arg-type]
     lag.start()
     for late_s in (0.0, 0.4, 0.01):
         loop.run(late_s)
@@ -102,6 +104,18 @@ def test_the_longest_silence_of_the_loop_is_kept() -> None:
     assert loop.due[0][0] == pytest.approx(loop.now_s + TICK_S)
     lag.stop()
     assert not loop.due
+
+
+def test_a_loop_with_nothing_to_do_is_looked_at_seldom() -> None:
+    loop, telemetry = Late(), Telemetry()
+    worked_s = iter((0.0, 0.0001, 0.0002, 0.1, 0.1))
+    lag = LoopLag(loop, telemetry, lambda: next(worked_s))  # type: ignore[arg-type]
+    lag.start()
+    ticks = []
+    for _ in range(4):
+        ticks.append(loop.due[0][0] - loop.now_s)
+        loop.run(0.0)
+    assert ticks == pytest.approx([TICK_S, QUIET_TICK_S, QUIET_TICK_S, TICK_S])
 
 
 def test_waiting_for_a_processor_is_no_work_of_the_loop() -> None:
