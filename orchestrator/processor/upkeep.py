@@ -75,6 +75,8 @@ class Upkeep:
             self._seen_at, self._seen_s = seat.record_count, now_s
         if now_s - self._seen_s < QUIET_S or self._is_busy or not self._wants_quiet_flush():
             return False
+        if seat.store is None or seat.stopped:
+            return False
         self._flush_soon()
         return True
 
