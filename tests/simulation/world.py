@@ -161,7 +161,8 @@ class World:
                 await self.start_node()
             except LogGone:
                 assert self.current is not None
-                self.current.kill()  # and tried again, as by whatever starts it
+                self.is_over = True  # nobody serves any more
+                self.current.kill()
 
     def lose_tail(self) -> int:
         """The broker is without its last messages, how many; stores may be ahead of it."""
