@@ -254,7 +254,7 @@ class World:
 
     def wait(self, work: Any) -> Any:
         """Run a coroutine in the server's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
     async def _discover(self, target: DiscoveryTarget) -> Discovered:
         self.targets.append(target)
@@ -282,7 +282,7 @@ class World:
         headers: dict[str, str] | None = None,
     ) -> Answered:
         """One request; a body is sent as JSON if the headers do not say otherwise."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         given = dict(headers or {})
         if isinstance(body, dict | list):
             body = json.dumps(body).encode()

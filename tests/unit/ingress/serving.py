@@ -35,7 +35,7 @@ class Served:
         async def on_loop() -> Any:
             return function(*args)
 
-        return asyncio.run_coroutine_threadsafe(on_loop(), self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(on_loop(), self.loop).result(60)
 
     def request(
         self,
@@ -55,7 +55,7 @@ class Served:
             return read_all(connection)
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(self.address, timeout=10)
+        return socket.create_connection(self.address, timeout=60)
 
 
 def read_all(connection: socket.socket) -> bytes:
@@ -72,11 +72,11 @@ def serving(options: IngressOptions = OPTIONS) -> Iterator[Served]:
     thread.start()
     listening = socket.create_server(("127.0.0.1", 0))
     served.address = listening.getsockname()
-    asyncio.run_coroutine_threadsafe(served.server.start(listening), served.loop).result(10)
+    asyncio.run_coroutine_threadsafe(served.server.start(listening), served.loop).result(60)
     try:
         yield served
     finally:
-        asyncio.run_coroutine_threadsafe(served.server.stop(0.1), served.loop).result(10)
+        asyncio.run_coroutine_threadsafe(served.server.stop(0.1), served.loop).result(60)
         served.loop.call_soon_threadsafe(served.loop.stop)
         thread.join(10)
         served.loop.close()

@@ -299,7 +299,7 @@ def test_the_end_in_good_order() -> None:
             assert answer.startswith(b"HTTP/1.1 500 ")
             assert b"x-restate-error-source: invocation" in answer
             assert b"x-restate-id: inv_1" in answer
-            stop.result(5)
+            stop.result(60)
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_at_the_end_who_can_safely_ask_again_is_told_to(path: bytes, headers: by
             id_text = invocation_id_to_str(served.engine.invokes[0].id).encode()
             reader.sendall(b"GET /restate/attach/" + id_text + b" HTTP/1.1\r\nHost: a\r\n\r\n")
             wait_for(lambda: len(served.engine.waiting[served.engine.invokes[0].id]) == 2)
-            asyncio.run_coroutine_threadsafe(served.server.stop(0), served.loop).result(5)
+            asyncio.run_coroutine_threadsafe(served.server.stop(0), served.loop).result(60)
             for answer in (read_all(caller), read_all(reader)):
                 assert answer.startswith(b"HTTP/1.1 503 ")
                 assert b"retry-after: 1\r\n" in answer

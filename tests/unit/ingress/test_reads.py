@@ -74,8 +74,8 @@ def test_attach_waits(ingress: Served) -> None:
             pass
         ingress.do(ingress.engine.finish, workflow_id("Signup", "u"), Failure(418, "tea"))
         for reply in replies:
-            assert reply.result(10).status == 418
-            assert reply.result(10).headers["x-restate-error-source"] == "invocation"
+            assert reply.result(60).status == 418
+            assert reply.result(60).headers["x-restate-error-source"] == "invocation"
 
 
 def test_unknown_invocations(ingress: Served) -> None:

@@ -45,7 +45,7 @@ from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.store.memory import MemoryStore
 from orchestrator.tables.state import State
 
-WAIT_S = 20.0
+WAIT_S = 60.0  # far beyond what anything takes, on a busy machine too
 
 
 class Partition:

@@ -32,7 +32,7 @@ def test_a_hanging_service_is_asked_to_suspend_and_then_cut_off() -> None:
             await answered(partition)
             assert partition.failures[0].why.restate_code == "RT0001"
             assert service.requests[0].ended.is_set()
-            await asyncio.wait_for(service.requests[0].was_reset.wait(), 5)
+            await asyncio.wait_for(service.requests[0].was_reset.wait(), 60)
 
     run(test)
 

@@ -20,7 +20,7 @@ from tests.unit.invoker.scripted import Script, ScriptedService
 from tests.unit.invoker.scripted_http1 import Answer, ScriptedHttp1
 
 QUICK = Defaults(retry=RetryPolicy(initial_interval_ms=10, max_interval_ms=20, max_attempts=5))
-TEST_S = 60
+TEST_S = 100
 
 
 def run(test: Callable[[], Awaitable[None]], on_uvloop: bool = True) -> None:

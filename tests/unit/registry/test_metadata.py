@@ -230,7 +230,7 @@ def test_a_log_out_of_reach_at_start_is_waited_for(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(metadata_log, "READ_RETRY_S", 0.001)
         log = ShyLog(1)
         await log.open()
-        await asyncio.wait_for(Metadata(log, Defaults(), None).open(), 5)
+        await asyncio.wait_for(Metadata(log, Defaults(), None).open(), 60)
         assert log.asked == 3
 
     asyncio.run(run())
