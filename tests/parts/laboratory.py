@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from tests.parts.cache import REPOSITORY
-from tests.parts.processes import Process, free_port, port_open
+from tests.parts.part import Part
+from tests.parts.processes import Process, free_port
 
 _HYPERCORN = """\
 h2_max_concurrent_streams = 2147483647
@@ -16,7 +17,7 @@ graceful_timeout = 0.5
 """
 
 
-class Laboratory:
+class Laboratory(Part):
     """The services of `laboratory_app.py`, or another's; `directory` holds its gates and marks."""
 
     def __init__(
@@ -41,20 +42,6 @@ class Laboratory:
         command = [sys.executable, "-m", "hypercorn", f"tests.parts.{app}:app"]
         command += ["--config", str(config), "-w", "1", "--bind", f"127.0.0.1:{self.port}"]
         self.process = Process(f"laboratory-{version}", command, settings, REPOSITORY, directory)
-
-    def start(self, timeout_s: float = 30.0) -> Laboratory:
-        self.process.start()
-        self.process.wait_ready(lambda: port_open(self.port), timeout_s)
-        return self
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def stop(self) -> None:
-        self.process.stop(timeout_s=3.0)
-
-    def restart(self) -> None:
-        self.start()
 
     def open_gate(self, name: str) -> None:
         (self.directory / f"gate-{name}").touch()

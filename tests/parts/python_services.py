@@ -9,7 +9,8 @@ import tarfile
 from pathlib import Path
 
 from tests.parts.cache import fetched, run_to_fetch
-from tests.parts.processes import Process, free_port, port_open
+from tests.parts.part import Part
+from tests.parts.processes import Process, free_port
 
 _SDK = "restate-sdk==1.3.0"
 
@@ -63,7 +64,7 @@ def sources() -> Path:
     return fetched("python-services", _SDK, _fetch) / "test-services"
 
 
-class PythonServices:
+class PythonServices(Part):
     """The services in one process, on hypercorn (full duplex) or uvicorn (request/response)."""
 
     name = "python"
@@ -97,21 +98,3 @@ class PythonServices:
         # One worker process: the counters of attempts live in the module.
         flags = ["--config", "hypercorn.toml", "-w", "1", "--bind", f"127.0.0.1:{self.port}"]
         return [sys.executable, "-m", "hypercorn", "testservices:app", *flags]
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def start(self, timeout_s: float = 30.0) -> PythonServices:
-        self.process.start()
-        self.process.wait_ready(lambda: port_open(self.port), timeout_s)
-        return self
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def stop(self) -> None:
-        self.process.stop(timeout_s=3.0)
-
-    def restart(self) -> None:
-        self.start()

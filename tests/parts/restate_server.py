@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.parts.cache import PartUnavailable
 from tests.parts.node import npm_directory
-from tests.parts.processes import Process, free_port, http_status
+from tests.parts.part import ServerPart
+from tests.parts.processes import Process, free_port
 from tests.parts.server_options import ServerOptions
 
 
@@ -30,54 +31,27 @@ def restate_cli_binary() -> Path:
     return _binary("restate", "restate")
 
 
-class RestateServer:
+class RestateServer(ServerPart):
     """One Restate node in `directory`; the same ports and data after a restart."""
 
     name = "restate"
 
     def __init__(self, directory: Path, options: ServerOptions | None = None) -> None:
         self.options = options or ServerOptions()
-        self._ingress_port, self._admin_port = free_port(), free_port()
-        self.ingress = f"http://127.0.0.1:{self._ingress_port}"
-        self.admin = f"http://127.0.0.1:{self._admin_port}"
+        self.port, self.admin_port = free_port(), free_port()
+        self.ingress = f"http://127.0.0.1:{self.port}"
+        self.admin = f"http://127.0.0.1:{self.admin_port}"
         command = [str(restate_server_binary()), "--base-dir", str(directory / "data")]
         command += ["--bind-ip", "127.0.0.1", "--bind-port", str(free_port())]
         command += ["--listen-mode", "tcp", "--no-logo", "--node-name", "n1"]
         self.process = Process("restate-server", command, self._env(), log_dir=directory)
 
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def start(self, timeout_s: float = 60.0) -> RestateServer:
-        self.process.start()
-        self.process.wait_ready(self._ready, timeout_s)
-        return self
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def stop(self) -> int:
-        return self.process.stop()
-
-    def restart(self) -> None:
-        self.start()
-
-    def log_tail(self, size_bytes: int = 4_000) -> str:
-        return self.process.log_tail(size_bytes)
-
-    def _ready(self) -> bool:
-        return (
-            http_status(self._ingress_port, "/restate/health") == 200
-            and http_status(self._admin_port, "/health") == 200
-        )
-
     def _env(self) -> dict[str, str]:
         asked = self.options
         # Every name that a test may set; None is left out.
         settings: dict[str, object] = {
-            "RESTATE_ADMIN__BIND_PORT": self._admin_port,
-            "RESTATE_INGRESS__BIND_PORT": self._ingress_port,
+            "RESTATE_ADMIN__BIND_PORT": self.admin_port,
+            "RESTATE_INGRESS__BIND_PORT": self.port,
             "RESTATE_DISABLE_TELEMETRY": "true",
             "RESTATE_DEFAULT_NUM_PARTITIONS": asked.partitions,
             "RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT": asked.inactivity_timeout,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.parts.processes import Process, free_port, http_status
+from tests.parts.part import ServerPart
+from tests.parts.processes import Process, free_port
 from tests.parts.server_options import ServerOptions
 
 
-class PerdureServer:
+class PerdureServer(ServerPart):
     """One node in `directory`; the same ports and data after a restart."""
 
     name = "perdure"
@@ -20,44 +21,17 @@ class PerdureServer:
         self.options = options or ServerOptions()
         self.directory = directory
         self.data_dir = directory / "data"
-        self._ingress_port, self._admin_port = free_port(), free_port()
-        self.ingress = f"http://127.0.0.1:{self._ingress_port}"
-        self.admin = f"http://127.0.0.1:{self._admin_port}"
+        self.port, self.admin_port = free_port(), free_port()
+        self.ingress = f"http://127.0.0.1:{self.port}"
+        self.admin = f"http://127.0.0.1:{self.admin_port}"
         command = [sys.executable, "-m", "orchestrator.cli.main", "serve", *self._flags(node_name)]
         self.process = Process("perdure-server", command, self._env(), log_dir=directory)
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def start(self, timeout_s: float = 60.0) -> PerdureServer:
-        self.process.start()
-        self.process.wait_ready(self._ready, timeout_s)
-        return self
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def stop(self) -> int:
-        return self.process.stop()
-
-    def restart(self) -> None:
-        self.start()
-
-    def log_tail(self, size_bytes: int = 4_000) -> str:
-        return self.process.log_tail(size_bytes)
-
-    def _ready(self) -> bool:
-        return (
-            http_status(self._ingress_port, "/restate/health") == 200
-            and http_status(self._admin_port, "/health") == 200
-        )
 
     def _flags(self, node_name: str) -> list[str]:
         asked = self.options
         flags = ["--data-dir", str(self.data_dir), "--node-name", node_name]
-        flags += ["--ingress", f"127.0.0.1:{self._ingress_port}"]
-        flags += ["--admin", f"127.0.0.1:{self._admin_port}"]
+        flags += ["--ingress", f"127.0.0.1:{self.port}"]
+        flags += ["--admin", f"127.0.0.1:{self.admin_port}"]
         flags += ["--partitions", str(asked.partitions), "--log", asked.log]
         flags += ["--cluster", asked.cluster]
         if asked.kafka_bootstrap is not None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from tests.parts.cache import fetched
 from tests.parts.node import NODE, npm_directory
-from tests.parts.processes import Process, free_port, port_open
+from tests.parts.part import Part
+from tests.parts.processes import Process, free_port
 
 _SOURCES = Path(__file__).parent / "typescript_services"
 
@@ -32,7 +33,7 @@ def sources() -> Path:
     return fetched("typescript-services", digest, copy)
 
 
-class TypeScriptServices:
+class TypeScriptServices(Part):
     """The services in one Node process, over HTTP/2 (full duplex)."""
 
     name = "typescript"
@@ -57,21 +58,3 @@ class TypeScriptServices:
         self.process = Process(
             "typescript-services", command, settings, cwd=sources(), log_dir=log_dir
         )
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def start(self, timeout_s: float = 30.0) -> TypeScriptServices:
-        self.process.start()
-        self.process.wait_ready(lambda: port_open(self.port), timeout_s)
-        return self
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def stop(self) -> None:
-        self.process.stop(timeout_s=3.0)
-
-    def restart(self) -> None:
-        self.start()
