@@ -133,7 +133,7 @@ class TopicIntake:
             self._tell(sources)
 
     def _tell(self, sources: TermSources) -> None:
-        sources.want(self._wanted_now().get(sources.partition, {}), self._known)
+        sources.want(self._wanted_now().get(sources.partition, {}))
 
     def _wanted_now(self) -> Mapping[int, Mapping[bytes, WantedSource]]:
         """Made anew only when something changed: there may be thousands."""

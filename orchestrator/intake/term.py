@@ -10,7 +10,7 @@ from orchestrator.door.targets import find_public_handler
 from orchestrator.intake.items import SourceFacts, make_item
 from orchestrator.intake.port import IntakeTerm, SourceRecord
 from orchestrator.intake.reading import IntakeItem, SourceReading
-from orchestrator.intake.wanted import KnownTopics, WantedSource
+from orchestrator.intake.wanted import WantedSource
 from orchestrator.model.rows import SourceRow
 from orchestrator.model.topic_records import Intake, SourceClosed, SourceOpened
 from orchestrator.registry.schema import Registry
@@ -58,7 +58,7 @@ class TermSources:
 
     # what there should be
 
-    def want(self, wanted: Mapping[bytes, WantedSource], known: KnownTopics) -> None:
+    def want(self, wanted: Mapping[bytes, WantedSource]) -> None:
         """`wanted` are the sources whose home is here."""
         self._wanted = wanted
         registry = self._registry()

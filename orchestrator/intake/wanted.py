@@ -67,15 +67,3 @@ def _start_of(start: StoredStart | None, partition: int) -> int | None:
         return 0
     offset = start.offsets[partition]
     return None if offset == GO_ON else offset
-
-
-def is_over(
-    source: Source, subscriptions: Mapping[str, StoredSubscription], known: KnownTopics
-) -> bool:
-    """Whether it can never be read again: its subscription is deleted, or another topic has the
-    name of its own."""
-    subscription = subscriptions.get(source.subscription)
-    if subscription is None:
-        return True
-    topic = known.get((source.cluster, source.topic))
-    return topic is not None and topic.topic_id != source.topic_id

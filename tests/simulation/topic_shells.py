@@ -21,6 +21,7 @@ from orchestrator.processor.loop import Processor
 from orchestrator.processor.topics import NodeTopics
 from orchestrator.registry.schema import EMPTY, Registry
 from tests.simulation import node as nodes
+from tests.simulation import world as worlds
 from tests.simulation.mutation import Patch
 from tests.simulation.node import Node
 from tests.simulation.user_broker import UserBroker, UserReading
@@ -122,7 +123,8 @@ def topics_on(world: "TopicWorld") -> Callable[[Patch], None]:
 
         registry_before = patch.set(Node, "registry", registry)
         patch.set(nodes, "Processor", make)
-        for room, name, count in (
+        changes: tuple[tuple[Any, str, float], ...] = (
+            (worlds, "CALM_S", 200.0),  # nothing here waits for minutes
             (carriers, "ROWS_MAX", 7),
             (carriers, "LANES_MAX", 2),
             (carriers, "MISSING_S", 0.5),
@@ -131,7 +133,8 @@ def topics_on(world: "TopicWorld") -> Callable[[Patch], None]:
             (reading, "UNDER_WAY_MAX", 2),
             (reading, "HELD_RECORDS_MAX", 6),
             (term_topics, "LANES_ROWS_MAX", 40),
-        ):
+        )
+        for room, name, count in changes:
             patch.set(room, name, count)
         patch.set(carriers.TopicCarrier, "rows_max", 7)
         # A leader that was replaced and does not know it finds more in the ledger than it gave.

@@ -1,0 +1,169 @@
+"""Sources of a term: when one is closed, and what happens at a gap that is passed."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from orchestrator.brokers.reader_port import (
+    InRecord,
+    OnBatch,
+    OnProblem,
+    ReadBatch,
+    ReadPlace,
+    ReadProblem,
+    ReadTrouble,
+)
+from orchestrator.codec.keys import source_key
+from orchestrator.intake.term import TermSources
+from orchestrator.intake.wanted import KnownTopic, WantedSource, wanted_sources
+from orchestrator.model.rows import SourceRow
+from orchestrator.model.topic_records import Intake, SourceClosed, SourceOpened
+from orchestrator.model.topics import Source
+from orchestrator.registry.schema import Registry
+from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription, TopicsState
+
+SOURCE = Source("sub_1", "orders", bytes(16), 0, "log")
+KEY = source_key(SOURCE)
+WANTS = StoredSubscription("sub_1", "", "log", ("orders",), "", "")
+KNOWN = {("log", "orders"): KnownTopic(SOURCE.topic_id, 1)}
+
+
+class Reading:
+    """Of one place, played by the test."""
+
+    def __init__(self) -> None:
+        self.on_batch: OnBatch
+        self.on_problem: OnProblem
+        self.seeks: list[int] = []
+
+    def open(
+        self, place: ReadPlace, offset: int, epoch: int, on_batch: OnBatch, on_problem: OnProblem
+    ) -> "Reading":
+        self.on_batch, self.on_problem = on_batch, on_problem
+        return self
+
+    def seek(self, offset: int, leader_epoch: int) -> None:
+        self.seeks.append(offset)
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Term:
+    """A term whose records are applied when the test says so."""
+
+    partition, partition_count, epoch = 0, 1, 7
+
+    def __init__(self, version: int, *subscriptions: StoredSubscription) -> None:
+        self.rows: dict[bytes, SourceRow] = {}
+        self.proposed: deque[Any] = deque()
+        self.later: list[Callable[[], None]] = []
+        self.reading = Reading()
+        self.know(version, *subscriptions)
+        self.intake = TermSources(
+            self,
+            lambda: self.registry,
+            lambda subscription: self.reading,
+            self,  # type: ignore[arg-type]
+            "perdure",
+            1_000,
+            lambda sources: None,
+        )
+
+    def know(self, version: int, *subscriptions: StoredSubscription) -> None:
+        topics = TopicsState({"log": StoredCluster("log", ())}, {s.id: s for s in subscriptions})
+        self.registry = Registry(version, {}, {}, topics)
+
+    def look(self) -> None:
+        subscriptions = self.registry.topics.subscriptions
+        wanted: dict[bytes, WantedSource] = wanted_sources(subscriptions, KNOWN, 1).get(0, {})
+        self.intake.want(wanted)
+
+    def now_ms(self) -> int:
+        return 5
+
+    def propose(self, record: Any) -> None:
+        self.proposed.append(record)
+
+    def source(self, key: bytes) -> SourceRow | None:
+        return self.rows.get(key)
+
+    def sources(self) -> list[SourceRow]:
+        return list(self.rows.values())
+
+    def letter_bytes(self, subscription: str) -> int:
+        return 0
+
+    def is_pressed(self) -> bool:
+        return False
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
+        self.later.append(call)
+
+    def take(self) -> Intake:
+        """The next Intake is applied."""
+        record = self.proposed.popleft()
+        assert isinstance(record, Intake)
+        row = self.rows[KEY]
+        assert record.first == row.position, "what was read before is not passed over"
+        row.position = record.upto
+        self.intake.applied(record)
+        return record
+
+
+def opened(term: Term) -> None:
+    term.look()
+    record = term.proposed.popleft()
+    assert isinstance(record, SourceOpened)
+    row = SourceRow(record.source, record.generation, record.start, 0)
+    row.metadata_version = record.metadata_version
+    term.rows[KEY] = row
+    term.intake.read(KEY)
+
+
+def test_a_leader_whose_metadata_come_late_closes_no_source() -> None:
+    """It would be opened again at its start, and all its records be taken twice."""
+    before = Term(9, WANTS)
+    opened(before)
+    late = Term(8)
+    late.rows = before.rows
+    late.look()
+    assert not late.proposed
+    late.know(9, WANTS)
+    late.look()
+    assert not late.proposed
+    late.know(10)
+    late.look()
+    assert late.proposed.popleft() == SourceClosed(7, 5, SOURCE, WANTS.generation)
+
+
+def test_another_id_of_its_topic_closes_no_source() -> None:
+    """A broker may lag behind: the old one would come back, and begin at its start."""
+    term = Term(9, WANTS)
+    opened(term)
+    term.intake.want({})
+    assert not term.proposed
+
+
+def test_behind_a_gap_that_is_passed_reading_goes_on() -> None:
+    term = Term(9, WANTS)
+    opened(term)
+    records = tuple(InRecord(offset, 1, None, b"v", ()) for offset in (0, 1))
+    term.reading.on_batch(ReadBatch(0, 2, 1, records))
+    assert term.take().upto == 2
+    term.reading.on_problem(ReadProblem(ReadTrouble.OUT_OF_RANGE, "gone", 50, 60))
+    term.know(10, _passing(WANTS))
+    term.look()
+    assert term.reading.seeks == [50]
+    term.reading.on_batch(ReadBatch(50, 52, 1, (InRecord(51, 1, None, b"v", ()),)))
+    record = term.take()
+    assert (record.first, record.upto, len(record.items)) == (2, 52, 1)
+
+
+def _passing(subscription: StoredSubscription) -> StoredSubscription:
+    return replace(subscription, gaps_passed=subscription.gaps_passed + 1)
