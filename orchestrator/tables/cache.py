@@ -15,6 +15,7 @@ CACHE_BYTES_MAX = 128 << 20
 ROW_OVERHEAD_BYTES = 1_000  # about what a row costs beside its encoded size, as objects
 KEPT_BYTES_MAX = 1 << 62  # a row of any size
 KEPT_ONCE_WRITTEN_BYTES = 64 << 10  # larger bodies would drive out rows that change; read anew
+LOOKED_AT_MAX = 10_000  # rows, by one call: some ten times of what a spill adds
 SHRINK_TO = 0.75  # of the budget: so that not every spill gives something up
 GENERATION_PART = 4  # a generation of a table is about this part of the budget at most
 
@@ -33,8 +34,8 @@ class Account:
 class CachedTable(Protocol):
     """A table that keeps rows."""
 
-    def drop_unused(self) -> None:
-        """Give up the rows not used since the last time."""
+    def drop_unused(self) -> int:
+        """Give up the rows not used since the last time; how many rows it looked at."""
         ...
 
 
@@ -70,21 +71,26 @@ class Cache:
         accounts = [owner.account for owner in self._live()]
         return sum(account.clean_bytes + account.dirty_bytes for account in accounts)
 
-    def shrink(self, bytes_max: int | None = None) -> None:
-        """Give rows up until there is room again, or to less than the whole budget.
+    def shrink(self, bytes_max: int | None = None) -> bool:
+        """Give rows up until there is room again, or to less than the whole budget. It looks at a
+        bounded number of rows; whether there may be more to give up.
 
         Only between records: those who apply them hold rows.
         """
         bytes_max = self.bytes_max if bytes_max is None else bytes_max
         if self.used_bytes <= bytes_max:
-            return
+            return False
         tables = [table for owner in self._live() for table in owner.tables]
         aim_bytes = int(bytes_max * SHRINK_TO)
+        looked_at = 0
         for _ in range(2 * len(tables)):  # twice: once to be unused, once to go
             self._turn += 1
-            tables[self._turn % len(tables)].drop_unused()
+            looked_at += tables[self._turn % len(tables)].drop_unused()
             if self.used_bytes <= aim_bytes:
-                return
+                return False
+            if looked_at >= LOOKED_AT_MAX:
+                return True
+        return False
 
     def _live(self) -> list[CacheOwner]:
         return [owner for known in self._owners if (owner := known()) is not None]

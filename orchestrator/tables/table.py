@@ -218,9 +218,9 @@ class Table(Generic[R]):
         self._account.clean_bytes += more_bytes
         self._recent_bytes += more_bytes
 
-    def drop_unused(self) -> None:
-        """Give up the clean rows not used since the last time."""
-        sizes = self._sizes
+    def drop_unused(self) -> int:
+        """Give up the clean rows not used since the last time; how many rows it looked at."""
+        sizes, looked_at = self._sizes, len(self._older) + len(self._rows)
         self._account.clean_bytes -= sum(sizes.pop(key, 0) for key in self._older)
         if self.dirty_keys:  # rare: it is another partition that asks for room
             dirty, rows = self.dirty_keys, self._rows
@@ -229,3 +229,4 @@ class Table(Generic[R]):
         else:
             self._older, self._rows = self._rows, {}
         self._recent_bytes = sum(sizes.get(key, 0) for key in self._rows)
+        return looked_at

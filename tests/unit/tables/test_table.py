@@ -2,9 +2,12 @@
 
 from random import Random
 
+import pytest
+
 from orchestrator.codec import keys
 from orchestrator.model.rows import InputRow, StateRow
 from orchestrator.store.memory import MemoryStore
+from orchestrator.tables import cache as cache_module
 from orchestrator.tables.cache import Cache
 from orchestrator.tables.port import Writes
 from orchestrator.tables.state import State
@@ -124,6 +127,23 @@ def test_one_budget_is_shared_by_all_partitions_and_idle_ones_give_way() -> None
         busy_state.spill()
         assert cache.used_bytes <= cache.bytes_max
     assert not idle._rows and not idle._older
+
+
+def test_room_is_made_a_bounded_number_of_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All at once was 200 ms of silence where the budget was full of small rows."""
+    monkeypatch.setattr(cache_module, "LOOKED_AT_MAX", 100)
+    cache = Cache()
+    filled = [made(cache) for _ in range(10)]
+    for table, state in filled:
+        for number in range(60):
+            table.add(b"%d" % number, StateRow(b"v"))
+        state.spill()
+    whole = cache.used_bytes
+    calls = 1
+    while cache.shrink(1):
+        assert cache.used_bytes >= whole - calls * 160 * whole // 600
+        calls += 1
+    assert calls > 5 and cache.used_bytes == 0
 
 
 def test_rows_that_no_spill_wrote_count_and_are_never_given_up() -> None:
