@@ -95,9 +95,6 @@ class PlacesConsumer:
                     for one in places
                 ]
             )
-            paused = [TopicPartition(*_at(one)) for one in places if one.is_paused]
-            if paused:
-                self._consumer.pause(paused)
 
     def remove(self, reading: KafkaReading) -> None:
         """What was fetched of it is dropped."""
@@ -106,12 +103,6 @@ class PlacesConsumer:
             self._added.remove(reading)
         elif self._consumer is not None and not self._is_closed:
             self._consumer.incremental_unassign([TopicPartition(*_at(reading))])
-
-    def pause(self, reading: KafkaReading, is_paused: bool) -> None:
-        if self._consumer is None or self._is_closed or reading in self._added:
-            return
-        place = [TopicPartition(*_at(reading))]
-        (self._consumer.pause if is_paused else self._consumer.resume)(place)
 
     def _serve(self) -> None:
         """A chunk; more of it once the loop had its turn."""

@@ -79,9 +79,6 @@ class KafkaTopicReader:
     def unassign(self, reading: KafkaReading) -> None:
         self._of.pop(reading).remove(reading)
 
-    def pause(self, reading: KafkaReading, is_paused: bool) -> None:
-        self._of[reading].pause(reading, is_paused)
-
     def leave(self, reading: KafkaReading) -> None:
         self._unsure.discard(reading)
 

@@ -39,8 +39,6 @@ class ReadingHost(Protocol):
 
     def unassign(self, reading: "KafkaReading") -> None: ...
 
-    def pause(self, reading: "KafkaReading", is_paused: bool) -> None: ...
-
     def leave(self, reading: "KafkaReading") -> None: ...
 
     def soon(self, call: Callable[[], None]) -> None: ...
@@ -80,17 +78,26 @@ class KafkaReading:
     def pause(self) -> None:
         if not self.is_paused and not self.is_over:
             self.is_paused = True
-            self._pause()
+            self.moves += 1
+            self._leave_consumer()
 
     def resume(self) -> None:
-        if self.is_paused and not self.is_over:
-            self.is_paused = False
-            self._pause()
-            self._reader.soon(self._give)
+        """Assigned anew where it stands: librdkafka's own pause and resume may lose a partition
+        that is being fetched, for ever."""
+        if not self.is_paused or self.is_over:
+            return
+        self.is_paused = False
+        if not self._is_stopped:
+            if self._reader.time_s() - self._sure_s > SILENCE_S:
+                self._verify()
+            elif not self._is_asking:
+                self._assign()
+        self._reader.soon(self._give)
 
-    def _pause(self) -> None:
-        if self.is_assigned:
-            self._reader.pause(self, self.is_paused)
+    def _assign(self) -> None:
+        if not self.is_assigned and not self.is_paused:
+            self.is_assigned = True
+            self._reader.assign(self)
 
     def seek(self, offset: int, leader_epoch: int) -> None:
         if self.is_over:
@@ -148,9 +155,7 @@ class KafkaReading:
         if self.is_over or self._is_stopped:
             return
         self._sure_s = asked_s
-        if not self.is_assigned:
-            self.is_assigned = True
-            self._reader.assign(self)
+        self._assign()
         self._give()
 
     def _give(self) -> None:
