@@ -226,6 +226,7 @@ def test_a_gap_of_retention_is_passed_only_when_it_may_be() -> None:
         await asyncio.sleep(60)
         assert not host.proposed and host.reading.reason == "begins at 8 now"
         host.reading.pass_gap()
+        await asyncio.sleep(GAP_S * 2)
         assert host.spans == [(0, 8, 0)] and host.reader.position == 8
         host.apply()
         host.reader.give(2)
