@@ -15,15 +15,13 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from tests.compose.engine import Stack, docker
-from tests.parts.cache import REPOSITORY
+from tests.deploy.readme import the_lines_for_kcat
 from tests.parts.client import eventually, http_request
 from tests.parts.compose import EMBEDDED, KAFKA
-from tests.parts.kcat import kcat
 from tests.parts.processes import wait_until
 
 INGRESS = "http://127.0.0.1:8080"
 BROKER = "localhost:9092"
-README = (REPOSITORY / "README.md").read_text()
 IMAGE_MB_MAX = 350
 UP_S_MAX = 45
 
@@ -91,17 +89,10 @@ def records_are_counted(key: str, amounts: range, total: int) -> None:
     say(f"{len(amounts)} records of a topic were counted within {_since(began_s)}")
 
 
-def the_readme() -> None:
-    """Its lines for kcat; the call over HTTP was made already."""
-    produce, consume = [line for line in README.splitlines() if "kcat " in line and "-b " in line]
-    began_s = time.monotonic()
-    kcat(produce, BROKER)
-    assert kcat(consume, BROKER, 2) == ["ann:2", "ann:5"]
-    say(f"a record, its count, and the count on the other topic: {_since(began_s)}")
-
-
 def kafka(stack: Stack) -> None:
-    the_readme()
+    began_s = time.monotonic()
+    the_lines_for_kcat(BROKER)
+    say(f"the lines of the README for kcat: {_since(began_s)}")
     records_are_counted("bob", range(100), 4950)
     parts_are_killed(stack, ["perdure", "example", "kafka"])
     records_are_counted("bob", range(100), 9900)
@@ -111,7 +102,8 @@ def embedded(stack: Stack) -> None:
     parts_are_killed(stack, ["perdure", "example"])
 
 
-def run(path: Path, check: Callable[[Stack], None], build: bool) -> None:
+def run(path: Path, check: Callable[[Stack], None], build: bool) -> float:
+    """The seconds from `up` to the first answer."""
     stack = Stack(path)
     stack.down()
     if build:
@@ -128,7 +120,7 @@ def run(path: Path, check: Callable[[Stack], None], build: bool) -> None:
         took_to_stop_s, code = stack.stop_s("perdure")
         say(f"perdure ends on SIGTERM within {took_to_stop_s:.1f} s, exit code {code}")
         assert code == 0 and took_to_stop_s < 10
-        assert took_s < UP_S_MAX
+        return took_s
     except AssertionError:
         print(stack.compose("logs", "--tail", "40"), flush=True)
         raise
@@ -140,8 +132,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.compose", description=__doc__)
     parser.add_argument("--no-build", action="store_true", help="the images are there")
     build = not parser.parse_args().no_build
-    run(KAFKA, kafka, build)
-    run(EMBEDDED, embedded, False)
+    took_s = [run(KAFKA, kafka, build), run(EMBEDDED, embedded, False)]
+    if max(took_s) >= UP_S_MAX:
+        say(f"all held, but a start took more than {UP_S_MAX} s: is the machine busy?")
+        return 1
     say("all held")
     return 0
 

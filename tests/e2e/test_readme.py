@@ -19,7 +19,10 @@ README = (REPOSITORY / "README.md").read_text()
 EXAMPLE = [
     "docker compose up -d",
     "curl http://127.0.0.1:8080/Counter/ann/add --json '{\"amount\": 2}'",
-    "echo '{\"amount\": 3}' | kcat -P -b localhost:9092 -t orders -k ann",
+    "echo '{\"amount\": 3}' | kcat -P -b localhost:9092 -t perdure.ingress -k ann"
+    " -H perdure-service=Counter -H perdure-handler=add -H perdure-reply-to=replies",
+    "kcat -C -b localhost:9092 -t replies -K : -o beginning -e -X isolation.level=read_committed",
+    "echo '{\"amount\": 4}' | kcat -P -b localhost:9092 -t orders -k ann",
     "kcat -C -b localhost:9092 -t counts -K : -o beginning -e -X isolation.level=read_committed",
 ]
 _BUILT = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")

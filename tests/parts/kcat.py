@@ -60,3 +60,8 @@ def _printed(consumer: Consumer, delimiter: str | None, count: int, timeout_s: f
             key = (record.key() or b"").decode()
             found.append(value if delimiter is None else f"{key}{delimiter}{value}")
     return found
+
+
+def lines_of(document: str) -> list[str]:
+    """The lines of a document that call kcat, in order."""
+    return [line for line in document.splitlines() if "kcat -" in line and " -b " in line]
