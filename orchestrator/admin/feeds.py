@@ -4,13 +4,18 @@ from fastapi import APIRouter
 
 from orchestrator.admin.broker_views import feeds_view
 from orchestrator.admin.errors import AdminError
+from orchestrator.admin.kafka_clusters import no_facts
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.views import JsonView
+from orchestrator.brokers.asking import NoFacts, topics_of
+from orchestrator.intake.feeds import events_topic, feed_cluster, state_topic
+from orchestrator.registry.errors import NO_CLUSTER, NO_TOPIC, RegistryError
 from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.records import AnyMetadataRecord, FeedsSwitched
 from orchestrator.registry.schema import ServiceType
 
 OURS = "/perdure/v1/feeds"
+_COMPACT = " --config cleanup.policy=compact"
 
 
 def router(ports: Ports) -> APIRouter:
@@ -22,8 +27,9 @@ def router(ports: Ports) -> APIRouter:
         return feeds_view(ports.metadata.known().topics)
 
     @routes.put(OURS + "/events")
-    async def events_on() -> JsonView:
+    async def events_on(force: bool = False) -> JsonView:
         """Publish the life of every invocation."""
+        await _check_topic(ports, events_topic(ports.options.cluster_name), "", force)
         return await _switch(ports, events=True)
 
     @routes.delete(OURS + "/events")
@@ -32,9 +38,11 @@ def router(ports: Ports) -> APIRouter:
         return await _switch(ports, events=False)
 
     @routes.put(OURS + "/state/{service}")
-    async def state_on(service: str) -> JsonView:
+    async def state_on(service: str, force: bool = False) -> JsonView:
         """Publish every change of the state of a service, and first what there is."""
         _check_has_state(ports, service)
+        topic = state_topic(ports.options.cluster_name, service)
+        await _check_topic(ports, topic, _COMPACT, force)
         return await _switch(ports, add=service)
 
     @routes.delete(OURS + "/state/{service}")
@@ -45,6 +53,31 @@ def router(ports: Ports) -> APIRouter:
         return await _switch(ports, drop=service)
 
     return routes
+
+
+async def _check_topic(ports: Ports, topic: str, config: str, force: bool) -> None:
+    """The server makes no public topic: how many partitions it has is for its readers to say."""
+    topics = ports.metadata.known().topics
+    name = feed_cluster(topics)
+    if not name:
+        raise RegistryError(
+            NO_CLUSTER,
+            "feeds are published to the brokers of the log, or to the only Kafka cluster there is:"
+            " there are several, or none",
+            400,
+        )
+    try:
+        found = await topics_of(ports.brokers.facts(topics.clusters[name]), [topic])
+    except NoFacts as no:
+        if force and no.trouble.passes:
+            return
+        raise no_facts(name, no) from None
+    if topic not in found.topics and not force:
+        raise RegistryError(
+            NO_TOPIC,
+            f"there is no topic {topic} on the Kafka cluster {name!r}: make it, like"
+            f" kafka-topics.sh --create --topic {topic} --partitions 8{config}",
+        )
 
 
 def _check_has_state(ports: Ports, name: str) -> None:

@@ -19,13 +19,16 @@ def add(nouns: Nouns) -> None:
         verb.add_argument("feed", choices=["events", "state"])
         verb.add_argument("service", nargs="?", help="whose state; events have none")
 
+    enable = noun.verbs("enable")[0]
+    enable.add_argument("--force", action="store_true", help="also if its topic is missing")
+
 
 def _list(args: argparse.Namespace, admin: Admin) -> int:
     return _show(args, admin.get(path(*_AT)))
 
 
 def _enable(args: argparse.Namespace, admin: Admin) -> int:
-    return _show(args, admin.ask("PUT", _place(args)))
+    return _show(args, admin.ask("PUT", _place(args) + ("?force=true" if args.force else "")))
 
 
 def _disable(args: argparse.Namespace, admin: Admin) -> int:

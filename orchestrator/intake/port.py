@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from orchestrator.model.rows import SourceRow
-from orchestrator.model.topic_records import Intake, SourceClosed, SourceOpened
+from orchestrator.model.rows import PartitionRow, SourceRow
+from orchestrator.model.topic_records import Intake, SourceClosed, SourceOpened, SwitchFeed
 
 SourceRecord = SourceOpened | Intake | SourceClosed
 
@@ -22,8 +22,13 @@ class IntakeTerm(Protocol):
 
     def now_ms(self) -> int: ...
 
-    def propose(self, record: SourceRecord) -> None:
-        """Append; told by `TermIntake.applied`, or never if the term ends before."""
+    def propose(self, record: SourceRecord | SwitchFeed) -> None:
+        """Append; told by `TermIntake.applied` (but for a switch), or never if the term ends
+        before."""
+        ...
+
+    def own_row(self) -> PartitionRow:
+        """The row of the partition, as applied. Do not change it."""
         ...
 
     def source(self, key: bytes) -> SourceRow | None:

@@ -7,6 +7,7 @@ from orchestrator.brokers.reader_port import InRecord, TopicReader
 from orchestrator.codec.keys import source_key
 from orchestrator.door.refusals import Refused
 from orchestrator.door.targets import find_public_handler
+from orchestrator.intake.feeds import owed_switches
 from orchestrator.intake.items import SourceFacts, make_item
 from orchestrator.intake.port import IntakeTerm, SourceRecord
 from orchestrator.intake.reading import IntakeItem, SourceReading
@@ -61,6 +62,7 @@ class TermSources:
     def want(self, wanted: Mapping[bytes, WantedSource]) -> None:
         """`wanted` are the sources whose home is here."""
         self._wanted = wanted
+        self._switch_feeds()
         registry = self._registry()
         try:
             for row in self._term.sources():
@@ -83,6 +85,11 @@ class TermSources:
         """
         is_known = row.source.subscription in registry.topics.subscriptions
         return not is_known and registry.version >= row.metadata_version
+
+    def _switch_feeds(self) -> None:
+        topics, own = self._registry().topics, self._term.own_row()
+        for switch in owed_switches(topics, own, self._engine, self.epoch, self.now_ms()):
+            self._term.propose(switch)
 
     def _close(self, key: bytes, row: SourceRow) -> None:
         if key not in self._closing:

@@ -8,7 +8,7 @@ from orchestrator.brokers.writer_port import TopicWriter
 from orchestrator.intake.port import IntakeTerm, NodeIntake, SourceRecord, TermIntake
 from orchestrator.model.lanes import Lane, ToPartition
 from orchestrator.model.records import AnyRecord
-from orchestrator.model.rows import SourceRow
+from orchestrator.model.rows import PartitionRow, SourceRow
 from orchestrator.model.topic_records import (
     Intake,
     OutboxRefused,
@@ -131,6 +131,9 @@ class TermTopics:
 
     def sources(self) -> list[SourceRow]:
         return [row for _, row in self._state.sources.scan(b"")]
+
+    def own_row(self) -> PartitionRow:
+        return self._state.partition_row
 
     def letter_bytes(self, subscription: str) -> int:
         return self._state.partition_row.letter_bytes.get(subscription, 0)

@@ -320,6 +320,11 @@ def test_nothing_is_done_to_what_is_not_there(it: World, verb: str) -> None:
 
 def test_feeds(it: World) -> None:
     feeds = "/perdure/v1/feeds"
+    missing = it.ask("PUT", feeds + "/events")
+    assert (missing.status, missing.json["restate_code"]) == (400, "PD0614")
+    assert "--create --topic prod.events" in missing.json["message"]
+    for topic in ("prod.events", "prod.state.Signup", "prod.state.Counter"):
+        it.brokers["b:9092"].make(topic, 1)
     assert it.ask("GET", feeds).json == {"events": False, "state": []}
     assert it.ask("PUT", feeds + "/events").json == {"events": True, "state": []}
     assert it.ask("PUT", feeds + "/state/Signup").json == {"events": True, "state": ["Signup"]}
@@ -334,3 +339,16 @@ def test_feeds(it: World) -> None:
     assert it.ask("PUT", feeds + "/state/None").status == 404
     plain = it.ask("PUT", feeds + "/state/Greeter")
     assert plain.status == 400 and "no state" in plain.json["message"]
+
+
+def test_feeds_need_to_know_where(it: World) -> None:
+    feeds = "/perdure/v1/feeds"
+    it.brokers["b:9092"].trouble = AWAY
+    away = it.ask("PUT", feeds + "/events")
+    assert (away.status, away.json["restate_code"]) == (500, "PD0602")
+    assert it.ask("PUT", feeds + "/events?force=true").status == 200
+    it.brokers["c:9092"] = KeptFacts("kafka-c")
+    more = {"name": "else", "properties": {"bootstrap.servers": "c:9092"}}
+    assert it.ask("POST", "/kafka-clusters", more).status == 201
+    several = it.ask("PUT", feeds + "/state/Counter")
+    assert (several.status, several.json["restate_code"]) == (400, "PD0611")

@@ -195,9 +195,11 @@ def _row(key: bytes, row: DeadLetterRow) -> dict[str, Any]:
     }
 
 
-def test_feeds(perdure: Perdure) -> None:
+def test_feeds(it: World, perdure: Perdure) -> None:
+    with_cluster(perdure)
+    it.brokers["b:9092"].make("perdure.state.Counter", 1)
     assert perdure("feeds", "list").out == "events: off\nstate: off\n"
-    assert perdure("feeds", "enable", "events").out == "events: on\nstate: off\n"
+    assert perdure("feeds", "enable", "events", "--force").out == "events: on\nstate: off\n"
     enabled = perdure("feeds", "enable", "state", "Counter", "--json").json
     assert enabled == {"events": True, "state": ["Counter"]}
     assert perdure("feeds", "disable", "events").out == "events: off\nstate: Counter\n"

@@ -1,0 +1,46 @@
+"""The switches of feeds that a partition owes: from what the metadata say to records of it.
+
+A feed that stopped by itself stays so until it is switched off and on again.
+"""
+
+from orchestrator.model.rows import PartitionRow
+from orchestrator.model.topic_records import SwitchFeed
+from orchestrator.model.topics import FEED_EVENTS, FEED_STATE, FeedTopic
+from orchestrator.registry.stored_topics import LOG_CLUSTER, TopicsState
+
+
+def feed_cluster(topics: TopicsState) -> str:
+    """Where feeds are published: the log's brokers, or the only ones there are; "" if neither."""
+    if LOG_CLUSTER in topics.clusters:
+        return LOG_CLUSTER
+    return next(iter(topics.clusters)) if len(topics.clusters) == 1 else ""
+
+
+def events_topic(engine: str) -> str:
+    return f"{engine}.events"
+
+
+def state_topic(engine: str, service: str) -> str:
+    return f"{engine}.state.{service}"
+
+
+def owed_switches(
+    topics: TopicsState, own: PartitionRow, engine: str, epoch: int, now_ms: int
+) -> list[SwitchFeed]:
+    """What makes the feeds of the partition `own` those that are wanted; where it is not known
+    which brokers are meant, those that are on stay as they are."""
+    cluster = feed_cluster(topics)
+    owed: list[SwitchFeed] = []
+    wanted = (
+        FeedTopic(cluster, events_topic(engine), f"/perdure/{engine}")
+        if topics.events_feed
+        else None
+    )
+    if wanted != own.events and (wanted is None or cluster):
+        owed.append(SwitchFeed(epoch, now_ms, FEED_EVENTS, "", "", wanted))
+    for service in sorted({*topics.state_feeds, *own.state_feeds}):
+        is_on = service in topics.state_feeds
+        to = FeedTopic(cluster, state_topic(engine, service)) if is_on else None
+        if to != own.state_feeds.get(service) and (to is None or cluster):
+            owed.append(SwitchFeed(epoch, now_ms, FEED_STATE, service, "", to))
+    return owed

@@ -1,0 +1,53 @@
+"""Which switches of feeds a partition owes, looking at the metadata and at its own row."""
+
+from orchestrator.intake.feeds import owed_switches
+from orchestrator.model.records import SwitchFeed
+from orchestrator.model.rows import PartitionRow
+from orchestrator.model.topics import FEED_EVENTS, FEED_STATE, FeedTopic
+from orchestrator.registry.stored_topics import StoredCluster, TopicsState
+
+SHOP, LOG, ELSE = (StoredCluster(name, ()) for name in ("shop", "log", "else"))
+EVENTS = FeedTopic("shop", "prod.events", "/perdure/prod")
+CART = FeedTopic("shop", "prod.state.Cart")
+
+
+def topics(
+    *clusters: StoredCluster, events: bool = True, states: tuple[str, ...] = ("Cart",)
+) -> TopicsState:
+    return TopicsState({one.name: one for one in clusters}, {}, events, states)
+
+
+def owed(wanted: TopicsState, own: PartitionRow) -> list[SwitchFeed]:
+    return owed_switches(wanted, own, "prod", 7, 1000)
+
+
+def switch(feed: int, service: str, to: FeedTopic | None) -> SwitchFeed:
+    return SwitchFeed(7, 1000, feed, service, "", to)
+
+
+def test_what_is_wanted_is_switched_on_once() -> None:
+    own = PartitionRow()
+    assert owed(topics(SHOP), own) == [
+        switch(FEED_EVENTS, "", EVENTS),
+        switch(FEED_STATE, "Cart", CART),
+    ]
+    own.events, own.state_feeds = EVENTS, {"Cart": CART}
+    assert owed(topics(SHOP), own) == []
+    own.stopped_feeds = {EVENTS.topic: "full"}
+    assert owed(topics(SHOP), own) == []
+
+
+def test_what_is_not_wanted_any_more_is_switched_off() -> None:
+    own = PartitionRow(events=EVENTS, state_feeds={"Cart": CART})
+    assert owed(topics(events=False, states=()), own) == [
+        switch(FEED_EVENTS, "", None),
+        switch(FEED_STATE, "Cart", None),
+    ]
+
+
+def test_where_it_is_published() -> None:
+    assert [one.to for one in owed(topics(SHOP, LOG, states=()), PartitionRow())] == [
+        FeedTopic("log", "prod.events", "/perdure/prod")
+    ]
+    assert owed(topics(SHOP, ELSE), PartitionRow()) == owed(topics(), PartitionRow()) == []
+    assert owed(topics(SHOP, ELSE), PartitionRow(events=EVENTS, state_feeds={"Cart": CART})) == []
