@@ -6,6 +6,7 @@ A feed that stopped by itself stays so until it is switched off and on again.
 from orchestrator.model.rows import PartitionRow
 from orchestrator.model.topic_records import SwitchFeed
 from orchestrator.model.topics import FEED_EVENTS, FEED_STATE, FeedTopic
+from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored_topics import LOG_CLUSTER, TopicsState
 
 
@@ -25,10 +26,14 @@ def state_topic(engine: str, service: str) -> str:
 
 
 def owed_switches(
-    topics: TopicsState, own: PartitionRow, engine: str, epoch: int, now_ms: int
+    registry: Registry, own: PartitionRow, engine: str, epoch: int, now_ms: int
 ) -> list[SwitchFeed]:
     """What makes the feeds of the partition `own` those that are wanted; where it is not known
-    which brokers are meant, those that are on stay as they are."""
+    which brokers are meant, those that are on stay as they are. Metadata older than those that
+    they follow say nothing."""
+    topics, version = registry.topics, registry.version
+    if version < own.feeds_version:
+        return []
     cluster = feed_cluster(topics)
     owed: list[SwitchFeed] = []
     wanted = (
@@ -37,10 +42,10 @@ def owed_switches(
         else None
     )
     if wanted != own.events and (wanted is None or cluster):
-        owed.append(SwitchFeed(epoch, now_ms, FEED_EVENTS, "", "", wanted))
+        owed.append(SwitchFeed(epoch, now_ms, FEED_EVENTS, "", "", wanted, version))
     for service in sorted({*topics.state_feeds, *own.state_feeds}):
         is_on = service in topics.state_feeds
         to = FeedTopic(cluster, state_topic(engine, service)) if is_on else None
         if to != own.state_feeds.get(service) and (to is None or cluster):
-            owed.append(SwitchFeed(epoch, now_ms, FEED_STATE, service, "", to))
+            owed.append(SwitchFeed(epoch, now_ms, FEED_STATE, service, "", to, version))
     return owed

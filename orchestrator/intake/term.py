@@ -87,8 +87,8 @@ class TermSources:
         return not is_known and registry.version >= row.metadata_version
 
     def _switch_feeds(self) -> None:
-        topics, own = self._registry().topics, self._term.own_row()
-        for switch in owed_switches(topics, own, self._engine, self.epoch, self.now_ms()):
+        registry, own = self._registry(), self._term.own_row()
+        for switch in owed_switches(registry, own, self._engine, self.epoch, self.now_ms()):
             self._term.propose(switch)
 
     def _close(self, key: bytes, row: SourceRow) -> None:

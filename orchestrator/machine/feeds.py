@@ -22,6 +22,10 @@ def apply_switch_feed(step: Step, record: SwitchFeed) -> Answer:
     own, to = step.state.partition_row, record.to
     if record.epoch != own.epoch:
         return Answer.DROPPED
+    if record.feed != FEED_LETTERS:
+        if record.version < own.feeds_version:
+            return Answer.DROPPED
+        own.feeds_version = record.version
     before = _current(own, record)
     if before == to and (to is None or to.topic not in own.stopped_feeds):
         return Answer.DUPLICATE

@@ -77,6 +77,7 @@ class PartitionRow(Row):
     letter_feeds: dict[str, FeedTopic] = {}  # by broker cluster of the source
     stopped_feeds: dict[str, str] = {}  # why, by topic, until they are switched on again
     letter_bytes: dict[str, int] = {}  # of dead letters, by subscription; "" for those of sends
+    feeds_version: int = 0  # of the metadata that events and state_feeds follow
 
 
 class InvocationRow(Row):

@@ -15,9 +15,7 @@ from orchestrator.model.topic_records import (
     SwitchFeed,
 )
 from orchestrator.model.topics import (
-    FEED_EVENTS,
     FEED_LETTERS,
-    FEED_STATE,
     FeedTopic,
     Source,
 )
@@ -44,11 +42,6 @@ from tests.simulation.world import World
 
 OUT, ANSWERS, LETTERS = "out", "answers", "perdure.dlq"
 EVENTS, STATES = "perdure.events", "perdure.state.Thing"
-FEEDS = (
-    (FEED_EVENTS, "", FeedTopic("log", EVENTS, "/perdure/perdure")),
-    (FEED_STATE, OBJECT, FeedTopic("log", STATES)),
-    (FEED_LETTERS, "", FeedTopic("log", LETTERS)),
-)
 
 
 @dataclass
@@ -95,6 +88,7 @@ class TopicWorld(World):
         self._sends: dict[str, list[str]] = {}  # token -> where its program sends to OUT
         self.version = 1_000_000
         self._stored: TopicsState | None = None
+        self._has_feeds = False
         self.intakes: dict[int, TopicIntake] = {}  # by the number of the node
         self._left = chance.choice((20, 40))
 
@@ -106,6 +100,8 @@ class TopicWorld(World):
             self._stored = TopicsState(
                 {"log": StoredCluster("log", ())},
                 {one.id: self._stored_of(one) for one in self.subscriptions},
+                self._has_feeds,
+                (OBJECT,) if self._has_feeds else (),
             )
         return self._stored
 
@@ -208,19 +204,21 @@ class TopicWorld(World):
         self.broker.append(to, -1, key, body, tuple(headers), transaction)
 
     def _switch_feeds(self) -> None:
-        """On in every partition, which only its leader can say: until it is."""
+        """Those of events and state by the metadata, that leaders follow; that of dead letters in
+        every partition, which only its leader can say: until it is."""
         if self.is_over:
             return
+        if not self._has_feeds:
+            self._has_feeds, self._stored = True, None
         self.loop.call_later(1.0, self._switch_feeds)
         if self.current is None or not self.current.is_alive or not self.is_led():
             return
         for number in range(self.plan.partitions):
             own = self.state_of(number).partition_row
             seat = self.current.processor._seats.get(number)
-            if seat is None or (own.events and own.state_feeds and own.letter_feeds):
-                continue
-            for feed, service, to in FEEDS:
-                seat.propose(SwitchFeed(own.epoch, self.now_ms(), feed, service, "log", to))
+            if seat is not None and not own.letter_feeds:
+                to = FeedTopic("log", LETTERS)
+                seat.propose(SwitchFeed(own.epoch, self.now_ms(), FEED_LETTERS, "", "log", to))
 
     # --- the course ---
 

@@ -4,6 +4,7 @@ from orchestrator.intake.feeds import owed_switches
 from orchestrator.model.records import SwitchFeed
 from orchestrator.model.rows import PartitionRow
 from orchestrator.model.topics import FEED_EVENTS, FEED_STATE, FeedTopic
+from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored_topics import StoredCluster, TopicsState
 
 SHOP, LOG, ELSE = (StoredCluster(name, ()) for name in ("shop", "log", "else"))
@@ -18,11 +19,11 @@ def topics(
 
 
 def owed(wanted: TopicsState, own: PartitionRow) -> list[SwitchFeed]:
-    return owed_switches(wanted, own, "prod", 7, 1000)
+    return owed_switches(Registry(5, {}, {}, wanted), own, "prod", 7, 1000)
 
 
 def switch(feed: int, service: str, to: FeedTopic | None) -> SwitchFeed:
-    return SwitchFeed(7, 1000, feed, service, "", to)
+    return SwitchFeed(7, 1000, feed, service, "", to, 5)
 
 
 def test_what_is_wanted_is_switched_on_once() -> None:
@@ -51,3 +52,10 @@ def test_where_it_is_published() -> None:
     ]
     assert owed(topics(SHOP, ELSE), PartitionRow()) == owed(topics(), PartitionRow()) == []
     assert owed(topics(SHOP, ELSE), PartitionRow(events=EVENTS, state_feeds={"Cart": CART})) == []
+
+
+def test_metadata_that_come_late_switch_nothing_back() -> None:
+    own = PartitionRow(events=EVENTS, feeds_version=6)
+    assert owed(topics(SHOP, events=False, states=()), own) == []
+    own.feeds_version = 5
+    assert len(owed(topics(SHOP, events=False, states=()), own)) == 1

@@ -328,3 +328,14 @@ def test_switched_off_the_chore_ends() -> None:
     assert chores(bench) == 1 and not produced(bench)
     switch(bench, FEED_STATE, CARTS, "None of these")
     assert chores(bench) == 1 and not produced(bench)
+
+
+def test_what_older_metadata_said_of_a_feed_is_dropped() -> None:
+    bench = Bench()
+    newer = SwitchFeed(bench.epoch, bench.now_ms, FEED_EVENTS, "", "", EVENTS, 6)
+    assert bench.do(newer) is Answer.DONE
+    assert bench.do(msgspec.structs.replace(newer, to=None, version=5)) is Answer.DROPPED
+    assert bench.state.partition_row.events == EVENTS
+    letters = SwitchFeed(bench.epoch, bench.now_ms, FEED_LETTERS, "", "log", EVENTS)
+    assert bench.do(letters) is Answer.DONE
+    assert bench.do(msgspec.structs.replace(newer, to=None, version=7)) is Answer.DONE
