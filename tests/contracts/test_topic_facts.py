@@ -240,13 +240,12 @@ def test_a_right_that_is_missing(broker: KafkaBroker) -> None:
     name = fresh("topic")
     cluster = _kafka(broker.bootstrap)
     cluster.make_topic(name, 1)
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    allow_only(admin, "TOPIC", name, ["ALTER_CONFIGS"])
+    allow_only(broker.bootstrap, "TOPIC", name, ["ALTER_CONFIGS"])
     try:
         found = trouble_with({"bootstrap.servers": broker.bootstrap}, name)
         assert found.code == "PD0604" and name in found.message and not found.passes
     finally:
-        allow_again(admin, name)
+        allow_again(broker.bootstrap, name)
 
 
 def test_a_topic_that_is_gone_between_two_questions(broker: KafkaBroker) -> None:
