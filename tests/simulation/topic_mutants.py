@@ -25,12 +25,11 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.topic_records import (
     DeadLetter,
     Intake,
-    SlotFreed,
     SourceOpened,
 )
 from tests.simulation import user_broker
 from tests.simulation.mutation import Mutant, Patch, with_any_epoch
-from tests.simulation.user_broker import COMMITTED, Transaction, UserReading
+from tests.simulation.user_broker import COMMITTED, Transaction
 
 TOPIC_MUTANTS: dict[str, Mutant] = {}
 
@@ -248,16 +247,6 @@ def slots_of_an_old_generation_stay(patch: Patch) -> None:
     otherwise(patch, SourceOpened, make)
 
 
-@topic_mutant
-def an_old_generation_frees_slots_of_the_new(patch: Patch) -> None:
-    def freed(step: Step, item: SlotFreed) -> None:
-        row = step.state.sources.get(source_key(item.source))
-        if row is not None:
-            before(step, replace(item, generation=row.generation))
-
-    before = patch.item(APPLY_ITEM, SlotFreed, freed)
-
-
 # --- §1.5, §1.6: what cannot be used, and what came with a record ---
 
 
@@ -362,14 +351,3 @@ def the_reader_jumps_over_what_retention_took(patch: Patch) -> None:
         self.pass_gap()
 
     before = patch.set(SourceReading, "_troubled", troubled)
-
-
-@topic_mutant
-def a_topic_made_anew_is_read_on(patch: Patch) -> None:
-    def poll(self: UserReading) -> None:
-        topic = self._broker.topics.get(self._place.topic)
-        if topic is not None:
-            self._place = replace(self._place, topic_id=topic.id)
-        before(self)
-
-    before = patch.set(UserReading, "_poll", poll)

@@ -100,11 +100,6 @@ def an_unknown_commit_is_sent_again(patch: Patch) -> None:
 
 
 @topic_mutant
-def a_call_is_not_answered_when_its_record_is_committed(patch: Patch) -> None:
-    patch.set(apply_produced, "_answer", lambda step, item, outcome: None)
-
-
-@topic_mutant
 def a_call_is_answered_before_its_record_is_committed(patch: Patch) -> None:
     def hand_over(step: Step, row: Any) -> Any:
         outcome = before(step, row)
