@@ -66,6 +66,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _run_once(self) -> None:
         """All that is ready now, or else all that is due first."""
         if self.is_given_up:
+            self._ready.clear()  # the end of the world may be among it
             raise GivenUp
         ready, timers = self._ready, self._timers
         while timers and timers[0][2].cancelled():

@@ -137,6 +137,7 @@ class Trouble:
                     node.kill()
             await asyncio.sleep(0.1)
         world.raise_level()
+        world.versions.is_raised = True
         await asyncio.sleep(0.3)
         if self._removals.random() < 0.7:
             world.flush_stores()  # as an orderly end does

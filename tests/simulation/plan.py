@@ -164,7 +164,7 @@ def _trouble_deployments_and_stores(plan: Plan, random: Random) -> None:
         plan.network.hung |= {f"service-{random.choice((1, 2))}:9080"}
     plan.node.unclosed = random.choice((0.0, 0.0, 0.5))
     plan.node.stalled = random.choice((0.0, 0.0, 0.2))
-    plan.versions = random.random() < 0.25 and not plan.tail_lost
+    plan.versions = random.random() < 0.4 and not plan.tail_lost
     if plan.versions:
         plan.alien, plan.crash_count = False, max(plan.crash_count, 4)
     if random.random() < 0.3 and not plan.tail_lost:  # what a term had under way lands in the next

@@ -35,6 +35,7 @@ from orchestrator.tables.state import State
 from orchestrator.tables.table import Table
 from tests.simulation.oracle import Life, Oracle
 from tests.simulation.programs import decode
+from tests.simulation.versions import StoreInTurn, VersionsInTurn
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -113,13 +114,16 @@ def replay(world: "World", number: int, known: Known | None, random: Random | No
     """A fresh partition with the whole log applied; with `random`, spilled and opened anew here
     and there, which must not change a byte."""
     topic = world.history()
-    store = MemoryStore()
+    in_turn = VersionsInTurn(world.seed) if random is not None and world.plan.versions else None
+    store = MemoryStore() if in_turn is None else StoreInTurn(in_turn)
     stamp = Stamp(topic.identity, number)
     partition = Partition(number, world.plan.partitions, StampedStore(store, stamp))
     watched = _watch(partition, store, known) if known is not None else None
     for message in topic.messages[number]:
         records = decode_message(message.value)
         actions: list[AnyAction] = []
+        if in_turn is not None:
+            in_turn.take(partition.state.partition_row.level, records)
         if watched is not None:
             watched.record = records[0]
             watched.landed_s = topic.landed_s[number][message.offset]

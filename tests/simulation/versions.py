@@ -12,9 +12,10 @@ from orchestrator.machine.step import Step
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.records import AnyRecord
+from orchestrator.model.records import AnyRecord, RaiseLevel
 from orchestrator.model.rows import InvocationRow
 from orchestrator.processor import partition, reading
+from orchestrator.store.memory import MemoryStore
 from orchestrator.tables.state import State
 from tests.simulation.mutation import Patch
 
@@ -30,6 +31,7 @@ class Versions:
         self._random = Random(f"versions {seed}")
         self._is_active = active
         self._mistakes = 1  # an older process is started though the level was raised
+        self.is_raised = False  # the level is
         self.is_upgraded = False  # from now on only the newer version is started
 
     def next_is_newer(self) -> bool:
@@ -37,7 +39,7 @@ class Versions:
             return False
         if not self.is_upgraded:
             return self._random.random() < 0.5
-        if self._mistakes and self._random.random() < 0.8:
+        if self.is_raised and self._mistakes and self._random.random() < 0.8:
             self._mistakes -= 1
             return False
         return True
@@ -45,6 +47,27 @@ class Versions:
     def calm(self) -> None:
         self.is_upgraded = self._is_active
         self._mistakes = 0
+
+
+class VersionsInTurn:
+    """A process that is of either version from message to message, as those who lead in turn; it
+    is the newer one from the new level on."""
+
+    def __init__(self, seed: int) -> None:
+        self.is_newer = True
+        self._random = Random(f"versions in turn {seed}")
+
+    def take(self, level: int, records: list[AnyRecord]) -> None:
+        is_raised = level >= NEWER or any(isinstance(one, RaiseLevel) for one in records)
+        self.is_newer = is_raised or self._random.random() < 0.5
+
+
+class StoreInTurn(MemoryStore):
+    """A store of such a process."""
+
+    def __init__(self, life: VersionsInTurn) -> None:
+        super().__init__()
+        self.life = life
 
 
 def is_newer(state: State) -> bool:
