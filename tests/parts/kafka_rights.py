@@ -16,6 +16,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
     ResourceType,
 )
 
+from tests.parts.processes import wait_until
+
 AUTHORIZER: Final = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "allow.everyone.if.no.acl.found": "true",
@@ -30,17 +32,8 @@ def allow_only(bootstrap: str, kind: str, name: str, operations: Iterable[str]) 
 
 def allow_again(bootstrap: str, name: str) -> None:
     """Take all rules on this name back."""
-    every = AclBindingFilter(
-        ResourceType.ANY,
-        name,
-        ResourcePatternType.LITERAL,
-        None,  # type: ignore[arg-type]  # any principal
-        None,  # type: ignore[arg-type]  # from any host
-        AclOperation.ANY,
-        AclPermissionType.ANY,
-    )
     admin = AdminClient({"bootstrap.servers": bootstrap})  # kept until all is answered
-    for future in admin.delete_acls([every]).values():
+    for future in admin.delete_acls([_all_of(name)]).values():
         future.result()
 
 
@@ -72,3 +65,18 @@ def _set_rules(bootstrap: str, rules: list[AclBinding]) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})  # kept until all is answered
     for future in admin.create_acls(rules).values():
         future.result()
+    # The controller has them; the broker enforces them a moment later.
+    wait_until(lambda: set(rules) <= set(admin.describe_acls(_all_of("")).result()), 60.0, "rules")
+
+
+def _all_of(name: str) -> AclBindingFilter:
+    """Every rule on this name; "" is any name."""
+    return AclBindingFilter(
+        ResourceType.ANY,
+        name or None,  # type: ignore[arg-type]
+        ResourcePatternType.ANY,
+        None,  # type: ignore[arg-type]  # any principal
+        None,  # type: ignore[arg-type]  # from any host
+        AclOperation.ANY,
+        AclPermissionType.ANY,
+    )
