@@ -4,7 +4,7 @@ Pure: no clock, no I/O. What was applied is skipped; a gap in the offsets is an
 error unless the caller allows it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from orchestrator.codec.records import message_hash
 from orchestrator.machine.apply import apply
@@ -40,7 +40,7 @@ class Partition:
         self,
         offset: int,
         message: bytes,
-        records: Sequence[AnyRecord],
+        records: Iterable[AnyRecord],
         actions: list[AnyAction],
     ) -> list[Answer]:
         """Apply the records of the message at `offset`; `message` is their bytes."""

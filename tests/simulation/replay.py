@@ -1,6 +1,7 @@
 """The log of a partition applied from its start, watched record by record."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -127,11 +128,8 @@ def replay(world: "World", number: int, known: Known | None, random: Random | No
         if watched is not None:
             watched.record = records[0]
             watched.landed_s = topic.landed_s[number][message.offset]
-            for record in records:
-                _check_record(world, partition, record)
-                if known is not None:
-                    _check_retries(known, partition, record)
-        partition.apply_message(message.offset, message.value, records, actions)
+        checked = _checked(world, partition, records, known)
+        partition.apply_message(message.offset, message.value, checked, actions)
         if known is not None:
             _check_leads(known, partition, records[0], message.offset)
         if random is not None and random.random() < 0.2:
@@ -141,6 +139,17 @@ def replay(world: "World", number: int, known: Known | None, random: Random | No
                 partition = Partition(number, world.plan.partitions, stamped)
     settle(partition)
     return partition
+
+
+def _checked(
+    world: "World", partition: Partition, records: list[AnyRecord], known: Known | None
+) -> Iterator[AnyRecord]:
+    """Each is looked at in the state in which it is applied: after those before it."""
+    for record in records:
+        if known is not None:
+            _check_record(world, partition, record)
+            _check_retries(known, partition, record)
+        yield record
 
 
 def settle(partition: Partition) -> None:
