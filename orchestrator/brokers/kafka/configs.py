@@ -11,7 +11,7 @@ TRANSACTION_MS: Final = 15_000
 DELIVERY_MS: Final = 10_000
 """Below that of the transaction: a record without a broker fails alone, before all does."""
 
-RETRY_FIRST_MS: Final = 2
+RETRY_FIRST_MS: Final = 1
 """A transaction that follows another one meets the end of it for a millisecond or two."""
 
 MESSAGE_BYTES_MAX: Final = 1_000_000_000
