@@ -115,7 +115,12 @@ async def _replay(directory: Path, calls: int) -> Replayed:
     progress = Progress(0, time.monotonic)
     began_s = time.thread_time()
     partition, store = await restore(
-        0, log, RocksHome(directory / "store"), ProcessorOptions(), progress
+        0,
+        log,
+        RocksHome(directory / "store"),
+        ProcessorOptions(),
+        progress,
+        lambda: asyncio.sleep(0),
     )
     cpu_s = time.thread_time() - began_s
     state = partition.state
