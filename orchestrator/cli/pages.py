@@ -9,6 +9,7 @@ from orchestrator.model.codes import CODES
 # Lines of tables, for codes of the protocol: | RT0001 | meaning | what to do |
 _ROW = re.compile(r"\| ((?:RT|META)\d{4}) \| (.*?) \| (.*?) \|")
 _TABLES = ("attempts.md", "registration.md")
+_NEAR_MAX = 10
 
 
 def page(name: str) -> str:
@@ -42,5 +43,11 @@ def explanation(code: str) -> str | None:
 
 def nearest(code: str) -> str:
     """The code that was meant, perhaps; "" if nothing is near."""
-    found = difflib.get_close_matches(code, titles(), 1, 0.6)
-    return found[0] if found else ""
+    found = difflib.get_close_matches(code, titles(), _NEAR_MAX, 0.6)
+    # Of those that are as like, the one that begins alike: codes of one room are neighbours.
+    return max(found, key=lambda one: _alike(one, code), default="")
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters they begin with together."""
+    return next((n for n, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1), 99)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import inspect
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -111,6 +112,12 @@ def play(
 def _end(loop: VirtualLoop) -> None:
     for task in sorted(asyncio.all_tasks(loop), key=lambda t: t.get_name()):
         task.cancel()
+        coroutine = task.get_coro()
+        if (
+            inspect.iscoroutine(coroutine)
+            and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
+        ):
+            coroutine.close()  # its first step went with the world
     loop.is_given_up = False
     loop.set_exception_handler(lambda loop, context: None)
     loop.run_until_complete(asyncio.sleep(0))

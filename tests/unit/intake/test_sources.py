@@ -18,7 +18,7 @@ from orchestrator.brokers.reader_port import (
 from orchestrator.codec.keys import source_key
 from orchestrator.intake.term import TermSources
 from orchestrator.intake.wanted import KnownTopic, WantedSource, wanted_sources
-from orchestrator.model.rows import SourceRow
+from orchestrator.model.rows import PartitionRow, SourceRow
 from orchestrator.model.topic_records import Intake, SourceClosed, SourceOpened
 from orchestrator.model.topics import Source
 from orchestrator.registry.schema import Registry
@@ -95,6 +95,9 @@ class Term:
 
     def sources(self) -> list[SourceRow]:
         return list(self.rows.values())
+
+    def own_row(self) -> PartitionRow:
+        return PartitionRow()
 
     def letter_bytes(self, subscription: str) -> int:
         return 0
