@@ -1,6 +1,5 @@
 """Routes of dead letters: do again what failed, edited or not, or forget it. SQL lists them."""
 
-import asyncio
 import base64
 import binascii
 from typing import Final
@@ -10,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from orchestrator.admin.errors import AdminError
-from orchestrator.admin.operate import ask_row, operate_letter
+from orchestrator.admin.operate import ask_row, operate_letter, read
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.redrive import Edits, RedriveRefused, redriven
 from orchestrator.admin.views import JsonView
@@ -20,7 +19,6 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.rows import DeadLetterRow
 from orchestrator.model.topic_records import DeadLetter, DropDeadLetter, RedriveDeadLetter
 from orchestrator.processor import asking
-from orchestrator.processor.port import Unavailable
 from orchestrator.registry.subscribe import read_sink
 from perdure.wire.ids import invocation_id_to_str
 
@@ -122,12 +120,7 @@ def _check(letter: str, answer: Answer) -> None:
 
 async def _read(ports: Ports, letter: str, partition: int, key: bytes) -> DeadLetter:
     stream = ports.engine.export(partition, [keys.LETTER], [key])
-    try:
-        found = await asyncio.wait_for(asking.collect(stream), ports.options.operate_wait_s)
-    except TimeoutError:
-        raise AdminError(503, "the partition does not answer") from None
-    if isinstance(found, Unavailable):
-        raise AdminError(503, found.reason)
+    found = await read(ports, asking.collect(stream))
     rows = [value for raw, value in found if raw[1:] == key]
     if not rows:
         raise _none(letter)

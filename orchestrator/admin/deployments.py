@@ -22,6 +22,7 @@ from orchestrator.registry.register import (
     plan_registration,
 )
 from orchestrator.registry.schema import Deployment
+from orchestrator.runtime.entropy import new_ulid
 from perdure.wire.ids import deployment_id_to_str
 
 LAMBDA_LATER = "AWS Lambda endpoints are not served by this version: register an HTTP endpoint"
@@ -161,9 +162,7 @@ async def _registered(ports: Ports, request: Registration, dry_run: bool) -> Pla
 
 
 def _new_id(ports: Ports) -> str:
-    """A ULID: 48 bits of time, 80 of chance."""
-    raw = ports.clock.now_ms().to_bytes(6, "big") + ports.entropy.random_bytes(10)
-    return deployment_id_to_str(raw)
+    return deployment_id_to_str(new_ulid(ports.clock.now_ms(), ports.entropy))
 
 
 def _registration_view(ports: Ports, plan: Plan) -> JsonView:

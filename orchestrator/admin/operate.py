@@ -60,27 +60,27 @@ async def invoke(ports: Ports, record: Invoke) -> None:
 
 async def ask_row(ports: Ports, invocation_id: bytes) -> InvocationRow | CompletedRow | None:
     """The row of an invocation, None if there is none."""
-    try:
-        found = await asyncio.wait_for(
-            asking.find(ports.engine, invocation_id), ports.options.operate_wait_s
-        )
-    except TimeoutError:
-        raise AdminError(503, "the partition does not answer") from None
-    if isinstance(found, Unavailable):
-        raise AdminError(503, found.reason)
+    found: InvocationRow | CompletedRow | Unknown = await read(
+        ports, asking.find(ports.engine, invocation_id)
+    )
     return None if isinstance(found, Unknown) else found
 
 
 async def journal(ports: Ports, row: CompletedRow) -> list[bytes]:
     """All frames of a completed invocation's journal, its input first."""
     stream = ports.engine.journal(row.invoke.id, row.incarnation)
+    return [frame for _, frame in await read(ports, asking.collect(stream))]
+
+
+async def read(ports: Ports, asked: Awaitable[T | Unavailable]) -> T:
+    """What was asked for; whatever goes wrong is a 503, since nothing is changed by it."""
     try:
-        entries = await asyncio.wait_for(asking.collect(stream), ports.options.operate_wait_s)
+        found = await asyncio.wait_for(asked, ports.options.operate_wait_s)
     except TimeoutError:
         raise AdminError(503, "the partition does not answer") from None
-    if isinstance(entries, Unavailable):
-        raise AdminError(503, entries.reason)
-    return [frame for _, frame in entries]
+    if isinstance(found, Unavailable):
+        raise AdminError(503, found.reason)
+    return found
 
 
 def unavailable_error(reply: Unavailable) -> AdminError:

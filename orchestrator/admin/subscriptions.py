@@ -30,6 +30,7 @@ from orchestrator.registry.subscribe import (
     read_sink,
     read_sources,
 )
+from orchestrator.runtime.entropy import new_ulid
 from perdure.wire.ids import subscription_id_to_str
 
 OURS = "/perdure/v1/subscriptions"
@@ -176,9 +177,8 @@ async def _starts(
 
 def _made(ports: Ports, wanted: Wanted, decided: Decided) -> StoredSubscription:
     now_ms = ports.clock.now_ms()
-    raw = now_ms.to_bytes(6, "big") + ports.entropy.random_bytes(10)
     return StoredSubscription(
-        id=subscription_id_to_str(raw),
+        id=subscription_id_to_str(new_ulid(now_ms, ports.entropy)),
         name=wanted.name,
         cluster=wanted.cluster,
         topics=wanted.topics,

@@ -93,8 +93,3 @@ class IngressServer:
             await asyncio.sleep(_POLL_S)
         if self._sweeper is not None:
             self._sweeper.cancel()
-
-    @property
-    def in_flight_count(self) -> int:
-        """Requests whose answer is awaited."""
-        return self._shared.in_flight

@@ -17,7 +17,7 @@ from orchestrator.registry.records import SubscriptionCreated
 from orchestrator.registry.stored_topics import LOG_CLUSTER, StoredCluster, StoredSubscription
 from orchestrator.registry.subscribe import MAX_IN_FLIGHT_DEFAULT
 from orchestrator.runtime.clock import Clock
-from orchestrator.runtime.entropy import Entropy
+from orchestrator.runtime.entropy import Entropy, new_ulid
 from perdure.wire.ids import subscription_id_to_str
 
 PARTITIONS: Final = 8
@@ -79,9 +79,8 @@ class IngressTopicKeeper:
 
     def _subscription(self, cluster: str, topic: str, decided: Decided) -> StoredSubscription:
         now_ms = self._clock.now_ms()
-        raw = now_ms.to_bytes(6, "big") + self._entropy.random_bytes(10)
         return StoredSubscription(
-            id=subscription_id_to_str(raw),
+            id=subscription_id_to_str(new_ulid(now_ms, self._entropy)),
             name="ingress",
             cluster=cluster,
             topics=(topic,),

@@ -1,11 +1,10 @@
 """Every noun and verb against a running admin API: what is printed, and the exit codes."""
 
-import json
 import os
 import stat
 from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -17,23 +16,14 @@ from orchestrator.model.records import PatchState
 from orchestrator.model.values import PAUSED
 from perdure.wire.ids import invocation_id_to_str
 from tests.unit.admin.world import URI, BadQuery, World, world
+from tests.unit.cli.printed import Printed
 from tests.unit.machine.bench import uid
 
 A = invocation_id_to_str(uid(1))
 B = invocation_id_to_str(uid(2))
 
 
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Done]
+Run = Callable[..., Printed]
 
 
 @pytest.fixture
@@ -65,13 +55,13 @@ def run(
 ) -> Run:
     monkeypatch.setenv("PERDURE_ADMIN", it.url.removeprefix("http://"))
 
-    def run(*arguments: str) -> Done:
+    def run(*arguments: str) -> Printed:
         try:
             code = main(arguments)
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 1
         out, err = capfdbinary.readouterr()
-        return Done(code, out.decode(), err.decode())
+        return Printed(code, out.decode(), err.decode())
 
     return run
 

@@ -1,27 +1,16 @@
 """perdure kafka-clusters, subscriptions and feeds against a running admin API."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from orchestrator.cli.main import main
 from orchestrator.model.rows import DeadLetterRow
 from tests.unit.admin.world import KeptFacts, World, world
+from tests.unit.cli.printed import Printed
 from tests.unit.machine.topic_records import intake, letters, opened, source_at, unusable
-
-
-class Printed(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
 
 Perdure = Callable[..., Printed]
 

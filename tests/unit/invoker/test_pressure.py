@@ -1,6 +1,8 @@
 """Peers that are silent, talk much, or are held back."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -33,6 +35,21 @@ class _Hears:
 
     def on_broken(self, reason: str, untouched: bool) -> None:
         self.broken = reason
+
+
+def pours(count: int) -> Callable[[Served], Coroutine[Any, Any, None]]:
+    """A service that sets a value of 100 KB so many times, as fast as it can."""
+
+    async def pour(served: Served) -> None:
+        await served.start()
+        served.respond()
+        value = encode(wire.SetStateCommand(b"k", b"x" * 100_000))
+        for _ in range(count):
+            served.send(value)
+            await asyncio.sleep(0)
+        await served.finish()
+
+    return pour
 
 
 def test_a_peer_that_answers_no_pings_is_given_up() -> None:
@@ -85,17 +102,8 @@ def test_idle_connections_are_closed() -> None:
 
 
 def test_what_a_talkative_service_says_is_recorded_in_pieces() -> None:
-    async def pours(served: Served) -> None:
-        await served.start()
-        served.respond()
-        value = encode(wire.SetStateCommand(b"k", b"x" * 100_000))
-        for _ in range(40):
-            served.send(value)
-            await asyncio.sleep(0)
-        await served.finish()
-
     async def test() -> None:
-        async with scripted(pours) as (partition, _):
+        async with scripted(pours(40)) as (partition, _):
             assert await partition.call("Obj", "run", b"", "k") == b"out"
             assert all(len(j.frames) < 400_000 for j in partition.journals)
             assert not any(isinstance(j.end, Failed) for j in partition.journals)
@@ -104,17 +112,8 @@ def test_what_a_talkative_service_says_is_recorded_in_pieces() -> None:
 
 
 def test_services_can_be_held_back() -> None:
-    async def pours(served: Served) -> None:
-        await served.start()
-        served.respond()
-        value = encode(wire.SetStateCommand(b"k", b"x" * 100_000))
-        for _ in range(40):
-            served.send(value)
-            await asyncio.sleep(0)
-        await served.finish()
-
     async def test() -> None:
-        async with scripted(good, pours) as (partition, _):
+        async with scripted(good, pours(40)) as (partition, _):
             await answered(partition)  # there is a connection
             partition.invoker.hold_back(partition, True)
             pending = asyncio.ensure_future(partition.call("Obj", "run", b"", "k"))
@@ -131,17 +130,8 @@ def test_services_can_be_held_back() -> None:
 def test_only_the_attempts_of_the_partition_that_piles_up_are_held_back() -> None:
     """They share a connection with the attempts of the others."""
 
-    async def pours(served: Served) -> None:
-        await served.start()
-        served.respond()
-        value = encode(wire.SetStateCommand(b"k", b"x" * 100_000))
-        for _ in range(80):
-            served.send(value)
-            await asyncio.sleep(0)
-        await served.finish()
-
     async def test() -> None:
-        async with scripted(good, pours) as (partition, service):
+        async with scripted(good, pours(80)) as (partition, service):
             await answered(partition)  # there is a connection
             other = Partition()
             partition.invoker.hold_back(other, True)
