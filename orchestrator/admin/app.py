@@ -23,6 +23,7 @@ from orchestrator.admin.limits import BodyGuard
 from orchestrator.admin.ports import AdminOptions, Ports, Query
 from orchestrator.admin.versions import Versions
 from orchestrator.brokers.clusters import BrokerClusters
+from orchestrator.intake.views import LookAtSubscriptions
 from orchestrator.processor.port import Engine
 from orchestrator.registry.discovery import Discover
 from orchestrator.registry.metadata_log import Metadata
@@ -43,6 +44,7 @@ def create_admin(
     *,
     query_errors: tuple[type[Exception], ...] = (),
     brokers: BrokerClusters,
+    look_at_subscriptions: LookAtSubscriptions,
     clock: Clock | None = None,
     entropy: Entropy | None = None,
     telemetry: Telemetry | None = None,
@@ -59,6 +61,7 @@ def create_admin(
         query_errors,
         options or AdminOptions(),
         brokers,
+        look_at_subscriptions,
         clock or SystemClock(),
         entropy or SystemEntropy(),
     )

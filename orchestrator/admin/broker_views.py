@@ -4,9 +4,10 @@ Options that hold a secret are shown as `***`.
 """
 
 from orchestrator.admin.views import JsonView, timestamp
+from orchestrator.intake.views import SourceView, SubscriptionView, plain_view
 from orchestrator.kafka.secrets import shown_options
 from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription, TopicsState
-from orchestrator.registry.subscribe import sink_uri, source_uri, subscription_status
+from orchestrator.registry.subscribe import sink_uri, source_uri
 
 
 def cluster_view(cluster: StoredCluster) -> JsonView:
@@ -30,9 +31,12 @@ def short_subscription(subscription: StoredSubscription) -> JsonView:
     }
 
 
-def subscription_view(subscription: StoredSubscription) -> JsonView:
+def subscription_view(
+    subscription: StoredSubscription, looked: SubscriptionView | None = None
+) -> JsonView:
     """All there is; `starts` by topic, -1 where a source went on."""
     one = subscription
+    view = looked or plain_view(one)
     return short_subscription(one) | {
         "name": one.name,
         "cluster": one.cluster,
@@ -45,9 +49,26 @@ def subscription_view(subscription: StoredSubscription) -> JsonView:
         "starts": {start.topic: list(start.offsets) for start in one.starts},
         "undecided": one.undecided,
         "kafka_cluster_id": one.kafka_id,
-        "status": subscription_status(one),
-        "reason": one.reason,
+        "status": view.status,
+        "reason": view.reason,
+        "lag": view.lag,
+        "sources": [_source(source) for source in view.sources],
         "created_at": timestamp(one.created_at_ms),
+    }
+
+
+def _source(view: SourceView) -> JsonView:
+    return {
+        "topic": view.source.topic,
+        "partition": view.source.partition,
+        "generation": view.generation,
+        "position": view.position,
+        "committed": view.committed,
+        "live": view.live,
+        "end": view.end,
+        "lag": view.lag,
+        "status": view.status,
+        "reason": view.reason,
     }
 
 

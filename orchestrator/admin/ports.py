@@ -7,6 +7,7 @@ import msgspec
 
 from orchestrator.admin.options import AdminOptions as AdminOptions
 from orchestrator.brokers.clusters import BrokerClusters
+from orchestrator.intake.views import LookAtSubscriptions
 from orchestrator.processor.port import Engine
 from orchestrator.registry.discovery import Discover
 from orchestrator.registry.metadata_log import Metadata
@@ -51,5 +52,6 @@ class Ports(msgspec.Struct, frozen=True):
     query_errors: tuple[type[Exception], ...]
     options: AdminOptions
     brokers: BrokerClusters
+    look_at_subscriptions: LookAtSubscriptions
     clock: Clock
     entropy: Entropy

@@ -102,13 +102,17 @@ def router(ports: Ports) -> APIRouter:
 
     @routes.get(OURS)
     async def list_ours() -> JsonView:
-        """All subscriptions with all that is known of them."""
-        return {"subscriptions": [subscription_view(one) for one in in_order(ports)]}
+        """All subscriptions with all that is known of them, lag and reasons included."""
+        looked = await ports.look_at_subscriptions()
+        views = [subscription_view(one, looked.get(one.id)) for one in in_order(ports)]
+        return {"subscriptions": views}
 
     @routes.get(OURS + "/{subscription}")
     async def describe_ours(subscription: str) -> JsonView:
-        """One subscription, by id or name, with all that is known of it."""
-        return subscription_view(known_subscription(ports, subscription))
+        """One subscription, by id or name, with all that is known of it and its sources."""
+        looked = await ports.look_at_subscriptions()
+        one = known_subscription(ports, subscription)
+        return subscription_view(one, looked.get(one.id))
 
     return routes
 

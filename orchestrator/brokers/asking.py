@@ -27,8 +27,11 @@ class NoFacts(Exception):
 
 
 async def topics_of(facts: TopicFacts, names: Sequence[str]) -> FoundTopics:
-    """As `TopicFacts.topics`; raises NoFacts."""
-    return await _answer(lambda on_found: facts.topics(names, on_found))
+    """As `TopicFacts.topics`; raises NoFacts, also if the user may not ask for one of them."""
+    found: FoundTopics = await _answer(lambda on_found: facts.topics(names, on_found))
+    for refused in found.refused.values():
+        raise NoFacts(refused)
+    return found
 
 
 async def offsets_of(facts: TopicFacts, topic: TopicFact, point: int) -> tuple[int, ...]:

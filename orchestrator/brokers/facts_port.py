@@ -36,10 +36,12 @@ class TopicFact(msgspec.Struct, frozen=True):
 
 
 class FoundTopics(msgspec.Struct, frozen=True):
-    """Those that exist of the topics asked for, by name, on the Kafka cluster of the id."""
+    """Those that exist of the topics asked for, by name, on the Kafka cluster of the id. Of those
+    `refused` the user may not even know whether they do."""
 
     kafka_id: str
     topics: Mapping[str, TopicFact]
+    refused: Mapping[str, BrokerTrouble] = {}
 
 
 EARLIEST: Final = -2
@@ -48,6 +50,7 @@ LATEST: Final = -1
 
 OnTopics = Callable[[FoundTopics | BrokerTrouble], None]
 OnOffsets = Callable[[tuple[int, ...] | BrokerTrouble], None]
+OnEnds = Callable[[Mapping[str, tuple[int, ...]] | BrokerTrouble], None]
 
 
 class TopicFacts(Protocol):
@@ -64,6 +67,10 @@ class TopicFacts(Protocol):
         where the first open transaction begins: what is committed later comes after it. A time in
         ms is the first record of that time or later, LATEST if there is none.
         """
+        ...
+
+    def ends(self, topics: Sequence[TopicFact], on_found: OnEnds) -> None:
+        """LATEST of all partitions of several topics, by name; those that are gone are left out."""
         ...
 
     def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:

@@ -10,6 +10,7 @@ from orchestrator.brokers.facts_port import (
     LATEST,
     BrokerTrouble,
     FoundTopics,
+    OnEnds,
     OnOffsets,
     OnTopics,
     TopicFact,
@@ -61,6 +62,14 @@ class MemoryFacts:
     def offsets(self, topic: TopicFact, point: int, on_found: OnOffsets) -> None:
         partitions = self.by_name[topic.name].partitions
         self._say(on_found, tuple(_offset(one, point) for one in partitions))
+
+    def ends(self, topics: Sequence[TopicFact], on_found: OnEnds) -> None:
+        found = {
+            topic.name: tuple(_offset(one, LATEST) for one in self.by_name[topic.name].partitions)
+            for topic in topics
+            if topic.name in self.by_name
+        }
+        self._say(on_found, found)
 
     def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
         known = self.groups.get((group, topic.name), {})

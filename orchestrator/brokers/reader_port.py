@@ -65,7 +65,8 @@ class ReadProblem(msgspec.Struct, frozen=True, gc=False):
 
 
 OnBatch = Callable[[ReadBatch], None]
-OnProblem = Callable[[ReadProblem], None]
+OnProblem = Callable[[ReadProblem | None], None]
+"""None: what was told last is over, though nothing has been read since."""
 
 
 class TopicReading(Protocol):

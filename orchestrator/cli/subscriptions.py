@@ -17,8 +17,8 @@ _POINT = (
 def add(nouns: Nouns) -> None:
     noun = Noun(nouns, "subscriptions", "topics whose records invoke a handler")
     _add_create(noun)
-    noun.verb("list", "All subscriptions.", _list)
-    noun.verb("describe", "One subscription, with where it starts.", _describe)
+    noun.verb("list", "All subscriptions, with their lag in records.", _list)
+    noun.verb("describe", "One subscription, with where each of its sources stands.", _describe)
     update = noun.verb("update", "Change settings; nothing is read again.", _update)
     noun.verb("pause", "Read nothing more until it is resumed.", _pause)
     noun.verb("resume", "Read on, from where each source stands.", _resume)
@@ -152,11 +152,9 @@ def _list(args: argparse.Namespace, admin: Admin) -> int:
     if args.json:
         print_json(found)
         return 0
-    rows = [
-        (one["id"], one["name"], one["source"], one["sink"], one["status"], one["reason"])
-        for one in found
-    ]
-    columns = ("ID", "NAME", "SOURCE", "SINK", "STATUS", "REASON")
+    names = ("id", "name", "source", "sink", "status", "lag", "reason")
+    rows = [[one[name] for name in names] for one in found]
+    columns = [name.upper() for name in names]
     print_table(columns, rows, "no subscriptions: perdure subscriptions create makes one")
     return 0
 
@@ -166,13 +164,18 @@ def _describe(args: argparse.Namespace, admin: Admin) -> int:
     if args.json:
         print_json(found)
         return 0
-    starts = found.pop("starts")
-    print_fields({name: value for name, value in found.items() if value not in ([], False)})
+    starts, sources = found.pop("starts"), found.pop("sources")
+    print_fields({name: value for name, value in found.items() if value is not False})
     if starts:
         print()
         rows = [(topic, n, offset) for topic in starts for n, offset in enumerate(starts[topic])]
         shown = [(topic, n, "where it was" if at < 0 else at) for topic, n, at in rows]
         print_table(("TOPIC", "PARTITION", "STARTED AT"), shown, "")
+    if sources:
+        print()
+        names = ("topic", "partition", "position", "end", "lag", "live", "status", "reason")
+        columns = [name.upper() for name in names]
+        print_table(columns, [[one[name] for name in names] for one in sources], "")
     return 0
 
 

@@ -1,24 +1,35 @@
-"""Reads the sources of all partitions led here: asks brokers for topics, and subscriptions for
-what is wanted, now and then and whenever the metadata change."""
+"""Reads the sources of all partitions led here: subscriptions say what is wanted, and brokers what
+there is. Whenever either changes, terms are told; otherwise nothing is looked at."""
 
+import asyncio
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Final
 
-from orchestrator.brokers.facts_port import BrokerTrouble, FoundTopics, TopicFacts
 from orchestrator.brokers.reader_port import TopicReader
+from orchestrator.intake.broker_topics import BrokerTopics, FactsOf
 from orchestrator.intake.port import IntakeTerm
 from orchestrator.intake.term import TermSources
-from orchestrator.intake.wanted import KnownTopic, WantedSource, wanted_sources
+from orchestrator.intake.views import (
+    SourceView,
+    SubscriptionViews,
+    source_view,
+    subscription_views,
+)
+from orchestrator.intake.wanted import WantedSource, wanted_sources
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored import StoredPairs
 from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription
+from orchestrator.runtime.metrics import HEADERS_LEFT_OUT, SUBSCRIPTION_LAG
 from orchestrator.runtime.scheduler import Scheduler, Timer
+from orchestrator.runtime.telemetry import Telemetry
+from orchestrator.store.port import StoreError
 
 LOOK_EVERY_S: Final = 3.0
 """A partition that was added, a topic that was made or deleted, is noticed this late."""
 
-FactsOf = Callable[[StoredCluster], TopicFacts]
+ENDS_WAIT_S: Final = 2.0
+"""Who looks at subscriptions waits this long for brokers; then ends that were told before count."""
+
 OpenReader = Callable[[StoredCluster, StoredPairs], TopicReader]
 """A reader of a broker cluster, with options of a subscription beside the cluster's own."""
 
@@ -35,23 +46,24 @@ class TopicIntake:
         partition_count: int,
         engine: str,
         payload_bytes_max: int,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._registry = registry
-        self._facts_of = facts_of
         self._open_reader = open_reader
         self._scheduler = scheduler
         self._partition_count = partition_count
         self._engine = engine
         self._payload_bytes_max = payload_bytes_max
+        self._topics = BrokerTopics(registry, facts_of, scheduler, self._topics_changed)
         self._terms: list[TermSources] = []
-        self._known: dict[tuple[str, str], KnownTopic | None] = {}
-        self._asking: set[str] = set()  # broker clusters that have not answered yet
-        self.troubles: dict[str, str] = {}  # by broker cluster: why it does not answer
-        self._wanted: dict[int, dict[bytes, WantedSource]] = {}
-        self._wanted_of: object = None  # what `_wanted` was made from
+        self._wanted: dict[int, dict[bytes, WantedSource]] = {}  # by home
+        self._told_version = -1  # of the metadata that terms were last told of
         self._readers: dict[tuple[StoredCluster, StoredPairs], TopicReader] = {}
         self._timer: Timer | None = None
         self._is_closed = False
+        telemetry = telemetry or Telemetry()
+        telemetry.ask(SUBSCRIPTION_LAG, self._lags)
+        self._left_out_counters = telemetry.counters(HEADERS_LEFT_OUT)
 
     def begin(self, term: IntakeTerm) -> TermSources:
         sources = TermSources(
@@ -61,88 +73,65 @@ class TopicIntake:
             self._scheduler,
             self._engine,
             self._payload_bytes_max,
-            self._ended,
+            self._terms.remove,
+            self._left_out,
         )
         self._terms.append(sources)
         if self._timer is None:
-            self._look()
-        self._tell(sources)
+            self._timer = self._scheduler.call_later(LOOK_EVERY_S, self._look)
+        if self._registry().version != self._told_version:
+            self.metadata_changed(self._registry())
+        else:
+            self._tell(sources)
         return sources
 
     def metadata_changed(self, registry: Registry) -> None:
         """Ask at once after topics that are new, and read what is wanted now."""
         if self._terms:
-            self._ask()
-            self._tell_all()
+            self._told_version = registry.version
+            self._topics.ask()
+            self._want()
+            for sources in list(self._terms):
+                self._tell(sources)
 
     def close(self) -> None:
         self._is_closed = True
+        self._topics.close()
         if self._timer is not None:
             self._timer.cancel()
         for reader in self._readers.values():
             reader.close()
         self._readers.clear()
 
-    def _ended(self, sources: TermSources) -> None:
-        self._terms.remove(sources)
-
-    # topics of the brokers
-
     def _look(self) -> None:
-        if not self._is_closed:
-            self._timer = self._scheduler.call_later(LOOK_EVERY_S, self._look)
-            self._ask()
-            self._tell_all()
-
-    def _ask(self) -> None:
-        topics = self._registry().topics
-        wanted: dict[str, set[str]] = {}
-        for subscription in topics.subscriptions.values():
-            wanted.setdefault(subscription.cluster, set()).update(subscription.topics)
-        for name, asked in sorted(wanted.items()):
-            cluster = topics.clusters.get(name)
-            if cluster is not None and name not in self._asking:
-                self._asking.add(name)
-                names = sorted(asked)
-                answered = partial(self._answered, name, names)
-                self._facts_of(cluster).topics(names, answered)
-
-    def _answered(self, cluster: str, names: list[str], found: FoundTopics | BrokerTrouble) -> None:
-        self._asking.discard(cluster)
         if self._is_closed:
             return
-        if isinstance(found, BrokerTrouble):
-            self.troubles[cluster] = found.message
-            return
-        self.troubles.pop(cluster, None)
-        changed = False
-        for name in names:
-            fact = found.topics.get(name)
-            known = None if fact is None else KnownTopic(fact.topic_id, fact.partition_count)
-            if (cluster, name) not in self._known or self._known[cluster, name] != known:
-                self._known[cluster, name] = known
-                changed = True
-        if changed:
-            self._wanted_of = None
-            self._tell_all()
+        self._timer = self._scheduler.call_later(LOOK_EVERY_S, self._look)
+        registry = self._registry()
+        if registry.version != self._told_version:
+            self.metadata_changed(registry)
+        else:
+            self._topics.ask()
+        for sources in [one for one in self._terms if one.has_failed]:
+            self._tell(sources)
 
     # sources
 
-    def _tell_all(self) -> None:
+    def _topics_changed(self) -> None:
+        """Tell the homes of whatever is wanted otherwise now."""
+        before = self._wanted
+        self._want()
         for sources in list(self._terms):
-            self._tell(sources)
+            at = sources.partition
+            if before.get(at) != self._wanted.get(at):
+                self._tell(sources)
+
+    def _want(self) -> None:
+        subscriptions = self._registry().topics.subscriptions
+        self._wanted = wanted_sources(subscriptions, self._topics.known, self._partition_count)
 
     def _tell(self, sources: TermSources) -> None:
-        sources.want(self._wanted_now().get(sources.partition, {}))
-
-    def _wanted_now(self) -> Mapping[int, Mapping[bytes, WantedSource]]:
-        """Made anew only when something changed: there may be thousands."""
-        subscriptions = self._registry().topics.subscriptions
-        made_from = tuple(subscriptions.items())
-        if self._wanted_of != made_from:
-            self._wanted_of = made_from
-            self._wanted = wanted_sources(subscriptions, self._known, self._partition_count)
-        return self._wanted
+        sources.want(self._wanted.get(sources.partition, {}))
 
     def _reader_of(self, subscription: StoredSubscription) -> TopicReader | None:
         cluster = self._registry().topics.clusters.get(subscription.cluster)
@@ -153,3 +142,54 @@ class TopicIntake:
         if reader is None:
             reader = self._readers[at] = self._open_reader(cluster, subscription.options)
         return reader
+
+    # for people
+
+    async def look_at_subscriptions(self) -> SubscriptionViews:
+        """All of them, with the sources led here; brokers are asked where topics end."""
+        asked = asyncio.Event()
+        self._topics.ask_ends(asked.set)
+        try:
+            await asyncio.wait_for(asked.wait(), ENDS_WAIT_S)
+        except TimeoutError:
+            pass  # the ends that were told before are shown
+        return self.subscriptions_now()
+
+    def subscriptions_now(self) -> SubscriptionViews:
+        registry = self._registry()
+        return subscription_views(registry, self._topics, self._source_views(registry))
+
+    def _source_views(self, registry: Registry) -> list[SourceView]:
+        subscriptions = registry.topics.subscriptions
+        found = []
+        for sources in self._terms:
+            try:
+                rows = sources.rows()
+            except StoreError:
+                continue  # its partition is about to stop, with its reason
+            for row, reading in rows:
+                subscription = subscriptions.get(row.source.subscription)
+                if subscription is not None:
+                    found.append(source_view(row, reading, subscription, self._topics))
+        return found
+
+    def _lags(self) -> Mapping[tuple[str, ...], float]:
+        """As far as they are known; the ends that brokers tell now are shown next time."""
+        self._topics.ask_ends(_ignore)
+        subscriptions = self._registry().topics.subscriptions
+        return {
+            (_label(subscriptions[known_as]),): view.lag
+            for known_as, view in self.subscriptions_now().items()
+            if view.lag is not None
+        }
+
+    def _left_out(self, subscription: StoredSubscription, count: int) -> None:
+        self._left_out_counters.of(_label(subscription)).add(count)
+
+
+def _label(subscription: StoredSubscription) -> str:
+    return subscription.name or subscription.id
+
+
+def _ignore() -> None:
+    """Nobody waits."""

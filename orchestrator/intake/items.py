@@ -78,6 +78,18 @@ def make_item(
 ) -> Invoke | DeadLetter:
     """`handler` is the subscription's; None: headers name it."""
     headers = sort_headers(record.headers, handler is None)
+    return make_sorted_item(record, headers, facts, handler, registry, now_ms)
+
+
+def make_sorted_item(
+    record: InRecord,
+    headers: SortedHeaders,
+    facts: SourceFacts,
+    handler: Handler | None,
+    registry: Registry,
+    now_ms: int,
+) -> Invoke | DeadLetter:
+    """As `make_item`, of a record whose headers are sorted."""
     origin = _origin(record, facts)
     service = name = ""
     try:

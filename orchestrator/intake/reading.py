@@ -18,6 +18,7 @@ from orchestrator.brokers.reader_port import (
     TopicReading,
 )
 from orchestrator.intake.items import SourceFacts
+from orchestrator.intake.read_status import ACTIVE, RETRYING, STOPPED, ReadStatus
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import SourceRow
 from orchestrator.model.topic_records import DeadLetter, Intake
@@ -29,6 +30,7 @@ HELD_RECORDS_MAX: Final = 400
 HELD_BYTES_MAX: Final = 1 << 20
 GAP_S: Final = 1.0  # a gap with nothing behind it is passed this late
 PRESSED_S: Final = 0.02
+GONE_S: Final = 5.0  # a topic that seems to be gone is looked for again
 
 IntakeItem = Invoke | DeadLetter
 
@@ -57,7 +59,8 @@ class SourceReading:
     def __init__(self, key: bytes, host: SourceHost, facts: SourceFacts) -> None:
         self.key = key
         self.facts = facts
-        self.reason = ""  # why nothing is read
+        self._problem: ReadProblem | None = None  # of the brokers
+        self._refusal = ""  # why nothing can be made of any record now
         self.gap: ReadProblem | None = None  # what is missing from the position on
         self._host = host
         self._reading: TopicReading | None = None
@@ -95,6 +98,7 @@ class SourceReading:
         self._next = self._read_upto = row.position
         self._leader_epoch = row.leader_epoch
         self.gap = None
+        self._refusal = ""
 
     def look(self, row: SourceRow) -> None:
         """The row has changed, or settings have: go on."""
@@ -120,8 +124,7 @@ class SourceReading:
         """An operator lets it go on behind what is missing."""
         gap = self.gap
         if gap is not None and gap.low > self._read_upto:
-            self.gap = None
-            self.reason = ""
+            self.gap = self._problem = None
             self._read_upto, self._leader_epoch = gap.low, -1  # what was read before is taken first
             if self._reading is not None:
                 self._reading.seek(gap.low, -1)
@@ -132,17 +135,44 @@ class SourceReading:
     def _read(self, batch: ReadBatch) -> None:
         if self._is_over or batch.first != self._read_upto:
             return
-        self.reason = ""
+        self._problem = None
         self._records.extend(batch.records)
         self._held_bytes += sum(map(_size, batch.records))
         self._read_upto = batch.upto
         self._leader_epoch = batch.leader_epoch
         self._go_on()
 
-    def _troubled(self, problem: ReadProblem) -> None:
-        self.reason = problem.message
+    def _troubled(self, problem: ReadProblem | None) -> None:
+        self._problem = problem
+        if problem is None:
+            return
         if problem.trouble is ReadTrouble.OUT_OF_RANGE:
             self.gap = problem
+        elif problem.trouble is ReadTrouble.TOPIC_GONE:
+            self._host.call_later(GONE_S, self._look_again)
+
+    def _look_again(self) -> None:
+        """Whoever wants this source still believes in its topic: a broker may have lagged."""
+        problem = self._problem
+        is_gone = problem is not None and problem.trouble is ReadTrouble.TOPIC_GONE
+        if is_gone and not self._is_over and self._row is not None:
+            self._begin_again(self._row)
+
+    # for people
+
+    def status(self) -> ReadStatus:
+        """Whether it is read, and why not."""
+        problem = self._problem
+        if problem is not None:
+            is_over = problem.trouble in (ReadTrouble.OUT_OF_RANGE, ReadTrouble.TOPIC_GONE)
+            return ReadStatus(STOPPED if is_over else RETRYING, problem.message)
+        if self._refusal:
+            return ReadStatus(STOPPED, self._refusal)
+        row, limit = self._row, self.facts.subscription.max_in_flight
+        if row is not None and self._records and limit and len(row.live) >= limit:
+            said = f"max_in_flight: {limit} of its records are under way, the first is"
+            return ReadStatus(ACTIVE, f"{said} offset {row.live[0]}")
+        return ReadStatus(ACTIVE)
 
     # proposing
 
@@ -178,9 +208,10 @@ class SourceReading:
                 break
             item = self._host.make_item(record, self.facts)
             if isinstance(item, str):
-                self.reason = item
+                self._refusal = item
                 self._look_later(GAP_S)
                 break
+            self._refusal = ""
             self._records.popleft()
             items.append(item)
             size_bytes += _size(record)

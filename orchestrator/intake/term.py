@@ -8,7 +8,8 @@ from orchestrator.codec.keys import source_key
 from orchestrator.door.refusals import Refused
 from orchestrator.door.targets import find_public_handler
 from orchestrator.intake.feeds import owed_switches
-from orchestrator.intake.items import SourceFacts, make_item
+from orchestrator.intake.headers import sort_headers
+from orchestrator.intake.items import SourceFacts, make_sorted_item
 from orchestrator.intake.port import IntakeTerm, SourceRecord
 from orchestrator.intake.reading import IntakeItem, SourceReading
 from orchestrator.intake.wanted import WantedSource
@@ -37,7 +38,9 @@ class TermSources:
         engine: str,
         payload_bytes_max: int,
         ended: Callable[["TermSources"], None],
+        left_out: Callable[[StoredSubscription, int], None],
     ) -> None:
+        """`left_out` counts headers that handlers do not see."""
         self._term = term
         self._registry = registry
         self._reader_of = reader_of
@@ -45,12 +48,14 @@ class TermSources:
         self._engine = engine
         self._payload_bytes_max = payload_bytes_max
         self._ended = ended
+        self._left_out = left_out
         self._wanted: Mapping[bytes, WantedSource] = {}
         self._asked: dict[bytes, int] = {}  # generation that was proposed to be opened
         self._closing: set[bytes] = set()
         self._read: dict[bytes, SourceReading] = {}
         self._gaps_passed: dict[bytes, int] = {}
         self._is_over = False
+        self.has_failed = False  # its rows could not be read: what is wanted is to be told again
         self.partition = term.partition
         self.epoch = term.epoch
         self.now_ms = term.now_ms
@@ -64,6 +69,7 @@ class TermSources:
         self._wanted = wanted
         self._switch_feeds()
         registry = self._registry()
+        self.has_failed = False
         try:
             for row in self._term.sources():
                 key = source_key(row.source)
@@ -74,6 +80,7 @@ class TermSources:
             for key in wanted:
                 self._look(key)
         except StoreError as error:  # whoever leads next reads it again
+            self.has_failed = True
             _LOG.warning("the sources of partition %d cannot be read: %s", self.partition, error)
 
     @staticmethod
@@ -167,8 +174,10 @@ class TermSources:
         read = self._read.get(key)
         if read is not None and read.facts.generation == row.generation:
             read.look(row)
-        else:
+        elif key in self._wanted:
             self._look(key)
+        elif self._is_over_for_good(row, self._registry()):
+            self._close(key, row)
 
     def applied(self, record: SourceRecord) -> None:
         if not isinstance(record, Intake):
@@ -200,8 +209,18 @@ class TermSources:
                 handler = find_public_handler(registry, subscription.service, subscription.handler)
             except Refused as refused:
                 return refused.refusal.message
-        return make_item(record, facts, handler, registry, self.now_ms())
+        headers = sort_headers(record.headers, handler is None)
+        if headers.left_out_count:
+            self._left_out(subscription, headers.left_out_count)
+        return make_sorted_item(record, headers, facts, handler, registry, self.now_ms())
 
-    def views(self) -> list[SourceReading]:
-        """What is read now, with its reasons."""
+    # for people
+
+    def readings(self) -> list[SourceReading]:
+        """What is read now."""
         return list(self._read.values())
+
+    def rows(self) -> list[tuple[SourceRow, SourceReading | None]]:
+        """All sources of the partition, with their readings; StoreError if they cannot be read."""
+        rows = self._term.sources()
+        return [(row, self._read.get(source_key(row.source))) for row in rows]

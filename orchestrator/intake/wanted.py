@@ -15,6 +15,11 @@ class KnownTopic(msgspec.Struct, frozen=True):
 
     topic_id: bytes
     partition_count: int
+    kafka_id: str = ""  # of the cluster it is on
+
+    def is_of_another(self, kafka_id: str) -> bool:
+        """Whether offsets that belong to the Kafka cluster `kafka_id` mean nothing here."""
+        return bool(kafka_id and self.kafka_id and kafka_id != self.kafka_id)
 
 
 KnownTopics = Mapping[tuple[str, str], KnownTopic | None]
@@ -50,7 +55,7 @@ def _sources_of(
     starts = {(start.topic, start.topic_id): start for start in subscription.starts}
     for name in subscription.topics:
         topic = known.get((subscription.cluster, name))
-        if topic is None:
+        if topic is None or topic.is_of_another(subscription.kafka_id):
             continue
         start = starts.get((name, topic.topic_id))
         for partition in range(topic.partition_count):

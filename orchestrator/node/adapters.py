@@ -8,6 +8,7 @@ import msgspec
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.brokers.facts_port import TopicFacts
 from orchestrator.config.options import NodeOptions
+from orchestrator.intake.intake import TopicIntake
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.kafka.options import KafkaConnection
 from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
@@ -20,6 +21,7 @@ from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored import StoredPairs
 from orchestrator.registry.stored_topics import LOG_CLUSTER, StoredCluster
 from orchestrator.runtime.telemetry import Telemetry
+from orchestrator.sql.feeds import LiveViews
 from orchestrator.sql.options import SqlOptions
 from orchestrator.sql.query import SqlQuery
 from orchestrator.store.port import StoreHome
@@ -91,6 +93,7 @@ def make_query(
     engine: Engine,
     registry: Callable[[], Registry],
     invoker: Invoker,
+    intake: TopicIntake,
     options: SqlOptions,
     telemetry: Telemetry,
 ) -> SqlQuery | None:
@@ -101,4 +104,5 @@ def make_query(
     def attempts() -> Iterable[dict[str, object]]:
         return [msgspec.structs.asdict(view) for view in invoker.views()]
 
-    return SqlQuery(engine, registry, attempts, options, telemetry)
+    views = LiveViews(attempts, intake.look_at_subscriptions)
+    return SqlQuery(engine, registry, views, options, telemetry)

@@ -64,6 +64,7 @@ def _load(parts: Parts, options: NodeOptions) -> "AdminServer":
         admin_options,
         query_errors=(QueryError,),
         brokers=parts.brokers,
+        look_at_subscriptions=parts.intake.look_at_subscriptions,
         clock=parts.clock,
         entropy=parts.entropy,
         telemetry=parts.telemetry,

@@ -94,7 +94,7 @@ def assemble(
     telemetry.ask(CACHE, lambda: cache.used_bytes)
     telemetry.ask(CACHE_MAX, lambda: cache.bytes_max)
     brokers = make_clusters(options)
-    intake = make_intake(options, registry, brokers, partitions, scheduler)
+    intake = make_intake(options, registry, brokers, partitions, scheduler, telemetry)
     metadata.on_change(intake.metadata_changed)
     decider = StartDecider(metadata, brokers)
     processor = Processor(
@@ -113,7 +113,7 @@ def assemble(
         telemetry,
         NodeTopics(make_writers(options, registry, log, partitions), intake),
     )
-    query = make_query(processor.engine, metadata.known, invoker, options.sql, telemetry)
+    query = make_query(processor.engine, metadata.known, invoker, intake, options.sql, telemetry)
     gate = NodeGate(processor)
     ingress_options = replace(
         options.ingress,

@@ -17,6 +17,7 @@ from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored import StoredPairs
 from orchestrator.registry.stored_topics import StoredCluster
 from orchestrator.runtime.scheduler import Scheduler
+from orchestrator.runtime.telemetry import Telemetry
 
 
 def make_intake(
@@ -25,6 +26,7 @@ def make_intake(
     clusters: BrokerClusters,
     partitions: int,
     scheduler: Scheduler,
+    telemetry: Telemetry,
 ) -> TopicIntake:
     return TopicIntake(
         registry,
@@ -34,6 +36,7 @@ def make_intake(
         partitions,
         options.server.cluster,
         options.server.payload_bytes_max,
+        telemetry,
     )
 
 
@@ -48,7 +51,8 @@ def _open_reader(
             if isinstance(answer, BrokerTrouble):
                 done(answer.message)
             else:
-                done({name: fact.topic_id for name, fact in answer.topics.items()})
+                ids: dict[str, bytes | str] = {n: t.topic_id for n, t in answer.topics.items()}
+                done(ids | {name: no.message for name, no in answer.refused.items()})
 
         clusters.facts(cluster).topics(names, found)
 

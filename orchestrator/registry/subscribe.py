@@ -114,12 +114,6 @@ def read_sink(text: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def subscription_status(subscription: StoredSubscription) -> str:
-    if subscription.paused:
-        return "paused"
-    return "undecided" if subscription.undecided else "active"
-
-
 def check_name(what: str, name: str) -> None:
     if not _NAME.fullmatch(name) or name.startswith(_ID):
         raise _bad(

@@ -103,6 +103,21 @@ OUTBOX: Final = _gauge(
     "Messages of partitions led here to other partitions that are not known to have arrived.",
 )
 
+# Topics in.
+SUBSCRIPTION_LAG: Final = _gauge(
+    "subscription_lag_records",
+    "records",
+    "Offsets between what subscriptions have taken and the ends of their topics, of sources that"
+    " are led here, by name or id; as of the scrape before.",
+    "subscription",
+)
+HEADERS_LEFT_OUT: Final = _counter(
+    "headers_left_out",
+    "headers",
+    "Headers of consumed records that no handler sees: they are not UTF-8, or have no value.",
+    "subscription",
+)
+
 # Partitions.
 PARTITIONS: Final = _gauge(
     "partitions",

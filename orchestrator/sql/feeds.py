@@ -4,13 +4,14 @@ All scans of a query are opened together, so that its tables are of one moment. 
 cannot be asked then are named (`missing`); if none of those it needs can, there is no answer.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import orjson
 
 from orchestrator.codec import keys
+from orchestrator.intake.views import LookAtSubscriptions
 from orchestrator.model.ids import (
     INVOCATION_ID_BYTES,
     key_partition_key,
@@ -25,9 +26,15 @@ from orchestrator.sql import pipe, registry_rows
 from orchestrator.sql.errors import STATUS_UNAVAILABLE, QueryError
 from orchestrator.tables.port import Pair
 
-Views = Callable[[], Iterable[dict[str, object]]]
 DOCUMENTS_AT_ONCE = 500
 _BY_ID = (keys.INVOCATION, keys.COMPLETED, keys.INPUT, keys.CHUNK)
+
+
+class LiveViews(NamedTuple):
+    """What is in no row: attempts that run (fields, with the `id`), and how sources stand."""
+
+    attempts: Callable[[], Iterable[dict[str, object]]]
+    subscriptions: LookAtSubscriptions
 
 
 class RowFeed(Protocol):
@@ -41,11 +48,11 @@ class RowFeed(Protocol):
 class Feeds:
     """The scans of one query. Raises QueryError where rows cannot be had."""
 
-    def __init__(self, engine: Engine, registry: Callable[[], Registry], attempts: Views) -> None:
+    def __init__(self, engine: Engine, registry: Callable[[], Registry], views: LiveViews) -> None:
         self.missing: dict[int, str] = {}  # partitions whose rows are not in the answer, and why
         self._engine = engine
         self._registry = registry
-        self._attempts = attempts
+        self._views = views
         self._open: dict[int, RowFeed] = {}
 
     def open(self, scans: list[pipe.Scan]) -> None:
@@ -67,13 +74,28 @@ class Feeds:
         if scan.source == "numbered rows":
             return self._stored(scan, numbered=True)
         if scan.source == "attempts":
-            return Documents(_by_id(self._attempts()))
+            return Documents(_by_id(self._views.attempts()))
+        if scan.source in ("subscriptions", "sources"):
+            return self._topics(scan.source)
         documents = _DOCUMENTS[scan.source]
+        return Documents((b"", row) for row in documents(self._known()))
+
+    def _known(self) -> Registry:
         try:
-            registry = self._registry()
+            return self._registry()
         except MetadataUnavailable as error:
             raise QueryError(STATUS_UNAVAILABLE, str(error)) from None
-        return Documents((b"", row) for row in documents(registry))
+
+    def _topics(self, source: str) -> RowFeed:
+        registry, look = self._known(), self._views.subscriptions
+
+        async def rows() -> Iterable[Pair]:
+            views = await look()
+            if source == "sources":
+                return registry_rows.beside_sources(views)
+            return ((b"", row) for row in registry_rows.subscriptions(registry, views))
+
+        return LateDocuments(rows)
 
     def _stored(self, scan: pipe.Scan, numbered: bool = False) -> RowFeed:
         engine = self._engine
@@ -99,7 +121,6 @@ class Feeds:
 _DOCUMENTS = {
     "services": registry_rows.services,
     "deployments": registry_rows.deployments,
-    "subscriptions": registry_rows.subscriptions,
 }
 
 
@@ -112,6 +133,22 @@ class Documents:
     async def more(self) -> pipe.RawRows:
         some = list(islice(self._rows, DOCUMENTS_AT_ONCE))
         return pipe.RawRows(some, len(some) < DOCUMENTS_AT_ONCE)
+
+    def close(self) -> None:
+        pass
+
+
+class LateDocuments:
+    """Rows that are asked for when the first of them are pulled."""
+
+    def __init__(self, ask: Callable[[], Awaitable[Iterable[Pair]]]) -> None:
+        self._ask = ask
+        self._given: Documents | None = None
+
+    async def more(self) -> pipe.RawRows:
+        if self._given is None:
+            self._given = Documents(await self._ask())
+        return await self._given.more()
 
     def close(self) -> None:
         pass

@@ -22,6 +22,7 @@ ATTEMPTS = Need("attempts", [], [])
 SERVICES = Need("services", [], [])
 DEPLOYMENTS = Need("deployments", [], [])
 SUBSCRIPTIONS = Need("subscriptions", [], [])
+SOURCES = Need("sources", [], [])
 
 
 def of_all(kind: bytes) -> Need:

@@ -19,7 +19,7 @@ from orchestrator.sql.errors import (
     STATUS_TOO_LONG,
     QueryError,
 )
-from orchestrator.sql.feeds import Feeds, Views
+from orchestrator.sql.feeds import Feeds, LiveViews
 from orchestrator.sql.options import SqlOptions
 
 T = TypeVar("T")
@@ -40,14 +40,14 @@ class SqlQuery:
         self,
         engine: Engine,
         registry: Callable[[], Registry],
-        attempts: Views,
+        views: LiveViews,
         options: SqlOptions | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
         """`registry` may raise MetadataUnavailable."""
         self._engine = engine
         self._registry = registry
-        self._attempts = attempts
+        self._views = views
         self._options = options or SqlOptions()
         self._children = children = Children(self._options.memory_bytes_max)
         telemetry = telemetry or Telemetry()
@@ -67,7 +67,7 @@ class SqlQuery:
         await self._children.close()
 
     def _answer(self, ask: pipe.Ask) -> StreamedAnswer:
-        feeds = Feeds(self._engine, self._registry, self._attempts)
+        feeds = Feeds(self._engine, self._registry, self._views)
         return StreamedAnswer(feeds, self._counted(self._run(ask, feeds)))
 
     async def _counted(self, parts: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

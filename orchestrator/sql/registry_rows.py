@@ -1,14 +1,16 @@
-"""Rows of sys_service, with who can be called, sys_deployment and sys_subscription, as JSON for
-the child."""
+"""Rows of sys_service, with who can be called, sys_deployment, sys_subscription, and what goes
+beside the rows of sys_source, as JSON for the child."""
 
 from collections.abc import Iterator
 
 import orjson
 
 from orchestrator.door.invocations import retention_of
+from orchestrator.intake.views import SubscriptionViews, plain_view
 from orchestrator.kafka.secrets import shown_options
 from orchestrator.registry.schema import Handler, Registry, ServiceType
-from orchestrator.registry.subscribe import sink_uri, source_uri, subscription_status
+from orchestrator.registry.subscribe import sink_uri, source_uri
+from orchestrator.tables.port import Pair
 
 _TY = {
     ServiceType.SERVICE: "service",
@@ -50,8 +52,9 @@ def deployments(registry: Registry) -> Iterator[bytes]:
         )
 
 
-def subscriptions(registry: Registry) -> Iterator[bytes]:
+def subscriptions(registry: Registry, views: SubscriptionViews) -> Iterator[bytes]:
     for one in registry.topics.subscriptions.values():
+        view = views.get(one.id) or plain_view(one)
         yield orjson.dumps(
             {
                 "id": one.id,
@@ -66,8 +69,22 @@ def subscriptions(registry: Registry) -> Iterator[bytes]:
                 "max_in_flight": one.max_in_flight,
                 "dead_letter_failures": one.dead_letter_failures,
                 "generation": one.generation,
-                "status": subscription_status(one),
-                "reason": one.reason or None,
+                "status": view.status,
+                "reason": view.reason or None,
+                "lag": view.lag,
                 "created_at": one.created_at_ms,
             }
         )
+
+
+def beside_sources(views: SubscriptionViews) -> Iterator[Pair]:
+    """What is in no row of a source, by the key of its row."""
+    for view in views.values():
+        for one in view.sources:
+            beside = {
+                "end": one.end,
+                "lag": one.lag,
+                "status": one.status,
+                "reason": one.reason or None,
+            }
+            yield one.key, orjson.dumps(beside)

@@ -159,6 +159,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         generation=_U32,
         status=_TEXT,
         reason=_TEXT,
+        lag=_U64,
         created_at=_TIME,
     ),
     "sys_source": _schema(
@@ -171,6 +172,10 @@ SCHEMAS: dict[str, pa.Schema] = {
         committed=_U64,
         live=_U32,
         opened_at=_TIME,
+        end=_U64,
+        lag=_U64,
+        status=_TEXT,
+        reason=_TEXT,
     ),
     "sys_dead_letter": _schema(
         id=_TEXT,

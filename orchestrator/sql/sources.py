@@ -207,7 +207,10 @@ SOURCES = {
     "sys_service": _of_one_scan(lambda where: needs.SERVICES, _documents),
     "sys_deployment": _of_one_scan(lambda where: needs.DEPLOYMENTS, _documents),
     "sys_subscription": _of_one_scan(lambda where: needs.SUBSCRIPTIONS, _documents),
-    "sys_source": _of_one_scan(lambda where: needs.of_all(keys.SOURCE), topics.sources),
+    "sys_source": TableSource(
+        lambda where: [needs.SOURCES, needs.of_all(keys.SOURCE)],
+        lambda scans, schema: batching.of_dicts(topics.sources(*scans), schema),
+    ),
     "sys_dead_letter": _of_one_scan(lambda where: needs.of_all(keys.LETTER), topics.letters),
     "sys_lane": _of_one_scan(lambda where: needs.of_all(keys.PARTITION), topics.lanes),
 }

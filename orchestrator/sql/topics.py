@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+import orjson
+
 from orchestrator.codec.rows import row_decoder
 from orchestrator.model.lanes import ToTopic
 from orchestrator.model.rows import DeadLetterRow, PartitionRow, SourceRow
@@ -18,12 +20,14 @@ _partition = row_decoder(PartitionRow)
 _KINDS: Final = {DEAD_RECORD: "record", DEAD_INVOCATION: "invocation", DEAD_SEND: "send"}
 
 
-def sources(pairs: Iterator[Pair]) -> Iterator[dict[str, Any]]:
-    """`position` is the next offset that is taken; below `committed` nothing is under way."""
-    for _, value in pairs:
+def sources(views: Iterator[Pair], pairs: Iterator[Pair]) -> Iterator[dict[str, Any]]:
+    """`position` is the next offset that is taken; below `committed` nothing is under way. What
+    `views` say (end, lag, status, reason) is null of a source that nobody here knows."""
+    beside = {key: orjson.loads(view) for key, view in views}
+    for raw, value in pairs:
         row = _source(value)
         source = row.source
-        yield {
+        yield beside.get(raw[PARTITION_BYTES + 1 :], {}) | {
             "subscription_id": source.subscription,
             "cluster": source.cluster,
             "topic": source.topic,

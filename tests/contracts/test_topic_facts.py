@@ -16,6 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
     NewTopic,
 )
 
+from orchestrator.brokers.asking import NoFacts, topics_of
 from orchestrator.brokers.facts_port import (
     EARLIEST,
     LATEST,
@@ -240,10 +241,22 @@ def test_a_right_that_is_missing(broker: KafkaBroker) -> None:
     name = fresh("topic")
     cluster = _kafka(broker.bootstrap)
     cluster.make_topic(name, 1)
+    other = fresh("topic")
+    cluster.make_topic(other, 1)
     allow_only(broker.bootstrap, "TOPIC", name, ["ALTER_CONFIGS"])
+
+    async def work(facts: TopicFacts) -> None:
+        found = await ask(facts.topics, [name, other])
+        assert isinstance(found, FoundTopics) and list(found.topics) == [other]
+        refused = found.refused[name]
+        assert refused.code == "PD0604" and name in refused.message and not refused.passes
+        with pytest.raises(NoFacts):
+            await topics_of(facts, [name])
+        places = [found.topics[other], TopicFact(name, bytes(16), 1)]
+        assert await ask(facts.ends, places) == {other: (0,)}
+
     try:
-        found = trouble_with({"bootstrap.servers": broker.bootstrap}, name)
-        assert found.code == "PD0604" and name in found.message and not found.passes
+        run(cluster.make_facts, work)
     finally:
         allow_again(broker.bootstrap, name)
 
@@ -252,5 +265,6 @@ def test_a_topic_that_is_gone_between_two_questions(broker: KafkaBroker) -> None
     async def work(facts: TopicFacts) -> None:
         found = await ask(facts.offsets, TopicFact(fresh("gone"), bytes(16), 1), LATEST)
         assert isinstance(found, BrokerTrouble) and found.passes
+        assert await ask(facts.ends, [TopicFact(fresh("gone"), bytes(16), 1)]) == {}
 
     run(_kafka(broker.bootstrap).make_facts, work)

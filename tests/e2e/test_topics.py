@@ -56,6 +56,9 @@ class Topics:
         self._admin.create_topics([NewTopic(name, partitions)])[name].result()
         return name
 
+    def delete(self, name: str) -> None:
+        self._admin.delete_topics([name])[name].result()
+
     def produce(self, topic: str, key: bytes | None, value: bytes, **headers: bytes) -> None:
         named = [(name.replace("_", "-"), each) for name, each in headers.items()]
         self._producer.produce(topic, value, key, headers=named)
@@ -239,3 +242,35 @@ def test_a_record_that_cannot_be_used_does_not_hold_up_the_next(
         assert client.call(("Tally", key, "get")) == ["fine"]
 
     eventually(is_there, 20)
+
+
+def test_a_source_that_stops_says_why_and_the_others_go_on(
+    server: PerdureServer, client: Client, topics: Topics
+) -> None:
+    lost, kept = topics.make(1), topics.make(1)
+    key = fresh()
+    stopped = subscribe(server, lost, "Tally/add")
+    active = subscribe(server, kept, "Tally/add")
+    topics.produce(kept, key.encode(), b"one")
+    topics.delete(lost)
+
+    def shown(subscription: str) -> Any:
+        path = f"/perdure/v1/subscriptions/{subscription}"
+        return http_request(server.admin, "GET", path).expect(200).json()
+
+    def is_told() -> None:
+        view = shown(stopped)
+        assert (view["status"], view["sources"][0]["status"]) == ("stopped", "stopped"), view
+        assert view["reason"] == f"the topic {lost} is gone"
+
+    eventually(is_told, 20)
+    topics.produce(kept, key.encode(), b"two")
+
+    def is_read() -> None:
+        view = shown(active)
+        assert (view["status"], view["lag"], view["sources"][0]["end"]) == ("active", 0, 2), view
+
+    eventually(is_read, 20)
+    assert client.call(("Tally", key, "get")) == ["one", "two"]
+    sql = f"SELECT status, reason, lag FROM sys_source WHERE topic = '{kept}'"
+    assert client_of(server).query(sql) == [{"status": "active", "lag": 0}]

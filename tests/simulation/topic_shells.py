@@ -8,6 +8,7 @@ from orchestrator.brokers.facts_port import (
     OUT_OF_REACH,
     BrokerTrouble,
     FoundTopics,
+    OnEnds,
     OnOffsets,
     OnTopics,
     TopicFact,
@@ -59,6 +60,9 @@ class UserFacts:
 
     def offsets(self, topic: TopicFact, point: int, on_found: OnOffsets) -> None:
         raise AssertionError("it is asked for when a subscription is created")
+
+    def ends(self, topics: Sequence[TopicFact], on_found: OnEnds) -> None:
+        raise AssertionError("they are asked for people")
 
     def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
         raise AssertionError("it is asked for people")

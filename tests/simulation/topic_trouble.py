@@ -95,7 +95,7 @@ class TopicTrouble:
             return
         seen: set[str] = set()
         for sources in list(world.intakes[node.number]._terms):
-            for read in sources.views():
+            for read in sources.readings():
                 gap, row, facts = read.gap, read._row, read.facts
                 if gap is not None and row is not None and gap.low > row.position:
                     missing = (facts.source, facts.generation, row.position, gap.low)

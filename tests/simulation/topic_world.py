@@ -209,7 +209,8 @@ class TopicWorld(World):
         if self.is_over:
             return
         if not self._has_feeds:
-            self._has_feeds, self._stored = True, None
+            self._has_feeds = True
+            self.change_metadata()
         self.loop.call_later(1.0, self._switch_feeds)
         if self.current is None or not self.current.is_alive or not self.is_led():
             return

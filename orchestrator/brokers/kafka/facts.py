@@ -31,6 +31,7 @@ from orchestrator.brokers.facts_port import (
     QUESTION_S,
     BrokerTrouble,
     FoundTopics,
+    OnEnds,
     OnOffsets,
     OnTopics,
     TopicFact,
@@ -50,6 +51,7 @@ _MOVING: Final = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
 }
+_NO_TOPIC: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 _LOOK_S: Final = 0.05  # how often an open question looks whether the credentials were refused
 
 
@@ -76,6 +78,9 @@ class KafkaFacts:
 
     def offsets(self, topic: TopicFact, point: int, on_found: OnOffsets) -> None:
         self._ask(lambda: self._offsets(topic, point), on_found)
+
+    def ends(self, topics: Sequence[TopicFact], on_found: OnEnds) -> None:
+        self._ask(lambda: self._ends(topics), on_found)
 
     def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
         self._ask(lambda: self._committed(group, topic), on_found)
@@ -108,22 +113,31 @@ class KafkaFacts:
         admin = await self._client()
         cluster = (await self._of(admin.describe_cluster, "describe the cluster")).cluster_id
         found: dict[str, TopicFact] = {}
+        refused: dict[str, BrokerTrouble] = {}
         if names:
             asked = admin.describe_topics(TopicCollection(names), request_timeout=QUESTION_S)
             for name, future in asked.items():
                 described = await self._described(name, future)
-                if described is not None:
+                if isinstance(described, BrokerTrouble):
+                    refused[name] = described
+                elif described is not None:
                     found[name] = described
-        return FoundTopics(str(cluster), found)
+        return FoundTopics(str(cluster), found, refused)
 
-    async def _described(self, name: str, future: Future[TopicDescription]) -> TopicFact | None:
+    async def _described(
+        self, name: str, future: Future[TopicDescription]
+    ) -> TopicFact | BrokerTrouble | None:
+        """None: there is none. A right that is missing is about this topic only."""
         try:
             described = await self._until(future)
         except KafkaException as raised:
             error = error_of(raised)
-            if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+            if error.code() in _NO_TOPIC:
                 return None
-            raise self._no_answer(error, f"describe the topic {name}") from None
+            no_answer = self._no_answer(error, f"describe the topic {name}")
+            if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                return no_answer.trouble
+            raise no_answer from None
         return TopicFact(name, _bytes_of(described.topic_id), len(described.partitions))
 
     async def _offsets(self, topic: TopicFact, point: int) -> tuple[int, ...]:
@@ -145,6 +159,27 @@ class KafkaFacts:
         for place, future in asked.items():
             found[place.partition] = (await self._of(future, f"read the topic {topic.name}")).offset
         return tuple(found)
+
+    async def _ends(self, topics: Sequence[TopicFact]) -> dict[str, tuple[int, ...]]:
+        """By one question; a topic that fails says so to whoever reads it."""
+        admin = await self._client()
+        places = [TopicPartition(one.name, n) for one in topics for n in range(one.partition_count)]
+        asked = admin.list_offsets(
+            dict.fromkeys(places, _spec(LATEST)),
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=QUESTION_S,
+        )
+        found = {one.name: [0] * one.partition_count for one in topics}
+        failed: set[str] = set()
+        for place, future in asked.items():
+            try:
+                found[place.topic][place.partition] = (await self._until(future)).offset
+            except KafkaException as raised:
+                error = error_of(raised)
+                if error.code() not in (*_NO_TOPIC, KafkaError.TOPIC_AUTHORIZATION_FAILED):
+                    raise self._no_answer(error, f"read the topic {place.topic}") from None
+                failed.add(place.topic)
+        return {name: tuple(ends) for name, ends in found.items() if name not in failed}
 
     async def _committed(self, group: str, topic: TopicFact) -> tuple[int, ...]:
         """By a consumer that never joins: librdkafka's `ListConsumerGroupOffsets` ends the process

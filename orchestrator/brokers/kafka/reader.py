@@ -19,9 +19,11 @@ from orchestrator.brokers.reader_port import (
     ReadTrouble,
 )
 
-OnTopicIds = Callable[[Mapping[str, bytes] | str], None]
+TopicIdsFound = Mapping[str, bytes | str]
+"""Ids of topics that exist; a text says why one may not be known."""
+OnTopicIds = Callable[[TopicIdsFound | str], None]
 TopicIds = Callable[[Sequence[str], OnTopicIds], None]
-"""Asks for the ids of those of some topics that exist; a text says why there is no answer."""
+"""Asks for the ids of some topics; a text says why there is no answer."""
 
 ASK_AGAIN_S = 0.5
 LOOK_S = 3.0
@@ -38,6 +40,7 @@ class KafkaTopicReader:
         self._consumers: list[PlacesConsumer] = []
         self._of: dict[KafkaReading, PlacesConsumer] = {}
         self._unsure: set[KafkaReading] = set()  # to be asked for with the next question
+        self._refused: set[KafkaReading] = set()  # whose topics may not be asked for now
         self._is_asking = False
         self._is_closed = False
         self.time_s = self._loop.time
@@ -59,6 +62,7 @@ class KafkaTopicReader:
         for reading in list(self._of):
             reading.close()
         self._unsure.clear()
+        self._refused.clear()
         for consumer in self._consumers:
             consumer.close()
 
@@ -81,6 +85,7 @@ class KafkaTopicReader:
 
     def leave(self, reading: KafkaReading) -> None:
         self._unsure.discard(reading)
+        self._refused.discard(reading)
 
     def verify(self, reading: KafkaReading) -> None:
         self._unsure.add(reading)
@@ -90,8 +95,9 @@ class KafkaTopicReader:
 
     def _look(self) -> None:
         self._looks = self._loop.call_later(LOOK_S, self._look)
-        for reading in self._of:
+        for reading in [*self._of, *self._refused]:
             reading.look()
+        self._refused.clear()
 
     def _ask(self) -> None:
         """One question for all that wait for one, one at a time."""
@@ -104,19 +110,26 @@ class KafkaTopicReader:
         self._topic_ids(names, partial(self._answered, asking, self.time_s()))
 
     def _answered(
-        self, asking: list[KafkaReading], asked_s: float, found: Mapping[str, bytes] | str
+        self, asking: list[KafkaReading], asked_s: float, found: TopicIdsFound | str
     ) -> None:
         self._is_asking = False
         if self._is_closed:
             return
         for reading in asking:
+            if reading.is_over:
+                continue
             if isinstance(found, str):
-                reading.tell(ReadProblem(ReadTrouble.NO_ANSWER, found))
+                reading.doubt(ReadProblem(ReadTrouble.NO_ANSWER, found))
                 self._unsure.add(reading)
-            elif found.get(reading.place.topic) == reading.place.topic_id:
+                continue
+            topic_id = found.get(reading.place.topic)
+            if isinstance(topic_id, str):
+                reading.doubt(ReadProblem(ReadTrouble.NO_RIGHT, topic_id))
+                self._refused.add(reading)
+            elif topic_id == reading.place.topic_id:
                 reading.verified(asked_s)
             else:
-                reading.stop(_gone(reading.place, reading.place.topic in found))
+                reading.gone(_gone(reading.place, reading.place.topic in found))
         if self._unsure and not self._is_asking:
             self._is_asking = True
             delay_s = ASK_AGAIN_S if isinstance(found, str) else 0

@@ -66,6 +66,7 @@ class KafkaReading:
         self._held: deque[tuple[float, ReadBatch]] = deque()  # with the time it came
         self.moves = 0  # what was fetched before the last of them is of no use
         self._told: ReadTrouble | None = None  # until something is read again
+        self._is_doubted = False  # told because its topic could not be verified
         self.is_assigned = False
         self.is_paused = False
         self.is_over = False
@@ -155,6 +156,9 @@ class KafkaReading:
         if self.is_over or self._is_stopped:
             return
         self._sure_s = asked_s
+        if self._is_doubted:
+            self._is_doubted, self._told = False, None
+            self._on_problem(None)
         self._assign()
         self._give()
 
@@ -179,6 +183,17 @@ class KafkaReading:
         if not self.is_over and problem.trouble is not self._told:
             self._told = problem.trouble
             self._on_problem(problem)
+
+    def doubt(self, problem: ReadProblem) -> None:
+        """Whether its topic is the same cannot be known now."""
+        if problem.trouble is not self._told:
+            self._is_doubted = True
+            self.tell(problem)
+
+    def gone(self, problem: ReadProblem) -> None:
+        """Its topic is not the same; a later `seek` may find that it is, after all."""
+        self._is_doubted = True
+        self.stop(problem)
 
     def stop(self, problem: ReadProblem) -> None:
         """Nothing more is read before a `seek`."""

@@ -19,6 +19,7 @@ from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.brokers.deciding import StartDecider
 from orchestrator.brokers.facts_port import OUT_OF_REACH, BrokerTrouble
 from orchestrator.brokers.memory import MemoryFacts
+from orchestrator.intake.views import SubscriptionView, SubscriptionViews
 from orchestrator.log.memory import MemoryLog
 from orchestrator.model.answers import Answer
 from orchestrator.model.ids import placed_key
@@ -213,6 +214,7 @@ class World:
         self.brokers: dict[str, KeptFacts] = {}  # by their address
         self.endpoints: dict[str, Discovered] = {URI: discovered(GREETER, COUNTER, SIGNUP)}
         self.targets: list[DiscoveryTarget] = []
+        self.subscriptions: dict[str, SubscriptionView] = {}  # how they stand
         self._options = options or AdminOptions(operate_wait_s=5)
         self._with_query = with_query
         self.loop = asyncio.new_event_loop()
@@ -237,6 +239,7 @@ class World:
             self._options,
             query_errors=(BadQuery,),
             brokers=brokers,
+            look_at_subscriptions=self._looked,
             clock=BenchClock(self.bench),
             entropy=SeededEntropy(1),
         )
@@ -255,6 +258,9 @@ class World:
     def wait(self, work: Any) -> Any:
         """Run a coroutine in the server's loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
+
+    async def _looked(self) -> SubscriptionViews:
+        return self.subscriptions
 
     async def _discover(self, target: DiscoveryTarget) -> Discovered:
         self.targets.append(target)

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator.cli.main import main
+from orchestrator.codec.keys import source_key
+from orchestrator.intake.views import SourceView, SubscriptionView
 from orchestrator.model.rows import DeadLetterRow
 from tests.unit.admin.world import KeptFacts, World, world
 from tests.unit.cli.printed import Printed
@@ -110,6 +112,27 @@ def test_subscriptions(perdure: Perdure) -> None:
     assert deleted == {"deleted": view["id"]}
     gone = perdure("subscriptions", "delete", "one")
     assert gone.code == 1 and "[PD0617]" in gone.err
+
+
+def test_how_subscriptions_stand(it: World, perdure: Perdure) -> None:
+    with_cluster(perdure)
+    made = perdure("subscriptions", "create", "shop/orders", "Counter/add", "--json").json
+    source = source_at(0, 1)
+    reason = "orders/3 begins at 8 now: offset 5 is gone"
+    view = SourceView(source_key(source), source, 1, 5, 4, 1, 20, "stopped", reason)
+    it.subscriptions[made["id"]] = SubscriptionView("stopped", reason, 15, (view,))
+    (listed,) = perdure("subscriptions", "list", "--json").json
+    assert (listed["status"], listed["reason"], listed["lag"]) == ("stopped", reason, 15)
+    head, line = perdure("subscriptions", "list").out.splitlines()
+    assert "LAG" in head and "stopped  15   " + reason in line
+    described = perdure("subscriptions", "describe", made["id"]).out.splitlines()
+    assert described[-2].split() == [
+        *("TOPIC", "PARTITION", "POSITION", "END", "LAG", "LIVE", "STATUS", "REASON")
+    ]
+    place = ["orders", str(source.partition), "5", "20", "15", "1", "stopped"]
+    assert described[-1].split()[:7] == place and described[-1].endswith(reason)
+    (found,) = perdure("subscriptions", "describe", made["id"], "--json").json["sources"]
+    assert (found["position"], found["committed"], found["end"]) == (5, 4, 20)
 
 
 def test_subscriptions_that_wait_or_are_refused(it: World, perdure: Perdure) -> None:

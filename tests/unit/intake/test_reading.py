@@ -13,6 +13,7 @@ from orchestrator.brokers.reader_port import (
     ReadTrouble,
 )
 from orchestrator.intake.items import SourceFacts
+from orchestrator.intake.read_status import STOPPED, ReadStatus
 from orchestrator.intake.reading import (
     GAP_S,
     HELD_RECORDS_MAX,
@@ -210,7 +211,7 @@ def test_a_handler_that_is_gone_stops_it_until_it_is_back() -> None:
         host = Host()
         host.refusal = "service 'S' not found"
         host.reader.give(3)
-        assert not host.proposed and host.reading.reason == host.refusal
+        assert not host.proposed and host.reading.status() == ReadStatus(STOPPED, host.refusal)
         host.refusal = ""
         await asyncio.sleep(5)
         assert host.spans == [(0, 3, 3)]
@@ -224,7 +225,7 @@ def test_a_gap_of_retention_is_passed_only_when_it_may_be() -> None:
         problem = ReadProblem(ReadTrouble.OUT_OF_RANGE, "begins at 8 now", 8, 20)
         host.reader.on_problem(problem)
         await asyncio.sleep(60)
-        assert not host.proposed and host.reading.reason == "begins at 8 now"
+        assert not host.proposed and host.reading.status() == ReadStatus(STOPPED, "begins at 8 now")
         host.reading.pass_gap()
         await asyncio.sleep(GAP_S * 2)
         assert host.spans == [(0, 8, 0)] and host.reader.position == 8

@@ -73,6 +73,7 @@ class Term:
             "perdure",
             1_000,
             lambda sources: None,
+            lambda subscription, count: None,
         )
 
     def know(self, version: int, *subscriptions: StoredSubscription) -> None:

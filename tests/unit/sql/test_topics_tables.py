@@ -2,8 +2,11 @@
 
 import asyncio
 
+from orchestrator.codec.keys import source_key
+from orchestrator.intake.views import SourceView, SubscriptionView, SubscriptionViews
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored_topics import StoredSubscription, TopicsState
+from orchestrator.sql.feeds import LiveViews
 from orchestrator.sql.options import SqlOptions
 from orchestrator.sql.query import SqlQuery
 from tests.unit.machine.bench import Bench, uid
@@ -17,7 +20,7 @@ from tests.unit.machine.topic_records import (
     taken,
     unusable,
 )
-from tests.unit.sql.world import Rows, ask, attempts, run
+from tests.unit.sql.world import Rows, ask, attempts, no_subscriptions, run
 
 SOURCE = source_at(0, 1)
 SUBSCRIPTION = StoredSubscription(
@@ -72,7 +75,7 @@ def test_subscriptions() -> None:
         query = SqlQuery(
             rows,  # type: ignore[arg-type]
             lambda: Registry(0, {}, {}, topics),
-            attempts,
+            LiveViews(attempts, no_subscriptions),
             SqlOptions(),
         )
         try:
@@ -96,5 +99,36 @@ def test_subscriptions() -> None:
             "reason": "by hand",
             "created_at": found["created_at"],
         }
+
+    asyncio.run(main())
+
+
+def test_what_is_in_no_row_is_beside_it() -> None:
+    """Lag, status and reason: of a source that is led here, and of its subscription."""
+    key = source_key(SOURCE)
+    source = SourceView(key, SOURCE, 0, 9, 5, 1, 20, "stopped", "its topic is gone")
+    views = {"sub_1": SubscriptionView("stopped", "its topic is gone", 11, (source,))}
+
+    async def look() -> SubscriptionViews:
+        return views
+
+    async def main() -> None:
+        topics = TopicsState(subscriptions={"sub_1": SUBSCRIPTION})
+        query = SqlQuery(
+            Rows(with_topics()),  # type: ignore[arg-type]
+            lambda: Registry(0, {}, {}, topics),
+            LiveViews(attempts, look),
+            SqlOptions(),
+        )
+        try:
+            asked = 'SELECT position, "end", lag, status, reason FROM sys_source WHERE lag > 10'
+            (found,) = await ask(query, asked)
+            asked = "SELECT id, status, reason, lag FROM sys_subscription"
+            (subscription,) = await ask(query, asked)
+        finally:
+            await query.close()
+        stopped = {"status": "stopped", "reason": "its topic is gone", "lag": 11}
+        assert found == stopped | {"position": 9, "end": 20}
+        assert subscription == stopped | {"id": "sub_1"}
 
     asyncio.run(main())

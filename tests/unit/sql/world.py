@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from orchestrator.intake.views import SubscriptionViews
 from orchestrator.model.effects import CompletePromise, GetPromise, SetOutput, SetState, Sleep
 from orchestrator.model.records import Ended, Failed, Suspended
 from orchestrator.model.values import (
@@ -22,6 +23,7 @@ from orchestrator.processor.streams import LocalStream
 from orchestrator.registry.schema import Registry
 from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.runtime.telemetry import Telemetry
+from orchestrator.sql.feeds import LiveViews
 from orchestrator.sql.options import SqlOptions
 from orchestrator.sql.query import SqlQuery
 from orchestrator.tables.port import Pair
@@ -83,6 +85,10 @@ def attempts() -> Iterable[dict[str, object]]:
     }
 
 
+async def no_subscriptions() -> SubscriptionViews:
+    return {}
+
+
 async def whole(parts: AsyncIterator[bytes]) -> bytes:
     return b"".join([part async for part in parts])
 
@@ -101,7 +107,7 @@ def run(
         query = SqlQuery(
             read,  # type: ignore[arg-type]
             lambda: Registry(0, {}, {}),
-            attempts,
+            LiveViews(attempts, no_subscriptions),
             SqlOptions(**options),
             telemetry,
         )
