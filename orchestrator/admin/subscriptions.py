@@ -13,7 +13,7 @@ from orchestrator.admin.views import JsonView
 from orchestrator.brokers.asking import NoFacts
 from orchestrator.brokers.deciding import FROM_GROUP
 from orchestrator.brokers.starting import Decided, decide_starts, group_of, point_of
-from orchestrator.registry.errors import NO_SUBSCRIPTION, RegistryError
+from orchestrator.registry.errors import BAD_SUBSCRIPTION, NO_SUBSCRIPTION, RegistryError
 from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.points import parse_point
 from orchestrator.registry.records import (
@@ -46,10 +46,12 @@ class CreateSubscription(BaseModel):
 
 
 class CreatePerdureSubscription(BaseModel):
-    """Topics of one broker cluster that invoke a handler."""
+    """Topics of one broker cluster that invoke a handler; that of the sink, or with `ingress` the
+    one that the headers of each record name."""
 
     sources: list[str] = Field(min_length=1)
-    sink: str
+    sink: str = ""
+    ingress: bool = False
     name: str = ""
     start: str | None = Field(default=None, description="earliest, latest, a time, or offsets")
     options: dict[str, str] = {}
@@ -134,7 +136,7 @@ def _created(view: JsonView) -> Response:
 async def _create(ports: Ports, asked: CreatePerdureSubscription) -> StoredSubscription:
     registry = ports.metadata.known()
     cluster_name, topics = read_sources(asked.sources, sorted(registry.topics.clusters))
-    service, handler = read_sink(asked.sink)
+    service, handler = _sink(asked)
     wanted = Wanted(
         cluster_name,
         topics,
@@ -158,6 +160,15 @@ async def _create(ports: Ports, asked: CreatePerdureSubscription) -> StoredSubsc
 
     await ports.metadata.change(decide)
     return made
+
+
+def _sink(asked: CreatePerdureSubscription) -> tuple[str, str]:
+    if not asked.ingress:
+        return read_sink(asked.sink)
+    if asked.sink:
+        message = "give a sink, or ingress: then the headers of each record name its handler"
+        raise RegistryError(BAD_SUBSCRIPTION, message)
+    return "", ""
 
 
 async def _starts(

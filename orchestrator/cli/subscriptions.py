@@ -42,10 +42,18 @@ def add(nouns: Nouns) -> None:
 
 def _add_create(noun: Noun) -> None:
     create = noun.verb("create", "Let the records of topics invoke a handler.", _create)
+    create.usage = "perdure subscriptions create SOURCE… SINK [options]"
     create.add_argument(
-        "source", nargs="+", help="CLUSTER/TOPIC, or TOPIC of the log's or the only cluster"
+        "places",
+        nargs="+",
+        metavar="SOURCE… SINK",
+        help="CLUSTER/TOPIC, or TOPIC of the log's or the only cluster; at last Service/handler",
     )
-    create.add_argument("sink", help="Service/handler")
+    create.add_argument(
+        "--ingress",
+        action="store_true",
+        help="no sink: headers of the records name their handlers, as on <cluster>.ingress",
+    )
     create.add_argument("--name", default="", help="a name for it, given once")
     create.add_argument("--from", dest="start", metavar="POINT", help=f"{_POINT}; default: latest")
     create.add_argument(
@@ -81,9 +89,12 @@ def _create(args: argparse.Namespace, admin: Admin) -> int:
         there = _of_name(args.name, admin)
         if there is not None:
             return _said(args, there, "is there")
+    if len(args.places) == 1 and not args.ingress:
+        raise CliError("name the sink behind the sources: Service/handler", EXIT_USAGE)
     body = {
-        "sources": args.source,
-        "sink": args.sink,
+        "sources": args.places if args.ingress else args.places[:-1],
+        "sink": "" if args.ingress else args.places[-1],
+        "ingress": args.ingress,
         "name": args.name,
         "start": args.start,
         "options": parse_pairs(args.option, "--option"),
@@ -138,7 +149,8 @@ def _said(args: argparse.Namespace, view: dict[str, Any], said: str) -> int:
     if args.json:
         print_json(view)
         return 0
-    print(f"subscription {view['id']} {said}: {view['source']} -> {view['sink']}")
+    sink = view["sink"] or "what the headers name"
+    print(f"subscription {view['id']} {said}: {view['source']} -> {sink}")
     if view["undecided"]:
         print(f"no broker answers yet: it starts at {view['undecided']} once one does")
     for topic in view["topics"]:

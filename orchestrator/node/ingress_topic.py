@@ -4,17 +4,25 @@ import asyncio
 import logging
 from typing import Final
 
+from msgspec.structs import replace
+
 from orchestrator.brokers.asking import NoFacts
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.brokers.starting import Decided, decide_starts
 from orchestrator.config.options import NodeOptions
 from orchestrator.model.operating import OperatingError
 from orchestrator.node.topics import broker_client_config
+from orchestrator.registry.apply_topics import is_taken
 from orchestrator.registry.errors import RegistryError
 from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.metadata_log import Metadata
 from orchestrator.registry.records import SubscriptionCreated
-from orchestrator.registry.stored_topics import LOG_CLUSTER, StoredCluster, StoredSubscription
+from orchestrator.registry.stored_topics import (
+    LOG_CLUSTER,
+    StoredCluster,
+    StoredSubscription,
+    TopicsState,
+)
 from orchestrator.registry.subscribe import MAX_IN_FLIGHT_DEFAULT
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy, new_ulid
@@ -23,10 +31,14 @@ from perdure.wire.ids import subscription_id_to_str
 PARTITIONS: Final = 8
 TRY_AGAIN_S: Final = 5.0
 _LOG = logging.getLogger("perdure.node")
+_DELETED: Final = (
+    "the ingress topic %s/%s is not read: its subscription was deleted. To read it again:"
+    " perdure subscriptions create --ingress %s/%s"
+)
 
 
 class IngressTopicKeeper:
-    """Once; what an operator deletes stays away until the next start."""
+    """Once; what an operator deleted is made again by an operator only."""
 
     def __init__(
         self,
@@ -46,8 +58,11 @@ class IngressTopicKeeper:
         place = ingress_place(self._options)
         if place is None:
             return
+        if place in self._topics.ended_ingress:
+            _LOG.info(_DELETED, *place, *place)
+            return
         said = ""
-        while not self._is_there(*place):
+        while not self._is_settled(place):
             try:
                 await self._make(*place)
                 return
@@ -57,23 +72,28 @@ class IngressTopicKeeper:
                 said = str(error)
             await asyncio.sleep(TRY_AGAIN_S)
 
-    def _is_there(self, cluster: str, topic: str) -> bool:
-        subscriptions = self._metadata.registry.topics.subscriptions.values()
-        return any(
-            not one.service and one.cluster == cluster and topic in one.topics
-            for one in subscriptions
-        )
+    @property
+    def _topics(self) -> TopicsState:
+        return self._metadata.registry.topics
+
+    def _is_settled(self, place: tuple[str, str]) -> bool:
+        topics = self._topics
+        return topics.has_ingress(*place) or place in topics.ended_ingress
 
     async def _make(self, name: str, topic: str) -> None:
-        cluster = self._metadata.registry.topics.clusters.get(name)
+        cluster = self._topics.clusters.get(name)
         if cluster is None:
             raise _NotMade(f"there is no broker cluster {name}: perdure kafka-clusters create")
         await asyncio.to_thread(_make_topic, self._options, cluster, topic)
         decided = await decide_starts(self._brokers.facts(cluster), [topic], "earliest")
         made = self._subscription(name, topic, decided)
 
-        def decide(state: MetadataState) -> tuple[SubscriptionCreated, None]:
-            return SubscriptionCreated(state.version, made), None
+        def decide(state: MetadataState) -> tuple[SubscriptionCreated | None, None]:
+            if self._is_settled((name, topic)):
+                return None, None
+            is_named = is_taken(state.topics, made.name)
+            one = replace(made, name="") if is_named else made
+            return SubscriptionCreated(state.version, one), None
 
         await self._metadata.change(decide)
 

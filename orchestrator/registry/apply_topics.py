@@ -16,7 +16,7 @@ from orchestrator.registry.records import (
     SubscriptionResumed,
     SubscriptionSought,
 )
-from orchestrator.registry.stored_topics import StoredSubscription, TopicsState
+from orchestrator.registry.stored_topics import INGRESS_MAX, StoredSubscription, TopicsState
 
 
 def apply_topics(state: TopicsState, record: AnyTopicsRecord) -> bool:
@@ -36,14 +36,26 @@ def apply_topics(state: TopicsState, record: AnyTopicsRecord) -> bool:
             changed = made.id not in state.subscriptions and not is_taken(state, made.name, made.id)
             if changed:
                 state.subscriptions[made.id] = made
+                _remember_ingress(state, made, False)
         case FeedsSwitched(events=events, states=states):
             changed = (events, states) != (state.events_feed, state.state_feeds)
             state.events_feed, state.state_feeds = events, states
         case SubscriptionDeleted(id=gone):
-            changed = state.subscriptions.pop(gone, None) is not None
+            ended = state.subscriptions.pop(gone, None)
+            changed = ended is not None
+            if ended is not None:
+                _remember_ingress(state, ended, True)
         case _:
             changed = _change_subscription(state, record)
     return changed
+
+
+def _remember_ingress(state: TopicsState, one: StoredSubscription, has_ended: bool) -> None:
+    if not one.is_ingress:
+        return
+    places = [(one.cluster, topic) for topic in one.topics]
+    others = [place for place in state.ended_ingress if place not in places]
+    state.ended_ingress = tuple(others + places * has_ended)[-INGRESS_MAX:]
 
 
 def is_in_use(state: TopicsState, cluster: str) -> bool:

@@ -14,6 +14,7 @@ LOG_CLUSTER: Final = "log"
 """The name of the broker cluster that a log on Kafka lives on: it exists by itself."""
 GO_ON: Final = -1
 """Instead of an offset: the source goes on where its old generation stands."""
+INGRESS_MAX: Final = 100  # ended ones that are remembered
 
 
 class StoredCluster(Stored, frozen=True):
@@ -64,6 +65,10 @@ class StoredSubscription(Stored, frozen=True):
     gaps_passed: int = 0
     created_at_ms: int = 0
 
+    @property
+    def is_ingress(self) -> bool:
+        return not self.service
+
 
 class TopicsState(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
     """Clusters and feeds by name, subscriptions by id. Its values are immutable."""
@@ -72,3 +77,13 @@ class TopicsState(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fiel
     subscriptions: dict[str, StoredSubscription] = msgspec.field(default_factory=dict)
     events_feed: bool = False
     state_feeds: tuple[str, ...] = ()  # services, sorted
+    ended_ingress: tuple[tuple[str, str], ...] = ()
+    """Broker cluster and topic of ingress subscriptions that were deleted: no server makes them
+    again by itself, since their records would run once more. The latest INGRESS_MAX."""
+
+    def has_ingress(self, cluster: str, topic: str) -> bool:
+        """Whether a subscription reads the topic whose records name their targets."""
+        return any(
+            one.is_ingress and one.cluster == cluster and topic in one.topics
+            for one in self.subscriptions.values()
+        )

@@ -190,6 +190,16 @@ def test_settings_that_are_refused(it: World, more: dict[str, Any], said: str) -
     assert said in refused.json["message"]
 
 
+def test_an_ingress_topic_is_asked_for_by_name(it: World) -> None:
+    view = made(it, "orders", sink="", ingress=True, start="earliest")
+    assert (view["sink"], view["service"], view["starts"]) == ("", "", {"orders": [1, 0]})
+    both = ours(it, "returns", ingress=True)
+    assert both.status == 400 and "give a sink, or ingress" in both.json["message"]
+    neither = ours(it, "returns", sink="")
+    assert neither.status == 400 and "invalid sink URI" in neither.json["message"]
+    assert restate(it, "kafka://shop/returns", "").status == 400
+
+
 def test_two_of_one_name_and_two_clusters(it: World) -> None:
     first = made(it, "orders", name="one")
     again = ours(it, "returns", name="one")

@@ -135,6 +135,15 @@ def test_how_subscriptions_stand(it: World, perdure: Perdure) -> None:
     assert (found["position"], found["committed"], found["end"]) == (5, 4, 20)
 
 
+def test_an_ingress_topic(perdure: Perdure) -> None:
+    with_cluster(perdure)
+    made = perdure("subscriptions", "create", "--ingress", "shop/orders", "shop/returns")
+    assert made.code == 0, made
+    assert "kafka://shop/orders,returns -> what the headers name" in made.out
+    alone = perdure("subscriptions", "create", "shop/orders")
+    assert alone.code == 2 and "Service/handler" in alone.err
+
+
 def test_subscriptions_that_wait_or_are_refused(it: World, perdure: Perdure) -> None:
     with_cluster(perdure)
     refused = perdure("subscriptions", "create", "none", "Counter/add")

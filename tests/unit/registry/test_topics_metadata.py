@@ -30,6 +30,7 @@ from orchestrator.registry.records import (
 from orchestrator.registry.snapshot import Defaults, build_registry
 from orchestrator.registry.stored_topics import (
     GO_ON,
+    INGRESS_MAX,
     StoredCluster,
     StoredStart,
     StoredSubscription,
@@ -163,3 +164,19 @@ def test_a_snapshot_has_the_cluster_of_the_log_and_does_not_change() -> None:
     assert registry.topics.subscriptions == {"sub_1": MADE}
     assert set(state.topics.clusters) == {"shop"}
     assert set(build_registry(state, Defaults()).topics.clusters) == {"shop"}
+
+
+def test_ingress_topics_that_ended_are_remembered_but_not_all() -> None:
+    state = MetadataState()
+    assert apply_metadata(state, KafkaClusterCreated(0, CLUSTER))
+    for number in range(INGRESS_MAX + 5):
+        one = replace(MADE, id=f"sub_{number}", name="", topics=(f"in{number}",), service="")
+        assert apply_metadata(state, SubscriptionCreated(state.version, one))
+        assert apply_metadata(state, SubscriptionDeleted(state.version, one.id))
+    kept = state.topics.ended_ingress
+    assert kept == tuple(("shop", f"in{n}") for n in range(5, INGRESS_MAX + 5))
+    assert decode_state(encode_state(state)) == state
+    again = replace(MADE, id="sub_x", name="", topics=("in7", "other"), service="")
+    assert apply_metadata(state, SubscriptionCreated(state.version, again))
+    assert ("shop", "in7") not in state.topics.ended_ingress
+    assert state.topics.has_ingress("shop", "other") and not state.topics.has_ingress("shop", "in9")
