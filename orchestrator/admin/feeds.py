@@ -8,7 +8,8 @@ from orchestrator.admin.kafka_clusters import no_facts
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.views import JsonView
 from orchestrator.brokers.asking import NoFacts, topics_of
-from orchestrator.intake.feeds import events_topic, feed_cluster, state_topic
+from orchestrator.intake.feeds import feed_cluster
+from orchestrator.model.own_topics import events_topic, state_topic
 from orchestrator.registry.errors import NO_CLUSTER, NO_TOPIC, RegistryError
 from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.records import AnyMetadataRecord, FeedsSwitched

@@ -1,11 +1,14 @@
 """The switches of feeds that a partition owes: from what the metadata say to records of it.
 
-A feed that stopped by itself stays so until it is switched off and on again.
+A feed that stopped by itself stays so until it is switched off and on again. Dead letters are
+published to every broker cluster that is known: its own get those of its topics, the log's also
+those of what could not be sent.
 """
 
+from orchestrator.model.own_topics import events_topic, letters_topic, state_topic
 from orchestrator.model.rows import PartitionRow
 from orchestrator.model.topic_records import SwitchFeed
-from orchestrator.model.topics import FEED_EVENTS, FEED_STATE, FeedTopic
+from orchestrator.model.topics import FEED_EVENTS, FEED_LETTERS, FEED_STATE, FeedTopic
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored_topics import LOG_CLUSTER, TopicsState
 
@@ -15,14 +18,6 @@ def feed_cluster(topics: TopicsState) -> str:
     if LOG_CLUSTER in topics.clusters:
         return LOG_CLUSTER
     return next(iter(topics.clusters)) if len(topics.clusters) == 1 else ""
-
-
-def events_topic(engine: str) -> str:
-    return f"{engine}.events"
-
-
-def state_topic(engine: str, service: str) -> str:
-    return f"{engine}.state.{service}"
 
 
 def owed_switches(
@@ -48,4 +43,8 @@ def owed_switches(
         to = FeedTopic(cluster, state_topic(engine, service)) if is_on else None
         if to != own.state_feeds.get(service) and (to is None or cluster):
             owed.append(SwitchFeed(epoch, now_ms, FEED_STATE, service, "", to, version))
+    for name in sorted({*topics.clusters, *own.letter_feeds}):
+        to = FeedTopic(name, letters_topic(engine)) if name in topics.clusters else None
+        if to != own.letter_feeds.get(name):
+            owed.append(SwitchFeed(epoch, now_ms, FEED_LETTERS, "", name, to, version))
     return owed

@@ -22,10 +22,9 @@ def apply_switch_feed(step: Step, record: SwitchFeed) -> Answer:
     own, to = step.state.partition_row, record.to
     if record.epoch != own.epoch:
         return Answer.DROPPED
-    if record.feed != FEED_LETTERS:
-        if record.version < own.feeds_version:
-            return Answer.DROPPED
-        own.feeds_version = record.version
+    if record.version < own.feeds_version:
+        return Answer.DROPPED
+    own.feeds_version = record.version
     before = _current(own, record)
     if before == to and (to is None or to.topic not in own.stopped_feeds):
         return Answer.DUPLICATE
@@ -48,11 +47,16 @@ def give_to_feed(step: Step, feed: FeedTopic, item: Produce) -> None:
     own = step.state.partition_row
     if feed.topic in own.stopped_feeds:
         return
-    number = own.topic_lanes.get((feed.cluster, feed.topic))
-    if number is not None and own.lanes[number].held_bytes > FEED_LANE_BYTES_MAX:
+    if is_full(own, feed):
         own.stopped_feeds[feed.topic] = FULL
         return
     lanes.give(step, ToTopic(feed.cluster, feed.topic), item)
+
+
+def is_full(own: PartitionRow, feed: FeedTopic) -> bool:
+    """Whether so much of it waits that no more may."""
+    number = own.topic_lanes.get((feed.cluster, feed.topic))
+    return number is not None and own.lanes[number].held_bytes > FEED_LANE_BYTES_MAX
 
 
 def _current(own: PartitionRow, record: SwitchFeed) -> FeedTopic | None:

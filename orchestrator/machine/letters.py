@@ -1,9 +1,10 @@
 """Dead letters: kept as rows, published if their broker cluster has a topic for them, forgotten."""
 
 from orchestrator.codec.keys import letter_key
-from orchestrator.machine.feeds import give_to_feed
+from orchestrator.machine import lanes
+from orchestrator.machine.feeds import FULL, is_full
 from orchestrator.machine.step import Step
-from orchestrator.model.lanes import LOG_CLUSTER
+from orchestrator.model.lanes import LOG_CLUSTER, ToTopic
 from orchestrator.model.rows import DeadLetterRow, PartitionRow
 from orchestrator.model.topic_records import DeadLetter, Produce
 from orchestrator.model.topics import DEAD_SEND, LETTER, RecordHeaders, origin_bytes, request_bytes
@@ -16,12 +17,17 @@ def keep_letter(step: Step, letter: DeadLetter) -> None:
     """A row of its own, and a row of the lane to the public topic if there is one."""
     key = letter_key(step.position, step.sub)
     step.sub += 1
-    step.state.letters.add(key, DeadLetterRow(letter))
+    row = DeadLetterRow(letter)
     own = step.state.partition_row
-    count_bytes(own, letter, letter_bytes(letter))
-    feed = own.letter_feeds.get(cluster_of(letter)) if own.letter_feeds else None
+    feed = own.letter_feeds.get(cluster_of(letter))
     if feed is not None:
-        give_to_feed(step, feed, _published(letter, key, step.now_ms))
+        if is_full(own, feed):
+            row.publish_error = FULL
+        else:
+            to = ToTopic(feed.cluster, feed.topic)
+            lanes.give(step, to, _published(letter, key, step.now_ms))
+    step.state.letters.add(key, row)
+    count_bytes(own, letter, letter_bytes(letter))
 
 
 def forget_letter(step: Step, key: bytes, row: DeadLetterRow) -> None:

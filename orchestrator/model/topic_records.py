@@ -155,8 +155,8 @@ class SwitchFeed(Record, frozen=True, tag=16):
 
     `service` is that of a FEED_STATE, else "". `to` None is off (for FEED_LETTERS: of `cluster`).
     A FEED_LETTERS is that of the broker cluster `cluster`, whose sources' letters it gets.
-    `version` is that of the metadata it comes from: what older ones said of FEED_EVENTS and
-    FEED_STATE is dropped, so that a leader whose metadata come late switches nothing back.
+    `version` is that of the metadata it comes from: what older ones said is dropped, so that a
+    leader whose metadata come late switches nothing back.
     """
 
     epoch: int

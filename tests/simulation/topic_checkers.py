@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.codec.keys import source_key
+from orchestrator.codec.keys import letter_key, source_key
 from orchestrator.codec.records import decode_message
 from orchestrator.machine import kv, letters, life
 from orchestrator.model.actions import AnyAction
@@ -15,20 +15,19 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.topic_records import DeadLetter, Intake, OutboxRefused, RedriveDeadLetter
-from orchestrator.model.topics import DEAD_INVOCATION, DEAD_RECORD, RecordOrigin, Source
-from orchestrator.model.values import SCHEDULED, SUSPENDED, Failure, Outcome
+from orchestrator.model.topics import RecordOrigin, Source
+from orchestrator.model.values import SCHEDULED, SUSPENDED, Outcome
 from orchestrator.processor.partition import Partition
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.stamp import Stamp, StampedStore
 from perdure.wire.ids import invocation_id_to_str
 from tests.simulation.checkers import check
 from tests.simulation.mutation import Patch, patched
+from tests.simulation.topic_letters import At, at_of, check_letters, check_published
 from tests.simulation.user_broker import COMMITTED, UserRecord
 
 if TYPE_CHECKING:
     from tests.simulation.topic_world import TopicWorld
-
-At = tuple[bytes, int, int]  # key of a source, generation, offset
 
 
 class Seen:
@@ -44,13 +43,10 @@ class Seen:
         self.redriven: list[bytes] = []
         self.ended: list[tuple[At, bytes, Outcome]] = []
         self.letters: list[DeadLetter] = []
+        self.public: dict[tuple[int, bytes], DeadLetter] = {}  # by partition and key of its row
         self.refused: set[tuple[int, int, int]] = set()
         self.upto: dict[tuple[bytes, int], int] = {}  # position of each generation at its end
         self.partitions: list[Partition] = []
-
-
-def at_of(origin: RecordOrigin) -> At:
-    return source_key(origin.source), origin.generation, origin.offset
 
 
 def check_topics(world: "TopicWorld") -> None:
@@ -62,7 +58,8 @@ def check_topics(world: "TopicWorld") -> None:
         _check_taken(world, seen, topic.name, topic.id)
     world.oracle.counts["taken"] = len(seen.items)
     _check_begun(world, seen)
-    _check_letters(world, seen)
+    check_letters(world, seen)
+    check_published(world, seen)
     _check_replies(world, seen)
     _check_rows(world, seen)
     _check_sends(world, seen)
@@ -120,6 +117,9 @@ def _watched(partition: Partition, seen: Seen) -> Iterator[None]:
 
         def keep_letter(step: Any, letter: DeadLetter) -> None:
             seen.letters.append(letter)
+            if letters.cluster_of(letter) in step.state.partition_row.letter_feeds:
+                key = letter_key(step.position, step.sub)
+                seen.public[partition.number, key] = letter
             keep_before(step, letter)
 
         new_row_before = patch.set(life, "new_row", new_row)
@@ -243,51 +243,13 @@ def _check_begun(world: "TopicWorld", seen: Seen) -> None:
             world.oracle.broken("order", f"{line} came as {offsets}")
 
 
-# --- dead letters ---
-
-
-def _check_letters(world: "TopicWorld", seen: Seen) -> None:
-    kept = Counter(
-        at_of(one.origin) for one in seen.letters if one.kind == DEAD_RECORD and one.origin
-    )
-    if kept != Counter(seen.unusable):
-        world.oracle.broken("letters", f"unusable: {sorted(seen.unusable)}, kept {kept}")
-    failed = Counter(known for _, known, outcome in seen.ended if isinstance(outcome, Failure))
-    told = Counter(one.invocation_id for one in seen.letters if one.kind == DEAD_INVOCATION)
-    if failed != told:
-        missing, more = failed - told, told - failed
-        world.oracle.broken("letters", f"failed: {len(missing)} are missing, {len(more)} too many")
-    for one in seen.letters:
-        origin = one.origin
-        if origin is not None and origin.headers[:2] != (("raw", b"\xff"), ("null", None)):
-            world.oracle.broken("letters", f"{at_of(origin)} lost its raw headers")
-    for partition in seen.partitions:
-        own = partition.state.partition_row
-        held: Counter[str] = Counter()
-        for _, row in partition.state.letters.scan():
-            held[letters.subscription_of(row.letter)] += letters.letter_bytes(row.letter)
-        if own.letter_bytes != dict(held):
-            world.oracle.broken("letters", f"{own.letter_bytes} are counted, {held} are there")
-    for known, count in Counter(seen.redriven).items():
-        if seen.ids[known] != 1 or count != 1:
-            world.oracle.broken("letters", f"{known.hex()} was done again {seen.ids[known]} times")
-    others = set(world.redriven) - set(seen.redriven)
-    if any(seen.ids[known] for known in others):
-        world.oracle.broken("letters", "one was done again whose letter was gone")
-
-
 # --- out ---
-
-
-def _committed(world: "TopicWorld", topic: str) -> list[UserRecord]:
-    held = world.broker.topics[topic].partitions
-    return [record for partition in held for record in partition.committed()]
 
 
 def _check_replies(world: "TopicWorld", seen: Seen) -> None:
     """One for each record that asked, with its correlation id; and the right one."""
     got: Counter[tuple[bytes | None, bytes | None]] = Counter()
-    for record in _committed(world, "answers"):
+    for record in world.broker.committed("answers"):
         headers = dict(record.headers)
         got[headers["perdure-correlation-id"], record.key] += 1
     wanted: Counter[tuple[bytes | None, bytes | None]] = Counter()
@@ -297,7 +259,7 @@ def _check_replies(world: "TopicWorld", seen: Seen) -> None:
     if got != wanted:
         world.oracle.broken("replies", f"missing {wanted - got}, too many {got - wanted}")
     outcomes = {known: outcome for _, known, outcome in seen.ended}
-    for record in _committed(world, "answers"):
+    for record in world.broker.committed("answers"):
         headers = dict(record.headers)
         known_as = headers["perdure-invocation-id"]
         for known, outcome in outcomes.items():
@@ -339,7 +301,7 @@ def _check_rows(world: "TopicWorld", seen: Seen) -> None:
 
 def _check_sends(world: "TopicWorld", seen: Seen) -> None:
     """What a program sent, as often as it lived."""
-    sent = Counter((record.key or b"").decode() for record in _committed(world, "out"))
+    sent = Counter((record.key or b"").decode() for record in world.broker.committed("out"))
     oracle = world.oracle
     for where, count in sent.items():
         lives = len(oracle.runs.get(where.partition(".")[0], ()))
@@ -357,7 +319,7 @@ def _check_sends(world: "TopicWorld", seen: Seen) -> None:
 def _check_state_feed(world: "TopicWorld", seen: Seen) -> None:
     """A compacted topic comes to what the state is."""
     feed: dict[tuple[str, str], bytes] = {}
-    for record in _committed(world, "perdure.state.Thing"):
+    for record in world.broker.committed("perdure.state.Thing"):
         assert record.key is not None
         name = tuple(json.loads(record.key))
         if record.value is None:
@@ -381,7 +343,7 @@ def _check_events(world: "TopicWorld") -> None:
     """Each once; of each life the first and the last are what they must be."""
     ids: Counter[str] = Counter()
     lives: dict[str, list[str]] = defaultdict(list)
-    for record in _committed(world, "perdure.events"):
+    for record in world.broker.committed("perdure.events"):
         event = json.loads(record.value or b"{}")
         ids[event["id"]] += 1
         what = event["type"].rpartition(".")[2]

@@ -24,7 +24,7 @@ from orchestrator.model.topic_records import (
     OutboxRefused,
     RedriveDeadLetter,
 )
-from orchestrator.model.topics import RecordOrigin
+from orchestrator.model.topics import LETTER, RecordOrigin
 from orchestrator.outbox.topics import TopicCarrier
 from tests.simulation import topic_trouble, user_writer
 from tests.simulation.mutation import Patch
@@ -210,6 +210,19 @@ def a_redrive_counts_without_its_letter(patch: Patch) -> None:
 @topic_mutant
 def letters_are_not_counted(patch: Patch) -> None:
     patch.set(letters, "count_bytes", lambda own, letter, more_bytes: None)
+
+
+@topic_mutant
+def a_letter_that_cannot_be_published_does_not_say_so(patch: Patch) -> None:
+    def set_aside(step: Step, lane: Any, item: Any, reason: str, message: str) -> None:
+        before(step, lane, item, reason, "" if item.kind == LETTER else message)
+
+    before = patch.set(apply_produced, "_set_aside", set_aside)
+
+
+@topic_mutant
+def letters_are_not_published(patch: Patch) -> None:
+    patch.set(letters, "is_full", lambda own, feed: True)
 
 
 # --- §4: feeds ---

@@ -109,6 +109,9 @@ class UserBroker:
     def all_topics(self) -> list[UserTopic]:
         return [*self.past, *self.topics.values()]
 
+    def committed(self, topic: str) -> list[UserRecord]:
+        return [one for held in self.topics[topic].partitions for one in held.committed()]
+
     def listen(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
 

@@ -14,11 +14,16 @@ from orchestrator.kafka.errors import REQUEST_S, error_of, text_of
 
 
 def make_topic(
-    config: Mapping[str, Any], topic: str, partitions: int, replication_factor: int
+    config: Mapping[str, Any],
+    topic: str,
+    partitions: int,
+    replication_factor: int,
+    settings: Mapping[str, str] | None = None,
 ) -> str:
     """Why it could not be made; "" if it is there now. Raises OperatingError."""
+    wanted = NewTopic(topic, partitions, replication_factor, config=dict(settings or {}))
     try:
-        create(make_admin(config, _ignored), NewTopic(topic, partitions, replication_factor))
+        create(make_admin(config, _ignored), wanted)
     except KafkaException as raised:
         return text_of(raised)
     return ""

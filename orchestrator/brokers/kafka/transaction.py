@@ -1,7 +1,8 @@
 """One Kafka transaction: rows of lanes and their ledger records, all or nothing.
 
 `run` blocks, and is for the writer's thread. It asks after the topics before it begins, so that a
-topic that is not there fails its own lane at once and holds nothing open.
+topic that is not there fails its own lane at once and holds nothing open. A public topic of the
+engine (dead letters, feeds) that is missing is made then.
 """
 
 import time
@@ -12,6 +13,7 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from orchestrator.brokers.kafka.configs import TRANSACTION_MS, WriterOptions
+from orchestrator.brokers.kafka.making import make_topic
 from orchestrator.brokers.ledger import ledger_key, ledger_value
 from orchestrator.brokers.writer_port import (
     NOWHERE,
@@ -23,6 +25,8 @@ from orchestrator.brokers.writer_port import (
     TopicRows,
 )
 from orchestrator.kafka.errors import REQUEST_S, error_of, text_of
+from orchestrator.model.operating import OperatingError
+from orchestrator.model.own_topics import PUBLIC_PARTITIONS, public_config
 
 END_S: Final = 2 * TRANSACTION_MS / 1000
 """So long a commit or an abort is tried: by then the brokers have ended the transaction."""
@@ -88,10 +92,27 @@ class Transactions:
     def _look_at(self, topic: str) -> Problem | None:
         found = self._producer.list_topics(topic, timeout=REQUEST_S).topics[topic]
         if found.error is not None:
-            return _problem(found.error, topic)
+            problem = _problem(found.error, topic)
+            return self._make(topic, problem)
         if all(one.leader < 0 for one in found.partitions.values()):
             return Problem(ProblemCode.NOT_NOW, f"topic {topic} has no leader now")
         return None
+
+    def _make(self, topic: str, problem: Problem) -> Problem:
+        """One of the engine's that is missing is made; who asks again finds it."""
+        options = self._options
+        settings = public_config(options.cluster, topic)
+        if settings is None or problem.code is not ProblemCode.NO_TOPIC:
+            return problem
+        replicas = options.replication_factor
+        try:
+            why = make_topic(options.client(), topic, PUBLIC_PARTITIONS, replicas, settings)
+        except OperatingError as error:
+            why = str(error)
+        if why:
+            why = f"topic {topic} is missing, and could not be made: {why}"
+            return Problem(ProblemCode.NO_TOPIC, why)
+        return Problem(ProblemCode.NOT_NOW, f"topic {topic} has just been made")
 
     def _send(self, rows: Sequence[TopicRows]) -> WriteEnd:
         sent = _Sent(rows)

@@ -3,7 +3,7 @@
 from orchestrator.intake.feeds import owed_switches
 from orchestrator.model.records import SwitchFeed
 from orchestrator.model.rows import PartitionRow
-from orchestrator.model.topics import FEED_EVENTS, FEED_STATE, FeedTopic
+from orchestrator.model.topics import FEED_EVENTS, FEED_LETTERS, FEED_STATE, FeedTopic
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored_topics import StoredCluster, TopicsState
 
@@ -18,8 +18,13 @@ def topics(
     return TopicsState({one.name: one for one in clusters}, {}, events, states)
 
 
-def owed(wanted: TopicsState, own: PartitionRow) -> list[SwitchFeed]:
+def all_owed(wanted: TopicsState, own: PartitionRow) -> list[SwitchFeed]:
     return owed_switches(Registry(5, {}, {}, wanted), own, "prod", 7, 1000)
+
+
+def owed(wanted: TopicsState, own: PartitionRow) -> list[SwitchFeed]:
+    """Without those of dead letters."""
+    return [one for one in all_owed(wanted, own) if one.feed != FEED_LETTERS]
 
 
 def switch(feed: int, service: str, to: FeedTopic | None) -> SwitchFeed:
@@ -52,6 +57,22 @@ def test_where_it_is_published() -> None:
     ]
     assert owed(topics(SHOP, ELSE), PartitionRow()) == owed(topics(), PartitionRow()) == []
     assert owed(topics(SHOP, ELSE), PartitionRow(events=EVENTS, state_feeds={"Cart": CART})) == []
+
+
+def test_dead_letters_are_published_to_every_broker_cluster_that_is_known() -> None:
+    own = PartitionRow()
+    known = topics(SHOP, LOG, events=False, states=())
+    to = {name: FeedTopic(name, "prod.dlq") for name in ("log", "shop")}
+    assert all_owed(known, own) == [
+        SwitchFeed(7, 1000, FEED_LETTERS, "", name, to[name], 5) for name in ("log", "shop")
+    ]
+    own.letter_feeds = to
+    assert all_owed(known, own) == []
+    assert all_owed(topics(LOG, events=False, states=()), own) == [
+        SwitchFeed(7, 1000, FEED_LETTERS, "", "shop", None, 5)
+    ]
+    own.feeds_version = 6
+    assert all_owed(topics(LOG, events=False, states=()), own) == []
 
 
 def test_metadata_that_come_late_switch_nothing_back() -> None:

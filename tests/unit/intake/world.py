@@ -19,6 +19,7 @@ from orchestrator.intake.port import TermIntake
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import PartitionRow, SourceRow
 from orchestrator.model.topic_records import Intake, SourceClosed, SourceOpened, SwitchFeed
+from orchestrator.model.topics import FEED_LETTERS
 from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.schema import Registry, ServiceType
 from orchestrator.registry.snapshot import Defaults, build_registry
@@ -89,6 +90,7 @@ class AppliedTerm:
     def __init__(self, partition: int, partition_count: int, call_soon: Callable[..., object]):
         self.partition, self.partition_count = partition, partition_count
         self.rows: dict[bytes, SourceRow] = {}
+        self.own = PartitionRow()
         self.scans = 0
         self.intake: TermIntake
         self._call_soon = call_soon
@@ -100,7 +102,10 @@ class AppliedTerm:
         self._call_soon(self._apply, record)
 
     def _apply(self, record: SourceOpened | Intake | SourceClosed | SwitchFeed) -> None:
-        assert not isinstance(record, SwitchFeed)
+        if isinstance(record, SwitchFeed):
+            assert record.feed == FEED_LETTERS and record.to is not None
+            self.own.letter_feeds[record.cluster] = record.to
+            return
         key = source_key(record.source)
         if isinstance(record, SourceOpened):
             row = SourceRow(record.source, record.generation, record.start, 0)
@@ -126,7 +131,7 @@ class AppliedTerm:
         return list(self.rows.values())
 
     def own_row(self) -> PartitionRow:
-        return PartitionRow()
+        return self.own
 
     def letter_bytes(self, subscription: str) -> int:
         return 0

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.machine import apply_letters
+from orchestrator.machine import apply_letters, feeds
 from orchestrator.machine.letters import letter_bytes
 from orchestrator.model.answers import Answer
 from orchestrator.model.lanes import MINTED_FIRST
@@ -11,6 +11,7 @@ from orchestrator.model.topic_records import (
     DeadLetter,
     DropDeadLetter,
     OutboxRefused,
+    Produced,
     PurgeDeadLetters,
     RedriveDeadLetter,
 )
@@ -136,6 +137,18 @@ def test_one_that_cannot_be_published_says_so_and_makes_no_other() -> None:
     bench.do(DropDeadLetter(second, bench.now_ms))
     bench.do(OutboxRefused(bench.epoch, 0, lane, 2, NO_TOPIC, "no dlq"))
     assert [key for key, _ in letters(bench)] == [first]
+
+
+def test_one_for_which_there_is_no_room_says_so_and_the_next_is_published(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feeds, "FEED_LANE_BYTES_MAX", 0)
+    bench = with_letters(2, publish=True)
+    assert [row.publish_error for _, row in letters(bench)] == ["", feeds.FULL]
+    bench.do(Produced(bench.epoch, bench.now_ms, MINTED_FIRST, 1))
+    bench.do(intake(bench, SOURCE, 2, unusable(bench, SOURCE, 2, b"2")))
+    assert [row.publish_error for _, row in letters(bench)] == ["", feeds.FULL, ""]
+    assert [item.value for _, item in produced(bench)] == [b"2"]
 
 
 def test_one_of_a_record_too_large_is_kept_by_reference() -> None:

@@ -1,0 +1,76 @@
+"""What must hold of dead letters in a world that has come to rest."""
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from orchestrator.codec.keys import source_key
+from orchestrator.machine import letters
+from orchestrator.model.topic_records import DeadLetter
+from orchestrator.model.topics import DEAD_INVOCATION, DEAD_RECORD, RecordOrigin
+from orchestrator.model.values import Failure
+
+if TYPE_CHECKING:
+    from tests.simulation.topic_checkers import Seen
+    from tests.simulation.topic_world import TopicWorld
+
+At = tuple[bytes, int, int]  # key of a source, generation, offset
+
+
+def at_of(origin: RecordOrigin) -> At:
+    return source_key(origin.source), origin.generation, origin.offset
+
+
+def check_letters(world: "TopicWorld", seen: "Seen") -> None:
+    kept = Counter(
+        at_of(one.origin) for one in seen.letters if one.kind == DEAD_RECORD and one.origin
+    )
+    if kept != Counter(seen.unusable):
+        world.oracle.broken("letters", f"unusable: {sorted(seen.unusable)}, kept {kept}")
+    failed = Counter(known for _, known, outcome in seen.ended if isinstance(outcome, Failure))
+    told = Counter(one.invocation_id for one in seen.letters if one.kind == DEAD_INVOCATION)
+    if failed != told:
+        missing, more = failed - told, told - failed
+        world.oracle.broken("letters", f"failed: {len(missing)} are missing, {len(more)} too many")
+    for one in seen.letters:
+        origin = one.origin
+        if origin is not None and origin.headers[:2] != (("raw", b"\xff"), ("null", None)):
+            world.oracle.broken("letters", f"{at_of(origin)} lost its raw headers")
+    for partition in seen.partitions:
+        own = partition.state.partition_row
+        held: Counter[str] = Counter()
+        for _, row in partition.state.letters.scan():
+            held[letters.subscription_of(row.letter)] += letters.letter_bytes(row.letter)
+        if own.letter_bytes != dict(held):
+            world.oracle.broken("letters", f"{own.letter_bytes} are counted, {held} are there")
+    for known, count in Counter(seen.redriven).items():
+        if seen.ids[known] != 1 or count != 1:
+            world.oracle.broken("letters", f"{known.hex()} was done again {seen.ids[known]} times")
+    others = set(world.redriven) - set(seen.redriven)
+    if any(seen.ids[known] for known in others):
+        world.oracle.broken("letters", "one was done again whose letter was gone")
+
+
+def check_published(world: "TopicWorld", seen: "Seen") -> None:
+    """Each once, from where it came; without a topic for them those that are kept say so."""
+    if "perdure.dlq" in world.broker.topics:
+        told = Counter(
+            dict(record.headers).get("perdure-dlq-source")
+            for record in world.broker.committed("perdure.dlq")
+        )
+        wanted = Counter(_place_of(letter) for letter in seen.public.values())
+        if told != wanted:
+            missing, more = wanted - told, told - wanted
+            world.oracle.broken("letters", f"published: {missing} missing, {more} too many")
+        return
+    for partition in seen.partitions:
+        for key, row in partition.state.letters.scan():
+            is_public = (partition.number, key) in seen.public
+            if is_public != bool(row.publish_error):
+                world.oracle.broken("letters", f"{key.hex()} has {row.publish_error!r}")
+
+
+def _place_of(letter: DeadLetter) -> bytes | None:
+    origin = letter.origin
+    if origin is None:
+        return None
+    return f"{origin.source.topic}/{origin.source.partition}/{origin.offset}".encode()
