@@ -20,7 +20,7 @@ from orchestrator.intake.term import TermSources
 from orchestrator.intake.wanted import KnownTopic, WantedSource, wanted_sources
 from orchestrator.model.rows import PartitionRow, SourceRow
 from orchestrator.model.topic_records import Intake, SourceClosed, SourceOpened
-from orchestrator.model.topics import Source
+from orchestrator.model.topics import FeedTopic, Source
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription, TopicsState
 
@@ -98,7 +98,7 @@ class Term:
         return list(self.rows.values())
 
     def own_row(self) -> PartitionRow:
-        return PartitionRow()
+        return PartitionRow(letter_feeds={"log": FeedTopic("log", "perdure.dlq")})
 
     def letter_bytes(self, subscription: str) -> int:
         return 0
