@@ -1,6 +1,7 @@
 """One budget in bytes for the rows that the tables of a process keep in memory by choice.
 
-Rows that a spill wrote stay in memory as long as there is room. Each table has two generations of
+Rows that a spill wrote stay in memory as long as there is room, except those that hardly anybody
+reads again: invocations that are over. Each table has two generations of
 them: what was used since the table last grew older, and what was not. It grows older, and loses
 what was not used, when what was used is a part of the budget, and when the budget is spent: then
 the tables of all partitions take turns. Rows that no spill wrote yet count too,

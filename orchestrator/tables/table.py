@@ -24,6 +24,8 @@ class Table(Generic[R]):
 
     A row from `get` may be changed until the next `drain` or `drop_unused`, no later. Rows of a
     table that is `written_once` never change: large ones are not kept in memory once written.
+    Those of one that is `rarely_read` leave it when they are written: they come back if somebody
+    does read them.
     """
 
     __slots__ = (
@@ -31,6 +33,7 @@ class Table(Generic[R]):
         "_born",
         "_decode",
         "_first",
+        "_is_rarely_read",
         "_kept_bytes_max",
         "_older",
         "_recent_bytes",
@@ -49,12 +52,14 @@ class Table(Generic[R]):
         kind: type[R],
         account: Account,
         written_once: bool = False,
+        rarely_read: bool = False,
     ) -> None:
         self.prefix = prefix
         self._store = store
         self._decode = row_decoder(kind)
         self._account = account
         self._kept_bytes_max = KEPT_ONCE_WRITTEN_BYTES if written_once else KEPT_BYTES_MAX
+        self._is_rarely_read = rarely_read
         self._rows: dict[bytes, R | None] = {}  # None: known to be absent, and dirty
         self._older: dict[bytes, R | None] = {}  # clean, not used since the table last grew older
         self._sizes: dict[bytes, int] = {}  # of the clean rows of both
@@ -185,9 +190,30 @@ class Table(Generic[R]):
             self.drop_unused()
 
     def _drain_dirty(self, writes: list[tuple[bytes, bytes | None]]) -> None:
+        dirty = sorted(self.dirty_keys)
+        if self._is_rarely_read:
+            self._write_and_leave(dirty, writes)
+        else:
+            self._write_and_keep(dirty, writes)
+        if dirty[0] < self._first:
+            self._first = dirty[0]
+        self.dirty_keys.clear()
+        self._born.clear()
+        self._sorted = None
+
+    def _write_and_leave(
+        self, dirty: list[bytes], writes: list[tuple[bytes, bytes | None]]
+    ) -> None:
+        prefix, leave, sizes = self.prefix, self._rows.pop, self._sizes
+        for key in dirty:
+            row = leave(key)
+            writes.append((prefix + key, None if row is None else encode_row(row)))
+        if sizes:
+            self._note_size(-sum(sizes.pop(key, 0) for key in dirty))
+
+    def _write_and_keep(self, dirty: list[bytes], writes: list[tuple[bytes, bytes | None]]) -> None:
         prefix, rows, sizes = self.prefix, self._rows, self._sizes
         kept_bytes_max = self._kept_bytes_max
-        dirty = sorted(self.dirty_keys)
         more_bytes = 0
         for key in dirty:
             row = rows[key]
@@ -203,11 +229,6 @@ class Table(Generic[R]):
                 sizes[key] = size_bytes = len(value) + ROW_OVERHEAD_BYTES
                 more_bytes += size_bytes - before_bytes
         self._note_size(more_bytes)
-        if dirty[0] < self._first:
-            self._first = dirty[0]
-        self.dirty_keys.clear()
-        self._born.clear()
-        self._sorted = None
 
     def _count(self, key: bytes, encoded_bytes: int) -> None:
         size_bytes = encoded_bytes + ROW_OVERHEAD_BYTES

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from orchestrator.codec import keys
-from orchestrator.model.rows import InputRow, StateRow
+from orchestrator.model.rows import InputRow, RetentionRow, StateRow
 from orchestrator.store.memory import MemoryStore
 from orchestrator.tables import cache as cache_module
 from orchestrator.tables.cache import Cache
@@ -55,6 +55,7 @@ def test_any_story_gives_what_a_dict_gives() -> None:
         cache = Cache(random.choice((0, 3_000, 1 << 20)))
         store = MemoryStore()
         table, state = made(cache, store)
+        table._is_rarely_read = seed % 2 == 1
         model: dict[bytes, bytes] = {}
         for _ in range(150):
             key = bytes([random.randrange(24)])
@@ -243,3 +244,25 @@ def test_large_rows_that_never_change_are_not_kept_once_written() -> None:
     assert state.inputs.get(b"01") is None
     state.spill()
     assert state.inputs.get(b"01") is None and len(list(state.inputs.scan())) == 19
+
+
+def test_rows_that_are_rarely_read_leave_memory_when_they_are_written() -> None:
+    """However many end: what is remembered of them costs no memory, until somebody reads it."""
+    store, cache = CountingStore(), Cache()
+    state = State(0, 1, store, cache)
+    for number in range(20):
+        state.retention.add(b"%02d" % number, RetentionRow([(b"i" * 24, number)]))
+    state.spill()
+    assert cache.used_bytes == 0 and not state.retention._rows
+    store.read_count = 0
+    for _ in range(2):
+        row = state.retention.get(b"07")
+        assert row is not None and row.items == [(b"i" * 24, 7)]
+    assert store.read_count == 1 and cache.used_bytes > 0, "who reads it may read it again soon"
+    row.items.append((b"j" * 24, 8))
+    state.retention.touch(b"07")
+    state.spill()
+    assert cache.used_bytes == 0
+    row = state.retention.get(b"07")
+    assert row is not None and len(row.items) == 2
+    assert len(list(state.retention.scan())) == 20
