@@ -1,6 +1,8 @@
 """Keys of rows: a table's prefix byte and fields whose byte order is their order."""
 
 import struct
+from functools import lru_cache
+from typing import Final
 
 from orchestrator.model.topics import RecordOrigin, Source
 
@@ -37,6 +39,10 @@ _caller = struct.Struct(">24sQI").pack
 _u32 = struct.Struct(">I").pack
 
 
+_REMEMBERED_COUNT: Final = 256  # of 8 KiB at most
+
+
+@lru_cache(_REMEMBERED_COUNT)  # each record of an object asks for it several times
 def object_key(service: str, key: str) -> bytes:
     """Service names hold no NUL; the key's length delimits it from what follows."""
     raw = key.encode()
