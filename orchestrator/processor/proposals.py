@@ -26,6 +26,7 @@ class Proposal(msgspec.Struct, gc=False):
     record: AnyRecord
     waiter: Waiter | None = None
     size_bytes: int = 0  # of its bodies
+    work: int = 1  # one for the record, and one for each part of one that has many
 
     @property
     def is_of_client(self) -> bool:
@@ -36,16 +37,23 @@ class Proposal(msgspec.Struct, gc=False):
 class ProposalQueue:
     """Proposals in the order in which they will be appended: `waiting`."""
 
-    __slots__ = ("bytes_count", "waiting")
+    __slots__ = ("_work", "bytes_count", "waiting")
 
     def __init__(self) -> None:
         self.waiting: list[Proposal] = []
         self.bytes_count = 0  # of their bodies
+        self._work = 0
 
     def add(self, record: AnyRecord, waiter: Waiter | None) -> None:
-        size_bytes = body_bytes(record)
-        self.waiting.append(Proposal(record, waiter, size_bytes))
+        if type(record) is Journal:
+            size_bytes, work = len(record.frames), 1 + len(record.effects)
+        elif type(record) is Invoke and record.prefix is None:
+            size_bytes, work = len(record.body), 1
+        else:
+            size_bytes, work = body_bytes(record), 1 + _part_count(record)
+        self.waiting.append(Proposal(record, waiter, size_bytes, work))
         self.bytes_count += size_bytes
+        self._work += work
 
     def take(self, work_max: int, bytes_max: int) -> tuple[list[Proposal], int]:
         """The first ones, and the bytes of their bodies.
@@ -53,33 +61,32 @@ class ProposalQueue:
         At least one; no more than their work (one for a record, and one for each part of one that
         has many) is `work_max`, and these bytes are `bytes_max`.
         """
-        waiting = self.waiting
-        taken = waiting if len(waiting) <= work_max else waiting[:work_max]
-        work = size_bytes = 0
-        for count, proposal in enumerate(taken):
-            record = proposal.record
-            work += 1
-            if type(record) is Journal:
-                work += len(record.effects)
-            elif type(record) is not Invoke:
-                work += _part_count(record)
-            if count and (work > work_max or size_bytes + proposal.size_bytes > bytes_max):
-                taken = waiting[:count]
+        waiting, size_bytes = self.waiting, self.bytes_count
+        if self._work <= work_max and size_bytes <= bytes_max:
+            self.waiting, self.bytes_count, self._work = [], 0, 0
+            return waiting, size_bytes
+        work = size_bytes = count = 0
+        for proposal in waiting:
+            more_work, more_bytes = work + proposal.work, size_bytes + proposal.size_bytes
+            if count and (more_work > work_max or more_bytes > bytes_max):
                 break
-            size_bytes += proposal.size_bytes
-        self.waiting = [] if taken is waiting else waiting[len(taken) :]
+            work, size_bytes = more_work, more_bytes
+            count += 1
+        self.waiting = waiting[count:]
         self.bytes_count -= size_bytes
-        return taken, size_bytes
+        self._work -= work
+        return waiting[:count], size_bytes
 
     def take_all(self) -> list[Proposal]:
         taken, self.waiting = self.waiting, []
-        self.bytes_count = 0
+        self.bytes_count = self._work = 0
         return taken
 
     def put_back(self, proposals: list[Proposal]) -> None:
         """They were taken but not appended: before all others again."""
         self.waiting[:0] = proposals
         self.bytes_count += sum(proposal.size_bytes for proposal in proposals)
+        self._work += sum(proposal.work for proposal in proposals)
 
     def drop_of_term(self) -> None:
         """A term is over: what only it could propose goes, the rest waits for the next leader."""

@@ -11,9 +11,7 @@ from functools import partial
 from orchestrator.log.port import AppendError, LogMessage
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
-from orchestrator.model.invoke import Invoke
-from orchestrator.model.records import AnyRecord, Journal
-from orchestrator.processor.bodies import body_bytes
+from orchestrator.model.records import AnyRecord
 from orchestrator.processor.in_flight import InFlightAppend
 from orchestrator.processor.pack import pack_records
 from orchestrator.processor.partition import Partition
@@ -66,15 +64,7 @@ class Seat(SeatView):
             if waiter is not None:
                 waiter.failed(self.stopped or NOT_SERVED, False)
             return
-        kind = type(record)
-        if kind is Journal:
-            size_bytes = len(record.frames)  # type: ignore[union-attr]
-        elif kind is Invoke and record.prefix is None:  # type: ignore[union-attr]
-            size_bytes = len(record.body)  # type: ignore[union-attr]
-        else:
-            size_bytes = body_bytes(record)
-        self.pending.bytes_count += size_bytes
-        self.pending.waiting.append(Proposal(record, waiter, size_bytes))
+        self.pending.add(record, waiter)
         if state.in_flight is None and type(state) is Leading and not state.pauses:
             self._wake()
 

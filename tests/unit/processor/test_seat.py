@@ -201,7 +201,8 @@ def test_what_is_taken_at_once_counts_the_parts_of_records() -> None:
     """A transfer of many items costs as much as many records."""
     queue = ProposalQueue()
     transfers = [Transfer(1, 2, n, (signal(n),) * 30) for n in range(5)]
-    queue.put_back([*map(Proposal, transfers), Proposal(RECORD)])
+    for record in (*transfers, RECORD):
+        queue.add(record, None)
 
     def taken(work_max: int) -> list[object]:
         return [proposal.record for proposal in queue.take(work_max, 1 << 20)[0]]
