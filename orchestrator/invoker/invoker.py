@@ -315,8 +315,9 @@ class Invoker:
     def _fill_slots(self) -> None:
         """Start what waits, as far as there is room; the rest has its turn after `_suspend_idle`.
         Behind many others some may wait that are over, or run already."""
+        slots = self._slots
         for _ in range(_STARTED_AT_ONCE):
-            waiter = self._slots.next()
+            waiter = slots.next() if slots.waiting_count else None
             if waiter is None:
                 return
             if waiter.id not in self._running:

@@ -9,7 +9,7 @@ from orchestrator.machine.resolver import Leaf, signal_leaf
 from orchestrator.machine.status import WAKE, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import Notify
-from orchestrator.model.limits import JOURNAL_INLINE_BYTES
+from orchestrator.model.limits import DETAIL_INLINE_COUNT, JOURNAL_INLINE_BYTES
 from orchestrator.model.rows import ChunkRow, InvocationRow, JournalChunk
 from orchestrator.model.values import FAILURE, INVOKED, SUCCESS, SUSPENDED, Failure, Outcome
 
@@ -44,11 +44,17 @@ def complete_with_frame(
     step: Step, row: InvocationRow, completion_id: int, frame: bytes, kind: int = SUCCESS
 ) -> None:
     """The same for a notification that is a frame already."""
-    if look_up(step.state, row, COMPLETIONS, completion_id) is None:
+    if row.paged or len(row.completions) >= DETAIL_INLINE_COUNT:
+        if look_up(step.state, row, COMPLETIONS, completion_id) is not None:
+            return
         keep(step, row, COMPLETIONS, completion_id, kind)
-        if row.awaits or row.paged:
-            drop_detail(step, row, AWAITS, completion_id)
-        notify(step, row, frame, completion_id)
+    elif completion_id in row.completions:
+        return
+    else:
+        row.completions[completion_id] = kind  # as `keep` does, without its calls
+    if row.awaits or row.paged:
+        drop_detail(step, row, AWAITS, completion_id)
+    notify(step, row, frame, completion_id)
 
 
 def give_signal(

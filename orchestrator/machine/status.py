@@ -31,6 +31,7 @@ RESUME = 8
 CANCEL = 9  # it goes on, to see that it is cancelled
 COMPLETE = 10
 
+_CAUSE_BITS = 4
 TRANSITIONS: dict[tuple[int, int], int] = {
     (NEW, SCHEDULE): SCHEDULED,
     (NEW, QUEUE): INBOXED,
@@ -56,6 +57,8 @@ TRANSITIONS: dict[tuple[int, int], int] = {
     (PAUSED, CANCEL): INVOKED,
     (PAUSED, COMPLETE): COMPLETED,
 }
+
+_AFTER = {before << _CAUSE_BITS | cause: after for (before, cause), after in TRANSITIONS.items()}
 
 EVENT_OF = {BEGIN: "started", SUSPEND: "suspended", BACK_OFF: "retrying", PAUSE: "paused"}
 
@@ -85,24 +88,23 @@ CAUSE_NAMES = {
 
 def change_status(step: Step, row: InvocationRow, cause: int) -> None:
     """Lead a row to the status the cause leads to, and note when."""
-    after = TRANSITIONS.get((row.status, cause))
+    before, state = row.status, step.state
+    after = _AFTER.get(before << _CAUSE_BITS | cause)
     assert after is not None, (
-        f"an invocation that is {STATUS_NAMES[row.status]} cannot {CAUSE_NAMES[cause]}"
+        f"an invocation that is {STATUS_NAMES[before]} cannot {CAUSE_NAMES[cause]}"
     )
-    before, own = row.status, step.state.partition_row
-    counts = own.live
-    if before != NEW:
-        counts[before] -= 1
-    if after != COMPLETED:
-        counts[after] += 1
+    own = state.partition_row
     row.status = after
     if row.waiting is not None:
         row.waiting = None
-        step.state.derived.pop(row.invoke.id, None)
+        state.derived.pop(row.invoke.id, None)
     row.retry_at_ms = 0
     row.modified_at_ms = step.now_ms
+    if before != NEW:
+        own.live[before] -= 1
     if after != COMPLETED:  # else it goes at once
-        step.state.invocations.touch(row.invoke.id)
+        own.live[after] += 1
+        state.invocations.touch(row.invoke.id)
         if own.events is not None:
             _tell(step, row, before, cause)
 
