@@ -6,7 +6,8 @@ from orchestrator.machine import letters
 from orchestrator.machine.routing import route_item
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
-from orchestrator.model.limits import PURGE_STEP_COUNT
+from orchestrator.model.limits import CHORE_STEP_BYTES, PURGE_STEP_COUNT
+from orchestrator.model.rows import DeadLetterRow
 from orchestrator.model.topic_records import (
     DeadLetter,
     DropDeadLetter,
@@ -42,9 +43,16 @@ def apply_purge_dead_letters(step: Step, record: PurgeDeadLetters) -> Answer:
     those behind it wait as long."""
     if record.epoch != step.state.partition_row.epoch:
         return Answer.DROPPED
-    oldest = list(islice(step.state.letters.scan(), PURGE_STEP_COUNT))
-    for key, row in oldest:
+    old: list[tuple[bytes, DeadLetterRow]] = []
+    left_bytes = CHORE_STEP_BYTES
+    for key, row in islice(step.state.letters.scan(), PURGE_STEP_COUNT):
         if row.letter.now_ms >= record.before_ms:
-            return Answer.DONE
+            break
+        old.append((key, row))
+        left_bytes -= letters.letter_bytes(row.letter)
+        if left_bytes <= 0:
+            break
+    for key, row in old:
         letters.forget_letter(step, key, row)
-    return Answer.ACCEPTED if len(oldest) == PURGE_STEP_COUNT else Answer.DONE
+    is_part = left_bytes <= 0 or len(old) == PURGE_STEP_COUNT
+    return Answer.ACCEPTED if is_part else Answer.DONE

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import msgspec
 
+from orchestrator.model.own_topics import LETTERS_KEPT_MS
 from orchestrator.processor.journal_limit import JournalLimits
-from orchestrator.runtime.kinds import duration_s, size, whole_number
+from orchestrator.runtime.kinds import duration_ms, duration_s, size, whole_number
 from orchestrator.runtime.settings import Setting
 from orchestrator.tables.cache import CACHE_BYTES_MAX, Cache
 
@@ -52,6 +53,9 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Setting("how often what expired is removed", duration_s(), name="cleanup_interval"),
     ] = 3600.0
+    dead_letter_retention_ms: Annotated[
+        int, Setting("how long dead letters are kept", duration_ms(1_000))
+    ] = LETTERS_KEPT_MS
     timers_per_record: int = 1_000  # fired at once by all partitions together
 
     # One journal; past it the invocation is paused (PD0307).

@@ -64,6 +64,7 @@ class Seats:
         self.expiry = ExpiryClock(clock)
         self.scheduler = scheduler
         self.timers_per_record = options.timers_per_record
+        self.letters_kept_ms = options.dead_letter_retention_ms
         self.pending_records_max = options.pending_records_max
         self.journal_limits = JournalLimits(options.journal_entries_max, options.journal_bytes_max)
         self._log = log

@@ -32,6 +32,7 @@ from orchestrator.model.records import (
     PurgeExpired,
     TimersFired,
 )
+from orchestrator.model.topic_records import PurgeDeadLetters
 from orchestrator.outbox.port import Carrier
 from orchestrator.outbox.rows import OutboxRows
 from orchestrator.outbox.sender import OutboxSender
@@ -41,6 +42,7 @@ from orchestrator.processor.due import Due
 from orchestrator.processor.expiry import ExpiryClock
 from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.processor.late_results import LateResults
+from orchestrator.processor.letters import LetterPurge
 from orchestrator.processor.slices import Slice, Slices
 from orchestrator.processor.source import AttemptSource
 from orchestrator.processor.topics import TermTopics, TopicsAround
@@ -60,6 +62,7 @@ class Surroundings(TopicsAround, Protocol):
     invoker: InvokerPort
     expiry: ExpiryClock
     timers_per_record: int
+    letters_kept_ms: int
     pending_records_max: int
     journal_limits: JournalLimits
     slices: Slices
@@ -123,11 +126,20 @@ class Term:
         self.due = Due(
             state, self.epoch, around.clock, around.expiry, around.timers_per_record, self
         )
+        self._letters = LetterPurge(
+            state,
+            self.epoch,
+            around.expiry,
+            around.letters_kept_ms,
+            propose,
+            self._purge_letters_soon,
+        )
         self._chores = Chores(self._step_chore, lambda: around.share(CHORES_AT_ONCE))
         self._is_running_due = False
         self._settled: dict[type, Callable[[Any], None]] = {
             TimersFired: self.due.fired,
             PurgeExpired: self.due.purged,
+            PurgeDeadLetters: self._letters.purged,
             ChoreStep: lambda record: self._chores.step_applied(record.key),
             **self._topics.settled,
         }
@@ -269,6 +281,10 @@ class Term:
     def purge_soon(self) -> None:
         """Forget what has expired, a part at a time."""
         self._in_slices(self.due.purge)
+        self._purge_letters_soon()
+
+    def _purge_letters_soon(self) -> None:
+        self._in_slices(self._letters.purge)
 
     def start_retry(self, invocation_id: bytes, incarnation: int) -> None:
         self._start(self.source, invocation_id, incarnation)

@@ -13,6 +13,7 @@ from typing import Any
 from orchestrator.codec import keys
 from orchestrator.machine import (
     apply_chore,
+    apply_letters,
     details,
     ended,
     futures,
@@ -27,7 +28,15 @@ from orchestrator.machine.step import Step
 from orchestrator.model import limits
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
-from orchestrator.model.records import AnyRecord, ChoreStep, Item, Journal, Kill, PurgeExpired
+from orchestrator.model.records import (
+    AnyRecord,
+    ChoreStep,
+    Item,
+    Journal,
+    Kill,
+    PurgeExpired,
+)
+from orchestrator.model.topic_records import PurgeDeadLetters
 from orchestrator.processor import due, partition
 from orchestrator.tables import cache
 from orchestrator.tables.state import State
@@ -75,7 +84,8 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
     """Every record that is applied meanwhile is held to its bounds."""
     patch = Patch()
     patch.set(apply_chore, "CHORE_STEP_COUNT", bounds.chore)
-    patch.set(due, "PURGE_STEP_COUNT", bounds.purge)
+    for module in (due, apply_letters):
+        patch.set(module, "PURGE_STEP_COUNT", bounds.purge)
     patch.set(journal, "JOURNAL_INLINE_BYTES", bounds.journal_bytes)
     patch.set(kv, "STATE_INLINE_BYTES", bounds.state_bytes)
     patch.set(step, "INBOX_STEP_COUNT", bounds.places)
@@ -156,3 +166,5 @@ def _check(
         purged = deleted[keys.COMPLETED]
         if purged > bounds.purge:
             oracle.broken("bounds", f"one record purges {purged}, may {bounds.purge}")
+    if isinstance(record, PurgeDeadLetters) and deleted[keys.LETTER] > bounds.purge:
+        oracle.broken("bounds", f"one record purges {deleted[keys.LETTER]} dead letters")

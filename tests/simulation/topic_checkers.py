@@ -14,7 +14,13 @@ from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import InvocationRow
-from orchestrator.model.topic_records import DeadLetter, Intake, OutboxRefused, RedriveDeadLetter
+from orchestrator.model.topic_records import (
+    DeadLetter,
+    Intake,
+    OutboxRefused,
+    PurgeDeadLetters,
+    RedriveDeadLetter,
+)
 from orchestrator.model.topics import RecordOrigin, Source
 from orchestrator.model.values import SCHEDULED, SUSPENDED, Outcome
 from orchestrator.processor.partition import Partition
@@ -23,7 +29,7 @@ from orchestrator.store.stamp import Stamp, StampedStore
 from perdure.wire.ids import invocation_id_to_str
 from tests.simulation.checkers import check
 from tests.simulation.mutation import Patch, patched
-from tests.simulation.topic_letters import At, at_of, check_letters, check_published
+from tests.simulation.topic_letters import At, at_of, check_letters, check_published, check_purge
 from tests.simulation.user_broker import COMMITTED, UserRecord
 
 if TYPE_CHECKING:
@@ -87,6 +93,8 @@ def _replay(world: "TopicWorld", number: int, seen: Seen) -> None:
                     if record.epoch != epoch:
                         world.oracle.broken("epochs", "an Intake of another epoch is taken")
                     _note_intake(seen, record)
+                elif isinstance(record, PurgeDeadLetters) and answer is not Answer.DROPPED:
+                    check_purge(world, record, epoch)
                 elif isinstance(record, RedriveDeadLetter) and answer is Answer.DONE:
                     seen.redriven.append(record.invoke.id)
                 elif isinstance(record, OutboxRefused) and answer is Answer.DONE:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.codec.keys import source_key
 from orchestrator.machine import letters
-from orchestrator.model.topic_records import DeadLetter
+from orchestrator.model.topic_records import DeadLetter, PurgeDeadLetters
 from orchestrator.model.topics import DEAD_INVOCATION, DEAD_RECORD, RecordOrigin
 from orchestrator.model.values import Failure
 
@@ -42,12 +42,31 @@ def check_letters(world: "TopicWorld", seen: "Seen") -> None:
             held[letters.subscription_of(row.letter)] += letters.letter_bytes(row.letter)
         if own.letter_bytes != dict(held):
             world.oracle.broken("letters", f"{own.letter_bytes} are counted, {held} are there")
+    _check_kept(world, seen)
     for known, count in Counter(seen.redriven).items():
         if seen.ids[known] != 1 or count != 1:
             world.oracle.broken("letters", f"{known.hex()} was done again {seen.ids[known]} times")
     others = set(world.redriven) - set(seen.redriven)
     if any(seen.ids[known] for known in others):
         world.oracle.broken("letters", "one was done again whose letter was gone")
+
+
+def check_purge(world: "TopicWorld", record: PurgeDeadLetters, epoch: int) -> None:
+    """Only what was kept for long enough goes, and only the leader says so."""
+    if record.epoch != epoch:
+        world.oracle.broken("epochs", "a purge of another epoch counts")
+    if record.before_ms > record.now_ms - world.plan.options.dead_letter_retention_ms:
+        world.oracle.broken("letters", f"they are forgotten too early: {record}")
+    world.oracle.counts["purges"] += 1
+
+
+def _check_kept(world: "TopicWorld", seen: "Seen") -> None:
+    options = world.plan.options
+    late_ms = options.dead_letter_retention_ms + 2_000 * options.cleanup_s + 1_000
+    for partition in seen.partitions:
+        for _, row in partition.state.letters.scan():
+            if row.letter.now_ms < world.now_ms() - late_ms:
+                world.oracle.broken("letters", f"one of {row.letter.now_ms} is still there")
 
 
 def check_published(world: "TopicWorld", seen: "Seen") -> None:

@@ -22,12 +22,14 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import CHORE_EMIT_STATE
 from orchestrator.model.topic_records import (
     OutboxRefused,
+    PurgeDeadLetters,
     RedriveDeadLetter,
 )
 from orchestrator.model.topics import LETTER, RecordOrigin
 from orchestrator.outbox.topics import TopicCarrier
+from orchestrator.processor.letters import LetterPurge
 from tests.simulation import topic_trouble, user_writer
-from tests.simulation.mutation import Patch
+from tests.simulation.mutation import Patch, with_any_epoch
 from tests.simulation.topic_mutants import otherwise, topic_mutant
 from tests.simulation.user_broker import UserBroker
 
@@ -223,6 +225,38 @@ def a_letter_that_cannot_be_published_does_not_say_so(patch: Patch) -> None:
 @topic_mutant
 def letters_are_not_published(patch: Patch) -> None:
     patch.set(letters, "is_full", lambda own, feed: True)
+
+
+@topic_mutant
+def letters_are_never_forgotten(patch: Patch) -> None:
+    patch.set(LetterPurge, "purge", lambda self: False)
+
+
+@topic_mutant
+def letters_are_forgotten_early(patch: Patch) -> None:
+    def begin(self: LetterPurge, state: Any, epoch: int, expiry: Any, kept: int, *more: Any) -> Any:
+        before(self, state, epoch, expiry, kept // 2, *more)
+
+    before = patch.set(LetterPurge, "__init__", begin)
+
+
+@topic_mutant
+def a_purge_of_letters_counts_in_any_epoch(patch: Patch) -> None:
+    otherwise(patch, PurgeDeadLetters, with_any_epoch)
+
+
+@topic_mutant
+def all_old_letters_go_at_once(patch: Patch) -> None:
+    def make(before: Any) -> Any:
+        def applied(step: Step, record: PurgeDeadLetters) -> Answer:
+            while (answer := before(step, record)) is Answer.ACCEPTED:
+                pass
+            done: Answer = answer
+            return done
+
+        return applied
+
+    otherwise(patch, PurgeDeadLetters, make)
 
 
 # --- §4: feeds ---

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from msgspec.structs import replace
+
 from orchestrator.codec.keys import source_key
 from orchestrator.intake.intake import TopicIntake
+from orchestrator.model.own_topics import LETTERS_KEPT_MS
 from orchestrator.model.rows import SourceRow
 from orchestrator.model.topics import Source
 from orchestrator.registry.stored_topics import (
@@ -237,6 +240,8 @@ def topic_plan(seed: int) -> Plan:
     plan.wishes = plan.wishes[:6]
     plan.rebirth_count = plan.hurry_count = plan.resend_count = 0
     plan.long = False
+    kept_ms = 1_000 if seed % 2 else LETTERS_KEPT_MS
+    plan.options = replace(plan.options, dead_letter_retention_ms=kept_ms)
     return plan
 
 

@@ -98,6 +98,17 @@ def test_old_ones_go_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bench.do(PurgeDeadLetters(9, 0, 1 << 60)) is Answer.DROPPED
 
 
+def test_large_ones_go_fewer_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apply_letters, "CHORE_STEP_BYTES", 1_000)
+    bench = with_letters(0)
+    for offset in range(3):
+        large = replace(unusable(bench, SOURCE, offset), value=b"x" * 900)
+        bench.do(intake(bench, SOURCE, offset, large))
+    purge = PurgeDeadLetters(bench.epoch, bench.now_ms, bench.now_ms + 1)
+    left = [(bench.do(purge), len(letters(bench))) for _ in range(4)]
+    assert left == [(Answer.ACCEPTED, n) for n in (2, 1, 0)] + [(Answer.DONE, 0)]
+
+
 # --- the public topic ---
 
 

@@ -2,15 +2,20 @@
 
 import pytest
 
+from orchestrator.machine import apply_letters
 from orchestrator.model.limits import PURGE_STEP_COUNT
 from orchestrator.model.records import AnyRecord, PurgeExpired
+from orchestrator.model.topic_records import PurgeDeadLetters
 from orchestrator.processor import due
 from orchestrator.processor.due import Due
 from orchestrator.processor.expiry import ExpiryClock
+from orchestrator.processor.letters import LetterPurge
 from tests.unit.machine.bench import DAY_MS, uid
 from tests.unit.machine.costs import CostBench, counted
+from tests.unit.machine.topic_records import intake, letters, opened, source_at, unusable
 
 STEP = 50
+SOURCE = source_at(0, 1)
 
 
 class Term:
@@ -57,6 +62,64 @@ class Term:
                 self.bench.do(record)
                 self.due.purged(record)
             self.proposed.clear()
+
+
+class Letters:
+    """What a term does for `LetterPurge`; and the clock."""
+
+    def __init__(self, bench: CostBench) -> None:
+        self.bench = bench
+        self.records = 0
+        self.purge = LetterPurge(
+            bench.state, bench.epoch, ExpiryClock(self), DAY_MS, self.propose, self.go_on
+        )
+        self.has_more = False
+
+    def now_ms(self) -> int:
+        return self.bench.now_ms
+
+    def monotonic_ms(self) -> int:
+        return self.bench.now_ms
+
+    def propose(self, record: AnyRecord) -> None:
+        assert isinstance(record, PurgeDeadLetters)
+        self.records += 1
+        assert self.purge.purge() is False  # one is under way
+        self.bench.do(record)
+        self.purge.purged(record)
+
+    def go_on(self) -> None:
+        self.has_more = True
+
+    def run(self) -> None:
+        self.has_more = True
+        while self.has_more:
+            self.has_more = False
+            with counted(self.bench):
+                self.purge.purge()
+
+
+def letters_cost(count: int) -> int:
+    """Looks at rows to forget so many dead letters of a day ago, and to keep one."""
+    bench = CostBench()
+    bench.do(opened(bench, SOURCE))
+    for offset in range(count + 1):
+        bench.do(intake(bench, SOURCE, offset, unusable(bench, SOURCE, offset)))
+        if offset == count - 1:
+            bench.now_ms += DAY_MS + 1
+    bench.state.spill()
+    bench.costs.clear()
+    bench.looks = bench.worn.passed = 0
+    term = Letters(bench)
+    term.run()
+    assert len(letters(bench)) == 1 and term.records == count // STEP
+    assert max(bench.costs) <= 15 * STEP  # what went since the last spill is passed
+    return bench.looks + bench.worn.passed
+
+
+def test_dead_letters_go_in_bounded_records_and_linear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apply_letters, "PURGE_STEP_COUNT", STEP)
+    assert letters_cost(1_000) <= 2.2 * letters_cost(500)
 
 
 def cost(count: int) -> int:
