@@ -16,7 +16,7 @@ from orchestrator.brokers.reader_port import (
     ReadTrouble,
 )
 from orchestrator.codec.keys import source_key
-from orchestrator.intake.term import TermSources
+from orchestrator.intake.term import LETTER_BYTES_MAX, TermSources
 from orchestrator.intake.wanted import KnownTopic, WantedSource, wanted_sources
 from orchestrator.model.rows import PartitionRow, SourceRow
 from orchestrator.model.topic_records import Intake, SourceClosed, SourceOpened
@@ -64,6 +64,7 @@ class Term:
         self.proposed: deque[Any] = deque()
         self.later: list[Callable[[], None]] = []
         self.reading = Reading()
+        self.held_bytes = 0  # of dead letters
         self.know(version, *subscriptions)
         self.intake = TermSources(
             self,
@@ -101,7 +102,7 @@ class Term:
         return PartitionRow(letter_feeds={"log": FeedTopic("log", "perdure.dlq")})
 
     def letter_bytes(self, subscription: str) -> int:
-        return 0
+        return self.held_bytes
 
     def is_pressed(self) -> bool:
         return False
@@ -167,6 +168,18 @@ def test_behind_a_gap_that_is_passed_reading_goes_on() -> None:
     term.reading.on_batch(ReadBatch(50, 52, 1, (InRecord(51, 1, None, b"v", ()),)))
     record = term.take()
     assert (record.first, record.upto, len(record.items)) == (2, 52, 1)
+
+
+def test_too_many_bytes_of_dead_letters_stop_a_source_until_some_are_gone() -> None:
+    term = Term(9, WANTS)
+    opened(term)
+    term.held_bytes = LETTER_BYTES_MAX + 1
+    term.reading.on_batch(ReadBatch(0, 1, 1, (InRecord(0, 1, None, b"v", ()),)))
+    (read,) = term.intake.readings()
+    assert not term.proposed and "dead letters" in read.status().reason
+    term.held_bytes = LETTER_BYTES_MAX
+    term.later.pop(0)()
+    assert term.take().upto == 1 and not read.status().reason
 
 
 def _passing(subscription: StoredSubscription) -> StoredSubscription:
