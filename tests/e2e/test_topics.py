@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
-    AdminClient,
-    NewTopic,
-)
 
 from tests.e2e.conftest import client_of
 from tests.parts.client import Client, eventually, fresh, http_request
@@ -20,6 +14,7 @@ from tests.parts.kafka import KafkaBroker
 from tests.parts.laboratory import Laboratory
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
+from tests.parts.topics import Topics, subscribe
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -43,47 +38,6 @@ def server(
     server.stop()
 
 
-class Topics:
-    """Produces to topics, and reads what is committed."""
-
-    def __init__(self, broker: KafkaBroker) -> None:
-        self._servers = {"bootstrap.servers": broker.bootstrap}
-        self._admin = AdminClient(self._servers)
-        self._producer = Producer({**self._servers, "linger.ms": 0})
-
-    def make(self, partitions: int = 2) -> str:
-        name = fresh("topic")
-        self._admin.create_topics([NewTopic(name, partitions)])[name].result()
-        return name
-
-    def delete(self, name: str) -> None:
-        self._admin.delete_topics([name])[name].result()
-
-    def produce(self, topic: str, key: bytes | None, value: bytes, **headers: bytes) -> None:
-        named = [(name.replace("_", "-"), each) for name, each in headers.items()]
-        self._producer.produce(topic, value, key, headers=named)
-        assert self._producer.flush(30) == 0
-
-    def read(self, topic: str, count: int) -> list[Any]:
-        config = {
-            **self._servers,
-            "group.id": fresh("group"),
-            "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed",
-            "fetch.wait.max.ms": 10,
-        }
-        consumer = Consumer(config)
-        consumer.subscribe([topic])
-        found: list[Any] = []
-        deadline = time.monotonic() + 60
-        while len(found) < count and time.monotonic() < deadline:
-            message = consumer.poll(0.2)
-            if message is not None and message.error() is None:
-                found.append(message)
-        consumer.close()
-        return found
-
-
 @pytest.fixture(scope="module")
 def topics(session_broker: KafkaBroker) -> Topics:
     return Topics(session_broker)
@@ -92,16 +46,6 @@ def topics(session_broker: KafkaBroker) -> Topics:
 @pytest.fixture(scope="module")
 def client(server: PerdureServer) -> Client:
     return client_of(server)
-
-
-def subscribe(server: PerdureServer, topic: str, sink: str, **more: object) -> str:
-    asked = {"sources": [f"kafka://log/{topic}"], "sink": f"service://{sink}", **more}
-    path = "/perdure/v1/subscriptions"
-    body = json.dumps({"start": "earliest", **asked}).encode()
-    made = http_request(
-        server.admin, "POST", path, body, {"content-type": "application/json"}
-    ).expect(200, 201)
-    return str(made.json()["id"])
 
 
 def test_records_of_a_topic_reach_the_object_of_their_key_in_order(

@@ -17,6 +17,7 @@ from tests.parts.processes import Process, free_port
 
 # A single node that is broker and controller; internal topics made to fit one node; and a short
 # session, because a broker that was killed is let in again only when its old session is over.
+# Transactions that are over their time are looked for once a second instead of each ten seconds.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -30,6 +31,7 @@ offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0

@@ -26,12 +26,50 @@ async def get(ctx: ObjectContext) -> list[str]:
     return await ctx.get("seen", type_hint=list) or []
 
 
+chain = restate.VirtualObject("Chain")
+
+
+@chain.handler(name="link", input_serde=BytesSerde())
+async def link(ctx: ObjectContext, value: bytes) -> dict[str, int]:
+    """Counts what came to the key, and sends that on to the topic of the header `to`; every tenth
+    waits until it is committed there."""
+    count = (await ctx.get("count", type_hint=int) or 0) + 1
+    ctx.set("count", count)
+    passed = {"number": int(value), "count": count}
+    request = {"topic": ctx.request().headers["to"], "key": ctx.key(), "value": passed}
+    body = json.dumps(request).encode()
+    if count % 10:
+        ctx.generic_send("Kafka", "send", body)
+    else:
+        await ctx.generic_call("Kafka", "send", body)
+    return passed
+
+
+@chain.handler(name="count")
+async def count_of(ctx: ObjectContext) -> int:
+    return await ctx.get("count", type_hint=int) or 0
+
+
 echo = restate.Service("Echo")
 
 
 @echo.handler(name="headers", input_serde=BytesSerde())
 async def headers(ctx: Context, value: bytes) -> dict[str, str]:
     return dict(ctx.request().headers)
+
+
+@echo.handler(name="whole", input_serde=BytesSerde(), output_serde=BytesSerde())
+async def whole(ctx: Context, value: bytes) -> bytes:
+    return value
+
+
+@echo.handler(name="answer", input_serde=BytesSerde())
+async def answer(ctx: Context, value: bytes) -> str:
+    """Refuses every fifth request."""
+    request = value.decode()
+    if request[-1] in "05":
+        raise TerminalError(f"no {request}", 418)
+    return f"answer to {request}"
 
 
 @echo.handler(name="fail", input_serde=BytesSerde())
@@ -46,4 +84,10 @@ async def send(ctx: Context, request: dict) -> dict:  # type: ignore[type-arg]
     return json.loads(answer)  # type: ignore[no-any-return]
 
 
-app = restate.app([tally, echo])
+@echo.handler(name="tell")
+async def tell(ctx: Context, request: dict) -> None:  # type: ignore[type-arg]
+    """A one-way send of `Kafka/send`."""
+    ctx.generic_send("Kafka", "send", json.dumps(request).encode())
+
+
+app = restate.app([tally, chain, echo])
