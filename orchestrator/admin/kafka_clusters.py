@@ -1,5 +1,6 @@
 """Routes of broker clusters: make one known, list, describe, change, delete."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -9,11 +10,18 @@ from pydantic import BaseModel, Field
 
 from orchestrator.admin.broker_views import cluster_view, short_subscription
 from orchestrator.admin.errors import AdminError
+from orchestrator.admin.operate import read
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.views import JsonView
 from orchestrator.brokers.asking import NoFacts, topics_of
 from orchestrator.brokers.facts_port import BAD_OPTIONS
+from orchestrator.codec import keys
+from orchestrator.codec.rows import row_decoder
 from orchestrator.kafka.broker_options import BadOption, check_bootstrap, check_options, merged
+from orchestrator.model.lanes import ToTopic
+from orchestrator.model.rows import PartitionRow
+from orchestrator.processor import asking
+from orchestrator.registry.apply_topics import has_feeds
 from orchestrator.registry.errors import CLUSTER_IN_USE, NAME_TAKEN, RegistryError
 from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.records import (
@@ -26,6 +34,9 @@ from orchestrator.registry.stored_topics import LOG_CLUSTER, StoredCluster, Stor
 from orchestrator.registry.subscribe import check_name, find_cluster
 
 _NAMED_MAX: Final = 5
+_CLOSED_MS: Final = 60_000  # so long a deletion waits for what was to be sent
+_LOOK_S: Final = 0.2
+_partition = row_decoder(PartitionRow)
 
 
 class CreateKafkaCluster(BaseModel):
@@ -71,8 +82,11 @@ def router(ports: Ports) -> APIRouter:
 
     @routes.delete("/kafka-clusters/{name}", status_code=202, response_model=None)
     async def delete(name: str, force: bool = False) -> Response:
-        """Forget a broker cluster that no subscription uses."""
+        """Forget a broker cluster that no subscription uses. What was still to be sent to it
+        becomes dead letters: they are waited for, unless with force."""
         await _delete(ports, name)
+        if not force:
+            await _all_closed(ports, name)
         return Response(status_code=202)
 
     return routes
@@ -182,12 +196,42 @@ async def _delete(ports: Ports, name: str) -> None:
             raise RegistryError(
                 CLUSTER_IN_USE, f"Kafka cluster {name!r} is in use: delete {users} first"
             )
+        if has_feeds(state.topics, name):
+            raise RegistryError(
+                CLUSTER_IN_USE,
+                f"feeds are published to Kafka cluster {name!r}: perdure feeds disable them first",
+            )
         if name not in state.topics.clusters:
             return None, None
         return KafkaClusterDeleted(state.version, name), None
 
     await ports.metadata.change(decide)
     ports.brokers.forget(name)
+
+
+async def _all_closed(ports: Ports, name: str) -> None:
+    """Until nothing waits to be sent to it any more. Who gives up here loses nothing: leaders go
+    on with it."""
+    give_up = ports.clock.monotonic_ms() + _CLOSED_MS
+    while await _has_rows(ports, name):
+        if ports.clock.monotonic_ms() >= give_up:
+            raise AdminError(
+                500,
+                f"Kafka cluster {name!r} is forgotten, but some of what was to be sent to it is no"
+                " dead letter yet: sys_lane has it",
+            )
+        await asyncio.sleep(_LOOK_S)
+
+
+async def _has_rows(ports: Ports, cluster: str) -> bool:
+    for number in range(ports.engine.partition_count):
+        stream = ports.engine.export(number, [keys.PARTITION], [b""])
+        for _, value in await read(ports, asking.collect(stream)):
+            for lane in _partition(value).lanes.values():
+                to = lane.destination
+                if isinstance(to, ToTopic) and to.cluster == cluster and lane.given > lane.trimmed:
+                    return True
+    return False
 
 
 def _users(subscriptions: Iterable[StoredSubscription], cluster: str) -> str:

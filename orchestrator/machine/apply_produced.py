@@ -86,12 +86,15 @@ def apply_outbox_refused(step: Step, record: OutboxRefused) -> Answer:
 
 def apply_close_lane(step: Step, record: CloseLane) -> Answer:
     """Proposed when nothing of the lane is under way. What comes for its topic from now on goes
-    to a lane of another number."""
+    to a lane of another number. A leader whose metadata come late does not know a broker cluster
+    that this partition has heard of: by its topic of dead letters."""
     own = step.state.partition_row
     lane = own.lanes.get(record.lane)
     if record.epoch != own.epoch or lane is None or lane.is_closed:
         return Answer.DROPPED
     to = _destination(lane)
+    if to.cluster in own.letter_feeds:
+        return Answer.DROPPED
     lane.is_closed = True
     own.topic_lanes.pop((to.cluster, to.topic), None)
     chore = ChoreRow(CHORE_CLOSE_LANE, generation=record.lane)

@@ -27,6 +27,7 @@ from orchestrator.processor.loop import Processor
 from orchestrator.processor.topics import NodeTopics
 from orchestrator.registry.metadata_log import Metadata
 from orchestrator.registry.schema import Registry
+from orchestrator.registry.stored_topics import StoredCluster
 from orchestrator.runtime.clock import Clock, SystemClock
 from orchestrator.runtime.entropy import Entropy, SystemEntropy
 from orchestrator.runtime.loop_lag import LoopLag
@@ -111,7 +112,11 @@ def assemble(
             cache=cache,
         ),
         telemetry,
-        NodeTopics(make_writers(options, registry, log, partitions), intake),
+        NodeTopics(
+            make_writers(options, registry, log, partitions),
+            intake,
+            partial(_cluster_of, metadata),
+        ),
     )
     query = make_query(processor.engine, metadata.known, invoker, intake, options.sql, telemetry)
     gate = NodeGate(processor)
@@ -145,6 +150,10 @@ def assemble(
 
 def _registry_of(metadata: Metadata) -> Registry:
     return metadata.registry
+
+
+def _cluster_of(metadata: Metadata, name: str) -> StoredCluster | None:
+    return metadata.registry.topics.clusters.get(name)
 
 
 def _invoker_options(options: NodeOptions, shares: Shares) -> InvokerOptions:

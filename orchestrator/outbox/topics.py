@@ -3,11 +3,12 @@
 All lanes that have rows share a transaction; one that fails is tried alone, row by row, until it
 is known whether its first row can ever be sent. What can't be sent now waits, and the other lanes
 go on. After a transaction of unknown fate, or when another writer came between, a new writer is
-opened, whose ledger says what was committed.
+opened, whose ledger says what was committed. So it is where the broker cluster is reached by other
+options than before. Lanes to one that was deleted are closed.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Final, Protocol, cast
 
@@ -26,7 +27,7 @@ from orchestrator.brokers.writer_port import (
 )
 from orchestrator.model.lanes import Lane, ToTopic
 from orchestrator.model.records import OutboxItem
-from orchestrator.model.topic_records import OutboxRefused, Produce, Produced
+from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produce, Produced
 from orchestrator.model.topics import FEED_KINDS
 from orchestrator.outbox.produced import CommittedRows
 from orchestrator.runtime.backoff import backoff_s
@@ -40,6 +41,7 @@ FORGET_MISSING_S: Final = 60.0  # after which that begins anew
 RETRY_FIRST_S: Final = 0.05
 RETRY_MAX_S: Final = 2.0
 FOREIGN_S: Final = 30.0  # before a ledger of another log is looked at again
+DELETED_S: Final = 3.0  # without a broker cluster, before its lanes are closed: metadata may lag
 
 _NEVER: Final = (ProblemCode.NO_RIGHT, ProblemCode.TOO_LARGE, ProblemCode.BAD_RECORD)
 _MISSING: Final = (ProblemCode.NO_TOPIC, ProblemCode.NO_PARTITION)
@@ -53,7 +55,11 @@ class LaneTerm(Protocol):
 
     def now_ms(self) -> int: ...
 
-    def propose(self, record: Produced | OutboxRefused) -> None: ...
+    def propose(self, record: Produced | OutboxRefused | CloseLane) -> None: ...
+
+    def options_of(self, cluster: str) -> Hashable | None:
+        """How a broker cluster is reached now; None: there is none of that name."""
+        ...
 
     def open_writer(self, cluster: str) -> TopicWriter | None:
         """A new writer of this partition; None: there is no broker cluster of that name."""
@@ -110,6 +116,8 @@ class TopicCarrier:
         self._scheduler = scheduler
         self._lanes: dict[int, _Given] = {}
         self._writer: TopicWriter | None = None
+        self._options: Hashable | None = None  # that it was opened by
+        self._missed_s: float | None = None  # since when there is no such broker cluster
         self._is_busy = False  # the writer opens or writes, or it is too early to
         self._failures = 0
         self._last: dict[int, int] = {}  # of the ledger, until it was compared
@@ -164,6 +172,13 @@ class TopicCarrier:
             self._is_busy = False
             self._go_on()
 
+    def closed(self, record: CloseLane) -> None:
+        """Or the proposal was dropped: then the lane is given again."""
+        given = self._lanes.get(record.lane)
+        if given is not None and given.is_held and record.epoch == self._term.epoch:
+            del self._lanes[record.lane]
+            self._settle(given, given.first - 1)
+
     # the writer
 
     def _go_on(self) -> None:
@@ -179,17 +194,36 @@ class TopicCarrier:
                 self._quiet = self._scheduler.call_later(QUIET_S, self._close_writer)
             return
         self._is_busy = True
+        options = self._term.options_of(self._cluster)
+        if options != self._options:
+            self._close_writer()
         if self._writer is None:
-            self._writer = self._term.open_writer(self._cluster)
-            if self._writer is None:
-                self._wait("there is no broker cluster of this name", RETRY_MAX_S)
-            else:
-                self._writer.open(self._opened)
+            self._open_writer(options, waiting)
             return
         alone = next((one for one in waiting if one.is_alone), None)
         chosen = waiting[:LANES_MAX] if alone is None else [alone]
         rows = [_rows_of(one) for one in chosen]
         self._writer.write(rows, partial(self._written, chosen))
+
+    def _open_writer(self, options: Hashable | None, waiting: list[_Given]) -> None:
+        self._options = options
+        self._writer = None if options is None else self._term.open_writer(self._cluster)
+        if self._writer is not None:
+            self._missed_s = None
+            self._writer.open(self._opened)
+            return
+        now_s = self._scheduler.time_s()
+        if self._missed_s is None:
+            self._missed_s = now_s
+        if now_s - self._missed_s >= DELETED_S:
+            for given in waiting[:LANES_MAX]:
+                self._close_lane(given)
+        self._wait("there is no broker cluster of this name", RETRY_MAX_S)
+
+    def _close_lane(self, given: _Given) -> None:
+        given.is_held = True
+        self._committed.report(given.number)
+        self._term.propose(CloseLane(self._term.epoch, self._term.now_ms(), given.number))
 
     def _close_writer(self) -> None:
         self._last.clear()

@@ -1,6 +1,6 @@
 """What a term of leadership has of topics: the carriers of its lanes to them, and its sources."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from orchestrator.model.lanes import Lane, ToPartition
 from orchestrator.model.records import AnyRecord
 from orchestrator.model.rows import PartitionRow, SourceRow
 from orchestrator.model.topic_records import (
+    CloseLane,
     Intake,
     OutboxRefused,
     Produced,
@@ -26,6 +27,9 @@ LANES_BYTES_MAX = 64 << 20  # of what is to be produced
 
 OpenWriter = Callable[[str, int], TopicWriter | None]
 """(broker cluster, partition) -> a new writer; None: there is no such broker cluster."""
+OptionsOf = Callable[[str], Hashable | None]
+"""How a broker cluster is reached now: another writer is needed where that changes; None: there
+is no such broker cluster."""
 
 
 class _NothingRead(TermIntake):
@@ -49,6 +53,7 @@ class NodeTopics:
 
     open_writer: OpenWriter = lambda cluster, partition: None
     intake: NodeIntake = field(default_factory=NoIntake)
+    options_of: OptionsOf = lambda cluster: None
 
 
 class TopicsAround(Protocol):
@@ -82,6 +87,7 @@ class TermTopics:
         self.settled: dict[type, Callable[[AnyRecord], None]] = {
             Produced: self._produced,
             OutboxRefused: self._refused,
+            CloseLane: self._closed,
             SourceOpened: self._source_changed,
             Intake: self._source_changed,
             SourceClosed: self._source_changed,
@@ -116,6 +122,14 @@ class TermTopics:
         assert isinstance(record, OutboxRefused)
         for carrier in self._carriers.values():
             carrier.refused(record)
+
+    def options_of(self, cluster: str) -> Hashable | None:
+        return self._around.topics.options_of(cluster)
+
+    def _closed(self, record: AnyRecord) -> None:
+        assert isinstance(record, CloseLane)
+        for carrier in self._carriers.values():
+            carrier.closed(record)
 
     # sources
 

@@ -14,6 +14,7 @@ from orchestrator.codec import keys
 from orchestrator.machine import (
     apply_chore,
     apply_letters,
+    apply_produced,
     details,
     ended,
     futures,
@@ -36,7 +37,7 @@ from orchestrator.model.records import (
     Kill,
     PurgeExpired,
 )
-from orchestrator.model.topic_records import PurgeDeadLetters
+from orchestrator.model.topic_records import CloseLane, PurgeDeadLetters
 from orchestrator.processor import due, partition
 from orchestrator.tables import cache
 from orchestrator.tables.state import State
@@ -83,7 +84,8 @@ def make_bounds(seed: int) -> Bounds:
 def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
     """Every record that is applied meanwhile is held to its bounds."""
     patch = Patch()
-    patch.set(apply_chore, "CHORE_STEP_COUNT", bounds.chore)
+    for chores in (apply_chore, apply_produced):
+        patch.set(chores, "CHORE_STEP_COUNT", bounds.chore)
     for module in (due, apply_letters):
         patch.set(module, "PURGE_STEP_COUNT", bounds.purge)
     patch.set(journal, "JOURNAL_INLINE_BYTES", bounds.journal_bytes)
@@ -166,5 +168,7 @@ def _check(
         purged = deleted[keys.COMPLETED]
         if purged > bounds.purge:
             oracle.broken("bounds", f"one record purges {purged}, may {bounds.purge}")
+    if isinstance(record, CloseLane | ChoreStep) and deleted[keys.OUTBOX] > bounds.chore:
+        oracle.broken("bounds", f"{type(record).__name__} sets {deleted[keys.OUTBOX]} rows aside")
     if isinstance(record, PurgeDeadLetters) and deleted[keys.LETTER] > bounds.purge:
         oracle.broken("bounds", f"one record purges {deleted[keys.LETTER]} dead letters")

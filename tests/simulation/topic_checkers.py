@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.codec.keys import letter_key, source_key
 from orchestrator.codec.records import decode_message
-from orchestrator.machine import kv, letters, life
+from orchestrator.machine import apply, apply_produced, kv, letters, life
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.topic_records import (
+    CloseLane,
     DeadLetter,
     Intake,
     OutboxRefused,
     PurgeDeadLetters,
     RedriveDeadLetter,
 )
-from orchestrator.model.topics import RecordOrigin, Source
+from orchestrator.model.topics import LANE_CLOSED, RecordOrigin, Source
 from orchestrator.model.values import SCHEDULED, SUSPENDED, Outcome
 from orchestrator.processor.partition import Partition
 from orchestrator.store.memory import MemoryStore
@@ -29,7 +30,14 @@ from orchestrator.store.stamp import Stamp, StampedStore
 from perdure.wire.ids import invocation_id_to_str
 from tests.simulation.checkers import check
 from tests.simulation.mutation import Patch, patched
-from tests.simulation.topic_letters import At, at_of, check_letters, check_published, check_purge
+from tests.simulation.topic_letters import (
+    At,
+    at_of,
+    check_closed,
+    check_letters,
+    check_published,
+    check_purge,
+)
 from tests.simulation.user_broker import COMMITTED, UserRecord
 
 if TYPE_CHECKING:
@@ -51,8 +59,11 @@ class Seen:
         self.letters: list[DeadLetter] = []
         self.public: dict[tuple[int, bytes], DeadLetter] = {}  # by partition and key of its row
         self.refused: set[tuple[int, int, int]] = set()
+        self.closed: dict[tuple[int, int], int] = {}  # by partition and lane: rows it was given
+        self.set_aside: list[tuple[int, int, int]] = []  # of closed lanes
         self.upto: dict[tuple[bytes, int], int] = {}  # position of each generation at its end
         self.partitions: list[Partition] = []
+        self.wrong_epochs = 0
 
 
 def check_topics(world: "TopicWorld") -> None:
@@ -130,6 +141,24 @@ def _watched(partition: Partition, seen: Seen) -> Iterator[None]:
                 seen.public[partition.number, key] = letter
             keep_before(step, letter)
 
+        def close(step: Any, record: CloseLane) -> Answer:
+            lane = step.state.partition_row.lanes.get(record.lane)
+            epoch = step.state.partition_row.epoch
+            answer: Answer = close_before(step, record)
+            if lane is not None and answer is not Answer.DROPPED:
+                seen.closed[partition.number, record.lane] = lane.given
+                seen.wrong_epochs += record.epoch != epoch
+            return answer
+
+        def set_aside(step: Any, lane: Any, item: Any, reason: str, message: str) -> None:
+            if reason == LANE_CLOSED:
+                lanes = step.state.partition_row.lanes.items()
+                number = next(number for number, one in lanes if one is lane)
+                seen.set_aside.append((partition.number, number, lane.trimmed))
+            set_aside_before(step, lane, item, reason, message)
+
+        close_before = patch.item(apply._TABLE, CloseLane, close)
+        set_aside_before = patch.set(apply_produced, "_set_aside", set_aside)
         new_row_before = patch.set(life, "new_row", new_row)
         complete_before = patch.set(life, "complete", complete)
         keep_before = patch.set(letters, "keep_letter", keep_letter)
@@ -302,9 +331,13 @@ def _check_rows(world: "TopicWorld", seen: Seen) -> None:
                 given |= {(partition_number, lane_number, n) for n in range(1, lane.given + 1)}
                 if lane.held_bytes or lane.trimmed != lane.given:
                     world.oracle.broken("lanes", f"{lane} is not at rest")
-    if set(counts) | seen.refused != given or set(counts) & seen.refused:
-        missing = sorted(given - set(counts) - seen.refused)
+    for whose, last in seen.closed.items():
+        given |= {(*whose, n) for n in range(1, last + 1)}
+    ended = set(counts) | seen.refused | set(seen.set_aside)
+    if ended != given or set(counts) & seen.refused:
+        missing = sorted(given - ended)
         world.oracle.broken("lanes", f"{missing[:5]} are missing; or sent and refused")
+    check_closed(world, seen)
 
 
 def _check_sends(world: "TopicWorld", seen: Seen) -> None:

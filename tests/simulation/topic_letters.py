@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from orchestrator.codec.keys import source_key
 from orchestrator.machine import letters
 from orchestrator.model.topic_records import DeadLetter, PurgeDeadLetters
-from orchestrator.model.topics import DEAD_INVOCATION, DEAD_RECORD, RecordOrigin
+from orchestrator.model.topics import DEAD_INVOCATION, DEAD_RECORD, LANE_CLOSED, RecordOrigin
 from orchestrator.model.values import Failure
 
 if TYPE_CHECKING:
@@ -93,3 +93,13 @@ def _place_of(letter: DeadLetter) -> bytes | None:
     if origin is None:
         return None
     return f"{origin.source.topic}/{origin.source.partition}/{origin.offset}".encode()
+
+
+def check_closed(world: "TopicWorld", seen: "Seen") -> None:
+    """What a deleted broker cluster does not get any more is a dead letter, once."""
+    if seen.wrong_epochs:
+        world.oracle.broken("epochs", "a lane is closed in another epoch")
+    told = sum(letter.reason == LANE_CLOSED for letter in seen.letters)
+    if told != len(seen.set_aside) or told != len(set(seen.set_aside)):
+        world.oracle.broken("lanes", f"{told} dead letters of {sorted(seen.set_aside)}")
+    world.oracle.counts["closed"] = told

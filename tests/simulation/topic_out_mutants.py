@@ -19,8 +19,9 @@ from orchestrator.machine.routing import route_item
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.rows import CHORE_EMIT_STATE
+from orchestrator.model.rows import CHORE_CLOSE_LANE, CHORE_EMIT_STATE
 from orchestrator.model.topic_records import (
+    CloseLane,
     OutboxRefused,
     PurgeDeadLetters,
     RedriveDeadLetter,
@@ -155,6 +156,47 @@ def a_refusal_counts_for_any_row(patch: Patch) -> None:
 
     otherwise(patch, OutboxRefused, make)
     before_refuse = patch.set(TopicCarrier, "_refuse", refuse)
+
+
+# --- broker clusters that are deleted ---
+
+
+@topic_mutant
+def a_lane_to_nowhere_is_never_closed(patch: Patch) -> None:
+    patch.set(TopicCarrier, "_close_lane", lambda self, given: None)
+
+
+@topic_mutant
+def the_rows_of_a_closed_lane_are_lost(patch: Patch) -> None:
+    def close_some(step: Step, chore: Any) -> bool:
+        lane = step.state.partition_row.lanes[chore.generation]
+        while lane.trimmed < lane.given:
+            apply_produced._take_first(step, chore.generation, lane)
+        del step.state.partition_row.lanes[chore.generation]
+        return True
+
+    patch.set(apply_produced, "close_some", close_some)
+
+
+@topic_mutant
+def a_lane_is_closed_at_once(patch: Patch) -> None:
+    def all_of_it(step: Step, chore: Any) -> bool:
+        while not before(step, chore):
+            pass
+        return True
+
+    before = patch.set(apply_produced, "close_some", all_of_it)
+
+
+@topic_mutant
+def the_rest_of_a_closed_lane_is_forgotten(patch: Patch) -> None:
+    patch.item(apply_chore._PARTS, CHORE_CLOSE_LANE, lambda step, chore: True)
+
+
+@topic_mutant
+def a_lane_is_closed_in_any_epoch(patch: Patch) -> None:
+    """By a leader that was replaced, and whose proposal comes late."""
+    otherwise(patch, CloseLane, with_any_epoch)
 
 
 # --- §3: dead letters ---

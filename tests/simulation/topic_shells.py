@@ -105,9 +105,18 @@ def topics_of(world: "TopicWorld", node: Node, scheduler: Any) -> NodeTopics:
         PAYLOAD_BYTES_MAX,
     )
     world.intakes[node.number] = intake
-    return NodeTopics(
-        lambda cluster, partition: UserWriter(world.broker, partition, node.lives), intake
-    )
+
+    def open_writer(cluster: str, partition: int) -> UserWriter:
+        def is_away() -> bool:
+            return cluster != "log" and world.is_extra_away
+
+        return UserWriter(world.broker, partition, node.lives, cluster, is_away)
+
+    def options_of(cluster: str) -> object:
+        known = node.registry()
+        return "not read yet" if known is EMPTY else known.topics.clusters.get(cluster)
+
+    return NodeTopics(open_writer, intake, options_of)
 
 
 def topics_on(world: "TopicWorld") -> Callable[[Patch], None]:
@@ -133,6 +142,7 @@ def topics_on(world: "TopicWorld") -> Callable[[Patch], None]:
             (carriers, "LANES_MAX", 2),
             (carriers, "MISSING_S", 0.5),
             (carriers, "QUIET_S", 1.0),
+            (carriers, "DELETED_S", 0.5),
             (reading, "PORTION_ITEMS", 3),
             (reading, "UNDER_WAY_MAX", 2),
             (reading, "HELD_RECORDS_MAX", 6),

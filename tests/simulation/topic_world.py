@@ -37,6 +37,7 @@ from tests.simulation.user_broker import ABORTED, COMMITTED, Transaction, UserBr
 from tests.simulation.world import World
 
 OUT, ANSWERS, LETTERS = "out", "answers", "perdure.dlq"
+ELSE = "else"  # of another broker cluster, which may be deleted
 EVENTS, STATES = "perdure.events", "perdure.state.Thing"
 
 
@@ -78,7 +79,7 @@ class TopicWorld(World):
         for one in self.subscriptions:
             self.broker.make(one.topic, chance.choice((1, 2)))
         published = () if seed % 4 == 2 else (LETTERS,)  # without: who is to have it says so
-        for name in (OUT, ANSWERS, *published, EVENTS, STATES):
+        for name in (OUT, ELSE, ANSWERS, *published, EVENTS, STATES):
             self.broker.make(name, 2)
         self.gaps: list[tuple[Source, int, int, int]] = []
         self.redriven: list[bytes] = []
@@ -86,6 +87,8 @@ class TopicWorld(World):
         self.version = 1_000_000
         self._stored: TopicsState | None = None
         self._has_feeds = False
+        self._has_extra = True
+        self.is_extra_away = seed % 3 != 0  # until it is deleted
         self.intakes: dict[int, TopicIntake] = {}  # by the number of the node
         self._left = chance.choice((20, 40))
 
@@ -95,12 +98,19 @@ class TopicWorld(World):
     def stored(self) -> TopicsState:
         if self._stored is None:
             self._stored = TopicsState(
-                {"log": StoredCluster("log", ())},
+                {name: StoredCluster(name, ()) for name in self._clusters()},
                 {one.id: self._stored_of(one) for one in self.subscriptions},
                 self._has_feeds,
                 (OBJECT,) if self._has_feeds else (),
             )
         return self._stored
+
+    def _clusters(self) -> tuple[str, ...]:
+        return ("log", "extra") if self._has_extra else ("log",)
+
+    def _delete_extra(self) -> None:
+        self._has_extra = False
+        self.change_metadata()
 
     def _stored_of(self, one: Subscribed) -> StoredSubscription:
         starts: tuple[StoredStart, ...] = ()
@@ -153,6 +163,9 @@ class TopicWorld(World):
             self.loop.call_later(chance.random() * self.plan.trouble_s, self._produce)
         TopicTrouble(self, chance).begin()
         self.loop.call_later(chance.random() * self.plan.trouble_s, self._switch_feeds)
+        if self.is_extra_away:
+            at_s = (0.5 + chance.random()) * self.plan.trouble_s
+            self.loop.call_later(at_s, self._delete_extra)
         await super().run()
 
     def _produce(self) -> None:
@@ -184,7 +197,7 @@ class TopicWorld(World):
         if one.topic == "once" and chance.random() < 0.7:
             headers.append(("perdure-idempotency-key", b"once%d" % chance.randrange(4)))
         for _ in range(chance.choice((0, 1, 2))):
-            topic = OUT if chance.random() < 0.9 else "missing"
+            topic = chance.choice((OUT,) * 6 + ("missing", ELSE, ELSE))
             where = f"{program['token']}.{len(program['ops'])}"
             if topic == OUT:
                 self._sends.setdefault(program["token"], []).append(where)
@@ -251,7 +264,8 @@ def topic_plan(seed: int) -> Plan:
 def produce(a: Attempt, op: list[Any], where: str) -> Course:
     """Send a record: by a call that waits for it, or one-way."""
     _, awaited, topic = op
-    body = json.dumps({"topic": topic, "key": where, "value_text": where}).encode()
+    more = {"cluster": "extra"} if topic == ELSE else {}
+    body = json.dumps({"topic": topic, "key": where, "value_text": where, **more}).encode()
     id_completion = a.completion_id()
     if not awaited:
         a.command(wire.OneWayCallCommand("Kafka", "send", body, id_completion))
@@ -261,9 +275,12 @@ def produce(a: Attempt, op: list[Any], where: str) -> Course:
     result = yield from handlers.wait(a, ("c", completion_id))
     if result.failure is not None and result.failure.code == 409:
         return  # an operator killed the send
-    if topic == OUT:
+    if topic == ELSE and result.failure is not None:
+        if result.failure.code not in (400, 500):
+            a.oracle.broken("sends", f"{where} was told {result} of a broker cluster that is gone")
+    elif topic in (OUT, ELSE):
         told = json.loads(result.value or b"{}")
-        if told.get("topic") != OUT:
+        if told.get("topic") != topic:
             a.oracle.broken("sends", f"{where} was told {result}")
     elif result.failure is None or result.failure.code != 404:
         a.oracle.broken("sends", f"{where} was told {result} of a topic that is not there")

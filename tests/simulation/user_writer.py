@@ -21,10 +21,18 @@ Written = Callable[[Committed | NotCommitted | Lost], None]
 class UserWriter:
     """Of one engine partition, in one process. `lives` is false once that is dead."""
 
-    def __init__(self, broker: UserBroker, partition: int, lives: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        broker: UserBroker,
+        partition: int,
+        lives: Callable[[], bool],
+        cluster: str = "log",
+        is_away: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._broker = broker
         self._partition = partition
-        self._id = f"log/{partition}"
+        self._id = f"{cluster}/{partition}"
+        self._is_away = is_away
         self._lives = lives
         self._epoch = -1
         self._is_closed = False
@@ -35,7 +43,7 @@ class UserWriter:
     def _fence(self, done: Opened) -> None:
         if not self._goes_on():
             return
-        if self._broker.is_away():
+        if self._is_away() or self._broker.is_away():
             self._broker.later(lambda: self._tell(done, Lost("away", False)), 0.1)
             return
         self._epoch = self._broker.fence(self._id)

@@ -1,12 +1,18 @@
 """Broker clusters: as Restate's clients ask for them, and what is refused."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from orchestrator.admin import kafka_clusters
 from orchestrator.brokers.facts_port import CREDENTIALS, BrokerTrouble
+from orchestrator.model.topic_records import CloseLane
 from tests.unit.admin.world import KeptFacts, World, world
+from tests.unit.machine.bench import uid
+from tests.unit.machine.topic_records import letters, request, send
 
 BROKERS = {"bootstrap.servers": "b:9092"}
 
@@ -115,3 +121,38 @@ def test_a_cluster_in_use_stays_where_it_is(it: World) -> None:
     assert it.ask("PATCH", "/kafka-clusters/shop?force=true", other).status == 200
     described = it.ask("GET", "/kafka-clusters/shop").json
     assert [one["id"] for one in described["subscriptions"]] == [made.json["id"]]
+
+
+def test_one_that_feeds_are_published_to_is_not_deleted(it: World) -> None:
+    create(it)
+    assert it.ask("PUT", "/perdure/v1/feeds/events?force=true").status == 200
+    refused = it.ask("DELETE", "/kafka-clusters/shop?force=true")
+    assert (refused.status, refused.json["restate_code"]) == (409, "PD0612")
+    assert "feeds disable" in refused.json["message"]
+    assert it.ask("DELETE", "/perdure/v1/feeds/events").status == 200
+    assert it.ask("DELETE", "/kafka-clusters/shop").status == 202
+
+
+def test_what_is_still_to_be_sent_is_waited_for_but_with_force(
+    it: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_clusters, "_CLOSED_MS", 0)
+    for force in (True, False):
+        create(it)
+        send(it.bench, uid(1 + force), replace(request(False), cluster="shop"))
+        gone = it.ask("DELETE", f"/kafka-clusters/shop?force={force}".lower())
+        assert gone.status == (202 if force else 500)
+        assert force or "sys_lane" in gone.json["message"]
+        assert it.ask("GET", "/kafka-clusters/shop").status == 404
+    monkeypatch.setattr(kafka_clusters, "_CLOSED_MS", 60_000)
+    create(it)
+    (lane,) = it.bench.state.partition_row.topic_lanes.values()
+
+    async def close() -> None:
+        it.bench.do(CloseLane(it.bench.epoch, 0, lane))
+
+    closing = threading.Timer(0.3, lambda: it.wait(close()))
+    closing.start()
+    assert it.ask("DELETE", "/kafka-clusters/shop").status == 202
+    closing.join()
+    assert len(letters(it.bench)) == 2

@@ -30,6 +30,7 @@ from orchestrator.model.topics import (
     NO_RIGHT,
     NO_TOPIC,
     TOO_LARGE,
+    FeedTopic,
     ProduceRequest,
 )
 from orchestrator.model.values import SUSPENDED, Failure
@@ -233,6 +234,14 @@ def test_the_rows_of_a_closed_lane_become_dead_letters_a_part_at_a_time(
     assert outcomes == [Failure(500, "the broker cluster was deleted")]
     assert list(bench.state.partition_row.lanes) == [LANE + 1]
     assert [key for key, _ in bench.state.outbox.scan()] == [outbox_key(LANE + 1, 1)]
+
+
+def test_a_lane_of_a_broker_cluster_that_is_known_stays() -> None:
+    bench = Bench()
+    bench.state.partition_row.letter_feeds["log"] = FeedTopic("log", "perdure.dlq")
+    send(bench, A, request(False))
+    assert bench.do(CloseLane(bench.epoch, bench.now_ms, LANE)) is Answer.DROPPED
+    assert len(produced(bench)) == 1 and not letters(bench)
 
 
 def test_a_closed_lane_is_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,136 +2,19 @@
 fails. The writer is played by the test, which answers when it likes."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from functools import partial
 
 from orchestrator.brokers.writer_port import (
-    Committed,
-    ForeignLedger,
     Lost,
     NotCommitted,
-    Problem,
     ProblemCode,
-    TopicRows,
-    WriterReady,
 )
 from orchestrator.model.lanes import Lane, ToTopic
-from orchestrator.model.topic_records import OutboxRefused, Produce, Produced
+from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produce, Produced
 from orchestrator.model.topics import EVENT, SEND
 from orchestrator.outbox.produced import TRIM_S
-from orchestrator.outbox.topics import MISSING_S, QUIET_S, RETRY_MAX_S, TopicCarrier
-from orchestrator.runtime.scheduler import LoopScheduler
+from orchestrator.outbox.topics import DELETED_S, MISSING_S, QUIET_S, RETRY_MAX_S
+from tests.unit.outbox.played import Term
 from tests.unit.processor.virtual_loop import run
-
-Sent = dict[int, tuple[int, int]]  # by lane: first row, count
-
-
-class Writer:
-    def __init__(self) -> None:
-        self.opening: Callable[[WriterReady | ForeignLedger | Lost], None] | None = None
-        self.writing: Callable[[Committed | NotCommitted | Lost], None] | None = None
-        self.rows: Sequence[TopicRows] = ()
-        self.is_closed = False
-
-    def open(self, done: Callable[[WriterReady | ForeignLedger | Lost], None]) -> None:
-        self.opening = done
-
-    def write(
-        self, rows: Sequence[TopicRows], done: Callable[[Committed | NotCommitted | Lost], None]
-    ) -> None:
-        assert self.writing is None and not self.is_closed
-        self.rows, self.writing = rows, done
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    # what the test does
-
-    def ready(self, **last: int) -> None:
-        assert self.opening is not None
-        opening, self.opening = self.opening, None
-        opening(WriterReady({int(lane[1:]): number for lane, number in last.items()}))
-
-    @property
-    def sent(self) -> Sent:
-        return {each.lane: (each.first, len(each.records)) for each in self.rows}
-
-    def answer(self, end: Committed | NotCommitted | Lost) -> None:
-        assert self.writing is not None
-        writing, self.writing = self.writing, None
-        writing(end)
-
-    def commit(self) -> None:
-        places = {
-            each.lane: tuple((0, 100 + each.first + at) for at in range(len(each.records)))
-            for each in self.rows
-        }
-        self.answer(Committed(places))
-
-    def fail(self, code: ProblemCode, *lanes: int) -> None:
-        self.answer(NotCommitted("no", {lane: Problem(code, "no") for lane in lanes}))
-
-
-class Term:
-    """A term, and the sender of its outbox in small: lanes of rows that are all for the carrier."""
-
-    epoch = 5
-
-    def __init__(self) -> None:
-        self.writers: list[Writer] = []
-        self.records: list[Produced | OutboxRefused] = []
-        self.lanes: dict[int, Lane] = {}
-        self.kinds: dict[int, int] = {}
-        self.awaited: set[tuple[int, int]] = set()
-        self.taken: dict[int, int] = {}
-        self.is_busy: set[int] = set()
-        self.carrier = TopicCarrier("c", self, LoopScheduler())
-
-    def now_ms(self) -> int:
-        return 77
-
-    def propose(self, record: Produced | OutboxRefused) -> None:
-        self.records.append(record)
-
-    def open_writer(self, cluster: str) -> Writer:
-        assert cluster == "c"
-        self.writers.append(Writer())
-        return self.writers[-1]
-
-    @property
-    def writer(self) -> Writer:
-        return self.writers[-1]
-
-    def give(self, lane: int, count: int = 1, kind: int = SEND) -> None:
-        row = self.lanes.setdefault(lane, Lane(ToTopic("c", f"t{lane}")))
-        row.given += count
-        self.kinds[lane] = kind
-        self.send(lane)
-
-    def send(self, lane: int) -> None:
-        row = self.lanes[lane]
-        first = self.taken.get(lane, 0) + 1
-        if lane in self.is_busy or first > row.given:
-            return
-        self.is_busy.add(lane)
-        items = tuple(
-            Produce(
-                self.kinds[lane], None, b"k", (), b"v", 0, awaited=(lane, number) in self.awaited
-            )
-            for number in range(first, row.given + 1)
-        )
-        self.carrier.carry(lane, row, first, items, partial(self.settled, lane))
-
-    def refused(self, number: int, epoch: int = 5, applied: bool = True) -> None:
-        """Of lane 1, a record of this term or another."""
-        if applied:
-            self.lanes[1].trimmed = number
-        self.carrier.refused(OutboxRefused(epoch, 77, 1, number, "too_large", "no"))
-
-    def settled(self, lane: int, upto: int) -> None:
-        self.is_busy.remove(lane)
-        self.taken[lane] = upto
-        self.send(lane)
 
 
 def test_lanes_share_a_transaction_and_what_comes_meanwhile_goes_with_the_next() -> None:
@@ -161,6 +44,59 @@ def test_what_is_committed_is_trimmed_in_time_and_at_once_where_somebody_waits()
         assert term.records == [Produced(5, 77, 1, 2, ((2, 0, 102),))]
         await asyncio.sleep(TRIM_S * 2)
         assert term.records[1:] == [Produced(5, 77, 2, 1)]
+
+    run(story())
+
+
+def test_other_options_of_the_brokers_need_another_writer() -> None:
+    async def story() -> None:
+        term = Term()
+        term.give(1)
+        term.writer.ready()
+        term.writer.commit()
+        term.options = "others"
+        term.give(1)
+        assert term.writers[0].is_closed and len(term.writers) == 2
+        term.writer.ready(l1=1)
+        assert term.writer.sent == {1: (2, 1)}
+
+    run(story())
+
+
+def test_lanes_of_a_broker_cluster_that_was_deleted_are_closed_once_nothing_is_under_way() -> None:
+    async def story() -> None:
+        term = Term()
+        term.give(1)
+        term.writer.ready()
+        term.options = None
+        term.give(1)
+        term.give(2)
+        term.writer.commit()
+        assert term.writer.is_closed and not term.records
+        await asyncio.sleep(DELETED_S + RETRY_MAX_S)
+        assert term.records == [Produced(5, 77, 1, 1), *(CloseLane(5, 77, n) for n in (1, 2))]
+        term.carrier.closed(CloseLane(4, 77, 1))
+        assert 1 in term.is_busy
+        term.carrier.closed(CloseLane(5, 77, 2))
+        term.options = "brokers"  # another of its name, and the other lane was not closed
+        term.carrier.closed(CloseLane(5, 77, 1))
+        await asyncio.sleep(RETRY_MAX_S)
+        term.writer.ready()
+        assert len(term.writers) == 2 and term.writer.sent[1] == (2, 1)
+
+    run(story())
+
+
+def test_a_broker_cluster_that_is_not_known_yet_is_waited_for() -> None:
+    async def story() -> None:
+        term = Term()
+        term.options = None
+        term.give(1)
+        await asyncio.sleep(DELETED_S - 1)
+        term.options = "brokers"
+        await asyncio.sleep(RETRY_MAX_S)
+        term.writer.ready()
+        assert term.writer.sent == {1: (1, 1)} and not term.records
 
     run(story())
 

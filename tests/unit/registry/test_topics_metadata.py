@@ -69,7 +69,8 @@ def records() -> list[AnyTopicsRecord]:
         SubscriptionDecided(7, "sub_1", 2, (moved,), "kafka-id"),
         FeedsSwitched(8, True, ("Cart", "Counter")),
         SubscriptionDeleted(9, "sub_1"),
-        KafkaClusterDeleted(10, "shop"),
+        FeedsSwitched(10, False, ()),
+        KafkaClusterDeleted(11, "shop"),
     ]
 
 
@@ -102,9 +103,10 @@ def test_a_life() -> None:
     decided = subscription(played(8))
     assert (decided.generation, decided.undecided) == (2, "")
     assert decided.starts[0].offsets == (3, GO_ON)
-    ended = played(11).topics
-    assert not ended.subscriptions and not ended.clusters
-    assert ended.events_feed and ended.state_feeds == ("Cart", "Counter")
+    told = played(10).topics
+    assert told.events_feed and told.state_feeds == ("Cart", "Counter")
+    ended = played(12).topics
+    assert not ended.subscriptions and not ended.clusters and not ended.events_feed
 
 
 def test_a_name_is_taken_once() -> None:
@@ -122,7 +124,12 @@ def test_a_cluster_in_use_stays() -> None:
     state = played(3)
     assert not apply_metadata(state, KafkaClusterDeleted(3, "shop"))
     assert apply_metadata(state, SubscriptionDeleted(3, "sub_1"))
-    assert apply_metadata(state, KafkaClusterDeleted(4, "shop"))
+    assert apply_metadata(state, FeedsSwitched(4, False, ("Cart",)))
+    assert not apply_metadata(state, KafkaClusterDeleted(5, "shop"))
+    log = StoredCluster("log", ())
+    assert apply_metadata(state, KafkaClusterCreated(5, log))
+    assert not apply_metadata(state, KafkaClusterDeleted(6, "log"))
+    assert apply_metadata(state, KafkaClusterDeleted(6, "shop")), "feeds are with the log's"
 
 
 def test_a_start_is_decided_once_and_for_its_generation() -> None:
