@@ -16,6 +16,8 @@ from tests.bench.life import Sizes
 from tests.bench.results import LIFE, Results
 from tests.bench.runner import Runner, Schedule
 from tests.bench.systems import EMBEDDED, KAFKA, NAMES, RESTATE_4
+from tests.bench.topic_cells import topic_cells
+from tests.bench.topics import TopicShape
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CACHE = _REPOSITORY / ".cache" / "bench"
@@ -32,7 +34,7 @@ def _arguments() -> argparse.Namespace:
         action="append",
         default=[],
         metavar="TEXT",
-        help="cells whose name holds TEXT (greet@64, workflow); `life`; `budget`; repeatable",
+        help="cells whose name holds TEXT (greet@64, topic); `life`; `budget`; repeatable",
     )
     parser.add_argument("--systems", default=names, help=f"some of {names}")
     parser.add_argument("--repeats", type=int, default=3)
@@ -41,6 +43,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--warmup", type=float, default=2.0, help="seconds before, a cell")
     parser.add_argument("--completed", type=int, default=100_000, help="calls that fill a life")
     parser.add_argument("--sleepers", type=int, default=10_000, help="asleep at kill -9")
+    parser.add_argument("--records", type=int, default=20_000, help="of a burst to a topic")
     parser.add_argument("--write", action="store_true", help="write the document after any run")
     parser.add_argument("--report", type=Path, help="no run: write the document from this JSON")
     return parser.parse_args()
@@ -54,6 +57,7 @@ def _schedule(asked: argparse.Namespace) -> Schedule:
     return Schedule(
         systems=systems,
         cells=wanted,
+        topic_cells=topic_cells(only) if only or not asked.only else [],
         lives_of=lives if not asked.only or LIFE in asked.only else [],
         budgets_of=[name for name in systems if name in (EMBEDDED, KAFKA)]
         if not asked.only or _BUDGET in asked.only
@@ -63,6 +67,7 @@ def _schedule(asked: argparse.Namespace) -> Schedule:
         seconds=asked.seconds,
         warmup_s=asked.warmup,
         sizes=Sizes(completed=asked.completed, sleepers=asked.sleepers),
+        topics=TopicShape(records=asked.records, seconds=asked.seconds, warmup_s=asked.warmup),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tests.bench.cells import HYPERCORN, THROUGHPUT_FIVE, TYPESCRIPT, UVICORN, Cell
 from tests.bench.results import LIFE, Results
 from tests.bench.systems import EMBEDDED, KAFKA, RESTATE, RESTATE_4, TITLES
+from tests.bench.topic_cells import INGRESS, TO_OBJECT, TO_TOPIC, TOPIC_CELLS
 
 NOT_MEASURED = "not measured"
 _STRANGERS_PERCENT_MAX = 10.0
@@ -88,6 +89,22 @@ def _life(metric: str, unit: str, bar: float, aim: float) -> Bar:
     return Bar(LIFE, metric, EMBEDDED, None, bar, aim, unit=unit)
 
 
+def _topics(flow: str) -> list[str]:
+    return [cell.name for cell in TOPIC_CELLS if cell.flow_name == flow]
+
+
+_TOPIC_BARS = [
+    *[_throughput(cell, EMBEDDED, RESTATE, 3.0, 5.0) for cell in _topics(TO_OBJECT)],
+    *[_throughput(cell, EMBEDDED, RESTATE_4, 1.5, 2.0) for cell in _topics(TO_OBJECT)],
+    *[_throughput(cell, KAFKA, RESTATE, 3.0, 5.0) for cell in _topics(TO_OBJECT)],
+    *[_throughput(cell, KAFKA, RESTATE_4, 1.5, 2.0) for cell in _topics(TO_OBJECT)],
+    *[Bar(cell, "p50_ms", KAFKA, None, 12, 8, unit="ms") for cell in _topics(TO_TOPIC)],
+    *[
+        Bar(cell, "per_second", KAFKA, None, 1_500, 3_000, at_least=True, unit="/s")
+        for cell in _topics(INGRESS)
+    ],
+]
+
 BARS: list[Bar] = [
     *[_throughput(cell, EMBEDDED, RESTATE, 1.8, 2.5) for cell in FIVE],
     *[_throughput(cell, EMBEDDED, RESTATE_4, 1.1, 1.5) for cell in FIVE],
@@ -110,6 +127,7 @@ BARS: list[Bar] = [
     Bar(LIFE, "sleepers_fired_percent", EMBEDDED, None, 100, 100, at_least=True, unit="%"),
     _ratio(LIFE, "lateness_p99_ms", EMBEDDED, RESTATE, 0.15, 0.05),
     _life("idle_server_percent", "%", 1.0, 0.2),
+    *_TOPIC_BARS,
 ]
 
 

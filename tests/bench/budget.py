@@ -18,7 +18,8 @@ BUDGET = "budget "
 
 # The plan for a greet at 64 connections, in microseconds, and the rooms and threads it is for.
 PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "HTTP face": ("45", ("uvicorn", "ingress", "admin")),
+    "HTTP face": ("45", ("uvicorn", "ingress", "admin", "door")),
+    "topics": ("", ("intake", "brokers")),
     "attempt over HTTP/2": ("55", ("invoker", "wire")),
     "codec and apply": ("5", ("codec", "machine", "tables", "model", "registry")),
     "store": ("7", ("store", "rocksdb")),

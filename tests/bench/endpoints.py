@@ -30,7 +30,7 @@ graceful_timeout = 0.5
 class Endpoint:
     """A service process and how a server is to be told of it."""
 
-    def __init__(self, name: str, process: Process, port: int, report_port: int | None) -> None:
+    def __init__(self, name: str, process: Process, port: int, report_port: int) -> None:
         self.name = name
         self.uri = f"http://127.0.0.1:{port}"
         self.use_http_11 = name == "uvicorn"
@@ -50,12 +50,14 @@ class Endpoint:
     def stop(self) -> None:
         self._process.stop(timeout_s=2.0)
 
-    def naps(self, forget: bool = False) -> dict[str, Any]:
-        """What the sleeper saw: how many began, and the lateness of each that woke."""
-        assert self._report_port is not None, f"{self.name} has no sleeper"
+    def seen(self, forget: bool = False) -> dict[str, Any]:
+        """What the handlers saw: records tallied; sleepers begun, and the lateness of the woken.
+
+        The Python services have no sleeper.
+        """
         connection = http.client.HTTPConnection("127.0.0.1", self._report_port, timeout=10)
         try:
-            connection.request("DELETE" if forget else "GET", "/")
+            connection.request("DELETE" if forget else "GET", "/seen")
             report: dict[str, Any] = json.loads(connection.getresponse().read())
         finally:
             connection.close()
@@ -90,7 +92,7 @@ def _python(name: str, flags: list[str], port: int, directory: Path) -> Endpoint
     command = [sys.executable, "-m", name, *flags, "bench:app"]
     settings = {"RESTATE_CORE_LOG": "error"}
     process = Process(name, command, settings, cwd=_SOURCES, log_dir=directory)
-    return Endpoint(name, process, port, None)
+    return Endpoint(name, process, port, port)
 
 
 def endpoint(name: str, directory: Path) -> Endpoint:

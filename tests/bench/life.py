@@ -77,13 +77,13 @@ def _naps(system: System, endpoint: Endpoint, sizes: Sizes) -> dict[str, float]:
 
 
 def _nap_round(system: System, endpoint: Endpoint, count: int, turn: int) -> dict[str, float]:
-    endpoint.naps(forget=True)
+    endpoint.seen(forget=True)
     first = _NAPS_FIRST + turn * count
     shape = measure.Shape(64, seconds=120.0, total=count, first=first)
     measure.run(system, endpoint, nap("nap", 1000, "/send"), shape)
     woken = _wait_for(endpoint, "woken", count)
     assert woken == count, f"{system.name}: {woken} of {count} naps ended"
-    late_ms = endpoint.naps()["lateness_ms"]
+    late_ms = endpoint.seen()["lateness_ms"]
     return {
         "lateness_p50_ms": _quantile(late_ms, 0.50),
         "lateness_p99_ms": _quantile(late_ms, 0.99),
@@ -91,7 +91,7 @@ def _nap_round(system: System, endpoint: Endpoint, count: int, turn: int) -> dic
 
 
 def _killed(system: System, endpoint: Endpoint, sizes: Sizes) -> dict[str, float]:
-    endpoint.naps(forget=True)
+    endpoint.seen(forget=True)
     flow = nap("suspend", sizes.sleep_ms, "/send")
     shape = measure.Shape(64, seconds=300.0, total=sizes.sleepers, first=_SLEEPERS_FIRST)
     asleep_by = time.monotonic() + sizes.sleep_ms / 1000
@@ -113,8 +113,8 @@ def _wait_for(endpoint: Endpoint, what: str, count: int, patience_s: float = 120
     """Wait until so many sleepers have started, or woken; how many did within the patience."""
     deadline = time.monotonic() + patience_s
     while True:
-        naps = endpoint.naps()
-        seen = naps["started"] if what == "started" else len(naps["lateness_ms"])
+        report = endpoint.seen()
+        seen = report["started"] if what == "started" else len(report["lateness_ms"])
         if seen >= count or time.monotonic() > deadline:
             return int(seen)
         time.sleep(0.5)

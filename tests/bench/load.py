@@ -191,7 +191,7 @@ class Load:
         self._begin_sequence(self._connect())
 
 
-def _quantile_ms(sorted_s: list[float], share: float) -> float:
+def quantile_ms(sorted_s: list[float], share: float) -> float:
     if not sorted_s:
         return 0.0
     return sorted_s[min(int(len(sorted_s) * share), len(sorted_s) - 1)] * 1000
@@ -218,8 +218,8 @@ def run(plan: Plan, mark: Callable[[str], None]) -> dict[str, Any]:
         "requests": requests,
         "seconds": took_s,
         "per_second": completed / took_s,
-        "p50_ms": _quantile_ms(latencies_s, 0.50),
-        "p99_ms": _quantile_ms(latencies_s, 0.99),
+        "p50_ms": quantile_ms(latencies_s, 0.50),
+        "p99_ms": quantile_ms(latencies_s, 0.99),
         "load_cpu_us_per_request": cpu_s / requests * 1e6,
         "errors": load.errors,
         "first_error": load.first_error,

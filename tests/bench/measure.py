@@ -42,14 +42,14 @@ def _plan(system: System, flow: Flow, shape: Shape) -> Plan:
     }
 
 
-def _used_s(system: System, endpoint: Endpoint) -> dict[str, float]:
+def used_s(system: System, endpoint: Endpoint) -> dict[str, float]:
     used = {**system.cpu_s(), "service": proc.cpu_s(endpoint.pid)}
     # Syncs that the kernel does for whoever keeps the log are that one's work.
-    used["broker" if "broker" in used else "server"] += proc.kernel_workers_s()
+    used[system.keeps_the_log] += proc.kernel_workers_s()
     return used
 
 
-def _strangers_percent(
+def strangers_percent(
     before: dict[str, float], after: dict[str, float], busy_s: float, result: dict[str, Any]
 ) -> float:
     """CPU of everybody who has no part in the run, in percent of a core: the noise."""
@@ -57,6 +57,13 @@ def _strangers_percent(
     load_s: float = result["load_cpu_us_per_request"] * result["requests"] / 1e6
     seconds: float = result["seconds"]
     return max(busy_s - ours_s - load_s, 0.0) / seconds * 100
+
+
+def cpu_us(before: dict[str, float], after: dict[str, float], count: int) -> dict[str, float]:
+    """CPU in microseconds of each of `count` by who used it."""
+    return {
+        f"{who}_cpu_us": (used - before.get(who, 0.0)) / count * 1e6 for who, used in after.items()
+    }
 
 
 def run(
@@ -78,21 +85,19 @@ def run(
         json.dump(_plan(system, flow, shape), load.stdin)
         load.stdin.close()
         load.stdout.readline()  # "begin"
-        before, busy_before_s, probed_before = _used_s(system, endpoint), proc.busy_s(), probe()
+        before, busy_before_s, probed_before = used_s(system, endpoint), proc.busy_s(), probe()
         load.stdout.readline()  # "end"
-        after, busy_after_s, probed_after = _used_s(system, endpoint), proc.busy_s(), probe()
+        after, busy_after_s, probed_after = used_s(system, endpoint), proc.busy_s(), probe()
         text = load.stdout.read()
     if not text:
         raise RuntimeError(f"the load generator died; {system.name}:\n{system.server.log_tail()}")
     result: dict[str, Any] = json.loads(text)
     busy_s = busy_after_s - busy_before_s
-    result["strangers_percent"] = _strangers_percent(before, after, busy_s, result)
+    result["strangers_percent"] = strangers_percent(before, after, busy_s, result)
     count = result["completed"]
     if count == 0:
         # Nothing was answered in the window: there is a rate, and nothing else to say.
         return {key: result[key] for key in _WITHOUT_ANSWERS}
-    for who, used in (after | probed_after).items():
-        used_before = (before | probed_before).get(who, 0.0)
-        result[f"{who}_cpu_us"] = (used - used_before) / count * 1e6
+    result |= cpu_us(before | probed_before, after | probed_after, count)
     result["step_p50_ms"] = result["p50_ms"] / flow.per
     return result

@@ -20,6 +20,13 @@ _CELL_METRICS = (
     ("service_cpu_us", "service µs"),
     ("broker_cpu_us", "broker µs"),
 )
+# What a burst has instead of latencies.
+_BURST_METRICS = (
+    _CELL_METRICS[0],
+    ("lag_records", "lag, records"),
+    ("drain_s", "drained in, s"),
+    *_CELL_METRICS[3:],
+)
 _LIFE_METRICS = (
     ("idle_server_percent", "idle CPU, % of a core"),
     ("idle_broker_percent", "… of the broker"),
@@ -51,10 +58,11 @@ def one_line(measured: dict[str, Any]) -> str:
         return f"{rate}  nothing was answered"
     users = [who for who in ("server", "broker", "service") if f"{who}_cpu_us" in measured]
     used = " ".join(f"{who} {measured[f'{who}_cpu_us']:.0f}" for who in users)
-    return (
-        f"{rate}  p50 {measured['p50_ms']:8.2f} p99 {measured['p99_ms']:8.2f} ms"
-        f"  CPU µs: {used}  strangers {measured['strangers_percent']:.0f} %"
-    )
+    if "drain_s" in measured:
+        figures = f"lag {measured['lag_records']} drained in {measured['drain_s']:.2f} s"
+    else:
+        figures = f"p50 {measured['p50_ms']:8.2f} p99 {measured['p99_ms']:8.2f} ms"
+    return f"{rate}  {figures}  CPU µs: {used}  strangers {measured['strangers_percent']:.0f} %"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -94,17 +102,18 @@ def _systems(results: Results) -> list[str]:
 
 
 def cell_table(results: Results, cell: str) -> list[str]:
+    metrics = _BURST_METRICS if cell.endswith("@burst") else _CELL_METRICS
     rows = []
     for system in _systems(results):
         if not results.repeats(cell, system):
             continue
-        figures = [number(results.median(cell, system, metric)) for metric, _ in _CELL_METRICS]
+        figures = [number(results.median(cell, system, metric)) for metric, _ in metrics]
         spread = f"{results.spread(cell, system, 'per_second') * 100:.0f} %"
         strangers = f"{number(results.median(cell, system, 'strangers_percent'))} %"
         errors = results.errors(cell, system)
         name = TITLES[system] + (f" ({errors} errors)" if errors else "")
         rows.append([name, *figures, spread, strangers])
-    return _table([cell, *[title for _, title in _CELL_METRICS], "spread", "strangers"], rows)
+    return _table([cell, *[title for _, title in metrics], "spread", "strangers"], rows)
 
 
 def life_table(results: Results) -> list[str]:

@@ -7,21 +7,27 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from tests.bench import budget, life, measure, report
+from tests.bench import budget, life, measure, report, topics
 from tests.bench.cells import TYPESCRIPT, Cell
 from tests.bench.endpoints import Endpoint, endpoint
 from tests.bench.life import Sizes
 from tests.bench.results import LIFE, Results
 from tests.bench.systems import System
+from tests.bench.topic_cells import TopicCell
+from tests.bench.topics import TopicShape
 from tests.parts.cache import PartUnavailable
+from tests.parts.kafka import KafkaBroker
 
 
 @dataclass(frozen=True)
 class Schedule:
     systems: list[str]
     cells: list[Cell]
+    topic_cells: list[TopicCell]
     lives_of: list[str]
     budgets_of: list[str]
     repeats: int
@@ -29,6 +35,7 @@ class Schedule:
     seconds: float
     warmup_s: float
     sizes: Sizes
+    topics: TopicShape
 
 
 class Runner:
@@ -43,6 +50,17 @@ class Runner:
         self._say = say
 
     def run(self) -> None:
+        """Topics of all systems are on one broker, which is warm after the first."""
+        if not self._schedule.topic_cells:
+            self._run_all(None)
+            return
+        broker = KafkaBroker(self._scratch / "broker", quick_start=False).start()
+        try:
+            self._run_all(broker)
+        finally:
+            broker.stop()
+
+    def _run_all(self, broker: KafkaBroker | None) -> None:
         systems = self._schedule.systems
         for repeat in range(self._schedule.repeats):
             # Another one begins each time, so that what drifts does not always favour the same.
@@ -50,6 +68,8 @@ class Runner:
             for name in systems[turn:] + systems[:turn]:
                 self._say(f"repeat {repeat + 1} of {self._schedule.repeats}: {name}")
                 self._guarded(name, "cells", self._run_cells)
+                if broker is not None:
+                    self._guarded(name, "topics", partial(self._run_topics, broker))
                 if name in self._schedule.lives_of and repeat < self._schedule.lives:
                     self._guarded(name, LIFE, self._run_life)
                 if name in self._schedule.budgets_of:
@@ -64,10 +84,12 @@ class Runner:
             self._say(traceback.format_exc())
 
     @contextmanager
-    def _started(self, name: str, sampled: Path | None = None) -> Iterator[System]:
+    def _started(
+        self, name: str, sampled: Path | None = None, broker: KafkaBroker | None = None
+    ) -> Iterator[System]:
         directory = self._scratch / name
         shutil.rmtree(directory, ignore_errors=True)
-        system = System(name, directory)
+        system = System(name, directory, broker)
         if sampled is not None:
             budget.sample(system, sampled)
         try:
@@ -101,9 +123,23 @@ class Runner:
     def _run_cell(self, system: System, serving: Endpoint, cell: Cell) -> None:
         schedule = self._schedule
         shape = measure.Shape(cell.connections, schedule.seconds, schedule.warmup_s)
-        measured = measure.run(system, serving, cell.flow, shape)
-        self._results.add(cell.name, system.name, measured)
-        self._say(f"  {cell.name:28} {report.one_line(measured)}")
+        self._note(cell.name, system.name, measure.run(system, serving, cell.flow, shape))
+
+    def _run_topics(self, broker: KafkaBroker, name: str) -> None:
+        cells = [cell for cell in self._schedule.topic_cells if name in cell.systems]
+        if not cells:
+            return
+        with self._started(name, broker=broker) as system:
+            for serving_name in dict.fromkeys(cell.endpoint for cell in cells):
+                with self._serving(system, serving_name) as serving:
+                    for cell in cells:
+                        if cell.endpoint == serving_name:
+                            measured = topics.run(system, serving, cell, self._schedule.topics)
+                            self._note(cell.name, name, measured)
+
+    def _note(self, cell: str, system: str, measured: dict[str, Any]) -> None:
+        self._results.add(cell, system, measured)
+        self._say(f"  {cell:28} {report.one_line(measured)}")
         if measured["errors"]:
             self._say(f"    {measured['errors']} errors, the first: {measured['first_error']}")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.bench import proc
@@ -25,18 +27,27 @@ TITLES = {
     RESTATE: "Restate, 24 partitions (its default)",
     RESTATE_4: "Restate, 4 partitions",
 }
+_BROKER_CLUSTER = "bench"
+_JSON = {"content-type": "application/json", "accept": "application/json"}
 
 
 class System:
-    """One server on fresh data, with its broker if it has one."""
+    """One server on fresh data, with its broker if it has one.
 
-    def __init__(self, name: str, directory: Path) -> None:
+    With `topics`, a running broker, the server serves topics of it, and keeps its log there if it
+    has one on Kafka.
+    """
+
+    def __init__(self, name: str, directory: Path, topics: KafkaBroker | None = None) -> None:
         self.name = name
         self._directory = directory
         (directory / "server").mkdir(parents=True)
-        self._broker: KafkaBroker | None = None
-        if name == KAFKA:
-            self._broker = KafkaBroker(directory / "broker", quick_start=False)
+        self._topics = topics
+        self._own_broker: KafkaBroker | None = None
+        if name == KAFKA and topics is None:
+            self._own_broker = KafkaBroker(directory / "broker", quick_start=False)
+        # Of a name that no other system has on a shared broker.
+        self.cluster = "perdure" if topics is None else f"bench-{time.time_ns()}"
         self.server = self._build()
         self._started = False
 
@@ -46,11 +57,37 @@ class System:
         assert port is not None
         return port
 
+    @property
+    def _broker(self) -> KafkaBroker | None:
+        return self._topics or self._own_broker
+
+    @property
+    def bootstrap(self) -> str:
+        """Of the brokers whose topics are served."""
+        assert self._topics is not None, f"{self.name} serves no topics"
+        return self._topics.bootstrap
+
+    @property
+    def ingress_topic(self) -> str:
+        return f"{self.cluster}.ingress"
+
+    @property
+    def broker_cluster(self) -> str:
+        """The name that the server knows the brokers by."""
+        return "log" if self.name == KAFKA else _BROKER_CLUSTER
+
+    @property
+    def keeps_the_log(self) -> str:
+        return "broker" if self.name == KAFKA else "server"
+
     def start(self) -> System:
-        if self._broker is not None:
-            self._broker.start()
+        if self._own_broker is not None:
+            self._own_broker.start()
         self._started = True
         self.server.start(timeout_s=120.0)
+        if self._topics is not None and self.broker_cluster != "log":
+            properties = {"bootstrap.servers": self.bootstrap}
+            self._ask("/kafka-clusters", {"name": self.broker_cluster, "properties": properties})
         return self
 
     def _build(self) -> Server:
@@ -59,31 +96,56 @@ class System:
             return RestateServer(directory, ServerOptions(partitions=24))
         if self.name == RESTATE_4:
             return RestateServer(directory, ServerOptions(partitions=4))
-        if self._broker is None:
-            return PerdureServer(directory)
-        options = ServerOptions(log="kafka", kafka_bootstrap=self._broker.bootstrap)
+        options = ServerOptions(cluster=self.cluster)
+        if self.name == KAFKA:
+            assert self._broker is not None
+            bootstrap = self._broker.bootstrap
+            options = replace(options, log="kafka", kafka_bootstrap=bootstrap)
+        elif self._topics is not None:
+            place = f"{self.broker_cluster}/{self.ingress_topic}"
+            options = replace(options, env={"PERDURE_INGRESS_TOPIC": place})
         return PerdureServer(directory, options)
 
     def stop(self) -> None:
         if self._started:
             self.server.stop()
-        if self._broker is not None and self._broker.process.alive:
-            self._broker.stop()
+        if self._own_broker is not None and self._own_broker.process.alive:
+            self._own_broker.stop()
 
     def register(self, endpoint: Endpoint) -> None:
         """Make `endpoint` the newest deployment of its services; then a call has been answered."""
         wanted = {"uri": endpoint.uri, "use_http_11": endpoint.use_http_11}
+        self._ask("/deployments", wanted)
+        self.first_answer_s()
+
+    def subscribe(self, topic: str, sink: str) -> None:
+        """Every record of `topic`, from its beginning, invokes `sink`."""
+        wanted = {
+            "source": f"kafka://{self.broker_cluster}/{topic}",
+            "sink": f"service://{sink}",
+            "options": {"auto.offset.reset": "earliest"},
+        }
+        self._ask("/subscriptions", wanted)
+
+    def state_of(self, service: str) -> dict[str, str]:
+        """The one value of each object of `service`, as text, by key."""
+        query = f"select service_key, value_utf8 from state where service_name = '{service}'"
+        rows = self._ask("/query", {"query": query})["rows"]
+        return {row["service_key"]: row["value_utf8"] for row in rows}
+
+    def _ask(self, path: str, wanted: dict[str, Any]) -> Any:
         admin = urlsplit(self.server.admin)
         connection = http.client.HTTPConnection(admin.netloc, timeout=60)
-        connection.request(
-            "POST", "/deployments", json.dumps(wanted), {"content-type": "application/json"}
-        )
-        response = connection.getresponse()
-        reason = response.read().decode(errors="replace")
-        connection.close()
+        try:
+            connection.request("POST", path, json.dumps(wanted), _JSON)
+            response = connection.getresponse()
+            answer = response.read()
+        finally:
+            connection.close()
         if response.status not in (200, 201):
-            raise RuntimeError(f"{self.name} refused {endpoint.name}: {response.status} {reason}")
-        self.first_answer_s()
+            reason = answer.decode(errors="replace")
+            raise RuntimeError(f"{self.name} refused {path} {wanted}: {response.status} {reason}")
+        return json.loads(answer)
 
     def kill_and_restart(self) -> float:
         """`kill -9` and start again; seconds from the new start to the first answered call."""

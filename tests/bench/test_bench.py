@@ -18,6 +18,7 @@ from tests.bench.results import Results
 from tests.bench.results import load as load_results
 from tests.bench.sampled import room_of
 from tests.bench.systems import EMBEDDED, RESTATE
+from tests.bench.topic_cells import topic_cells
 
 _ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n"ok"'
 
@@ -121,7 +122,10 @@ def test_only_keeps_the_cells_whose_name_holds_the_text() -> None:
         "uvicorn/greet@64"
     ]
     barred = {cell.name for cell in cells(full=False, only=[])}
+    barred |= {cell.name for cell in topic_cells([])}
     assert {bar.cell for bar in bars.BARS} <= barred | {"life"}
+    assert [cell.name for cell in topic_cells(["uvicorn/ingress"])] == ["uvicorn/ingress-topic@64"]
+    assert topic_cells(["greet@64"]) == []
 
 
 def _results(ours: float, theirs: float) -> Results:

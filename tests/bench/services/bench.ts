@@ -1,5 +1,5 @@
 // The benchmark's services on the TypeScript SDK, over HTTP/2 without TLS on 127.0.0.1:$PORT; the
-// same handlers as bench.py. What the sleeper saw is served by plain HTTP on $REPORT_PORT.
+// same handlers as bench.py. What the handlers saw is served by plain HTTP on $REPORT_PORT.
 import * as http from "node:http";
 import * as http2 from "node:http2";
 import * as restate from "@restatedev/restate-sdk";
@@ -80,17 +80,46 @@ const sleeper = restate.service({
   },
 });
 
+let tallied = 0; // no record is handled twice unless the server is killed
+
+const tally = restate.object({
+  name: "Tally",
+  handlers: {
+    add: async (ctx: restate.ObjectContext, by: number) => {
+      ctx.set("sum", ((await ctx.get<number>("sum")) ?? 0) + by);
+      tallied++;
+    },
+  },
+});
+
+const relay = restate.service({
+  name: "Relay",
+  handlers: {
+    // Sends the record on, exactly once.
+    forward: async (ctx: restate.Context, { to, n }: { to: string; n: number }) => {
+      ctx.genericSend({
+        service: "Kafka",
+        method: "send",
+        parameter: { topic: to, key: String(n), value: n },
+        inputSerde: restate.serde.json,
+      });
+    },
+  },
+});
+
 http
   .createServer((request, response) => {
     if (request.method === "DELETE") {
       dueMs.clear();
       latenessMs.clear();
+      tallied = 0;
     }
-    response.end(JSON.stringify({ started: dueMs.size, lateness_ms: [...latenessMs.values()] }));
+    const lateness_ms = [...latenessMs.values()];
+    response.end(JSON.stringify({ tallied, started: dueMs.size, lateness_ms }));
   })
   .listen(Number(process.env.REPORT_PORT), "127.0.0.1");
 
-const services = [greeter, counter, steps, signUp, fanOut, sleeper];
+const services = [greeter, counter, steps, signUp, fanOut, sleeper, tally, relay];
 http2
   .createServer(restate.createEndpointHandler({ services }))
   .listen(Number(process.env.PORT), "127.0.0.1");
