@@ -13,10 +13,35 @@ from orchestrator.model.records import (
     TimersFired,
     Transfer,
 )
+from orchestrator.model.topic_records import (
+    CloseLane,
+    Intake,
+    OutboxRefused,
+    Produced,
+    PurgeDeadLetters,
+    SourceClosed,
+    SourceOpened,
+    SwitchFeed,
+)
 from orchestrator.processor.bodies import body_bytes
 from orchestrator.processor.waiters import TransferWaiter, Waiter
 
-OF_A_TERM = (Journal, TimersFired, PurgeExpired, ChoreStep, OutboxAdvanced, RaiseLevel)
+OF_A_TERM = (
+    Journal,
+    TimersFired,
+    PurgeExpired,
+    ChoreStep,
+    OutboxAdvanced,
+    RaiseLevel,
+    SourceOpened,
+    Intake,
+    SourceClosed,
+    Produced,
+    OutboxRefused,
+    PurgeDeadLetters,
+    SwitchFeed,
+    CloseLane,
+)
 """Records that carry their epoch: under another one they would only be dropped."""
 
 
@@ -96,7 +121,7 @@ class ProposalQueue:
 
 def _part_count(record: AnyRecord) -> int:
     """Applying each of these costs about as much as a small record."""
-    if isinstance(record, Transfer):
+    if isinstance(record, Transfer | Intake):
         return len(record.items)
     if isinstance(record, TimersFired | PurgeExpired):
         return len(record.keys)

@@ -1,15 +1,17 @@
 """The states of a seat: how it comes from one to another, and what each allows."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from orchestrator.log.port import AppendError
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.records import PurgeExpired, Resume, Signal, Transfer
+from orchestrator.model.records import AnyRecord, PurgeExpired, Resume, Signal, Transfer
+from orchestrator.model.topic_records import Intake
+from orchestrator.model.topics import Source
 from orchestrator.processor.partition import Partition
-from orchestrator.processor.proposals import Proposal, ProposalQueue
+from orchestrator.processor.proposals import OF_A_TERM, Proposal, ProposalQueue
 from orchestrator.processor.seat import Seat
 from orchestrator.processor.seat_states import Following, Leading, Restoring, Stopped
 from orchestrator.processor.waiters import OperationWaiter, TransferWaiter
@@ -212,6 +214,20 @@ def test_what_is_taken_at_once_counts_the_parts_of_records() -> None:
     assert taken(10) == transfers[3:4], "one at least"
     assert taken(40) == [transfers[4], RECORD]
     assert taken(40) == []
+
+
+def test_a_turn_takes_no_more_of_topics_than_of_calls() -> None:
+    """What one portion of a source brings costs as much as many calls."""
+    queue = ProposalQueue()
+    source = Source("sub_1", "orders", b"i" * 16, 0, "c")
+    portions = [Intake(1, 0, source, 1, n, n + 1, -1, (sized(1),) * 200) for n in range(4)]
+    queue.put_back([*map(Proposal, portions)])
+    assert [proposal.record for proposal in queue.take(250, 1 << 20)[0]] == portions[:1]
+
+
+def test_what_carries_an_epoch_goes_with_its_term() -> None:
+    of_a_term = {kind for kind in get_args(AnyRecord) if "epoch" in kind.__struct_fields__}
+    assert of_a_term == set(OF_A_TERM)
 
 
 def signal(number: int) -> Signal:
