@@ -110,18 +110,23 @@ class KafkaFacts:
         on_answer(answer)
 
     async def _topics(self, names: list[str]) -> FoundTopics:
+        """Both questions at once: records that come after a silence wait for the answers."""
         admin = await self._client()
-        cluster = (await self._of(admin.describe_cluster, "describe the cluster")).cluster_id
+        identity = admin.describe_cluster(request_timeout=QUESTION_S)
+        asked = (
+            admin.describe_topics(TopicCollection(names), request_timeout=QUESTION_S)
+            if names
+            else {}
+        )
+        cluster = (await self._of(identity, "describe the cluster")).cluster_id
         found: dict[str, TopicFact] = {}
         refused: dict[str, BrokerTrouble] = {}
-        if names:
-            asked = admin.describe_topics(TopicCollection(names), request_timeout=QUESTION_S)
-            for name, future in asked.items():
-                described = await self._described(name, future)
-                if isinstance(described, BrokerTrouble):
-                    refused[name] = described
-                elif described is not None:
-                    found[name] = described
+        for name, future in asked.items():
+            described = await self._described(name, future)
+            if isinstance(described, BrokerTrouble):
+                refused[name] = described
+            elif described is not None:
+                found[name] = described
         return FoundTopics(str(cluster), found, refused)
 
     async def _described(
@@ -224,8 +229,7 @@ class KafkaFacts:
         if is_about_credentials(error):
             self._refusal = error
 
-    async def _of(self, asked: "Future[Any] | Callable[..., Future[Any]]", doing: str) -> Any:
-        future = asked(request_timeout=QUESTION_S) if callable(asked) else asked
+    async def _of(self, future: Future[Any], doing: str) -> Any:
         try:
             return await self._until(future)
         except KafkaException as raised:
