@@ -221,7 +221,8 @@ def test_a_turn_takes_no_more_of_topics_than_of_calls() -> None:
     queue = ProposalQueue()
     source = Source("sub_1", "orders", b"i" * 16, 0, "c")
     portions = [Intake(1, 0, source, 1, n, n + 1, -1, (sized(1),) * 200) for n in range(4)]
-    queue.put_back([*map(Proposal, portions)])
+    for portion in portions:
+        queue.add(portion, None)
     assert [proposal.record for proposal in queue.take(250, 1 << 20)[0]] == portions[:1]
 
 
