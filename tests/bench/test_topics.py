@@ -16,7 +16,9 @@ from tests.bench.topics import TopicShape
 from tests.parts.kafka import KafkaBroker
 
 pytestmark = pytest.mark.timeout(120)
-_SHAPE = TopicShape(records=200, keys=20, warmup_records=20, seconds=0.5, warmup_s=0.1)
+_SHAPE = TopicShape(
+    partitions=1, records=200, keys=20, warmup_records=20, seconds=2.0, warmup_s=0.1
+)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,6 @@ from tests.bench.systems import RESTATE, RESTATE_4, System
 from tests.bench.topic_cells import INGRESS, TO_OBJECT, TopicCell
 from tests.bench.topic_load import Plan
 
-_PARTITIONS = 4
 _LOOK_S = 0.05
 _PATIENCE_S = 120.0
 Probe = Callable[[], dict[str, float]]
@@ -32,6 +31,7 @@ Probe = Callable[[], dict[str, float]]
 class TopicShape:
     """Sizes of a burst; seconds before and in the window of round trips."""
 
+    partitions: int = 4  # of each topic
     records: int = 20_000
     keys: int = 1_000
     warmup_records: int = 2_000
@@ -54,7 +54,7 @@ def run(
 def _burst(
     system: System, endpoint: Endpoint, cell: TopicCell, shape: TopicShape, probe: Probe
 ) -> dict[str, Any]:
-    topic = _made(system, f"{cell.endpoint}-burst")
+    topic = _made(system, shape, f"{cell.endpoint}-burst")
     before_s = _total(system)
     system.subscribe(topic, "Tally/add")
     endpoint.seen(forget=True)
@@ -88,13 +88,13 @@ def _burst(
 def _round_trips(
     system: System, endpoint: Endpoint, cell: TopicCell, shape: TopicShape, probe: Probe
 ) -> dict[str, Any]:
-    replies = _made(system, f"{cell.endpoint}-{cell.flow_name}-replies")
+    replies = _made(system, shape, f"{cell.endpoint}-{cell.flow_name}-replies")
     if cell.flow_name == INGRESS:
         topic, value = system.ingress_topic, '"Ada"'
         headers = [("perdure-service", "Greeter"), ("perdure-handler", "greet")]
         headers += [("perdure-reply-to", replies)]
     else:
-        topic, headers = _made(system, f"{cell.endpoint}-{cell.flow_name}"), []
+        topic, headers = _made(system, shape, f"{cell.endpoint}-{cell.flow_name}"), []
         value = f'{{"to":"{replies}","n":%d,"brokers":"{system.bootstrap}"}}'
         of_restate = system.name in (RESTATE, RESTATE_4)
         system.subscribe(topic, "Relay/produce" if of_restate else "Relay/forward")
@@ -110,11 +110,22 @@ def _round_trips(
     return meter.added(result)
 
 
-def _made(system: System, what: str) -> str:
+def _made(system: System, shape: TopicShape, what: str) -> str:
     name = f"{system.cluster}-{what}-{time.time_ns()}"
     admin = AdminClient({"bootstrap.servers": system.bootstrap})
-    admin.create_topics([NewTopic(name, _PARTITIONS)])[name].result()
+    admin.create_topics([NewTopic(name, shape.partitions)])[name].result()
+    give_up = time.monotonic() + 30
+    while not _is_led(admin, name, shape.partitions):
+        assert time.monotonic() < give_up, f"topic {name} has no leaders"
+        time.sleep(_LOOK_S)
     return name
+
+
+def _is_led(admin: AdminClient, topic: str, count: int) -> bool:
+    """The broker that made it may not know it yet."""
+    found = admin.list_topics(topic, timeout=10).topics[topic]
+    leaders = [each.leader >= 0 for each in found.partitions.values()]
+    return found.error is None and len(leaders) == count and all(leaders)
 
 
 def _plan(system: System, topic: str, shape: TopicShape, value: str, keys: int = 0) -> Plan:
@@ -143,6 +154,7 @@ def _loading(plan: Plan) -> Iterator[IO[str]]:
         json.dump(plan, load.stdin)
         load.stdin.close()
         yield load.stdout
+        load.stdout.read()
     if load.returncode != 0:
         raise RuntimeError(f"the load generator of topics died with {load.returncode}")
 

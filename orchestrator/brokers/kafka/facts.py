@@ -52,6 +52,11 @@ _MOVING: Final = {
     KafkaError.COORDINATOR_NOT_AVAILABLE,
 }
 _NO_TOPIC: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
+_BEING_MADE: Final = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
 _LOOK_S: Final = 0.05  # how often an open question looks whether the credentials were refused
 
 
@@ -154,6 +159,18 @@ class KafkaFacts:
         return tuple(end if one < 0 else one for one, end in zip(found, ends, strict=True))
 
     async def _listed(self, topic: TopicFact, point: int) -> tuple[int, ...]:
+        """Asks again while the partitions get their leaders: the topic may be a moment old."""
+        give_up_s = time.monotonic() + QUESTION_S
+        while True:
+            try:
+                return await self._listed_once(topic, point)
+            except KafkaException as raised:
+                error = error_of(raised)
+                if error.code() not in _BEING_MADE or time.monotonic() > give_up_s:
+                    raise self._no_answer(error, f"read the topic {topic.name}") from None
+            await asyncio.sleep(_LOOK_S)
+
+    async def _listed_once(self, topic: TopicFact, point: int) -> tuple[int, ...]:
         admin = await self._client()
         asked = admin.list_offsets(
             {TopicPartition(topic.name, n): _spec(point) for n in range(topic.partition_count)},
@@ -162,7 +179,7 @@ class KafkaFacts:
         )
         found = [0] * topic.partition_count
         for place, future in asked.items():
-            found[place.partition] = (await self._of(future, f"read the topic {topic.name}")).offset
+            found[place.partition] = (await self._until(future)).offset
         return tuple(found)
 
     async def _ends(self, topics: Sequence[TopicFact]) -> dict[str, tuple[int, ...]]:
