@@ -88,8 +88,34 @@ class GetInvocationOutputCommand:
     name: str = ""
 
 
+def _usual_call(data: bytes, at: int, end: int) -> CallCommand | None:
+    """Read a Call of a service as it nearly always is: names, a parameter and two numbers in this
+    order, each of less than 128 bytes. None: it has to be walked."""
+    spans = []
+    for tag in (1 << 3 | 2, 2 << 3 | 2, 3 << 3 | 2):
+        if at + 2 > end or data[at] != tag or data[at + 1] >= 0x80:
+            return None
+        first = at + 2
+        at = first + data[at + 1]
+        spans.append((first, at))
+    if at + 4 != end or data[at] != 10 << 3 or data[at + 2] != 11 << 3:
+        return None
+    id_completion_id, completion_id = data[at + 1], data[at + 3]
+    if id_completion_id >= 0x80 or completion_id >= 0x80:
+        return None
+    (a, b), (c, d), span = spans
+    service, handler = read_text(data, a, b), read_text(data, c, d)
+    parameter = data[span[0] : span[1]]
+    return CallCommand(
+        service, handler, parameter, id_completion_id, completion_id, parameter_span=span
+    )
+
+
 def decode_call(data: bytes, start: int = 0) -> CallCommand:
     """Read a Call command."""
+    usual = _usual_call(data, start, len(data))
+    if usual is not None:
+        return usual
     headers, m = [], CallCommand("", "", b"", 0, 0)
     for tag, a, b in scan(data, start, len(data)):
         if tag == 1 << 3 | 2:

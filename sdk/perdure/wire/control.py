@@ -139,6 +139,8 @@ def encode_error(m: Error, version: int = VERSION_MAX) -> bytes:
 
 def decode_end(data: bytes, start: int = 0) -> End:
     """Read an End message, which has no fields."""
+    if start == len(data):
+        return End()
     for _ in scan(data, start, len(data)):
         pass
     return End()

@@ -41,7 +41,8 @@ def _digits11(value: int) -> str:
     a1, a2 = divmod(a, _BASE2)
     b, c = divmod(low, _BASE2)
     b1, b2 = divmod(b, _BASE2)
-    return _PAIRS[a1][1] + _PAIRS[a2] + _PAIRS[rest] + _PAIRS[b1] + _PAIRS[b2] + _PAIRS[c]
+    pairs = _PAIRS
+    return f"{pairs[a1][1]}{pairs[a2]}{pairs[rest]}{pairs[b1]}{pairs[b2]}{pairs[c]}"
 
 
 def _encode_u64(raw: bytes) -> str:

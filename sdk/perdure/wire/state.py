@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from perdure.wire.proto3 import (
     U32_MAX,
+    fills,
     put_bytes,
     put_text,
     put_uint,
@@ -106,6 +107,15 @@ def encode_get_lazy_state(m: GetLazyStateCommand, version: int = VERSION_MAX) ->
 
 def decode_set_state(data: bytes, start: int = 0) -> SetStateCommand:
     """Read a SetState command."""
+    end = len(data)
+    if end - start >= 4 and data[start] == 1 << 3 | 2 and data[start + 1] < 0x80:
+        # A short key and a value, and nothing else.
+        first, key_end = start + 2, start + 2 + data[start + 1]
+        if key_end + 2 <= end and data[key_end] == 3 << 3 | 2:
+            at = fills(data, key_end + 1, end)
+            if at >= 0:
+                span = read_value_span(data, at, end)
+                return SetStateCommand(data[first:key_end], data[span[0] : span[1]], "", span)
     key, value, name, span = b"", None, "", (0, 0)
     for tag, a, b in scan(data, start, len(data)):
         if tag == 1 << 3 | 2:
@@ -179,6 +189,17 @@ def encode_get_lazy_state_keys(m: GetLazyStateKeysCommand, version: int = VERSIO
 
 def decode_get_eager_state(data: bytes, start: int = 0) -> GetEagerStateCommand:
     """Read a GetEagerState command."""
+    end = len(data)
+    if end - start >= 4 and data[start] == 1 << 3 | 2 and data[start + 1] < 0x80:
+        # A short key, then void or a value, and nothing else.
+        first, key_end = start + 2, start + 2 + data[start + 1]
+        if key_end + 2 <= end:
+            if data[key_end] == 14 << 3 | 2:
+                at = fills(data, key_end + 1, end)
+                if at >= 0:
+                    return GetEagerStateCommand(data[first:key_end], read_value(data, at, end))
+            elif data[key_end] == 13 << 3 | 2 and data[key_end + 1] == 0 and key_end + 2 == end:
+                return GetEagerStateCommand(data[first:key_end], None, True)
     m = GetEagerStateCommand(b"")
     for tag, a, b in scan(data, start, len(data)):
         if tag == 1 << 3 | 2:

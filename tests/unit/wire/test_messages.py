@@ -144,7 +144,10 @@ def test_damaged_bytes_raise_nothing_but_wire_error(kind: str, draw: st.DataObje
     assert decode_frame(code_of(again), again) == found
 
 
-@pytest.mark.parametrize("kind", ["Run", "ProposeRunCompletion", "Output"])
+SHORT_CUTS = ["Run", "ProposeRunCompletion", "Output", "Call", "SetState", "GetEagerState"]
+
+
+@pytest.mark.parametrize("kind", SHORT_CUTS)
 @given(st.data())
 def test_short_cuts_find_what_a_walk_finds(kind: str, draw: st.DataObject) -> None:
     """A field nobody knows, put first, leads off the short cut."""
