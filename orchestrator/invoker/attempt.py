@@ -36,7 +36,7 @@ _H: Final = wire.HEADER_BYTES
 _ACK: Final = wire.REQUESTED_ACK
 _header: Final = struct.Struct(">HHI").unpack_from
 
-HOW: Final = {
+HOW: Final[dict[type, str]] = {
     Ended: "completed",
     Suspended: "suspended",
     Failed: "failed",
@@ -54,7 +54,6 @@ class Attempt:
         "_done",
         "_door",
         "_effects",
-        "_end",
         "_frames",
         "_given",
         "_jitter",
@@ -67,6 +66,7 @@ class Attempt:
         "_size_bytes",
         "_told",
         "_wants",
+        "end",
         "in_message",
         "input_closed",
         "over",
@@ -104,7 +104,7 @@ class Attempt:
         self._size_bytes = 0
         self._commands = 0
         self._effects: list[AnyEffect] = []
-        self._end: Ended | Suspended | Failed | None = None
+        self.end: Ended | Suspended | Failed | None = None  # how it ends, once that is known
         self._wants = NOTHING
         self.in_message = False  # part of a message has come
         self.input_closed = False
@@ -120,7 +120,7 @@ class Attempt:
     @property
     def failed(self) -> Failed | None:
         """How it failed, once it has."""
-        return self._end if isinstance(self._end, Failed) else None
+        return self.end if isinstance(self.end, Failed) else None
 
     @property
     def handler(self) -> tuple[str, str]:
@@ -131,11 +131,6 @@ class Attempt:
     def output_failed(self) -> bool:
         """The result that it gave is a failure."""
         return self._door.output_failed
-
-    @property
-    def how(self) -> str:
-        """How it ended: completed, suspended or failed; "dropped" if it did not end by itself."""
-        return HOW[type(self._end)]
 
     @property
     def untouched(self) -> bool:
@@ -183,7 +178,7 @@ class Attempt:
         """Drop the attempt: nothing of it is proposed any more, not even what it has sent."""
         self.over = True
         self._wants = NOTHING
-        self._frames, self._done, self._end = [], [], None
+        self._frames, self._done, self.end = [], [], None
 
     def close_input(self) -> None:
         """The request was half-closed: the service is given nothing more."""
@@ -239,8 +234,8 @@ class Attempt:
 
     def take(self) -> list[Journal]:
         """The records of all that was received since the last time."""
-        if self._frames or (self._end is not None and self._wants):
-            self._cut(self._end)
+        if self._frames or (self.end is not None and self._wants):
+            self._cut(self.end)
         self._wants = NOTHING
         done, self._done = self._done, []
         return done
@@ -266,8 +261,11 @@ class Attempt:
     def _message(self, number: int, flags: int, frame: bytes) -> None:
         entry = ENTRIES.get(number)
         if entry is not None:
-            if self._frames:
-                self._make_room(len(frame))
+            size_bytes = len(frame)
+            if self._frames and (
+                self._size_bytes + size_bytes > RECORD_BYTES or len(self._effects) >= RECORD_EFFECTS
+            ):
+                self._make_room()
             effect = entry[0](self._door, frame, self._size_bytes)
             wants = entry[1]
             if flags & _ACK:
@@ -277,7 +275,7 @@ class Attempt:
                 self._effects.append(effect)
             self._commands += 1
             self._frames.append(frame)
-            self._size_bytes += len(frame)
+            self._size_bytes += size_bytes
             if wants > self._wants:
                 self._wants = wants
         elif number == code.PROPOSE_RUN_COMPLETION:
@@ -319,8 +317,10 @@ class Attempt:
                 code.RUN_COMPLETION, completion_id, failure, self.protocol
             )
         size_bytes = len(stored)
-        if self._frames:
-            self._make_room(size_bytes)
+        if self._frames and (
+            self._size_bytes + size_bytes > RECORD_BYTES or len(self._effects) >= RECORD_EFFECTS
+        ):
+            self._make_room()
         self._proposed[completion_id] = self.protocol >= 7 and bool(flags & _ACK)
         start = self._size_bytes
         failed = m.failure is not None
@@ -329,11 +329,10 @@ class Attempt:
         self._frames.append(stored)
         self._wants = NOW
 
-    def _make_room(self, size_bytes: int) -> None:
-        is_full = len(self._effects) >= RECORD_EFFECTS
-        if is_full or self._size_bytes + size_bytes > RECORD_BYTES:
-            self._cut(None)
-            self._wants = NOW
+    def _make_room(self) -> None:
+        """What has gathered is a record of its own: it would be too large with what comes."""
+        self._cut(None)
+        self._wants = NOW
 
     def _error(self, m: wire.Error) -> None:
         behavior = m.behavior if self.protocol >= 7 else code.BEHAVIOR_RETRY
@@ -369,7 +368,7 @@ class Attempt:
     def _finish(self, end: Ended | Suspended | Failed) -> None:
         if not self.over:
             self.over = True
-            self._end = end
+            self.end = end
             self._wants = NOW
 
     def _cut(self, end: Ended | Suspended | Failed | None) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from orchestrator.invoker.attempt import HOW, Attempt
+from orchestrator.model.records import Ended, Failed
 from orchestrator.model.values import THEN_KILL
 from orchestrator.runtime import metrics
 from orchestrator.runtime.telemetry import LABEL_SETS_MAX, Counter, Telemetry
@@ -22,7 +23,7 @@ class AttemptCounts:
     def __init__(self, telemetry: Telemetry) -> None:
         self._retries = telemetry.counter(metrics.RETRIES)
         ended = telemetry.counters(metrics.ATTEMPTS)
-        self._ended = {how: ended.of(how) for how in HOW.values()}
+        self._ended: dict[type, Counter] = {kind: ended.of(how) for kind, how in HOW.items()}
         self._failures = telemetry.counters(metrics.FAILURES)
         self._invocations = telemetry.counters(metrics.INVOCATIONS)
         self._succeeded: dict[tuple[str, str], Counter] = {}  # by service and handler
@@ -36,16 +37,16 @@ class AttemptCounts:
     def ended(self, attempt: Attempt, took_ms: int) -> None:
         """It is over by itself."""
         self._observe(took_ms / 1000)
-        how = attempt.how
-        self._ended[how].value += 1
-        if how == "completed":
-            by_handler = self._succeeded if not attempt.output_failed else self._failed
+        kind = type(attempt.end)
+        self._ended[kind].value += 1
+        if kind is Ended:
+            by_handler = self._failed if attempt.output_failed else self._succeeded
             handler = attempt.handler
             counter = by_handler.get(handler)
             if counter is None:
                 counter = self._keep(by_handler, handler)
             counter.value += 1
-        elif how == "failed":
+        elif kind is Failed:
             self.failed(attempt)
 
     def _keep(
@@ -67,12 +68,12 @@ class AttemptCounts:
 
     def unplaced(self, attempt: Attempt) -> None:
         """It failed before it had a slot."""
-        self._ended["failed"].value += 1
+        self._ended[Failed].value += 1
         self.failed(attempt)
 
     def dropped(self) -> None:
         """It was taken away: cancelled, killed, or its partition went elsewhere."""
-        self._ended["dropped"].value += 1
+        self._ended[type(None)].value += 1
 
 
 def measure_slots(

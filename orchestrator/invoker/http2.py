@@ -88,8 +88,7 @@ class Http2Connection(asyncio.Protocol):
 
     def start(self, exchange: Exchange) -> None:
         """Carry an exchange; there must be room."""
-        h2 = self._h2
-        chunks = exchange.chunks
+        h2, chunks = self._h2, exchange.chunks
         try:
             if exchange.ended and not chunks:
                 stream_id = h2.send_request(exchange.head, end_stream=True)
@@ -111,7 +110,8 @@ class Http2Connection(asyncio.Protocol):
         self._streams[stream_id] = exchange
         if exchange.wants_room:
             self._drained.wait(exchange)
-        self._touch()
+        if not self._flushing:
+            self._touch()
 
     def close(self, reason: str) -> None:
         """Close it at once; exchanges under way break."""
@@ -149,7 +149,8 @@ class Http2Connection(asyncio.Protocol):
             self._h2.send_data(exchange.stream_id, data)
         except ngh2.NGH2Error:
             return  # the stream is gone; its closing is on the way to the receiver
-        self._touch()
+        if not self._flushing:
+            self._touch()
 
     def end(self, exchange: Exchange) -> None:
         # An empty DATA frame with END_STREAM: some HTTP stacks of SDKs depend on it.
@@ -157,7 +158,8 @@ class Http2Connection(asyncio.Protocol):
             self._h2.end_stream(exchange.stream_id)
         except ngh2.NGH2Error:
             return
-        self._touch()
+        if not self._flushing:
+            self._touch()
 
     def cancel(self, exchange: Exchange) -> None:
         with suppress(ngh2.NGH2Error):
@@ -387,10 +389,7 @@ class Http2Connection(asyncio.Protocol):
         transport, self._transport = self._transport, None
         self._portions.transport = None
         if transport is not None:
-            if self._streams:
-                transport.abort()
-            else:
-                transport.close()
+            (transport.abort if self._streams else transport.close)()
         streams, self._streams = self._streams, {}
         for exchange in streams.values():
             if not exchange.closed:

@@ -12,7 +12,7 @@ from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.counts import AttemptCounts, measure_slots
 from orchestrator.invoker.dialing import Dialer
-from orchestrator.invoker.exchange import UNKNOWN, Exchange
+from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.feed import Feed
 from orchestrator.invoker.flusher import Flusher, half_close, propose
 from orchestrator.invoker.forgetting import Forgetting
@@ -32,6 +32,7 @@ from orchestrator.invoker.slots import Slots
 from orchestrator.invoker.sweep import Sweep
 from orchestrator.invoker.telling import log_failure
 from orchestrator.invoker.views import attempt_views
+from orchestrator.model.records import Failed
 from orchestrator.registry.schema import Registry, RetryPolicy
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
@@ -277,15 +278,17 @@ class Invoker:
             return
         state, partial = self._state(source, given, handler.lazy_state, handler.keyed)
         chunks = attempt.start_frames(debug_id, state, partial, now_ms)
-        running.start_bytes = sum(map(len, chunks))
-        self.hold_memory(running, running.start_bytes)
-        body_bytes = running.start_bytes + given.replay_bytes
+        start_bytes = len(chunks[0]) if len(chunks) == 1 else sum(map(len, chunks))
+        running.start_bytes = running.memory_bytes = start_bytes
+        running.window.memory_bytes += start_bytes
+        self._slots.memory_bytes += start_bytes
         feed = running.feed
         if feed.is_replaying:
             chunks += running.read_journal(options.stream_bytes_max)
         is_whole = not duplex and not feed.is_replaying
         running.exchange = exchange = Exchange(head, chunks, is_whole, running)
-        exchange.body_bytes = body_bytes if deployment.http1 else UNKNOWN
+        if deployment.http1:
+            exchange.body_bytes = start_bytes + given.replay_bytes
         exchange.room_bytes = options.stream_bytes_max
         exchange.is_held_back = source in self._held_back
         if not is_whole and not feed.is_direct:
@@ -353,8 +356,8 @@ class Invoker:
         if self._running.get(running.id) is running:
             self._release(running)
         attempt = running.attempt
-        self._counts.ended(attempt, self.monotonic_ms() - running.begun_ms)
-        if attempt.failed is not None:
+        self._counts.ended(attempt, running.touched_ms - running.begun_ms)
+        if type(attempt.end) is Failed:
             log_failure(attempt, running.id, running.number, self.now_ms())
         propose(running)
         self._fill_slots()

@@ -11,10 +11,11 @@ from orchestrator.invoker.port import AttemptInput
 from orchestrator.model.ids import random_seed
 from perdure import wire
 from perdure.wire import codes as code
-from perdure.wire.proto3 import varint
+from perdure.wire.proto3 import put_bytes, set_bytes, varint
 from perdure.wire.values import put_pairs
 
 _header: Final = Struct(">HHI").pack
+_PATH: Final = "x-restate-ingress-path"
 _COPIED_BYTES_MAX: Final = 64 * 1024
 _PAIRS_MAX: Final = 4096
 _pairs: Final[dict[tuple[str, str], bytes]] = {}
@@ -29,7 +30,7 @@ def _input(start: bytes, headers: tuple[tuple[str, str], ...], body: bytes) -> l
         part = _pairs.get(pair)
         if part is None:
             part = put_pairs(1, (pair,))
-            if len(part) <= 128:
+            if len(part) <= 128 and pair[0] != _PATH:  # which has the key of an object in it
                 if len(_pairs) >= _PAIRS_MAX:
                     _pairs.clear()
                 _pairs[pair] = part
@@ -57,9 +58,8 @@ def opening(
     """Start and Input of an attempt, as bytes to send one after the other."""
     invoke = given.invoke
     seed = invoke.seed or random_seed(invoke.id)
-    rare = state or invoke.key or given.failures_since_entry or invoke.idempotency_key is not None
     waited_ms = max(0, now_ms - given.last_entry_at_ms)
-    if rare:
+    if given.failures_since_entry or invoke.idempotency_key is not None:
         start = wire.start_message(
             protocol,
             invoke.id,
@@ -75,6 +75,7 @@ def opening(
         )
         return _input(start, invoke.headers, invoke.body)
     name = debug_id.encode()
+    key = invoke.key.encode()
     payload = b"".join(
         (
             b"\x0a\x18",
@@ -84,7 +85,11 @@ def opening(
             name,
             b"\x18",
             varint(given.entries),
+            b"".join([set_bytes(4, put_bytes(1, k) + put_bytes(2, v)) for k, v in state])
+            if state
+            else b"",
             b"\x28\x01" if partial else b"",
+            b"\x32" + varint(len(key)) + key if key else b"",
             b"\x40" + varint(waited_ms) if waited_ms else b"",
             b"\x48" + varint(seed) if protocol >= 6 else b"",
         )

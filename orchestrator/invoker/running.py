@@ -207,6 +207,7 @@ class RunningAttempt:
         """End it from this side, as a failure."""
         if self.attempt.over:
             return
+        self.touched_ms = self._shell.monotonic_ms()
         self.attempt.fail(restate_code, message, self._shell.now_ms(), asked_delay_ms)
         if self.exchange is not None:
             self.exchange.cancel()
@@ -215,20 +216,17 @@ class RunningAttempt:
     # --- from the service ---
 
     def on_response(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        self.touched_ms = self._shell.monotonic_ms()
+        shell = self._shell
+        self.touched_ms = touched_ms = shell.read_touch_ms
         if self.opening:
-            self._shell.opened(self, self.touched_ms - self.begun_ms)
-        content_type = b""
-        retry_after = b""
-        for name, value in headers:
-            if name == b"content-type":
-                content_type = value
-            elif name == b"x-restate-server":
-                self.attempt.server = value.decode("utf-8", "replace")[:256]
-            elif name == b"retry-after":
-                retry_after = value
+            shell.opened(self, touched_ms - self.begun_ms)
+        found = dict(headers)
+        server = found.get(b"x-restate-server")
+        if server is not None:
+            self.attempt.server = server.decode("utf-8", "replace")[:256]
+        content_type = found.get(b"content-type", b"")
         if not 200 <= status < 300:
-            self._refused(status, retry_after)
+            self._refused(status, found.get(b"retry-after", b""))
         elif content_type != self._media_type:
             self.fail(
                 codes.PROTOCOL_VIOLATION,
@@ -250,7 +248,7 @@ class RunningAttempt:
         self.touched_ms = shell.read_touch_ms
         if self.start_bytes:
             # It begins to speak once it has everything.
-            self._shell.hold_memory(self, -self.start_bytes)
+            shell.hold_memory(self, -self.start_bytes)
             self.start_bytes = 0
         wants = attempt.receive(data, shell.read_at_ms)
         if attempt.over:
@@ -282,6 +280,7 @@ class RunningAttempt:
 
     def on_end(self) -> None:
         if not self.attempt.over:
+            self.touched_ms = self._shell.read_touch_ms
             self.attempt.ended(self._shell.now_ms())
             self._shell.over(self)
 

@@ -67,7 +67,14 @@ class Sweep:
 
     def _put(self, running: RunningAttempt, now_ms: int) -> None:
         """Look at it when it may be due."""
-        running.look_ms = look_ms = _due_ms(running, now_ms)
+        timeout_ms = running.abort_ms
+        if running.inactivity_ms < timeout_ms and running.may_close:
+            timeout_ms = running.inactivity_ms  # it may be closed by somebody else, too
+        late_ms = _late_ms(timeout_ms)  # a little later, so that many share a bucket
+        due_ms = running.touched_ms + timeout_ms
+        if due_ms < now_ms:
+            due_ms = now_ms
+        running.look_ms = look_ms = due_ms // late_ms * late_ms + late_ms
         bucket = self._buckets.get(look_ms)
         if bucket is None:
             self._buckets[look_ms] = {running: None}
@@ -112,18 +119,6 @@ class Sweep:
         self._pools.sweep(self._clock.monotonic_ms() / 1000)
         if self._count or self._pools:
             self._upkeep = self._scheduler.call_later(PERIOD_S, self._look_after_pools)
-
-
-def _due_ms(running: RunningAttempt, now_ms: int) -> int:
-    """When its timeout may be over; a little later, so that many share a bucket."""
-    timeout_ms = running.abort_ms
-    if running.inactivity_ms < timeout_ms and running.may_close:
-        timeout_ms = running.inactivity_ms  # it may be closed by somebody else, too
-    late_ms = _late_ms(timeout_ms)
-    due_ms = running.touched_ms + timeout_ms
-    if due_ms < now_ms:
-        due_ms = now_ms
-    return due_ms // late_ms * late_ms + late_ms
 
 
 @lru_cache
