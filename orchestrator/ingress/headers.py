@@ -16,6 +16,10 @@ RawHeaders = list[tuple[bytes, bytes]]
 _KEPT_BACK = frozenset((b"connection", b"host", b"idempotency-key", b"idempotency-expires"))
 
 
+# The handler's too, but they mean something here.
+_MEANT = frozenset(("content-type", "traceparent", "tracestate", "x-restate-limit-key"))
+
+
 class CallHeaders(msgspec.Struct, gc=False):
     """Headers of a call: the handler's, and those that mean something here."""
 
@@ -41,6 +45,8 @@ def read_headers(headers: list[tuple[bytes, bytes]], path: bytes) -> CallHeaders
             continue
         name = raw_name.decode("latin-1")
         forwarded.append((name, value))
+        if name not in _MEANT:
+            continue
         if name == "content-type":
             content_type = value
         elif name == "traceparent":

@@ -294,10 +294,14 @@ class Http1(asyncio.Protocol):
         keep_alive = item.keep_alive and not is_last and not shared.draining
         self._keep_alive = keep_alive
         body = reply.body
-        length = b"content-length: %d\r\n" % len(body)
-        connection = _CLOSE if not keep_alive else _KEEP_ALIVE if item.old else b""
-        common = STATUS_LINES[reply.status] + shared.lines + exchange.cors
-        head = common + reply.headers + length + connection + b"\r\n"
+        head = b"%b%b%b%bcontent-length: %d\r\n%b\r\n" % (
+            STATUS_LINES[reply.status],
+            shared.lines,
+            exchange.cors,
+            reply.headers,
+            len(body),
+            _CLOSE if not keep_alive else _KEEP_ALIVE if item.old else b"",
+        )
         self._writer.write(head, b"" if exchange.method == b"HEAD" else body, reply.again)
 
     def _sent(self) -> None:

@@ -207,39 +207,39 @@ class Reader:
     def on_body(self, body: bytes) -> None:
         if self.ended:
             return
-        joined = self._joined
-        size_bytes = len(body)
         if not self.body_bytes:
             self._body = body
-        elif joined is None:
-            joined = self._joined = io.BytesIO()
-            joined.write(self._body)
-            joined.write(body)
+        elif self._joined is None:
+            self._joined = io.BytesIO()
+            self._joined.write(self._body)
+            self._joined.write(body)
             self._body = b""
         else:
-            joined.write(body)
-        self.body_bytes += size_bytes
+            self._joined.write(body)
+        self.body_bytes += len(body)
         if self.body_bytes > self._options.payload_bytes_max:
             self._refuse_size()
 
     def on_message_complete(self) -> None:
         if self._offers or self.ended:
             return
-        version = self._parser.get_http_version()
+        parser = self._parser
+        version = parser.get_http_version()
         if version not in _VERSIONS:
             self.refuse(replies.refused(400, f"HTTP/{version} is not spoken here"))
             return
         # The bytes of a BytesIO are given away as they are: no second copy of a large body.
         body = self._body if self._joined is None else self._joined.getvalue()
         headers, self._headers = self._headers, []
-        self._body, self._joined, self.body_bytes = b"", None, 0
+        if self.body_bytes:
+            self._drop_body()
         self.partial = False
         self.in_head = True
-        parser = self._parser
         keep_alive = parser.should_keep_alive()
         self.ended = not keep_alive
-        method = parser.get_method()
-        self._connection.on_request(method, self._url, headers, body, keep_alive, version == "1.0")
+        self._connection.on_request(
+            parser.get_method(), self._url, headers, body, keep_alive, version == "1.0"
+        )
 
     def _refuse_size(self) -> None:
         limit = self._options.payload_bytes_max
