@@ -32,7 +32,6 @@ from orchestrator.invoker.slots import Slots
 from orchestrator.invoker.sweep import Sweep
 from orchestrator.invoker.telling import log_failure
 from orchestrator.invoker.views import attempt_views
-from orchestrator.model.records import Failed
 from orchestrator.registry.schema import Registry, RetryPolicy
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
@@ -357,7 +356,7 @@ class Invoker:
             self._release(running)
         attempt = running.attempt
         self._counts.ended(attempt, running.touched_ms - running.begun_ms)
-        if type(attempt.end) is Failed:
+        if attempt.failed is not None:
             log_failure(attempt, running.id, running.number, self.now_ms())
         propose(running)
         self._fill_slots()

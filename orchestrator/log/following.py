@@ -52,9 +52,15 @@ class Follower:
 
     def appended(self, first: int, values: Sequence[bytes]) -> None:
         """Messages that are durable now; called for each append to the partition, in order."""
-        self._told_end = first + len(values)
-        if self._reading is None:
-            self._hand_over([LogMessage(first + at, value) for at, value in enumerate(values)])
+        self._told_end = end = first + len(values)
+        if self._reading is not None:
+            return
+        messages = [LogMessage(first + at, value) for at, value in enumerate(values)]
+        if first == self._next and not self.is_over:  # as nearly always
+            self._next = end
+            self._deliver(messages)
+        else:
+            self._hand_over(messages)
 
     def _hand_over(self, messages: list[LogMessage]) -> None:
         if messages and messages[0].offset < self._next:  # it was read before it was told of

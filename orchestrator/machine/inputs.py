@@ -5,6 +5,8 @@ once: else every spill of a live invocation, and its completion, would write it 
 lists invocations would read it. Its row goes with the journal, whose entry 0 it is.
 """
 
+from itertools import chain
+
 from msgspec.structs import replace
 
 from orchestrator.codec.keys import input_key
@@ -20,8 +22,8 @@ def set_apart(step: Step, row: InvocationRow) -> None:
     """Move a large input of a new row to a row of its own."""
     invoke = row.invoke
     size_bytes = len(invoke.body)
-    for name, value in invoke.headers:
-        size_bytes += len(name) + len(value)
+    if invoke.headers:
+        size_bytes += sum(map(len, chain.from_iterable(invoke.headers)))
     if invoke.origin is not None:
         size_bytes += origin_bytes(invoke.origin)
     if invoke.produce is not None:

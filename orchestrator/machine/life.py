@@ -22,6 +22,7 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke, Prefix
 from orchestrator.model.limits import (
     DETAIL_INLINE_COUNT,
+    POSITION_INDEX_BITS,
     REPLY_RETENTION_MS,
     REQUEST_DEDUPE_MS,
     RETENTION_COARSE_FROM_MS,
@@ -258,7 +259,7 @@ def _retain(step: Step, done: CompletedRow) -> None:
 def _arm_retention(step: Step, done: CompletedRow, keep_ms: int, journal_only: bool) -> None:
     size = RETENTION_COARSE_MS if keep_ms >= RETENTION_COARSE_FROM_MS else RETENTION_FINE_MS
     bucket = -(-(step.now_ms + keep_ms) // size) * size
-    key = retention_key(bucket, step.offset, journal_only)
+    key = retention_key(bucket, step.position >> POSITION_INDEX_BITS, journal_only)
     retention = step.state.retention
     row = retention.get(key)
     if row is None:

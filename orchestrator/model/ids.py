@@ -1,6 +1,7 @@
 """Invocation ids: 8 bytes of partition key, 16 of identity; keys become ids and partitions."""
 
 import hashlib
+from functools import lru_cache
 
 from orchestrator.model.topics import Source
 
@@ -71,9 +72,15 @@ def send_partition_key(cluster: str, topic: str, key: bytes | None) -> bytes | N
 
 def placed_key(partition: int, partition_count: int, entropy: int) -> bytes:
     """An 8-byte partition key that falls into `partition`; `entropy` is any 64-bit number."""
+    low, count = _keys_of(partition, partition_count)
+    return (low + entropy % count).to_bytes(8, "big")
+
+
+@lru_cache
+def _keys_of(partition: int, partition_count: int) -> tuple[int, int]:
+    """The first key of a partition, and how many there are."""
     low = -(-(partition * ID_SPACE) // partition_count)
-    high = -(-((partition + 1) * ID_SPACE) // partition_count)
-    return (low + entropy % (high - low)).to_bytes(8, "big")
+    return low, -(-((partition + 1) * ID_SPACE) // partition_count) - low
 
 
 def random_seed(invocation_id: bytes) -> int:

@@ -29,7 +29,7 @@ class Admission:
         self._log = log
         self._seats = seats
         self._held_bytes_max = options.held_bytes_max
-        self._scheduler = scheduler
+        self._time_s = scheduler.time_s
         self._age_s = options.door_age_s
         self._log_reason = ""
         self._looked_s = -LOOK_S
@@ -39,7 +39,7 @@ class Admission:
         """For work that goes to this partition."""
         if self.shut_reason:
             return self.shut_reason
-        now_s = self._scheduler.time_s()
+        now_s = self._time_s()
         if seat.term is None:
             if seat.stopped:
                 return f"partition {seat.number} is stopped: {seat.stopped}"

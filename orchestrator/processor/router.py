@@ -74,13 +74,16 @@ class Router:
 
     def _appender(self, number: int, size_bytes: int) -> PartitionEngine | Unavailable:
         """For a record with a body: a seat that is about to lead keeps it until it does."""
-        seat = self._seats.get(number)
-        reason = NOT_LED if seat is None else self._door.reason(seat)
+        seat, door = self._seats.get(number), self._door
+        if seat is None:
+            return Unavailable(door.shut_reason or NOT_LED, False)
+        reason = door.reason(seat)
         if size_bytes > SMALL_BYTES and not reason:
-            reason = self._door.body_reason(size_bytes)
-        if seat is None or reason:
-            return Unavailable(self._door.shut_reason or reason, False)
-        return self._local(seat)
+            reason = door.body_reason(size_bytes)
+        if reason:
+            return Unavailable(door.shut_reason or reason, False)
+        local = self._locals.get(number)
+        return local if local is not None and local.seat is seat else self._local(seat)
 
     def _reader(self, number: int) -> PartitionEngine | Unavailable:
         """For a read: only a leader's state is known to be the latest."""
@@ -124,10 +127,12 @@ class Router:
     def _next_led(self, otherwise: int) -> int:
         """The partitions led here take turns."""
         seats = self._seats.all()
+        count, at = len(seats), self._next_seat
         for _ in seats:
-            self._next_seat = (self._next_seat + 1) % len(seats)
-            if seats[self._next_seat].term is not None:
-                return seats[self._next_seat].number
+            at = (at + 1) % count
+            if seats[at].term is not None:
+                self._next_seat = at
+                return seats[at].number
         return otherwise % self.partition_count
 
     # --- records ---

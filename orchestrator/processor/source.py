@@ -151,25 +151,27 @@ class AttemptSource:
         return taken, True
 
     def propose(self, record: Journal) -> None:
-        if record.epoch == self.epoch and not self.is_over:
-            unapplied = self._unapplied
-            unapplied[record.id] = unapplied.get(record.id, 0) + 1
-            if record.entries:
+        if record.epoch != self.epoch or self.is_over:
+            return
+        invocation_id, unapplied = record.id, self._unapplied
+        unapplied[invocation_id] = unapplied.get(invocation_id, 0) + 1
+        if record.entries:
+            try:
+                row = self._state.invocations.get(invocation_id)
+            except StoreError:  # whoever applies it meets that too
+                row = None
+            if row is not None:
                 limits = self._limits
-                try:
-                    row = self._state.invocations.get(record.id)
-                except StoreError:  # whoever applies it meets that too
-                    row = None
-                if row is not None and (
+                if (
                     row.entries + record.entries > limits.entries_max
                     or row.journal_bytes + len(record.frames) > limits.bytes_max
                 ):
                     reason = limits.refusal(row, record)
                     record = self._paused_if(reason, journal_limit.CODE, record)
-                elif row is not None and GetStateKeys in map(type, record.effects):
+                elif record.effects and GetStateKeys in map(type, record.effects):
                     reason = self._too_many_keys(row)
                     record = self._paused_if(reason, state_limit.CODE, record)
-            self._propose(record)
+        self._propose(record)
 
     def _too_many_keys(self, row: InvocationRow) -> str:
         try:

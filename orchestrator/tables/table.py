@@ -108,6 +108,8 @@ class Table(Generic[R]):
         self._sorted = None
 
     def touch(self, key: bytes) -> None:
+        if key in self.dirty_keys:
+            return
         if key not in self._rows:
             row = self._from_older(key)
             assert row is not None, "a row that is touched was got since the last drain"
