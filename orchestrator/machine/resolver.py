@@ -66,7 +66,10 @@ class _Node:
         self._results[place] = result
         self._counts[before] -= 1
         self._counts[result] += 1
-        self._first = min(self._first, place)
+        if result != PENDING:
+            self._first = min(self._first, place)
+        elif place == self._first:  # a signal that came again took its success back
+            self._first = len(self._results) - len(self._results.lstrip(b"\0"))
         value = self._decide()
         if value != self.value:
             self.value = value

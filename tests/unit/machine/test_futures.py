@@ -1,6 +1,6 @@
 """Futures: remembered piece by piece they come to what looking through all of them gives."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.machine import futures
@@ -71,7 +71,13 @@ def _signal(row: InvocationRow, stored: int | None) -> int:
     return PENDING if stored is None or stored >> 2 < row.seen else stored & 3
 
 
+TAKEN_BACK = Future(
+    nested=(Future(names=("a", "b"), combinator=3), Future(names=("b",))), combinator=1
+)
+
+
 @given(trees, st.lists(st.tuples(keys, st.sampled_from((SUCCESS, FAILURE)), st.booleans())))
+@example(TAKEN_BACK, [(1, SUCCESS, False), ("b", SUCCESS, False), ("b", FAILURE, False)])
 def test_piece_by_piece_is_the_whole(
     future: Future, done: list[tuple[int | str, int, bool]]
 ) -> None:
