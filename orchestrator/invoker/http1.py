@@ -271,7 +271,8 @@ class Http1Connection(asyncio.Protocol):
     def _fail(self, reason: str) -> None:
         self._stop_taking()
         transport, self._transport = self._transport, None
-        self._portions.transport = None
+        self._portions.close()
+        self._parser = httptools.HttpResponseParser(object())  # the old one refers to this
         exchange, self._exchange = self._exchange, None
         if transport is not None:
             if exchange is None:

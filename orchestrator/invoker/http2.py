@@ -28,10 +28,7 @@ _GOAWAYS_MAX: Final = 8  # two are usual: one that warns, one that says which st
 _IDLE_S: Final = 300.0
 
 _CONFIGURATION = ngh2.Configuration(auto_window_update=False)
-_SETTINGS = {
-    ngh2.Setting.ENABLE_PUSH: 0,
-    ngh2.Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW_BYTES,
-}
+_SETTINGS = {ngh2.Setting.ENABLE_PUSH: 0, ngh2.Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW_BYTES}
 _REFUSED: Final = int(ngh2.ErrorCode.REFUSED_STREAM)
 _CANCEL: Final = int(ngh2.ErrorCode.CANCEL)
 _PREFACE_OF_HTTP1: Final = b"HTTP/1."
@@ -387,10 +384,13 @@ class Http2Connection(asyncio.Protocol):
     def _fail(self, reason: str) -> None:
         self._stop_taking(reason)
         transport, self._transport = self._transport, None
-        self._portions.transport = None
+        self._portions.close()
         if transport is not None:
             (transport.abort if self._streams else transport.close)()
         streams, self._streams = self._streams, {}
+        # The library's object keeps what its streams had to send; a new one refuses every call.
+        self._h2 = ngh2.Connection(ngh2.Role.CLIENT, _CONFIGURATION)
+        self._drained = Drained(self._h2.queued_body_size)
         for exchange in streams.values():
             if not exchange.closed:
                 exchange.closed = True

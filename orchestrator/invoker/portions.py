@@ -15,6 +15,10 @@ PORTION_BYTES: Final = 64 * 1024  # of the smallest frames, a few milliseconds o
 Take = Callable[[bytes | memoryview], None]
 
 
+def _drop(data: bytes | memoryview) -> None:
+    pass
+
+
 class Portions:
     """Between one transport and its connection."""
 
@@ -28,6 +32,12 @@ class Portions:
         self._at = 0
         self.has_rest = False  # of earlier reads: it is handed on in the next turn of the loop
         self._is_held_back = False
+
+    def close(self) -> None:
+        """Drop what is left. Its connection is forgotten too: the two would keep each other."""
+        self.transport = None
+        self._take = _drop
+        self._data, self._at = memoryview(b""), 0
 
     def feed(self, data: bytes) -> None:
         """More than a portion arrived, or something while there is a rest of earlier reads."""

@@ -94,7 +94,7 @@ def test_what_comes_while_there_is_a_rest_keeps_its_place() -> None:
     wire.run()
     assert bytes(taken) == b"a" * (PORTION_BYTES + 1) + b"b"
     portions.feed(b"c" * (2 * PORTION_BYTES))
-    portions.transport = None
+    portions.close()
     wire.run()
     assert len(taken) == 2 * PORTION_BYTES + 2, "after the end the rest is dropped"
 

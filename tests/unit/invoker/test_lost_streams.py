@@ -1,9 +1,18 @@
 """Streams that a peer refuses, resets, or loses with its connection."""
 
 import asyncio
+import gc
+import sys
+import weakref
 
+import pytest
+
+from orchestrator.invoker.exchange import Exchange
+from orchestrator.invoker.http1 import Http1Connection
+from orchestrator.invoker.http2 import Http2Connection
 from tests.unit.invoker.scripted import END, OUT, Served
 from tests.unit.invoker.test_faults import answered, good
+from tests.unit.invoker.wires import HEAD, Hears, Wire
 from tests.unit.invoker.worlds import run, scripted
 
 
@@ -82,3 +91,44 @@ def test_trailers_end_a_response() -> None:
             assert "without an End" in partition.failures[0].why.message
 
     run(test)
+
+
+def test_a_lost_connection_keeps_nothing_of_what_was_to_be_sent() -> None:
+    wire = Wire()
+    connection = Http2Connection(wire, wire.soon.append)
+    connection.connection_made(wire)  # type: ignore[arg-type]
+    bodies = [bytes([number]) * 1_000_000 for number in range(4)]
+    hears = [Hears() for _ in bodies]
+    exchanges = [
+        Exchange(HEAD, [body], False, heard) for body, heard in zip(bodies, hears, strict=True)
+    ]
+    before = [sys.getrefcount(body) for body in bodies]
+    for exchange in exchanges:
+        connection.start(exchange)
+    wire.run()
+    assert [sys.getrefcount(body) for body in bodies] == before, "what was sent is still queued"
+    connection.connection_lost(None)
+    after = [sys.getrefcount(body) for body in bodies]
+    assert after == [count - 1 for count in before], "only the exchanges' lists had them"
+    assert all(heard.broken for heard in hears)
+    for exchange in exchanges:  # asked of a connection that is gone: nothing happens
+        exchange.cancel()
+        connection.send(exchange, b"late")
+        connection.end(exchange)
+    assert not connection.queued_bytes(exchanges[0])
+
+
+@pytest.mark.parametrize("kind", [Http1Connection, Http2Connection])
+def test_a_lost_connection_is_freed_without_a_look_for_cycles(kind: type) -> None:
+    gc.disable()
+    try:
+        wire = Wire()
+        connection = kind(wire, wire.soon.append)
+        connection.connection_made(wire)
+        wire.run()
+        gone = weakref.ref(connection)
+        connection.connection_lost(None)
+        del connection
+        assert gone() is None
+    finally:
+        gc.enable()
