@@ -218,7 +218,7 @@ class Http2Connection(asyncio.Protocol):
             return
         self._deliver()
         self._owner.on_batch()
-        if self._h2.want_write:
+        if self._transport is not None and self._h2.want_write:
             self._touch()
 
     def eof_received(self) -> None:
