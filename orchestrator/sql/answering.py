@@ -87,10 +87,11 @@ class Answering:
                 if not first:
                     out += b","
                 first = False
-                out += row
-                if len(out) > PART_BYTES:
-                    self._line.send(bytes(out))
-                    out.clear()
+                for start in range(0, len(row), PART_BYTES):
+                    out += row[start : start + PART_BYTES]
+                    if len(out) > PART_BYTES:
+                        self._line.send(bytes(out))
+                        out.clear()
         self._line.send(bytes(out) + b"]}")
 
 

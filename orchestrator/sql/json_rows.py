@@ -1,11 +1,16 @@
 """Batches of an answer as JSON: nulls left out, binary as hex, times as ISO text in UTC."""
 
+import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pyarrow as pa
 from pyarrow import types
+
+LARGE_CHARS: Final = 64 * 1024
+"""A longer text is encoded here: orjson reserves eight bytes for each of its characters, and ends
+the process where there is no memory for them."""
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _BINARY = (
@@ -42,8 +47,21 @@ def _column(array: pa.Array) -> list[Any]:
     if types.is_decimal(kind):
         return _each(array, lambda value: orjson.Fragment(str(value)))
     if any(is_kind(kind) for is_kind in _BINARY):
-        return _each(array, bytes.hex)
+        return _each(array, _hex)
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return _each(array, _text)
     return _nested(array)
+
+
+def _hex(value: bytes) -> str | orjson.Fragment:
+    text = value.hex()
+    return text if len(text) <= LARGE_CHARS else orjson.Fragment(f'"{text}"')
+
+
+def _text(text: str) -> str | orjson.Fragment:
+    if len(text) <= LARGE_CHARS:
+        return text
+    return orjson.Fragment(json.dumps(text, ensure_ascii=False))
 
 
 def _each(array: pa.Array, show: Any) -> list[Any]:

@@ -2,9 +2,10 @@
 
 import datafusion
 import orjson
+import pyarrow as pa
 import pytest
 
-from orchestrator.sql.json_rows import json_rows
+from orchestrator.sql.json_rows import LARGE_CHARS, json_rows
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,16 @@ def test_now_and_ages_can_be_asked_for() -> None:
     (row,) = [row for batch in answer for row in json_rows(batch.to_pyarrow())]
     found = orjson.loads(row)
     assert found["now"].startswith("20") and found["age"].startswith("PT")
+
+
+def test_long_texts_and_bytes_are_as_short_ones() -> None:
+    text = 'é"\\\n\x00\u2028' * LARGE_CHARS
+    content = bytes(range(256)) * (LARGE_CHARS // 256)
+    batch = pa.record_batch(
+        {"text": pa.array([text, "short", None]), "content": pa.array([content, b"\xff", None])}
+    )
+    assert [orjson.loads(row) for row in json_rows(batch)] == [
+        {"text": text, "content": content.hex()},
+        {"text": "short", "content": "ff"},
+        {},
+    ]

@@ -2,8 +2,11 @@
 
 import asyncio
 
+import msgspec
+
 from orchestrator.codec.keys import source_key
 from orchestrator.intake.views import SourceView, SubscriptionView, SubscriptionViews
+from orchestrator.model.limits import PAYLOAD_BYTES_MAX
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored_topics import StoredSubscription, TopicsState
 from orchestrator.sql.feeds import LiveViews
@@ -132,3 +135,18 @@ def test_what_is_in_no_row_is_beside_it() -> None:
         assert subscription == stopped | {"id": "sub_1"}
 
     asyncio.run(main())
+
+
+def test_a_letter_of_the_largest_value_is_shown() -> None:
+    """In a process that may have half a gigabyte."""
+    bench = Bench()
+    bench.do(opened(bench, SOURCE, start=5))
+    content = b"x" * PAYLOAD_BYTES_MAX
+    letter = msgspec.structs.replace(unusable(bench, SOURCE, 5), value=content)
+    bench.do(intake(bench, SOURCE, 5, letter, upto=6))
+
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        (shown,) = await ask(query, "SELECT * FROM sys_dead_letter ORDER BY topic_offset")
+        assert shown["value"] == content.hex() and shown["value_utf8"] == content.decode()
+
+    run(check, bench)
