@@ -7,16 +7,21 @@ from orchestrator.admin.errors import AdminError
 from orchestrator.admin.kafka_clusters import no_facts
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.views import JsonView
-from orchestrator.brokers.asking import NoFacts, topics_of
+from orchestrator.brokers.asking import NoFacts, made_topic, topics_of
+from orchestrator.brokers.facts_port import NOT_MADE, RIGHTS
 from orchestrator.intake.feeds import feed_cluster
-from orchestrator.model.own_topics import events_topic, state_topic
-from orchestrator.registry.errors import NO_CLUSTER, NO_TOPIC, RegistryError
+from orchestrator.model.own_topics import (
+    PUBLIC_PARTITIONS,
+    events_topic,
+    public_config,
+    state_topic,
+)
+from orchestrator.registry.errors import NO_CLUSTER, RegistryError
 from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.records import AnyMetadataRecord, FeedsSwitched
 from orchestrator.registry.schema import ServiceType
 
 OURS = "/perdure/v1/feeds"
-_COMPACT = " --config cleanup.policy=compact"
 
 
 def router(ports: Ports) -> APIRouter:
@@ -30,7 +35,7 @@ def router(ports: Ports) -> APIRouter:
     @routes.put(OURS + "/events")
     async def events_on(force: bool = False) -> JsonView:
         """Publish the life of every invocation."""
-        await _check_topic(ports, events_topic(ports.options.cluster_name), "", force)
+        await _ensure_topic(ports, events_topic(ports.options.cluster_name), force)
         return await _switch(ports, events=True)
 
     @routes.delete(OURS + "/events")
@@ -43,7 +48,7 @@ def router(ports: Ports) -> APIRouter:
         """Publish every change of the state of a service, and first what there is."""
         _check_has_state(ports, service)
         topic = state_topic(ports.options.cluster_name, service)
-        await _check_topic(ports, topic, _COMPACT, force)
+        await _ensure_topic(ports, topic, force)
         return await _switch(ports, add=service)
 
     @routes.delete(OURS + "/state/{service}")
@@ -56,8 +61,8 @@ def router(ports: Ports) -> APIRouter:
     return routes
 
 
-async def _check_topic(ports: Ports, topic: str, config: str, force: bool) -> None:
-    """The server makes no public topic: how many partitions it has is for its readers to say."""
+async def _ensure_topic(ports: Ports, topic: str, force: bool) -> None:
+    """Made where it is missing: who wants other settings makes it before."""
     topics = ports.metadata.known().topics
     name = feed_cluster(topics)
     if not name:
@@ -67,18 +72,26 @@ async def _check_topic(ports: Ports, topic: str, config: str, force: bool) -> No
             " there are several, or none",
             400,
         )
+    facts = ports.brokers.facts(topics.clusters[name])
+    settings = public_config(ports.options.cluster_name, topic)
+    assert settings is not None, "feeds have topics of their own"
     try:
-        found = await topics_of(ports.brokers.facts(topics.clusters[name]), [topic])
+        if topic not in (await topics_of(facts, [topic])).topics:
+            await made_topic(facts, topic, PUBLIC_PARTITIONS, settings)
     except NoFacts as no:
-        if force and no.trouble.passes:
-            return
-        raise no_facts(name, no) from None
-    if topic not in found.topics and not force:
-        raise RegistryError(
-            NO_TOPIC,
-            f"there is no topic {topic} on the Kafka cluster {name!r}: make it, like"
-            f" kafka-topics.sh --create --topic {topic} --partitions 8{config}",
-        )
+        trouble = no.trouble
+        if force and (trouble.passes or trouble.code in (NOT_MADE, RIGHTS)):
+            return  # it is asked for again with each event
+        if trouble.code not in (NOT_MADE, RIGHTS):
+            raise no_facts(name, no) from None
+        config = "".join(f" --config {key}={value}" for key, value in settings.items())
+        raise AdminError(
+            400,
+            f"the Kafka cluster {name!r} has no topic {topic} that can be used"
+            f" ({trouble.message}): make it, like kafka-topics.sh --create --topic {topic}"
+            f" --partitions {PUBLIC_PARTITIONS}{config}",
+            trouble.code,
+        ) from None
 
 
 def _check_has_state(ports: Ports, name: str) -> None:

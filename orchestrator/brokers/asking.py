@@ -1,7 +1,7 @@
 """Questions to a broker cluster for coroutines; what has no answer is raised."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from orchestrator.brokers.facts_port import (
@@ -42,6 +42,13 @@ async def offsets_of(facts: TopicFacts, topic: TopicFact, point: int) -> tuple[i
 async def committed_of(facts: TopicFacts, group: str, topic: TopicFact) -> tuple[int, ...]:
     """As `TopicFacts.committed`; raises NoFacts."""
     return await _answer(lambda on_found: facts.committed(group, topic, on_found))
+
+
+async def made_topic(
+    facts: TopicFacts, name: str, partition_count: int, settings: Mapping[str, str]
+) -> bool:
+    """As `TopicFacts.make_topic`; raises NoFacts."""
+    return await _answer(lambda on_made: facts.make_topic(name, partition_count, settings, on_made))
 
 
 async def _answer(ask: Callable[[Callable[[T | BrokerTrouble], None]], None]) -> T:

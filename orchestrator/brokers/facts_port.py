@@ -1,7 +1,7 @@
 """What the engine asks of a broker cluster. Nothing blocks; answers come by callback on the loop.
 
-Every question is answered once, by a value or by BrokerTrouble, within its deadline; no question
-makes a topic. After `close` nothing is answered.
+Every question is answered once, by a value or by BrokerTrouble, within its deadline; only
+`make_topic` makes one. After `close` nothing is answered.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +16,7 @@ BAD_OPTIONS: Final = "PD0601"
 OUT_OF_REACH: Final = "PD0602"
 CREDENTIALS: Final = "PD0603"
 RIGHTS: Final = "PD0604"
+NOT_MADE: Final = "PD0605"
 
 
 class BrokerTrouble(msgspec.Struct, frozen=True):
@@ -49,6 +50,7 @@ LATEST: Final = -1
 """Points for `TopicFacts.offsets` beside times in ms since 1970, as Kafka's protocol has them."""
 
 OnTopics = Callable[[FoundTopics | BrokerTrouble], None]
+OnMade = Callable[[bool | BrokerTrouble], None]
 OnOffsets = Callable[[tuple[int, ...] | BrokerTrouble], None]
 OnEnds = Callable[[Mapping[str, tuple[int, ...]] | BrokerTrouble], None]
 
@@ -75,6 +77,13 @@ class TopicFacts(Protocol):
 
     def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
         """For each partition the offset that a consumer group has committed, -1 where none."""
+        ...
+
+    def make_topic(
+        self, name: str, partition_count: int, settings: Mapping[str, str], on_made: OnMade
+    ) -> None:
+        """Make a topic of the engine's where it is missing; whether it was. What the brokers
+        refuse is a NOT_MADE that does not pass."""
         ...
 
     def close(self) -> None: ...

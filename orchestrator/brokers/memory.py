@@ -1,7 +1,7 @@
 """A broker cluster in memory, for tests: topics, their records' times, and what goes wrong."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from orchestrator.brokers.facts_port import (
     BrokerTrouble,
     FoundTopics,
     OnEnds,
+    OnMade,
     OnOffsets,
     OnTopics,
     TopicFact,
@@ -31,6 +32,7 @@ class HeldPartition:
 class HeldTopic:
     topic_id: bytes
     partitions: list[HeldPartition]
+    settings: dict[str, str] = field(default_factory=dict)
 
 
 class MemoryFacts:
@@ -41,6 +43,7 @@ class MemoryFacts:
         self.by_name: dict[str, HeldTopic] = {}
         self.groups: dict[tuple[str, str], dict[int, int]] = {}
         self.trouble: BrokerTrouble | None = None
+        self.refusal: BrokerTrouble | None = None  # of topics that are to be made
         self._is_closed = False
         self._made = 0
 
@@ -74,6 +77,14 @@ class MemoryFacts:
     def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
         known = self.groups.get((group, topic.name), {})
         self._say(on_found, tuple(known.get(n, -1) for n in range(topic.partition_count)))
+
+    def make_topic(
+        self, name: str, partition_count: int, settings: Mapping[str, str], on_made: OnMade
+    ) -> None:
+        is_missing = name not in self.by_name
+        if is_missing and self.trouble is None and self.refusal is None:
+            self.make(name, partition_count).settings = dict(settings)
+        self._say(on_made, self.refusal or is_missing)
 
     def close(self) -> None:
         self._is_closed = True

@@ -78,7 +78,7 @@ def make_clusters(options: NodeOptions) -> BrokerClusters:
     def make(of: StoredPairs) -> TopicFacts:
         from orchestrator.brokers.kafka.facts import KafkaFacts
 
-        return KafkaFacts(of, options.server.node)
+        return KafkaFacts(of, options.server.node, options.log.replication_factor or -1)
 
     return BrokerClusters(make)
 

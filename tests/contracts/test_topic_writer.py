@@ -11,7 +11,9 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
     AdminClient,
+    ConfigResource,
     NewTopic,
+    ResourceType,
 )
 
 from orchestrator.brokers.kafka.configs import WriterOptions
@@ -29,6 +31,7 @@ from orchestrator.brokers.writer_port import (
     WriterReady,
 )
 from orchestrator.kafka.options import KafkaConnection, client_config
+from orchestrator.model.own_topics import LETTERS_KEPT_MS, PUBLIC_PARTITIONS
 from tests.parts.kafka import KafkaBroker
 
 pytestmark = pytest.mark.timeout(120)
@@ -214,6 +217,31 @@ def test_a_topic_that_is_not_there_fails_its_own_lane_before_anything_is_sent(
         writer.close()
 
     asyncio.run(run())
+
+
+def test_a_public_topic_that_is_missing_is_made(
+    broker: KafkaBroker, options: WriterOptions
+) -> None:
+    letters = f"{options.cluster}.dlq"
+
+    async def run() -> None:
+        writer, _ = await opened(options)
+        for _ in range(100):
+            end = await write(writer, rows(70000, letters, 1, b"a"))
+            if isinstance(end, Committed):
+                break
+            assert isinstance(end, NotCommitted)
+            assert end.problems[70000].code in (ProblemCode.NO_TOPIC, ProblemCode.NOT_NOW)
+            await asyncio.sleep(0.05)
+        assert isinstance(end, Committed)
+        writer.close()
+
+    asyncio.run(run())
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    resource = ConfigResource(ResourceType.TOPIC, letters)
+    config = admin.describe_configs([resource])[resource].result()
+    assert config["retention.ms"].value == str(LETTERS_KEPT_MS)
+    assert len(admin.list_topics(letters).topics[letters].partitions) == PUBLIC_PARTITIONS
 
 
 @pytest.mark.parametrize("wrong", ["too_large", "no_partition", "bad_record"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import restate
-from restate import Context, ObjectContext
+from restate import Context, ObjectContext, WorkflowContext
 from restate.exceptions import TerminalError
 from restate.serde import BytesSerde
 
@@ -50,6 +50,44 @@ async def count_of(ctx: ObjectContext) -> int:
     return await ctx.get("count", type_hint=int) or 0
 
 
+@tally.handler(name="keep")
+async def keep(ctx: ObjectContext, values: dict[str, str]) -> None:
+    """Set these; of no value none at all is left."""
+    if not values:
+        ctx.clear_all()
+    for name, value in values.items():
+        ctx.set(name, value)
+
+
+@tally.handler(name="drop")
+async def drop(ctx: ObjectContext, name: str) -> None:
+    ctx.clear(name)
+
+
+flow = restate.Workflow("Flow")
+
+
+@flow.main(name="run")
+async def run(ctx: WorkflowContext, value: str) -> str:
+    ctx.set("step", value)
+    return value
+
+
+seen = restate.VirtualObject("Seen")
+
+
+@seen.handler(name="note", input_serde=BytesSerde())
+async def note(ctx: ObjectContext, event: bytes) -> None:
+    """Events of one invocation, in order."""
+    told = await ctx.get("told", type_hint=list) or []
+    ctx.set("told", [*told, json.loads(event)["type"].rpartition(".")[2]])
+
+
+@seen.handler(name="told")
+async def told(ctx: ObjectContext) -> list[str]:
+    return await ctx.get("told", type_hint=list) or []
+
+
 echo = restate.Service("Echo")
 
 
@@ -90,4 +128,4 @@ async def tell(ctx: Context, request: dict) -> None:  # type: ignore[type-arg]
     ctx.generic_send("Kafka", "send", json.dumps(request).encode())
 
 
-app = restate.app([tally, chain, echo])
+app = restate.app([tally, chain, flow, seen, echo])

@@ -21,7 +21,6 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import CHORE_CLOSE_LANE, CHORE_EMIT_STATE
 from orchestrator.model.topic_records import (
-    CloseLane,
     OutboxRefused,
     PurgeDeadLetters,
     RedriveDeadLetter,
@@ -191,12 +190,6 @@ def a_lane_is_closed_at_once(patch: Patch) -> None:
 @topic_mutant
 def the_rest_of_a_closed_lane_is_forgotten(patch: Patch) -> None:
     patch.item(apply_chore._PARTS, CHORE_CLOSE_LANE, lambda step, chore: True)
-
-
-@topic_mutant
-def a_lane_is_closed_in_any_epoch(patch: Patch) -> None:
-    """By a leader that was replaced, and whose proposal comes late."""
-    otherwise(patch, CloseLane, with_any_epoch)
 
 
 # --- §3: dead letters ---

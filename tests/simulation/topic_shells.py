@@ -9,6 +9,7 @@ from orchestrator.brokers.facts_port import (
     BrokerTrouble,
     FoundTopics,
     OnEnds,
+    OnMade,
     OnOffsets,
     OnTopics,
     TopicFact,
@@ -66,6 +67,9 @@ class UserFacts:
 
     def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
         raise AssertionError("it is asked for people")
+
+    def make_topic(self, name: str, count: int, settings: Any, on_made: OnMade) -> None:
+        raise AssertionError("an operator asks for it")
 
     def close(self) -> None:
         """It holds nothing."""

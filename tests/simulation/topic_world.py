@@ -202,6 +202,8 @@ class TopicWorld(World):
             if topic == OUT:
                 self._sends.setdefault(program["token"], []).append(where)
             program["ops"].append(["produce", chance.random() < 0.5, topic])
+        if key is not None and key.decode(errors="replace") in WILD_KEYS and chance.random() < 0.5:
+            program["ops"].append(["clear_all"])  # and what follows a feed hears of it
         if chance.random() < 0.1:
             program["ops"].append(["terminal"])
         if chance.random() < 0.6:

@@ -26,6 +26,11 @@ def is_about_credentials(error: KafkaError) -> bool:
     return error.code() in _CREDENTIALS
 
 
+def is_transient(error: KafkaError) -> bool:
+    """The same may go well later: no broker was reached, or one that was not ready for it."""
+    return error.retriable() or error.code() < 0 or error.code() == KafkaError.REQUEST_TIMED_OUT
+
+
 def trouble_of(error: KafkaError, doing: str) -> BrokerTrouble:
     """`doing` completes "the user may not …"."""
     text = error.str() or error.name()

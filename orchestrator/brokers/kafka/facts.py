@@ -20,6 +20,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
     AdminClient,
+    NewTopic,
     OffsetSpec,
     TopicDescription,
 )
@@ -28,15 +29,18 @@ from orchestrator.brokers.facts_port import (
     BAD_OPTIONS,
     EARLIEST,
     LATEST,
+    NOT_MADE,
+    OUT_OF_REACH,
     QUESTION_S,
     BrokerTrouble,
     FoundTopics,
     OnEnds,
+    OnMade,
     OnOffsets,
     OnTopics,
     TopicFact,
 )
-from orchestrator.brokers.kafka.errors import is_about_credentials, trouble_of
+from orchestrator.brokers.kafka.errors import is_about_credentials, is_transient, trouble_of
 from orchestrator.kafka.broker_options import broker_config, client_options
 from orchestrator.kafka.clients import make_admin, make_consumer
 from orchestrator.kafka.errors import error_of
@@ -51,7 +55,7 @@ _MOVING: Final = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
 }
-_NO_TOPIC: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
+_NOT_MADE: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 _BEING_MADE: Final = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -69,7 +73,10 @@ class _NoAnswer(Exception):
 class KafkaFacts:
     """`TopicFacts` of the cluster that `options` lead to; they may hold references."""
 
-    def __init__(self, options: Iterable[tuple[str, str]], client_id: str) -> None:
+    def __init__(
+        self, options: Iterable[tuple[str, str]], client_id: str, replication_factor: int = -1
+    ) -> None:
+        self._replication_factor = replication_factor  # of topics that are made
         self._options = tuple(options)
         self._client_id = client_id
         self._resolved: Mapping[str, str] = {}
@@ -89,6 +96,11 @@ class KafkaFacts:
 
     def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
         self._ask(lambda: self._committed(group, topic), on_found)
+
+    def make_topic(
+        self, name: str, partition_count: int, settings: Mapping[str, str], on_made: OnMade
+    ) -> None:
+        self._ask(lambda: self._make(name, partition_count, settings), on_made)
 
     def close(self) -> None:
         for task in self._tasks:
@@ -142,7 +154,7 @@ class KafkaFacts:
             described = await self._until(future)
         except KafkaException as raised:
             error = error_of(raised)
-            if error.code() in _NO_TOPIC:
+            if error.code() in _NOT_MADE:
                 return None
             no_answer = self._no_answer(error, f"describe the topic {name}")
             if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
@@ -198,7 +210,7 @@ class KafkaFacts:
                 found[place.topic][place.partition] = (await self._until(future)).offset
             except KafkaException as raised:
                 error = error_of(raised)
-                if error.code() not in (*_NO_TOPIC, KafkaError.TOPIC_AUTHORIZATION_FAILED):
+                if error.code() not in (*_NOT_MADE, KafkaError.TOPIC_AUTHORIZATION_FAILED):
                     raise self._no_answer(error, f"read the topic {place.topic}") from None
                 failed.add(place.topic)
         return {name: tuple(ends) for name, ends in found.items() if name not in failed}
@@ -225,6 +237,22 @@ class KafkaFacts:
             if place.error is not None:
                 raise KafkaException(place.error)
         return tuple(max(-1, found[n].offset) for n in range(topic.partition_count))
+
+    async def _make(self, name: str, partition_count: int, settings: Mapping[str, str]) -> bool:
+        admin = await self._client()
+        wanted = NewTopic(name, partition_count, self._replication_factor, config=dict(settings))
+        asked = admin.create_topics([wanted], request_timeout=QUESTION_S)
+        try:
+            await self._until(asked[name])
+        except KafkaException as raised:
+            error = error_of(raised)
+            if error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                return False
+            trouble = trouble_of(error, f"make the topic {name}")
+            if trouble.code == OUT_OF_REACH and not is_transient(error):
+                trouble = BrokerTrouble(NOT_MADE, f"it could not be made ({error.str()})")
+            raise _NoAnswer(trouble) from None
+        return True
 
     async def _client(self) -> AdminClient:
         async with self._making:

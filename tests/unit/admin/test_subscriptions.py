@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.admin.ports import AdminOptions
 from orchestrator.brokers import deciding
-from orchestrator.brokers.facts_port import OUT_OF_REACH, BrokerTrouble
+from orchestrator.brokers.facts_port import NOT_MADE, OUT_OF_REACH, BrokerTrouble
 from tests.unit.admin.world import Answered, KeptFacts, World, world
 from tests.unit.registry.samples import discovered
 
@@ -330,11 +330,15 @@ def test_nothing_is_done_to_what_is_not_there(it: World, verb: str) -> None:
 
 def test_feeds(it: World) -> None:
     feeds = "/perdure/v1/feeds"
-    missing = it.ask("PUT", feeds + "/events")
-    assert (missing.status, missing.json["restate_code"]) == (400, "PD0614")
-    assert "--create --topic prod.events" in missing.json["message"]
-    for topic in ("prod.events", "prod.state.Signup", "prod.state.Counter"):
-        it.brokers["b:9092"].make(topic, 1)
+    brokers = it.brokers["b:9092"]
+    brokers.refusal = BrokerTrouble(NOT_MADE, "not like this")
+    missing = it.ask("PUT", feeds + "/state/Counter")
+    assert (missing.status, missing.json["restate_code"]) == (400, "PD0605")
+    assert (
+        "--topic prod.state.Counter --partitions 8 --config cleanup.policy=compact"
+        in (missing.json["message"])
+    )
+    brokers.refusal = None
     assert it.ask("GET", feeds).json == {"events": False, "state": []}
     assert it.ask("PUT", feeds + "/events").json == {"events": True, "state": []}
     assert it.ask("PUT", feeds + "/state/Signup").json == {"events": True, "state": ["Signup"]}
@@ -347,6 +351,13 @@ def test_feeds(it: World) -> None:
     assert it.ask("DELETE", feeds + "/events").json == {"events": False, "state": ["Counter"]}
     assert it.ask("DELETE", feeds + "/state/Signup").status == 404
     assert it.ask("PUT", feeds + "/state/None").status == 404
+    made = {name: (len(one.partitions), one.settings) for name, one in brokers.by_name.items()}
+    compact = {"cleanup.policy": "compact"}
+    assert {name: how for name, how in made.items() if name.startswith("prod.")} == {
+        "prod.events": (8, {}),
+        "prod.state.Signup": (8, compact),
+        "prod.state.Counter": (8, compact),
+    }
     plain = it.ask("PUT", feeds + "/state/Greeter")
     assert plain.status == 400 and "no state" in plain.json["message"]
 
