@@ -52,6 +52,8 @@ def subscription_view(
         "status": view.status,
         "reason": view.reason,
         "lag": view.lag,
+        "group": view.group,
+        "group_trouble": view.group_trouble,
         "sources": [_source(source) for source in view.sources],
         "created_at": timestamp(one.created_at_ms),
     }

@@ -10,10 +10,15 @@ from orchestrator.admin.broker_views import short_subscription, subscription_vie
 from orchestrator.admin.kafka_clusters import no_facts
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.views import JsonView
-from orchestrator.brokers.asking import NoFacts
+from orchestrator.brokers.asking import NoFacts, members_of
 from orchestrator.brokers.deciding import FROM_GROUP
 from orchestrator.brokers.starting import Decided, decide_starts, group_of, point_of
-from orchestrator.registry.errors import BAD_SUBSCRIPTION, NO_SUBSCRIPTION, RegistryError
+from orchestrator.registry.errors import (
+    BAD_SUBSCRIPTION,
+    GROUP_IN_USE,
+    NO_SUBSCRIPTION,
+    RegistryError,
+)
 from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.points import parse_point
 from orchestrator.registry.records import (
@@ -25,14 +30,17 @@ from orchestrator.registry.stored_topics import StoredCluster, StoredSubscriptio
 from orchestrator.registry.subscribe import (
     MAX_IN_FLIGHT_DEFAULT,
     Wanted,
+    check_group,
     check_wanted,
     find_subscription,
+    group_of_subscription,
     read_sink,
     read_sources,
 )
 from orchestrator.runtime.entropy import new_ulid
 from perdure.wire.ids import subscription_id_to_str
 
+_NAMED_MAX = 5
 OURS = "/perdure/v1/subscriptions"
 
 
@@ -153,9 +161,12 @@ async def _create(ports: Ports, asked: CreatePerdureSubscription) -> StoredSubsc
     group = "" if asked.start is not None else group_of(options)
     decided = await _starts(ports, cluster, wanted.topics, point, group, asked.force)
     made = _made(ports, wanted, decided)
+    await _check_group(ports, cluster, made, asked.force)
 
     def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:
-        check_wanted(ports.metadata.registry, wanted, ports.options.cluster_name)
+        registry = ports.metadata.registry
+        check_wanted(registry, wanted, ports.options.cluster_name)
+        check_group(registry.topics, made, ports.options.cluster_name)
         return SubscriptionCreated(state.version, made), None
 
     await ports.metadata.change(decide)
@@ -188,6 +199,28 @@ async def _starts(
         if force and no.trouble.passes:
             return Decided(undecided=FROM_GROUP + point if group else point)
         raise no_facts(cluster.name, no) from None
+
+
+async def _check_group(
+    ports: Ports, cluster: StoredCluster, made: StoredSubscription, force: bool
+) -> None:
+    """Offsets are committed to it for people: they must not be those of anybody else."""
+    engine, topics = ports.options.cluster_name, ports.metadata.known().topics
+    check_group(topics, made, engine)
+    group = group_of_subscription(made, topics, engine)
+    try:
+        members = await members_of(ports.brokers.facts(cluster), group)
+    except NoFacts as no:
+        if force and no.trouble.passes:
+            return
+        raise no_facts(cluster.name, no) from None
+    if members:
+        more = f" and {len(members) - _NAMED_MAX} more" if len(members) > _NAMED_MAX else ""
+        raise RegistryError(
+            GROUP_IN_USE,
+            f"the consumer group {group!r} is used by {', '.join(members[:_NAMED_MAX])}{more}: stop"
+            " them, or name another group (--option group.id=…)",
+        )
 
 
 def _made(ports: Ports, wanted: Wanted, decided: Decided) -> StoredSubscription:

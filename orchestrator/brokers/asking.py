@@ -51,6 +51,11 @@ async def made_topic(
     return await _answer(lambda on_made: facts.make_topic(name, partition_count, settings, on_made))
 
 
+async def members_of(facts: TopicFacts, group: str) -> tuple[str, ...]:
+    """As `TopicFacts.members`; raises NoFacts."""
+    return await _answer(lambda on_found: facts.members(group, on_found))
+
+
 async def _answer(ask: Callable[[Callable[[T | BrokerTrouble], None]], None]) -> T:
     """The answer given to the callback that `ask` is called with; raises NoFacts."""
     waiter: asyncio.Future[T | BrokerTrouble] = asyncio.get_running_loop().create_future()

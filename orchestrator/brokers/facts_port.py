@@ -52,6 +52,7 @@ LATEST: Final = -1
 OnTopics = Callable[[FoundTopics | BrokerTrouble], None]
 OnMade = Callable[[bool | BrokerTrouble], None]
 OnOffsets = Callable[[tuple[int, ...] | BrokerTrouble], None]
+OnMembers = Callable[[tuple[str, ...] | BrokerTrouble], None]
 OnEnds = Callable[[Mapping[str, tuple[int, ...]] | BrokerTrouble], None]
 
 
@@ -84,6 +85,10 @@ class TopicFacts(Protocol):
     ) -> None:
         """Make a topic of the engine's where it is missing; whether it was. What the brokers
         refuse is a NOT_MADE that does not pass."""
+        ...
+
+    def members(self, group: str, on_found: OnMembers) -> None:
+        """Names of the consumers that are in a group now; none of one that may not be seen."""
         ...
 
     def close(self) -> None: ...

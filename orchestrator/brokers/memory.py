@@ -12,6 +12,7 @@ from orchestrator.brokers.facts_port import (
     FoundTopics,
     OnEnds,
     OnMade,
+    OnMembers,
     OnOffsets,
     OnTopics,
     TopicFact,
@@ -42,6 +43,7 @@ class MemoryFacts:
         self.kafka_id = kafka_id
         self.by_name: dict[str, HeldTopic] = {}
         self.groups: dict[tuple[str, str], dict[int, int]] = {}
+        self.group_members: dict[str, tuple[str, ...]] = {}
         self.trouble: BrokerTrouble | None = None
         self.refusal: BrokerTrouble | None = None  # of topics that are to be made
         self._is_closed = False
@@ -85,6 +87,9 @@ class MemoryFacts:
         if is_missing and self.trouble is None and self.refusal is None:
             self.make(name, partition_count).settings = dict(settings)
         self._say(on_made, self.refusal or is_missing)
+
+    def members(self, group: str, on_found: OnMembers) -> None:
+        self._say(on_found, self.group_members.get(group, ()))
 
     def close(self) -> None:
         self._is_closed = True

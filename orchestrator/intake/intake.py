@@ -7,7 +7,9 @@ from typing import Final
 
 from orchestrator.brokers.reader_port import TopicReader
 from orchestrator.intake.broker_topics import BrokerTopics, FactsOf
+from orchestrator.intake.group_commits import GroupCommits, OpenGroups
 from orchestrator.intake.port import IntakeTerm
+from orchestrator.intake.reading import SourceReading
 from orchestrator.intake.term import TermSources
 from orchestrator.intake.views import (
     SourceView,
@@ -42,6 +44,7 @@ class TopicIntake:
         registry: Callable[[], Registry],
         facts_of: FactsOf,
         open_reader: OpenReader,
+        open_groups: OpenGroups,
         scheduler: Scheduler,
         partition_count: int,
         engine: str,
@@ -55,6 +58,7 @@ class TopicIntake:
         self._engine = engine
         self._payload_bytes_max = payload_bytes_max
         self._topics = BrokerTopics(registry, facts_of, scheduler, self._topics_changed)
+        self._commits = GroupCommits(registry, open_groups, scheduler, engine)
         self._terms: list[TermSources] = []
         self._wanted: dict[int, dict[bytes, WantedSource]] = {}  # by home
         self._told_version = -1  # of the metadata that terms were last told of
@@ -73,8 +77,7 @@ class TopicIntake:
             self._scheduler,
             self._engine,
             self._payload_bytes_max,
-            self._terms.remove,
-            self._left_out,
+            self,
         )
         self._terms.append(sources)
         if self._timer is None:
@@ -97,6 +100,7 @@ class TopicIntake:
     def close(self) -> None:
         self._is_closed = True
         self._topics.close()
+        self._commits.close()
         if self._timer is not None:
             self._timer.cancel()
         for reader in self._readers.values():
@@ -157,7 +161,8 @@ class TopicIntake:
 
     def subscriptions_now(self) -> SubscriptionViews:
         registry = self._registry()
-        return subscription_views(registry, self._topics, self._source_views(registry))
+        sources = self._source_views(registry)
+        return subscription_views(registry, self._topics, sources, self._commits)
 
     def _source_views(self, registry: Registry) -> list[SourceView]:
         subscriptions = registry.topics.subscriptions
@@ -183,7 +188,15 @@ class TopicIntake:
             if view.lag is not None
         }
 
-    def _left_out(self, subscription: StoredSubscription, count: int) -> None:
+    # for its terms
+
+    def ended(self, sources: TermSources) -> None:
+        self._terms.remove(sources)
+
+    def moved(self, reading: SourceReading) -> None:
+        self._commits.moved(reading.facts.subscription, reading)
+
+    def left_out(self, subscription: StoredSubscription, count: int) -> None:
         self._left_out_counters.of(_label(subscription)).add(count)
 
 

@@ -52,6 +52,10 @@ class SourceHost(Protocol):
         """A text says why nothing can be made of any record now."""
         ...
 
+    def moved(self, reading: "SourceReading") -> None:
+        """It has another committed offset than when this was said last."""
+        ...
+
 
 class SourceReading:
     """Between `begin` and `stop`."""
@@ -75,10 +79,11 @@ class SourceReading:
         self._is_waiting = False  # for a timer
         self._is_gap_due = False
         self._is_over = False
+        self._committed = -1  # offset that was told to be so
 
     def begin(self, reader: TopicReader, row: SourceRow) -> None:
         source = self.facts.source
-        self._row = row
+        self._follow(row)
         self._reset(row)
         place = ReadPlace(source.topic, source.topic_id, source.partition)
         self._reading = reader.open(
@@ -102,18 +107,30 @@ class SourceReading:
 
     def look(self, row: SourceRow) -> None:
         """The row has changed, or settings have: go on."""
-        self._row = row
+        self._follow(row)
         self._go_on()
 
     def applied(self, record: Intake, row: SourceRow) -> None:
         """A portion of this term is applied."""
-        self._row = row
+        self._follow(row)
         if not self._under_way or self._under_way[0][0] != record.upto:
             return  # of before all began again
         self._under_way.popleft()
         if row.position != record.upto:
             self._begin_again(row)
         self._go_on()
+
+    def _follow(self, row: SourceRow) -> None:
+        self._row = row
+        committed = row.live[0] if row.live else row.position
+        if committed != self._committed:
+            self._committed = committed
+            self._host.moved(self)
+
+    def committed(self) -> tuple[str, int, int] | None:
+        """As the `MovedSource` port."""
+        source = self.facts.source
+        return None if self._is_over else (source.topic, source.partition, self._committed)
 
     def _begin_again(self, row: SourceRow) -> None:
         self._reset(row)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from orchestrator.brokers.reader_port import InRecord, TopicReader
 from orchestrator.codec.keys import source_key
@@ -26,6 +27,18 @@ ReaderOf = Callable[[StoredSubscription], TopicReader | None]
 _LOG = logging.getLogger("perdure.intake")
 
 
+class TermHost(Protocol):
+    """What a term's sources tell their node."""
+
+    def ended(self, sources: "TermSources") -> None: ...
+
+    def left_out(self, subscription: StoredSubscription, count: int) -> None:
+        """Headers of a record that no handler sees."""
+        ...
+
+    def moved(self, reading: SourceReading) -> None: ...
+
+
 class TermSources:
     """The `TermIntake` port; a `SourceHost` for what it reads."""
 
@@ -37,18 +50,15 @@ class TermSources:
         scheduler: Scheduler,
         engine: str,
         payload_bytes_max: int,
-        ended: Callable[["TermSources"], None],
-        left_out: Callable[[StoredSubscription, int], None],
+        node: "TermHost",
     ) -> None:
-        """`left_out` counts headers that handlers do not see."""
         self._term = term
         self._registry = registry
         self._reader_of = reader_of
         self._scheduler = scheduler
         self._engine = engine
         self._payload_bytes_max = payload_bytes_max
-        self._ended = ended
-        self._left_out = left_out
+        self._node = node
         self._wanted: Mapping[bytes, WantedSource] = {}
         self._asked: dict[bytes, int] = {}  # generation that was proposed to be opened
         self._closing: set[bytes] = set()
@@ -192,7 +202,7 @@ class TermSources:
         self._is_over = True
         for key in list(self._read):
             self._stop(key)
-        self._ended(self)
+        self._node.ended(self)
 
     # for its sources
 
@@ -211,8 +221,11 @@ class TermSources:
                 return refused.refusal.message
         headers = sort_headers(record.headers, handler is None)
         if headers.left_out_count:
-            self._left_out(subscription, headers.left_out_count)
+            self._node.left_out(subscription, headers.left_out_count)
         return make_sorted_item(record, headers, facts, handler, registry, self.now_ms())
+
+    def moved(self, reading: SourceReading) -> None:
+        self._node.moved(reading)
 
     # for people
 

@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from orchestrator.codec.keys import source_key
 from orchestrator.door.refusals import Refused
 from orchestrator.door.targets import find_public_handler
 from orchestrator.intake.broker_topics import BrokerTopics
+from orchestrator.intake.group_commits import GroupCommits
 from orchestrator.intake.read_status import (
     ACTIVE,
     GONE,
@@ -48,12 +50,15 @@ class SourceView(msgspec.Struct, frozen=True):
 
 
 class SubscriptionView(msgspec.Struct, frozen=True):
-    """`lag` is in records, of all sources that are led here; None if one is not known."""
+    """`lag` is in records, of all sources that are led here; None if one is not known. `group` is
+    the consumer group that shows it to Kafka's tools, `group_trouble` why it does not."""
 
     status: str
     reason: str
     lag: int | None = None
     sources: tuple[SourceView, ...] = ()
+    group: str = ""
+    group_trouble: str = ""
 
 
 SubscriptionViews = Mapping[str, SubscriptionView]
@@ -117,14 +122,21 @@ def _other_brokers(subscription: StoredSubscription, kafka_id: str) -> str:
 
 
 def subscription_views(
-    registry: Registry, topics: BrokerTopics, sources: Iterable[SourceView]
+    registry: Registry,
+    topics: BrokerTopics,
+    sources: Iterable[SourceView],
+    commits: GroupCommits,
 ) -> dict[str, SubscriptionView]:
     """Of all there are, by id."""
     of: dict[str, list[SourceView]] = {}
     for view in sources:
         of.setdefault(view.source.subscription, []).append(view)
     return {
-        one.id: _view(one, of.get(one.id, []), registry, topics)
+        one.id: replace(
+            _view(one, of.get(one.id, []), registry, topics),
+            group=commits.group(one),
+            group_trouble=commits.troubles.get(one.id, ""),
+        )
         for one in registry.topics.subscriptions.values()
     }
 

@@ -75,6 +75,7 @@ _TABLE: Final = (
     ErrorCode("PD0615", "A topic of the engine itself"),
     ErrorCode("PD0616", "A point that nothing can start from"),
     ErrorCode("PD0617", "There is no such subscription"),
+    ErrorCode("PD0619", "The consumer group is used by others"),
 )
 
 CODES: Final[Mapping[str, ErrorCode]] = {one.code: one for one in _TABLE}

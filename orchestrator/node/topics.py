@@ -6,6 +6,7 @@ from typing import Any
 
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.brokers.facts_port import BAD_OPTIONS, BrokerTrouble, FoundTopics
+from orchestrator.brokers.groups_port import GroupOffsets
 from orchestrator.brokers.reader_port import TopicReader
 from orchestrator.brokers.writer_port import TopicWriter
 from orchestrator.config.options import NodeOptions
@@ -32,6 +33,7 @@ def make_intake(
         registry,
         clusters.facts,
         partial(_open_reader, options, clusters),
+        partial(_open_groups, options),
         scheduler,
         partitions,
         options.server.cluster,
@@ -58,6 +60,13 @@ def _open_reader(
 
     client = partial(broker_client_config, (*cluster.options, *more), options.server.node)
     return KafkaTopicReader(ReaderOptions(client, f"{options.server.cluster}.intake"), topic_ids)
+
+
+def _open_groups(options: NodeOptions, cluster: StoredCluster, more: StoredPairs) -> GroupOffsets:
+    from orchestrator.brokers.kafka.group_offsets import KafkaGroupOffsets
+
+    merged = (*cluster.options, *more)
+    return KafkaGroupOffsets(partial(broker_client_config, merged, options.server.node))
 
 
 def make_writers(

@@ -22,6 +22,7 @@ NO_TOPIC: Final = "PD0614"
 OWN_TOPIC: Final = "PD0615"
 BAD_POINT: Final = "PD0616"
 NO_SUBSCRIPTION: Final = "PD0617"
+GROUP_IN_USE: Final = "PD0619"
 
 _STATUS: Final = {
     CONFLICT: 409,
@@ -38,6 +39,7 @@ _STATUS: Final = {
     OWN_TOPIC: 400,
     BAD_POINT: 400,
     NO_SUBSCRIPTION: 404,
+    GROUP_IN_USE: 409,
 }
 
 

@@ -9,11 +9,12 @@ from typing import Final
 
 import msgspec
 
-from orchestrator.kafka.broker_options import BadOption, check_options
+from orchestrator.kafka.broker_options import GROUP, BadOption, check_options
 from orchestrator.model.own_topics import is_no_source
 from orchestrator.registry.apply_topics import is_taken
 from orchestrator.registry.errors import (
     BAD_SUBSCRIPTION,
+    GROUP_IN_USE,
     NAME_TAKEN,
     NO_CLUSTER,
     NO_SUBSCRIPTION,
@@ -168,6 +169,27 @@ def check_settings(options: dict[str, str], max_in_flight: int) -> None:
 def check_free(topics: TopicsState, name: str, but: str = "") -> None:
     if is_taken(topics, name, but):
         raise RegistryError(NAME_TAKEN, f"there is a subscription {name!r} already")
+
+
+def group_of_subscription(one: StoredSubscription, topics: TopicsState, engine: str) -> str:
+    """The consumer group that shows its lag: as its options say, or those of its broker cluster;
+    else `<cluster>.<subscription>`. `engine` is the name of the engine's cluster."""
+    cluster = topics.clusters.get(one.cluster)
+    options = dict(cluster.options if cluster is not None else ()) | dict(one.options)
+    return options.get(GROUP) or f"{engine}.{one.name or one.id}"
+
+
+def check_group(topics: TopicsState, made: StoredSubscription, engine: str) -> None:
+    """Two would commit to one offset in turn, and neither be seen."""
+    group = group_of_subscription(made, topics, engine)
+    for one in topics.subscriptions.values():
+        is_same = one.cluster == made.cluster and set(one.topics) & set(made.topics)
+        if is_same and group_of_subscription(one, topics, engine) == group:
+            raise RegistryError(
+                GROUP_IN_USE,
+                f"the subscription {one.name or one.id} commits to the consumer group {group!r},"
+                " also for one of these topics: name another group (--option group.id=…)",
+            )
 
 
 def find_cluster(topics: TopicsState, name: str) -> StoredCluster:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tests.e2e.conftest import client_of
 from tests.parts.client import Client, eventually, fresh, http_request
 from tests.parts.kafka import KafkaBroker
+from tests.parts.kafka_tools import described_group
 from tests.parts.laboratory import Laboratory
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
@@ -186,6 +188,84 @@ def test_a_record_that_cannot_be_used_does_not_hold_up_the_next(
         assert client.call(("Tally", key, "get")) == ["fine"]
 
     eventually(is_there, 20)
+
+
+def test_kafka_s_own_tools_show_the_lag_of_a_subscription(
+    server: PerdureServer, client: Client, topics: Topics, session_broker: KafkaBroker
+) -> None:
+    topic, name = topics.make(1), fresh("sub")
+    key = fresh()
+    subscribe(server, topic, "Tally/add", name=name)
+    for number in range(3):
+        topics.produce(topic, key.encode(), b"%d" % number)
+    group = f"{server.options.cluster}.{name}"
+
+    def committed() -> None:
+        (line,) = described_group(session_broker.bootstrap, group)
+        assert (line["TOPIC"], line["PARTITION"]) == (topic, "0")
+        assert (line["CURRENT-OFFSET"], line["LOG-END-OFFSET"], line["LAG"]) == ("3", "3", "0")
+
+    eventually(committed, 60)
+    path = f"/perdure/v1/subscriptions/{name}"
+    http_request(
+        server.admin, "POST", path + "/pause", b"{}", {"content-type": "application/json"}
+    ).expect(200)
+    topics.produce(topic, key.encode(), b"more")
+    (line,) = described_group(session_broker.bootstrap, group)
+    assert line["LAG"] == "1"
+    view = http_request(server.admin, "GET", path).expect(200).json()
+    assert (view["group"], view["group_trouble"]) == (group, "")
+
+
+def test_a_group_with_other_consumers_is_not_taken(
+    server: PerdureServer, client: Client, topics: Topics, session_broker: KafkaBroker
+) -> None:
+    topic, group, key = topics.make(1), fresh("group"), fresh()
+    config = {"bootstrap.servers": session_broker.bootstrap, "group.id": group}
+    stranger = Consumer({**config, "client.id": "stranger"})
+    stranger.subscribe([topic])
+    polled = threading.Event()
+
+    def poll() -> None:
+        while not polled.is_set():
+            stranger.poll(0.1)
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    asked = {
+        "sources": [f"kafka://log/{topic}"],
+        "sink": "service://Tally/add",
+        "options": {"group.id": group},
+        "start": "earliest",
+    }
+    body, head = json.dumps(asked).encode(), {"content-type": "application/json"}
+
+    def is_refused() -> None:
+        refused = http_request(server.admin, "POST", "/perdure/v1/subscriptions", body, head)
+        assert refused.status == 409, refused.text
+        assert "PD0619" in refused.text and "stranger" in refused.text
+
+    try:
+        deadline = time.monotonic() + 30
+        while not stranger.assignment() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        is_refused()
+        made = subscribe(server, topic, "Tally/add", name=fresh("sub"))
+        one = f"/perdure/v1/subscriptions/{made}"
+        patch = json.dumps({"options": {"group.id": group}}).encode()
+        http_request(server.admin, "PATCH", one, patch, head).expect(200)
+        topics.produce(topic, key.encode(), b"x")
+
+        def is_told() -> None:
+            view = http_request(server.admin, "GET", one).expect(200).json()
+            assert view["status"] == "active" and group in view["group_trouble"], view
+            assert client.call(("Tally", key, "get")) == ["x"]
+
+        eventually(is_told, 60)
+    finally:
+        polled.set()
+        thread.join()
+        stranger.close()
 
 
 def test_a_source_that_stops_says_why_and_the_others_go_on(

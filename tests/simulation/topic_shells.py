@@ -10,10 +10,12 @@ from orchestrator.brokers.facts_port import (
     FoundTopics,
     OnEnds,
     OnMade,
+    OnMembers,
     OnOffsets,
     OnTopics,
     TopicFact,
 )
+from orchestrator.brokers.groups_port import Offsets
 from orchestrator.brokers.reader_port import OnBatch, OnProblem, ReadPlace
 from orchestrator.intake import reading
 from orchestrator.intake.intake import TopicIntake
@@ -71,6 +73,19 @@ class UserFacts:
     def make_topic(self, name: str, count: int, settings: Any, on_made: OnMade) -> None:
         raise AssertionError("an operator asks for it")
 
+    def members(self, group: str, on_found: OnMembers) -> None:
+        raise AssertionError("they are asked for when a subscription is created")
+
+    def close(self) -> None:
+        """It holds nothing."""
+
+
+class NobodysGroups:
+    """The `GroupOffsets` port: nobody looks at them here."""
+
+    def commit(self, group: str, offsets: Offsets, done: Callable[[str], None]) -> None:
+        done("")
+
     def close(self) -> None:
         """It holds nothing."""
 
@@ -103,6 +118,7 @@ def topics_of(world: "TopicWorld", node: Node, scheduler: Any) -> NodeTopics:
         node.registry,
         lambda cluster: UserFacts(world.broker, node.lives),
         lambda cluster, options: UserReader(world.broker, node.lives),
+        lambda cluster, options: NobodysGroups(),
         scheduler,
         world.plan.partitions,
         "perdure",

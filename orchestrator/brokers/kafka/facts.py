@@ -36,6 +36,7 @@ from orchestrator.brokers.facts_port import (
     FoundTopics,
     OnEnds,
     OnMade,
+    OnMembers,
     OnOffsets,
     OnTopics,
     TopicFact,
@@ -44,6 +45,7 @@ from orchestrator.brokers.kafka.errors import is_about_credentials, is_transient
 from orchestrator.kafka.broker_options import broker_config, client_options
 from orchestrator.kafka.clients import make_admin, make_consumer
 from orchestrator.kafka.errors import error_of
+from orchestrator.kafka.groups import members_now
 from orchestrator.kafka.secrets import UnresolvedReference, without_secrets
 from orchestrator.model.refusal import LogRefused
 
@@ -101,6 +103,9 @@ class KafkaFacts:
         self, name: str, partition_count: int, settings: Mapping[str, str], on_made: OnMade
     ) -> None:
         self._ask(lambda: self._make(name, partition_count, settings), on_made)
+
+    def members(self, group: str, on_found: OnMembers) -> None:
+        self._ask(lambda: self._members(group), on_found)
 
     def close(self) -> None:
         for task in self._tasks:
@@ -253,6 +258,16 @@ class KafkaFacts:
                 trouble = BrokerTrouble(NOT_MADE, f"it could not be made ({error.str()})")
             raise _NoAnswer(trouble) from None
         return True
+
+    async def _members(self, group: str) -> tuple[str, ...]:
+        admin = await self._client()
+        try:
+            return await asyncio.to_thread(members_now, admin, group, QUESTION_S)
+        except KafkaException as raised:
+            error = error_of(raised)
+            if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                return ()
+            raise self._no_answer(error, f"describe the group {group}") from None
 
     async def _client(self) -> AdminClient:
         async with self._making:

@@ -141,7 +141,9 @@ def test_points_that_are_none(it: World, start: str, said: str) -> None:
 def test_a_group_is_gone_on_from(it: World) -> None:
     it.brokers["b:9092"].groups[("old", "orders")] = {0: 3}
     options = {"group.id": "old", "auto.offset.reset": "earliest"}
-    assert made(it, "orders", options=options)["starts"] == {"orders": [3, 0]}
+    view = made(it, "orders", options=options)
+    assert view["starts"] == {"orders": [3, 0]}
+    assert it.ask("DELETE", f"{OURS}/{view['id']}").status == 202
     assert made(it, "orders", options=options, start="latest")["starts"] == {"orders": [5, 0]}
 
 
@@ -188,6 +190,19 @@ def test_settings_that_are_refused(it: World, more: dict[str, Any], said: str) -
     refused = ours(it, "orders", **more)
     assert (refused.status, refused.json["restate_code"]) == (400, "META0009")
     assert said in refused.json["message"]
+
+
+def test_a_group_that_others_use_is_refused(it: World) -> None:
+    it.brokers["b:9092"].group_members = {"theirs": ("billing", "audit"), "prod.mine": ("x",)}
+    used = ours(it, "orders", options={"group.id": "theirs"})
+    assert (used.status, used.json["restate_code"]) == (409, "PD0619")
+    assert "'theirs' is used by billing, audit" in used.json["message"]
+    assert restate(it, "kafka://shop/orders", options={"group.id": "theirs"}).status == 409
+    assert ours(it, "orders", name="mine").status == 409
+    made(it, "orders", options={"group.id": "ours"})
+    again = ours(it, "orders", options={"group.id": "ours"})
+    assert again.status == 409 and "also for one of these topics" in again.json["message"]
+    assert made(it, "returns", options={"group.id": "ours"})["status"] == "active"
 
 
 def test_an_ingress_topic_is_asked_for_by_name(it: World) -> None:

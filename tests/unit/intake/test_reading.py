@@ -99,6 +99,9 @@ class Host:
         )  # fmt: skip
         return Invoke(b"x" * 24, "S", "h", "", 0, b"v", (), 0, 0, 0, origin=origin)
 
+    def moved(self, reading: SourceReading) -> None:
+        self.committed = reading.committed()
+
     def apply(self, count: int = 1) -> None:
         """As the machine does: the position moves only from where it is."""
         for _ in range(count):

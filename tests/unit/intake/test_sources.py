@@ -16,6 +16,7 @@ from orchestrator.brokers.reader_port import (
     ReadTrouble,
 )
 from orchestrator.codec.keys import source_key
+from orchestrator.intake.reading import SourceReading
 from orchestrator.intake.term import LETTER_BYTES_MAX, TermSources
 from orchestrator.intake.wanted import KnownTopic, WantedSource, wanted_sources
 from orchestrator.model.rows import PartitionRow, SourceRow
@@ -73,8 +74,7 @@ class Term:
             self,  # type: ignore[arg-type]
             "perdure",
             1_000,
-            lambda sources: None,
-            lambda subscription, count: None,
+            self,
         )
 
     def know(self, version: int, *subscriptions: StoredSubscription) -> None:
@@ -109,6 +109,12 @@ class Term:
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
         self.later.append(call)
+
+    def ended(self, sources: TermSources) -> None: ...
+
+    def left_out(self, subscription: StoredSubscription, count: int) -> None: ...
+
+    def moved(self, reading: SourceReading) -> None: ...
 
     def take(self) -> Intake:
         """The next Intake is applied."""

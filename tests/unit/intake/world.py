@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from orchestrator.brokers.groups_port import Offsets
 from orchestrator.brokers.memory import MemoryFacts
 from orchestrator.brokers.reader_port import (
     InRecord,
@@ -82,6 +83,24 @@ class PlayedReader:
         self.is_closed = True
 
 
+class PlayedGroups:
+    """Groups of one broker cluster: what was committed, and what comes of it."""
+
+    def __init__(self, cluster: StoredCluster) -> None:
+        self.cluster = cluster
+        self.commits: list[tuple[str, dict[tuple[str, int], int]]] = []
+        self.answer: str | None = ""  # None: there is none
+        self.is_closed = False
+
+    def commit(self, group: str, offsets: Offsets, done: Callable[[str], None]) -> None:
+        self.commits.append((group, dict(offsets)))
+        if self.answer is not None:
+            done(self.answer)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
 class AppliedTerm:
     """A term; what it proposes is applied before anything else happens."""
 
@@ -149,6 +168,7 @@ class IntakeWorld:
         self.version = 1
         self.services = services or ("Counter",)
         self.readers: list[PlayedReader] = []
+        self.groups: list[PlayedGroups] = []
         self.telemetry = Telemetry()
         scheduler = LoopScheduler()
         self.call_soon = scheduler.call_soon
@@ -156,6 +176,7 @@ class IntakeWorld:
             lambda: self.registry,
             lambda cluster: self.facts,
             self._open,
+            self._open_groups,
             scheduler,
             partition_count,
             "perdure",
@@ -173,6 +194,10 @@ class IntakeWorld:
     def _open(self, cluster: StoredCluster, more: StoredPairs) -> PlayedReader:
         self.readers.append(PlayedReader(cluster, more))
         return self.readers[-1]
+
+    def _open_groups(self, cluster: StoredCluster, more: StoredPairs) -> "PlayedGroups":
+        self.groups.append(PlayedGroups(cluster))
+        return self.groups[-1]
 
     def know(self) -> None:
         """Of metadata as `topics` and `services` have them."""
