@@ -38,6 +38,8 @@ class BrokerTopics:
         self.known: dict[_At, KnownTopic | None] = {}
         self.troubles: dict[str, str] = {}  # by broker cluster: why it does not answer
         self.refused: dict[_At, str] = {}  # topics that the user may not ask for, and why
+        self._asked_of: object = None  # subscriptions that `_asked` are the topics of
+        self._asked: dict[str, set[str]] = {}
         self._asking: set[str] = set()  # broker clusters that have not answered yet
         self._ends: dict[_At, tuple[bytes, tuple[int, ...]]] = {}  # with the id of the topic
         self._ends_asked_s: float | None = None
@@ -55,11 +57,15 @@ class BrokerTopics:
                 names = sorted(asked)
                 self._facts_of(cluster).topics(names, partial(self._answered, name, names))
 
-    def _topics_by_cluster(self) -> dict[str, set[str]]:
-        found: dict[str, set[str]] = {}
-        for subscription in self._registry().topics.subscriptions.values():
-            found.setdefault(subscription.cluster, set()).update(subscription.topics)
-        return found
+    def _topics_by_cluster(self) -> Mapping[str, set[str]]:
+        """Made anew only when the metadata change."""
+        subscriptions = self._registry().topics.subscriptions
+        if self._asked_of is not subscriptions:
+            found: dict[str, set[str]] = {}
+            for subscription in subscriptions.values():
+                found.setdefault(subscription.cluster, set()).update(subscription.topics)
+            self._asked_of, self._asked = subscriptions, found
+        return self._asked
 
     def _answered(self, cluster: str, names: list[str], found: FoundTopics | BrokerTrouble) -> None:
         self._asking.discard(cluster)

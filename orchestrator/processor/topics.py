@@ -24,6 +24,7 @@ from orchestrator.tables.state import State
 
 LANES_ROWS_MAX = 10_000  # in all lanes of a partition, before its sources wait
 LANES_BYTES_MAX = 64 << 20  # of what is to be produced
+FULL_FOR_MS = 10  # a partition may have a thousand lanes, and every portion of a source asks
 
 OpenWriter = Callable[[str, int], TopicWriter | None]
 """(broker cluster, partition) -> a new writer; None: there is no such broker cluster."""
@@ -80,6 +81,8 @@ class TermTopics:
         self._is_holding_back = is_holding_back
         self._carriers: dict[str, TopicCarrier] = {}  # by broker cluster
         self._intake: TermIntake = _NothingRead()
+        self._are_lanes_full = False
+        self._lanes_asked_ms = -FULL_FOR_MS  # when that was found
         self.partition = state.partition
         self.partition_count = state.partition_count
         self.epoch = state.partition_row.epoch
@@ -153,7 +156,12 @@ class TermTopics:
         return self._state.partition_row.letter_bytes.get(subscription, 0)
 
     def is_pressed(self) -> bool:
-        return self._is_holding_back() or _is_full(self._state.partition_row.lanes.values())
+        """As the lanes were up to FULL_FOR_MS ago."""
+        now_ms = self._around.clock.monotonic_ms()
+        if now_ms - self._lanes_asked_ms >= FULL_FOR_MS:
+            self._lanes_asked_ms = now_ms
+            self._are_lanes_full = _is_full(self._state.partition_row.lanes.values())
+        return self._are_lanes_full or self._is_holding_back()
 
 
 def _is_full(lanes: Iterable[Lane]) -> bool:

@@ -13,6 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
     NewTopic,
 )
 
+from orchestrator.brokers.kafka import reader
 from orchestrator.brokers.kafka.configs import ReaderOptions
 from orchestrator.brokers.kafka.reader import KafkaTopicReader
 from orchestrator.brokers.reader_port import (
@@ -114,11 +115,11 @@ class Seen:
 async def reading(topics: Topics) -> AsyncIterator[KafkaTopicReader]:
     connection = KafkaConnection(topics.bootstrap)
     options = ReaderOptions(lambda: client_config(connection, "reader"), "test.intake")
-    reader = KafkaTopicReader(options, topics.ids)
+    made = KafkaTopicReader(options, topics.ids)
     try:
-        yield reader
+        yield made
     finally:
-        reader.close()
+        made.close()
         await asyncio.sleep(0)
 
 
@@ -135,8 +136,8 @@ def test_records_come_whole_and_in_order(topics: Topics) -> None:
 
     async def run() -> None:
         seen = Seen()
-        async with reading(topics) as reader:
-            seen.open(reader, topics.place(topic))
+        async with reading(topics) as made:
+            seen.open(made, topics.place(topic))
             await until(lambda: seen.upto == 3)
             topics.produce(topic, b"later")
             await until(lambda: seen.upto == 4)
@@ -162,8 +163,8 @@ def test_what_was_not_committed_is_a_gap(topics: Topics) -> None:
 
     async def run() -> None:
         seen = Seen()
-        async with reading(topics) as reader:
-            seen.open(reader, topics.place(topic))
+        async with reading(topics) as made:
+            seen.open(made, topics.place(topic))
             await until(lambda: seen.upto == 4)  # each with the record that ends its transaction
         assert [(one.offset, one.value) for one in seen.records] == [(2, b"kept")]
         assert seen.batches[0].first == 0
@@ -177,14 +178,14 @@ def test_a_reading_pauses_goes_on_and_is_moved(topics: Topics) -> None:
 
     async def run() -> None:
         seen = Seen()
-        async with reading(topics) as reader:
+        async with reading(topics) as made:
 
             def take(batch: ReadBatch) -> None:
                 seen.batches.append(batch)
                 if len(seen.batches) == 1:
                     one.pause()
 
-            one = reader.open(topics.place(topic), 0, -1, take, seen.problems.append)
+            one = made.open(topics.place(topic), 0, -1, take, seen.problems.append)
             await until(lambda: bool(seen.batches))
             stood = seen.upto
             await asyncio.sleep(0.3)
@@ -210,14 +211,14 @@ def test_a_batch_that_moves_its_reading_is_the_last_one_from_there(topics: Topic
 
     async def run() -> None:
         firsts: list[int] = []
-        async with reading(topics) as reader:
+        async with reading(topics) as made:
 
             def take(batch: ReadBatch) -> None:
                 firsts.append(batch.first)
                 if len(firsts) < 5:
                     one.seek(0, -1)
 
-            one = reader.open(topics.place(topic), 0, -1, take, lambda problem: None)
+            one = made.open(topics.place(topic), 0, -1, take, lambda problem: None)
             await until(lambda: len(firsts) > 5)
         assert firsts[:5] == [0] * 5 and firsts[5] > 0
 
@@ -230,9 +231,9 @@ def test_one_place_is_read_for_several_and_alone(topics: Topics) -> None:
 
     async def run() -> None:
         first, second = Seen(), Seen()
-        async with reading(topics) as reader:
-            first.open(reader, topics.place(topic))
-            second.open(reader, topics.place(topic), 1)
+        async with reading(topics) as made:
+            first.open(made, topics.place(topic))
+            second.open(made, topics.place(topic), 1)
             await until(lambda: first.upto == second.upto == 2)
         assert (first.offsets, second.offsets) == ([0, 1], [1])
 
@@ -247,9 +248,9 @@ def test_offsets_that_are_gone_are_told_with_what_there_is(topics: Topics) -> No
 
     async def run() -> None:
         before, past = Seen(), Seen()
-        async with reading(topics) as reader:
-            one = before.open(reader, topics.place(topic), 2)
-            past.open(reader, topics.place(topic), 50)
+        async with reading(topics) as made:
+            one = before.open(made, topics.place(topic), 2)
+            past.open(made, topics.place(topic), 50)
             await until(lambda: bool(before.problems and past.problems))
             assert before.problems[0].trouble is ReadTrouble.OUT_OF_RANGE
             assert (before.problems[0].low, before.problems[0].high) == (4, 10)
@@ -263,14 +264,17 @@ def test_offsets_that_are_gone_are_told_with_what_there_is(topics: Topics) -> No
     asyncio.run(run())
 
 
-def test_a_topic_made_anew_is_not_read_in_the_place_of_the_old_one(topics: Topics) -> None:
+def test_a_topic_made_anew_is_not_read_in_the_place_of_the_old_one(
+    topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "LOOK_S", 1.0)
     topic = topics.make()
     topics.produce(topic, b"a", b"b")
 
     async def run() -> None:
         seen, other = Seen(), Seen()
-        async with reading(topics) as reader:
-            seen.open(reader, topics.place(topic))
+        async with reading(topics) as made:
+            seen.open(made, topics.place(topic))
             await until(lambda: seen.upto == 2)
 
             def replace() -> None:
@@ -289,21 +293,22 @@ def test_a_topic_made_anew_is_not_read_in_the_place_of_the_old_one(topics: Topic
             await until(lambda: bool(seen.problems))
             assert seen.problems[0].trouble is ReadTrouble.TOPIC_GONE
             assert seen.offsets == [0, 1]
-            other.open(reader, await asyncio.to_thread(topics.place, topic))
+            other.open(made, await asyncio.to_thread(topics.place, topic))
             await until(lambda: other.upto == 5)
         assert {one.value for one in other.records} == {b"new"}
 
     asyncio.run(run())
 
 
-def test_a_topic_that_is_deleted_is_told(topics: Topics) -> None:
+def test_a_topic_that_is_deleted_is_told(topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "LOOK_S", 1.0)
     topic = topics.make()
     topics.produce(topic, b"a")
 
     async def run() -> None:
         seen = Seen()
-        async with reading(topics) as reader:
-            seen.open(reader, topics.place(topic))
+        async with reading(topics) as made:
+            seen.open(made, topics.place(topic))
             await until(lambda: seen.upto == 1)
             await asyncio.to_thread(topics.delete, topic)
             await until(lambda: bool(seen.problems))
@@ -324,8 +329,8 @@ def test_large_records_come_too(topics: Topics) -> None:
 
     async def run() -> None:
         seen = Seen()
-        async with reading(topics) as reader:
-            seen.open(reader, topics.place(topic))
+        async with reading(topics) as made:
+            seen.open(made, topics.place(topic))
             await until(lambda: seen.upto == 2)
         assert [len(one.value or b"") for one in seen.records] == [len(big), 5]
 
@@ -337,10 +342,10 @@ def test_many_places_share_one_consumer(topics: Topics) -> None:
     topic = topics.make(partitions=100)
 
     async def run() -> int:
-        async with reading(topics) as reader:
+        async with reading(topics) as made:
             for partition in range(100):
-                Seen().open(reader, topics.place(topic, partition))
+                Seen().open(made, topics.place(topic, partition))
             await asyncio.sleep(1)
-            return len(reader._consumers)
+            return len(made._consumers)
 
     assert asyncio.run(run()) == 1

@@ -26,8 +26,10 @@ TopicIds = Callable[[Sequence[str], OnTopicIds], None]
 """Asks for the ids of some topics; a text says why there is no answer."""
 
 ASK_AGAIN_S = 0.5
-LOOK_S = 3.0
-"""Of a topic that was deleted a consumer says nothing: so all are asked for now and then."""
+REFUSED_S = 3.0  # a right that was revoked may be back
+LOOK_S = 15.0
+"""Of a topic that was deleted a consumer says nothing: so all are asked for now and then. The
+intake, which asks more often, closes those whose topics are gone."""
 
 
 class KafkaTopicReader:
@@ -41,6 +43,7 @@ class KafkaTopicReader:
         self._of: dict[KafkaReading, PlacesConsumer] = {}
         self._unsure: set[KafkaReading] = set()  # to be asked for with the next question
         self._refused: set[KafkaReading] = set()  # whose topics may not be asked for now
+        self._asks_refused: asyncio.TimerHandle | None = None
         self._is_asking = False
         self._is_closed = False
         self.time_s = self._loop.time
@@ -59,6 +62,8 @@ class KafkaTopicReader:
     def close(self) -> None:
         self._is_closed = True
         self._looks.cancel()
+        if self._asks_refused is not None:
+            self._asks_refused.cancel()
         for reading in list(self._of):
             reading.close()
         self._unsure.clear()
@@ -95,9 +100,15 @@ class KafkaTopicReader:
 
     def _look(self) -> None:
         self._looks = self._loop.call_later(LOOK_S, self._look)
-        for reading in [*self._of, *self._refused]:
+        for reading in self._of:
             reading.look()
+
+    def _ask_refused(self) -> None:
+        self._asks_refused = None
+        refused = list(self._refused)
         self._refused.clear()
+        for reading in refused:
+            self.verify(reading)
 
     def _ask(self) -> None:
         """One question for all that wait for one, one at a time."""
@@ -130,6 +141,8 @@ class KafkaTopicReader:
                 reading.verified(asked_s)
             else:
                 reading.gone(_gone(reading.place, reading.place.topic in found))
+        if self._refused and self._asks_refused is None:
+            self._asks_refused = self._loop.call_later(REFUSED_S, self._ask_refused)
         if self._unsure and not self._is_asking:
             self._is_asking = True
             delay_s = ASK_AGAIN_S if isinstance(found, str) else 0

@@ -110,7 +110,7 @@ class AppliedTerm:
         self.partition, self.partition_count = partition, partition_count
         self.rows: dict[bytes, SourceRow] = {}
         self.own = PartitionRow()
-        self.scans = 0
+        self.scans = self.gets = 0
         self.intake: TermIntake
         self._call_soon = call_soon
 
@@ -143,6 +143,7 @@ class AppliedTerm:
         self.intake.read(key)
 
     def source(self, key: bytes) -> SourceRow | None:
+        self.gets += 1
         return self.rows.get(key)
 
     def sources(self) -> list[SourceRow]:
