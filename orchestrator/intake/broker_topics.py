@@ -40,7 +40,7 @@ class BrokerTopics:
         self.refused: dict[_At, str] = {}  # topics that the user may not ask for, and why
         self._asked_of: object = None  # subscriptions that `_asked` are the topics of
         self._asked: dict[str, set[str]] = {}
-        self._asking: set[str] = set()  # broker clusters that have not answered yet
+        self._asking: dict[str, StoredCluster] = {}  # that have not answered yet
         self._ends: dict[_At, tuple[bytes, tuple[int, ...]]] = {}  # with the id of the topic
         self._ends_asked_s: float | None = None
         self._is_closed = False
@@ -52,10 +52,14 @@ class BrokerTopics:
         """Which topics are there, with which ids and partitions?"""
         for name, asked in sorted(self._topics_by_cluster().items()):
             cluster = self._registry().topics.clusters.get(name)
-            if cluster is not None and name not in self._asking:
-                self._asking.add(name)
-                names = sorted(asked)
-                self._facts_of(cluster).topics(names, partial(self._answered, name, names))
+            # Who was asked by other options than those of now will never answer.
+            if cluster is not None and self._asking.get(name) != cluster:
+                self._ask(cluster, asked)
+
+    def _ask(self, cluster: StoredCluster, asked: set[str]) -> None:
+        self._asking[cluster.name] = cluster
+        names = sorted(asked)
+        self._facts_of(cluster).topics(names, partial(self._answered, cluster, names))
 
     def _topics_by_cluster(self) -> Mapping[str, set[str]]:
         """Made anew only when the metadata change."""
@@ -67,10 +71,16 @@ class BrokerTopics:
             self._asked_of, self._asked = subscriptions, found
         return self._asked
 
-    def _answered(self, cluster: str, names: list[str], found: FoundTopics | BrokerTrouble) -> None:
-        self._asking.discard(cluster)
-        if self._is_closed:
+    def _answered(
+        self, asked: StoredCluster, names: list[str], found: FoundTopics | BrokerTrouble
+    ) -> None:
+        cluster = asked.name
+        if self._is_closed or self._asking.get(cluster) != asked:
             return
+        del self._asking[cluster]
+        wanted = self._topics_by_cluster().get(cluster, set())
+        if not wanted <= set(names) and self._registry().topics.clusters.get(cluster) == asked:
+            self._ask(asked, wanted)  # there are new ones since
         if isinstance(found, BrokerTrouble):
             self.troubles[cluster] = found.message
             return

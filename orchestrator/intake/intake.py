@@ -65,6 +65,7 @@ class TopicIntake:
         self._readers: dict[tuple[StoredCluster, StoredPairs], TopicReader] = {}
         self._timer: Timer | None = None
         self._is_closed = False
+        self.reading_count = 0
         telemetry = telemetry or Telemetry()
         telemetry.ask(SUBSCRIPTION_LAG, self._lags)
         self._left_out_counters = telemetry.counters(HEADERS_LEFT_OUT)
@@ -96,6 +97,7 @@ class TopicIntake:
             self._want()
             for sources in list(self._terms):
                 self._tell(sources)
+            self._close_unused(registry)
 
     def close(self) -> None:
         self._is_closed = True
@@ -146,6 +148,15 @@ class TopicIntake:
         if reader is None:
             reader = self._readers[at] = self._open_reader(cluster, subscription.options)
         return reader
+
+    def _close_unused(self, registry: Registry) -> None:
+        """Readers by options that no subscription has any more; their sources have another one."""
+        topics = registry.topics
+        used = {
+            (topics.clusters.get(one.cluster), one.options) for one in topics.subscriptions.values()
+        }
+        for at in [at for at in self._readers if at not in used]:
+            self._readers.pop(at).close()
 
     # for people
 

@@ -27,7 +27,6 @@ PORTION_ITEMS: Final = 200
 PORTION_BYTES: Final = 512 << 10  # of values; one record alone may be larger
 UNDER_WAY_MAX: Final = 4  # portions that are not applied
 HELD_RECORDS_MAX: Final = 400
-HELD_BYTES_MAX: Final = 1 << 20
 GAP_S: Final = 1.0  # a gap with nothing behind it is passed this late
 PRESSED_S: Final = 0.02
 GONE_S: Final = 5.0  # a topic that seems to be gone is looked for again
@@ -52,6 +51,10 @@ class SourceHost(Protocol):
         """A text says why nothing can be made of any record now."""
         ...
 
+    def held_bytes_max(self) -> int:
+        """What records of a source that wait to be proposed may have."""
+        ...
+
     def moved(self, reading: "SourceReading") -> None:
         """It has another committed offset than when this was said last."""
         ...
@@ -67,6 +70,7 @@ class SourceReading:
         self._refusal = ""  # why nothing can be made of any record now
         self.gap: ReadProblem | None = None  # what is missing from the position on
         self._host = host
+        self.reader: TopicReader | None = None
         self._reading: TopicReading | None = None
         self._row: SourceRow | None = None
         self._records: deque[InRecord] = deque()
@@ -83,6 +87,7 @@ class SourceReading:
 
     def begin(self, reader: TopicReader, row: SourceRow) -> None:
         source = self.facts.source
+        self.reader = reader
         self._follow(row)
         self._reset(row)
         place = ReadPlace(source.topic, source.topic_id, source.partition)
@@ -282,7 +287,7 @@ class SourceReading:
     def _hold_back(self) -> None:
         part = 2 if self._is_paused else 1
         full = len(self._records) > HELD_RECORDS_MAX // part
-        full = full or self._held_bytes > HELD_BYTES_MAX // part
+        full = full or self._held_bytes > self._host.held_bytes_max() // part
         if full != self._is_paused and self._reading is not None:
             self._is_paused = full
             (self._reading.pause if full else self._reading.resume)()

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from orchestrator.brokers.reader_port import InRecord, TopicReader
 from orchestrator.codec.keys import source_key
@@ -21,6 +21,9 @@ from orchestrator.registry.stored_topics import StoredSubscription
 from orchestrator.runtime.scheduler import Scheduler
 from orchestrator.store.port import StoreError
 
+HELD_BYTES_MAX: Final = 1 << 20  # of records of a source that wait to be proposed
+HELD_BYTES_MIN: Final = 32 << 10  # however many sources there are
+NODE_BYTES_MAX: Final = 32 << 20  # of all sources together
 LETTER_BYTES_MAX = 64 << 20  # of dead letters of a subscription in one partition
 
 ReaderOf = Callable[[StoredSubscription], TopicReader | None]
@@ -29,6 +32,8 @@ _LOG = logging.getLogger("perdure.intake")
 
 class TermHost(Protocol):
     """What a term's sources tell their node."""
+
+    reading_count: int  # sources that are read, of all terms
 
     def ended(self, sources: "TermSources") -> None: ...
 
@@ -117,6 +122,7 @@ class TermSources:
     def _stop(self, key: bytes) -> None:
         read = self._read.pop(key, None)
         if read is not None:
+            self._node.reading_count -= 1
             read.stop()
 
     def _look(self, key: bytes) -> None:
@@ -131,14 +137,15 @@ class TermSources:
             return
         read = self._read.get(key)
         facts = self._facts(wanted, row)
-        if read is not None and read.facts.generation != row.generation:
+        reader = self._reader_of(wanted.subscription)
+        if read is not None and (read.facts.generation, read.reader) != (row.generation, reader):
             self._stop(key)
             read = None
         if read is None:
-            reader = self._reader_of(wanted.subscription)
             if reader is None or row.generation != generation:
                 return
             read = self._read[key] = SourceReading(key, self, facts)
+            self._node.reading_count += 1
             self._gaps_passed[key] = wanted.subscription.gaps_passed
             read.begin(reader, row)
             return
@@ -226,6 +233,9 @@ class TermSources:
 
     def moved(self, reading: SourceReading) -> None:
         self._node.moved(reading)
+
+    def held_bytes_max(self) -> int:
+        return max(HELD_BYTES_MIN, min(HELD_BYTES_MAX, NODE_BYTES_MAX // self._node.reading_count))
 
     # for people
 

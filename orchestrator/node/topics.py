@@ -7,10 +7,11 @@ from typing import Any
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.brokers.facts_port import BAD_OPTIONS, BrokerTrouble, FoundTopics
 from orchestrator.brokers.groups_port import GroupOffsets
+from orchestrator.brokers.kafka.fetch_budget import FetchBudget
 from orchestrator.brokers.reader_port import TopicReader
 from orchestrator.brokers.writer_port import TopicWriter
 from orchestrator.config.options import NodeOptions
-from orchestrator.intake.intake import TopicIntake
+from orchestrator.intake.intake import OpenReader, TopicIntake
 from orchestrator.log.port import Log
 from orchestrator.model.operating import OperatingError
 from orchestrator.processor.topics import OpenWriter
@@ -32,7 +33,7 @@ def make_intake(
     return TopicIntake(
         registry,
         clusters.facts,
-        partial(_open_reader, options, clusters),
+        _reader_opener(options, clusters),
         partial(_open_groups, options),
         scheduler,
         partitions,
@@ -42,8 +43,17 @@ def make_intake(
     )
 
 
+def _reader_opener(options: NodeOptions, clusters: BrokerClusters) -> OpenReader:
+    budget = FetchBudget()
+    return lambda cluster, more: _open_reader(options, clusters, budget, cluster, more)
+
+
 def _open_reader(
-    options: NodeOptions, clusters: BrokerClusters, cluster: StoredCluster, more: StoredPairs
+    options: NodeOptions,
+    clusters: BrokerClusters,
+    budget: FetchBudget,
+    cluster: StoredCluster,
+    more: StoredPairs,
 ) -> TopicReader:
     from orchestrator.brokers.kafka.configs import ReaderOptions
     from orchestrator.brokers.kafka.reader import KafkaTopicReader, OnTopicIds
@@ -59,7 +69,8 @@ def _open_reader(
         clusters.facts(cluster).topics(names, found)
 
     client = partial(broker_client_config, (*cluster.options, *more), options.server.node)
-    return KafkaTopicReader(ReaderOptions(client, f"{options.server.cluster}.intake"), topic_ids)
+    reading = ReaderOptions(client, f"{options.server.cluster}.intake", budget)
+    return KafkaTopicReader(reading, topic_ids)
 
 
 def _open_groups(options: NodeOptions, cluster: StoredCluster, more: StoredPairs) -> GroupOffsets:

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from orchestrator.kafka.broker_options import GROUP, BadOption, check_options
+from orchestrator.model.limits import SLOTS_MAX
 from orchestrator.model.own_topics import is_no_source
 from orchestrator.registry.apply_topics import is_taken
 from orchestrator.registry.errors import (
@@ -30,7 +31,6 @@ from orchestrator.registry.stored_topics import (
 )
 
 MAX_IN_FLIGHT_DEFAULT: Final = 1000
-MAX_IN_FLIGHT_MAX: Final = 1_000_000
 TOPICS_MAX: Final = 100  # of a subscription: each is asked for at its creation
 SUBSCRIPTIONS_MAX: Final = 1000  # the metadata are one snapshot in memory
 
@@ -160,9 +160,10 @@ def check_settings(options: dict[str, str], max_in_flight: int) -> None:
         check_options(options)
     except BadOption as error:
         raise _bad(str(error)) from None
-    if not 0 <= max_in_flight <= MAX_IN_FLIGHT_MAX:
+    if not 0 <= max_in_flight <= SLOTS_MAX:
         raise _bad(
-            f"max_in_flight is a number of records up to {MAX_IN_FLIGHT_MAX}, or 0 for no limit"
+            f"max_in_flight is a number of records up to {SLOTS_MAX}, or 0 for no limit: each of"
+            " them is kept with its source"
         )
 
 

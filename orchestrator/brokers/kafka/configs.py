@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+from orchestrator.brokers.kafka.fetch_budget import FetchBudget
 
 TRANSACTION_MS: Final = 15_000
 """A leader that stopped in a transaction holds up users' readers no longer than this."""
@@ -20,9 +22,6 @@ MESSAGE_BYTES_MAX: Final = 1_000_000_000
 BATCH_BYTES: Final = 1_000_000
 """Below the default of `max.message.bytes`; a larger record is a batch of its own."""
 
-
-FETCH_BYTES: Final = 8 << 20
-"""Of one answer, and what is held beyond the bound; a larger record comes alone."""
 
 MakeConfig = Callable[[], dict[str, Any]]
 """What every client of a broker cluster is configured with. It may read files, so that only
@@ -57,7 +56,7 @@ class ReaderOptions:
 
     client: MakeConfig
     group: str
-    held_bytes_max: int = 16 << 20  # fetched and not yet taken
+    budget: FetchBudget = field(default_factory=FetchBudget)  # of all consumers of the node
 
 
 def transactions_config(options: WriterOptions) -> dict[str, Any]:
@@ -92,7 +91,10 @@ def ledger_reader_config(options: WriterOptions) -> dict[str, Any]:
     }
 
 
-def places_config(options: ReaderOptions) -> dict[str, Any]:
+def places_config(options: ReaderOptions, share_bytes: int) -> dict[str, Any]:
+    """Half of the share may be queued when an answer comes, which may have the other half; a
+    larger record comes alone."""
+    fetch_bytes = share_bytes // 2
     return {
         **options.client(),
         "group.id": options.group,  # never joined, nothing is committed to it
@@ -103,10 +105,10 @@ def places_config(options: ReaderOptions) -> dict[str, Any]:
         "enable.partition.eof": "true",  # tells how far gaps reach
         "fetch.wait.max.ms": "500",  # a broker wakes the fetch when there is something
         "fetch.error.backoff.ms": "500",  # see reading.py
-        "fetch.max.bytes": str(FETCH_BYTES),
-        "max.partition.fetch.bytes": str(FETCH_BYTES // 8),
-        "message.max.bytes": str(FETCH_BYTES),
+        "fetch.max.bytes": str(fetch_bytes),
+        "max.partition.fetch.bytes": str(fetch_bytes // 8),
+        "message.max.bytes": str(fetch_bytes),
         "receive.message.max.bytes": str(MESSAGE_BYTES_MAX),
-        "queued.max.messages.kbytes": str(options.held_bytes_max >> 10),
+        "queued.max.messages.kbytes": str((share_bytes - fetch_bytes) >> 10),
         "queued.min.messages": "1000",
     }

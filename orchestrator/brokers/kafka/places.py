@@ -39,6 +39,7 @@ class PlacesConsumer:
 
     def __init__(self, options: ReaderOptions, number: int) -> None:
         self._options = options
+        self._share_bytes = options.budget.take()
         self._loop = asyncio.get_running_loop()
         self.readings: dict[_At, KafkaReading] = {}
         self._added: list[KafkaReading] = []  # to be assigned together
@@ -63,12 +64,15 @@ class PlacesConsumer:
             self._assign()
 
     def _made(self) -> Consumer:
-        config = places_config(self._options)
+        config = places_config(self._options, self._share_bytes)
         self._client_id = config["client.id"]
         return make_consumer(config, self._noted)
 
     def close(self) -> None:
+        if self._is_closed:
+            return
         self._is_closed = True
+        self._options.budget.give_back(self._share_bytes)
         if self._served is not None:
             self._served.close()
         for task in self._tasks:

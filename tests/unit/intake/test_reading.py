@@ -99,6 +99,9 @@ class Host:
         )  # fmt: skip
         return Invoke(b"x" * 24, "S", "h", "", 0, b"v", (), 0, 0, 0, origin=origin)
 
+    def held_bytes_max(self) -> int:
+        return 1 << 20
+
     def moved(self, reading: SourceReading) -> None:
         self.committed = reading.committed()
 

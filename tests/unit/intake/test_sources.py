@@ -59,6 +59,7 @@ class Term:
     """A term whose records are applied when the test says so."""
 
     partition, partition_count, epoch = 0, 1, 7
+    reading_count = 0
 
     def __init__(self, version: int, *subscriptions: StoredSubscription) -> None:
         self.rows: dict[bytes, SourceRow] = {}

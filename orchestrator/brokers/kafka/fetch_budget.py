@@ -1,0 +1,26 @@
+"""What all consumers of users' topics on a node may hold of what they fetched, together.
+
+librdkafka is told how much when a consumer is made, and never otherwise; so each takes half of what
+is left, and those that come when nearly nothing is take a little all the same.
+"""
+
+from typing import Final
+
+BYTES_MAX: Final = 32 << 20
+SHARE_BYTES_MIN: Final = 256 << 10
+
+
+class FetchBudget:
+    """Shares in bytes."""
+
+    def __init__(self, bytes_max: int = BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self.taken_bytes = 0
+
+    def take(self) -> int:
+        share = max(SHARE_BYTES_MIN, (self._bytes_max - self.taken_bytes) // 2)
+        self.taken_bytes += share
+        return share
+
+    def give_back(self, share: int) -> None:
+        self.taken_bytes -= share
