@@ -177,4 +177,10 @@ def result_of(token: str) -> bytes:
 
 def decode(body: bytes) -> Program:
     program: Program = json.loads(body)
-    return program
+    return _hear(program["id"]) if "specversion" in program else program
+
+
+def _hear(event: str) -> Program:
+    """Who is told of an event of the public feed sends on what is heard."""
+    heard = {"token": f"heard {event}", "ops": []}
+    return {"token": f"told {event}", "ops": [["send", SERVICE, "brief", "", heard, 0]]}

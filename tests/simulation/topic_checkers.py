@@ -61,6 +61,8 @@ class Seen:
         self.refused: set[tuple[int, int, int]] = set()
         self.closed: dict[tuple[int, int], int] = {}  # by partition and lane: rows it was given
         self.set_aside: list[tuple[int, int, int]] = []  # of closed lanes
+        self.listeners: set[bytes] = set()  # invoked by the feed of events
+        self.called: dict[bytes, list[bytes]] = defaultdict(list)  # by whom
         self.upto: dict[tuple[bytes, int], int] = {}  # position of each generation at its end
         self.partitions: list[Partition] = []
         self.wrong_epochs = 0
@@ -81,7 +83,7 @@ def check_topics(world: "TopicWorld") -> None:
     _check_rows(world, seen)
     _check_sends(world, seen)
     _check_state_feed(world, seen)
-    _check_events(world)
+    _check_events(world, seen)
 
 
 # --- the log again, watched ---
@@ -121,6 +123,10 @@ def _watched(partition: Partition, seen: Seen) -> Iterator[None]:
         def new_row(step: Any, invoke: Invoke) -> Any:
             if step.state is partition.state:
                 seen.ids[invoke.id] += 1
+            origin = invoke.origin
+            if origin is not None and origin.source.subscription == "sub_events":
+                seen.listeners.add(invoke.id)
+            seen.called[invoke.by_id].append(invoke.id)
             if invoke.origin is not None and step.state is partition.state:
                 origin = invoke.origin
                 at = at_of(origin)
@@ -254,7 +260,8 @@ def _check_source(
             world.oracle.broken("taken", f"{source} offset {record.offset} was passed over")
         if is_due and not count and record.offset < _kept_from(world, source) and not in_gap:
             world.oracle.broken("gaps", f"{source} lost {record.offset}, and nobody was told")
-        if count and not record.is_gone and seen.origins[at].headers != record.headers:
+        is_same = not count or seen.origins[at].headers == record.headers
+        if not is_same and not record.is_gone and not in_gap:
             world.oracle.broken("origins", f"{source} offset {record.offset} has other headers")
 
 
@@ -380,7 +387,7 @@ def _check_state_feed(world: "TopicWorld", seen: Seen) -> None:
             return
 
 
-def _check_events(world: "TopicWorld") -> None:
+def _check_events(world: "TopicWorld", seen: Seen) -> None:
     """Each once; of each life the first and the last are what they must be."""
     ids: Counter[str] = Counter()
     lives: dict[str, list[str]] = defaultdict(list)
@@ -391,6 +398,9 @@ def _check_events(world: "TopicWorld") -> None:
         lives[event["data"]["id"]].append(what)
     if any(count > 1 for count in ids.values()):
         world.oracle.broken("feeds", "an event came twice")
+    quiet = {*seen.listeners, *(one for known in seen.listeners for one in seen.called[known])}
+    if lives.keys() & {invocation_id_to_str(known) for known in quiet}:
+        world.oracle.broken("feeds", "who is told of events, or what it calls, is told of itself")
     ends = {"completed", "failed", "cancelled", "killed"}
     for known_as, told in lives.items():
         if told[-1] not in ends:

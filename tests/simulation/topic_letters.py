@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 from orchestrator.codec.keys import source_key
 from orchestrator.machine import letters
 from orchestrator.model.topic_records import DeadLetter, PurgeDeadLetters
-from orchestrator.model.topics import DEAD_INVOCATION, DEAD_RECORD, LANE_CLOSED, RecordOrigin
+from orchestrator.model.topics import (
+    DEAD_INVOCATION,
+    DEAD_RECORD,
+    LANE_CLOSED,
+    RecordHeaders,
+    RecordOrigin,
+)
 from orchestrator.model.values import Failure
 
 if TYPE_CHECKING:
@@ -33,7 +39,9 @@ def check_letters(world: "TopicWorld", seen: "Seen") -> None:
         world.oracle.broken("letters", f"failed: {len(missing)} are missing, {len(more)} too many")
     for one in seen.letters:
         origin = one.origin
-        if origin is not None and origin.headers[:2] != (("raw", b"\xff"), ("null", None)):
+        raw = (("raw", b"\xff"), ("null", None))
+        is_of_users = origin is not None and origin.source.subscription != "sub_events"
+        if origin is not None and is_of_users and origin.headers[:2] != raw:
             world.oracle.broken("letters", f"{at_of(origin)} lost its raw headers")
     for partition in seen.partitions:
         own = partition.state.partition_row
@@ -80,12 +88,39 @@ def check_published(world: "TopicWorld", seen: "Seen") -> None:
         if told != wanted:
             missing, more = wanted - told, told - wanted
             world.oracle.broken("letters", f"published: {missing} missing, {more} too many")
+        _check_headers(world, seen)
         return
     for partition in seen.partitions:
         for key, row in partition.state.letters.scan():
             is_public = (partition.number, key) in seen.public
             if is_public != bool(row.publish_error):
                 world.oracle.broken("letters", f"{key.hex()} has {row.publish_error!r}")
+
+
+def _check_headers(world: "TopicWorld", seen: "Seen") -> None:
+    """The original's, whole and in order, and behind them why it is here."""
+    wanted = Counter(_headers_of(letter) for letter in seen.public.values())
+    told = Counter(
+        tuple(one for one in record.headers if one[0] not in _NOT_COMPARED)
+        for record in world.broker.committed("perdure.dlq")
+    )
+    if told != wanted:
+        missing, more = list(wanted - told)[:1], list(told - wanted)[:1]
+        world.oracle.broken("letters", f"published as {more}, not as {missing}")
+
+
+_NOT_COMPARED = {"perdure-dlq-message", "perdure-dlq-invocation-id", "perdure-dlq-attempts"}
+
+
+def _headers_of(letter: DeadLetter) -> RecordHeaders:
+    origin = letter.origin
+    why = [("perdure-dlq-reason", letter.reason.encode())]
+    if origin is None:
+        assert letter.produce is not None
+        return (*letter.produce.headers, *why)
+    why.append(("perdure-dlq-source", _place_of(letter) or b""))
+    why.append(("perdure-dlq-subscription", origin.source.subscription.encode()))
+    return (*origin.headers, *why)
 
 
 def _place_of(letter: DeadLetter) -> bytes | None:

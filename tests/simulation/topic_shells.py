@@ -105,7 +105,9 @@ class UserReader:
         on_batch: OnBatch,
         on_problem: OnProblem,
     ) -> UserReading:
-        return UserReading(self._broker, place, offset, self._lives, on_batch, on_problem)
+        return UserReading(
+            self._broker, place, offset, leader_epoch, self._lives, on_batch, on_problem
+        )
 
     def close(self) -> None:
         """Each reading is closed by whoever opened it."""

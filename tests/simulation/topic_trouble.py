@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from orchestrator.admin.restart import RestartRefused, check_restartable, restarted
 from orchestrator.model.invoke import Invoke
+from orchestrator.model.rows import SourceRow
 from orchestrator.model.topic_records import RedriveDeadLetter
+from orchestrator.model.topics import Source
 from orchestrator.model.values import SERVICE
 from tests.simulation.clients import Wish
 from tests.unit.processor.looking import journal
 
 if TYPE_CHECKING:
-    from tests.simulation.topic_world import TopicWorld
+    from tests.simulation.topic_world import Subscribed, TopicWorld
 
 LETTERS_S = 0.4  # between two looks at dead letters
 
@@ -35,6 +37,9 @@ class TopicTrouble:
             later(chance.random() * trouble_s, self._restart)
         later(chance.random(), self._tend_letters)
         later(chance.random(), self._pass_gaps)
+        cuts = Random(f"cuts {self._world.seed}")
+        if cuts.random() < 0.4:
+            later(cuts.random() * trouble_s, lambda: self._cut(cuts.randrange(1, 4)))
 
     def _restart(self) -> None:
         """An invocation from a topic is done again as new: it has no reply and no slot."""
@@ -71,6 +76,24 @@ class TopicTrouble:
     def _retain(self) -> None:
         self._broker.retain(self._broker.topics["jobs"], 2)
 
+    def _cut(self, count: int) -> None:
+        """What earlier generations took of the lost ones has nothing to do with what follows."""
+        world, topic = self._world, self._broker.topics["jobs"]
+        self._broker.cut(topic, count)
+        for source, one in world.sources():
+            if one.topic == topic.name:
+                end = topic.partitions[source.partition].next
+                world.gaps += [(source, g, end, 1 << 60) for g in range(1, one.generation)]
+
+    def _leave(self, one: "Subscribed") -> None:
+        """A new generation begins; what the old one lacks of a tail that was lost is nobody's."""
+        for source, whose in self._world.sources():
+            if whose is one:
+                held = self._broker.topics[one.topic].partitions[source.partition]
+                if held.cuts:
+                    self._world.gaps.append((source, one.generation, min(held.cuts), 1 << 60))
+        one.generation += 1
+
     def _remake(self) -> None:
         self._broker.remake("once")
         self._world.change_metadata()
@@ -79,7 +102,7 @@ class TopicTrouble:
         """From the beginning, or from a point, as a new generation."""
         one = self._world.subscription("sub_jobs")
         held = self._broker.topics[one.topic].partitions
-        one.generation += 1
+        self._leave(one)
         one.starts[one.generation] = {
             n: self._chance.randrange(p.start, p.next + 1) for n, p in enumerate(held)
         }
@@ -97,7 +120,11 @@ class TopicTrouble:
         for sources in list(world.intakes[node.number]._terms):
             for read in sources.readings():
                 gap, row, facts = read.gap, read._row, read.facts
-                if gap is not None and row is not None and gap.low > row.position:
+                if gap is None or row is None:
+                    continue
+                if gap.low <= row.position:
+                    self._seek_back(facts.source, row)
+                else:
                     missing = (facts.source, facts.generation, row.position, gap.low)
                     world.gaps.append(missing)
                     world.oracle.counts["gaps"] += 1
@@ -106,6 +133,20 @@ class TopicTrouble:
             world.subscription(known_as).gaps_passed += 1
         if seen:
             world.change_metadata()
+
+    def _seek_back(self, source: Source, row: SourceRow) -> None:
+        """It stands past the end of what its topic has kept: an operator says where it goes on."""
+        world = self._world
+        one = world.subscription(source.subscription)
+        if row.generation != one.generation:
+            return
+        held = self._broker.topics[one.topic].partitions
+        end = held[source.partition].end_for(row.leader_epoch)
+        world.oracle.counts["cuts"] += 1
+        self._leave(one)
+        one.starts[one.generation] = {n: p.start for n, p in enumerate(held)}
+        one.starts[one.generation][source.partition] = end
+        world.change_metadata()
 
     def _tend_letters(self) -> None:
         """An operator has a dead letter done again, perhaps twice."""

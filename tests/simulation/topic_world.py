@@ -38,6 +38,7 @@ from tests.simulation.world import World
 
 OUT, ANSWERS, LETTERS = "out", "answers", "perdure.dlq"
 ELSE = "else"  # of another broker cluster, which may be deleted
+EVENTS_MAX = 8_000  # a world has some hundreds
 EVENTS, STATES = "perdure.events", "perdure.state.Thing"
 
 
@@ -81,6 +82,10 @@ class TopicWorld(World):
         published = () if seed % 4 == 2 else (LETTERS,)  # without: who is to have it says so
         for name in (OUT, ELSE, ANSWERS, *published, EVENTS, STATES):
             self.broker.make(name, 2)
+        self._produced_to = list(self.subscriptions)
+        if Random(f"listens {seed}").random() < 0.1:
+            listening = Subscribed("sub_events", EVENTS, ("Plain", "brief"), 3)
+            self.subscriptions.append(listening)
         self.gaps: list[tuple[Source, int, int, int]] = []
         self.redriven: list[bytes] = []
         self._sends: dict[str, list[str]] = {}  # token -> where its program sends to OUT
@@ -182,7 +187,7 @@ class TopicWorld(World):
 
     def _record(self, transaction: Transaction | None) -> None:
         chance, plan = self._chance, self.plan
-        one = chance.choice(self.subscriptions)
+        one = chance.choice(self._produced_to)
         key: bytes | None = None
         headers: list[tuple[str, bytes | None]] = [("raw", b"\xff"), ("null", None)]
         if one.topic == "orders":
@@ -227,6 +232,9 @@ class TopicWorld(World):
         super()._calm_down()
 
     def _unsettled(self) -> list[str]:
+        if sum(held.next for held in self.broker.topics[EVENTS].partitions) > EVENTS_MAX:
+            self.oracle.broken("feeds", "events without end")
+            return []
         found = super()._unsettled()
         if found:
             return found

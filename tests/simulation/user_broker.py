@@ -53,13 +53,19 @@ class UserRecord:
     transaction: Transaction
     row: tuple[int, int, int] | None = None  # (engine partition, lane, number) it was sent as
     is_gone: bool = False  # by compaction or retention
+    epoch: int = 0  # of the leader that took it
 
 
 @dataclass
 class UserPartition:
-    records: list[UserRecord] = field(default_factory=list)  # all there ever were
+    records: list[UserRecord] = field(default_factory=list)  # all there ever were, but the lost
     start: int = 0
     next: int = 0
+    cuts: list[int] = field(default_factory=list)  # where each leader epoch ended, from 0
+
+    def end_for(self, epoch: int) -> int:
+        """The end of what a reader of this epoch may have read; -1: it does not know."""
+        return min([self.next, *self.cuts[epoch:]]) if epoch >= 0 else self.next
 
     def stable(self) -> int:
         """The end for who reads only what is committed."""
@@ -146,7 +152,8 @@ class UserBroker:
         if partition < 0:
             partition = self.partition_for(topic, key)
         held = topic.partitions[partition]
-        record = UserRecord(held.next, self.loop.now_ms(), key, value, headers, whose, row)
+        now_ms, epoch = self.loop.now_ms(), len(held.cuts)
+        record = UserRecord(held.next, now_ms, key, value, headers, whose, row, epoch=epoch)
         held.records.append(record)
         held.next += 1
         whose.touched.add((topic.name, partition))
@@ -189,6 +196,15 @@ class UserBroker:
 
     # --- what brokers do by themselves ---
 
+    def cut(self, topic: UserTopic, count: int) -> None:
+        """A leader that lacked the last offsets was elected: what comes now takes their places."""
+        for held in topic.partitions:
+            end = max(held.start, held.next - count)
+            held.records = [record for record in held.records if record.offset < end]
+            held.next = end
+            held.cuts.append(end)
+        self.tell()
+
     def compact(self, topic: UserTopic) -> None:
         """Only the latest record of each key stays, below the end."""
         for held in topic.partitions:
@@ -217,6 +233,7 @@ class UserReading:
         broker: UserBroker,
         place: ReadPlace,
         offset: int,
+        leader_epoch: int,
         lives: Callable[[], bool],
         on_batch: OnBatch,
         on_problem: OnProblem,
@@ -224,6 +241,7 @@ class UserReading:
         self._broker = broker
         self._place = place
         self._offset = offset
+        self._epoch = leader_epoch
         self._lives = lives
         self._on_batch = on_batch
         self._on_problem = on_problem
@@ -240,7 +258,7 @@ class UserReading:
         self._ask()
 
     def seek(self, offset: int, leader_epoch: int) -> None:
-        self._offset, self._is_stuck = offset, False
+        self._offset, self._epoch, self._is_stuck = offset, leader_epoch, False
         self._seeks += 1
         self._ask()
 
@@ -271,15 +289,17 @@ class UserReading:
             self._stick(ReadProblem(ReadTrouble.TOPIC_GONE, "another topic"))
             return
         held = topic.partitions[self._place.partition]
-        if not held.start <= self._offset <= held.next:
+        if not held.start <= self._offset <= held.end_for(self._epoch):
             low, high = held.start, held.next
             self._stick(ReadProblem(ReadTrouble.OUT_OF_RANGE, "out of range", low, high))
             return
         upto = min(held.stable(), self._offset + broker.random.randrange(1, BATCH_MAX))
         if upto > self._offset:
             first, self._offset = self._offset, upto
+            read = [r.epoch for r in held.records if first <= r.offset < upto]
+            self._epoch = max([self._epoch, *read])
             self._ask()
-            self._on_batch(ReadBatch(first, upto, 1, _seen(held, first, upto)))
+            self._on_batch(ReadBatch(first, upto, self._epoch, _seen(held, first, upto)))
 
     def _stick(self, problem: ReadProblem) -> None:
         self._is_stuck = True
