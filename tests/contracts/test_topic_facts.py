@@ -262,9 +262,14 @@ def test_a_right_that_is_missing(broker: KafkaBroker) -> None:
 
 
 def test_a_topic_that_is_gone_between_two_questions(broker: KafkaBroker) -> None:
-    async def work(facts: TopicFacts) -> None:
-        found = await ask(facts.offsets, TopicFact(fresh("gone"), bytes(16), 1), LATEST)
-        assert isinstance(found, BrokerTrouble) and found.passes
-        assert await ask(facts.ends, [TopicFact(fresh("gone"), bytes(16), 1)]) == {}
+    there = fresh("topic")
+    cluster = _kafka(broker.bootstrap)
+    cluster.make_topic(there, 2)
 
-    run(_kafka(broker.bootstrap).make_facts, work)
+    async def work(facts: TopicFacts) -> None:
+        gone = TopicFact(fresh("gone"), bytes(16), 1)
+        found = await ask(facts.offsets, gone, LATEST)
+        assert isinstance(found, BrokerTrouble) and found.passes
+        assert await ask(facts.ends, [gone, TopicFact(there, bytes(16), 2)]) == {there: (0, 0)}
+
+    run(cluster.make_facts, work)

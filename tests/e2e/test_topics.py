@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer
 
 from tests.e2e.conftest import client_of
 from tests.parts.client import Client, eventually, fresh, http_request
@@ -201,9 +202,9 @@ def test_kafka_s_own_tools_show_the_lag_of_a_subscription(
     group = f"{server.options.cluster}.{name}"
 
     def committed() -> None:
-        (line,) = described_group(session_broker.bootstrap, group)
-        assert (line["TOPIC"], line["PARTITION"]) == (topic, "0")
-        assert (line["CURRENT-OFFSET"], line["LOG-END-OFFSET"], line["LAG"]) == ("3", "3", "0")
+        names = ("TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG")
+        lines = described_group(session_broker.bootstrap, group)
+        assert [[line[name] for name in names] for line in lines] == [[topic, "0", "3", "3", "0"]]
 
     eventually(committed, 60)
     path = f"/perdure/v1/subscriptions/{name}"
@@ -222,13 +223,14 @@ def test_a_group_with_other_consumers_is_not_taken(
 ) -> None:
     topic, group, key = topics.make(1), fresh("group"), fresh()
     config = {"bootstrap.servers": session_broker.bootstrap, "group.id": group}
-    stranger = Consumer({**config, "client.id": "stranger"})
-    stranger.subscribe([topic])
-    polled = threading.Event()
+    joined, is_over = threading.Event(), threading.Event()
 
     def poll() -> None:
-        while not polled.is_set():
+        stranger = Consumer({**config, "client.id": "stranger"})
+        stranger.subscribe([topic], on_assign=lambda *told: joined.set())
+        while not is_over.is_set():
             stranger.poll(0.1)
+        stranger.close()
 
     thread = threading.Thread(target=poll)
     thread.start()
@@ -240,16 +242,11 @@ def test_a_group_with_other_consumers_is_not_taken(
     }
     body, head = json.dumps(asked).encode(), {"content-type": "application/json"}
 
-    def is_refused() -> None:
+    try:
+        assert joined.wait(60)
         refused = http_request(server.admin, "POST", "/perdure/v1/subscriptions", body, head)
         assert refused.status == 409, refused.text
         assert "PD0619" in refused.text and "stranger" in refused.text
-
-    try:
-        deadline = time.monotonic() + 30
-        while not stranger.assignment() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        is_refused()
         made = subscribe(server, topic, "Tally/add", name=fresh("sub"))
         one = f"/perdure/v1/subscriptions/{made}"
         patch = json.dumps({"options": {"group.id": group}}).encode()
@@ -263,9 +260,8 @@ def test_a_group_with_other_consumers_is_not_taken(
 
         eventually(is_told, 60)
     finally:
-        polled.set()
+        is_over.set()
         thread.join()
-        stranger.close()
 
 
 def test_a_source_that_stops_says_why_and_the_others_go_on(

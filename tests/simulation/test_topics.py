@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.simulation import topic_out_mutants  # noqa: F401 they register
+from tests.simulation import topic_edge_mutants, topic_out_mutants  # noqa: F401 they register
 from tests.simulation.mutation import patched
 from tests.simulation.pool import run
 from tests.simulation.topic_mutants import TOPIC_MUTANTS

@@ -149,7 +149,7 @@ class PlacesConsumer:
         elif code in _NOT_THERE:
             reading.look()
         elif code in _RIGHTS:
-            reading.tell(ReadProblem(ReadTrouble.NO_RIGHT, str(error.str())))
+            reading.refused(ReadProblem(ReadTrouble.NO_RIGHT, str(error.str())))
         else:
             reading.tell(ReadProblem(ReadTrouble.NO_ANSWER, str(error.str())))
 

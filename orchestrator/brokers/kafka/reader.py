@@ -98,6 +98,11 @@ class KafkaTopicReader:
             self._is_asking = True
             self._loop.call_soon(self._ask)
 
+    def verify_later(self, reading: KafkaReading) -> None:
+        self._refused.add(reading)
+        if self._asks_refused is None and not self._is_closed:
+            self._asks_refused = self._loop.call_later(REFUSED_S, self._ask_refused)
+
     def _look(self) -> None:
         self._looks = self._loop.call_later(LOOK_S, self._look)
         for reading in self._of:
@@ -136,13 +141,11 @@ class KafkaTopicReader:
             topic_id = found.get(reading.place.topic)
             if isinstance(topic_id, str):
                 reading.doubt(ReadProblem(ReadTrouble.NO_RIGHT, topic_id))
-                self._refused.add(reading)
+                self.verify_later(reading)
             elif topic_id == reading.place.topic_id:
                 reading.verified(asked_s)
             else:
                 reading.gone(_gone(reading.place, reading.place.topic in found))
-        if self._refused and self._asks_refused is None:
-            self._asks_refused = self._loop.call_later(REFUSED_S, self._ask_refused)
         if self._unsure and not self._is_asking:
             self._is_asking = True
             delay_s = ASK_AGAIN_S if isinstance(found, str) else 0

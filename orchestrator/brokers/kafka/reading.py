@@ -24,6 +24,7 @@ from orchestrator.brokers.reader_port import (
 
 SILENCE_S: Final = 0.2
 """Below librdkafka's `fetch.error.backoff.ms`."""
+_SEEK: Final = "seek says where it goes on"
 
 
 class ReadingHost(Protocol):
@@ -33,6 +34,10 @@ class ReadingHost(Protocol):
 
     def verify(self, reading: "KafkaReading") -> None:
         """Ask whether its topic is the same; then `verified` or `stop` is called."""
+        ...
+
+    def verify_later(self, reading: "KafkaReading") -> None:
+        """The same in a few seconds."""
         ...
 
     def assign(self, reading: "KafkaReading") -> None: ...
@@ -131,9 +136,15 @@ class KafkaReading:
         self._take(records[-1].offset + 1, polled[-1].leader_epoch(), records)
 
     def ended(self, offset: int) -> None:
-        """There is nothing below `offset` that has not been taken."""
+        """There is nothing below `offset` that has not been taken: so it was read."""
+        if self._told is not None:
+            self._recover()
         if offset > self.position:
             self._take(offset, None, ())
+
+    def _recover(self) -> None:
+        self._is_doubted, self._told = False, None
+        self._on_problem(None)
 
     def _take(self, upto: int, leader_epoch: int | None, records: tuple[InRecord, ...]) -> None:
         epoch = self.leader_epoch if leader_epoch is None or leader_epoch < 0 else leader_epoch
@@ -146,9 +157,15 @@ class KafkaReading:
         self._reader.verify(self)
 
     def out_of_range(self, low: int, high: int) -> None:
-        where = f"begins at {low} now" if self.position < low else f"ends at {high} now"
-        text = f"{self.place.topic}/{self.place.partition} {where}: offset {self.position} is gone"
-        self.stop(ReadProblem(ReadTrouble.OUT_OF_RANGE, text, low, high))
+        at = self.position
+        if at < low:
+            text = f"begins at {low} now: offset {at} is gone; resume --past-gap goes on at {low}"
+        elif at > high:
+            text = f"ends at {high} now: offset {at} is gone; {_SEEK}"
+        else:
+            text = f"has lost records below offset {at}, and others took their places; {_SEEK}"
+        where = f"{self.place.topic}/{self.place.partition}"
+        self.stop(ReadProblem(ReadTrouble.OUT_OF_RANGE, f"{where} {text}", low, high))
 
     def verified(self, asked_s: float) -> None:
         """When it was asked its topic was the same."""
@@ -156,9 +173,12 @@ class KafkaReading:
         if self.is_over or self._is_stopped:
             return
         self._sure_s = asked_s
-        if self._is_doubted:
-            self._is_doubted, self._told = False, None
-            self._on_problem(None)
+        if self._told is ReadTrouble.NO_RIGHT:
+            # Only what is read, or the end of it, shows that the right is back.
+            self.moves += 1
+            self._leave_consumer()
+        elif self._is_doubted:
+            self._recover()
         self._assign()
         self._give()
 
@@ -183,6 +203,11 @@ class KafkaReading:
         if not self.is_over and problem.trouble is not self._told:
             self._told = problem.trouble
             self._on_problem(problem)
+
+    def refused(self, problem: ReadProblem) -> None:
+        """It may not be read now; whether it may again is tried now and then."""
+        self.tell(problem)
+        self._reader.verify_later(self)
 
     def doubt(self, problem: ReadProblem) -> None:
         """Whether its topic is the same cannot be known now."""
