@@ -28,8 +28,8 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 END_S = 9.0  # who asks for the end may count on it within ten seconds
 # What a server allocates lives long or dies at once: look for cycles rarely, and walk at most
-# 250,000 objects then (80 ms). Only the last kind walks all, rows in the cache too (200 ms).
-GC_THRESHOLDS = (50_000, 5, 500)
+# 125,000 objects then (40 ms). Only the last kind walks all, rows in the cache too (200 ms).
+GC_THRESHOLDS = (25_000, 4, 1_250)
 
 
 def run_server(argv: Sequence[str]) -> int:
