@@ -6,13 +6,16 @@ from typing import Final
 
 from fastapi import APIRouter
 from fastapi.responses import Response
+from msgspec.structs import replace
 from pydantic import BaseModel, Field
 
 from orchestrator.admin.errors import AdminError
+from orchestrator.admin.kafka_clusters import no_facts
 from orchestrator.admin.operate import ask_row, operate_letter, read
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.redrive import Edits, RedriveRefused, redriven
 from orchestrator.admin.views import JsonView
+from orchestrator.brokers.asking import NoFacts, record_at, topics_of
 from orchestrator.codec import keys
 from orchestrator.codec.rows import row_decoder
 from orchestrator.model.answers import Answer
@@ -44,12 +47,15 @@ def router(ports: Ports) -> APIRouter:
         """Invoke, or send, again; the dead letter is gone then."""
         partition, key = _place(ports, letter)
         found = await _read(ports, letter, partition, key)
+        edits = _edits(asked)
+        if edits.value is None:
+            found = await _whole(ports, found)
         try:
             invoke = redriven(
                 found,
                 partition,
                 ports.engine.partition_count,
-                _edits(asked),
+                edits,
                 ports.metadata.known(),
                 ports.options.cluster_name,
                 ports.options.payload_bytes_max,
@@ -100,6 +106,25 @@ def _place(ports: Ports, letter: str) -> tuple[int, bytes]:
     if int(number) >= ports.engine.partition_count:
         raise _none(letter)
     return int(number), key
+
+
+async def _whole(ports: Ports, letter: DeadLetter) -> DeadLetter:
+    """With its value, if that was too large to be kept: the topic may still have it."""
+    origin, clusters = letter.origin, ports.metadata.known().topics.clusters
+    if letter.value is not None or not letter.value_bytes or origin is None:
+        return letter
+    source = origin.source
+    if source.cluster not in clusters:
+        return letter
+    facts = ports.brokers.facts(clusters[source.cluster])
+    try:
+        topic = (await topics_of(facts, [source.topic])).topics.get(source.topic)
+        if topic is None or topic.topic_id != source.topic_id:
+            return letter
+        found = await record_at(facts, topic, source.partition, origin.offset)
+    except NoFacts as no:
+        raise no_facts(source.cluster, no) from None
+    return letter if found is None else replace(letter, value=found.value)
 
 
 async def _check_absent(ports: Ports, invocation_id: bytes) -> None:

@@ -55,8 +55,8 @@ def redriven(
     value = letter.value if edits.value is None else edits.value
     if value is None and letter.value_bytes:
         raise RedriveRefused(
-            f"its value of {letter.value_bytes} bytes was too large to be kept: give a value, or"
-            " seek the subscription back to the record"
+            f"its value of {letter.value_bytes} bytes was too large to be kept, and the topic does"
+            " not have it any more: give a value"
         )
     facts = SourceFacts(
         engine,

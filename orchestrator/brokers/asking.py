@@ -12,6 +12,7 @@ from orchestrator.brokers.facts_port import (
     TopicFact,
     TopicFacts,
 )
+from orchestrator.brokers.reader_port import InRecord
 
 T = TypeVar("T")
 
@@ -42,6 +43,13 @@ async def offsets_of(facts: TopicFacts, topic: TopicFact, point: int) -> tuple[i
 async def committed_of(facts: TopicFacts, group: str, topic: TopicFact) -> tuple[int, ...]:
     """As `TopicFacts.committed`; raises NoFacts."""
     return await _answer(lambda on_found: facts.committed(group, topic, on_found))
+
+
+async def record_at(
+    facts: TopicFacts, topic: TopicFact, partition: int, offset: int
+) -> InRecord | None:
+    """As `TopicFacts.record`; raises NoFacts."""
+    return await _answer(lambda on_found: facts.record(topic, partition, offset, on_found))
 
 
 async def made_topic(

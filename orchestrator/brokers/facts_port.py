@@ -9,6 +9,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from orchestrator.brokers.reader_port import InRecord
+
 QUESTION_S: Final = 5.0
 """How long a question may take before the brokers count as out of reach."""
 
@@ -51,6 +53,7 @@ LATEST: Final = -1
 
 OnTopics = Callable[[FoundTopics | BrokerTrouble], None]
 OnMade = Callable[[bool | BrokerTrouble], None]
+OnRecord = Callable[[InRecord | BrokerTrouble | None], None]
 OnOffsets = Callable[[tuple[int, ...] | BrokerTrouble], None]
 OnMembers = Callable[[tuple[str, ...] | BrokerTrouble], None]
 OnEnds = Callable[[Mapping[str, tuple[int, ...]] | BrokerTrouble], None]
@@ -78,6 +81,10 @@ class TopicFacts(Protocol):
 
     def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
         """For each partition the offset that a consumer group has committed, -1 where none."""
+        ...
+
+    def record(self, topic: TopicFact, partition: int, offset: int, on_found: OnRecord) -> None:
+        """One record; None if it is not there any more, or was never committed."""
         ...
 
     def make_topic(

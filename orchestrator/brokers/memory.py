@@ -14,9 +14,11 @@ from orchestrator.brokers.facts_port import (
     OnMade,
     OnMembers,
     OnOffsets,
+    OnRecord,
     OnTopics,
     TopicFact,
 )
+from orchestrator.brokers.reader_port import InRecord
 
 T = TypeVar("T")
 
@@ -44,6 +46,7 @@ class MemoryFacts:
         self.by_name: dict[str, HeldTopic] = {}
         self.groups: dict[tuple[str, str], dict[int, int]] = {}
         self.group_members: dict[str, tuple[str, ...]] = {}
+        self.records: dict[tuple[str, int, int], InRecord] = {}
         self.trouble: BrokerTrouble | None = None
         self.refusal: BrokerTrouble | None = None  # of topics that are to be made
         self._is_closed = False
@@ -79,6 +82,9 @@ class MemoryFacts:
     def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
         known = self.groups.get((group, topic.name), {})
         self._say(on_found, tuple(known.get(n, -1) for n in range(topic.partition_count)))
+
+    def record(self, topic: TopicFact, partition: int, offset: int, on_found: OnRecord) -> None:
+        self._say(on_found, self.records.get((topic.name, partition, offset)))
 
     def make_topic(
         self, name: str, partition_count: int, settings: Mapping[str, str], on_made: OnMade

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from orchestrator.door.delays import start_at_ms
 from orchestrator.door.invocations import check_input, invocation_id_for, is_named, make_invoke
 from orchestrator.door.keys import check_idempotency_key
-from orchestrator.door.sends import SEND_HANDLER, read_send, with_request
+from orchestrator.door.sends import SEND_HANDLER, read_send, send_or_refusal, with_request
 from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import PendingRequest
 from orchestrator.ingress.headers import query_delay_ms, read_headers
@@ -64,8 +64,10 @@ def start_call(
 def _placed_send(
     invoke: Invoke, awaited: bool, registry: Registry, engine: Engine, cluster: str
 ) -> Invoke:
-    """A `Kafka/send`; those of one key go out in one order, whoever sends them over HTTP."""
-    request = read_send(invoke.body, registry, cluster, awaited)
+    """A `Kafka/send`; those of one key go out in one order, whoever sends them over HTTP. A bad
+    one that nobody waits for becomes a dead letter."""
+    read = read_send if awaited else send_or_refusal
+    request = read(invoke.body, registry, cluster, awaited)
     place = send_partition_key(request.cluster, request.topic, request.key)
     if place is not None and invoke.idempotency_key is None:
         invoke = replace(invoke, id=place + engine.new_id()[8:])

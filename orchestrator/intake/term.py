@@ -14,6 +14,7 @@ from orchestrator.intake.items import SourceFacts, make_sorted_item
 from orchestrator.intake.port import IntakeTerm, SourceRecord
 from orchestrator.intake.reading import IntakeItem, SourceReading
 from orchestrator.intake.wanted import WantedSource
+from orchestrator.model.limits import LETTER_BYTES_MAX
 from orchestrator.model.rows import SourceRow
 from orchestrator.model.topic_records import Intake, SourceClosed, SourceOpened
 from orchestrator.registry.schema import Registry
@@ -24,7 +25,6 @@ from orchestrator.store.port import StoreError
 HELD_BYTES_MAX: Final = 1 << 20  # of records of a source that wait to be proposed
 HELD_BYTES_MIN: Final = 32 << 10  # however many sources there are
 NODE_BYTES_MAX: Final = 32 << 20  # of all sources together
-LETTER_BYTES_MAX = 64 << 20  # of dead letters of a subscription in one partition
 
 ReaderOf = Callable[[StoredSubscription], TopicReader | None]
 _LOG = logging.getLogger("perdure.intake")

@@ -141,23 +141,20 @@ def _set_aside(step: Step, lane: Lane, item: Produce, reason: str, message: str)
             kept.publish_error = message
             step.state.letters.touch(item.letter)
         return
-    to = _destination(lane)
+    if not item.awaited or letters.has_room_for_sends(step.state.partition_row):
+        _keep_dead(step, _destination(lane), item, reason, message)
+    if item.awaited:
+        _answer(step, item, Failure(CODES.get(reason, CODE_INTERNAL), message))
+
+
+def _keep_dead(step: Step, to: ToTopic, item: Produce, reason: str, message: str) -> None:
     request = ProduceRequest(
         to.cluster, to.topic, item.partition, item.key, item.headers, item.value, item.awaited
     )
-    letters.keep_letter(
-        step,
-        DeadLetter(
-            DEAD_SEND,
-            reason,
-            message,
-            step.now_ms,
-            produce=request,
-            invocation_id=item.sender,
-        ),
+    letter = DeadLetter(
+        DEAD_SEND, reason, message, step.now_ms, produce=request, invocation_id=item.sender
     )
-    if item.awaited:
-        _answer(step, item, Failure(CODES.get(reason, CODE_INTERNAL), message))
+    letters.keep_letter(step, letter)
 
 
 def _answer(step: Step, item: Produce, outcome: Outcome) -> None:

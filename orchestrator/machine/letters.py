@@ -5,12 +5,14 @@ from orchestrator.machine import lanes
 from orchestrator.machine.feeds import FULL, is_full
 from orchestrator.machine.step import Step
 from orchestrator.model.lanes import LOG_CLUSTER, ToTopic
+from orchestrator.model.limits import LETTER_BYTES_MAX
 from orchestrator.model.rows import DeadLetterRow, PartitionRow
 from orchestrator.model.topic_records import DeadLetter, Produce
 from orchestrator.model.topics import DEAD_SEND, LETTER, RecordHeaders, origin_bytes, request_bytes
 from perdure.wire.ids import invocation_id_to_str
 
 ROW_OVERHEAD_BYTES = 200
+OF_SENDS = ""  # instead of a subscription
 
 
 def keep_letter(step: Step, letter: DeadLetter) -> None:
@@ -30,6 +32,11 @@ def keep_letter(step: Step, letter: DeadLetter) -> None:
     count_bytes(own, letter, letter_bytes(letter))
 
 
+def has_room_for_sends(own: PartitionRow) -> bool:
+    """Whether the dead letters of sends hold so little that there may be more of them."""
+    return own.letter_bytes.get(OF_SENDS, 0) <= LETTER_BYTES_MAX
+
+
 def forget_letter(step: Step, key: bytes, row: DeadLetterRow) -> None:
     step.state.letters.delete(key)
     count_bytes(step.state.partition_row, row.letter, -letter_bytes(row.letter))
@@ -46,7 +53,7 @@ def count_bytes(own: PartitionRow, letter: DeadLetter, more_bytes: int) -> None:
 
 
 def subscription_of(letter: DeadLetter) -> str:
-    return "" if letter.origin is None else letter.origin.source.subscription
+    return OF_SENDS if letter.origin is None else letter.origin.source.subscription
 
 
 def cluster_of(letter: DeadLetter) -> str:

@@ -18,6 +18,7 @@ from orchestrator.model.rows import InvocationRow
 from orchestrator.model.topic_records import DeadLetter, Produce, SlotFreed
 from orchestrator.model.topics import (
     DEAD_INVOCATION,
+    KILLED,
     REPLY,
     RecordHeaders,
     RecordOrigin,
@@ -42,9 +43,10 @@ def end(step: Step, row: InvocationRow, outcome: Outcome, killed: bool) -> None:
     origin = invoke.origin
     assert origin is not None
     if origin.dead_letter and isinstance(outcome, Failure):
+        reason = reason_of_end(step, row, outcome, killed)
         letter = DeadLetter(
             DEAD_INVOCATION,
-            reason_of_end(step, row, outcome, killed),
+            reason,
             outcome.message,
             step.now_ms,
             replace(origin, dead_letter=False),
@@ -55,7 +57,7 @@ def end(step: Step, row: InvocationRow, outcome: Outcome, killed: bool) -> None:
             invoke.service,
             invoke.handler,
             invoke.key,
-            row.attempt,
+            row.attempt if reason == KILLED else row.attempt - 1,  # that is the next one's
         )
         send_to(step, origin.home, letter)
     reply(step, origin, invoke.id, row.incarnation, outcome)

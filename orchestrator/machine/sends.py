@@ -5,10 +5,12 @@ import msgspec
 from orchestrator.machine import lanes, letters
 from orchestrator.machine.inputs import whole_invoke
 from orchestrator.machine.step import Step
+from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import ToTopic
+from orchestrator.model.limits import LETTER_BYTES_MAX
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.topic_records import DeadLetter, Produce
-from orchestrator.model.topics import BAD_REQUEST, DEAD_SEND, SEND
+from orchestrator.model.topics import BAD_REQUEST, DEAD_SEND, SEND, ProduceRequest
 from orchestrator.model.values import Failure, Outcome
 
 CODE_BAD_REQUEST = 400
@@ -21,20 +23,7 @@ def hand_over(step: Step, row: InvocationRow) -> Outcome | None:
     assert request is not None
     if request.refusal:
         if not request.awaited:
-            letter = DeadLetter(
-                DEAD_SEND,
-                BAD_REQUEST,
-                request.refusal,
-                step.now_ms,
-                None,
-                invoke.body,
-                len(invoke.body),
-                request,
-                invoke.id,
-                invoke.service,
-                invoke.handler,
-            )
-            letters.keep_letter(step, letter)
+            _keep_bad(step, invoke, request)
         return Failure(CODE_BAD_REQUEST, request.refusal)
     item = Produce(
         SEND,
@@ -49,6 +38,29 @@ def hand_over(step: Step, row: InvocationRow) -> Outcome | None:
     )
     lanes.give(step, ToTopic(request.cluster, request.topic), item)
     return None if request.awaited else send_result(request.topic, None, None)
+
+
+def _keep_bad(step: Step, invoke: Invoke, request: ProduceRequest) -> None:
+    """Nobody waits for its failure. When many are kept, by its size only; when too many of these
+    are, its result says all there is."""
+    own = step.state.partition_row
+    has_room = letters.has_room_for_sends(own)
+    if not has_room and own.letter_bytes[letters.OF_SENDS] > 2 * LETTER_BYTES_MAX:
+        return
+    letter = DeadLetter(
+        DEAD_SEND,
+        BAD_REQUEST,
+        request.refusal,
+        step.now_ms,
+        None,
+        invoke.body if has_room else None,
+        len(invoke.body),
+        request,
+        invoke.id,
+        invoke.service,
+        invoke.handler,
+    )
+    letters.keep_letter(step, letter)
 
 
 def send_result(topic: str, partition: int | None, offset: int | None) -> bytes:

@@ -42,6 +42,7 @@ EVENTS_KEPT_COUNT = 10  # latest life-cycle events kept with an invocation
 
 TOPIC_LANES_KEPT_COUNT = 1_024  # past this a lane to a topic goes when it is empty
 FEED_LANE_BYTES_MAX = 256 * 1024 * 1024  # of a public feed that may wait in a partition: it stops
+LETTER_BYTES_MAX = 64 * 1024 * 1024  # of dead letters of a subscription in a partition, or of sends
 SLOTS_MAX = 10_000  # `max_in_flight` of a source at most: its row keeps their offsets
 
 POSITION_INDEX_BITS = 20  # a message holds fewer than 2**20 records

@@ -25,10 +25,12 @@ from orchestrator.brokers.writer_port import (
     TopicWriter,
     WriterReady,
 )
+from orchestrator.machine.letters import OF_SENDS
 from orchestrator.model.lanes import Lane, ToTopic
+from orchestrator.model.limits import LETTER_BYTES_MAX
 from orchestrator.model.records import OutboxItem
 from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produce, Produced
-from orchestrator.model.topics import FEED_KINDS
+from orchestrator.model.topics import FEED_KINDS, LETTER
 from orchestrator.outbox.produced import CommittedRows
 from orchestrator.runtime.backoff import backoff_s
 from orchestrator.runtime.scheduler import Scheduler, Timer
@@ -56,6 +58,10 @@ class LaneTerm(Protocol):
     def now_ms(self) -> int: ...
 
     def propose(self, record: Produced | OutboxRefused | CloseLane) -> None: ...
+
+    def letter_bytes(self, subscription: str) -> int:
+        """Of the dead letters of a subscription, or OF_SENDS, in this partition."""
+        ...
 
     def options_of(self, cluster: str) -> Hashable | None:
         """How a broker cluster is reached now; None: there is none of that name."""
@@ -347,8 +353,9 @@ class TopicCarrier:
         self._hold(given)
 
     def _refuse(self, given: _Given, problem: Problem) -> None:
-        if given.items[0].kind in FEED_KINDS:
-            self._hold(given)  # feeds stop, with their reason
+        item = given.items[0]
+        if item.kind in FEED_KINDS or self._has_no_room(item):
+            self._hold(given)  # it stops, with its reason
             return
         given.is_held = True
         self._committed.report(given.number)
@@ -362,6 +369,11 @@ class TopicCarrier:
                 problem.message,
             )
         )
+
+    def _has_no_room(self, item: Produce) -> bool:
+        """For the dead letter it would become. Whoever waits for it is told all the same."""
+        has_letter = item.kind != LETTER and not item.awaited
+        return has_letter and self._term.letter_bytes(OF_SENDS) > LETTER_BYTES_MAX
 
     def _hold(self, given: _Given) -> None:
         given.is_held = True

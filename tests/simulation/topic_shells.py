@@ -12,6 +12,7 @@ from orchestrator.brokers.facts_port import (
     OnMade,
     OnMembers,
     OnOffsets,
+    OnRecord,
     OnTopics,
     TopicFact,
 )
@@ -69,6 +70,9 @@ class UserFacts:
 
     def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
         raise AssertionError("it is asked for people")
+
+    def record(self, topic: TopicFact, part: int, offset: int, on_found: OnRecord) -> None:
+        raise AssertionError("an operator asks for it")
 
     def make_topic(self, name: str, count: int, settings: Any, on_made: OnMade) -> None:
         raise AssertionError("an operator asks for it")

@@ -38,10 +38,13 @@ from orchestrator.brokers.facts_port import (
     OnMade,
     OnMembers,
     OnOffsets,
+    OnRecord,
     OnTopics,
     TopicFact,
 )
 from orchestrator.brokers.kafka.errors import is_about_credentials, is_transient, trouble_of
+from orchestrator.brokers.kafka.one_record import fetch_record
+from orchestrator.brokers.reader_port import InRecord
 from orchestrator.kafka.broker_options import broker_config, client_options
 from orchestrator.kafka.clients import make_admin, make_consumer
 from orchestrator.kafka.errors import error_of
@@ -98,6 +101,9 @@ class KafkaFacts:
 
     def committed(self, group: str, topic: TopicFact, on_found: OnOffsets) -> None:
         self._ask(lambda: self._committed(group, topic), on_found)
+
+    def record(self, topic: TopicFact, partition: int, offset: int, on_found: OnRecord) -> None:
+        self._ask(lambda: self._record(topic.name, partition, offset), on_found)
 
     def make_topic(
         self, name: str, partition_count: int, settings: Mapping[str, str], on_made: OnMade
@@ -242,6 +248,14 @@ class KafkaFacts:
             if place.error is not None:
                 raise KafkaException(place.error)
         return tuple(max(-1, found[n].offset) for n in range(topic.partition_count))
+
+    async def _record(self, topic: str, partition: int, offset: int) -> InRecord | None:
+        await self._client()  # resolves the options
+        config = broker_config(self._resolved, self._client_id)
+        try:
+            return await asyncio.to_thread(fetch_record, config, topic, partition, offset)
+        except KafkaException as raised:
+            raise self._no_answer(error_of(raised), f"read the topic {topic}") from None
 
     async def _make(self, name: str, partition_count: int, settings: Mapping[str, str]) -> bool:
         admin = await self._client()

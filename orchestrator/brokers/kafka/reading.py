@@ -132,7 +132,7 @@ class KafkaReading:
 
     def taken(self, polled: Sequence[Message]) -> None:
         """Messages in order, none of them an error."""
-        records = tuple([_record(message) for message in polled])
+        records = tuple([record_of(message) for message in polled])
         self._take(records[-1].offset + 1, polled[-1].leader_epoch(), records)
 
     def ended(self, offset: int) -> None:
@@ -229,7 +229,7 @@ class KafkaReading:
         self.tell(problem)
 
 
-def _record(message: Message) -> InRecord:
+def record_of(message: Message) -> InRecord:
     kind, timestamp_ms = message.timestamp()
     offset = message.offset()
     assert offset is not None, "a message that was read has an offset"

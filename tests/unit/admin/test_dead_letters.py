@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from orchestrator.brokers.memory import HeldPartition, HeldTopic
+from orchestrator.brokers.reader_port import InRecord
 from orchestrator.model.ids import workflow_id
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import OutboxRefused
 from orchestrator.model.topics import NO_TOPIC
 from orchestrator.model.values import WORKFLOW_RUN
 from perdure.wire.ids import parse_invocation_id
-from tests.unit.admin.world import World, world
+from tests.unit.admin.world import KeptFacts, World, world
 from tests.unit.machine.bench import uid
 from tests.unit.machine.topic_records import (
     intake,
@@ -114,6 +116,28 @@ def test_what_was_too_large_needs_a_value(it: World) -> None:
     refused = it.ask("POST", f"{OURS}/{name}/redrive", {})
     assert refused.status == 422 and "too large to be kept" in refused.json["message"]
     assert it.ask("POST", f"{OURS}/{name}/redrive", {"value_text": "1"}).status == 200
+
+
+def test_what_was_too_large_is_read_from_its_topic_again(it: World) -> None:
+    """If the limit is higher now, and the topic is the same and still has it."""
+    made = {"name": "shop", "properties": {"bootstrap.servers": "b:9092"}}
+    facts = it.brokers["b:9092"] = KeptFacts("kafka-b")
+    assert it.ask("POST", "/kafka-clusters", made).status == 201
+    origin = unusable(it.bench, SOURCE, 0).origin
+    assert origin is not None
+    there = replace(origin, source=replace(SOURCE, cluster="shop"))
+    large = {"value": None, "value_bytes": 5, "origin": there}
+    name = letter_of(it, service="Greeter", handler="greet", **large)
+    at = "orders", SOURCE.partition, 0
+    facts.records[at] = InRecord(0, 1, None, b"large", ())
+    for topic_id in (b"x" * 16, SOURCE.topic_id):
+        facts.by_name["orders"] = HeldTopic(topic_id, [HeldPartition()])
+        gone = it.ask("POST", f"{OURS}/{name}/redrive", {})
+        assert gone.status == 422 and "does not have it" in gone.json["message"]
+        facts.records.clear()
+    facts.records[at] = InRecord(0, 1, None, b"large", ())
+    assert invoked(it, it.ask("POST", f"{OURS}/{name}/redrive", {})).body == b"large"
+    assert left(it) == 0
 
 
 def test_a_send_is_sent_again(it: World) -> None:

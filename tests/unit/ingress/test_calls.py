@@ -295,3 +295,15 @@ def test_a_bug_is_a_500_and_harms_nobody_else(ingress: Served) -> None:
     finally:
         del ingress.engine.new_id
     assert ingress.request("POST", "/Greeter/greet", b"").status == 200
+
+
+def test_a_bad_one_way_send_is_taken_and_says_why_it_is_bad(ingress: Served) -> None:
+    """It becomes a dead letter; who waits for a send is refused."""
+    body = b'{"topic": "t", "partition": -1}'
+    refused = ingress.request("POST", "/Kafka/send", body, JSON)
+    assert refused.status == 400 and not ingress.engine.invokes
+    sent = ingress.request("POST", "/Kafka/send/send", body, JSON)
+    assert sent.status == 202
+    (invoke,) = ingress.engine.invokes
+    assert invoke.produce is not None and "partition" in invoke.produce.refusal
+    assert invoke.body == body

@@ -17,8 +17,9 @@ from orchestrator.brokers.reader_port import (
 )
 from orchestrator.codec.keys import source_key
 from orchestrator.intake.reading import SourceReading
-from orchestrator.intake.term import LETTER_BYTES_MAX, TermSources
+from orchestrator.intake.term import TermSources
 from orchestrator.intake.wanted import KnownTopic, WantedSource, wanted_sources
+from orchestrator.model.limits import LETTER_BYTES_MAX
 from orchestrator.model.rows import PartitionRow, SourceRow
 from orchestrator.model.topic_records import Intake, SourceClosed, SourceOpened
 from orchestrator.model.topics import FeedTopic, Source

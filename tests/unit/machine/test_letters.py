@@ -3,7 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.machine import apply_letters, feeds
+from orchestrator.machine import apply_letters, feeds, sends
+from orchestrator.machine import letters as machine_letters
 from orchestrator.machine.letters import letter_bytes
 from orchestrator.model.answers import Answer
 from orchestrator.model.lanes import MINTED_FIRST
@@ -171,3 +172,32 @@ def test_one_of_a_record_too_large_is_kept_by_reference() -> None:
     assert bench.state.partition_row.letter_bytes["sub_1"] < 1_000
     ((_, item),) = produced(bench)
     assert item.value is None
+
+
+# --- bounds of those of sends ---
+
+
+def test_bad_sends_are_kept_by_size_when_there_are_many_and_then_not_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (machine_letters, sends):
+        monkeypatch.setattr(module, "LETTER_BYTES_MAX", 1_000)
+    bench = Bench()
+    bad = ProduceRequest("", "", None, None, (), None, False, "no topic")
+    for number in range(40):
+        send(bench, uid(number + 1), bad, body=b"x" * 300)
+    kept = [row.letter for _, row in letters(bench)]
+    sizes = [len(letter.value or b"") for letter in kept]
+    assert sizes == sorted(sizes, reverse=True) and set(sizes) == {300, 0}
+    assert {letter.value_bytes for letter in kept} == {300}
+    assert 1_000 < bench.state.partition_row.letter_bytes[""] < 2_600 and len(kept) < 40
+
+
+def test_one_that_cannot_be_sent_answers_its_caller_also_without_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machine_letters, "LETTER_BYTES_MAX", -1)
+    bench = Bench()
+    send(bench, A, request(True))
+    bench.do(OutboxRefused(bench.epoch, bench.now_ms, MINTED_FIRST, 1, NO_TOPIC, "gone"))
+    assert not letters(bench) and not bench.live(A)

@@ -13,6 +13,7 @@ from orchestrator.brokers.writer_port import (
     TopicRows,
     WriterReady,
 )
+from orchestrator.machine.letters import OF_SENDS
 from orchestrator.model.lanes import Lane, ToTopic
 from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produce, Produced
 from orchestrator.model.topics import SEND
@@ -82,6 +83,7 @@ class Term:
         self.taken: dict[int, int] = {}
         self.is_busy: set[int] = set()
         self.options: str | None = "brokers"
+        self.held_bytes = 0  # of dead letters of sends
         self.carrier = TopicCarrier("c", self, LoopScheduler())
 
     def now_ms(self) -> int:
@@ -89,6 +91,10 @@ class Term:
 
     def propose(self, record: Produced | OutboxRefused | CloseLane) -> None:
         self.records.append(record)
+
+    def letter_bytes(self, subscription: str) -> int:
+        assert subscription == OF_SENDS
+        return self.held_bytes
 
     def options_of(self, cluster: str) -> str | None:
         return self.options

@@ -9,6 +9,7 @@ from orchestrator.brokers.writer_port import (
     ProblemCode,
 )
 from orchestrator.model.lanes import Lane, ToTopic
+from orchestrator.model.limits import LETTER_BYTES_MAX
 from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produce, Produced
 from orchestrator.model.topics import EVENT, SEND
 from orchestrator.outbox.produced import TRIM_S
@@ -97,6 +98,26 @@ def test_a_broker_cluster_that_is_not_known_yet_is_waited_for() -> None:
         await asyncio.sleep(RETRY_MAX_S)
         term.writer.ready()
         assert term.writer.sent == {1: (1, 1)} and not term.records
+
+    run(story())
+
+
+def test_a_row_waits_while_there_is_no_room_for_its_dead_letter() -> None:
+    async def story() -> None:
+        term = Term()
+        term.held_bytes = LETTER_BYTES_MAX + 1
+        term.give(1)
+        term.give(2)
+        term.writer.ready()
+        term.writer.fail(ProblemCode.TOO_LARGE, 1)
+        term.writer.commit()  # the other lane goes on
+        await asyncio.sleep(RETRY_MAX_S)
+        term.writer.fail(ProblemCode.TOO_LARGE, 1)
+        assert [one for one in term.records if isinstance(one, OutboxRefused)] == []
+        term.held_bytes = 0
+        await asyncio.sleep(RETRY_MAX_S)
+        term.writer.fail(ProblemCode.TOO_LARGE, 1)
+        assert [one.number for one in term.records if isinstance(one, OutboxRefused)] == [1]
 
     run(story())
 
