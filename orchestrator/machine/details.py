@@ -18,21 +18,59 @@ V = TypeVar("V", int, bytes)
 
 
 class Detail(Generic[V]):
-    """One kind of detail. `kind` is in keys of rows: never reuse a number."""
+    """One kind of detail. `kind` is in keys of rows: never reuse a number.
 
-    __slots__ = ("bit", "inline", "kind")
+    `inline` gives what is in the row, None if it is nothing yet; `made` makes room for it."""
 
-    def __init__(self, kind: int, inline: Callable[[InvocationRow], dict[int, V]]) -> None:
+    __slots__ = ("bit", "inline", "kind", "made")
+
+    def __init__(
+        self,
+        kind: int,
+        inline: Callable[[InvocationRow], dict[int, V] | None],
+        made: Callable[[InvocationRow], dict[int, V]],
+    ) -> None:
         self.kind = kind
         self.bit = 1 << kind
-        self.inline: Callable[[InvocationRow], dict[int, V]] = inline
+        self.inline: Callable[[InvocationRow], dict[int, V] | None] = inline
+        self.made: Callable[[InvocationRow], dict[int, V]] = made
 
 
-COMPLETIONS = Detail[int](0, attrgetter("completions"))
-SIGNALS = Detail[int](1, attrgetter("signals"))
-SLEEPS = Detail[int](2, attrgetter("sleeps"))
-AWAITS = Detail[bytes](3, attrgetter("awaits"))
-CHILDREN = Detail[bytes](4, attrgetter("children"))
+def _completions_of(row: InvocationRow) -> dict[int, int]:
+    if row.completions is None:
+        row.completions = {}
+    return row.completions
+
+
+def _signals_of(row: InvocationRow) -> dict[int, int]:
+    if row.signals is None:
+        row.signals = {}
+    return row.signals
+
+
+def _sleeps_of(row: InvocationRow) -> dict[int, int]:
+    if row.sleeps is None:
+        row.sleeps = {}
+    return row.sleeps
+
+
+def _awaits_of(row: InvocationRow) -> dict[int, bytes]:
+    if row.awaits is None:
+        row.awaits = {}
+    return row.awaits
+
+
+def _children_of(row: InvocationRow) -> dict[int, bytes]:
+    if row.children is None:
+        row.children = {}
+    return row.children
+
+
+COMPLETIONS = Detail[int](0, attrgetter("completions"), _completions_of)
+SIGNALS = Detail[int](1, attrgetter("signals"), _signals_of)
+SLEEPS = Detail[int](2, attrgetter("sleeps"), _sleeps_of)
+AWAITS = Detail[bytes](3, attrgetter("awaits"), _awaits_of)
+CHILDREN = Detail[bytes](4, attrgetter("children"), _children_of)
 
 # What AWAITS holds: a promise of the invocation's own key, or another invocation.
 AWAITED_PROMISE = b"p"
@@ -41,7 +79,8 @@ AWAITED_INVOCATION = b"i"
 
 def look_up(state: State, row: InvocationRow, detail: Detail[V], number: int) -> V | None:
     if not row.paged & detail.bit:
-        return detail.inline(row).get(number)
+        inline = detail.inline(row)
+        return None if inline is None else inline.get(number)
     page = state.details.get(_key(row, detail, number))
     return None if page is None else page.values.get(number)  # type: ignore[return-value]
 
@@ -52,6 +91,8 @@ def keep(step: Step, row: InvocationRow, detail: Detail[V], number: int, value: 
         _put(step, _key(row, detail, number), number, value)
         return
     inline = detail.inline(row)
+    if inline is None:
+        inline = detail.made(row)
     inline[number] = value
     if len(inline) > DETAIL_INLINE_COUNT:
         move_out(step, row, detail)
@@ -60,7 +101,8 @@ def keep(step: Step, row: InvocationRow, detail: Detail[V], number: int, value: 
 def drop_detail(step: Step, row: InvocationRow, detail: Detail[V], number: int) -> V | None:
     """Forget a value; what it was."""
     if not row.paged & detail.bit:
-        return detail.inline(row).pop(number, None)
+        inline = detail.inline(row)
+        return None if inline is None else inline.pop(number, None)
     key = _key(row, detail, number)
     page = step.state.details.get(key)
     if page is None:
@@ -75,7 +117,7 @@ def drop_detail(step: Step, row: InvocationRow, detail: Detail[V], number: int) 
 
 def move_out(step: Step, row: InvocationRow, detail: Detail[V]) -> None:
     """From the row to pages."""
-    inline = detail.inline(row)
+    inline = detail.made(row)
     row.paged |= detail.bit
     for number, value in inline.items():
         _put(step, _key(row, detail, number), number, value)

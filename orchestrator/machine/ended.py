@@ -24,9 +24,9 @@ def clear_up(step: Step, row: InvocationRow, kill: bool) -> None:
     invoke = row.invoke
     chore = ChoreRow(CHORE_END, service=invoke.service, key=invoke.key, id=invoke.id)
     chore.incarnation, chore.kill, chore.paged = row.incarnation, kill, row.paged
-    _clear(step, chore, SLEEPS.kind, row.sleeps)
-    _clear(step, chore, AWAITS.kind, row.awaits)
-    _clear(step, chore, CHILDREN.kind, row.children)
+    _clear(step, chore, SLEEPS.kind, row.sleeps or {})
+    _clear(step, chore, AWAITS.kind, row.awaits or {})
+    _clear(step, chore, CHILDREN.kind, row.children or {})
     if row.paged or chore.ids:
         add_chore(step, chore)
 

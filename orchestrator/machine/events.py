@@ -21,10 +21,7 @@ from orchestrator.model.values import Attempted
 def note_failure(step: Step, row: InvocationRow, why: Attempted) -> None:
     """An attempt failed. Earlier failures lose their stack traces: only the last one is shown."""
     row.is_failing = True
-    events = row.events
-    for at, event in enumerate(events):
-        if event.why is not None and event.why.stacktrace:
-            events[at] = replace(event, why=replace(event.why, stacktrace=""))
+    row.events = tuple(map(_without_stack, row.events))
     _add(row, Event(EVENT_FAILED, step.now_ms, row.entries, _cut(why)))
 
 
@@ -35,8 +32,13 @@ def note_pause(step: Step, row: InvocationRow) -> None:
 
 
 def _add(row: InvocationRow, event: Event) -> None:
-    row.events.append(event)
-    del row.events[:-EVENTS_KEPT_COUNT]
+    row.events = (*row.events, event)[-EVENTS_KEPT_COUNT:]
+
+
+def _without_stack(event: Event) -> Event:
+    if event.why is None or not event.why.stacktrace:
+        return event
+    return replace(event, why=replace(event.why, stacktrace=""))
 
 
 def _cut(why: Attempted) -> Attempted:

@@ -62,10 +62,10 @@ def _results(state: State, row: InvocationRow, future: Future) -> list[int]:
     """Those of the leaves of one combinator."""
     if row.paged:
         return [_result(state, row, leaf) for leaf in leaves_of(future)]
-    done, signals, names, seen = row.completions, row.signals, row.names, row.seen
+    done, signals, names = row.completions or {}, row.signals or {}, row.names or {}
     results = [done.get(number, PENDING) for number in future.completions]
-    results += [_signal(signals.get(number), seen) for number in future.signals]
-    return results + [_signal(names.get(name), seen) for name in future.names]
+    results += [_signal(signals.get(number), row.seen) for number in future.signals]
+    return results + [_signal(names.get(name), row.seen) for name in future.names]
 
 
 def _result(state: State, row: InvocationRow, leaf: Leaf) -> int:

@@ -44,14 +44,15 @@ def complete_with_frame(
     step: Step, row: InvocationRow, completion_id: int, frame: bytes, kind: int = SUCCESS
 ) -> None:
     """The same for a notification that is a frame already."""
-    if row.paged or len(row.completions) >= DETAIL_INLINE_COUNT:
+    completions = row.completions
+    if row.paged or completions is None or len(completions) >= DETAIL_INLINE_COUNT:
         if look_up(step.state, row, COMPLETIONS, completion_id) is not None:
             return
         keep(step, row, COMPLETIONS, completion_id, kind)
-    elif completion_id in row.completions:
+    elif completion_id in completions:
         return
     else:
-        row.completions[completion_id] = kind  # as `keep` does, without its calls
+        completions[completion_id] = kind  # as `keep` does, without its calls
     if row.awaits or row.paged:
         drop_detail(step, row, AWAITS, completion_id)
     notify(step, row, frame, completion_id)

@@ -68,12 +68,13 @@ def _copy_prefix(step: Step, row: InvocationRow, prefix: Prefix) -> None:
     row.invoke = replace(row.invoke, prefix=None)
     store_entries(step, row, prefix.frames, prefix.entries - row.entries)
     row.commands = prefix.commands
-    row.completions = dict(prefix.completions)
-    row.signals = dict(prefix.signals)
-    row.names = dict(prefix.names)
+    row.completions = dict(prefix.completions) or None
+    row.signals = dict(prefix.signals) or None
+    row.names = dict(prefix.names) or None
     move_names_out(step, row)
     for detail in (COMPLETIONS, SIGNALS):
-        if len(detail.inline(row)) > DETAIL_INLINE_COUNT:
+        inline = detail.inline(row)
+        if inline is not None and len(inline) > DETAIL_INLINE_COUNT:
             move_out(step, row, detail)
     row.deployment = prefix.deployment
     row.protocol = prefix.protocol

@@ -15,7 +15,7 @@ BIT = 1 << KIND
 def look_up_name(state: State, row: InvocationRow, name: str) -> int | None:
     """Journal index << 2 | SUCCESS or FAILURE of the last signal of this name."""
     if not row.paged & BIT:
-        return row.names.get(name)
+        return None if row.names is None else row.names.get(name)
     number = _number(name)
     page = state.details.get(_key(row, number))
     return None if page is None else page.values.get(number)  # type: ignore[return-value]
@@ -26,17 +26,19 @@ def keep_name(step: Step, row: InvocationRow, name: str, mark: int) -> None:
     if row.paged & BIT:
         _put(step, row, name, mark)
         return
+    if row.names is None:
+        row.names = {}
     row.names[name] = mark
     move_names_out(step, row)
 
 
 def move_names_out(step: Step, row: InvocationRow) -> None:
     """From the row to pages, if there are many."""
-    if len(row.names) > DETAIL_INLINE_COUNT:
+    if row.names is not None and len(row.names) > DETAIL_INLINE_COUNT:
         row.paged |= BIT
         for name, mark in row.names.items():
             _put(step, row, name, mark)
-        row.names = {}
+        row.names = None
 
 
 def _put(step: Step, row: InvocationRow, name: str, mark: int) -> None:

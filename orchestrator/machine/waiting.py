@@ -29,7 +29,7 @@ def add_waiter(step: Step, row: Awaited, whom: bytes, caller: Caller) -> None:
     if caller in row.waiters:
         return
     if len(row.waiters) < WAITERS_INLINE_COUNT:
-        row.waiters.append(caller)
+        row.waiters = (*row.waiters, caller)
         return
     key = _key(whom, caller)
     if step.state.waiters.get(key) is None:
@@ -50,7 +50,7 @@ def drop_waiter(step: Step, row: Awaited, whom: bytes, caller: Caller) -> None:
     key = _key(whom, caller)
     for place, waiter in enumerate(row.waiters):
         if _key(whom, waiter) == key:
-            del row.waiters[place]
+            row.waiters = row.waiters[:place] + row.waiters[place + 1 :]
             return
     if row.more_waiters and step.state.waiters.get(key) is not None:
         step.state.waiters.delete(key)
@@ -59,7 +59,7 @@ def drop_waiter(step: Step, row: Awaited, whom: bytes, caller: Caller) -> None:
 
 def answer_all(step: Step, row: Awaited, whom: bytes, outcome: Outcome) -> None:
     """The first few now, the others by follow-up records."""
-    waiters, row.waiters = row.waiters, []
+    waiters, row.waiters = row.waiters, ()
     if row.more_waiters:
         row.more_waiters = 0
         add_chore(step, _answering(step, whom, outcome))

@@ -84,6 +84,7 @@ class InvocationRow(Row):
     """A live invocation. Entry 0 of its journal is the input, built from `invoke`.
 
     `input_bytes` not 0: `invoke` has no body and headers, they are an InputRow of that size.
+    What it keeps by number or name is None until there is something: a million may sleep.
     `paged` has a bit for each kind of detail that is in pages (DetailRow) and not here.
     `entries` and `commands` count it. Entries past JOURNAL_INLINE_BYTES are in `chunk_count`
     rows of their own, those in `tail` follow.
@@ -107,17 +108,19 @@ class InvocationRow(Row):
     journal_bytes: int = 0  # of all its frames, wherever they are
     entries: int = 1
     commands: int = 1
-    completions: dict[int, int] = {}  # completion id -> SUCCESS | FAILURE
-    signals: dict[int, int] = {}  # signal index -> journal index << 2 | SUCCESS or FAILURE
-    names: dict[str, int] = {}  # the same by name
-    children: dict[int, bytes] = {}  # ids of calls and sends by their number, for kill
+    completions: dict[int, int] | None = None  # completion id -> SUCCESS | FAILURE
+    signals: dict[int, int] | None = None  # signal index -> journal index << 2 | SUCCESS or FAILURE
+    names: dict[str, int] | None = None  # the same by name
+    children: dict[int, bytes] | None = None  # ids of calls and sends by their number, for kill
     child_count: int = 0
-    awaits: dict[int, bytes] = {}  # completion id -> promise or invocation that is waited for
+    awaits: dict[int, bytes] | None = (
+        None  # completion id -> promise or invocation that is waited for
+    )
     paged: int = 0
-    sleeps: dict[int, int] = {}  # completion id -> due_ms of timers not yet fired
+    sleeps: dict[int, int] | None = None  # completion id -> due_ms of timers not yet fired
     waiting: Future | None = None
     seen: int = 0  # signals below this journal index do not count for `waiting`
-    waiters: list[Caller] = []  # others who attached, beside invoke.caller
+    waiters: tuple[Caller, ...] = ()  # others who attached, beside invoke.caller
     more_waiters: int = 0  # those that have a WaiterRow
     output: Outcome | None = None
     attempt: int = 1  # number of the attempt that runs or comes next
@@ -127,7 +130,7 @@ class InvocationRow(Row):
     last_entry_at_ms: int = 0
     is_failing: bool = False  # the last attempt failed, and why is the latest EVENT_FAILED
     pause_requested: bool = False
-    events: list[Event] = []
+    events: tuple[Event, ...] = ()
     signal_count: int = 0  # that came since an attempt last said something
     signal_bytes: int = 0  # of their frames
 
@@ -161,7 +164,7 @@ class CompletedRow(Row):
     scheduled_at_ms: int = 0
     running_at_ms: int = 0
     retry_count: int = 0
-    events: list[Event] = []
+    events: tuple[Event, ...] = ()
     result_bytes: int = 0
 
 
@@ -240,7 +243,7 @@ class PromiseRow(Row):
     """A durable promise: completed once; until then the completions that wait for it."""
 
     outcome: Outcome | None = None
-    waiters: list[Caller] = []
+    waiters: tuple[Caller, ...] = ()
     more_waiters: int = 0  # those that have a WaiterRow
 
 

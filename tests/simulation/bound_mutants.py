@@ -104,7 +104,7 @@ def rows_of_a_state_are_not_counted(patch: Patch) -> None:
 @mutant
 def names_in_pages_are_not_found(patch: Patch) -> None:
     """Who waits for a signal by name sleeps on."""
-    patch.set(futures, "look_up_name", lambda state, row, name: row.names.get(name))
+    patch.set(futures, "look_up_name", lambda state, row, name: (row.names or {}).get(name))
 
 
 @mutant

@@ -77,7 +77,7 @@ def apply_asks_a_clock(patch: Patch) -> None:
         row = before(step, invoke)
         with suppress(RuntimeError):  # who applies the log later has another time, or none
             now_ms = int(asyncio.get_running_loop().time() * 1000)
-            row.events.append(Event(EVENT_FAILED, now_ms, 1))
+            row.events += (Event(EVENT_FAILED, now_ms, 1),)
         return row
 
     before = patch.set(life, "new_row", new_row)

@@ -32,10 +32,10 @@ async def tend(world: "World") -> None:
 async def _answer(world: "World", invocation_id: bytes, row: InvocationRow) -> None:
     oracle, now_ms = world.oracle, world.now_ms()
     for target, index in list(oracle.awakeables):
-        if target == invocation_id and index not in row.signals:
+        if target == invocation_id and index not in (row.signals or {}):
             await _operate(world, Signal(target, index, "", b"late", now_ms))
     for target, name in list(oracle.named):
-        if target == invocation_id and name not in row.names:
+        if target == invocation_id and name not in (row.names or {}):
             await _operate(world, Signal(target, 0, name, b"late", now_ms))
     if invocation_id in oracle.pongs:
         await _operate(world, Signal(invocation_id, 0, "ping", b"late", now_ms))

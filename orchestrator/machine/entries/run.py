@@ -12,10 +12,11 @@ from orchestrator.model.values import FAILURE, SUCCESS
 def run_result(step: Step, row: InvocationRow, effect: RunResult, frames: bytes) -> None:
     """The notification is among the frames of the record; the attempt is given it now."""
     kind = FAILURE if effect.failed else SUCCESS
-    if row.paged or len(row.completions) >= DETAIL_INLINE_COUNT:
+    completions = row.completions
+    if row.paged or completions is None or len(completions) >= DETAIL_INLINE_COUNT:
         keep(step, row, COMPLETIONS, effect.completion_id, kind)
     else:
-        row.completions[effect.completion_id] = kind  # as `keep` does, without its calls
+        completions[effect.completion_id] = kind  # as `keep` does, without its calls
     frame = frames[effect.start : effect.end]
     # An entry of this very flush: its index is below what follows, above what was replayed.
     step.actions.append(

@@ -46,9 +46,9 @@ keys = st.one_of(st.integers(1, 6), st.integers(-20, -18), st.sampled_from("ab")
 
 def whole(row: InvocationRow, future: Future) -> int:
     """All of it, by the words of the protocol."""
-    results = [row.completions.get(i, PENDING) for i in future.completions]
-    results += [_signal(row, row.signals.get(i)) for i in future.signals]
-    results += [_signal(row, row.names.get(n)) for n in future.names]
+    results = [(row.completions or {}).get(i, PENDING) for i in future.completions]
+    results += [_signal(row, (row.signals or {}).get(i)) for i in future.signals]
+    results += [_signal(row, (row.names or {}).get(n)) for n in future.names]
     results += [whole(row, nested) for nested in future.nested]
     match future.combinator:
         case 1:
@@ -86,6 +86,7 @@ def test_piece_by_piece_is_the_whole(
     row = bench.live(A)
     assert row is not None
     row.status, row.waiting, row.seen = SUSPENDED, future, 4
+    row.completions, row.signals, row.names = {}, {}, {}
     direct, futures.FUTURE_DIRECT_COUNT = futures.FUTURE_DIRECT_COUNT, 0
     try:
         for mark, (leaf, result, is_read_again) in enumerate(done, 3):

@@ -119,7 +119,7 @@ def test_a_sleep_suspends_and_its_timer_wakes() -> None:
     assert bench.live(A).status == SUSPENDED
     bench.do(TimersFired(bench.epoch, bench.now_ms + 10, (timer.key,)))
     assert bench.took(StartAttempt)
-    assert bench.live(A).sleeps == {} and bench.live(A).entries == 3
+    assert not bench.live(A).sleeps and bench.live(A).entries == 3
 
 
 def test_a_sleep_in_the_past_completes_at_once_and_suspension_sees_it() -> None:
@@ -217,3 +217,14 @@ def test_a_long_journal_moves_to_chunk_rows_and_they_go_with_it() -> None:
     for key in [k for k, _ in bench.state.chores.scan()]:
         bench.do(ChoreStep(bench.epoch, bench.now_ms, key))
     assert not any(key.startswith(b"j") for key, _ in bench.rows())
+
+
+def test_a_row_has_no_room_for_what_it_does_not_keep() -> None:
+    """A million may sleep: an empty dict of each kind would more than double their rows."""
+    bench = Bench()
+    bench.invoke(A)
+    bench.flush(A, Sleep(bench.now_ms + 500, 1), end=Suspended(Future((1,)), 2))
+    row = bench.live(A)
+    assert row is not None and row.sleeps == {1: bench.now_ms + 500}
+    kept = (row.completions, row.signals, row.names, row.children, row.awaits)
+    assert kept == (None,) * 5 and (row.waiters, row.events) == ((), ())

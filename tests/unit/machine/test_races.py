@@ -219,7 +219,7 @@ def test_a_result_finds_no_other_incarnation() -> None:
     bench.now_ms += 1
     bench.invoke(A, idempotency_key="i", retention_ms=0)
     bench.do(Transfer(1, 0, 1, (Completion(Caller(A, old, 1), b"late", 1),)))
-    assert bench.live(A).completions == {}
+    assert not bench.live(A).completions
 
 
 def test_a_timer_finds_no_other_incarnation() -> None:
@@ -232,7 +232,7 @@ def test_a_timer_finds_no_other_incarnation() -> None:
     bench.invoke(A, idempotency_key="i", retention_ms=0)
     bench.state.timers.put(key, timer)  # as if it had been left over
     bench.do(TimersFired(bench.epoch, bench.now_ms + 50, (key,)))
-    assert bench.live(A).completions == {}
+    assert not bench.live(A).completions
 
 
 def test_a_call_to_a_key_that_was_purged_meanwhile_starts_it_anew() -> None:
