@@ -26,11 +26,13 @@ from orchestrator.registry.subscribe import read_sink
 from perdure.wire.ids import invocation_id_to_str
 
 OURS: Final = "/perdure/v1/dead-letters"
+NO_LETTER: Final = "PD0631"
+NOT_LIKE_THIS: Final = "PD0632"
 _KEY_HEX: Final = 2 * len(keys.letter_key(0, 0))
 _decode = row_decoder(DeadLetterRow)
 
 
-class RedriveLetter(BaseModel):
+class RedriveLetter(BaseModel, extra="forbid"):
     """What is to be different the second time; what is not given stays."""
 
     key: str | None = None
@@ -63,7 +65,7 @@ def router(ports: Ports) -> APIRouter:
                 ports.clock.now_ms(),
             )
         except RedriveRefused as refused:
-            raise AdminError(422, str(refused)) from None
+            raise AdminError(422, str(refused), NOT_LIKE_THIS) from None
         await _check_absent(ports, invoke.id)
         record = RedriveDeadLetter(key, ports.clock.now_ms(), invoke)
         _check(letter, await operate_letter(ports, partition, record))
@@ -102,7 +104,8 @@ def _place(ports: Ports, letter: str) -> tuple[int, bytes]:
     except ValueError:
         key = b""
     if not number.isdecimal() or len(number) > 5 or 2 * len(key) != _KEY_HEX:
-        raise AdminError(400, f"{letter[:200]!r} is no id of a dead letter: SQL has them")
+        message = f"{letter[:200]!r} is no id of a dead letter: perdure dlq list has them"
+        raise AdminError(400, message, NO_LETTER)
     if int(number) >= ports.engine.partition_count:
         raise _none(letter)
     return int(number), key
@@ -131,11 +134,12 @@ async def _check_absent(ports: Ports, invocation_id: bytes) -> None:
     """One of a workflow's key or of an idempotency key would be taken for the old one."""
     if await ask_row(ports, invocation_id) is not None:
         name = invocation_id_to_str(invocation_id)
-        raise AdminError(409, f"{name} is still known, and would only be repeated: purge it first")
+        message = f"{name} is still known, and would only be repeated: purge it first"
+        raise AdminError(409, message, NOT_LIKE_THIS)
 
 
 def _none(letter: str) -> AdminError:
-    return AdminError(404, f"there is no dead letter {letter!r}")
+    return AdminError(404, f"there is no dead letter {letter[:200]!r}", NO_LETTER)
 
 
 def _check(letter: str, answer: Answer) -> None:

@@ -17,7 +17,13 @@ from orchestrator.brokers.asking import NoFacts, topics_of
 from orchestrator.brokers.facts_port import BAD_OPTIONS
 from orchestrator.codec import keys
 from orchestrator.codec.rows import row_decoder
-from orchestrator.kafka.broker_options import BadOption, check_bootstrap, check_options, merged
+from orchestrator.kafka.broker_options import (
+    STARTING,
+    BadOption,
+    check_bootstrap,
+    check_options,
+    merged,
+)
 from orchestrator.model.lanes import ToTopic
 from orchestrator.model.rows import PartitionRow
 from orchestrator.processor import asking
@@ -148,12 +154,24 @@ async def _reached(ports: Ports, cluster: StoredCluster, force: bool) -> StoredC
     return StoredCluster(cluster.name, cluster.options, found.kafka_id, cluster.created_at_ms)
 
 
+async def check_more_options(
+    ports: Ports, cluster: StoredCluster, more: Mapping[str, str], force: bool
+) -> None:
+    """Options that a subscription has beside those of its broker cluster: a client takes them, and
+    the brokers let it in. With force they need not answer."""
+    given = {name: value for name, value in more.items() if name not in STARTING}
+    if given:
+        whole = dict(cluster.options) | given
+        asked = StoredCluster(cluster.name, tuple(sorted(whole.items())), "", cluster.created_at_ms)
+        await _reached(ports, asked, force)
+
+
 def no_facts(cluster: str, no: NoFacts) -> AdminError:
     """The refusal of what needs brokers that give no answer."""
     trouble = no.trouble
     advice = ": say force to go on all the same" if trouble.passes else ""
     return AdminError(
-        500 if trouble.passes else 400,
+        503 if trouble.passes else 400,
         f"Kafka cluster {cluster!r}: {trouble.message}{advice}",
         trouble.code,
     )

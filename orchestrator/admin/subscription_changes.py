@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from orchestrator.admin.broker_views import subscription_view
 from orchestrator.admin.errors import AdminError
-from orchestrator.admin.kafka_clusters import no_facts
+from orchestrator.admin.kafka_clusters import check_more_options, no_facts
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.subscriptions import OURS, gone, known_subscription
 from orchestrator.admin.views import JsonView
@@ -33,7 +33,7 @@ REASON_CHARS_MAX = 1000
 Change = Callable[[int, StoredSubscription], AnySubscriptionChange]
 
 
-class PatchSubscription(BaseModel):
+class PatchSubscription(BaseModel, extra="forbid"):
     """What is not given stays. Options are replaced as a whole; `***` stands for what there is."""
 
     name: str | None = None
@@ -42,15 +42,15 @@ class PatchSubscription(BaseModel):
     dead_letter_failures: bool | None = None
 
 
-class PauseSubscription(BaseModel):
+class PauseSubscription(BaseModel, extra="forbid"):
     reason: str = Field("paused by an operator", max_length=REASON_CHARS_MAX)
 
 
-class ResumeSubscription(BaseModel):
+class ResumeSubscription(BaseModel, extra="forbid"):
     past_gap: bool = Field(False, description="go past records that are gone, or do not exist")
 
 
-class MoveSubscription(BaseModel):
+class MoveSubscription(BaseModel, extra="forbid"):
     """A new generation of a subscription starts at `to`."""
 
     to: str = Field(description="earliest, latest, a time, or offsets")
@@ -110,6 +110,10 @@ async def _change(ports: Ports, known: StoredSubscription, change: Change) -> Js
 
 
 async def _patch(ports: Ports, known: StoredSubscription, asked: PatchSubscription) -> JsonView:
+    if asked.options is not None:
+        cluster = find_cluster(ports.metadata.known().topics, known.cluster)
+        await check_more_options(ports, cluster, _options(known, asked.options), force=True)
+
     def change(seen: int, now: StoredSubscription) -> AnySubscriptionChange:
         name = now.name if asked.name is None else asked.name
         if name and name != now.name:

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from orchestrator.admin.broker_views import short_subscription, subscription_view
-from orchestrator.admin.kafka_clusters import no_facts
+from orchestrator.admin.kafka_clusters import check_more_options, no_facts
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.views import JsonView
 from orchestrator.brokers.asking import NoFacts, members_of
@@ -53,7 +53,7 @@ class CreateSubscription(BaseModel):
     force: bool = False
 
 
-class CreatePerdureSubscription(BaseModel):
+class CreatePerdureSubscription(BaseModel, extra="forbid"):
     """Topics of one broker cluster that invoke a handler; that of the sink, or with `ingress` the
     one that the headers of each record name."""
 
@@ -156,6 +156,7 @@ async def _create(ports: Ports, asked: CreatePerdureSubscription) -> StoredSubsc
         asked.dead_letter_failures,
     )
     cluster = check_wanted(registry, wanted, ports.options.cluster_name)
+    await check_more_options(ports, cluster, asked.options, asked.force)
     options = dict(cluster.options) | asked.options
     point = point_of(asked.start, options)
     group = "" if asked.start is not None else group_of(options)

@@ -76,6 +76,8 @@ _TABLE: Final = (
     ErrorCode("PD0616", "A point that nothing can start from"),
     ErrorCode("PD0617", "There is no such subscription"),
     ErrorCode("PD0619", "The consumer group is used by others"),
+    ErrorCode("PD0631", "There is no such dead letter"),
+    ErrorCode("PD0632", "A dead letter that cannot be done again like this"),
 )
 
 CODES: Final[Mapping[str, ErrorCode]] = {one.code: one for one in _TABLE}

@@ -39,6 +39,7 @@ _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")  # as Kafka's own rule
 _SOURCE: Final = re.compile(r"(?:kafka://)?([^/]+)/([^/]+)")
 _SINK: Final = re.compile(r"(?:service://)?([^/]+)/([^/]+)")
 _ID: Final = "sub_1"
+_BUILT_IN: Final = "Kafka"  # a service without a deployment
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -146,13 +147,21 @@ def check_wanted(registry: Registry, wanted: Wanted, engine_cluster: str) -> Sto
 def check_sink(registry: Registry, service: str, handler: str) -> None:
     found = registry.handler(service, handler)
     uri = f"service://{service}/{handler}"
+    if found is None and service == _BUILT_IN:
+        raise _bad(
+            f"invalid sink URI {uri!r}: {service} is built in, and no sink: let a handler of yours"
+            f" call {service}/send"
+        )
     if found is None:
         raise _bad(
             f"invalid sink URI {uri[:300]!r}: cannot find service/handler specified in the sink"
             " URI. Register its deployment first"
         )
     if not found.public:
-        raise _bad(f"invalid sink URI {uri!r}: {service}/{handler} is private")
+        raise _bad(
+            f"invalid sink URI {uri!r}: {service}/{handler} is private, so only other services may"
+            " call it: let its service say that it is public"
+        )
 
 
 def check_settings(options: dict[str, str], max_in_flight: int) -> None:

@@ -66,7 +66,7 @@ def test_a_patch_replaces_all_options_but_secrets_that_are_given_back(it: World)
         ("new", {}, 400, "PD0601", "bootstrap.servers is missing"),
         ("new", BROKERS | {"acks": "0"}, 400, "PD0601", "acks cannot be set"),
         ("new", BROKERS | {"sasl.password": "${}"}, 400, "PD0601", "neither a variable"),
-        ("new", {"bootstrap.servers": "away:1"}, 500, "PD0602", "say force"),
+        ("new", {"bootstrap.servers": "away:1"}, 503, "PD0602", "say force"),
     ],
 )
 def test_what_is_refused(

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.admin.ports import AdminOptions
 from orchestrator.brokers import deciding
 from orchestrator.brokers.facts_port import NOT_MADE, OUT_OF_REACH, BrokerTrouble
-from tests.unit.admin.world import Answered, KeptFacts, World, world
+from tests.unit.admin.world import UNKNOWN_OPTION, Answered, KeptFacts, World, world
 from tests.unit.registry.samples import discovered
 
 OURS = "/perdure/v1/subscriptions"
@@ -162,6 +162,7 @@ def test_a_group_is_gone_on_from(it: World) -> None:
         ("kafka://shop/orders", "service://Counter/none", 400, "META0009", "cannot find"),
         ("kafka://shop/orders", "service://None/add", 400, "META0009", "cannot find"),
         ("kafka://shop/orders", "service://Hidden/do", 400, "META0009", "is private"),
+        ("kafka://shop/orders", "service://Kafka/send", 400, "META0009", "is built in"),
         ("kafka://shop/orders", "service://Counter/k/add", 400, "META0009", "the key is that of"),
         ("kafka://shop/orders", "services://Counter/add", 400, "META0009", "invalid sink URI"),
     ],
@@ -215,6 +216,33 @@ def test_an_ingress_topic_is_asked_for_by_name(it: World) -> None:
     assert restate(it, "kafka://shop/returns", "").status == 400
 
 
+def test_options_that_no_client_takes_are_refused_at_once(it: World) -> None:
+    unknown = {"options": {UNKNOWN_OPTION: "1"}}
+    known = made(it, "orders", options={"client.rack": "a"})
+    for refused in (
+        ours(it, "orders", **unknown),
+        ours(it, "orders", **unknown, force=True),
+        restate(it, "kafka://shop/orders", **unknown),
+        it.ask("PATCH", f"{OURS}/{known['id']}", unknown),
+    ):
+        assert (refused.status, refused.json["restate_code"]) == (400, "PD0601"), refused
+        assert UNKNOWN_OPTION in refused.json["message"]
+    assert it.ask("GET", OURS).json == {"subscriptions": [known]}
+    it.brokers["b:9092"].trouble = AWAY
+    patched = it.ask("PATCH", f"{OURS}/{known['id']}", {"options": {"client.rack": "b"}})
+    assert patched.status == 200, "brokers that are away are no reason"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", ""), ("PATCH", "/one"), ("POST", "/one/resume")]
+)
+def test_a_field_that_is_none_is_refused(it: World, method: str, path: str) -> None:
+    made(it, "orders", name="one")
+    body = {"max_inflight": 1} if path else {"sources": ["orders"], "sink": "Counter/add", "x": 1}
+    refused = it.ask(method, OURS + path, body)
+    assert refused.status == 400 and next(reversed(body)) in refused.json["message"]
+
+
 def test_two_of_one_name_and_two_clusters(it: World) -> None:
     first = made(it, "orders", name="one")
     again = ours(it, "returns", name="one")
@@ -241,7 +269,7 @@ def test_force_waits_for_topics_and_brokers(it: World) -> None:
     assert later["starts"] == {"orders": [5, 0]} and later["status"] == "active"
     it.brokers["b:9092"].trouble = AWAY
     refused = ours(it, "orders")
-    assert (refused.status, refused.json["restate_code"]) == (500, "PD0602")
+    assert (refused.status, refused.json["restate_code"]) == (503, "PD0602")
     kept = made(it, "orders", start="earliest", force=True)
     assert kept["status"] == "undecided" and kept["undecided"] == "earliest"
     assert kept["starts"] == {}
@@ -318,7 +346,7 @@ def test_seek_and_replay_make_a_new_generation(it: World) -> None:
     assert (refused.status, refused.json["restate_code"]) == (400, "PD0616")
     it.brokers["b:9092"].trouble = AWAY
     away = it.ask("POST", f"{OURS}/one/seek", {"to": "latest", "force": True})
-    assert (away.status, away.json["restate_code"]) == (500, "PD0602")
+    assert (away.status, away.json["restate_code"]) == (503, "PD0602")
     assert it.ask("GET", f"{OURS}/one").json["generation"] == 3
 
 
@@ -384,7 +412,7 @@ def test_feeds_need_to_know_where(it: World) -> None:
     feeds = "/perdure/v1/feeds"
     it.brokers["b:9092"].trouble = AWAY
     away = it.ask("PUT", feeds + "/events")
-    assert (away.status, away.json["restate_code"]) == (500, "PD0602")
+    assert (away.status, away.json["restate_code"]) == (503, "PD0602")
     assert it.ask("PUT", feeds + "/events?force=true").status == 200
     it.brokers["c:9092"] = KeptFacts("kafka-c")
     more = {"name": "else", "properties": {"bootstrap.servers": "c:9092"}}

@@ -17,7 +17,7 @@ from orchestrator.admin.app import create_admin
 from orchestrator.admin.ports import AdminOptions
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.brokers.deciding import StartDecider
-from orchestrator.brokers.facts_port import OUT_OF_REACH, BrokerTrouble
+from orchestrator.brokers.facts_port import BAD_OPTIONS, OUT_OF_REACH, BrokerTrouble
 from orchestrator.brokers.memory import MemoryFacts
 from orchestrator.intake.views import SubscriptionView, SubscriptionViews
 from orchestrator.log.memory import MemoryLog
@@ -51,6 +51,7 @@ from tests.unit.machine.bench import Bench
 from tests.unit.registry.samples import discovered
 
 URI = "http://127.0.0.1:9080/"
+UNKNOWN_OPTION = "no.such.option"  # to every broker cluster
 GREETER = {"name": "Greeter", "ty": "SERVICE", "handlers": [{"name": "greet"}]}
 COUNTER = {
     "name": "Counter",
@@ -269,6 +270,10 @@ class World:
         return self.endpoints[target.uri]
 
     def _facts(self, options: StoredPairs) -> MemoryFacts:
+        if UNKNOWN_OPTION in dict(options):
+            refusing = KeptFacts()
+            refusing.trouble = BrokerTrouble(BAD_OPTIONS, f"no such option: {UNKNOWN_OPTION}")
+            return refusing
         address = dict(options)["bootstrap.servers"]
         if address not in self.brokers:
             nobody = KeptFacts()
