@@ -5,7 +5,7 @@ import itertools
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
     AclOperation,
     AclPermissionType,
     AdminClient,
-    NewTopic,
     ResourcePatternType,
     ResourceType,
 )
@@ -34,69 +33,29 @@ from tests.contracts.test_log_kafka import refusal, until
 from tests.contracts.test_topic_facts import ask
 from tests.contracts.test_topic_writer import opened as opened_writer
 from tests.contracts.test_topic_writer import write
-from tests.parts.certificates import make_certificate
-from tests.parts.kafka import KafkaBroker
+from tests.parts.kafka_guarded import ADMIN, USER, GuardedBroker
 
 pytestmark = pytest.mark.timeout(120)
 
-ADMIN, USER = ("admin", "admin-s3cret"), ("perdure", "perdure-s3cret")
 _NUMBERS = itertools.count()
-_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required"
-
-
-@dataclass
-class Guarded:
-    """A broker that lets nobody in without a password, and nobody do what no rule allows."""
-
-    broker: KafkaBroker
-    ca_file: Path
-
-    def options(self, user: tuple[str, str]) -> dict[str, Any]:
-        return {
-            "bootstrap.servers": self.broker.bootstrap,
-            "security.protocol": "SASL_SSL",
-            "ssl.ca.location": str(self.ca_file),
-            "sasl.mechanism": "SCRAM-SHA-512",
-            "sasl.username": user[0],
-            "sasl.password": user[1],
-        }
-
-    def make_topic(self, name: str, count: int) -> None:
-        admin = AdminClient(self.options(ADMIN))
-        admin.create_topics([NewTopic(name, count)])[name].result()
-
-    def log(self, directory: Path, password: str = USER[1]) -> KafkaOptions:
-        cluster = f"secured{next(_NUMBERS)}"
-        sasl = {name: value for name, value in self.options(USER).items() if "sasl." in name}
-        return replace(
-            kafka_options(directory, self.broker.bootstrap),
-            cluster=cluster,
-            ca_file=self.ca_file,
-            librdkafka=sasl | {"sasl.password": password},
-        )
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    directory = tmp_path_factory.mktemp("kafka-scram")
-    ca_file, key_store = make_certificate(directory)
-    own = f'{_LOGIN} username="{ADMIN[0]}" password="{ADMIN[1]}";'
-    options = {
-        "listener.security.protocol.map": "PLAINTEXT:SASL_SSL,CONTROLLER:PLAINTEXT",
-        "inter.broker.listener.name": "PLAINTEXT",
-        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
-        "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
-        "listener.name.plaintext.scram-sha-512.sasl.jaas.config": own,
-        "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": str(key_store),
-        "ssl.truststore.type": "PEM",
-        "ssl.truststore.location": str(ca_file),
-        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "super.users": "User:admin;User:ANONYMOUS",  # the latter is the controller's listener
-    }
-    broker = KafkaBroker(directory, options, scram=dict([ADMIN, USER])).start()
-    yield Guarded(broker, ca_file)
-    broker.stop()
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedBroker]:
+    made = GuardedBroker(tmp_path_factory.mktemp("kafka-scram"))
+    made.broker.start()
+    yield made
+    made.broker.stop()
+
+
+def log_options(guarded: GuardedBroker, directory: Path, password: str = USER[1]) -> KafkaOptions:
+    sasl = {name: value for name, value in guarded.options(USER).items() if "sasl." in name}
+    return replace(
+        kafka_options(directory, guarded.broker.bootstrap),
+        cluster=f"secured{next(_NUMBERS)}",
+        ca_file=guarded.ca_file,
+        librdkafka=sasl | {"sasl.password": password},
+    )
 
 
 def commands() -> list[str]:
@@ -105,7 +64,7 @@ def commands() -> list[str]:
     return found
 
 
-def allow(guarded: Guarded, line: str) -> None:
+def allow(guarded: GuardedBroker, line: str) -> None:
     """What a line of `kafka-acls.sh` does."""
     words = iter(shlex.split(line)[1:])
     kind, name, pattern, operations = "", "", "literal", []
@@ -140,13 +99,15 @@ def allow(guarded: Guarded, line: str) -> None:
         future.result()
 
 
-def allow_cluster(guarded: Guarded, cluster: str) -> None:
+def allow_cluster(guarded: GuardedBroker, cluster: str) -> None:
     for line in commands()[:3]:
         allow(guarded, line.replace(" perdure.", f" {cluster}."))
 
 
-def test_the_lines_of_the_page_are_enough_for_the_log(guarded: Guarded, tmp_path: Path) -> None:
-    options = guarded.log(tmp_path)
+def test_the_lines_of_the_page_are_enough_for_the_log(
+    guarded: GuardedBroker, tmp_path: Path
+) -> None:
+    options = log_options(guarded, tmp_path)
     refused = asyncio.run(refusal(options))
     assert refused.code == "PD0113" and "perdure explain PD0113" in refused.remedy
     allow_cluster(guarded, options.cluster)
@@ -163,8 +124,10 @@ def test_the_lines_of_the_page_are_enough_for_the_log(guarded: Guarded, tmp_path
     asyncio.run(main())
 
 
-def test_a_wrong_password_of_the_log_is_said_at_once(guarded: Guarded, tmp_path: Path) -> None:
-    refused = asyncio.run(refusal(guarded.log(tmp_path, "wrong")))
+def test_a_wrong_password_of_the_log_is_said_at_once(
+    guarded: GuardedBroker, tmp_path: Path
+) -> None:
+    refused = asyncio.run(refusal(log_options(guarded, tmp_path, "wrong")))
     assert refused.code == "PD0112" and "wrong" not in str(refused)
 
 
@@ -179,7 +142,7 @@ def facts_of(options: dict[str, Any], *topics: str) -> FoundTopics | BrokerTroub
 
 
 def test_a_broker_cluster_with_a_password_from_a_file(
-    guarded: Guarded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    guarded: GuardedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = f"orders{next(_NUMBERS)}"
     guarded.make_topic(topic, 2)
@@ -197,7 +160,7 @@ def test_a_broker_cluster_with_a_password_from_a_file(
     assert "s3cret" not in refused.message and not refused.passes
 
 
-def test_the_lines_of_the_page_are_enough_to_send(guarded: Guarded) -> None:
+def test_the_lines_of_the_page_are_enough_to_send(guarded: GuardedBroker) -> None:
     topic, cluster = f"answers{next(_NUMBERS)}", f"secured{next(_NUMBERS)}"
     guarded.make_topic(topic, 1)
     allow_cluster(guarded, cluster)

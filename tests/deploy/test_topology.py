@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer
 
-from tests.deploy.readme import README, the_lines_for_kcat
+from tests.deploy.readme import README, the_counts, the_reply
 from tests.deploy.topology import Topology
 from tests.parts.client import eventually, http_request
 from tests.parts.compose import EMBEDDED, KAFKA
@@ -79,7 +79,8 @@ def test_the_lines_of_the_readme(topology: Topology) -> None:
     headers = {"content-type": "application/json"}
     answer = http_request(topology.ingress, "POST", path, body.encode(), headers).expect(200)
     assert answer.text == "2"
-    the_lines_for_kcat(topology.broker.bootstrap)
+    the_reply(topology.broker.bootstrap)
+    the_counts(topology.broker.bootstrap)
 
 
 def test_each_part_may_be_killed(topology: Topology) -> None:

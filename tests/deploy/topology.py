@@ -33,7 +33,7 @@ class Topology:
         self._ports = {name: free_port() for name in ("8080", "9070", "9080")}
         self.broker = self._broker() if "kafka" in self._services else None
         self.ingress = f"http://127.0.0.1:{self._ports['8080']}"
-        self._admin = f"http://127.0.0.1:{self._ports['9070']}"
+        self.admin = f"http://127.0.0.1:{self._ports['9070']}"
         self.server = Process("perdure", [*PERDURE, "serve"], log_dir=directory)
         self.example = self._example()
 
@@ -59,7 +59,7 @@ class Topology:
         """What a service that ends by itself prints: a command of `perdure`."""
         command = [self._here(word) for word in self._services[name]["command"]]
         done = subprocess.run(
-            [*PERDURE, "--admin", self._admin, *command],
+            [*PERDURE, "--admin", self.admin, *command],
             capture_output=True,
             text=True,
             timeout=60,
