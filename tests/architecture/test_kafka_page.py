@@ -11,12 +11,13 @@ import pytest
 from orchestrator.admin.dead_letters import NO_LETTER, NOT_LIKE_THIS
 from orchestrator.brokers.kafka.configs import TRANSACTION_MS
 from orchestrator.intake import headers
+from orchestrator.intake.reading import HELD_BYTES_MAX, HELD_RECORDS_MAX
 from orchestrator.intake.term import LETTER_BYTES_MAX
 from orchestrator.model import topics
 from orchestrator.model.codes import CODES
 from orchestrator.model.limits import FEED_LANE_BYTES_MAX
 from orchestrator.node.ingress_topic import PARTITIONS
-from orchestrator.outbox.topics import MISSING_S
+from orchestrator.outbox.topics import LANES_MAX, MISSING_S, QUIET_S, ROWS_MAX
 from orchestrator.registry.errors import RegistryError
 from orchestrator.registry.subscribe import MAX_IN_FLIGHT_DEFAULT
 from tests.architecture.sources import ROOT
@@ -62,6 +63,9 @@ def test_every_header_that_acts_is_there() -> None:
         f"{LETTER_BYTES_MAX >> 20} MiB of dead letters",
         f"{FEED_LANE_BYTES_MAX >> 20} MiB in one partition",
         f"{PARTITIONS} partitions",
+        f"by {HELD_RECORDS_MAX} records or {HELD_BYTES_MAX >> 20} MiB",
+        f"{QUIET_S:.0f} s of quiet",
+        f"{ROWS_MAX:,} records of each of up to {LANES_MAX} topics",
     ],
 )
 def test_a_number_is_that_of_the_code(said: str) -> None:
