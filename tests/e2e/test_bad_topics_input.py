@@ -275,6 +275,15 @@ def test_a_send(body: Any, status: int, said: str, server: PerdureServer) -> Non
     assert said in reply.json()["message"]
 
 
+def test_a_send_of_a_handler(server: PerdureServer) -> None:
+    ask(server, "PATCH", "/services/Echo", {"public": True}).expect(200)
+    try:
+        reply = client_of(server).post(("Echo", "send"), {"topic": TOPIC, "key": 1})
+        assert (reply.status, "$.key" in reply.text) == (400, True), reply.text
+    finally:
+        ask(server, "PATCH", "/services/Echo", {"public": False}).expect(200)
+
+
 LETTERS = [
     (None, b"1", {}, "no_key"),
     (b"\xff", b"1", {}, "key_not_utf8"),
