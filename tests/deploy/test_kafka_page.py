@@ -77,12 +77,19 @@ def test_every_block_is_run_here() -> None:
     assert (len(blocks("text")), len(blocks("python")), len(blocks("java"))) == (1, 2, 1)
 
 
-def test_the_commands_in_their_order(commands: Commands) -> None:
-    letter = ""
+@pytest.fixture(scope="module")
+def typed(commands: Commands) -> list[str]:
+    """What the commands of the page print, each after the one before."""
+    letter, printed = "", []
     for command in [one for block in blocks("sh") for one in commands_of(block)]:
-        printed = carried_out(command, letter, commands)
-        found = LETTER.search(printed)
+        printed.append(carried_out(command, letter, commands))
+        found = LETTER.search(printed[-1])
         letter = found[0] if found else letter
+    return printed
+
+
+def test_the_commands_in_their_order(typed: list[str]) -> None:
+    assert len(typed) > 30
 
 
 def carried_out(command: Command, letter: str, commands: Commands) -> str:
@@ -98,6 +105,7 @@ def carried_out(command: Command, letter: str, commands: Commands) -> str:
     return str(eventually(run, 60.0)) if READS.search(line) else run()
 
 
+@pytest.mark.usefixtures("typed")
 def test_the_handler_that_sends(topology: Topology, commands: Commands, tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(blocks("python")[0].text)
     port = free_port()
@@ -120,6 +128,7 @@ def test_the_handler_that_sends(topology: Topology, commands: Commands, tmp_path
         service.kill()
 
 
+@pytest.mark.usefixtures("typed")
 @pytest.mark.parametrize("language", ["python", "java"])
 def test_a_reader_of_what_is_committed(language: str, commands: Commands, tmp_path: Path) -> None:
     source = commands.here(blocks(language)[-1].text)
