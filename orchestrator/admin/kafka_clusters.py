@@ -214,7 +214,7 @@ async def _delete(ports: Ports, name: str) -> None:
             raise RegistryError(
                 CLUSTER_IN_USE, f"Kafka cluster {name!r} is in use: delete {users} first"
             )
-        if has_feeds(state.topics, name):
+        if has_feeds(ports.metadata.registry.topics, name):
             raise RegistryError(
                 CLUSTER_IN_USE,
                 f"feeds are published to Kafka cluster {name!r}: perdure feeds disable them first",

@@ -64,14 +64,15 @@ def _remember_ingress(state: TopicsState, one: StoredSubscription, has_ended: bo
 
 
 def is_in_use(state: TopicsState, cluster: str) -> bool:
-    """Whether a subscription reads topics of that broker cluster, or feeds are published to it."""
-    return has_feeds(state, cluster) or any(
-        one.cluster == cluster for one in state.subscriptions.values()
-    )
+    """Whether a subscription reads topics of that broker cluster."""
+    return any(one.cluster == cluster for one in state.subscriptions.values())
 
 
 def has_feeds(state: TopicsState, cluster: str) -> bool:
-    """Whether feeds are, or may be, published to it: without the log's brokers to any."""
+    """Whether feeds are, or may be, published to it: without the log's brokers to any.
+
+    The log's brokers are in `Registry.topics` alone: what is kept does not name them.
+    """
     is_on = state.events_feed or bool(state.state_feeds)
     return is_on and (cluster == LOG_CLUSTER or LOG_CLUSTER not in state.clusters)
 

@@ -8,8 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.admin import kafka_clusters
+from orchestrator.admin.ports import AdminOptions
 from orchestrator.brokers.facts_port import CREDENTIALS, BrokerTrouble
 from orchestrator.model.topic_records import CloseLane
+from orchestrator.registry.stored_topics import StoredCluster
 from tests.unit.admin.world import KeptFacts, World, world
 from tests.unit.machine.bench import uid
 from tests.unit.machine.topic_records import letters, request, send
@@ -156,3 +158,17 @@ def test_what_is_still_to_be_sent_is_waited_for_but_with_force(
     assert it.ask("DELETE", "/kafka-clusters/shop").status == 202
     closing.join()
     assert len(letters(it.bench)) == 2
+
+
+@pytest.mark.parametrize("is_logs", [False, True])
+def test_a_cluster_that_feeds_are_published_to_stays(is_logs: bool) -> None:
+    """With a log on Kafka feeds are published to its brokers, and to no other."""
+    own = StoredCluster("log", (("bootstrap.servers", "l:9092"),), "", 0) if is_logs else None
+    with world(AdminOptions(operate_wait_s=5), log_cluster=own) as it:
+        for address in ("b:9092", "l:9092"):
+            it.brokers[address] = KeptFacts(address)
+        assert create(it).status == 201
+        assert it.ask("PUT", "/perdure/v1/feeds/events").status == 200
+        deleted = it.ask("DELETE", "/kafka-clusters/shop")
+        left = [one["name"] for one in it.ask("GET", "/kafka-clusters").json["clusters"]]
+        assert (deleted.status, left) == ((202, ["log"]) if is_logs else (409, ["shop"]))

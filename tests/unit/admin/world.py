@@ -44,6 +44,7 @@ from orchestrator.registry.errors import UNREACHABLE, RegistryError
 from orchestrator.registry.metadata_log import Metadata
 from orchestrator.registry.snapshot import Defaults
 from orchestrator.registry.stored import StoredPairs
+from orchestrator.registry.stored_topics import StoredCluster
 from orchestrator.runtime.entropy import SeededEntropy
 from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.tables.port import Pair
@@ -208,7 +209,13 @@ class KeptFacts(MemoryFacts):
 class World:
     """A running admin API; use `world()`."""
 
-    def __init__(self, options: AdminOptions | None = None, with_query: bool = True) -> None:
+    def __init__(
+        self,
+        options: AdminOptions | None = None,
+        with_query: bool = True,
+        log_cluster: StoredCluster | None = None,
+    ) -> None:
+        self._log_cluster = log_cluster
         self.bench = Bench()
         self.engine = BenchEngine(self.bench)
         self.query = ScriptedQuery()
@@ -228,7 +235,7 @@ class World:
     async def _start(self) -> None:
         log = MemoryLog(1)
         await log.open()
-        self.metadata = Metadata(log, Defaults(), None)
+        self.metadata = Metadata(log, Defaults(), None, log_cluster=self._log_cluster)
         await self.metadata.open()
         brokers = BrokerClusters(self._facts)
         self.decider = StartDecider(self.metadata, brokers)
@@ -315,8 +322,12 @@ class World:
 
 
 @contextmanager
-def world(options: AdminOptions | None = None, with_query: bool = True) -> Iterator[World]:
-    made = World(options, with_query)
+def world(
+    options: AdminOptions | None = None,
+    with_query: bool = True,
+    log_cluster: StoredCluster | None = None,
+) -> Iterator[World]:
+    made = World(options, with_query, log_cluster)
     made.start()
     try:
         yield made

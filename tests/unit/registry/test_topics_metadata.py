@@ -125,11 +125,7 @@ def test_a_cluster_in_use_stays() -> None:
     assert not apply_metadata(state, KafkaClusterDeleted(3, "shop"))
     assert apply_metadata(state, SubscriptionDeleted(3, "sub_1"))
     assert apply_metadata(state, FeedsSwitched(4, False, ("Cart",)))
-    assert not apply_metadata(state, KafkaClusterDeleted(5, "shop"))
-    log = StoredCluster("log", ())
-    assert apply_metadata(state, KafkaClusterCreated(5, log))
-    assert not apply_metadata(state, KafkaClusterDeleted(6, "log"))
-    assert apply_metadata(state, KafkaClusterDeleted(6, "shop")), "feeds are with the log's"
+    assert apply_metadata(state, KafkaClusterDeleted(5, "shop")), "where feeds go is not kept here"
 
 
 def test_a_start_is_decided_once_and_for_its_generation() -> None:
