@@ -137,10 +137,9 @@ def test_a_reader_of_what_is_committed(language: str, commands: Commands, tmp_pa
     else:
         words = compiled_java(source, "Reports", tmp_path)
     commands.run("echo '{}' | kcat -P -b localhost:9092 -t visits -k last")
-    reader = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    try:
-        assert reader.stdout is not None
-        assert any(line == "last {}\n" for line in reader.stdout)
-    finally:
-        reader.kill()
-        reader.wait()
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as reader:
+        try:
+            assert reader.stdout is not None
+            assert any(line == "last {}\n" for line in reader.stdout)
+        finally:
+            reader.kill()
