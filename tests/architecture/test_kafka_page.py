@@ -11,8 +11,8 @@ import pytest
 from orchestrator.admin.dead_letters import NO_LETTER, NOT_LIKE_THIS
 from orchestrator.brokers.kafka.configs import TRANSACTION_MS
 from orchestrator.intake import headers
-from orchestrator.intake.reading import HELD_BYTES_MAX, HELD_RECORDS_MAX
-from orchestrator.intake.term import LETTER_BYTES_MAX
+from orchestrator.intake.reading import HELD_RECORDS_MAX
+from orchestrator.intake.term import HELD_BYTES_MAX, LETTER_BYTES_MAX
 from orchestrator.model import topics
 from orchestrator.model.codes import CODES
 from orchestrator.model.limits import FEED_LANE_BYTES_MAX
