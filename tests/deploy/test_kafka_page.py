@@ -27,7 +27,9 @@ PAGE = REPOSITORY / "docs" / "kafka.md"
 BLOCKS = blocks_of(PAGE)
 LETTER = re.compile(r"\b\d+-[0-9a-f]{16,}\b")
 # What is asked once more until it is there: these change nothing.
-READS = re.compile(r"kcat -C|kafka-consumer-groups|curl \S+/read$|perdure (sql|\S+ (list|describe|show))")
+READS = re.compile(
+    r"kcat -C|kafka-consumer-groups|curl \S+/read$|perdure (sql|\S+ (list|describe|show))"
+)
 
 
 @pytest.fixture(scope="module")
