@@ -9,7 +9,7 @@ import pytest
 from orchestrator.admin.ports import AdminOptions
 from orchestrator.brokers import deciding
 from orchestrator.brokers.facts_port import NOT_MADE, OUT_OF_REACH, BrokerTrouble
-from tests.unit.admin.world import UNKNOWN_OPTION, Answered, KeptFacts, World, world
+from tests.unit.admin.world import Answered, KeptFacts, World, world
 from tests.unit.registry.samples import discovered
 
 OURS = "/perdure/v1/subscriptions"
@@ -214,33 +214,6 @@ def test_an_ingress_topic_is_asked_for_by_name(it: World) -> None:
     neither = ours(it, "returns", sink="")
     assert neither.status == 400 and "invalid sink URI" in neither.json["message"]
     assert restate(it, "kafka://shop/returns", "").status == 400
-
-
-def test_options_that_no_client_takes_are_refused_at_once(it: World) -> None:
-    unknown = {"options": {UNKNOWN_OPTION: "1"}}
-    known = made(it, "orders", options={"client.rack": "a"})
-    for refused in (
-        ours(it, "orders", **unknown),
-        ours(it, "orders", **unknown, force=True),
-        restate(it, "kafka://shop/orders", **unknown),
-        it.ask("PATCH", f"{OURS}/{known['id']}", unknown),
-    ):
-        assert (refused.status, refused.json["restate_code"]) == (400, "PD0601"), refused
-        assert UNKNOWN_OPTION in refused.json["message"]
-    assert it.ask("GET", OURS).json == {"subscriptions": [known]}
-    it.brokers["b:9092"].trouble = AWAY
-    patched = it.ask("PATCH", f"{OURS}/{known['id']}", {"options": {"client.rack": "b"}})
-    assert patched.status == 200, "brokers that are away are no reason"
-
-
-@pytest.mark.parametrize(
-    ("method", "path"), [("POST", ""), ("PATCH", "/one"), ("POST", "/one/resume")]
-)
-def test_a_field_that_is_none_is_refused(it: World, method: str, path: str) -> None:
-    made(it, "orders", name="one")
-    body = {"max_inflight": 1} if path else {"sources": ["orders"], "sink": "Counter/add", "x": 1}
-    refused = it.ask(method, OURS + path, body)
-    assert refused.status == 400 and next(reversed(body)) in refused.json["message"]
 
 
 def test_two_of_one_name_and_two_clusters(it: World) -> None:
