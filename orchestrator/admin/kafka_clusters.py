@@ -35,6 +35,7 @@ from orchestrator.registry.records import (
     KafkaClusterCreated,
     KafkaClusterDeleted,
     KafkaClusterPatched,
+    LedgerTakenOver,
 )
 from orchestrator.registry.stored_topics import LOG_CLUSTER, StoredCluster, StoredSubscription
 from orchestrator.registry.subscribe import check_name, find_cluster
@@ -42,6 +43,7 @@ from orchestrator.registry.subscribe import check_name, find_cluster
 _NAMED_MAX: Final = 5
 _CLOSED_MS: Final = 60_000  # so long a deletion waits for what was to be sent
 _LOOK_S: Final = 0.2
+_IDENTITY_MAX: Final = 64  # bytes
 _partition = row_decoder(PartitionRow)
 
 
@@ -58,6 +60,12 @@ class UpdateKafkaCluster(BaseModel):
 
     properties: dict[str, str]
     force: bool = False
+
+
+class TakeOver(BaseModel):
+    """Whose ledger is taken over: `sys_lane` and the log of the server name it."""
+
+    log: str
 
 
 def router(ports: Ports) -> APIRouter:
@@ -93,6 +101,13 @@ def router(ports: Ports) -> APIRouter:
         await _delete(ports, name)
         if not force:
             await _all_closed(ports, name)
+        return Response(status_code=202)
+
+    @routes.post("/perdure/v1/kafka-clusters/{name}/take-over", response_model=None)
+    async def take_over(name: str, asked: TakeOver) -> Response:
+        """Go on with the ledger of a log that is gone for ever."""
+        _find(ports, name)
+        await _take_over(ports, name, asked.log)
         return Response(status_code=202)
 
     return routes
@@ -202,6 +217,22 @@ async def _update(ports: Ports, name: str, asked: UpdateKafkaCluster, force: boo
 
     await ports.metadata.change(decide)
     return reached
+
+
+async def _take_over(ports: Ports, name: str, log: str) -> None:
+    try:
+        identity = bytes.fromhex(log)
+    except ValueError:
+        identity = b""
+    if not 0 < len(identity) <= _IDENTITY_MAX:
+        raise AdminError(400, f"{log[:100]!r} is no identity of a log: sys_lane has it")
+
+    def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:
+        if identity in state.topics.taken_over.get(name, ()):
+            return None, None
+        return LedgerTakenOver(state.version, name, identity), None
+
+    await ports.metadata.change(decide)
 
 
 async def _delete(ports: Ports, name: str) -> None:

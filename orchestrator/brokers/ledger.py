@@ -21,7 +21,11 @@ class UnreadableLedger(Exception):
 
 
 class ForeignEntry(Exception):
-    """A record that another log has written."""
+    """A record that another log has written: `identity`."""
+
+    def __init__(self, identity: bytes) -> None:
+        super().__init__(identity.hex())
+        self.identity = identity
 
 
 def ledger_key(lane: int) -> bytes:
@@ -41,5 +45,5 @@ def read_entry(identity: bytes, key: bytes | None, value: bytes | None) -> tuple
     except msgspec.MsgspecError as error:
         raise UnreadableLedger(str(error)) from None
     if written_by != identity:
-        raise ForeignEntry
+        raise ForeignEntry(written_by)
     return int.from_bytes(key, "big"), number

@@ -90,7 +90,8 @@ class Lost(msgspec.Struct, frozen=True, gc=False):
 
 
 class ForeignLedger(msgspec.Struct, frozen=True, gc=False):
-    """The ledger belongs to another log: the two may not share a cluster name here."""
+    """The ledger belongs to another log: the two may not share a cluster name here, unless an
+    operator takes it over from one that is gone for ever."""
 
     message: str
 

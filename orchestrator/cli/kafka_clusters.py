@@ -26,6 +26,9 @@ def add(nouns: Nouns) -> None:
     noun.verb("list", "All Kafka clusters.", _list)
     describe = noun.verb("describe", "One Kafka cluster and its subscriptions.", _describe)
     describe.add_argument("name")
+    take_over = noun.verb("take-over", "Use the ledger of a log that is gone for ever.", _take_over)
+    take_over.add_argument("name")
+    take_over.add_argument("log", help="its identity, as sys_lane and the server's log name it")
     delete = noun.verb("delete", "Forget a Kafka cluster that no subscription uses.", _delete)
     delete.add_argument("name")
     delete.add_argument("--force", action="store_true", help="wait for nothing that is to be sent")
@@ -107,4 +110,14 @@ def _delete(args: argparse.Namespace, admin: Admin) -> int:
         print_json({"deleted": args.name})
     else:
         print(f"Kafka cluster {args.name} is forgotten")
+    return 0
+
+
+def _take_over(args: argparse.Namespace, admin: Admin) -> int:
+    at = path("perdure", "v1", "kafka-clusters", args.name, "take-over")
+    admin.ask("POST", at, {"log": args.log})
+    if args.json:
+        print_json({"taken_over": args.log})
+    else:
+        print(f"what is to be sent to {args.name} goes on within a minute")
     return 0

@@ -98,6 +98,7 @@ def make_writers(
                 partition,
                 partitions,
                 options.log.replication_factor or -1,
+                registry().topics.taken_over.get(name, ()),
             )
         )
 

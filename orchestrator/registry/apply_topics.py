@@ -8,6 +8,7 @@ from orchestrator.registry.records import (
     KafkaClusterCreated,
     KafkaClusterDeleted,
     KafkaClusterPatched,
+    LedgerTakenOver,
     SubscriptionCreated,
     SubscriptionDecided,
     SubscriptionDeleted,
@@ -19,6 +20,7 @@ from orchestrator.registry.records import (
 from orchestrator.registry.stored_topics import (
     INGRESS_MAX,
     LOG_CLUSTER,
+    TAKEN_OVER_MAX,
     StoredSubscription,
     TopicsState,
 )
@@ -45,6 +47,12 @@ def apply_topics(state: TopicsState, record: AnyTopicsRecord) -> bool:
         case FeedsSwitched(events=events, states=states):
             changed = (events, states) != (state.events_feed, state.state_feeds)
             state.events_feed, state.state_feeds = events, states
+        case LedgerTakenOver(cluster=at, log=log):
+            before = state.taken_over.get(at, ())
+            changed = at == LOG_CLUSTER or at in state.clusters
+            changed = changed and log not in before
+            if changed:
+                state.taken_over[at] = (*before, log)[-TAKEN_OVER_MAX:]
         case SubscriptionDeleted(id=gone):
             ended = state.subscriptions.pop(gone, None)
             changed = ended is not None

@@ -128,6 +128,13 @@ class FeedsSwitched(MetadataRecord, frozen=True, tag=16):
     states: tuple[str, ...]
 
 
+class LedgerTakenOver(MetadataRecord, frozen=True, tag=17):
+    """What a log that is gone wrote into the ledger of a broker cluster counts no longer."""
+
+    cluster: str
+    log: bytes
+
+
 AnyTopicsRecord = (
     KafkaClusterCreated
     | KafkaClusterPatched
@@ -140,6 +147,7 @@ AnyTopicsRecord = (
     | SubscriptionDecided
     | SubscriptionDeleted
     | FeedsSwitched
+    | LedgerTakenOver
 )
 AnyMetadataRecord = (
     DeploymentRegistered

@@ -67,6 +67,7 @@ def build_registry(
         state.topics,
         clusters=dict(state.topics.clusters),
         subscriptions=dict(state.topics.subscriptions),
+        taken_over=dict(state.topics.taken_over),
     )
     if log_cluster is not None:
         topics.clusters[log_cluster.name] = log_cluster

@@ -12,6 +12,7 @@ from orchestrator.registry.stored import Stored, StoredPairs
 
 LOG_CLUSTER: Final = "log"
 """The name of the broker cluster that a log on Kafka lives on: it exists by itself."""
+TAKEN_OVER_MAX: Final = 20  # logs of one broker cluster
 GO_ON: Final = -1
 """Instead of an offset: the source goes on where its old generation stands."""
 INGRESS_MAX: Final = 100  # ended ones that are remembered
@@ -80,6 +81,9 @@ class TopicsState(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fiel
     ended_ingress: tuple[tuple[str, str], ...] = ()
     """Broker cluster and topic of ingress subscriptions that were deleted: no server makes them
     again by itself, since their records would run once more. The latest INGRESS_MAX."""
+
+    taken_over: dict[str, tuple[bytes, ...]] = msgspec.field(default_factory=dict)
+    """By broker cluster: identities of logs that are gone, whose ledger there is ours now."""
 
     def has_ingress(self, cluster: str, topic: str) -> bool:
         """Whether a subscription reads the topic whose records name their targets."""

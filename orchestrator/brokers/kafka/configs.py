@@ -38,6 +38,7 @@ class WriterOptions:
     partition: int
     partitions: int  # of the engine's log, and of the ledger
     replication_factor: int = -1  # of the ledger, where it must be made; -1: the brokers' default
+    taken_over: tuple[bytes, ...] = ()  # logs whose entries in the ledger count no longer
 
     @property
     def ledger_topic(self) -> str:

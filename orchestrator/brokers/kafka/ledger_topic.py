@@ -6,7 +6,14 @@ Everything here blocks, and is for threads.
 import time
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
     AdminClient,
     ConfigResource,
@@ -125,12 +132,22 @@ def _read(consumer: Consumer, options: WriterOptions, low: int, end: int) -> dic
             continue
         error = message.error()
         if error is None:
-            lane, number = read_entry(options.identity, message.key(), message.value())
-            last[lane] = max(number, last.get(lane, 0))
+            _note(options, message, last)
         elif error.code() != KafkaError._PARTITION_EOF:
             raise KafkaException(error)
         elif (message.offset() or 0) >= end:
             return last
+
+
+def _note(options: WriterOptions, message: Message, last: dict[int, int]) -> None:
+    """An entry of a log that was taken over says nothing of the lanes of this one."""
+    try:
+        lane, number = read_entry(options.identity, message.key(), message.value())
+    except ForeignEntry as foreign:
+        if foreign.identity not in options.taken_over:
+            raise
+        return
+    last[lane] = max(number, last.get(lane, 0))
 
 
 __all__ = ["ForeignEntry", "LedgerUnusable", "UnreadableLedger", "ensure_ledger", "read_ledger"]

@@ -94,10 +94,12 @@ class KafkaTopicWriter:
             self._producer = make_producer(transactions_config(options), _note)
             self._producer.init_transactions(FENCE_S)
             last = read_ledger(options)
-        except ForeignEntry:
+        except ForeignEntry as foreign:
+            log = foreign.identity.hex()
             return ForeignLedger(
-                f"Topic {options.ledger_topic} belongs to another log: give this cluster"
-                " another name (--cluster), or delete the topic if that log is gone."
+                f"topic {options.ledger_topic} belongs to the log {log}: give this cluster another"
+                " name (--cluster), or, if that log is gone for ever, perdure kafka-clusters"
+                f" take-over CLUSTER {log}"
             )
         except KafkaException as raised:
             return Lost(text_of(raised), False)

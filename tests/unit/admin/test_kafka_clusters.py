@@ -172,3 +172,14 @@ def test_a_cluster_that_feeds_are_published_to_stays(is_logs: bool) -> None:
         deleted = it.ask("DELETE", "/kafka-clusters/shop")
         left = [one["name"] for one in it.ask("GET", "/kafka-clusters").json["clusters"]]
         assert (deleted.status, left) == ((202, ["log"]) if is_logs else (409, ["shop"]))
+
+
+def test_the_ledger_of_a_log_that_is_gone_is_taken_over(it: World) -> None:
+    create(it)
+    ours = "/perdure/v1/kafka-clusters/shop/take-over"
+    assert it.ask("POST", ours, {"log": "0aff"}).status == 202
+    assert it.ask("POST", ours, {"log": "0aff"}).status == 202
+    assert it.metadata.registry.topics.taken_over == {"shop": (b"\x0a\xff",)}
+    for bad in ("", "xyz", "00" * 65):
+        assert it.ask("POST", ours, {"log": bad}).status == 400
+    assert it.ask("POST", ours.replace("shop", "none"), {"log": "00"}).status == 404

@@ -19,6 +19,7 @@ from orchestrator.registry.records import (
     KafkaClusterCreated,
     KafkaClusterDeleted,
     KafkaClusterPatched,
+    LedgerTakenOver,
     SubscriptionCreated,
     SubscriptionDecided,
     SubscriptionDeleted,
@@ -31,6 +32,7 @@ from orchestrator.registry.snapshot import Defaults, build_registry
 from orchestrator.registry.stored_topics import (
     GO_ON,
     INGRESS_MAX,
+    TAKEN_OVER_MAX,
     StoredCluster,
     StoredStart,
     StoredSubscription,
@@ -70,7 +72,8 @@ def records() -> list[AnyTopicsRecord]:
         FeedsSwitched(8, True, ("Cart", "Counter")),
         SubscriptionDeleted(9, "sub_1"),
         FeedsSwitched(10, False, ()),
-        KafkaClusterDeleted(11, "shop"),
+        LedgerTakenOver(11, "shop", b"lost"),
+        KafkaClusterDeleted(12, "shop"),
     ]
 
 
@@ -105,7 +108,8 @@ def test_a_life() -> None:
     assert decided.starts[0].offsets == (3, GO_ON)
     told = played(10).topics
     assert told.events_feed and told.state_feeds == ("Cart", "Counter")
-    ended = played(12).topics
+    assert played(12).topics.taken_over == {"shop": (b"lost",)}
+    ended = played(13).topics
     assert not ended.subscriptions and not ended.clusters and not ended.events_feed
 
 
@@ -118,6 +122,17 @@ def test_a_name_is_taken_once() -> None:
     assert not apply_metadata(state, SubscriptionPatched(5, "sub_2", "orders", (), 1, False))
     assert not apply_metadata(state, KafkaClusterCreated(5, CLUSTER))
     assert state.version == 5
+
+
+def test_a_log_is_taken_over_once_and_not_without_end() -> None:
+    state = played(1)
+    assert not apply_metadata(state, LedgerTakenOver(1, "none", b"0"))
+    for number in range(TAKEN_OVER_MAX + 5):
+        taken = LedgerTakenOver(state.version, "log", b"%d" % number)
+        assert apply_metadata(state, taken)
+        assert not apply_metadata(state, taken)
+    kept = state.topics.taken_over["log"]
+    assert len(kept) == TAKEN_OVER_MAX and kept[-1] == b"%d" % (TAKEN_OVER_MAX + 4)
 
 
 def test_a_cluster_in_use_stays() -> None:
