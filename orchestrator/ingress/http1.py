@@ -290,8 +290,9 @@ class Http1(asyncio.Protocol):
         shared.in_flight -= 1
         shared.answered(reply.status, self._began_s)
         self._seen = shared.tick
-        is_last = self._reader.ended and not self._queue
-        keep_alive = item.keep_alive and not is_last and not shared.draining
+        keep_alive = item.keep_alive and not shared.draining
+        if self._reader.ended and not self._queue:  # it is the last
+            keep_alive = False
         self._keep_alive = keep_alive
         body = reply.body
         head = b"%b%b%b%bcontent-length: %d\r\n%b\r\n" % (

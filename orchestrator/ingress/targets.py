@@ -66,28 +66,55 @@ _SHAPES = (
 
 
 class Routes:
-    """Finds the route of a request, and remembers those of handlers without keys: these are as
-    many as there are handlers, four paths each."""
+    """Finds the route of a request, and remembers those of handlers without keys, four paths each,
+    and the handlers with keys: as many as there are handlers."""
 
-    __slots__ = ("_known", "_registry")
+    __slots__ = ("_keyed", "_known", "_registry")
 
     def __init__(self) -> None:
         self._registry: Registry | None = None
         self._known: dict[bytes, CallRoute] = {}
+        self._keyed: dict[tuple[bytes, bytes], Handler] = {}  # by service and handler
 
     def find(self, method: bytes, path: bytes, registry: Registry) -> Route:
         """The route of a request; raises Refused or HttpRefused."""
         if registry is not self._registry:
             self._registry = registry
-            self._known = {}
-        known = self._known.get(path)
-        if known is not None and method in _GET_POST:
+            self._known, self._keyed = {}, {}
+        if method not in _GET_POST or b"%" in path:
+            return route_request(method, path, registry)
+        known = self._known.get(path) or self._find_keyed(path)
+        if known is not None:
             return known
         found = route_request(method, path, registry)
-        plain = b"%" not in path and not path.endswith(b"/")
-        if plain and isinstance(found, CallRoute) and not found.handler.keyed:
-            self._known[path] = found
+        if isinstance(found, CallRoute) and not path.endswith(b"/"):
+            self._remember(path, found)
         return found
+
+    def _find_keyed(self, path: bytes) -> CallRoute | None:
+        """`/{service}/{key}/{handler}`, with or without `/send`, of a handler that was called."""
+        parts = path.split(b"/")
+        count = len(parts)
+        if count != 4 and (count != 5 or parts[4] != b"send"):
+            return None
+        handler = self._keyed.get((parts[1], parts[3]))
+        if handler is None or not parts[2]:
+            return None
+        try:
+            key = parts[2].decode()
+        except UnicodeDecodeError:
+            return None
+        return CallRoute(handler, check_key(key), count == 5)
+
+    def _remember(self, path: bytes, found: CallRoute) -> None:
+        handler = found.handler
+        if not handler.keyed:
+            self._known[path] = found
+            return
+        names = (handler.service.encode(), handler.name.encode())
+        parts = path.split(b"/")
+        if len(parts) == 4 and (parts[1], parts[3]) == names and names[0] != b"restate":
+            self._keyed[names] = handler
 
 
 def route_request(method: bytes, path: bytes, registry: Registry) -> Route:

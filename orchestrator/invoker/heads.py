@@ -86,8 +86,9 @@ class Heads:
         if made is None:
             made = self._made[at] = self._static(deployment, invoke, protocol)
         head = [*made, (b"x-restate-invocation-id", debug_id.encode())]
-        if invoke.key:
-            escaped = quote(invoke.key, safe="")
+        key = invoke.key
+        if key:
+            escaped = key if key.isascii() and key.isalnum() else quote(key, safe="")
             if len(escaped) <= _KEY_BYTES_MAX:
                 head.append((b"x-restate-service-key", escaped.encode()))
         parent, state = invoke.trace

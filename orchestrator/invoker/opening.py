@@ -9,6 +9,7 @@ from typing import Final
 
 from orchestrator.invoker.port import AttemptInput
 from orchestrator.model.ids import random_seed
+from orchestrator.model.invoke import Invoke
 from perdure import wire
 from perdure.wire import codes as code
 from perdure.wire.proto3 import put_bytes, set_bytes, varint
@@ -21,16 +22,17 @@ _PAIRS_MAX: Final = 4096
 _pairs: Final[dict[tuple[str, str], bytes]] = {}
 
 
-def _input(start: bytes, headers: tuple[tuple[str, str], ...], body: bytes) -> list[bytes]:
+def _input(start: bytes, invoke: Invoke) -> list[bytes]:
     """The Input command after `start`; headers repeat from request to request, so their bytes are
-    kept. A large body is not copied."""
+    kept, but for a path with the key of an object in it. A large body is not copied."""
+    body = invoke.body
     parts = [start, b""]
     size_bytes = 0
-    for pair in headers:
+    for pair in invoke.headers:
         part = _pairs.get(pair)
         if part is None:
             part = put_pairs(1, (pair,))
-            if len(part) <= 128 and pair[0] != _PATH:  # which has the key of an object in it
+            if len(part) <= 128 and not (invoke.key and pair[0] == _PATH):
                 if len(_pairs) >= _PAIRS_MAX:
                     _pairs.clear()
                 _pairs[pair] = part
@@ -73,7 +75,7 @@ def opening(
             random_seed=seed,
             idempotency_key=invoke.idempotency_key,
         )
-        return _input(start, invoke.headers, invoke.body)
+        return _input(start, invoke)
     name = debug_id.encode()
     key = invoke.key.encode()
     payload = b"".join(
@@ -95,4 +97,4 @@ def opening(
         )
     )
     start = _header(code.START, 0, len(payload)) + payload
-    return _input(start, invoke.headers, invoke.body)
+    return _input(start, invoke)

@@ -26,7 +26,7 @@ def key_partition_key(key: str) -> bytes:
 
 def _digest(parts: tuple[str, ...]) -> bytes:
     # Length-prefixed, so that no two lists of parts spell the same bytes.
-    joined = b"".join(len(p).to_bytes(4, "big") + p for p in (x.encode() for x in parts))
+    joined = b"".join([len(p).to_bytes(4, "big") + p for p in map(str.encode, parts)])
     return hashlib.sha256(joined).digest()
 
 

@@ -65,7 +65,7 @@ class Seat(SeatView):
                 waiter.failed(self.stopped or NOT_SERVED, False)
             return
         self.pending.add(record, waiter)
-        if state.in_flight is None and type(state) is Leading and not state.pauses:
+        if type(state) is Leading and state.in_flight is None and not state.pauses:
             self._wake()
 
     def start_append(self, now_s: float, work_max: int, bytes_max: int) -> list[bytes]:

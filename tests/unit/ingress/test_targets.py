@@ -1,6 +1,8 @@
 """Routes: every shape of path, and what is wrong with the others."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.door.refusals import Refused
 from orchestrator.ingress.refusals import HttpRefused, status_of
@@ -10,6 +12,7 @@ from orchestrator.ingress.targets import (
     HealthRoute,
     ReadRoute,
     Route,
+    Routes,
     TargetRoute,
     route_request,
 )
@@ -143,3 +146,36 @@ def test_refusals(method: str, path: str, status: int) -> None:
 
 def test_a_path_that_is_not_utf8() -> None:
     assert refused(b"POST", b"/Counter/\xff/add") == 400
+
+
+SEGMENTS = (b"", b"Greeter", b"greet", b"Counter", b"add", b"Signup", b"run", b"send", b"restate")
+SEGMENTS += (
+    b"call",
+    b"k",
+    b"k" * (KEY_BYTES_MAX + 1),
+    b"a%2Fb",
+    b"%zz",
+    "\u00e4".encode(),
+    b"\xff",
+)
+
+
+def outcome(routes: Routes | None, method: bytes, path: bytes) -> Route | int:
+    try:
+        if routes is None:
+            return route_request(method, path, REGISTRY)
+        return routes.find(method, path, REGISTRY)
+    except Refused as refused:
+        return status_of(refused.refusal.code)
+    except HttpRefused as refused:
+        return refused.status
+
+
+@given(st.lists(st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=6), max_size=6))
+def test_what_is_remembered_gives_what_is_worked_out(paths: list[list[bytes]]) -> None:
+    routes = Routes()
+    usual = [b"/Greeter/greet", b"/Counter/k/add", b"/Counter/k/add/send", b"/Signup/u/run"]
+    for path in usual + [b"/" + b"/".join(segments) for segments in paths]:
+        for method in (b"POST", b"GET", b"PUT"):
+            assert outcome(routes, method, path) == outcome(None, method, path)
+    assert len(routes._known) + len(routes._keyed) <= 5 * len(REGISTRY.services)
