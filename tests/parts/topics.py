@@ -17,6 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
 
 from tests.parts.client import fresh, http_request
 from tests.parts.kafka import KafkaBroker
+from tests.parts.processes import wait_until
 from tests.parts.server import PerdureServer
 
 Headers = list[tuple[str, str | bytes | None]]
@@ -39,7 +40,13 @@ class Topics:
         name = fresh("topic")
         named = {key.replace("_", "."): value for key, value in config.items()}
         self._admin.create_topics([NewTopic(name, partitions, config=named)])[name].result()
+        wait_until(lambda: self._is_led(name, partitions), _READ_S, f"{name} has leaders")
         return name
+
+    def _is_led(self, name: str, partitions: int) -> bool:
+        """The brokers learn of a topic after they have answered that it is made."""
+        found = self._admin.list_topics(name, timeout=_READ_S).topics[name].partitions
+        return len(found) == partitions and all(one.leader >= 0 for one in found.values())
 
     def delete(self, name: str) -> None:
         self._admin.delete_topics([name])[name].result()

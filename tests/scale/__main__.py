@@ -3,8 +3,10 @@
 import argparse
 import sys
 
-from tests.scale import payloads, table
+from tests.scale import backlog, payloads, table
 from tests.scale.scenarios import SCENARIOS
+
+_NAMES = [*SCENARIOS, "payloads", "backlog"]
 
 
 def _table(names: list[str], share: float, is_small: bool) -> bool:
@@ -21,15 +23,18 @@ def _table(names: list[str], share: float, is_small: bool) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.scale")
-    parser.add_argument("names", nargs="*", choices=[*SCENARIOS, "payloads", []])
+    parser.add_argument("names", nargs="*", choices=[*_NAMES, []])
     parser.add_argument("--share", type=float, default=1.0, help="of the full sizes")
     parser.add_argument("--small", action="store_true", help="the sizes of `make test`")
     asked = parser.parse_args()
-    names = asked.names or [*SCENARIOS, "payloads"]
+    names = asked.names or _NAMES
     held = _table([name for name in names if name in SCENARIOS], asked.share, asked.small)
     if "payloads" in names:
         share = 0.05 if asked.small else asked.share
         held &= payloads.run(int(4_500 * share), int(400 * share))
+    if "backlog" in names:
+        full = int(backlog.RECORDS * asked.share)
+        held &= backlog.run(backlog.SMALL) if asked.small else backlog.run(backlog.Size(full))
     sys.exit(0 if held else 1)
 
 

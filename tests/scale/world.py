@@ -45,9 +45,10 @@ class Used:
 class World:
     """Real processes: one server, the light services on two deployments, the load from here."""
 
-    def __init__(self, partitions: int = 4) -> None:
+    def __init__(self, partitions: int = 4, options: ServerOptions | None = None) -> None:
         self._directory = directory = Path(tempfile.mkdtemp(prefix="perdure-scale-"))
-        self.server = PerdureServer(directory, ServerOptions(partitions=partitions))
+        asked = options or ServerOptions(partitions=partitions)
+        self.server = PerdureServer(directory, asked)
         self._services: list[Process] = []
         self._uris: list[str] = []
         for names in _SERVICES:
@@ -63,6 +64,11 @@ class World:
         self._empty_start_cpu_s = self._cpu_s
         for uri in self._uris:
             self.register(uri)
+
+    @property
+    def light(self) -> Process:
+        """What serves all but `Other`."""
+        return self._services[0]
 
     def start(self, timeout_s: float = 60.0) -> None:
         self.server.start(timeout_s)
@@ -128,20 +134,30 @@ class World:
 
     def many(self, path: str, body: str, count: int) -> None:
         """So many requests over all connections; `%d` in the path is the number."""
-        port = int(self.server.ingress.rpartition(":")[2])
+        self._load(path, body, min(CONNECTIONS, count), _EVER_S, count)
+
+    def latency_ms(self, path: str, connections: int, seconds: float) -> float:
+        """The median of a request that is repeated so long over so many connections."""
+        p50_ms: float = self._load(path, "1", connections, seconds, 0)["p50_ms"]
+        return p50_ms
+
+    def _load(
+        self, path: str, body: str, connections: int, seconds: float, total: int
+    ) -> dict[str, Any]:
         plan: load.Plan = {
-            "port": port,
-            "connections": min(CONNECTIONS, count),
+            "port": int(self.server.ingress.rpartition(":")[2]),
+            "connections": connections,
             "requests": [post(path, body)],
             "first": 0,
             "modulo": 0,
             "warmup_s": 0.0,
-            "seconds": _EVER_S,
-            "total": count,
+            "seconds": seconds,
+            "total": total,
             "repeats": True,
         }
         result = load.run(plan, lambda word: None)
         assert not result["errors"], result["first_error"]
+        return result
 
     # --- what the server says ---
 
