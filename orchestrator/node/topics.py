@@ -1,8 +1,9 @@
 """What a node reads users' topics with, and writes to them; librdkafka is loaded at first use."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.brokers.facts_port import BAD_OPTIONS, BrokerTrouble, FoundTopics
@@ -11,6 +12,7 @@ from orchestrator.brokers.kafka.fetch_budget import FetchBudget
 from orchestrator.brokers.reader_port import TopicReader
 from orchestrator.brokers.writer_port import TopicWriter
 from orchestrator.config.options import NodeOptions
+from orchestrator.intake.group_commits import OpenGroups
 from orchestrator.intake.intake import OpenReader, TopicIntake
 from orchestrator.log.port import Log
 from orchestrator.model.operating import OperatingError
@@ -20,6 +22,9 @@ from orchestrator.registry.stored import StoredPairs
 from orchestrator.registry.stored_topics import StoredCluster
 from orchestrator.runtime.scheduler import Scheduler
 from orchestrator.runtime.telemetry import Telemetry
+
+COMMIT_THREADS: Final = 2
+"""Apart from the loop's own pool: brokers that are away hold a thread for seconds."""
 
 
 def make_intake(
@@ -34,7 +39,7 @@ def make_intake(
         registry,
         clusters.facts,
         _reader_opener(options, clusters),
-        partial(_open_groups, options),
+        _groups_opener(options),
         scheduler,
         partitions,
         options.server.cluster,
@@ -73,11 +78,16 @@ def _open_reader(
     return KafkaTopicReader(reading, topic_ids)
 
 
-def _open_groups(options: NodeOptions, cluster: StoredCluster, more: StoredPairs) -> GroupOffsets:
-    from orchestrator.brokers.kafka.group_offsets import KafkaGroupOffsets
+def _groups_opener(options: NodeOptions) -> OpenGroups:
+    threads = ThreadPoolExecutor(COMMIT_THREADS, "group commit")
 
-    merged = (*cluster.options, *more)
-    return KafkaGroupOffsets(partial(broker_client_config, merged, options.server.node))
+    def open_groups(cluster: StoredCluster, more: StoredPairs) -> GroupOffsets:
+        from orchestrator.brokers.kafka.group_offsets import KafkaGroupOffsets
+
+        client = partial(broker_client_config, (*cluster.options, *more), options.server.node)
+        return KafkaGroupOffsets(client, threads)
+
+    return open_groups
 
 
 def make_writers(

@@ -7,6 +7,8 @@ with a fault when the connection to the coordinator breaks (librdkafka's issue 4
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -24,8 +26,9 @@ _ANSWER_MS: Final = "5000"  # librdkafka waits for the coordinator as long as a 
 class KafkaGroupOffsets:
     """Made and used on the event loop."""
 
-    def __init__(self, client: MakeConfig) -> None:
+    def __init__(self, client: MakeConfig, threads: ThreadPoolExecutor) -> None:
         self._client = client
+        self._threads = threads
         self._tasks: set[asyncio.Task[None]] = set()
 
     def commit(self, group: str, offsets: Offsets, done: Callable[[str], None]) -> None:
@@ -39,7 +42,8 @@ class KafkaGroupOffsets:
 
     async def _commit(self, group: str, offsets: Offsets, done: Callable[[str], None]) -> None:
         try:
-            why_not = await asyncio.to_thread(_committed, self._client, group, offsets)
+            commit = partial(_committed, self._client, group, offsets)
+            why_not = await asyncio.get_running_loop().run_in_executor(self._threads, commit)
         except OperatingError as refused:
             why_not = str(refused)
         done(why_not)
