@@ -24,9 +24,13 @@ def the_reader_goes_on_past_a_lost_tail(patch: Patch) -> None:
     """What came in the place of the lost records is never taken."""
 
     def troubled(self: SourceReading, problem: Any) -> None:
-        if problem is None or problem.low > self._read_upto or problem.high < self._read_upto:
+        if problem is None or problem.low > self._read_upto or problem.high < 0:
             before(self, problem)
-        elif self._reading is not None:
+        else:
+            self._host.call_later(0.3, lambda: go_on(self))
+
+    def go_on(self: SourceReading) -> None:
+        if not self._is_over and self._reading is not None:
             self._reading.seek(self._read_upto, -1)
 
     before = patch.set(SourceReading, "_troubled", troubled)

@@ -1,6 +1,7 @@
 """What brokers, operators and metadata do to topics while records come: at moments of the seed."""
 
 import json
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,9 @@ class TopicTrouble:
         later(chance.random(), self._tend_letters)
         later(chance.random(), self._pass_gaps)
         cuts = Random(f"cuts {self._world.seed}")
-        if cuts.random() < 0.4:
-            later(cuts.random() * trouble_s, lambda: self._cut(cuts.randrange(1, 4)))
+        for _ in range(2 if cuts.random() < 0.5 else 0):
+            count, grows = cuts.randrange(1, 4), cuts.random() < 0.7
+            later(cuts.random() * trouble_s, partial(self._cut, count, grows))
 
     def _restart(self) -> None:
         """An invocation from a topic is done again as new: it has no reply and no slot."""
@@ -76,7 +78,7 @@ class TopicTrouble:
     def _retain(self) -> None:
         self._broker.retain(self._broker.topics["jobs"], 2)
 
-    def _cut(self, count: int) -> None:
+    def _cut(self, count: int, grows: bool) -> None:
         """What earlier generations took of the lost ones has nothing to do with what follows."""
         world, topic = self._world, self._broker.topics["jobs"]
         self._broker.cut(topic, count)
@@ -84,6 +86,8 @@ class TopicTrouble:
             if one.topic == topic.name:
                 end = topic.partitions[source.partition].next
                 world.gaps += [(source, g, end, 1 << 60) for g in range(1, one.generation)]
+        for _ in range(3 * count if grows else 0):  # before anybody looks
+            world.produce_to(world.subscription("sub_jobs"))
 
     def _leave(self, one: "Subscribed") -> None:
         """A new generation begins; what the old one lacks of a tail that was lost is nobody's."""

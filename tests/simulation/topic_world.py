@@ -185,9 +185,12 @@ class TopicWorld(World):
         state = chance.choice((COMMITTED, COMMITTED, ABORTED))
         broker.later(lambda: broker.finish(transaction, state), chance.random())
 
-    def _record(self, transaction: Transaction | None) -> None:
+    def produce_to(self, one: Subscribed) -> None:
+        self._record(None, one)
+
+    def _record(self, transaction: Transaction | None, to_one: Subscribed | None = None) -> None:
         chance, plan = self._chance, self.plan
-        one = chance.choice(self._produced_to)
+        one = to_one or chance.choice(self._produced_to)
         key: bytes | None = None
         headers: list[tuple[str, bytes | None]] = [("raw", b"\xff"), ("null", None)]
         if one.topic == "orders":
