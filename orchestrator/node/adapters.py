@@ -16,7 +16,7 @@ from orchestrator.log.known import known_unless_given_up
 from orchestrator.log.port import Log
 from orchestrator.model.limits import MESSAGE_HEADROOM_BYTES
 from orchestrator.node.data_directory import DataDirectory
-from orchestrator.processor.port import Engine
+from orchestrator.processor.loop import Processor
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored import StoredPairs
 from orchestrator.registry.stored_topics import LOG_CLUSTER, StoredCluster
@@ -90,7 +90,7 @@ def make_homes(directory: DataDirectory) -> Callable[[int], StoreHome]:
 
 
 def make_query(
-    engine: Engine,
+    processor: Processor,
     registry: Callable[[], Registry],
     invoker: Invoker,
     intake: TopicIntake,
@@ -104,5 +104,5 @@ def make_query(
     def attempts() -> Iterable[dict[str, object]]:
         return [msgspec.structs.asdict(view) for view in invoker.views()]
 
-    views = LiveViews(attempts, intake.look_at_subscriptions)
-    return SqlQuery(engine, registry, views, options, telemetry)
+    views = LiveViews(attempts, intake.look_at_subscriptions, processor.lane_reasons)
+    return SqlQuery(processor.engine, registry, views, options, telemetry)

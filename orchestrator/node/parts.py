@@ -118,7 +118,7 @@ def assemble(
             partial(_cluster_of, metadata),
         ),
     )
-    query = make_query(processor.engine, metadata.known, invoker, intake, options.sql, telemetry)
+    query = make_query(processor, metadata.known, invoker, intake, options.sql, telemetry)
     gate = NodeGate(processor)
     ingress_options = replace(
         options.ingress,

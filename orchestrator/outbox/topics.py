@@ -8,20 +8,17 @@ options than before. Lanes to one that was deleted are closed.
 """
 
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from typing import Final, Protocol, cast
 
 from orchestrator.brokers.writer_port import (
-    BY_KEY,
     Committed,
     ForeignLedger,
     Lost,
     NotCommitted,
-    OutRecord,
     Problem,
     ProblemCode,
-    TopicRows,
     TopicWriter,
     WriterReady,
 )
@@ -31,6 +28,7 @@ from orchestrator.model.limits import LETTER_BYTES_MAX
 from orchestrator.model.records import OutboxItem
 from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produce, Produced
 from orchestrator.model.topics import FEED_KINDS, LETTER
+from orchestrator.outbox.given import Given, rows_of
 from orchestrator.outbox.produced import CommittedRows
 from orchestrator.runtime.backoff import backoff_s
 from orchestrator.runtime.scheduler import Scheduler, Timer
@@ -38,14 +36,15 @@ from orchestrator.runtime.scheduler import Scheduler, Timer
 ROWS_MAX: Final = 1_000  # of a lane in one transaction
 LANES_MAX: Final = 100  # in one transaction
 QUIET_S: Final = 60.0  # after which the writer is closed
-MISSING_S: Final = 30.0  # so long a topic that is not there is asked for
-FORGET_MISSING_S: Final = 60.0  # after which that begins anew
 RETRY_FIRST_S: Final = 0.05
 RETRY_MAX_S: Final = 2.0
 FOREIGN_S: Final = 30.0  # before a ledger of another log is looked at again
 DELETED_S: Final = 3.0  # without a broker cluster, before its lanes are closed: metadata may lag
 
 _NEVER: Final = (ProblemCode.NO_RIGHT, ProblemCode.TOO_LARGE, ProblemCode.BAD_RECORD)
+NO_ROOM: Final = (
+    f"the dead letters of sends have more than {LETTER_BYTES_MAX} bytes: redrive or drop some"
+)
 _MISSING: Final = (ProblemCode.NO_TOPIC, ProblemCode.NO_PARTITION)
 _LOG = logging.getLogger("perdure.outbox")
 
@@ -72,44 +71,6 @@ class LaneTerm(Protocol):
         ...
 
 
-class _Given:
-    """Rows of one lane that are to be sent."""
-
-    __slots__ = (
-        "failures",
-        "first",
-        "is_alone",
-        "is_held",
-        "items",
-        "lane",
-        "missed_s",
-        "missing_s",
-        "number",
-        "settled",
-        "topic",
-    )
-
-    def __init__(self, number: int, topic: str) -> None:
-        self.number = number
-        self.topic = topic
-        self.first = 0
-        self.items: tuple[Produce, ...] = ()
-        self.lane: Lane | None = None
-        self.settled: Callable[[int], None] | None = None  # None: nothing is to be sent
-        self.is_held = False  # waits for a time, or for its row to be set aside
-        self.is_alone = False  # its first row in a transaction of its own
-        self.failures = 0
-        self.missing_s: float | None = None  # since when its topic is asked for in vain
-        self.missed_s = 0.0  # when it was missed last
-
-    def is_missing(self, now_s: float) -> bool:
-        """Whether its topic, missed again now, has been missed for so long that it is none."""
-        if self.missing_s is None or now_s - self.missed_s > FORGET_MISSING_S:
-            self.missing_s = now_s
-        self.missed_s = now_s
-        return now_s - self.missing_s >= MISSING_S
-
-
 class TopicCarrier:
     """The `Carrier` of one partition to one broker cluster, for one term of leadership."""
 
@@ -120,7 +81,7 @@ class TopicCarrier:
         self._cluster = cluster
         self._term = term
         self._scheduler = scheduler
-        self._lanes: dict[int, _Given] = {}
+        self._lanes: dict[int, Given] = {}
         self._writer: TopicWriter | None = None
         self._options: Hashable | None = None  # that it was opened by
         self._missed_s: float | None = None  # since when there is no such broker cluster
@@ -146,7 +107,7 @@ class TopicCarrier:
         assert isinstance(lane.destination, ToTopic), "another carrier's lane"
         given = self._lanes.get(number)
         if given is None:
-            given = self._lanes[number] = _Given(number, lane.destination.topic)
+            given = self._lanes[number] = Given(number, lane.destination.topic)
         given.first, given.items = first, cast(tuple[Produce, ...], items)
         given.lane, given.settled = lane, settled
         if self._writer is not None and number in self._last:
@@ -185,6 +146,13 @@ class TopicCarrier:
             del self._lanes[record.lane]
             self._settle(given, given.first - 1)
 
+    def reasons(self) -> Iterator[tuple[int, str]]:
+        """Of lanes with rows that wait for more than their turn: number, and why, for people."""
+        for given in self._lanes.values():
+            reason = given.reason or self.reason
+            if given.settled is not None and reason:
+                yield given.number, reason
+
     # the writer
 
     def _go_on(self) -> None:
@@ -208,10 +176,10 @@ class TopicCarrier:
             return
         alone = next((one for one in waiting if one.is_alone), None)
         chosen = waiting[:LANES_MAX] if alone is None else [alone]
-        rows = [_rows_of(one) for one in chosen]
+        rows = [rows_of(one) for one in chosen]
         self._writer.write(rows, partial(self._written, chosen))
 
-    def _open_writer(self, options: Hashable | None, waiting: list[_Given]) -> None:
+    def _open_writer(self, options: Hashable | None, waiting: list[Given]) -> None:
         self._options = options
         self._writer = None if options is None else self._term.open_writer(self._cluster)
         if self._writer is not None:
@@ -226,7 +194,7 @@ class TopicCarrier:
                 self._close_lane(given)
         self._wait("there is no broker cluster of this name", RETRY_MAX_S)
 
-    def _close_lane(self, given: _Given) -> None:
+    def _close_lane(self, given: Given) -> None:
         given.is_held = True
         self._committed.report(given.number)
         self._term.propose(CloseLane(self._term.epoch, self._term.now_ms(), given.number))
@@ -254,11 +222,12 @@ class TopicCarrier:
         else:
             self._wait(found.reason, self._backoff_s())
 
-    def _compare(self, given: _Given, last: int) -> None:
+    def _compare(self, given: Given, last: int) -> None:
         """What the ledger says of a lane goes before what this term believes."""
         assert given.lane is not None
         if last > given.lane.given:
             given.is_held = True
+            given.reason = f"the ledger says that row {last} was sent, which was never given"
             _LOG.error(
                 "the ledger says that row %d of lane %d to topic %s was sent, but only %d were"
                 " given: nothing more is sent on it",
@@ -275,10 +244,11 @@ class TopicCarrier:
             self._committed.add(given.number, given.first, known, ())
             self._settle(given, upto)
 
-    def _written(self, chosen: list[_Given], end: Committed | NotCommitted | Lost) -> None:
+    def _written(self, chosen: list[Given], end: Committed | NotCommitted | Lost) -> None:
         match end:
             case Committed(places=places):
                 self._failures = 0
+                self.reason = ""
                 for given in chosen:
                     self._sent(given, places[given.number])  # more of it may be given at once
                 self._is_busy = False
@@ -299,7 +269,7 @@ class TopicCarrier:
                 else:
                     self._wait(reason, self._backoff_s())
 
-    def _sent(self, given: _Given, places: tuple[tuple[int, int], ...]) -> None:
+    def _sent(self, given: Given, places: tuple[tuple[int, int], ...]) -> None:
         given.is_alone = False
         given.failures = 0
         given.missing_s = None
@@ -307,13 +277,14 @@ class TopicCarrier:
         self._committed.add(given.number, given.first, items, places)
         self._settle(given, given.first + len(items) - 1)
 
-    def _settle(self, given: _Given, upto: int) -> None:
+    def _settle(self, given: Given, upto: int) -> None:
         settled, given.settled = given.settled, None
         given.items = ()
+        given.reason = ""
         if settled is not None:
             settled(upto)
 
-    def _prove(self, given: _Given, reason: str) -> None:
+    def _prove(self, given: Given, reason: str) -> None:
         """Another writer was opened. If its leader is the newer one, this term is about to end,
         and may not fence it: first a record of this epoch has to be applied."""
         _LOG.warning("the writer to %s was fenced: %s", self._cluster, reason)
@@ -336,7 +307,7 @@ class TopicCarrier:
 
     # lanes that fail
 
-    def _judge(self, given: _Given, problem: Problem) -> None:
+    def _judge(self, given: Given, problem: Problem) -> None:
         """Whether its first row can never be sent, or when it is tried again."""
         was_alone = given.is_alone or len(given.items) == 1
         if problem.code in _MISSING:
@@ -350,12 +321,15 @@ class TopicCarrier:
         elif not was_alone:
             given.is_alone = True  # at once: it may be another lane's fault
             return
-        self._hold(given)
+        self._hold(given, problem.message)
 
-    def _refuse(self, given: _Given, problem: Problem) -> None:
+    def _refuse(self, given: Given, problem: Problem) -> None:
         item = given.items[0]
-        if item.kind in FEED_KINDS or self._has_no_room(item):
-            self._hold(given)  # it stops, with its reason
+        if item.kind in FEED_KINDS:
+            self._hold(given, problem.message)
+            return
+        if self._has_no_room(item):
+            self._hold(given, f"{problem.message}; {NO_ROOM}")
             return
         given.is_held = True
         self._committed.report(given.number)
@@ -375,26 +349,17 @@ class TopicCarrier:
         has_letter = item.kind != LETTER and not item.awaited
         return has_letter and self._term.letter_bytes(OF_SENDS) > LETTER_BYTES_MAX
 
-    def _hold(self, given: _Given) -> None:
+    def _hold(self, given: Given, reason: str) -> None:
         given.is_held = True
+        given.reason = reason
         given.failures += 1
         delay_s = backoff_s(RETRY_FIRST_S, RETRY_MAX_S, given.failures - 1)
         self._scheduler.call_later(delay_s, partial(self._release, given))
 
-    def _release(self, given: _Given) -> None:
+    def _release(self, given: Given) -> None:
         given.is_held = False
         self._go_on()
 
     def _trim(self, lane: int, upto: int, answers: tuple[tuple[int, int, int], ...]) -> None:
         term = self._term
         term.propose(Produced(term.epoch, term.now_ms(), lane, upto, answers))
-
-
-def _rows_of(given: _Given) -> TopicRows:
-    items = given.items[:1] if given.is_alone else given.items
-    return TopicRows(given.number, given.topic, given.first, tuple(map(_record_of, items)))
-
-
-def _record_of(item: Produce) -> OutRecord:
-    partition = BY_KEY if item.partition is None else item.partition
-    return OutRecord(partition, item.key, item.value, item.headers)

@@ -65,6 +65,15 @@ class Processor:
         """Partitions led here."""
         return [seat.number for seat in self._seats.all() if seat.term is not None]
 
+    def lane_reasons(self) -> dict[tuple[int, int], str]:
+        """By partition and lane: why rows for a topic cannot be sent now, where led here."""
+        return {
+            (seat.number, lane): reason
+            for seat in self._seats.all()
+            if seat.term is not None
+            for lane, reason in seat.term.lane_reasons()
+        }
+
     def stopped(self) -> dict[int, str]:
         """Partitions that serve no more, with the reason."""
         return {seat.number: seat.stopped for seat in self._seats.all() if seat.stopped}

@@ -4,7 +4,7 @@ Whatever an action causes comes back as a record. A term that is over does nothi
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
@@ -232,6 +232,10 @@ class Term:
     def _carrier_of(self, lane: Lane) -> Carrier:
         to = lane.destination
         return self._topics.carrier(to.cluster) if isinstance(to, ToTopic) else self._transfers
+
+    def lane_reasons(self) -> Iterator[tuple[int, str]]:
+        """Lanes to topics whose rows cannot be sent now, and why."""
+        return self._topics.lane_reasons()
 
     def read_source(self, action: ReadSource) -> None:
         self._topics.read(action.key)

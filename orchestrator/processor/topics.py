@@ -1,6 +1,6 @@
 """What a term of leadership has of topics: the carriers of its lanes to them, and its sources."""
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -115,6 +115,11 @@ class TermTopics:
 
     def open_writer(self, cluster: str) -> TopicWriter | None:
         return self._around.topics.open_writer(cluster, self.partition)
+
+    def lane_reasons(self) -> Iterator[tuple[int, str]]:
+        """Lanes whose rows cannot be sent now, and why."""
+        for carrier in self._carriers.values():
+            yield from carrier.reasons()
 
     def _produced(self, record: AnyRecord) -> None:
         assert isinstance(record, Produced)

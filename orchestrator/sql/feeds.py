@@ -4,7 +4,7 @@ All scans of a query are opened together, so that its tables are of one moment. 
 cannot be asked then are named (`missing`); if none of those it needs can, there is no answer.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple, Protocol
 
@@ -31,10 +31,12 @@ _BY_ID = (keys.INVOCATION, keys.COMPLETED, keys.INPUT, keys.CHUNK)
 
 
 class LiveViews(NamedTuple):
-    """What is in no row: attempts that run (fields, with the `id`), and how sources stand."""
+    """What is in no row: attempts that run (fields, with the `id`), how sources stand, and why
+    rows for topics cannot be sent now, by partition and lane."""
 
     attempts: Callable[[], Iterable[dict[str, object]]]
     subscriptions: LookAtSubscriptions
+    lanes: Callable[[], Mapping[tuple[int, int], str]] = dict
 
 
 class RowFeed(Protocol):
@@ -75,6 +77,8 @@ class Feeds:
             return self._stored(scan, numbered=True)
         if scan.source == "attempts":
             return Documents(_by_id(self._views.attempts()))
+        if scan.source == "lanes":
+            return Documents(registry_rows.beside_lanes(self._views.lanes()))
         if scan.source in ("subscriptions", "sources"):
             return self._topics(scan.source)
         documents = _DOCUMENTS[scan.source]

@@ -23,6 +23,7 @@ SERVICES = Need("services", [], [])
 DEPLOYMENTS = Need("deployments", [], [])
 SUBSCRIPTIONS = Need("subscriptions", [], [])
 SOURCES = Need("sources", [], [])
+LANES = Need("lanes", [], [])
 
 
 def of_all(kind: bytes) -> Need:

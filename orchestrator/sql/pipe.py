@@ -89,3 +89,8 @@ def read_message(stream: BinaryIO) -> PipeMessage | None:
 def write_message(stream: BinaryIO, message: PipeMessage) -> None:
     stream.write(pack_message(message))
     stream.flush()
+
+
+def lane_key(partition: int, lane: int) -> bytes:
+    """A lane of a partition, for what is shown beside it."""
+    return partition.to_bytes(PARTITION_BYTES, "big") + lane.to_bytes(8, "big")

@@ -1,7 +1,7 @@
 """Rows of sys_service, with who can be called, sys_deployment, sys_subscription, and what goes
 beside the rows of sys_source, as JSON for the child."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import orjson
 
@@ -10,6 +10,7 @@ from orchestrator.intake.views import SubscriptionViews, plain_view
 from orchestrator.kafka.secrets import shown_options
 from orchestrator.registry.schema import Handler, Registry, ServiceType
 from orchestrator.registry.subscribe import sink_uri, source_uri
+from orchestrator.sql.pipe import lane_key
 from orchestrator.tables.port import Pair
 
 _TY = {
@@ -88,3 +89,9 @@ def beside_sources(views: SubscriptionViews) -> Iterator[Pair]:
                 "reason": one.reason or None,
             }
             yield one.key, orjson.dumps(beside)
+
+
+def beside_lanes(reasons: Mapping[tuple[int, int], str]) -> Iterator[Pair]:
+    """Why rows of lanes cannot be sent now, by partition and lane."""
+    for (partition, lane), reason in reasons.items():
+        yield lane_key(partition, lane), orjson.dumps(reason)

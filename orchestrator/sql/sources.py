@@ -212,5 +212,8 @@ SOURCES = {
         lambda scans, schema: batching.of_dicts(topics.sources(*scans), schema),
     ),
     "sys_dead_letter": _of_one_scan(lambda where: needs.of_all(keys.LETTER), topics.letters),
-    "sys_lane": _of_one_scan(lambda where: needs.of_all(keys.PARTITION), topics.lanes),
+    "sys_lane": TableSource(
+        lambda where: [needs.LANES, needs.of_all(keys.PARTITION)],
+        lambda scans, schema: batching.of_dicts(topics.lanes(*scans), schema),
+    ),
 }

@@ -10,7 +10,7 @@ from orchestrator.model.lanes import ToTopic
 from orchestrator.model.rows import DeadLetterRow, PartitionRow, SourceRow
 from orchestrator.model.topics import DEAD_INVOCATION, DEAD_RECORD, DEAD_SEND
 from orchestrator.sql import words
-from orchestrator.sql.pipe import PARTITION_BYTES
+from orchestrator.sql.pipe import PARTITION_BYTES, lane_key
 from orchestrator.tables.port import Pair
 
 _source = row_decoder(SourceRow)
@@ -91,23 +91,30 @@ def letter_id(raw: bytes) -> str:
     return f"{partition}-{raw[PARTITION_BYTES + 1 :].hex()}"
 
 
-def lanes(pairs: Iterator[Pair]) -> Iterator[dict[str, Any]]:
-    """Lanes to topics; those of feeds that stopped say why."""
+def lanes(views: Iterator[Pair], pairs: Iterator[Pair]) -> Iterator[dict[str, Any]]:
+    """Lanes to topics; `views` say why rows cannot be sent now, the rows why a feed stopped."""
+    beside = {key: orjson.loads(view) for key, view in views}
     for raw, value in pairs:
         row = _partition(value)
+        partition = int.from_bytes(raw[:PARTITION_BYTES], "big")
         for number, lane in sorted(row.lanes.items()):
             to = lane.destination
             if not isinstance(to, ToTopic):
                 continue
-            reason = row.stopped_feeds.get(to.topic)
-            stopped = "closed" if lane.is_closed else None if reason is None else "stopped"
+            status, reason = "open", beside.get(lane_key(partition, number))
+            if reason is not None:
+                status = "retrying"
+            if to.topic in row.stopped_feeds:
+                status, reason = "stopped", row.stopped_feeds[to.topic]
+            if lane.is_closed:
+                status = "closed"
             yield {
-                "partition": int.from_bytes(raw[:PARTITION_BYTES], "big"),
+                "partition": partition,
                 "lane": number,
                 "cluster": to.cluster,
                 "topic": to.topic,
                 "rows": lane.given - lane.trimmed,
                 "bytes": lane.held_bytes,
-                "status": stopped or "open",
+                "status": status,
                 "reason": reason,
             }

@@ -17,7 +17,8 @@ from orchestrator.model import topics
 from orchestrator.model.codes import CODES
 from orchestrator.model.limits import FEED_LANE_BYTES_MAX
 from orchestrator.node.ingress_topic import PARTITIONS
-from orchestrator.outbox.topics import LANES_MAX, MISSING_S, QUIET_S, ROWS_MAX
+from orchestrator.outbox.given import MISSING_S
+from orchestrator.outbox.topics import LANES_MAX, QUIET_S, ROWS_MAX
 from orchestrator.registry.errors import RegistryError
 from orchestrator.registry.subscribe import MAX_IN_FLIGHT_DEFAULT
 from tests.architecture.sources import ROOT

@@ -20,6 +20,7 @@ from orchestrator.brokers.groups_port import Offsets
 from orchestrator.brokers.reader_port import OnBatch, OnProblem, ReadPlace
 from orchestrator.intake import reading
 from orchestrator.intake.intake import TopicIntake
+from orchestrator.outbox import given as given_rows
 from orchestrator.outbox import topics as carriers
 from orchestrator.processor import topics as term_topics
 from orchestrator.processor.loop import Processor
@@ -166,7 +167,7 @@ def topics_on(world: "TopicWorld") -> Callable[[Patch], None]:
             (worlds, "CALM_S", 200.0),  # nothing here waits for minutes
             (carriers, "ROWS_MAX", 7),
             (carriers, "LANES_MAX", 2),
-            (carriers, "MISSING_S", 0.5),
+            (given_rows, "MISSING_S", 0.5),
             (carriers, "QUIET_S", 1.0),
             (carriers, "DELETED_S", 0.5),
             (reading, "PORTION_ITEMS", 3),

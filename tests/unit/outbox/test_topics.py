@@ -12,8 +12,9 @@ from orchestrator.model.lanes import Lane, ToTopic
 from orchestrator.model.limits import LETTER_BYTES_MAX
 from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produce, Produced
 from orchestrator.model.topics import EVENT, SEND
+from orchestrator.outbox.given import MISSING_S
 from orchestrator.outbox.produced import TRIM_S
-from orchestrator.outbox.topics import DELETED_S, MISSING_S, QUIET_S, RETRY_MAX_S
+from orchestrator.outbox.topics import DELETED_S, QUIET_S, RETRY_MAX_S
 from tests.unit.outbox.played import Term
 from tests.unit.processor.virtual_loop import run
 
@@ -118,6 +119,27 @@ def test_a_row_waits_while_there_is_no_room_for_its_dead_letter() -> None:
         await asyncio.sleep(RETRY_MAX_S)
         term.writer.fail(ProblemCode.TOO_LARGE, 1)
         assert [one.number for one in term.records if isinstance(one, OutboxRefused)] == [1]
+
+    run(story())
+
+
+def test_a_lane_whose_rows_cannot_be_sent_says_why() -> None:
+    async def story() -> None:
+        term = Term()
+        reasons = term.carrier.reasons
+        term.give(1)
+        term.give(2)
+        assert not dict(reasons())
+        term.writer.opening(Lost("away", False))  # type: ignore[misc]
+        assert dict(reasons()) == {1: "away", 2: "away"}
+        await asyncio.sleep(RETRY_MAX_S)
+        term.writer.ready()
+        term.writer.fail(ProblemCode.NO_TOPIC, 1)
+        assert dict(reasons()) == {1: "no"}
+        term.writer.commit()
+        await asyncio.sleep(RETRY_MAX_S)
+        term.writer.commit()
+        assert not dict(reasons())
 
     run(story())
 

@@ -150,3 +150,23 @@ def test_a_letter_of_the_largest_value_is_shown() -> None:
         assert shown["value"] == content.hex() and shown["value_utf8"] == content.decode()
 
     run(check, bench)
+
+
+def test_a_lane_whose_rows_cannot_be_sent_says_why() -> None:
+    async def main() -> None:
+        bench = with_topics()
+        (lane,) = bench.state.partition_row.topic_lanes.values()
+        views = LiveViews(attempts, no_subscriptions, lambda: {(0, lane): "away", (1, lane): "no"})
+        query = SqlQuery(
+            Rows(bench),  # type: ignore[arg-type]
+            lambda: Registry(0, {}, {}, TopicsState()),
+            views,
+            SqlOptions(),
+        )
+        try:
+            asked = "SELECT status, reason, rows FROM sys_lane"
+            assert await ask(query, asked) == [{"status": "retrying", "reason": "away", "rows": 1}]
+        finally:
+            await query.close()
+
+    asyncio.run(main())

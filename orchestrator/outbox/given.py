@@ -1,0 +1,61 @@
+"""Rows of one lane to a topic that its carrier is to send."""
+
+from collections.abc import Callable
+from typing import Final
+
+from orchestrator.brokers.writer_port import BY_KEY, OutRecord, TopicRows
+from orchestrator.model.lanes import Lane
+from orchestrator.model.topic_records import Produce
+
+MISSING_S: Final = 30.0  # so long a topic that is not there is asked for
+FORGET_MISSING_S: Final = 60.0  # after which that begins anew
+
+
+class Given:
+    """Rows of one lane that are to be sent."""
+
+    __slots__ = (
+        "failures",
+        "first",
+        "is_alone",
+        "is_held",
+        "items",
+        "lane",
+        "missed_s",
+        "missing_s",
+        "number",
+        "reason",
+        "settled",
+        "topic",
+    )
+
+    def __init__(self, number: int, topic: str) -> None:
+        self.number = number
+        self.topic = topic
+        self.first = 0
+        self.items: tuple[Produce, ...] = ()
+        self.lane: Lane | None = None
+        self.settled: Callable[[int], None] | None = None  # None: nothing is to be sent
+        self.is_held = False  # waits for a time, or for its row to be set aside
+        self.is_alone = False  # its first row in a transaction of its own
+        self.failures = 0
+        self.reason = ""  # why its first row is not sent, for people
+        self.missing_s: float | None = None  # since when its topic is asked for in vain
+        self.missed_s = 0.0  # when it was missed last
+
+    def is_missing(self, now_s: float) -> bool:
+        """Whether its topic, missed again now, has been missed for so long that it is none."""
+        if self.missing_s is None or now_s - self.missed_s > FORGET_MISSING_S:
+            self.missing_s = now_s
+        self.missed_s = now_s
+        return now_s - self.missing_s >= MISSING_S
+
+
+def rows_of(given: Given) -> TopicRows:
+    items = given.items[:1] if given.is_alone else given.items
+    return TopicRows(given.number, given.topic, given.first, tuple(map(_record_of, items)))
+
+
+def _record_of(item: Produce) -> OutRecord:
+    partition = BY_KEY if item.partition is None else item.partition
+    return OutRecord(partition, item.key, item.value, item.headers)
