@@ -122,7 +122,7 @@ class Seat(SeatView):
             self._append_later(error)
         else:
             self.step_down(f"the fate of an append is not known: {error.reason}")
-        if self.is_behind and self.in_flight is None:
+        if self.in_flight is None and self.is_behind:
             self._host.catch_up(self.number)
 
     def apply_append(self) -> None:

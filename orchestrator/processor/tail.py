@@ -88,10 +88,11 @@ class LeaderTail:
     def _on_messages(self, messages: list[LogMessage]) -> None:
         seat = self._seat
         first, last = messages[0].offset, messages[-1].offset
-        if not seat.note_end(last + 1):
-            return  # applied, or the seat looks when its append is answered or the reading ends
         partition = seat.partition
-        assert partition is not None
+        if partition is None or last < partition.next_offset:
+            return  # applied: own appends, nearly always
+        if not seat.note_end(last + 1):
+            return  # the seat looks when its append is answered or the reading ends
         if first > partition.next_offset or last - first >= len(messages):
             self.catch_up()  # whether the log has something between them, a read tells
             return

@@ -300,9 +300,10 @@ def _reply_to_some(waiters: deque[ResultWaiter], reply: Reply, most: float) -> f
 
 def _part(reply: Reply) -> float:
     """Of one callback's work that it is to tell a client this."""
-    outcome = reply.outcome if isinstance(reply, Result) else b""
-    if isinstance(outcome, bytes) and len(outcome) > TOLD_BYTES // TOLD_COUNT:
-        return len(outcome) / TOLD_BYTES
+    if type(reply) is Result and type(reply.outcome) is bytes:
+        size_bytes = len(reply.outcome)
+        if size_bytes > TOLD_BYTES // TOLD_COUNT:
+            return size_bytes / TOLD_BYTES
     return 1 / TOLD_COUNT
 
 
