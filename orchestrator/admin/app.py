@@ -20,7 +20,7 @@ from orchestrator.admin import (
 )
 from orchestrator.admin.hosts import HostGuard
 from orchestrator.admin.limits import BodyGuard
-from orchestrator.admin.ports import AdminOptions, Ports, Query
+from orchestrator.admin.ports import AdminOptions, BrokerTroubles, Ports, Query
 from orchestrator.admin.versions import Versions
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.intake.views import LookAtSubscriptions
@@ -45,6 +45,7 @@ def create_admin(
     query_errors: tuple[type[Exception], ...] = (),
     brokers: BrokerClusters,
     look_at_subscriptions: LookAtSubscriptions,
+    broker_troubles: BrokerTroubles = dict,
     clock: Clock | None = None,
     entropy: Entropy | None = None,
     telemetry: Telemetry | None = None,
@@ -62,6 +63,7 @@ def create_admin(
         options or AdminOptions(),
         brokers,
         look_at_subscriptions,
+        broker_troubles,
         clock or SystemClock(),
         entropy or SystemEntropy(),
     )

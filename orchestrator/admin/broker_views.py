@@ -10,7 +10,8 @@ from orchestrator.registry.stored_topics import StoredCluster, StoredSubscriptio
 from orchestrator.registry.subscribe import sink_uri, source_uri
 
 
-def cluster_view(cluster: StoredCluster) -> JsonView:
+def cluster_view(cluster: StoredCluster, reason: str = "") -> JsonView:
+    """`reason`: why its brokers cannot be used now."""
     view: JsonView = {
         "name": cluster.name,
         "properties": shown_options(cluster.options),
@@ -18,6 +19,8 @@ def cluster_view(cluster: StoredCluster) -> JsonView:
     }
     if cluster.kafka_id:
         view["kafka_cluster_id"] = cluster.kafka_id
+    if reason:
+        view["reason"] = reason
     return view
 
 

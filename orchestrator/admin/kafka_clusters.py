@@ -82,7 +82,12 @@ def router(ports: Ports) -> APIRouter:
     async def list_all() -> JsonView:
         """All broker clusters; that of a log on Kafka is one of them."""
         found = ports.metadata.known().topics.clusters
-        return {"clusters": [cluster_view(found[name]) for name in sorted(found)]}
+        troubles = ports.broker_troubles()
+        return {
+            "clusters": [
+                cluster_view(found[name], troubles.get(name, "")) for name in sorted(found)
+            ]
+        }
 
     @routes.get("/kafka-clusters/{name}")
     async def describe(name: str) -> JsonView:
@@ -120,7 +125,8 @@ def _find(ports: Ports, name: str) -> StoredCluster:
 def _whole(ports: Ports, cluster: StoredCluster) -> JsonView:
     users = ports.metadata.known().topics.subscriptions.values()
     own = [short_subscription(one) for one in users if one.cluster == cluster.name]
-    return cluster_view(cluster) | {"subscriptions": own}
+    reason = ports.broker_troubles().get(cluster.name, "")
+    return cluster_view(cluster, reason) | {"subscriptions": own}
 
 
 def _check(options: Mapping[str, str]) -> None:

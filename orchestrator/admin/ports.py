@@ -1,6 +1,6 @@
 """What the admin API stands on."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -42,6 +42,10 @@ class Query(Protocol):
         ...
 
 
+BrokerTroubles = Callable[[], Mapping[str, str]]
+"""By broker cluster: why it gives no answer now, or nothing can be sent to it."""
+
+
 class Ports(msgspec.Struct, frozen=True):
     """Everything a route may use."""
 
@@ -53,5 +57,6 @@ class Ports(msgspec.Struct, frozen=True):
     options: AdminOptions
     brokers: BrokerClusters
     look_at_subscriptions: LookAtSubscriptions
+    broker_troubles: BrokerTroubles
     clock: Clock
     entropy: Entropy

@@ -76,9 +76,16 @@ def _list(args: argparse.Namespace, admin: Admin) -> int:
         print_json(found)
         return 0
     rows = [
-        (one["name"], _brokers(one), len(one["properties"]), one["created_at"]) for one in found
+        (
+            one["name"],
+            _brokers(one),
+            len(one["properties"]),
+            one["created_at"],
+            one.get("reason", ""),
+        )
+        for one in found
     ]
-    columns = ("NAME", "BROKERS", "OPTIONS", "CREATED")
+    columns = ("NAME", "BROKERS", "OPTIONS", "CREATED", "REASON")
     print_table(columns, rows, "no Kafka clusters: perdure kafka-clusters create makes one known")
     return 0
 

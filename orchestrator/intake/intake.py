@@ -99,6 +99,10 @@ class TopicIntake:
                 self._tell(sources)
             self._close_unused(registry)
 
+    def broker_troubles(self) -> dict[str, str]:
+        """By broker cluster: why it gives no answer now."""
+        return dict(self._topics.troubles)
+
     def close(self) -> None:
         self._is_closed = True
         self._topics.close()

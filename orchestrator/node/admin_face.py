@@ -65,6 +65,7 @@ def _load(parts: Parts, options: NodeOptions) -> "AdminServer":
         query_errors=(QueryError,),
         brokers=parts.brokers,
         look_at_subscriptions=parts.intake.look_at_subscriptions,
+        broker_troubles=lambda: parts.processor.broker_troubles() | parts.intake.broker_troubles(),
         clock=parts.clock,
         entropy=parts.entropy,
         telemetry=parts.telemetry,

@@ -65,6 +65,11 @@ class Processor:
         """Partitions led here."""
         return [seat.number for seat in self._seats.all() if seat.term is not None]
 
+    def broker_troubles(self) -> dict[str, str]:
+        """By broker cluster: why nothing can be sent to it now from a partition led here."""
+        terms = [seat.term for seat in self._seats.all() if seat.term is not None]
+        return {name: why for term in terms for name, why in term.broker_troubles()}
+
     def lane_reasons(self) -> dict[tuple[int, int], str]:
         """By partition and lane: why rows for a topic cannot be sent now, where led here."""
         return {

@@ -233,6 +233,10 @@ class Term:
         to = lane.destination
         return self._topics.carrier(to.cluster) if isinstance(to, ToTopic) else self._transfers
 
+    def broker_troubles(self) -> Iterator[tuple[str, str]]:
+        """Broker clusters that nothing can be sent to now, and why."""
+        return self._topics.broker_troubles()
+
     def lane_reasons(self) -> Iterator[tuple[int, str]]:
         """Lanes to topics whose rows cannot be sent now, and why."""
         return self._topics.lane_reasons()

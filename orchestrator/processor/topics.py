@@ -116,6 +116,12 @@ class TermTopics:
     def open_writer(self, cluster: str) -> TopicWriter | None:
         return self._around.topics.open_writer(cluster, self.partition)
 
+    def broker_troubles(self) -> Iterator[tuple[str, str]]:
+        """Broker clusters that nothing can be sent to now, and why."""
+        for cluster, carrier in self._carriers.items():
+            if carrier.reason:
+                yield cluster, carrier.reason
+
     def lane_reasons(self) -> Iterator[tuple[int, str]]:
         """Lanes whose rows cannot be sent now, and why."""
         for carrier in self._carriers.values():

@@ -183,3 +183,12 @@ def test_the_ledger_of_a_log_that_is_gone_is_taken_over(it: World) -> None:
     for bad in ("", "xyz", "00" * 65):
         assert it.ask("POST", ours, {"log": bad}).status == 400
     assert it.ask("POST", ours.replace("shop", "none"), {"log": "00"}).status == 404
+
+
+def test_one_that_cannot_be_used_now_says_why(it: World) -> None:
+    create(it)
+    assert "reason" not in it.ask("GET", "/kafka-clusters/shop").json
+    it.troubles["shop"] = "no broker answers"
+    assert it.ask("GET", "/kafka-clusters/shop").json["reason"] == "no broker answers"
+    (shown,) = it.ask("GET", "/kafka-clusters").json["clusters"]
+    assert shown["reason"] == "no broker answers"

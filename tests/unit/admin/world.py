@@ -216,6 +216,7 @@ class World:
         log_cluster: StoredCluster | None = None,
     ) -> None:
         self._log_cluster = log_cluster
+        self.troubles: dict[str, str] = {}  # by broker cluster
         self.bench = Bench()
         self.engine = BenchEngine(self.bench)
         self.query = ScriptedQuery()
@@ -248,6 +249,7 @@ class World:
             query_errors=(BadQuery,),
             brokers=brokers,
             look_at_subscriptions=self._looked,
+            broker_troubles=lambda: self.troubles,
             clock=BenchClock(self.bench),
             entropy=SeededEntropy(1),
         )
