@@ -62,7 +62,7 @@ class UpdateKafkaCluster(BaseModel):
     force: bool = False
 
 
-class TakeOver(BaseModel):
+class TakeOver(BaseModel, extra="forbid"):
     """Whose ledger is taken over: `sys_lane` and the log of the server name it."""
 
     log: str

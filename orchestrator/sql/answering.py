@@ -35,6 +35,8 @@ class Answering:
         settings = {
             "datafusion.execution.target_partitions": "1",  # one pipe feeds them all
             "datafusion.execution.batch_size": str(BATCH_ROWS),
+            # The generic one takes `cluster` and `end`, columns of ours, for the end of a list.
+            "datafusion.sql_parser.dialect": "postgresql",
         }
         memory = datafusion.RuntimeEnvBuilder().with_disk_manager_disabled()
         self._context = datafusion.SessionContext(

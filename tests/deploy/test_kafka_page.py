@@ -135,13 +135,13 @@ def test_the_handler_that_sends(topology: Topology, commands: Commands, tmp_path
 def test_a_reader_of_what_is_committed(language: str, commands: Commands, tmp_path: Path) -> None:
     source = commands.here(blocks(language)[-1].text)
     if language == "python":
-        words = [sys.executable, "-c", source]
+        words, line = [sys.executable, "-c", source], "b'last' b'{}'\n"
     else:
-        words = compiled_java(source, "Reports", tmp_path)
+        words, line = compiled_java(source, "Reports", tmp_path), "last {}\n"
     commands.run("echo '{}' | kcat -P -b localhost:9092 -t visits -k last")
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as reader:
         try:
             assert reader.stdout is not None
-            assert any(line == "last {}\n" for line in reader.stdout)
+            assert line in reader.stdout
         finally:
             reader.kill()

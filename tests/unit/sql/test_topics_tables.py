@@ -70,6 +70,14 @@ def test_sources_letters_and_lanes() -> None:
     run(check, with_topics())
 
 
+def test_columns_named_like_words_of_sql_need_no_quotes() -> None:
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        (source,) = await ask(query, "SELECT topic, cluster, end FROM sys_source ORDER BY cluster")
+        assert set(source) <= {"topic", "cluster", "end"} and source["topic"] == "orders"
+
+    run(check, with_topics())
+
+
 def test_subscriptions() -> None:
     topics = TopicsState(subscriptions={"sub_1": SUBSCRIPTION})
 
