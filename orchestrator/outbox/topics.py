@@ -87,6 +87,7 @@ class TopicCarrier:
         self._missed_s: float | None = None  # since when there is no such broker cluster
         self._is_busy = False  # the writer opens or writes, or it is too early to
         self._failures = 0
+        self._fenced_count = 0  # by other writers, since something was committed
         self._last: dict[int, int] = {}  # of the ledger, until it was compared
         self._proof: int | None = None  # lane whose record shows that this is still the leader
         self._quiet: Timer | None = None
@@ -136,8 +137,8 @@ class TopicCarrier:
     def produced(self, record: Produced) -> None:
         if record.lane == self._proof and record.epoch == self._term.epoch:
             self._proof = None
-            self._is_busy = False
-            self._go_on()
+            delay_s = backoff_s(RETRY_FIRST_S, RETRY_MAX_S, self._fenced_count - 1)
+            self._wait(self.reason, delay_s)
 
     def closed(self, record: CloseLane) -> None:
         """Or the proposal was dropped: then the lane is given again."""
@@ -164,6 +165,7 @@ class TopicCarrier:
             self._quiet = None
         waiting = [one for one in self._lanes.values() if one.settled and not one.is_held]
         if not waiting:
+            self.reason = ""
             if self._writer is not None:
                 self._quiet = self._scheduler.call_later(QUIET_S, self._close_writer)
             return
@@ -208,7 +210,8 @@ class TopicCarrier:
     def _opened(self, found: WriterReady | ForeignLedger | Lost) -> None:
         if isinstance(found, WriterReady):
             self._failures = 0
-            self.reason = ""
+            if not self._fenced_count:
+                self.reason = ""
             self._last = dict(found.last)
             for given in list(self._lanes.values()):
                 if given.settled is not None:
@@ -247,7 +250,7 @@ class TopicCarrier:
     def _written(self, chosen: list[Given], end: Committed | NotCommitted | Lost) -> None:
         match end:
             case Committed(places=places):
-                self._failures = 0
+                self._failures = self._fenced_count = 0
                 self.reason = ""
                 for given in chosen:
                     self._sent(given, places[given.number])  # more of it may be given at once
@@ -288,6 +291,8 @@ class TopicCarrier:
         """Another writer was opened. If its leader is the newer one, this term is about to end,
         and may not fence it: first a record of this epoch has to be applied."""
         _LOG.warning("the writer to %s was fenced: %s", self._cluster, reason)
+        self._fenced_count += 1
+        self.reason = f"another writer uses its transactional id: {reason}"
         self._proof = given.number
         self._trim(given.number, 0, ())
 
