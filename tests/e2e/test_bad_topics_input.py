@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
     AdminClient,
     NewTopic,
@@ -171,6 +171,7 @@ CLUSTERS = [
     Bad("PATCH", "/kafka-clusters/log", {"properties": {}}, 400, "PD0612", "settings"),
     Bad("PATCH", "/kafka-clusters/known", {"properties": {"bootstrap.servers": NOBODY}}, 503,
         "PD0602", "say force"),
+    Bad("POST", "/perdure/v1/kafka-clusters/known/take-over", {"log": "x"}, 400, "", "sys_lane"),
     Bad("DELETE", "/kafka-clusters/none", None, 404, "PD0611", "does not exist"),
     Bad("DELETE", "/kafka-clusters/log", None, 400, "PD0612", "settings"),
 ]  # fmt: skip
@@ -196,6 +197,50 @@ def test_over_http(bad: Bad, server: PerdureServer, session_broker: KafkaBroker)
     assert (reply.status, said.get("restate_code", "")) == (bad.status, bad.code), reply.text
     assert bad.said in said["message"]
     assert everything(server) == before, "nothing of it is kept"
+
+
+def test_a_group_that_consumers_are_in(server: PerdureServer, session_broker: KafkaBroker) -> None:
+    group = fresh("group")
+    other = Consumer({"bootstrap.servers": session_broker.bootstrap, "group.id": group})
+    other.subscribe([TOPIC])
+    try:
+
+        def is_in() -> None:
+            other.poll(0.1)
+            assert other.assignment()
+
+        eventually(is_in, 60.0)
+        before = everything(server)
+        reply = ask(server, "POST", OURS, subscription(options={"group.id": group}))
+        said = reply.json()
+        assert (reply.status, said.get("restate_code")) == (409, "PD0619"), reply.text
+        assert group in said["message"]
+        assert everything(server) == before
+    finally:
+        other.close()
+
+
+def test_brokers_that_are_away_are_kept_with_force_and_shown(
+    server: PerdureServer, session_broker: KafkaBroker
+) -> None:
+    away = {"name": "away", "properties": {"bootstrap.servers": NOBODY}, "force": True}
+    ask(server, "POST", "/kafka-clusters", away).expect(201)
+    kept = subscription(f"away/{TOPIC}", name="waits", force=True)
+    assert ask(server, "POST", OURS, kept).expect(201).json()["status"] == "undecided"
+
+    def is_shown() -> None:
+        for path in (f"{OURS}/waits", "/kafka-clusters/away"):
+            assert ask(server, "GET", path).expect(200).json().get("reason")
+
+    def is_active() -> None:
+        assert ask(server, "GET", f"{OURS}/waits").expect(200).json()["status"] == "active"
+
+    eventually(is_shown, 60.0)
+    back = {"properties": {"bootstrap.servers": session_broker.bootstrap}}
+    ask(server, "PATCH", "/kafka-clusters/away", back).expect(200)
+    eventually(is_active, 90.0)
+    ask(server, "DELETE", f"{OURS}/waits").expect(202)
+    ask(server, "DELETE", "/kafka-clusters/away").expect(202)
 
 
 COMMANDS = [
