@@ -29,7 +29,7 @@ from orchestrator.model.topics import LETTER, RecordOrigin
 from orchestrator.outbox.topics import TopicCarrier
 from orchestrator.processor.letters import LetterPurge
 from tests.simulation import topic_trouble, user_writer
-from tests.simulation.mutation import Patch, with_any_epoch
+from tests.simulation.mutation import Patch
 from tests.simulation.topic_mutants import otherwise, topic_mutant
 from tests.simulation.user_broker import UserBroker
 
@@ -273,11 +273,6 @@ def letters_are_forgotten_early(patch: Patch) -> None:
         before(self, state, epoch, expiry, kept // 2, *more)
 
     before = patch.set(LetterPurge, "__init__", begin)
-
-
-@topic_mutant
-def a_purge_of_letters_counts_in_any_epoch(patch: Patch) -> None:
-    otherwise(patch, PurgeDeadLetters, with_any_epoch)
 
 
 @topic_mutant
