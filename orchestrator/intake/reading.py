@@ -26,7 +26,8 @@ from orchestrator.model.topic_records import DeadLetter, Intake
 PORTION_ITEMS: Final = 200
 PORTION_BYTES: Final = 512 << 10  # of values; one record alone may be larger
 UNDER_WAY_MAX: Final = 4  # portions that are not applied
-HELD_RECORDS_MAX: Final = 400
+HELD_RECORDS_MAX: Final = 2_000  # the reader begins anew at half of it
+RECORD_BYTES: Final = 200  # of a record, beside what is in it
 GAP_S: Final = 1.0  # a gap with nothing behind it is passed this late
 PRESSED_S: Final = 0.02
 GONE_S: Final = 5.0  # a topic that seems to be gone is looked for again
@@ -294,4 +295,5 @@ class SourceReading:
 
 
 def _size(record: InRecord) -> int:
-    return len(record.value or b"") + len(record.key or b"") + 64 * len(record.headers)
+    held = RECORD_BYTES + 64 * len(record.headers)
+    return held + len(record.value or b"") + len(record.key or b"")

@@ -23,6 +23,13 @@ BATCH_BYTES: Final = 1_000_000
 """Below the default of `max.message.bytes`; a larger record is a batch of its own."""
 
 
+PLACE_BYTES: Final = 128 << 10
+"""Of one partition in an answer: what was fetched of a place that pauses is fetched again."""
+
+FETCH_WAIT_MS: Final = 200
+"""A broker wakes the fetch when there is something. A place that comes back waits for the fetch of
+the others to end: no longer than what is held of it lasts (`HELD_RECORDS_MAX` of the intake)."""
+
 MakeConfig = Callable[[], dict[str, Any]]
 """What every client of a broker cluster is configured with. It may read files, so that only
 threads call it; raises an OperatingError for what cannot be used."""
@@ -104,12 +111,13 @@ def places_config(options: ReaderOptions, share_bytes: int) -> dict[str, Any]:
         "isolation.level": "read_committed",
         "auto.offset.reset": "error",
         "enable.partition.eof": "true",  # tells how far gaps reach
-        "fetch.wait.max.ms": "500",  # a broker wakes the fetch when there is something
+        "fetch.wait.max.ms": str(FETCH_WAIT_MS),
         "fetch.error.backoff.ms": "500",  # see reading.py
         "fetch.max.bytes": str(fetch_bytes),
-        "max.partition.fetch.bytes": str(fetch_bytes // 8),
+        "max.partition.fetch.bytes": str(min(PLACE_BYTES, fetch_bytes // 8)),
         "message.max.bytes": str(fetch_bytes),
         "receive.message.max.bytes": str(MESSAGE_BYTES_MAX),
         "queued.max.messages.kbytes": str((share_bytes - fetch_bytes) >> 10),
         "queued.min.messages": "1000",
+        "fetch.queue.backoff.ms": "20",  # after so many, until they are taken
     }
