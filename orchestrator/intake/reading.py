@@ -122,7 +122,9 @@ class SourceReading:
         if not self._under_way or self._under_way[0][0] != record.upto:
             return  # of before all began again
         self._under_way.popleft()
-        if row.position != record.upto:
+        # Portions that shared an append are all applied before the first of them is told here.
+        is_dropped = row.position < record.upto
+        if is_dropped or (not self._under_way and row.position != self._next):
             self._begin_again(row)
         self._go_on()
 

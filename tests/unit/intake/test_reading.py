@@ -40,6 +40,7 @@ class Reader:
     ) -> "Reader":
         self.position, self.on_batch, self.on_problem = offset, on_batch, on_problem
         self.is_paused = self.is_closed = False
+        self.seek_count = 0
         return self
 
     def give(self, count: int, gap: int = 0) -> None:
@@ -55,6 +56,7 @@ class Reader:
 
     def seek(self, offset: int, leader_epoch: int) -> None:
         self.position = offset
+        self.seek_count += 1
 
     def close(self) -> None:
         self.is_closed = True
@@ -106,18 +108,50 @@ class Host:
         self.committed = reading.committed()
 
     def apply(self, count: int = 1) -> None:
-        """As the machine does: the position moves only from where it is."""
+        """Each with an append of its own."""
         for _ in range(count):
-            record = self.proposed.pop(0)
+            self.apply_together(1)
+
+    def apply_together(self, count: int) -> None:
+        """As the machine does: the position moves only from where it is. Records that share an
+        append are told once all of them are applied."""
+        records, self.proposed = self.proposed[:count], self.proposed[count:]
+        for record in records:
             if record.first == self.row.position:
                 self.row.position = record.upto
                 if self.facts.subscription.max_in_flight:
                     self.row.live += [item.origin.offset for item in record.items]  # type: ignore
+        for record in records:
             self.reading.applied(record, self.row)
 
     @property
     def spans(self) -> list[tuple[int, int, int]]:
         return [(one.first, one.upto, len(one.items)) for one in self.proposed]
+
+
+def test_portions_that_share_an_append_are_no_reason_to_begin_again() -> None:
+    async def story() -> None:
+        host = Host()
+        host.reader.give(PORTION_ITEMS * 3)
+        host.apply_together(3)
+        assert host.reader.seek_count == 0 and not host.proposed
+        host.reader.give(1)
+        assert host.spans == [(PORTION_ITEMS * 3, PORTION_ITEMS * 3 + 1, 1)]
+
+    run(story())
+
+
+def test_portions_that_share_an_append_and_are_dropped_are_read_again() -> None:
+    async def story() -> None:
+        host = Host()
+        host.reader.give(PORTION_ITEMS * 2)
+        host.row.position = 7  # as if something else had moved it
+        host.apply_together(2)
+        assert host.reader.seek_count == 1 and host.reader.position == 7
+        host.reader.give(1)
+        assert host.spans == [(7, 8, 1)]
+
+    run(story())
 
 
 def test_portions_follow_each_other_and_a_few_are_under_way() -> None:
