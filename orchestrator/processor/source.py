@@ -35,6 +35,7 @@ class AttemptSource:
         "_numbers",
         "_propose",
         "_refused",
+        "_row_of",
         "_start",
         "_state",
         "_unapplied",
@@ -56,6 +57,7 @@ class AttemptSource:
         self.epoch = epoch
         self.is_over = False
         self._state = state
+        self._row_of = state.invocations.get
         self._propose = propose
         self._start = start
         self._lost = lost
@@ -76,7 +78,7 @@ class AttemptSource:
             return None
 
     def _input(self, invocation_id: bytes, incarnation: int) -> AttemptInput | None:
-        row = self._state.invocations.get(invocation_id)
+        row = self._row_of(invocation_id)
         if row is None or row.incarnation != incarnation or row.status != INVOKED:
             return None
         if invocation_id in self._unapplied:
@@ -116,7 +118,7 @@ class AttemptSource:
         bytes_max: int,
     ) -> tuple[list[bytes], JournalPlace] | None:
         try:
-            row = self._state.invocations.get(invocation_id)
+            row = self._row_of(invocation_id)
             if self.is_over or row is None or row.incarnation != incarnation:
                 return None
             return read_journal(self._state, row, place, end, bytes_max)
@@ -136,7 +138,7 @@ class AttemptSource:
     def _pairs(
         self, invocation_id: bytes, bytes_max: int
     ) -> tuple[list[tuple[bytes, bytes]], bool]:
-        row = self._state.invocations.get(invocation_id)
+        row = self._row_of(invocation_id)
         if row is None:
             return [], False
         owner = self._state.objects.get(object_key(row.invoke.service, row.invoke.key))
@@ -157,7 +159,7 @@ class AttemptSource:
         unapplied[invocation_id] = unapplied.get(invocation_id, 0) + 1
         if record.entries:
             try:
-                row = self._state.invocations.get(invocation_id)
+                row = self._row_of(invocation_id)
             except StoreError:  # whoever applies it meets that too
                 row = None
             if row is not None:
@@ -201,7 +203,7 @@ class AttemptSource:
         unapplied.pop(invocation_id, None)
         if invocation_id in self._held:
             incarnation = self._held.pop(invocation_id)
-            row = self._state.invocations.get(invocation_id)
+            row = self._row_of(invocation_id)
             if row is None or not row.retry_at_ms:  # else it starts when its backoff is over
                 self._start(invocation_id, incarnation)
 
