@@ -29,7 +29,8 @@ _QUEUED_BYTES: Final = 512  # what a request that waits for its turn takes, abou
 
 
 class _Item(msgspec.Struct, frozen=True, gc=False):
-    """An exchange in its turn; `refusal` is its answer if the request was not read to its end."""
+    """An exchange that waits for its turn; `refusal` is its answer if the request was not read to
+    its end."""
 
     exchange: PendingRequest
     keep_alive: bool
@@ -46,6 +47,7 @@ class Http1(asyncio.Protocol):
         "_current",
         "_half_closed",
         "_has_turn",
+        "_is_old",
         "_keep_alive",
         "_lingers",
         "_queue",
@@ -56,6 +58,7 @@ class Http1(asyncio.Protocol):
         "_since",
         "_transport",
         "_upload",
+        "_wants_more",
         "_writer",
     )
 
@@ -65,7 +68,9 @@ class Http1(asyncio.Protocol):
         self._writer = cast(Writer, None)
         self._reader = Reader(self, shared.options)
         self._queue: deque[_Item] = deque()
-        self._current: _Item | None = None
+        self._current: PendingRequest | None = None
+        self._wants_more = True  # the client, after the answer under way
+        self._is_old = False  # HTTP/1.0
         self._began_s = 0.0  # when that was handed over
         self._keep_alive = True  # after the answer under way
         self._rest = b""  # came ahead of its turn, or is too much for one callback
@@ -101,7 +106,7 @@ class Http1(asyncio.Protocol):
         current, self._current = self._current, None
         if current is not None:
             self._shared.in_flight -= 1
-            current.exchange.abandon()
+            current.abandon()
 
     def eof_received(self) -> bool:
         """A client may close its side once it has asked; it cannot be told from one that went
@@ -207,7 +212,7 @@ class Http1(asyncio.Protocol):
             item = self._queue.popleft()
             if not self._queue and self._upload is not None:
                 self._account(0)
-            self._begin(item)
+            self._begin(item.exchange, item.keep_alive, item.old, item.refusal)
         elif self._rest:
             self._parse_rest()
 
@@ -244,8 +249,14 @@ class Http1(asyncio.Protocol):
     ) -> None:
         if self._upload is not None:
             leave(self._upload)
-        exchange = PendingRequest(method, url, headers, body, self._respond)
-        self._enqueue(_Item(exchange, keep_alive, old, None))
+        exchange, writer = PendingRequest(method, url, headers, body, self._respond), self._writer
+        if self._current is not None or self._queue or writer.sending or writer.paused:
+            self._queue.append(_Item(exchange, keep_alive, old, None))
+        elif self._answered:  # one in a callback: others come first
+            self._queue.append(_Item(exchange, keep_alive, old, None))
+            self._later()
+        else:
+            self._begin(exchange, keep_alive, old, None)
 
     def on_refusal(self, reply: HttpReply) -> None:
         """Answer what is not read any further, and end."""
@@ -254,43 +265,38 @@ class Http1(asyncio.Protocol):
         self._lingers = True
         if not self._transport.is_closing():
             self._transport.resume_reading()
-        exchange = PendingRequest(b"", b"", [], b"", self._respond)
-        self._enqueue(_Item(exchange, False, False, reply))
+        exchange, writer = PendingRequest(b"", b"", [], b"", self._respond), self._writer
+        if self._current is not None or self._queue or writer.sending or writer.paused:
+            self._queue.append(_Item(exchange, False, False, reply))
+        else:
+            self._begin(exchange, False, False, reply)
 
     # --- one after the other ---
 
-    def _enqueue(self, item: _Item) -> None:
-        writer = self._writer
-        if self._current is not None or self._queue or writer.sending or writer.paused:
-            self._queue.append(item)
-        elif self._answered and item.refusal is None:  # one in a callback: others come first
-            self._queue.append(item)
-            self._later()
-        else:
-            self._begin(item)
-
-    def _begin(self, item: _Item) -> None:
-        self._current = item
+    def _begin(
+        self, exchange: PendingRequest, wants_more: bool, old: bool, refusal: HttpReply | None
+    ) -> None:
+        self._current = exchange
+        self._wants_more, self._is_old = wants_more, old
         shared = self._shared
         shared.in_flight += 1
         self._began_s = shared.now_s()
-        if item.refusal is not None:
-            item.exchange.respond(item.refusal)
+        if refusal is not None:
+            exchange.respond(refusal)
         elif shared.in_flight > shared.options.requests_max:
-            item.exchange.respond(replies.refused(429, "too many requests at the same time"))
+            exchange.respond(replies.refused(429, "too many requests at the same time"))
         else:
-            shared.handle(item.exchange)
+            shared.handle(exchange)
 
     def _respond(self, exchange: PendingRequest, reply: HttpReply) -> None:
-        item = self._current
-        assert item is not None and item.exchange is exchange
+        assert self._current is exchange
         self._current = None
         self._answered = True
         shared = self._shared
         shared.in_flight -= 1
         shared.answered(reply.status, self._began_s)
         self._seen = shared.tick
-        keep_alive = item.keep_alive and not shared.draining
+        keep_alive = self._wants_more and not shared.draining
         if self._reader.ended and not self._queue:  # it is the last
             keep_alive = False
         self._keep_alive = keep_alive
@@ -301,7 +307,7 @@ class Http1(asyncio.Protocol):
             exchange.cors,
             reply.headers,
             len(body),
-            _CLOSE if not keep_alive else _KEEP_ALIVE if item.old else b"",
+            _CLOSE if not keep_alive else _KEEP_ALIVE if self._is_old else b"",
         )
         self._writer.write(head, b"" if exchange.method == b"HEAD" else body, reply.again)
 
@@ -363,4 +369,4 @@ class Http1(asyncio.Protocol):
             self._transport.close()
 
     def waiting(self) -> PendingRequest | None:
-        return None if self._current is None else self._current.exchange
+        return self._current
