@@ -107,11 +107,14 @@ def _wrong_input(rules: InputRules, content_type: str | None, is_empty: bool) ->
 
 
 def _media_type_matches(pattern: str, content_type: str) -> bool:
-    """Compare media types without parameters; `pattern` may end in wildcards."""
+    """Compare media types without parameters; `pattern` may end in wildcards. What says that it
+    is JSON by its suffix (RFC 6839), like a CloudEvent of a feed, is JSON."""
     if pattern == content_type:
         return True
     wanted = pattern.partition(";")[0].strip().lower()
     given = content_type.partition(";")[0].strip().lower()
     if wanted == "*/*" or wanted == given:
+        return True
+    if wanted == "application/json" and given.endswith("+json"):
         return True
     return wanted.endswith("/*") and given.startswith(wanted[:-1])

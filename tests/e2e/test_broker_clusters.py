@@ -32,6 +32,8 @@ def test_what_waits_for_brokers_that_are_away_says_so_and_is_kept(tmp_path: Path
             (lane,) = client.query("SELECT * FROM sys_lane")
             assert (lane["cluster"], lane["topic"], lane["rows"]) == ("away", "bills", 1)
             assert lane["status"] == "retrying" and lane["reason"]
+            known = client.admin_request("GET", "/kafka-clusters/away").expect(200).json()
+            assert known["reason"] == lane["reason"]
 
         eventually(waits, 60)
         http_request(server.admin, "DELETE", "/kafka-clusters/away", timeout_s=90).expect(202)

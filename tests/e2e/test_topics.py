@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]
 
 from tests.e2e.conftest import client_of
 from tests.parts.client import Client, eventually, fresh, http_request
@@ -173,6 +174,44 @@ def test_a_record_of_the_ingress_topic_invokes_what_its_headers_name(
     topics.produce(ingress, key, b"hello", perdure_reply_to=replies.encode(), **named)
     (reply,) = topics.read(replies, 1)
     assert (reply.key(), json.loads(reply.value())) == (key, ["hello"])
+
+
+def test_dead_letters_are_published_whole_with_their_reason(
+    server: PerdureServer, client: Client, topics: Topics
+) -> None:
+    """One that cannot be used, one whose handler failed for good, one that cannot be sent."""
+    poison, failing = topics.make(1), topics.make(1)
+    whose = subscribe(server, poison, "Tally/add")
+    subscribe(server, failing, "Echo/fail", dead_letter_failures=True)
+    topics.produce(poison, b"\xff", b"poison", mine=b"\xfe")
+    topics.produce(failing, b"k", b"no good")
+    missing = {"topic": fresh("missing"), "key": "k", "value_text": "lost", "headers": {"h": None}}
+    client.send(("Kafka", "send"), missing)
+    letters = f"{server.options.cluster}.dlq"
+
+    def published() -> dict[bytes, Any]:
+        assert letters in AdminClient(topics.servers).list_topics(timeout=10).topics, "made by it"
+        found = {one.value(): one for one in topics.whole(letters)}
+        assert {b"lost", b"no good", b"poison"} <= set(found)
+        return found
+
+    found = eventually(published, 90)
+    one = found[b"poison"]
+    assert (one.key(), one.headers()[0]) == (b"\xff", ("mine", b"\xfe"))
+    told = dict(one.headers()[1:])
+    assert told.pop("perdure-dlq-message")
+    assert told == {
+        "perdure-dlq-reason": b"key_not_utf8",
+        "perdure-dlq-source": f"{poison}/0/0".encode(),
+        "perdure-dlq-subscription": whose.encode(),
+        "perdure-dlq-attempts": b"0",
+    }
+    told = dict(found[b"no good"].headers())
+    assert (told["perdure-dlq-reason"], told["perdure-dlq-attempts"]) == (b"failed", b"1")
+    assert told["perdure-dlq-invocation-id"].startswith(b"inv_")
+    one = found[b"lost"]
+    assert (one.key(), one.headers()[0]) == (b"k", ("h", None))
+    assert dict(one.headers())["perdure-dlq-reason"] == b"no_topic"
 
 
 def test_a_record_that_cannot_be_used_does_not_hold_up_the_next(

@@ -60,6 +60,13 @@ def test_ids_are_derived_where_a_key_names_them() -> None:
         (StoredInput(True, "application/json"), None, True, False),
         (StoredInput(True, "application/json"), "application/json; charset=utf-8", True, True),
         (StoredInput(True, "application/json"), "APPLICATION/JSON", False, True),
+        (
+            StoredInput(True, "application/json"),
+            "application/cloudevents+json; charset=UTF-8",
+            False,
+            True,
+        ),
+        (StoredInput(True, "text/plain"), "application/cloudevents+json", False, False),
         (StoredInput(True, "application/json"), "application/jsonx", False, False),
         (StoredInput(True, "application/*"), "application/cbor", False, True),
         (StoredInput(True, "application/*"), "text/plain", False, False),
