@@ -391,7 +391,7 @@ class Invoker:
         if running.opening:
             self._openings.ended(running)
         self._slots.give(running.deployment, running.memory_bytes)
-        running.window.memory_bytes -= running.memory_bytes
+        running.window.release(running, running.memory_bytes)
         running.memory_bytes = 0
 
     def _drop(self, running: RunningAttempt) -> None:

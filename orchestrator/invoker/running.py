@@ -269,13 +269,21 @@ class RunningAttempt:
         self._shell.over(self)
 
     def _hold(self, size_bytes: int) -> None:
-        """Count what a half received message keeps in memory."""
+        """Count what a half received message keeps in memory. Where there is not enough, one
+        attempt of a deployment goes on all the same: else of several none would ever be whole."""
+        window = self.window
         if not self.attempt.in_message:
+            if window.exceeds is self:
+                window.exceeds = None
             self._shell.hold_memory(self, -self.held_bytes)
             self.held_bytes = 0
             return
         self.held_bytes += size_bytes
-        if not self._shell.hold_memory(self, size_bytes):
+        if self._shell.hold_memory(self, size_bytes):
+            return
+        if window.exceeds is None:
+            window.exceeds = self
+        if window.exceeds is not self:
             self.fail(codes.GENERIC, "there is no memory for a message this large now")
 
     def on_end(self) -> None:

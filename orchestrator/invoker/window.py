@@ -20,13 +20,20 @@ _FORGET: Final = 1 + 2**-16  # the shortest answer counts for less by and by: pa
 class OpeningWindow:
     """The attempts of one deployment that are opening, and how many may be."""
 
-    __slots__ = ("_shortest_ms", "count", "memory_bytes", "size")
+    __slots__ = ("_shortest_ms", "count", "exceeds", "memory_bytes", "size")
 
     def __init__(self) -> None:
         self.count = 0
         self.size = LARGE
         self.memory_bytes = 0  # held by all attempts of the deployment
+        self.exceeds: object = None  # the attempt that may hold more than is its deployment's
         self._shortest_ms = float("inf")
+
+    def release(self, attempt: object, memory_bytes: int) -> None:
+        """An attempt is over that held so much."""
+        self.memory_bytes -= memory_bytes
+        if self.exceeds is attempt:
+            self.exceeds = None
 
     def is_full(self, open_count: int) -> bool:
         """Whether no more should be sent to a service with so many open streams."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -103,12 +104,13 @@ def _bytes_of(directory: Path) -> int:
 
 @contextmanager
 def _started(size: Size) -> Iterator[tuple[World, _Backlog]]:
-    broker = KafkaBroker(Path(tempfile.mkdtemp(prefix="perdure-backlog-")))
-    broker.start()
+    directory = Path(tempfile.mkdtemp(prefix="perdure-backlog-"))
+    broker = KafkaBroker(directory).start()
     try:
         options = ServerOptions(log="kafka", kafka_bootstrap=broker.bootstrap, cluster=CLUSTER)
         with World(options=options) as world:
             yield world, _Backlog(size, broker, world)
+        shutil.rmtree(directory, ignore_errors=True)  # kept if anything failed
     finally:
         broker.stop()
 

@@ -257,6 +257,35 @@ def test_memory_of_half_received_messages_is_limited() -> None:
     run(test)
 
 
+def test_of_several_large_messages_one_always_becomes_whole() -> None:
+    """Together they are more than the memory there is, and each comes in many pieces."""
+    large = wire.encode(wire.OutputCommand(value=b"x" * 400_000), version=7)
+
+    async def in_pieces(served: Served) -> None:
+        await served.start()
+        served.respond()
+        for at in range(0, len(large), 20_000):
+            if served.was_reset.is_set():
+                return
+            served.send(large[at : at + 20_000])
+            await asyncio.sleep(0.005)
+        served.send(END)
+        served.end()
+
+    async def test() -> None:
+        small = InvokerOptions(memory_bytes_max=600_000)
+        retry = RetryPolicy(initial_interval_ms=10, max_interval_ms=20)
+        patient = msgspec.structs.replace(QUICK, retry=retry)
+        async with scripted(in_pieces, options=small, defaults=patient) as (partition, _):
+            calls = [partition.call("Svc", "run", b"y" * 100_000) for _ in range(8)]
+            outcomes = await asyncio.wait_for(asyncio.gather(*calls), 10)
+            assert outcomes == [b"x" * 400_000] * 8
+            assert any("no memory" in f.why.message for f in partition.failures)
+            assert partition.invoker._slots.memory_bytes == 0
+
+    run(test)
+
+
 def test_attempts_wait_for_memory_but_one_always_runs() -> None:
     async def test() -> None:
         small = InvokerOptions(memory_bytes_max=1)
