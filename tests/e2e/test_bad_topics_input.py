@@ -329,6 +329,23 @@ def test_a_send_of_a_handler(server: PerdureServer) -> None:
         ask(server, "PATCH", "/services/Echo", {"public": False}).expect(200)
 
 
+def test_a_bad_send_that_nobody_waits_for(server: PerdureServer) -> None:
+    body = json.dumps({"topic": TOPIC, "colour": "red"}).encode()
+    http_request(server.ingress, "POST", "/Kafka/send/send", body, JSON).expect(200, 202)
+    sql = "SELECT id, message, value_utf8 FROM sys_dead_letter WHERE reason = 'bad_request'"
+
+    def is_kept() -> None:
+        rows = ask(server, "POST", "/query", {"query": sql}).expect(200).json()["rows"]
+        assert len(rows) == 1
+        letter = rows[0]
+        assert "colour" in letter["message"] and letter["value_utf8"] == body.decode()
+        again = ask(server, "POST", f"/perdure/v1/dead-letters/{letter['id']}/redrive", {})
+        assert (again.status, again.json()["restate_code"]) == (422, "PD0632"), again.text
+        ask(server, "DELETE", f"/perdure/v1/dead-letters/{letter['id']}").expect(202)
+
+    eventually(is_kept, 30.0)
+
+
 LETTERS = [
     (None, b"1", {}, "no_key"),
     (b"\xff", b"1", {}, "key_not_utf8"),
@@ -362,7 +379,9 @@ def test_records_that_cannot_be_used_hold_up_no_other(
 
     def all_there() -> None:
         assert client.call(("Tally", key.decode(), "get")) == ["fine"]
-        sql = "SELECT topic, topic_offset, reason, message FROM sys_dead_letter"
+        sql = (
+            "SELECT topic, topic_offset, reason, message FROM sys_dead_letter WHERE kind = 'record'"
+        )
         rows = ask(server, "POST", "/query", {"query": sql}).expect(200).json()["rows"]
         found = {(one["topic"], one["topic_offset"]): one["reason"] for one in rows}
         expected = {(TOPIC, n): one[-1] for n, one in enumerate(LETTERS)}
