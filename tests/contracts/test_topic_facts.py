@@ -20,6 +20,7 @@ from orchestrator.brokers.asking import NoFacts, topics_of
 from orchestrator.brokers.facts_port import (
     EARLIEST,
     LATEST,
+    NOT_MADE,
     BrokerTrouble,
     FoundTopics,
     TopicFact,
@@ -27,6 +28,7 @@ from orchestrator.brokers.facts_port import (
 )
 from orchestrator.brokers.kafka.facts import KafkaFacts
 from orchestrator.brokers.memory import MemoryFacts
+from orchestrator.brokers.reader_port import InRecord
 from tests.parts.kafka import KafkaBroker
 from tests.parts.kafka_rights import allow_again, allow_only
 from tests.parts.processes import free_port
@@ -57,13 +59,12 @@ def _memory() -> Cluster:
     def commit(group: str, topic: str, offset: int) -> None:
         facts.groups[(group, topic)] = {0: offset}
 
-    return Cluster(
-        lambda: facts,
-        make_topic,
-        delete_topic,
-        lambda name, at_ms: facts.by_name[name].partitions[0].times_ms.append(at_ms),
-        commit,
-    )
+    def add(name: str, at_ms: int) -> None:
+        times_ms = facts.by_name[name].partitions[0].times_ms
+        facts.records[name, 0, len(times_ms)] = InRecord(len(times_ms), at_ms, None, b"x", ())
+        times_ms.append(at_ms)
+
+    return Cluster(lambda: facts, make_topic, delete_topic, add, commit)
 
 
 def _kafka(bootstrap: str) -> Cluster:
@@ -182,6 +183,45 @@ def test_offsets_of_a_group(cluster: Cluster) -> None:
         assert await ask(facts.committed, group, topic) == (1, -1)
 
     run(cluster.make_facts, work)
+
+
+def test_one_record_by_its_place(cluster: Cluster) -> None:
+    name = fresh("topic")
+    cluster.make_topic(name, 2)
+    for n in range(2):
+        cluster.add(name, 1_700_000_000_000 + n)
+
+    async def work(facts: TopicFacts) -> None:
+        topic = (await ask(facts.topics, [name])).topics[name]
+        found = await ask(facts.record, topic, 0, 1)
+        assert found == InRecord(1, 1_700_000_000_001, None, b"x", ())
+        for partition, offset in ((0, 2), (0, 99), (1, 0)):
+            assert await ask(facts.record, topic, partition, offset) is None
+
+    run(cluster.make_facts, work)
+
+
+def test_a_topic_is_made_where_it_is_missing(cluster: Cluster) -> None:
+    name = fresh("made")
+
+    async def work(facts: TopicFacts) -> None:
+        compact = {"cleanup.policy": "compact"}
+        assert await ask(facts.make_topic, name, 3, compact) is True
+        assert await ask(facts.make_topic, name, 5, compact) is False
+        while not (found := (await ask(facts.topics, [name])).topics):
+            await asyncio.sleep(0.02)
+        assert found[name].partition_count == 3
+
+    run(cluster.make_facts, work)
+
+
+def test_brokers_that_make_no_topic_like_that_say_why(broker: KafkaBroker) -> None:
+    async def work(facts: TopicFacts) -> None:
+        why = await ask(facts.make_topic, fresh("made"), 1, {})
+        assert isinstance(why, BrokerTrouble) and why.code == NOT_MADE and not why.passes
+        assert "replication" in why.message.lower()
+
+    run(lambda: KafkaFacts([("bootstrap.servers", broker.bootstrap)], "test", 7), work)
 
 
 def test_after_close_nothing_is_answered(cluster: Cluster) -> None:

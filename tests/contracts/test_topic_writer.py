@@ -177,7 +177,9 @@ def test_the_next_writer_fences_and_knows_what_was_sent(
     assert [value for value, _ in committed(broker, topic, 0)] == [b"a", b"b"]
 
 
-def test_the_ledger_of_another_log_is_not_shared(options: WriterOptions, topic: str) -> None:
+def test_the_ledger_of_another_log_is_not_shared_unless_it_is_taken_over(
+    options: WriterOptions, topic: str
+) -> None:
     async def run() -> None:
         writer, _ = await opened(options)
         await write(writer, rows(70000, topic, 1, b"a"))
@@ -185,7 +187,20 @@ def test_the_ledger_of_another_log_is_not_shared(options: WriterOptions, topic: 
         other = KafkaTopicWriter(replace(options, identity=b"log-b"))
         found = await answer(other.open)
         assert isinstance(found, ForeignLedger) and options.ledger_topic in found.message
+        assert b"log-a".hex() in found.message
         other.close()
+        heir = replace(options, identity=b"log-b", taken_over=(b"log-a",))
+        writer, last = await opened(heir)
+        assert last == {}, "numbers of its own"
+        assert isinstance(await write(writer, rows(70001, topic, 1, b"b")), Committed)
+        writer.close()
+        writer, last = await opened(heir)
+        assert last == {70001: 1}
+        writer.close()
+        back = KafkaTopicWriter(options)
+        found = await answer(back.open)
+        assert isinstance(found, ForeignLedger) and b"log-b".hex() in found.message
+        back.close()
 
     asyncio.run(run())
 
