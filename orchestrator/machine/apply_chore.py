@@ -21,7 +21,7 @@ from orchestrator.machine.state_chores import emit_some, tell_dropped
 from orchestrator.machine.step import Step
 from orchestrator.machine.waiting import answer_all
 from orchestrator.model.actions import DoChore
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.limits import CHORE_STEP_COUNT
 from orchestrator.model.records import ChoreStep
 from orchestrator.model.rows import (
@@ -52,7 +52,7 @@ def apply_chore(step: Step, record: ChoreStep) -> Answer:
         return Answer.DROPPED
     if _PARTS[chore.kind](step, chore):
         state.chores.delete(record.key)
-        return Answer.DONE
+        return DONE
     state.chores.touch(record.key)
     step.actions.append(DoChore(record.key))
     return Answer.ACCEPTED

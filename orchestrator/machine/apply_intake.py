@@ -10,7 +10,7 @@ from orchestrator.machine import letters
 from orchestrator.machine.routing import route_item
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import ReadSource
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.ids import partition_of_key, source_partition_key
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import SourceRow
@@ -38,7 +38,7 @@ def apply_source_opened(step: Step, record: SourceOpened) -> Answer:
     else:
         state.sources.put(key, opened)
     step.actions.append(ReadSource(key))
-    return Answer.DONE
+    return DONE
 
 
 def apply_intake(step: Step, record: Intake) -> Answer:
@@ -63,7 +63,7 @@ def apply_intake(step: Step, record: Intake) -> Answer:
             route_item(step, item)
         else:
             letters.keep_letter(step, item)
-    return Answer.DONE
+    return DONE
 
 
 def apply_source_closed(step: Step, record: SourceClosed) -> Answer:
@@ -77,7 +77,7 @@ def apply_source_closed(step: Step, record: SourceClosed) -> Answer:
         return Answer.DROPPED
     state.sources.delete(key)
     step.actions.append(ReadSource(key))
-    return Answer.DONE
+    return DONE
 
 
 def apply_slot_freed(step: Step, freed: SlotFreed) -> None:

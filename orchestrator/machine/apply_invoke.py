@@ -4,7 +4,7 @@ from orchestrator.machine import life, origins
 from orchestrator.machine.results import outcome_of
 from orchestrator.machine.routing import respond
 from orchestrator.machine.step import Step
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import CODE_CONFLICT, WORKFLOW_RUN, Failure
 
@@ -43,7 +43,7 @@ def apply_invoke(step: Step, invoke: Invoke) -> Answer:
         life.schedule(step, row)
     else:
         life.enter(step, row)
-    return Answer.DONE
+    return DONE
 
 
 def _is_derived(invoke: Invoke) -> bool:

@@ -13,7 +13,7 @@ from orchestrator.machine.origins import free_slot
 from orchestrator.machine.status import BACK_OFF, CANCEL, FLUSH, SUSPEND, WAKE, change_status, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import ArmRetry
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.effects import AnyEffect, RunResult
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
 from orchestrator.model.rows import InvocationRow
@@ -58,7 +58,7 @@ def apply_journal(step: Step, record: Journal) -> Answer:
             APPLY_EFFECT[type(effect)](step, row, effect, record.frames)
     if record.end is not None:
         _end(step, row, record.end)
-    return Answer.DONE
+    return DONE
 
 
 def _as_stored(effects: Sequence[AnyEffect]) -> Sequence[AnyEffect]:

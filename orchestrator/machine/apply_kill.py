@@ -2,7 +2,7 @@
 
 from orchestrator.machine import life
 from orchestrator.machine.step import Step
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.records import Kill
 from orchestrator.model.values import CODE_CONFLICT, Failure
 
@@ -14,5 +14,5 @@ def apply_kill(step: Step, kill: Kill) -> Answer:
     row = step.state.invocations.get(kill.target_id)
     if row is not None:
         life.end_by_force(step, row, KILLED)
-        return Answer.DONE
+        return DONE
     return life.answer_if_over(step, kill.target_id)

@@ -1,7 +1,7 @@
 """AnnounceLeader and RaiseLevel: who leads, and what the machine may write."""
 
 from orchestrator.machine.step import Step
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.records import AnnounceLeader, RaiseLevel
 
 LEVEL_MAX = 1  # the highest level this version knows
@@ -20,7 +20,7 @@ def apply_announce(step: Step, announce: AnnounceLeader) -> Answer:
     own.epoch = step.offset
     own.leader = announce.node
     own.nonce = announce.nonce
-    return Answer.DONE
+    return DONE
 
 
 def apply_raise_level(step: Step, record: RaiseLevel) -> Answer:
@@ -30,4 +30,4 @@ def apply_raise_level(step: Step, record: RaiseLevel) -> Answer:
         return Answer.DROPPED
     assert knows_level(record.level), f"level {record.level} needs a newer version"
     own.level = max(own.level, record.level)
-    return Answer.DONE
+    return DONE

@@ -5,7 +5,7 @@ from itertools import islice
 from orchestrator.machine import letters
 from orchestrator.machine.routing import route_item
 from orchestrator.machine.step import Step
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.limits import CHORE_STEP_BYTES, PURGE_STEP_COUNT
 from orchestrator.model.rows import DeadLetterRow
 from orchestrator.model.topic_records import (
@@ -25,7 +25,7 @@ def apply_drop_dead_letter(step: Step, record: DropDeadLetter) -> Answer:
     if row is None:
         return Answer.NOT_FOUND
     letters.forget_letter(step, record.letter, row)
-    return Answer.DONE
+    return DONE
 
 
 def apply_redrive_dead_letter(step: Step, record: RedriveDeadLetter) -> Answer:
@@ -35,7 +35,7 @@ def apply_redrive_dead_letter(step: Step, record: RedriveDeadLetter) -> Answer:
         return Answer.NOT_FOUND
     letters.forget_letter(step, record.letter, row)
     route_item(step, record.invoke)
-    return Answer.DONE
+    return DONE
 
 
 def apply_purge_dead_letters(step: Step, record: PurgeDeadLetters) -> Answer:
@@ -55,4 +55,4 @@ def apply_purge_dead_letters(step: Step, record: PurgeDeadLetters) -> Answer:
     for key, row in old:
         letters.forget_letter(step, key, row)
     is_part = left_bytes <= 0 or len(old) == PURGE_STEP_COUNT
-    return Answer.ACCEPTED if is_part else Answer.DONE
+    return Answer.ACCEPTED if is_part else DONE

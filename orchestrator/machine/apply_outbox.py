@@ -3,7 +3,7 @@
 from orchestrator.machine import lanes
 from orchestrator.machine.apply_produced import trim_committed
 from orchestrator.machine.step import Step
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.lanes import ToTopic
 from orchestrator.model.records import OutboxAdvanced
 
@@ -18,4 +18,4 @@ def apply_outbox_advanced(step: Step, advanced: OutboxAdvanced) -> Answer:
             trim_committed(step, number, lane, upto)
         else:
             lanes.trim_lane(step, number, upto)
-    return Answer.DONE
+    return DONE

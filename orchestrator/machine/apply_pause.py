@@ -5,7 +5,7 @@ from orchestrator.machine.events import note_pause
 from orchestrator.machine.status import PAUSE, RESUME, change_status, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import StopAttempt
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.records import Pause, Resume
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import INBOXED, INVOKED, PAUSED, SCHEDULED, SUSPENDED
@@ -35,7 +35,7 @@ def apply_pause(step: Step, pause: Pause) -> Answer:
     step.actions.append(StopAttempt(row.invoke.id, row.incarnation, True))
     row.attempt += 1  # what an aborted attempt still proposes is dropped
     hold(step, row)
-    return Answer.DONE
+    return DONE
 
 
 def apply_resume(step: Step, resume: Resume) -> Answer:

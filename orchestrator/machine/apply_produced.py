@@ -5,7 +5,7 @@ from orchestrator.machine import lanes, letters, life
 from orchestrator.machine.chores import add_chore
 from orchestrator.machine.sends import CODE_BAD_REQUEST, send_result
 from orchestrator.machine.step import Step
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.lanes import Lane, ToTopic
 from orchestrator.model.limits import CHORE_STEP_BYTES, CHORE_STEP_COUNT
 from orchestrator.model.rows import CHORE_CLOSE_LANE, ChoreRow
@@ -47,7 +47,7 @@ def apply_produced(step: Step, record: Produced) -> Answer:
     if record.epoch != own.epoch or lane is None:
         return Answer.DROPPED
     trim_committed(step, record.lane, lane, record.upto, record.answers)
-    return Answer.DONE
+    return DONE
 
 
 def trim_committed(
@@ -81,7 +81,7 @@ def apply_outbox_refused(step: Step, record: OutboxRefused) -> Answer:
     item = _take_first(step, record.lane, lane)
     _set_aside(step, lane, item, record.reason, record.message)
     lanes.drop_lane_if_idle(step, record.lane)
-    return Answer.DONE
+    return DONE
 
 
 def apply_close_lane(step: Step, record: CloseLane) -> Answer:
@@ -99,7 +99,7 @@ def apply_close_lane(step: Step, record: CloseLane) -> Answer:
     own.topic_lanes.pop((to.cluster, to.topic), None)
     chore = ChoreRow(CHORE_CLOSE_LANE, generation=record.lane)
     if close_some(step, chore):
-        return Answer.DONE
+        return DONE
     add_chore(step, chore)
     return Answer.ACCEPTED
 

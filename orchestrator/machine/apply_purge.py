@@ -2,7 +2,7 @@
 
 from orchestrator.machine import life
 from orchestrator.machine.step import Step
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.records import Purge, PurgeExpired, PurgeJournal
 
 
@@ -12,7 +12,7 @@ def apply_purge(step: Step, purge: Purge) -> Answer:
         live = step.state.invocations.get(purge.target_id)
         return Answer.NOT_FOUND if live is None else Answer.NOT_COMPLETED
     life.purge(step, done)
-    return Answer.DONE
+    return DONE
 
 
 def apply_purge_journal(step: Step, purge: PurgeJournal) -> Answer:
@@ -21,7 +21,7 @@ def apply_purge_journal(step: Step, purge: PurgeJournal) -> Answer:
         live = step.state.invocations.get(purge.target_id)
         return Answer.NOT_FOUND if live is None else Answer.NOT_COMPLETED
     life.drop_journal(step, done)
-    return Answer.DONE
+    return DONE
 
 
 def apply_purge_expired(step: Step, purge: PurgeExpired) -> Answer:
@@ -42,4 +42,4 @@ def apply_purge_expired(step: Step, purge: PurgeExpired) -> Answer:
                 life.drop_journal(step, done)
             else:
                 life.purge(step, done)
-    return Answer.DONE
+    return DONE

@@ -5,7 +5,7 @@ from orchestrator.machine.journal import give_signal
 from orchestrator.machine.status import CANCEL, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import StopAttempt
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.limits import SIGNALS_BYTES_MAX, SIGNALS_MAX
 from orchestrator.model.records import Cancel, Signal
 from orchestrator.model.values import (
@@ -58,7 +58,7 @@ def apply_cancel(step: Step, cancel: Cancel) -> Answer:
         return Answer.TOO_MANY_SIGNALS
     if row.status in (SCHEDULED, INBOXED):
         life.complete(step, row, CANCELED)
-        return Answer.DONE
+        return DONE
     if row.invoke.produce is not None:
         return Answer.ACCEPTED  # its record is under way
     row.pause_requested = False  # as one that is paused would, it goes on to see the cancel

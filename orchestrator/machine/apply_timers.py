@@ -4,7 +4,7 @@ from orchestrator.machine import life
 from orchestrator.machine.details import SLEEPS, drop_detail
 from orchestrator.machine.journal import complete_entry
 from orchestrator.machine.step import Step
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.records import TimersFired
 from orchestrator.model.rows import TIMER_SLEEP, TimerRow
 from orchestrator.model.values import SCHEDULED
@@ -21,7 +21,7 @@ def apply_timers_fired(step: Step, fired: TimersFired) -> Answer:
         if timer is not None:
             timers.delete(key)
             _fire(step, timer)
-    return Answer.DONE
+    return DONE
 
 
 def _fire(step: Step, timer: TimerRow) -> None:

@@ -1,7 +1,7 @@
 """Transfer: numbered items of another partition's lane, each applied once and in order."""
 
 from orchestrator.machine.step import Step
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import Transfer
 
@@ -19,4 +19,4 @@ def apply_transfer(step: Step, transfer: Transfer) -> Answer:
         inbound[transfer.source] = number
         step.now_ms = item.created_at_ms if isinstance(item, Invoke) else item.now_ms
         step.apply_item(step, item)
-    return Answer.DONE
+    return DONE

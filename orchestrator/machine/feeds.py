@@ -7,7 +7,7 @@ in this partition, and says so, until it is switched on again.
 from orchestrator.machine import lanes
 from orchestrator.machine.chores import add_chore
 from orchestrator.machine.step import Step
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.lanes import ToTopic
 from orchestrator.model.limits import FEED_LANE_BYTES_MAX
 from orchestrator.model.rows import CHORE_EMIT_STATE, ChoreRow, PartitionRow
@@ -39,7 +39,7 @@ def apply_switch_feed(step: Step, record: SwitchFeed) -> Answer:
         _set(own.state_feeds, record.service, to)
         if to is not None:
             add_chore(step, ChoreRow(CHORE_EMIT_STATE, service=record.service))
-    return Answer.DONE
+    return DONE
 
 
 def give_to_feed(step: Step, feed: FeedTopic, item: Produce) -> None:

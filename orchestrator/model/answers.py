@@ -1,6 +1,7 @@
 """Answers of `apply` to whoever proposed an operation: what became of it."""
 
 import enum
+from typing import Final
 
 
 class Answer(enum.IntEnum):
@@ -19,3 +20,7 @@ class Answer(enum.IntEnum):
     CANNOT_CHANGE_DEPLOYMENT = 10  # resume elsewhere while it runs
     STATE_TOO_LARGE = 11  # to be compared with a version
     TOO_MANY_SIGNALS = 12  # wait for the invocation
+
+
+DONE: Final = Answer.DONE
+"""For the way of every record: a member looked up by its class costs half a microsecond."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from orchestrator.machine.results import outcome_of
 from orchestrator.model.actions import Complete
-from orchestrator.model.answers import Answer
+from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import POSITION_INDEX_BITS
 from orchestrator.model.rows import CompletedRow, InvocationRow
@@ -98,12 +98,17 @@ class InvokeWaiter(ResultWaiter):
         self.wait = wait
 
     def applied(self, state: State, results: "Results", answer: Answer) -> None:
-        created = answer is Answer.DONE
+        created = answer is DONE
         if created and not self.wait:
             self.reply(Accepted(True))
             return
         # Read before replying: a read may fail, and each waiter must be answered exactly once.
-        row = _row(state, self.id)
+        live = state.invocations.get(self.id)
+        if created and live is not None:  # as nearly always
+            self.reply(Accepted(True))
+            self.watch(live, results)
+            return
+        row = live or state.completed.get(self.id)
         over = None
         if self.wait and not isinstance(row, InvocationRow):
             over = _result(state, row, replayed=not created)
