@@ -311,6 +311,8 @@ class KafkaFacts:
 
     async def _until(self, future: Future[T]) -> T:
         """The result; sooner the refusal of the credentials, which the client tries for ever."""
+        if future.done():  # as all of a question are once the first one is
+            return future.result()
         answer = asyncio.wrap_future(future)
         while not answer.done():
             await asyncio.wait((answer,), timeout=_LOOK_S)
