@@ -11,7 +11,7 @@ from orchestrator.machine import entries, letters
 from orchestrator.machine.step import Step
 from orchestrator.model.effects import Call
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.topic_records import Produced, SourceOpened
+from orchestrator.model.topic_records import Produced
 from tests.simulation import topic_shells
 from tests.simulation.mutation import Patch, with_any_epoch
 from tests.simulation.topic_mutants import otherwise, topic_mutant
@@ -99,8 +99,3 @@ def a_published_letter_has_another_reason(patch: Patch) -> None:
 def rows_are_trimmed_in_any_epoch(patch: Patch) -> None:
     """A leader that was replaced goes on, and answers what is not its own."""
     otherwise(patch, Produced, with_any_epoch)
-
-
-@topic_mutant
-def a_source_is_opened_in_any_epoch(patch: Patch) -> None:
-    otherwise(patch, SourceOpened, with_any_epoch)
