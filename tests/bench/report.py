@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,12 @@ from tests.bench import bars, budget
 from tests.bench.bars import NOT_MEASURED, Verdict
 from tests.bench.results import LIFE, Results
 from tests.bench.systems import NAMES, TITLES
+from tests.bench.topic_cells import TOPIC_CELLS
 
 BEGIN, END = "<!-- bench: generated from here -->", "<!-- bench: generated to here -->"
+TOPICS_BEGIN = "<!-- bench of topics: generated from here -->"
+TOPICS_END = "<!-- bench of topics: generated to here -->"
+_TOPICS = {cell.name for cell in TOPIC_CELLS}
 
 _CELL_METRICS = (
     ("per_second", "per second"),
@@ -156,7 +161,7 @@ def budget_table(results: Results) -> list[str]:
 
 
 def generated(results: Results) -> str:
-    """The generated part of the document."""
+    """All that a run has found, as the document has it."""
     lines = [_context(results), "", "### Bars", "", *bar_table(results)]
     if LIFE in results.found:
         lines += ["", "### Idle, memory, disk, timers, restart", "", *life_table(results)]
@@ -183,7 +188,17 @@ def _context(results: Results) -> str:
 
 
 def write(results: Results, document: Path) -> None:
-    """Replace what is between the markers; the words around them are written by hand."""
-    before, rest = document.read_text().split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    document.write_text(f"{before}{BEGIN}\n\n{generated(results)}\n{END}{after}")
+    """Replace what is between the markers, for calls and for topics if the run has some of them;
+    the words around them are written by hand."""
+    text = document.read_text()
+    for begin, end, is_about in (
+        (BEGIN, END, lambda cell: cell not in _TOPICS),
+        (TOPICS_BEGIN, TOPICS_END, lambda cell: cell in _TOPICS),
+    ):
+        found = {cell: by_system for cell, by_system in results.found.items() if is_about(cell)}
+        if found:
+            before, rest = text.split(begin, 1)
+            after = rest.split(end, 1)[1]
+            part = generated(replace(results, found=found))
+            text = f"{before}{begin}\n\n{part}\n{end}{after}"
+    document.write_text(text)

@@ -165,11 +165,25 @@ def test_results_are_kept_and_written_between_the_markers(tmp_path: Path) -> Non
     kept = tmp_path / "results.json"
     results.save(kept)
     document = tmp_path / "benchmarks.md"
-    document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    topics = f"{report.TOPICS_BEGIN}\nof topics\n{report.TOPICS_END}"
+    document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\n{topics}\nafter\n")
     report.write(load_results(kept), document)
     text = document.read_text()
-    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
-    assert "| 2,000 : 1,000 | 2.00× | ≥ 1.8× | ≥ 2.5× | pass |" in text
+    assert text.startswith("before\n") and text.endswith(f"{topics}\nafter\n")
+    assert "| 2,000 : 1,000 | 2.00× | ≥ 1.8× | ≥ 2.5× | pass |" in text and "old" not in text
+
+
+def test_a_run_of_topics_leaves_the_figures_of_calls_alone(tmp_path: Path) -> None:
+    results = Results(_results(1, 1).settings)
+    burst = {"per_second": 4_000.0, "lag_records": 9, "drain_s": 1.0, "errors": 0}
+    results.add(topic_cells([])[0].name, EMBEDDED, burst)
+    document = tmp_path / "benchmarks.md"
+    calls = f"{report.BEGIN}\nof calls\n{report.END}"
+    document.write_text(f"{calls}\n{report.TOPICS_BEGIN}\nold\n{report.TOPICS_END}\n")
+    report.write(results, document)
+    text = document.read_text()
+    assert text.startswith(calls) and "old" not in text
+    assert "| Perdure, embedded log | 4,000 | 9.00 | 1.00 |" in text
 
 
 def test_cpu_is_laid_to_the_room_of_the_innermost_file() -> None:
