@@ -150,7 +150,7 @@ def test_a_broker_cluster_with_a_password_from_a_file(
     monkeypatch.setenv("PERDURE_TEST_USER", USER[0])
     options = guarded.options(("${PERDURE_TEST_USER}", "${file:" + f"{tmp_path}/password" + "}"))
     denied = facts_of(options, topic)
-    assert isinstance(denied, BrokerTrouble) and denied.code == "PD0604", denied
+    assert isinstance(denied, FoundTopics) and denied.refused[topic].code == "PD0604", denied
     allow(guarded, commands()[3].replace("--topic orders", f"--topic {topic}"))
     found = facts_of(options, topic)
     assert isinstance(found, FoundTopics) and found.topics[topic].partition_count == 2
