@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
     AdminClient,
     NewTopic,
@@ -26,6 +26,7 @@ from orchestrator.brokers.facts_port import (
     TopicFact,
     TopicFacts,
 )
+from orchestrator.brokers.kafka import facts as kafka_facts
 from orchestrator.brokers.kafka.facts import KafkaFacts
 from orchestrator.brokers.memory import MemoryFacts
 from orchestrator.brokers.reader_port import InRecord
@@ -313,3 +314,23 @@ def test_a_topic_that_is_gone_between_two_questions(broker: KafkaBroker) -> None
         assert await ask(facts.ends, [gone, TopicFact(there, bytes(16), 2)]) == {there: (0, 0)}
 
     run(cluster.make_facts, work)
+
+
+def test_a_group_whose_coordinator_moves_is_asked_for_again(
+    broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on brokers that have just started."""
+    answers = iter([KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.NOT_COORDINATOR])
+
+    def members_now(*asked: object) -> tuple[str, ...]:
+        code = next(answers, None)
+        if code is not None:
+            raise KafkaException(KafkaError(code))
+        return ("billing",)
+
+    monkeypatch.setattr(kafka_facts, "members_now", members_now)
+
+    async def work(facts: TopicFacts) -> None:
+        assert await ask(facts.members, "theirs") == ("billing",)
+
+    run(_kafka(broker.bootstrap).make_facts, work)

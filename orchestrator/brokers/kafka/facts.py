@@ -276,7 +276,7 @@ class KafkaFacts:
     async def _members(self, group: str) -> tuple[str, ...]:
         admin = await self._client()
         try:
-            return await asyncio.to_thread(members_now, admin, group, QUESTION_S)
+            return await asyncio.to_thread(_members, admin, group)
         except KafkaException as raised:
             error = error_of(raised)
             if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
@@ -325,6 +325,20 @@ class KafkaFacts:
 
     def _no_answer(self, error: KafkaError, doing: str) -> _NoAnswer:
         return _NoAnswer(trouble_of(error, doing))
+
+
+def _members(admin: AdminClient, group: str) -> tuple[str, ...]:
+    """As on brokers that have just started; none if its coordinator does not come in time."""
+    give_up = time.monotonic() + QUESTION_S
+    while True:
+        try:
+            return members_now(admin, group, QUESTION_S)
+        except KafkaException as raised:
+            if error_of(raised).code() not in _MOVING:
+                raise
+            if time.monotonic() > give_up:
+                return ()
+            time.sleep(_LOOK_S)
 
 
 def _committed(consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
