@@ -362,6 +362,13 @@ class World:
         has_read_all = seat.partition.next_offset >= self.history().nexts[number]
         return has_read_all and seat.is_quiet
 
+    def _take_finals(self, node: Node) -> None:
+        for number in range(self.plan.partitions):
+            seat = node.processor._seats.get(number)
+            if seat is not None and seat.partition is not None:
+                settle(seat.partition)
+                self.finals[number] = seat.partition
+
     async def _close(self) -> None:
         node = self.current
         if self.plan.remade == "busy":
@@ -373,13 +380,11 @@ class World:
             stopped = node.processor.stopped()
             if stopped:
                 self.oracle.broken("stopped", str(stopped))
-            for number in range(self.plan.partitions):
-                seat = node.processor._seats.get(number)
-                if seat is not None and seat.partition is not None:
-                    settle(seat.partition)
-                    self.finals[number] = seat.partition
+            self._take_finals(node)
             if self.plan.alien:
                 await self._meet_alien(node)
+                await self._come_to_rest(node)  # the others went on meanwhile
+                self._take_finals(node)
             elif self.plan.remade:
                 await remake(self, node)
             for one in list(self.nodes):
