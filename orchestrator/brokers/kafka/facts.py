@@ -206,25 +206,30 @@ class KafkaFacts:
         return tuple(found)
 
     async def _ends(self, topics: Sequence[TopicFact]) -> dict[str, tuple[int, ...]]:
-        """By one question; a topic that fails says so to whoever reads it."""
+        """By a question for each topic: one that is gone keeps its question open until it is over
+        time. What fails is left out, and says so to whoever reads it; unless nothing answers."""
         admin = await self._client()
-        places = [TopicPartition(one.name, n) for one in topics for n in range(one.partition_count)]
-        asked = admin.list_offsets(
-            dict.fromkeys(places, _spec(LATEST)),
-            isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=QUESTION_S,
-        )
-        found = {one.name: [0] * one.partition_count for one in topics}
-        failed: set[str] = set()
-        for place, future in asked.items():
+        asked = [
+            admin.list_offsets(
+                {TopicPartition(one.name, n): _spec(LATEST) for n in range(one.partition_count)},
+                isolation_level=IsolationLevel.READ_COMMITTED,
+                request_timeout=QUESTION_S,
+            )
+            for one in topics
+        ]
+        found: dict[str, tuple[int, ...]] = {}
+        trouble: _NoAnswer | None = None
+        for one, futures in zip(topics, asked, strict=True):
             try:
-                found[place.topic][place.partition] = (await self._until(future)).offset
+                ends = {at.partition: (await self._until(it)).offset for at, it in futures.items()}
+                found[one.name] = tuple(ends[number] for number in range(one.partition_count))
             except KafkaException as raised:
                 error = error_of(raised)
                 if error.code() not in (*_NOT_MADE, KafkaError.TOPIC_AUTHORIZATION_FAILED):
-                    raise self._no_answer(error, f"read the topic {place.topic}") from None
-                failed.add(place.topic)
-        return {name: tuple(ends) for name, ends in found.items() if name not in failed}
+                    trouble = self._no_answer(error, f"read the topic {one.name}")
+        if trouble is not None and not found:
+            raise trouble
+        return found
 
     async def _committed(self, group: str, topic: TopicFact) -> tuple[int, ...]:
         """By a consumer that never joins: librdkafka's `ListConsumerGroupOffsets` ends the process
