@@ -15,9 +15,12 @@ from tests.parts.client import http_request
 from tests.parts.laboratory import Laboratory
 from tests.parts.server import PerdureServer
 
-# They have no number before something went wrong, or only while a store is restored.
+# They have no number before something went wrong, without subscriptions, or only while a store is
+# restored.
 RARE = {
+    "perdure_headers_left_out_total",
     "perdure_restore_progress_ratio",
+    "perdure_subscription_lag_records",
 }
 
 

@@ -119,7 +119,7 @@ def a_queue_is_walked_in_one_record(patch: Patch) -> None:
     before = patch.set(Step, "__init__", init)
 
 
-@large_mutant("fan-out", "rows written")
+@large_mutant("fan-out", "actions performed")
 def children_are_killed_in_one_record(patch: Patch) -> None:
     def clear_up_more(step: Step, chore: Any, count: int) -> Any:
         return before(step, chore, ALL)

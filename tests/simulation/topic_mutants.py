@@ -115,12 +115,6 @@ def gaps_do_not_move_the_position(patch: Patch) -> None:
 
 
 @topic_mutant
-def the_reader_goes_on_after_a_refusal(patch: Patch) -> None:
-    """It does not seek to the position in state."""
-    patch.set(SourceReading, "_begin_again", lambda self, row: None)
-
-
-@topic_mutant
 def the_reader_sees_what_is_not_committed(patch: Patch) -> None:
     def seen(held: Any, first: int, upto: int) -> Any:
         made = [r for r in held.records if first <= r.offset < upto and not r.is_gone]
