@@ -11,7 +11,6 @@ from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
 from confluent_kafka import (
-    Consumer,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -208,25 +207,19 @@ class KafkaFacts:
     async def _ends(self, topics: Sequence[TopicFact]) -> dict[str, tuple[int, ...]]:
         """By a question for each topic: one that is gone keeps its question open until it is over
         time. What fails is left out, and says so to whoever reads it; unless nothing answers."""
-        admin = await self._client()
-        asked = [
-            admin.list_offsets(
-                {TopicPartition(one.name, n): _spec(LATEST) for n in range(one.partition_count)},
-                isolation_level=IsolationLevel.READ_COMMITTED,
-                request_timeout=QUESTION_S,
-            )
-            for one in topics
-        ]
+        asked = (self._listed_once(one, LATEST) for one in topics)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
         found: dict[str, tuple[int, ...]] = {}
         trouble: _NoAnswer | None = None
-        for one, futures in zip(topics, asked, strict=True):
-            try:
-                ends = {at.partition: (await self._until(it)).offset for at, it in futures.items()}
-                found[one.name] = tuple(ends[number] for number in range(one.partition_count))
-            except KafkaException as raised:
-                error = error_of(raised)
+        for one, answer in zip(topics, answers, strict=True):
+            if isinstance(answer, KafkaException):
+                error = error_of(answer)
                 if error.code() not in (*_NOT_MADE, KafkaError.TOPIC_AUTHORIZATION_FAILED):
                     trouble = self._no_answer(error, f"read the topic {one.name}")
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                found[one.name] = answer
         if trouble is not None and not found:
             raise trouble
         return found
@@ -246,7 +239,8 @@ class KafkaFacts:
         consumer = make_consumer(config | {"group.id": group, "enable.auto.commit": False})
         try:
             places = [TopicPartition(topic.name, n) for n in range(topic.partition_count)]
-            found = {one.partition: one for one in _committed(consumer, places)}
+            committed = _once_led(lambda: consumer.committed(places, timeout=QUESTION_S))
+            found = {one.partition: one for one in committed}
         finally:
             consumer.close()
         for place in found.values():
@@ -333,25 +327,21 @@ class KafkaFacts:
 
 
 def _members(admin: AdminClient, group: str) -> tuple[str, ...]:
-    """As on brokers that have just started; none if its coordinator does not come in time."""
-    give_up = time.monotonic() + QUESTION_S
-    while True:
-        try:
-            return members_now(admin, group, QUESTION_S)
-        except KafkaException as raised:
-            if error_of(raised).code() not in _MOVING:
-                raise
-            if time.monotonic() > give_up:
-                return ()
-            time.sleep(_LOOK_S)
+    """None if the group's coordinator does not come in time."""
+    try:
+        return _once_led(lambda: members_now(admin, group, QUESTION_S))
+    except KafkaException as raised:
+        if error_of(raised).code() not in _MOVING:
+            raise
+        return ()
 
 
-def _committed(consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
+def _once_led(ask: Callable[[], T]) -> T:
     """Asks again while the coordinator moves, as it does on brokers that have just started."""
     give_up = time.monotonic() + QUESTION_S
     while True:
         try:
-            return consumer.committed(places, timeout=QUESTION_S)
+            return ask()
         except KafkaException as raised:
             if error_of(raised).code() not in _MOVING or time.monotonic() > give_up:
                 raise
