@@ -15,6 +15,7 @@ from tests.parts.needed import needed
 from tests.parts.restate_server import RestateServer
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
+from tests.parts.topics import Topics
 from tests.parts.typescript_services import TypeScriptServices
 
 AnyServer = PerdureServer | RestateServer
@@ -35,6 +36,19 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]
     laboratory = Laboratory(tmp_path_factory.mktemp("laboratory")).start()
     yield laboratory
     laboratory.stop()
+
+
+@pytest.fixture(scope="module")
+def topic_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    """Handlers that topics reach, and that send to topics."""
+    services = Laboratory(tmp_path_factory.mktemp("topics"), app="topics_app").start()
+    yield services
+    services.stop()
+
+
+@pytest.fixture(scope="module")
+def topics(session_broker: KafkaBroker) -> Topics:
+    return Topics(session_broker)
 
 
 @pytest.fixture(params=["embedded", "kafka"])

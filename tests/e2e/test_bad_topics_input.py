@@ -49,15 +49,10 @@ class BadCommand(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    services = Laboratory(tmp_path_factory.mktemp("topics"), app="topics_app").start()
-    yield services
-    services.stop()
-
-
-@pytest.fixture(scope="module")
 def server(
-    tmp_path_factory: pytest.TempPathFactory, session_broker: KafkaBroker, services: Laboratory
+    tmp_path_factory: pytest.TempPathFactory,
+    session_broker: KafkaBroker,
+    topic_services: Laboratory,
 ) -> Iterator[PerdureServer]:
     options = ServerOptions(
         log="kafka",
@@ -66,7 +61,7 @@ def server(
         env={"PERDURE_PAYLOAD_MAX": "64KiB"},
     )
     server = PerdureServer(tmp_path_factory.mktemp("server"), options).start()
-    client_of(server).register(services.uri)
+    client_of(server).register(topic_services.uri)
     ask(server, "PATCH", "/services/Echo", {"public": False}).expect(200)
     admin = AdminClient({"bootstrap.servers": session_broker.bootstrap})
     admin.create_topics([NewTopic(TOPIC, 2)])[TOPIC].result()

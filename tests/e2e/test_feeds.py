@@ -48,11 +48,6 @@ def client(server: PerdureServer) -> Client:
     return client_of(server)
 
 
-@pytest.fixture(scope="module")
-def topics(session_broker: KafkaBroker) -> Topics:
-    return Topics(session_broker)
-
-
 def enable(server: PerdureServer, feed: str) -> None:
     http_request(server.admin, "PUT", f"/perdure/v1/feeds/{feed}").expect(200)
 

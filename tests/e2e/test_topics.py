@@ -24,27 +24,17 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    services = Laboratory(tmp_path_factory.mktemp("topics"), app="topics_app").start()
-    yield services
-    services.stop()
-
-
-@pytest.fixture(scope="module")
 def server(
-    tmp_path_factory: pytest.TempPathFactory, session_broker: KafkaBroker, services: Laboratory
+    tmp_path_factory: pytest.TempPathFactory,
+    session_broker: KafkaBroker,
+    topic_services: Laboratory,
 ) -> Iterator[PerdureServer]:
     bootstrap = session_broker.bootstrap
     options = ServerOptions(log="kafka", kafka_bootstrap=bootstrap, cluster=fresh("t"))
     server = PerdureServer(tmp_path_factory.mktemp("server"), options).start()
-    client_of(server).register(services.uri)
+    client_of(server).register(topic_services.uri)
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def topics(session_broker: KafkaBroker) -> Topics:
-    return Topics(session_broker)
 
 
 @pytest.fixture(scope="module")

@@ -29,14 +29,7 @@ THREADS = 10  # of pools, and of connections that are opened when they are neede
 pytestmark = pytest.mark.timeout(240)
 
 
-@pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    services = Laboratory(tmp_path_factory.mktemp("topics"), app="topics_app").start()
-    yield services
-    services.stop()
-
-
-def started(directory: Path, broker: KafkaBroker, services: Laboratory) -> PerdureServer:
+def started(directory: Path, broker: KafkaBroker, topic_services: Laboratory) -> PerdureServer:
     options = ServerOptions(
         log="kafka",
         kafka_bootstrap=broker.bootstrap,
@@ -44,32 +37,29 @@ def started(directory: Path, broker: KafkaBroker, services: Laboratory) -> Perdu
         env={"PERDURE_PAYLOAD_MAX": str(PAYLOAD_MAX)},
     )
     server = PerdureServer(directory, options).start()
-    client_of(server).register(services.uri)
+    client_of(server).register(topic_services.uri)
     return server
 
 
 @pytest.fixture(scope="module")
 def server(
-    tmp_path_factory: pytest.TempPathFactory, session_broker: KafkaBroker, services: Laboratory
+    tmp_path_factory: pytest.TempPathFactory,
+    session_broker: KafkaBroker,
+    topic_services: Laboratory,
 ) -> Iterator[PerdureServer]:
-    server = started(tmp_path_factory.mktemp("server"), session_broker, services)
+    server = started(tmp_path_factory.mktemp("server"), session_broker, topic_services)
     yield server
     server.stop()
 
 
 @pytest.fixture
 def new_server(
-    tmp_path: Path, broker: KafkaBroker, services: Laboratory
+    tmp_path: Path, broker: KafkaBroker, topic_services: Laboratory
 ) -> Iterator[PerdureServer]:
     """One that has done nothing: what is measured is not what others left."""
-    server = started(tmp_path, broker, services)
+    server = started(tmp_path, broker, topic_services)
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def topics(session_broker: KafkaBroker) -> Topics:
-    return Topics(session_broker)
 
 
 @pytest.fixture(scope="module")
