@@ -39,19 +39,22 @@ def a_service_is_told_in_another_order(patch: Patch) -> None:
 # --- rule 5: a service is told something only by an action of apply ---
 
 
+def _term_of(source: AttemptSource) -> Any:
+    """None: it is not led any more."""
+    return getattr(getattr(source._propose, "__self__", None), "term", None)
+
+
 @mutant
 def run_results_are_acknowledged_at_once(patch: Patch) -> None:
     def propose(self: AttemptSource, record: Journal) -> None:
         before(self, record)
-        leads = getattr(self._propose, "__self__", None)
-        if leads is None or leads.term is None:
+        term = _term_of(self)
+        if term is None:
             return
         for effect in record.effects:
             if isinstance(effect, RunResult):
                 frame = record.frames[effect.start : effect.end]
-                leads.term._notify(
-                    record.id, record.incarnation, 1 << 40, frame, effect.completion_id
-                )
+                term._notify(record.id, record.incarnation, 1 << 40, frame, effect.completion_id)
 
     before = patch.set(AttemptSource, "propose", propose)
 
@@ -60,12 +63,12 @@ def run_results_are_acknowledged_at_once(patch: Patch) -> None:
 def commands_are_acknowledged_at_once(patch: Patch) -> None:
     def propose(self: AttemptSource, record: Journal) -> None:
         before(self, record)
-        leads = getattr(self._propose, "__self__", None)
-        if leads is None or leads.term is None:
+        term = _term_of(self)
+        if term is None:
             return
         for effect in record.effects:
             if isinstance(effect, RequestAck):
-                leads.term._around.invoker.acknowledge(
+                term._around.invoker.acknowledge(
                     record.id, record.incarnation, effect.command_index
                 )
 
