@@ -1,0 +1,200 @@
+"""Values to bytes and back, by annotation: what a handler takes and returns, state, promises.
+
+`serde_for` finds the one for a type; a type of your own gets one by `Annotated[T, MySerde()]`.
+JSON is the form of everything but `bytes`, which travel as they are, and None, which is no body.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any, Final, Protocol, TypeVar, get_args, get_origin
+
+import msgspec
+
+from perdure.errors import BadValue
+
+T = TypeVar("T")
+
+JSON_TYPE: Final = "application/json"
+BYTES_TYPE: Final = "application/octet-stream"
+
+
+class Serde(Protocol[T]):
+    """How a type of values is carried. It must be deterministic: a replay compares bytes."""
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type of the bytes; None if there never are any."""
+
+    def encode(self, value: T) -> bytes:
+        """Return the bytes of a value; raises BadValue."""
+
+    def decode(self, data: bytes) -> T:
+        """Return the value of bytes; raises BadValue, with the path in the value."""
+
+    def schema(self) -> dict[str, Any] | None:
+        """The JSON schema of the values, for the manifest; None if there is none to tell."""
+
+
+class VoidSerde:
+    """None, which has no bytes."""
+
+    content_type = None
+
+    def encode(self, value: Any) -> bytes:
+        if value is not None:
+            raise BadValue(f"expected None, got {type(value).__name__}")
+        return b""
+
+    def decode(self, data: bytes) -> None:
+        return None
+
+    def schema(self) -> dict[str, Any] | None:
+        return None
+
+
+class BytesSerde:
+    """Bytes as they are."""
+
+    content_type = BYTES_TYPE
+
+    def encode(self, value: Any) -> bytes:
+        if type(value) is bytes:
+            return value
+        if isinstance(value, bytearray | memoryview):
+            return bytes(value)
+        raise BadValue(f"expected bytes, got {type(value).__name__}")
+
+    def decode(self, data: bytes) -> bytes:
+        return bytes(data)
+
+    def schema(self) -> dict[str, Any] | None:
+        return None
+
+
+class AnySerde:
+    """Where nothing is annotated: JSON as Python's own types; None is no body."""
+
+    content_type = JSON_TYPE
+
+    def encode(self, value: Any) -> bytes:
+        return b"" if value is None else encode_json(value)
+
+    def decode(self, data: bytes) -> Any:
+        return decode_json(_any_decoder.decode, data) if data else None
+
+    def schema(self) -> dict[str, Any] | None:
+        return None
+
+
+class JsonSerde:
+    """JSON of a type that msgspec knows: builtins, dataclasses, attrs, TypedDict, enums, …"""
+
+    content_type = JSON_TYPE
+
+    def __init__(self, annotation: Any) -> None:
+        self._annotation = annotation
+        self._decode = msgspec.json.Decoder(annotation).decode
+        self._takes_none = type(None) in get_args(annotation)
+
+    def encode(self, value: Any) -> bytes:
+        return encode_json(value)
+
+    def decode(self, data: bytes) -> Any:
+        if not data and self._takes_none:
+            return None
+        return decode_json(self._decode, data)
+
+    def schema(self) -> dict[str, Any] | None:
+        return msgspec.json.schema(self._annotation)
+
+
+def _of_other_libraries(value: Any) -> Any:
+    """Models of pydantic wherever they are in a value; anything else has no JSON."""
+    if (dump := getattr(value, "model_dump", None)) is not None:
+        return dump(mode="json", by_alias=True)
+    raise TypeError(f"a {type(value).__qualname__} has no JSON")
+
+
+_encoder: Final = msgspec.json.Encoder(enc_hook=_of_other_libraries)
+_any_decoder: Final = msgspec.json.Decoder()
+VOID: Final = VoidSerde()
+BYTES: Final = BytesSerde()
+ANY: Final = AnySerde()
+
+
+def encode_json(value: Any) -> bytes:
+    """Return the JSON of a value; raises BadValue that says which part has none."""
+    try:
+        return _encoder.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        path = _path_of_bad_part(value)
+        raise BadValue(f"cannot be encoded: {error} - at `{path}`", path) from error
+
+
+def decode_json(decode: Callable[[bytes], Any], data: bytes) -> Any:
+    """Decode by a decoder of msgspec; raises BadValue with the path in the value."""
+    try:
+        return decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        message = str(error)
+        place = message.rpartition(" - at `")[2] if " - at `" in message else "$`"
+        raise BadValue(message, place.rstrip("`")) from error
+
+
+def _path_of_bad_part(value: Any) -> str:
+    path = "$"
+    for _ in range(100):  # a value that contains itself has no end
+        for step, part in _parts(value):
+            try:
+                _encoder.encode(part)
+            except (TypeError, ValueError, OverflowError, RecursionError):
+                path, value = path + step, part
+                break
+        else:
+            return path
+    return path
+
+
+def _parts(value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        return [(f".{key}", part) for key, part in value.items()]
+    if isinstance(value, list | tuple | set | frozenset):
+        return [(f"[{index}]", part) for index, part in enumerate(value)]
+    if is_dataclass(value):
+        return [(f".{one.name}", getattr(value, one.name)) for one in fields(value)]
+    if isinstance(value, msgspec.Struct):
+        return [(f".{name}", getattr(value, name)) for name in value.__struct_fields__]
+    return []
+
+
+def serde_for(annotation: Any) -> Serde[Any]:
+    """Return the serde of an annotation; raises TypeError for a type that has none."""
+    try:
+        return _cached(annotation)
+    except TypeError as error:
+        if "unhashable" not in str(error):
+            raise
+        return _find(annotation)
+
+
+def _find(annotation: Any) -> Serde[Any]:
+    if annotation in (inspect.Parameter.empty, Any, object):
+        return ANY
+    if annotation is None or annotation is type(None):
+        return VOID
+    if annotation is bytes or annotation is bytearray:
+        return BYTES
+    if get_origin(annotation) is Annotated:
+        for extra in annotation.__metadata__:
+            if callable(getattr(extra, "encode", None)) and callable(
+                getattr(extra, "decode", None)
+            ):
+                return extra  # type: ignore[no-any-return]
+    return JsonSerde(annotation)
+
+
+@functools.lru_cache(maxsize=1024)
+def _cached(annotation: Any) -> Serde[Any]:
+    return _find(annotation)

@@ -1,0 +1,98 @@
+"""Every annotation has bytes, and a value that does not fit says where."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Annotated, Any, TypedDict
+from uuid import UUID
+
+import pytest
+
+from perdure.errors import BadValue
+from perdure.serde import Serde, serde_for
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Point(TypedDict):
+    x: int
+
+
+@dataclass
+class Item:
+    sku: str
+    count: int
+
+
+@dataclass
+class Order:
+    items: list[Item]
+
+
+class Upper:
+    content_type = "text/plain"
+
+    def encode(self, value: str) -> bytes:
+        return value.upper().encode()
+
+    def decode(self, data: bytes) -> str:
+        return data.decode().lower()
+
+    def schema(self) -> dict[str, Any] | None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (int, 3),
+        (str, "a"),
+        (bytes, b"\x00\xff"),
+        (None, None),
+        (str | None, None),
+        (str | None, "x"),
+        (Any, {"a": [1, None]}),
+        (Any, None),
+        (Order, Order([Item("a", 1)])),
+        (dict[str, list[Item]], {"k": [Item("a", 1)]}),
+        (list[Point], [{"x": 1}]),
+        (Colour, Colour.RED),
+        (datetime, datetime(2026, 1, 2, tzinfo=UTC)),
+        (UUID, UUID(int=7)),
+        (tuple[int, str], (1, "a")),
+        (set[int], {1, 2}),
+        (Annotated[str, Upper()], "abc"),
+    ],
+)
+def test_a_value_comes_back_as_its_type(annotation: Any, value: Any) -> None:
+    serde: Serde[Any] = serde_for(annotation)
+    again = serde.decode(serde.encode(value))
+    assert again == value
+    assert type(again) is type(value)
+
+
+def test_bytes_that_do_not_fit_name_the_path() -> None:
+    with pytest.raises(BadValue, match="Expected `int`, got `str`") as caught:
+        serde_for(Order).decode(b'{"items": [{"sku": "a", "count": "x"}]}')
+    assert caught.value.path == "$.items[0].count"
+
+
+def test_a_value_that_has_no_json_names_the_path() -> None:
+    with pytest.raises(BadValue) as caught:
+        serde_for(Any).encode({"a": [1, object()]})
+    assert caught.value.path == "$.a[1]"
+
+
+def test_a_value_that_contains_itself_is_an_error() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(BadValue):
+        serde_for(Any).encode(loop)
+
+
+def test_an_optional_is_absent_without_a_body() -> None:
+    assert serde_for(int | None).decode(b"") is None
+    with pytest.raises(BadValue):
+        serde_for(int).decode(b"")
