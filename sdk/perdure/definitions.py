@@ -1,7 +1,8 @@
-"""Handlers as the runtime sees them, and how others name them as targets."""
+"""Handlers and services as the runtime sees them, and how others name them as targets."""
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 from perdure.errors import Misuse
@@ -12,6 +13,9 @@ ServiceKind: TypeAlias = Literal["service", "object", "workflow"]
 HandlerKind: TypeAlias = Literal["plain", "exclusive", "shared", "workflow"]
 
 _REF: Final = "__perdure_ref__"
+_SERVICE_NAME: Final = re.compile(r"([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9._-]*\Z")
+_HANDLER_NAME: Final = re.compile(r"([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9_]*\Z")
+_RESERVED: Final = ("restate", "openapi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class HandlerDefinition:
 
     `bind(ctx)` returns what runs one attempt: a callable that takes the decoded input, or nothing
     where `takes_input` is false. Its result is awaitable if `is_async`; else it is called in a
-    thread and returns the value.
+    thread and returns the value. `required` says whether a caller has to send a body.
     """
 
     service: str
@@ -51,6 +55,49 @@ class HandlerDefinition:
     output: Serde[Any]
     bind: Callable[[Any], Callable[..., Any]]
     options: HandlerOptions = NO_OPTIONS
+    required: bool = False
+    file: str = ""
+    line: int = 0
+
+    @property
+    def ref(self) -> HandlerRef:
+        return HandlerRef(
+            self.service,
+            self.name,
+            self.service_kind,
+            self.kind,
+            self.takes_input,
+            self.input,
+            self.output,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDefinition:
+    """A service, ready to serve; handlers by name."""
+
+    name: str
+    kind: ServiceKind
+    options: HandlerOptions = NO_OPTIONS
+    handlers: dict[str, HandlerDefinition] = field(default_factory=dict)
+    file: str = ""
+    line: int = 0
+
+
+def unfit_service_name(name: object) -> str | None:
+    """Return why a service cannot be called that; None if it can."""
+    if not isinstance(name, str) or not _SERVICE_NAME.match(name):
+        return f"{name!r} is no name of a service: letters, digits, '.', '_' and '-'"
+    if name.lower().startswith(_RESERVED):
+        return f"{name!r} is no name of a service: names that begin with this word are reserved"
+    return None
+
+
+def unfit_handler_name(name: object) -> str | None:
+    """Return why a handler cannot be called that; None if it can."""
+    if not isinstance(name, str) or not _HANDLER_NAME.match(name):
+        return f"{name!r} is no name of a handler: letters, digits and '_'"
+    return None
 
 
 def set_ref(target: Any, ref: HandlerRef) -> None:

@@ -3,8 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypedDict
 
 from perdure.retry import Retry
+
+
+class ServiceFields(TypedDict, total=False):
+    """The keywords of services; see HandlerOptions."""
+
+    retry: Retry | None
+    inactivity_timeout: timedelta | None
+    abort_timeout: timedelta | None
+    journal_retention: timedelta | None
+    idempotency_retention: timedelta | None
+    workflow_retention: timedelta | None
+    private: bool | None
+    lazy_state: bool | None
+    description: str | None
+    metadata: Mapping[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +30,7 @@ class HandlerOptions:
     The server ends an attempt that is silent for `inactivity_timeout` by asking it to suspend,
     and after `abort_timeout` more by cutting it off. Retentions say how long the journal, the
     result of a call with an idempotency key, and a workflow's state are kept when all is over.
+    `lazy_state` has state fetched when it is asked for instead of sent with every attempt.
     """
 
     retry: Retry | None = None
@@ -29,3 +46,32 @@ class HandlerOptions:
 
 
 NO_OPTIONS = HandlerOptions()
+_DURATIONS = (
+    "inactivity_timeout",
+    "abort_timeout",
+    "journal_retention",
+    "idempotency_retention",
+    "workflow_retention",
+)
+
+
+def unfit_option(options: HandlerOptions, kind: str) -> str | None:
+    """Return what is wrong with the options of a service or handler; None if nothing is.
+
+    `kind` is a kind of service, or `"run"` for the run handler of a workflow.
+    """
+    for name in _DURATIONS:
+        delta = getattr(options, name)
+        if delta is not None and not isinstance(delta, timedelta):
+            return f"{name} is a timedelta, not {delta!r}"
+        if delta is not None and delta < timedelta(0):
+            return f"{name} is negative"
+    if options.retry is not None and options.retry.max_duration is not None:
+        return "max_duration is for steps: the server counts the attempts of an invocation"
+    if options.workflow_retention is not None and kind not in ("workflow", "run"):
+        return "workflow_retention is for a workflow or its run handler"
+    if options.idempotency_retention is not None and kind == "run":
+        return "idempotency_retention is not for a workflow's run handler: it runs once anyway"
+    if options.lazy_state is not None and kind == "service":
+        return "lazy_state is for objects and workflows: a service has no state"
+    return None

@@ -192,7 +192,27 @@ def _find(annotation: Any) -> Serde[Any]:
                 getattr(extra, "decode", None)
             ):
                 return extra  # type: ignore[no-any-return]
+    _refuse_unknown(annotation)
     return JsonSerde(annotation)
+
+
+def _refuse_unknown(annotation: Any) -> None:
+    """Raise TypeError if there is a class in a type that has no JSON."""
+    waiting = [msgspec.inspect.type_info(annotation)]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, msgspec.inspect.CustomType):
+            raise TypeError(
+                f"{one.cls.__qualname__} has no JSON: make it a dataclass, or give it a serde by"
+                f" Annotated[{one.cls.__qualname__}, MySerde()]"
+            )
+        if id(one) in seen or not isinstance(one, msgspec.inspect.Type | msgspec.inspect.Field):
+            continue
+        seen.add(id(one))
+        for name in one.__struct_fields__:
+            part = getattr(one, name)
+            waiting += part if isinstance(part, tuple) else (part,)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -17,7 +17,7 @@ HOMES = {
         "orchestrator/log/kafka/",
         "orchestrator/brokers/kafka/",
     ),
-    "cryptography": ("orchestrator/invoker/signing.py",),
+    "cryptography": ("orchestrator/invoker/signing.py", "sdk/perdure/identity.py"),
     "datafusion": ("orchestrator/sql/answering.py",),
     "fastapi": ("orchestrator/admin/",),
     "httptools": (

@@ -1,0 +1,96 @@
+"""Decorators of methods: which of a class are its handlers, and how."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar, Unpack, overload
+
+from perdure.definitions import HandlerKind
+from perdure.errors import BadDefinition
+from perdure.options import HandlerOptions, ServiceFields
+from perdure.serde import Serde
+from perdure.signatures import place_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MARK: Final = "__perdure_mark__"
+
+
+class HandlerFields(ServiceFields, total=False):
+    """The keywords of handlers: those of services, and serdes in place of the annotations'."""
+
+    input_serde: Serde[Any] | None
+    output_serde: Serde[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a decorator said. `kind` is None where the service decides."""
+
+    name: str | None
+    kind: HandlerKind | None
+    options: HandlerOptions
+    input_serde: Serde[Any] | None
+    output_serde: Serde[Any] | None
+
+
+def make_mark(name: str | None, kind: HandlerKind | None, fields: HandlerFields) -> Mark:
+    """Return the mark of a decorator's keywords."""
+    rest: dict[str, Any] = dict(fields)
+    return Mark(
+        name,
+        kind,
+        input_serde=rest.pop("input_serde", None),
+        output_serde=rest.pop("output_serde", None),
+        options=HandlerOptions(**rest),
+    )
+
+
+def _mark(fn: Any, mark: Mark) -> Any:
+    if not callable(fn):
+        raise BadDefinition("a decorator of handlers is for functions")
+    if hasattr(fn, _MARK):
+        raise BadDefinition(f"{fn.__name__!r} has two decorators of handlers", *place_of(fn))
+    setattr(fn, _MARK, mark)
+    return fn
+
+
+def marked(cls: type) -> Iterator[tuple[str, Callable[..., Any], Mark]]:
+    """Yield the methods of a class that are handlers, those of its bases first, each once."""
+    seen: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        for attribute, value in vars(base).items():
+            if hasattr(value, _MARK) or attribute in seen:
+                seen[attribute] = value
+    for attribute, value in seen.items():
+        if (mark := getattr(value, _MARK, None)) is not None:
+            yield attribute, value, mark
+
+
+@overload
+def handler(fn: F, /) -> F: ...
+@overload
+def handler(*, name: str | None = None, **options: Unpack[HandlerFields]) -> Callable[[F], F]: ...
+def handler(fn: Any = None, /, *, name: str | None = None, **options: Unpack[HandlerFields]) -> Any:
+    """A handler of the class: exclusive per key in an Object, shared in a Workflow."""
+    mark = make_mark(name, None, options)
+    return _mark(fn, mark) if fn is not None else lambda fn: _mark(fn, mark)
+
+
+@overload
+def shared(fn: F, /) -> F: ...
+@overload
+def shared(*, name: str | None = None, **options: Unpack[HandlerFields]) -> Callable[[F], F]: ...
+def shared(fn: Any = None, /, *, name: str | None = None, **options: Unpack[HandlerFields]) -> Any:
+    """A handler that runs beside others of its key, and reads state without changing it."""
+    mark = make_mark(name, "shared", options)
+    return _mark(fn, mark) if fn is not None else lambda fn: _mark(fn, mark)
+
+
+@overload
+def run(fn: F, /) -> F: ...
+@overload
+def run(*, name: str | None = None, **options: Unpack[HandlerFields]) -> Callable[[F], F]: ...
+def run(fn: Any = None, /, *, name: str | None = None, **options: Unpack[HandlerFields]) -> Any:
+    """The handler of a Workflow that runs once for each key."""
+    mark = make_mark(name, "workflow", options)
+    return _mark(fn, mark) if fn is not None else lambda fn: _mark(fn, mark)

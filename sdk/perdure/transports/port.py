@@ -1,0 +1,35 @@
+"""What a transport needs of one attempt, and what it gives it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from perdure.definitions import HandlerDefinition
+
+
+class RunningAttempt(Protocol):
+    """One attempt of an invocation. Nothing of it raises."""
+
+    def feed(self, data: bytes | memoryview, /) -> None:
+        """Take bytes of the request's body, cut anywhere."""
+
+    def end_input(self) -> None:
+        """The request's body is over; what waits for more is suspended."""
+
+    def lost(self) -> None:
+        """The peer has gone: end the handler, and send nothing more."""
+
+
+# handler, version of the protocol, send(bytes), ended(), the loop, the request's headers.
+# `ended` is called once, after the last `send`; neither after `lost`.
+StartAttempt = Callable[
+    [
+        HandlerDefinition,
+        int,
+        Callable[[bytes], None],
+        Callable[[], None],
+        asyncio.AbstractEventLoop,
+        Mapping[str, str],
+    ],
+    RunningAttempt,
+]
