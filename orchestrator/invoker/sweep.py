@@ -38,7 +38,7 @@ class Sweep:
         self._buckets: dict[int, dict[RunningAttempt, None]] = {}
         self._times: list[int] = []  # a heap of the keys of `_buckets`
         self._timer: Timer | None = None
-        self._rings_ms = 0  # when `_timer` does
+        self._timer_ms = 0  # when `_timer` is due
         self._upkeep: Timer | None = None
         self._count = 0  # attempts looked after
 
@@ -85,10 +85,10 @@ class Sweep:
 
     def _wake_by(self, look_ms: int) -> None:
         if self._timer is not None:
-            if self._rings_ms <= look_ms:
+            if self._timer_ms <= look_ms:
                 return
             self._timer.cancel()
-        self._rings_ms = look_ms
+        self._timer_ms = look_ms
         delay_ms = max(0, look_ms - self._clock.monotonic_ms())
         self._timer = self._scheduler.call_later(delay_ms / 1000, self._sweep_due)
 

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 
 from orchestrator.kafka.clients import OnError
 from orchestrator.kafka.errors import error_of
-from orchestrator.runtime.wakes import RING, Bell
+from orchestrator.runtime.wake_up import WAKE, WakeUp
 
 _KNOWN_LAYOUT: Final = ("2.16.",)
 _POLL_S: Final = 0.005
@@ -41,16 +41,16 @@ class Served:
         self._loop = asyncio.get_running_loop()
         self._serve_client = serve
         self._on_error = on_error
-        self._bell: Bell | None = Bell(blocking=False)
+        self._wake_up: WakeUp | None = WakeUp(blocking=False)
         self._timer: asyncio.TimerHandle | None = None
-        self._disable = _ring_for(client, client_id, self._bell)
+        self._disable = _wake_by_queue(client, client_id, self._wake_up)
         if self._disable is None:
-            self._bell.close()
-            self._bell = None
+            self._wake_up.close()
+            self._wake_up = None
             self._poll()
         else:
-            self._loop.add_reader(self._bell.fd, self._on_wake)
-            self._loop.call_soon(self.serve)  # what came before the bell was there
+            self._loop.add_reader(self._wake_up.fd, self._on_wake)
+            self._loop.call_soon(self.serve)  # what came before the queue could wake the loop
 
     def serve(self) -> None:
         try:
@@ -59,8 +59,8 @@ class Served:
             self._on_error(error_of(raised))
 
     def _on_wake(self) -> None:
-        if self._bell is not None:
-            self._bell.drain()
+        if self._wake_up is not None:
+            self._wake_up.take()
             self.serve()
 
     def _poll(self) -> None:
@@ -71,15 +71,17 @@ class Served:
         """Stop serving; call it before the client goes."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._bell is not None and self._disable is not None:
+        if self._wake_up is not None and self._disable is not None:
             self._disable()
-            self._loop.remove_reader(self._bell.fd)
-            self._bell.close()
-            self._bell = None
+            self._loop.remove_reader(self._wake_up.fd)
+            self._wake_up.close()
+            self._wake_up = None
 
 
-def _ring_for(client: Producer | Consumer, client_id: str, bell: Bell) -> Callable[[], None] | None:
-    """Let the client's queue ring the bell; returns how to stop it, None where it cannot be."""
+def _wake_by_queue(
+    client: Producer | Consumer, client_id: str, wake_up: WakeUp
+) -> Callable[[], None] | None:
+    """Let the client's queue wake the loop; returns how to end that, None if it cannot be."""
     library = _library()
     if library is None:
         return None
@@ -95,7 +97,7 @@ def _ring_for(client: Producer | Consumer, client_id: str, bell: Bell) -> Callab
         queue = library.rd_kafka_queue_get_consumer(handle)
     else:
         queue = library.rd_kafka_queue_get_main(handle)
-    library.rd_kafka_queue_io_event_enable(queue, bell.write_fd, RING, len(RING))
+    library.rd_kafka_queue_io_event_enable(queue, wake_up.write_fd, WAKE, len(WAKE))
 
     def disable() -> None:
         library.rd_kafka_queue_io_event_enable(queue, -1, None, 0)

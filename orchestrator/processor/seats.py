@@ -81,7 +81,7 @@ class Seats:
         self._turns = Turns(log, scheduler, options, lambda: invoker.running_count, telemetry)
         self._turns.after_append = self._after_append
         self.slices = Slices(scheduler)
-        self._alarm = Alarm(scheduler, clock, self._ring)
+        self._alarm = Alarm(scheduler, clock, self._look_at_due)
         self._is_ticking = False
         self._is_closed = False
         self.wake = self._turns.wake
@@ -198,7 +198,7 @@ class Seats:
         led = sum(seat.term is not None for seat in self.all())
         return max(1, count // max(1, led))
 
-    def _ring(self) -> None:
+    def _look_at_due(self) -> None:
         for seat in self.all():
             if seat.term is not None:
                 seat.term.run_due_soon()

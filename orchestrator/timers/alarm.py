@@ -9,17 +9,17 @@ WAIT_MAX_MS = 5_000  # the wall clock may be set: never sleep longer without a l
 
 
 class Alarm:
-    """Calls `ring` at a time asked for, or before; whoever looks then asks for the next time."""
+    """Calls `look` at the earliest time asked for, or before; `look` asks for the next time."""
 
-    def __init__(self, scheduler: Scheduler, clock: Clock, ring: Callable[[], None]) -> None:
+    def __init__(self, scheduler: Scheduler, clock: Clock, look: Callable[[], None]) -> None:
         self._scheduler = scheduler
         self._clock = clock
-        self._ring = ring
+        self._look = look
         self._timer: Timer | None = None
         self._at_ms = 0
 
     def by(self, at_ms: int) -> None:
-        """Ring at this time of the monotonic clock, or before."""
+        """Look at this time of the monotonic clock, or before."""
         now_ms = self._clock.monotonic_ms()
         at_ms = min(max(at_ms, now_ms), now_ms + WAIT_MAX_MS)
         if self._timer is not None:
@@ -36,4 +36,4 @@ class Alarm:
 
     def _wake(self) -> None:
         self._timer = None
-        self._ring()
+        self._look()

@@ -43,7 +43,7 @@ class NodeFaults:
     damage: float = 0.0  # chance that a store is damaged while no process runs
     unclosed: float = 0.0  # chance that a store is not closed, and keeps its lock for a while
     stalled: float = 0.0  # chance that a call that is made in a thread takes seconds
-    late_s: float = 0.001  # timers ring this much later
+    late_s: float = 0.001  # timers are due this much later
 
 
 class SimulatedInvoker(Invoker):

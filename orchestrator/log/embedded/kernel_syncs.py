@@ -1,4 +1,4 @@
-"""Syncs by a worker of the Linux kernel, which rings an eventfd when it is through.
+"""Syncs by a worker of the Linux kernel, which writes to an eventfd when it is done.
 
 The system calls io_setup, io_submit and io_getevents (Linux AIO; man 2 io_submit) have no other
 way into Python than ctypes. `IOCB_CMD_FDSYNC` is known since Linux 4.18. Where the calls are

@@ -24,7 +24,7 @@ from orchestrator.log.embedded.writer import (
 )
 from orchestrator.log.files import Files
 from orchestrator.log.port import ClockMs
-from orchestrator.runtime.wakes import Bell
+from orchestrator.runtime.wake_up import WakeUp
 
 T = TypeVar("T")
 Appended = Callable[[int, int, Sequence[bytes]], None]
@@ -71,8 +71,8 @@ class OpenLog:
         self._verified_ms = clock_ms() - _VERIFY_EVERY_MS
         self._preparing = False
         self._mark_timer: asyncio.TimerHandle | None = None
-        self._bell = Bell(blocking=False)
-        loop.add_reader(self._bell.fd, self._take_results)
+        self._wake_up = WakeUp(blocking=False)
+        loop.add_reader(self._wake_up.fd, self._take_results)
         if syncs is not None:
             loop.add_reader(syncs.fd, self._take_sync)
         self._writer = WriterThread(self._turns, self._turn_ended)
@@ -104,10 +104,10 @@ class OpenLog:
     def _turn_ended(self, job_count: int, outcomes: list[AppendOutcome]) -> None:
         """Called by the writer's thread."""
         self._ended.append((job_count, outcomes))
-        self._bell.ring()
+        self._wake_up.wake()
 
     def _take_results(self) -> None:
-        self._bell.drain()
+        self._wake_up.take()
         while self._ended:
             job_count, outcomes = self._ended.popleft()
             self._at_writer -= job_count
@@ -227,11 +227,11 @@ class OpenLog:
                 self._take_sync()
         await asyncio.to_thread(self._writer.stop)
         await asyncio.to_thread(self._threads.shutdown)
-        self._loop.remove_reader(self._bell.fd)
+        self._loop.remove_reader(self._wake_up.fd)
         self._take_last_results()
         if self._syncs is not None:
             self._syncs.close()
-        self._bell.close()
+        self._wake_up.close()
         self.journal.close()
         self._files.unlock()
 

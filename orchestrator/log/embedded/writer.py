@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from orchestrator.log.embedded.segment_chain import SegmentChain, Written
 from orchestrator.log.port import AppendError, Batch, Done, LogCorrupt
-from orchestrator.runtime.wakes import Bell
+from orchestrator.runtime.wake_up import WakeUp
 
 EXIT_CODE: Final = 70
 TURN_BYTES_MAX: Final = 16 << 20
@@ -195,7 +195,7 @@ class WriterThread:
     ) -> None:
         self._turns = turns
         self._deliver = deliver
-        self._bell = Bell(blocking=True)
+        self._wake_up = WakeUp(blocking=True)
         self._jobs: deque[Job] = deque()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
@@ -203,14 +203,14 @@ class WriterThread:
 
     def submit(self, job: Job) -> None:
         self._jobs.append(job)
-        self._bell.ring()
+        self._wake_up.wake()
 
     def stop(self) -> None:
         """Do what was submitted, then end; waits for it."""
         self._stopping = True
-        self._bell.ring()
+        self._wake_up.wake()
         self._thread.join()
-        self._bell.close()
+        self._wake_up.close()
 
     def _run(self) -> None:
         with FORESEEN:
@@ -218,7 +218,7 @@ class WriterThread:
 
     def _take_turns(self) -> None:
         while True:
-            self._bell.drain()
+            self._wake_up.take()
             stopping = self._stopping
             jobs = [self._jobs.popleft() for _ in range(len(self._jobs))]
             if jobs:

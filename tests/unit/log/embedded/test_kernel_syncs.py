@@ -17,7 +17,7 @@ def syncs() -> KernelSyncs:
     return found
 
 
-def test_a_sync_ends_and_rings(syncs: KernelSyncs, tmp_path: Path) -> None:
+def test_a_sync_ends_and_wakes(syncs: KernelSyncs, tmp_path: Path) -> None:
     file = Disk(tmp_path).create("one")
     for number in range(20):
         file.write_at(number * 100, bytes(100))

@@ -1,13 +1,14 @@
-"""A wake-up between threads: set by one, awaited by a thread or watched by an event loop."""
+"""A wake-up between threads: one thread wakes, another waits for it or its event loop watches."""
 
 import os
 from typing import Final
 
-RING: Final = (1).to_bytes(8, "little")
+WAKE: Final = (1).to_bytes(8, "little")  # what is written to `write_fd` to wake
 
 
-class Bell:
-    """An eventfd where there is one, else a pipe; rings that were not heard yet are one."""
+class WakeUp:
+    """An eventfd where the system has them, else a pipe. Several calls of `wake` before a `take`
+    count as one."""
 
     def __init__(self, *, blocking: bool) -> None:
         if hasattr(os, "eventfd"):
@@ -18,14 +19,15 @@ class Bell:
             os.set_blocking(self.fd, blocking)
             os.set_blocking(self.write_fd, False)
 
-    def ring(self) -> None:
+    def wake(self) -> None:
+        """From any thread."""
         try:
-            os.write(self.write_fd, RING)
+            os.write(self.write_fd, WAKE)
         except BlockingIOError:
-            pass  # it rings already
+            pass  # full: whoever waits is woken already
 
-    def drain(self) -> None:
-        """Take all rings so far; waits for one when blocking, else there may be none."""
+    def take(self) -> None:
+        """Take what was woken for so far; one that blocks waits until there is something."""
         try:
             os.read(self.fd, 64)
         except BlockingIOError:
