@@ -26,7 +26,7 @@ from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.intake.views import LookAtSubscriptions
 from orchestrator.processor.port import Engine
 from orchestrator.registry.discovery import Discover
-from orchestrator.registry.metadata_log import Metadata
+from orchestrator.registry.metadata import Metadata
 from orchestrator.runtime.clock import Clock, SystemClock
 from orchestrator.runtime.entropy import Entropy, SystemEntropy
 from orchestrator.runtime.telemetry import Telemetry

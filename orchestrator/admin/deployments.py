@@ -9,9 +9,9 @@ from orchestrator.admin.ports import Ports
 from orchestrator.admin.versions import version_of
 from orchestrator.admin.views import JsonView, deployment_view, service_views, short_services
 from orchestrator.registry.addresses import check_endpoint_headers, normalise_uri
+from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.discovery import DiscoveryTarget
 from orchestrator.registry.errors import CONFLICT
-from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.records import AnyMetadataRecord, DeploymentDeleted
 from orchestrator.registry.register import (
     Plan,

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from orchestrator.model.durations import DurationError
 from orchestrator.registry.addresses import AddressError
 from orchestrator.registry.errors import RegistryError
-from orchestrator.registry.metadata_log import MetadataUnavailable
+from orchestrator.registry.metadata import MetadataUnavailable
 from perdure.wire.errors import BadId
 
 _log = logging.getLogger("perdure.admin")

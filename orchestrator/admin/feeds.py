@@ -16,8 +16,8 @@ from orchestrator.model.own_topics import (
     public_config,
     state_topic,
 )
+from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.errors import NO_CLUSTER, RegistryError
-from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.records import AnyMetadataRecord, FeedsSwitched
 from orchestrator.registry.schema import ServiceType
 

@@ -27,9 +27,9 @@ from orchestrator.kafka.broker_options import (
 from orchestrator.model.lanes import ToTopic
 from orchestrator.model.rows import PartitionRow
 from orchestrator.processor import asking
+from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.apply_topics import has_feeds
 from orchestrator.registry.errors import CLUSTER_IN_USE, NAME_TAKEN, RegistryError
-from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.records import (
     AnyMetadataRecord,
     KafkaClusterCreated,

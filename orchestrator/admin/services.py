@@ -17,7 +17,7 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.durations import parse_duration_ms
 from orchestrator.model.limits import STATE_COMPARED_BYTES_MAX, STATE_KEYS_MAX
 from orchestrator.model.records import PatchState
-from orchestrator.registry.metadata import MetadataState
+from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.records import AnyMetadataRecord, ServicePatched
 from orchestrator.registry.schema import Service, ServiceType
 from orchestrator.registry.stored import StoredService

@@ -15,8 +15,8 @@ from orchestrator.brokers.asking import NoFacts
 from orchestrator.brokers.facts_port import BAD_OPTIONS
 from orchestrator.brokers.starting import Decided, decide_starts
 from orchestrator.kafka.broker_options import BadOption, merged
+from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.apply_topics import AnySubscriptionChange, changed_subscription
-from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.points import parse_point
 from orchestrator.registry.records import (
     AnyMetadataRecord,

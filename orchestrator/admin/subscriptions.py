@@ -13,13 +13,13 @@ from orchestrator.admin.views import JsonView
 from orchestrator.brokers.asking import NoFacts, members_of
 from orchestrator.brokers.deciding import FROM_GROUP
 from orchestrator.brokers.starting import Decided, decide_starts, group_of, point_of
+from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.errors import (
     BAD_SUBSCRIPTION,
     GROUP_IN_USE,
     NO_SUBSCRIPTION,
     RegistryError,
 )
-from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.points import parse_point
 from orchestrator.registry.records import (
     AnyMetadataRecord,

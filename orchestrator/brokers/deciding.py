@@ -8,9 +8,9 @@ from typing import Final
 from orchestrator.brokers.asking import NoFacts
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.brokers.starting import Decided, decide_starts, group_of
+from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.errors import RegistryError
-from orchestrator.registry.metadata import MetadataState
-from orchestrator.registry.metadata_log import Metadata, MetadataUnavailable
+from orchestrator.registry.metadata import Metadata, MetadataUnavailable
 from orchestrator.registry.records import AnyMetadataRecord, SubscriptionDecided, SubscriptionPaused
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription

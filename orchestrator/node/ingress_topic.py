@@ -12,10 +12,10 @@ from orchestrator.brokers.starting import Decided, decide_starts
 from orchestrator.config.options import NodeOptions
 from orchestrator.model.operating import OperatingError
 from orchestrator.node.topics import broker_client_config
+from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.apply_topics import is_taken
 from orchestrator.registry.errors import RegistryError
-from orchestrator.registry.metadata import MetadataState
-from orchestrator.registry.metadata_log import Metadata
+from orchestrator.registry.metadata import Metadata
 from orchestrator.registry.records import SubscriptionCreated
 from orchestrator.registry.stored_topics import (
     LOG_CLUSTER,

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from orchestrator.registry.metadata_log import Metadata
+from orchestrator.registry.metadata import Metadata
 from orchestrator.registry.schema import Registry
 
 _log = logging.getLogger("perdure.node")

@@ -25,7 +25,7 @@ from orchestrator.node.gate import NodeGate
 from orchestrator.node.topics import make_intake, make_writers
 from orchestrator.processor.loop import Processor
 from orchestrator.processor.topics import NodeTopics
-from orchestrator.registry.metadata_log import Metadata
+from orchestrator.registry.metadata import Metadata
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored_topics import StoredCluster
 from orchestrator.runtime.clock import Clock, SystemClock

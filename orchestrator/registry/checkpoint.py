@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from orchestrator.codec.records import UNREADABLE
-from orchestrator.registry.metadata import MetadataCorrupt, MetadataState, decode_state
+from orchestrator.registry.apply_metadata import MetadataCorrupt, MetadataState, decode_state
 from orchestrator.runtime.directories import sync_directory
 
 _MAGIC: Final = b"PDMETA1\n"

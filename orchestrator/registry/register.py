@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from orchestrator.registry.addresses import routing_key
+from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.errors import (
     BREAKING_CHANGE,
@@ -20,7 +21,6 @@ from orchestrator.registry.errors import (
     RegistryError,
 )
 from orchestrator.registry.interpret import interpret
-from orchestrator.registry.metadata import MetadataState
 from orchestrator.registry.records import (
     AnyMetadataRecord,
     DeploymentMoved,

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from orchestrator.model.durations import DURATION_MS_MAX
 from orchestrator.model.values import SERVICE
-from orchestrator.registry.metadata import MetadataState
+from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.schema import (
     Deployment,
     Handler,

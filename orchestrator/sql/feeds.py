@@ -20,7 +20,7 @@ from orchestrator.model.ids import (
 )
 from orchestrator.processor.asking import answer_to
 from orchestrator.processor.port import Chunk, Engine, Stream, Unavailable
-from orchestrator.registry.metadata_log import MetadataUnavailable
+from orchestrator.registry.metadata import MetadataUnavailable
 from orchestrator.registry.schema import Registry
 from orchestrator.sql import pipe, registry_rows
 from orchestrator.sql.errors import STATUS_UNAVAILABLE, QueryError

@@ -8,9 +8,9 @@ import msgspec
 from orchestrator.model.records import Pause, Resume
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import INVOKED, PAUSED
+from orchestrator.registry.apply_metadata import MetadataState, apply_metadata
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.manifest import decode_manifest
-from orchestrator.registry.metadata import MetadataState, apply_metadata
 from orchestrator.registry.records import DeploymentDeleted
 from orchestrator.registry.register import Registration, plan_registration
 from orchestrator.registry.schema import Registry, RetryPolicy

@@ -8,7 +8,7 @@ from orchestrator.processor import leadership, reading
 from orchestrator.processor.expiry import ExpiryClock
 from orchestrator.processor.reading import PartitionStopped
 from orchestrator.registry import metadata
-from orchestrator.registry.metadata import MetadataState
+from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.store.port import StoreError
 from tests.simulation import versions
 from tests.simulation.mutation import Patch, mutant

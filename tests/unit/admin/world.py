@@ -41,7 +41,7 @@ from orchestrator.processor.port import (
 from orchestrator.processor.streams import EndedStream
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.errors import UNREACHABLE, RegistryError
-from orchestrator.registry.metadata_log import Metadata
+from orchestrator.registry.metadata import Metadata
 from orchestrator.registry.snapshot import Defaults
 from orchestrator.registry.stored import StoredPairs
 from orchestrator.registry.stored_topics import StoredCluster

@@ -21,7 +21,7 @@ from orchestrator.processor.port import (
     Unavailable,
     Unknown,
 )
-from orchestrator.registry.metadata import MetadataState, apply_metadata
+from orchestrator.registry.apply_metadata import MetadataState, apply_metadata
 from orchestrator.registry.records import DeploymentRegistered
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.snapshot import Defaults, build_registry

@@ -10,7 +10,7 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.topic_records import DeadLetter
 from orchestrator.model.topics import RecordHeaders, ReplyTo, Source
 from orchestrator.model.values import BY_SUBSCRIPTION, OBJECT_EXCLUSIVE, SERVICE, WORKFLOW_RUN
-from orchestrator.registry.metadata import MetadataState
+from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.schema import Handler, Registry, ServiceType
 from orchestrator.registry.snapshot import Defaults, build_registry
 from orchestrator.registry.stored import StoredDeployment, StoredHandler, StoredService

@@ -21,7 +21,7 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import PartitionRow, SourceRow
 from orchestrator.model.topic_records import Intake, SourceClosed, SourceOpened, SwitchFeed
 from orchestrator.model.topics import FEED_LETTERS
-from orchestrator.registry.metadata import MetadataState
+from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.schema import Registry, ServiceType
 from orchestrator.registry.snapshot import Defaults, build_registry
 from orchestrator.registry.stored import StoredDeployment, StoredHandler, StoredPairs, StoredService

@@ -32,9 +32,9 @@ from orchestrator.model.records import AnnounceLeader, AnyRecord, Failed, Journa
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import INVOKED, Outcome
 from orchestrator.processor.journal import read_journal
+from orchestrator.registry.apply_metadata import MetadataState
+from orchestrator.registry.apply_metadata import apply_metadata as apply_metadata
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
-from orchestrator.registry.metadata import MetadataState
-from orchestrator.registry.metadata import apply_metadata as apply_metadata
 from orchestrator.registry.records import DeploymentRegistered
 from orchestrator.registry.register import Registration, plan_registration
 from orchestrator.registry.schema import EMPTY, Registry

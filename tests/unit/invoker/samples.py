@@ -7,9 +7,9 @@ from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.port import JOURNAL_BEGIN, AttemptInput
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import OBJECT_EXCLUSIVE, SERVICE
+from orchestrator.registry.apply_metadata import MetadataState, apply_metadata
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.manifest import decode_manifest
-from orchestrator.registry.metadata import MetadataState, apply_metadata
 from orchestrator.registry.register import Registration, plan_registration
 from orchestrator.registry.schema import Deployment, Registry, RetryPolicy
 from orchestrator.registry.snapshot import Defaults, build_registry

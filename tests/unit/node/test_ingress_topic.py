@@ -13,7 +13,7 @@ from orchestrator.config.options import read_options
 from orchestrator.log.memory import MemoryLog
 from orchestrator.node import ingress_topic
 from orchestrator.node.ingress_topic import IngressTopicKeeper
-from orchestrator.registry.metadata_log import Metadata
+from orchestrator.registry.metadata import Metadata
 from orchestrator.registry.records import (
     AnyMetadataRecord,
     KafkaClusterCreated,

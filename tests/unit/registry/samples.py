@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.registry.apply_metadata import MetadataState, apply_metadata
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.manifest import decode_manifest
-from orchestrator.registry.metadata import MetadataState, apply_metadata
 from orchestrator.registry.register import Plan, Registration, plan_registration
 from orchestrator.registry.schema import Handler, Registry
 from orchestrator.registry.snapshot import Defaults, build_registry

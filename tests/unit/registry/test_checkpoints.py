@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from orchestrator.log.memory import MemoryTopic
 from orchestrator.log.port import META, LogCorrupt
 from orchestrator.registry import checkpoint
-from orchestrator.registry.metadata import MetadataState, encode_state
-from orchestrator.registry.metadata_log import MetadataLost
+from orchestrator.registry.apply_metadata import MetadataState, encode_state
+from orchestrator.registry.metadata import MetadataLost
 from tests.unit.registry.test_metadata import registering, start
 
 

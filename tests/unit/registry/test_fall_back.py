@@ -1,6 +1,6 @@
 """A deployment that goes leaves its services to the newest that remains."""
 
-from orchestrator.registry.metadata import MetadataState, apply_metadata
+from orchestrator.registry.apply_metadata import MetadataState, apply_metadata
 from orchestrator.registry.records import DeploymentDeleted
 from orchestrator.registry.snapshot import Defaults, build_registry
 from tests.unit.registry.samples import registered, service

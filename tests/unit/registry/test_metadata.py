@@ -9,8 +9,7 @@ import pytest
 
 from orchestrator.log.memory import MemoryLog, MemoryTopic
 from orchestrator.log.port import META, AppendError, Batch, Done, LogCorrupt, LogUnavailable
-from orchestrator.registry import metadata_log
-from orchestrator.registry.metadata import (
+from orchestrator.registry.apply_metadata import (
     MetadataCorrupt,
     MetadataState,
     apply_metadata,
@@ -19,7 +18,7 @@ from orchestrator.registry.metadata import (
     encode_record,
     encode_state,
 )
-from orchestrator.registry.metadata_log import Metadata, MetadataUnavailable
+from orchestrator.registry.metadata import Metadata, MetadataUnavailable
 from orchestrator.registry.records import (
     AnyMetadataRecord,
     DeploymentDeleted,
@@ -202,7 +201,7 @@ def test_an_acknowledgement_that_comes_too_late_counts(monkeypatch: pytest.Monke
             super().append(batch, lambda *given: (later(0.05, done, *given), None)[1])
 
     async def run() -> None:
-        monkeypatch.setattr(metadata_log, "APPEND_WAIT_S", 0.01)
+        monkeypatch.setattr("orchestrator.registry.metadata.APPEND_WAIT_S", 0.01)
         log = SlowLog(1)
         await log.open()
         metadata = Metadata(log, Defaults(), None)
@@ -227,7 +226,7 @@ def test_a_log_out_of_reach_at_start_is_waited_for(monkeypatch: pytest.MonkeyPat
             return await super().bounds(partition)
 
     async def run() -> None:
-        monkeypatch.setattr(metadata_log, "READ_RETRY_S", 0.001)
+        monkeypatch.setattr("orchestrator.registry.metadata.READ_RETRY_S", 0.001)
         log = ShyLog(1)
         await log.open()
         await asyncio.wait_for(Metadata(log, Defaults(), None).open(), 60)
@@ -262,7 +261,7 @@ def test_a_change_whose_fate_is_unknown_too_late_does_not_block_the_next(
             self.blocked = False
 
     async def run() -> None:
-        monkeypatch.setattr(metadata_log, "APPEND_WAIT_S", 0.01)
+        monkeypatch.setattr("orchestrator.registry.metadata.APPEND_WAIT_S", 0.01)
         log = GivenUpLog(1)
         await log.open()
         metadata = Metadata(log, Defaults(), None)
@@ -271,7 +270,7 @@ def test_a_change_whose_fate_is_unknown_too_late_does_not_block_the_next(
             await metadata.change(registering("a"))
         assert caught.value.unknown
         await asyncio.sleep(0.1)
-        monkeypatch.setattr(metadata_log, "APPEND_WAIT_S", 5.0)
+        monkeypatch.setattr("orchestrator.registry.metadata.APPEND_WAIT_S", 5.0)
         assert await metadata.change(registering("b")) == "b"
         assert list(metadata.state.deployments) == ["b"]
 

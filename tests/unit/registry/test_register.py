@@ -3,9 +3,9 @@
 import pytest
 
 from orchestrator.registry.addresses import AddressError, check_endpoint_headers, normalise_uri
+from orchestrator.registry.apply_metadata import MetadataState, apply_metadata
 from orchestrator.registry.discovery import DiscoveryTarget
 from orchestrator.registry.errors import RegistryError
-from orchestrator.registry.metadata import MetadataState, apply_metadata
 from orchestrator.registry.register import RegistrationOutcome, check_protocol, plan_move
 from orchestrator.registry.snapshot import Defaults, build_registry
 from tests.unit.registry.samples import discovered, plan, registered, service

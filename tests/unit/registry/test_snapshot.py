@@ -2,7 +2,7 @@
 
 from orchestrator.model.durations import DURATION_MS_MAX
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE
-from orchestrator.registry.metadata import MetadataState, apply_metadata
+from orchestrator.registry.apply_metadata import MetadataState, apply_metadata
 from orchestrator.registry.records import ServicePatched
 from orchestrator.registry.schema import InputRules, RetryPolicy
 from orchestrator.registry.snapshot import DAY_MS, Defaults, build_registry, input_rules

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from orchestrator.registry.metadata import (
+from orchestrator.registry.apply_metadata import (
     MetadataState,
     apply_metadata,
     decode_record,

@@ -8,7 +8,7 @@ from orchestrator.codec.keys import COMPLETED, INVOCATION, OBJECT, object_key
 from orchestrator.model.ids import key_partition_key, partition_of_key, placed_key
 from orchestrator.processor.port import Chunk, Unavailable
 from orchestrator.processor.streams import EndedStream, LocalStream
-from orchestrator.registry.metadata_log import NOT_READ, MetadataUnavailable
+from orchestrator.registry.metadata import NOT_READ, MetadataUnavailable
 from orchestrator.registry.schema import Registry
 from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.sql import pipe
