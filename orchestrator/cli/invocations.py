@@ -37,9 +37,10 @@ def add(nouns: Nouns) -> None:
     _add_list(noun)
     noun.verb("describe", "One invocation and its journal.", _describe).add_argument("id")
     for name, about in _VERBS.items():
-        noun.verb(name, about, _operate).set_defaults(operation=name)
+        verb = noun.verb(name, about, _operate)
+        verb.set_defaults(operation=name, deployment=None, upto=0)
     resume = noun.verb("resume", "Go on with paused or failing invocations, now.", _operate)
-    resume.set_defaults(operation="resume")
+    resume.set_defaults(operation="resume", upto=0)
     restart = noun.verb("restart-as-new", "Start completed invocations again.", _operate)
     restart.set_defaults(operation="restart-as-new")
     restart.add_argument(
@@ -144,9 +145,9 @@ def _operate(args: argparse.Namespace, admin: Admin) -> int:
 
 def _one(args: argparse.Namespace, admin: Admin, identity: str) -> dict[str, str]:
     asked: dict[str, object] = {}
-    if getattr(args, "deployment", None):
+    if args.deployment:
         asked["deployment"] = args.deployment
-    if getattr(args, "upto", 0):
+    if args.upto:
         asked["from"] = args.upto
     at = path("invocations", identity, args.operation)
     try:

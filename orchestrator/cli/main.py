@@ -68,9 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(given: list[str]) -> int:
     args = _parser().parse_args(given)
-    args.json = getattr(args, "json", False)
-    address = getattr(args, "admin", None) or os.environ.get("PERDURE_ADMIN") or DEFAULT_ADMIN
-    admin = Admin(address)
+    admin = Admin(args.admin or os.environ.get("PERDURE_ADMIN") or DEFAULT_ADMIN)
     code: int = args.run(args, admin)
     sys.stdout.flush()
     return code or (EXIT_PARTIAL if admin.missing else 0)
@@ -82,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Durable execution on the Kafka you already run.",
         parents=[shared_options()],
     )
+    parser.set_defaults(json=False, admin=None)  # of options that may come after the verb, too
     parser.add_argument(
         "--version", action="version", version=f"perdure {version('perdure-server')}"
     )

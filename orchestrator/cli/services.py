@@ -84,9 +84,8 @@ def _openapi(args: argparse.Namespace, admin: Admin) -> int:
 
 
 def _patch(args: argparse.Namespace, admin: Admin) -> int:
-    body: dict[str, Any] = {
-        name: getattr(args, name) for name in _OPTIONS if getattr(args, name) is not None
-    }
+    given = vars(args)
+    body: dict[str, Any] = {name: given[name] for name in _OPTIONS if given[name] is not None}
     if args.public is not None:
         body["public"] = args.public == "true"
     if not body:

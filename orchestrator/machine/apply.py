@@ -105,7 +105,5 @@ def apply(state: State, record: AnyRecord, position: int, actions: list[AnyActio
 
     Pure: the same state, record and position give the same rows and actions.
     """
-    kind = type(record)
-    # The time that counts is the record's own.
-    now_ms = record.created_at_ms if type(record) is Invoke else getattr(record, "now_ms", 0)
-    return _TABLE[kind](Step(state, position, now_ms, actions, apply_item), record)
+    step = Step(state, position, record.now_ms, actions, apply_item)
+    return _TABLE[type(record)](step, record)

@@ -57,3 +57,8 @@ class Invoke(
     origin: RecordOrigin | None = None
     produce: ProduceRequest | None = None
     quiet: bool = False
+
+    @property
+    def now_ms(self) -> int:
+        """As with all records: the time that counts where it is applied."""
+        return self.created_at_ms
