@@ -1,8 +1,12 @@
-"""The versions of the admin API: the same routes at the root and under /v2, /v3 and /v4."""
+"""The versions of the admin API: the same routes at the root and under /v2, /v3 and /v4.
 
+Every answer names the version of the server, which tells clients that it is a Perdure server.
+"""
+
+from importlib.metadata import version
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.admin.errors import refusal
 
@@ -24,8 +28,17 @@ class Versions:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._header = (b"x-perdure-version", version("perdure-server").encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), self._header]
+            await send(message)
+
+        await self._route(scope, receive, named)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path: str = scope["path"]
             first, _, rest = path.removeprefix("/").partition("/")

@@ -3,10 +3,9 @@
 import http.client
 import json
 import socket
-import ssl
 import sys
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 EXIT_REFUSED: Final = 1
 EXIT_FAILED: Final = 1
@@ -17,6 +16,7 @@ EXIT_PARTIAL: Final = 4  # an answer without the rows of partitions that could n
 DEFAULT_ADMIN: Final = "http://127.0.0.1:9070"
 _TIMEOUT_S: Final = 90  # beyond the time a query has, so that the server says it first
 _MISSING: Final = "x-perdure-missing-partitions"
+_VERSION: Final = "x-perdure-version"  # on every answer of the API
 _PREFIX: Final = "/v4"
 _ANY_HOST: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # a server listens there, nobody calls
 
@@ -46,19 +46,11 @@ class Admin:
     """The admin API at one address, written as a URL or as HOST:PORT."""
 
     def __init__(self, address: str) -> None:
-        parts = urlsplit(address if "://" in address else f"http://{address}")
-        try:
-            port = parts.port
-        except ValueError:
-            port = -1
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
-            raise CliError(
-                f"{address!r} is no address of an admin API: write {DEFAULT_ADMIN}", EXIT_USAGE
-            )
+        parts, self._port = _parsed(address)
         self.address = address
         self.missing = ""  # partitions whose rows were not in an answer, by number
-        self._host = _ANY_HOST.get(parts.hostname, parts.hostname)
-        self._port = port
+        host = parts.hostname or ""
+        self._host = _ANY_HOST.get(host, host)
         self._secure = parts.scheme == "https"
         self._prefix = parts.path.rstrip("/") + _PREFIX
 
@@ -68,19 +60,31 @@ class Admin:
     def ask(self, method: str, at: str, body: object = None) -> Any:
         """The JSON of the answer, None for an empty one; raises CliError."""
         content = None if body is None else json.dumps(body).encode()
+        try:
+            response, answer = self._exchange(method, at, content)
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            raise CliError(self._unreachable(error), EXIT_UNREACHABLE) from None
+        self._note_missing(response.headers.get(_MISSING, ""))
+        if response.status >= 400:
+            raise ServerRefused(response.status, _message(response.status, answer))
+        if _VERSION not in response.headers:
+            raise CliError(
+                f"what answers at {self.address} is not the admin API of a Perdure server:"
+                " name its address with --admin or PERDURE_ADMIN",
+                EXIT_UNREACHABLE,
+            )
+        return _decoded(answer)
+
+    def _exchange(
+        self, method: str, at: str, content: bytes | None
+    ) -> tuple[http.client.HTTPResponse, bytes]:
         connection = self._connection()
         try:
             connection.request(method, self._prefix + at, content, _headers(content))
             response = connection.getresponse()
-            answer = response.read()
-        except (OSError, http.client.HTTPException, ssl.SSLError) as error:
-            raise CliError(self._unreachable(error), EXIT_UNREACHABLE) from None
+            return response, response.read()
         finally:
             connection.close()
-        self._note_missing(response.headers.get(_MISSING, ""))
-        if response.status >= 400:
-            raise ServerRefused(response.status, _message(response.status, answer))
-        return _decoded(answer)
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Rows of a query; columns that are null are not there."""
@@ -109,6 +113,19 @@ class Admin:
                 " or name another with --admin or PERDURE_ADMIN"
             )
         return f"the server at {self.address} did not answer: {error or type(error).__name__}"
+
+
+def _parsed(address: str) -> tuple[SplitResult, int | None]:
+    """The parts of an address, and its port; CliError for what is none."""
+    try:
+        parts = urlsplit(address if "://" in address else f"http://{address}")
+        if parts.scheme in ("http", "https") and parts.hostname and parts.username is None:
+            http.client.HTTPConnection(parts.hostname, parts.port)  # it checks the host
+            return parts, parts.port
+    except (ValueError, http.client.InvalidURL):
+        pass
+    shown = address.rpartition("@")[2]  # what stands before it may be a password
+    raise CliError(f"{shown!r} is no address of an admin API: write {DEFAULT_ADMIN}", EXIT_USAGE)
 
 
 def _headers(content: bytes | None) -> dict[str, str]:

@@ -19,8 +19,16 @@ from orchestrator.cli import (
     state,
     subscriptions,
 )
-from orchestrator.cli.client import DEFAULT_ADMIN, EXIT_FAILED, EXIT_PARTIAL, Admin, CliError
-from orchestrator.cli.last_line import said_of
+from orchestrator.cli.client import (
+    DEFAULT_ADMIN,
+    EXIT_FAILED,
+    EXIT_PARTIAL,
+    EXIT_USAGE,
+    Admin,
+    CliError,
+)
+from orchestrator.cli.last_line import said_of, said_of_system
+from orchestrator.cli.output import drop_output, prepare_streams
 from orchestrator.cli.parsing import shared_options
 
 _NOUNS = (
@@ -41,6 +49,7 @@ _NOUNS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 1 refused, 2 bad usage, 3 no server."""
     given = sys.argv[1:] if argv is None else list(argv)
+    prepare_streams()
     if given[:1] == ["serve"]:
         # Here and not above: the server's libraries would slow down every other command.
         from orchestrator.cli import serve
@@ -56,17 +65,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"perdure: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        # Whoever read our output has seen enough; nothing may be flushed at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()  # whoever read it has seen enough
         return 0
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        drop_output()
+        print(f"perdure: {said_of_system(error)}", file=sys.stderr)
+        return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 the last line: people get a code, no traceback
         print(f"perdure: {said_of(error)}", file=sys.stderr)
         return EXIT_FAILED
 
 
 def _command(given: list[str]) -> int:
+    for text in given:
+        if not text.isascii() and text.encode("utf-8", "replace").decode() != text:
+            raise CliError(f"the argument {text!r} is not UTF-8", EXIT_USAGE)
     args = _parser().parse_args(given)
     admin = Admin(args.admin or os.environ.get("PERDURE_ADMIN") or DEFAULT_ADMIN)
     code: int = args.run(args, admin)

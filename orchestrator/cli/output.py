@@ -1,11 +1,31 @@
 """Prints answers: tables for people, JSON for scripts."""
 
+import contextlib
+import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 OutputRow = Sequence[object]
+
+
+def prepare_streams() -> None:
+    """Streams that may be used whatever the caller has closed, and any character printed that the
+    terminal does not have."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115 for the life of the process
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 for the life of the process
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def drop_output() -> None:
+    """What is still buffered goes nowhere: it cannot be written, at exit either."""
+    with contextlib.suppress(OSError):  # no more files, or a stream without one
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(value: object) -> None:

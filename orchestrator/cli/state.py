@@ -135,11 +135,17 @@ def _edited(text: str) -> str:
             raise CliError(f"the editor {editor!r} cannot be started: {error}") from None
         if code:
             raise CliError(f"the editor ended with code {code}: nothing was changed")
-        return file.read_text(encoding="utf-8")
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CliError(f"nothing was changed: the edited file: {error}") from None
 
 
 def _patch(args: argparse.Namespace, admin: Admin) -> int:
-    text = sys.stdin.read() if args.patch == "-" else args.patch
+    try:
+        text = sys.stdin.read() if args.patch == "-" else args.patch
+    except UnicodeDecodeError as error:
+        raise CliError(f"the input is not UTF-8: {error}", EXIT_USAGE) from None
     try:
         parts = parse_object(text)
         old = read_state(admin, args.service, args.key)

@@ -24,6 +24,7 @@ class Server:
                 healthy = outer.status == 200
                 body = b"" if healthy else json.dumps({"message": "it is starting"}).encode()
                 self.send_response(outer.status if self.path == "/v4/health" else 404)
+                self.send_header("x-perdure-version", "0.1.0")
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
