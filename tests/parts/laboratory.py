@@ -20,6 +20,8 @@ graceful_timeout = 0.5
 class Laboratory(Part):
     """The services of `laboratory_app.py`, or another's; `directory` holds its gates and marks."""
 
+    stop_timeout_s = 0.0  # it has nothing to lose, and takes seconds to end
+
     def __init__(
         self,
         directory: Path,
@@ -40,7 +42,7 @@ class Laboratory(Part):
         config = directory / "hypercorn.toml"
         config.write_text(_HYPERCORN)
         command = [sys.executable, "-m", "hypercorn", f"tests.parts.{app}:app"]
-        command += ["--config", str(config), "-w", "1", "--bind", f"127.0.0.1:{self.port}"]
+        command += ["--config", str(config), "-w", "0", "--bind", f"127.0.0.1:{self.port}"]
         self.process = Process(f"laboratory-{version}", command, settings, REPOSITORY, directory)
 
     def open_gate(self, name: str) -> None:

@@ -68,6 +68,7 @@ class PythonServices(Part):
     """The services in one process, on hypercorn (full duplex) or uvicorn (request/response)."""
 
     name = "python"
+    stop_timeout_s = 0.0  # it has nothing to lose, and takes seconds to end
 
     def __init__(
         self,
@@ -95,6 +96,6 @@ class PythonServices(Part):
             flags = ["--port", str(self.port), "--no-access-log", "--log-level", "warning"]
             flags += ["--lifespan", "off"]  # the app never says that it has shut down
             return [sys.executable, "-m", "uvicorn", "testservices:app", *flags]
-        # One worker process: the counters of attempts live in the module.
-        flags = ["--config", "hypercorn.toml", "-w", "1", "--bind", f"127.0.0.1:{self.port}"]
+        # No worker processes: counters of attempts live in the module, and a start costs half.
+        flags = ["--config", "hypercorn.toml", "-w", "0", "--bind", f"127.0.0.1:{self.port}"]
         return [sys.executable, "-m", "hypercorn", "testservices:app", *flags]

@@ -30,7 +30,7 @@ def service() -> tuple[Process, str]:
     directory = Path(tempfile.mkdtemp(prefix="perdure-payloads-"))
     settings = directory / "hypercorn.toml"
     settings.write_text("h2_max_concurrent_streams = 2147483647\nkeep_alive_timeout = 1000000\n")
-    flags = ["--config", str(settings), "-w", "1", "--bind", f"127.0.0.1:{port}"]
+    flags = ["--config", str(settings), "-w", "0", "--bind", f"127.0.0.1:{port}"]
     command = [sys.executable, "-m", "hypercorn", "tests.scale.payload_services:app", *flags]
     service = Process("payload-services", command, {}, cwd=_ROOT, log_dir=directory)
     service.start()
