@@ -108,6 +108,7 @@ def java(*class_path: str, quick: bool = True) -> list[str]:
     words = [str(JAVA), "-Xmx512m", "-XX:+UseSerialGC"]
     if quick:
         words += [*_QUICK, f"-XX:AOTCache={_kept_classes()}"]
+        words += ["-Xlog:disable", "-Xlog:all=warning:stderr"]  # stdout is the program's
     return [*words, "-cp", ":".join((f"{kafka_jars()}/*", *class_path))]
 
 
