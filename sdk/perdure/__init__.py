@@ -1,37 +1,63 @@
-"""Durable execution in ordinary functions."""
+"""Durable execution in ordinary functions.
 
-from perdure.errors import (
-    BadDefinition,
-    BadValue,
-    Cancelled,
-    DurableTimeout,
-    Misuse,
-    Pause,
-    RetryAfter,
-    Terminal,
-)
-from perdure.marks import handler, run, shared
-from perdure.retry import Retry
-from perdure.serde import Serde
-from perdure.service import Object, Service, Workflow
-from perdure.typed_state import state
+Names are loaded when they are asked for: a server that reads the protocol by `perdure.wire` does
+not load what users write services with.
+"""
 
-__all__ = [
-    "BadDefinition",
-    "BadValue",
-    "Cancelled",
-    "DurableTimeout",
-    "Misuse",
-    "Object",
-    "Pause",
-    "Retry",
-    "RetryAfter",
-    "Serde",
-    "Service",
-    "Terminal",
-    "Workflow",
-    "handler",
-    "run",
-    "shared",
-    "state",
-]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from perdure.errors import BadDefinition as BadDefinition
+    from perdure.errors import BadValue as BadValue
+    from perdure.errors import Cancelled as Cancelled
+    from perdure.errors import DurableTimeout as DurableTimeout
+    from perdure.errors import Misuse as Misuse
+    from perdure.errors import Pause as Pause
+    from perdure.errors import RetryAfter as RetryAfter
+    from perdure.errors import Terminal as Terminal
+    from perdure.marks import handler as handler
+    from perdure.marks import run as run
+    from perdure.marks import shared as shared
+    from perdure.retry import Retry as Retry
+    from perdure.serde import Serde as Serde
+    from perdure.service import Object as Object
+    from perdure.service import Service as Service
+    from perdure.service import Workflow as Workflow
+    from perdure.typed_state import state as state
+
+# The public list: a test holds it equal to what type checkers see above.
+_HOMES = {
+    "BadDefinition": "errors",
+    "BadValue": "errors",
+    "Cancelled": "errors",
+    "DurableTimeout": "errors",
+    "Misuse": "errors",
+    "Object": "service",
+    "Pause": "errors",
+    "Retry": "retry",
+    "RetryAfter": "errors",
+    "Serde": "serde",
+    "Service": "service",
+    "Terminal": "errors",
+    "Workflow": "service",
+    "handler": "marks",
+    "run": "marks",
+    "shared": "marks",
+    "state": "typed_state",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"perdure has no {name!r}", name=name)
+    found = getattr(import_module(f"perdure.{home}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -22,15 +22,16 @@ HOMES = {
         "orchestrator/ingress/reader.py",
         "orchestrator/invoker/http1.py",
         "orchestrator/node/admin_server.py",
+        "sdk/perdure/transports/http1.py",
     ),
-    "ngh2": ("orchestrator/invoker/http2.py",),
+    "ngh2": ("orchestrator/invoker/http2.py", "sdk/perdure/transports/http2.py"),
     "orjson": ("orchestrator/admin/", "orchestrator/sql/", "orchestrator/cli/"),
     "pyarrow": ("orchestrator/sql/",),
     "pydantic": ("orchestrator/admin/",),
     "rocksdict": ("orchestrator/store/rocks.py",),
     "starlette": ("orchestrator/admin/",),
     "uvicorn": ("orchestrator/node/admin_server.py",),
-    "uvloop": ("orchestrator/cli/serve.py",),
+    "uvloop": ("orchestrator/cli/serve.py", "sdk/perdure/transports/command.py"),
 }
 
 

@@ -1,0 +1,155 @@
+"""`python -m perdure app.py`: serves an app until it is told to stop."""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from perdure.errors import Misuse
+from perdure.transports.application import App
+from perdure.transports.loading import NoApp, load_app
+
+PORT: Final = 9080
+_BACKLOG: Final = 1024
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        import perdure.transports.server  # noqa: F401
+    except ImportError as error:
+        return _fail(f"{error.name} is missing: pip install 'perdure[serve]'")
+    try:
+        listening = _listen(options.host, options.port)
+    except OSError as error:
+        return _fail(
+            f"cannot listen on {options.host}:{options.port}: {os.strerror(error.errno or 0)};"
+            " choose another port by --port"
+        )
+    try:
+        if options.workers > 1:
+            return _serve_by_workers(options, listening)
+        app = _load(options.app)
+        if app is None:
+            return 1
+        _say_ready(", ".join(app.endpoint.services), listening)
+        _run(app, options.http1, None, lambda server: server.listen(listening), True)
+        return 0
+    finally:
+        listening.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m perdure", description=__doc__)
+    parser.add_argument("app", help="app.py, app.py:name or package.module:name")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on ({PORT})")
+    parser.add_argument("--workers", type=_count, default=1, help="number of processes (1)")
+    parser.add_argument("--http1", action="store_true", help="speak HTTP/1.1 alone")
+    return parser
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= 256:
+        raise argparse.ArgumentTypeError("between 1 and 256")
+    return count
+
+
+def _fail(message: str) -> int:
+    print(f"perdure: {message}", file=sys.stderr)
+    return 1
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(_BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _load(spec: str) -> App | None:
+    try:
+        return load_app(spec)
+    except (NoApp, Misuse) as error:
+        _fail(str(error))
+    except Exception:  # noqa: BLE001 - whatever a user's module raises
+        traceback.print_exc()
+        _fail(f"{spec} cannot be imported")
+    return None
+
+
+def _say_ready(what: str, listening: socket.socket) -> None:
+    host, port = listening.getsockname()[:2]
+    print(f"perdure: serving {what} at http://{host}:{port}", file=sys.stderr, flush=True)
+
+
+def _run(
+    app: App,
+    http1_only: bool,
+    streams_max: int | None,
+    begin: Callable[[Any], Coroutine[Any, Any, None]],
+    until_signal: bool,
+) -> None:
+    """Serve on an event loop of its own. `begin` starts it; without `until_signal` its end is the
+    end of serving, as a signal is."""
+    from perdure.transports.server import STREAMS_MAX, Server
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        stopped = asyncio.Event()
+        for one in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(one, stopped.set)
+        server = Server(
+            app.endpoint,
+            app.start,
+            http1_only=http1_only,
+            streams_max=streams_max or STREAMS_MAX,
+        )
+        begun = loop.create_task(begin(server))
+        if until_signal:
+            await begun
+        else:
+            begun.add_done_callback(lambda task: stopped.set())
+        await stopped.wait()
+        begun.cancel()
+        await server.stop()
+
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        runner.run(serve())
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def _serve_by_workers(options: argparse.Namespace, listening: socket.socket) -> int:
+    from perdure.transports.workers import STREAMS_MAX, Workers
+
+    def run(begin: Callable[[Any], Coroutine[Any, Any, None]]) -> int:
+        app = _load(options.app)  # in each process: it may hold connections and threads
+        if app is None:
+            return 1
+        _run(app, options.http1, STREAMS_MAX, begin, False)
+        return 0
+
+    def ready() -> None:
+        _say_ready(f"{options.app} by {options.workers} processes", listening)
+
+    return Workers(options.workers, run, ready).serve(listening)
