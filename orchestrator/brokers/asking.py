@@ -76,7 +76,7 @@ async def _answer(ask: Callable[[Callable[[T | BrokerTrouble], None]], None]) ->
     try:
         answer = await asyncio.wait_for(waiter, ANSWER_S)
     except TimeoutError:
-        # Whoever asks for a cluster by other options closes what was asked, with its questions.
+        # Facts that were closed meanwhile, since the options changed, never answer.
         raise NoFacts(BrokerTrouble(OUT_OF_REACH, "no answer came", passes=True)) from None
     if isinstance(answer, BrokerTrouble):
         raise NoFacts(answer)

@@ -10,7 +10,8 @@ MakeFacts = Callable[[StoredPairs], TopicFacts]
 
 
 class BrokerClusters:
-    """Makes what asks a cluster at the first question; other options make it anew."""
+    """The facts of each broker cluster: made at the first question, and anew when its options have
+    changed."""
 
     def __init__(self, make: MakeFacts) -> None:
         self._make = make
@@ -26,7 +27,7 @@ class BrokerClusters:
         return facts
 
     def probe(self, options: StoredPairs) -> TopicFacts:
-        """For a question about options that nobody has been given yet; whoever asks closes it."""
+        """Facts by options that are not registered yet. The caller closes them."""
         return self._make(options)
 
     def forget(self, name: str) -> None:

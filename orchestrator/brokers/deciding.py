@@ -92,7 +92,8 @@ class StartDecider:
         await self._metadata.change(decide)
 
     async def _pause(self, one: StoredSubscription, reason: str) -> None:
-        """It cannot start there: an operator reads why, and moves or resumes it."""
+        """Pause a subscription that cannot start at its point. The reason is shown; an operator
+        moves or resumes it."""
         _log.error("subscription %s cannot start: %s", one.id, reason)
 
         def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass
 class HeldPartition:
-    """Records by their times in ms; those below `first` are gone."""
+    """Times of the records in ms, by offset; records below `first` have been deleted."""
 
     times_ms: list[int] = field(default_factory=list)
     first: int = 0

@@ -38,10 +38,11 @@ async def decide_starts(
     may_miss: bool = False,
     goes_on: bool = False,
 ) -> Decided:
-    """Ask the brokers. What `group` has committed comes before the point.
+    """Ask the brokers for the offsets to start from. What `group` has committed counts first, then
+    the point.
 
-    `may_miss`: a topic that does not exist has no start. `goes_on`: so have partitions that the
-    point does not name. Raises NoFacts, RegistryError.
+    `may_miss`: a topic that does not exist is left without a start, else RegistryError. `goes_on`:
+    partitions that the point does not name stay where they are. Raises NoFacts, RegistryError.
     """
     parsed = parse_point(point)
     found = await topics_of(facts, topics)
@@ -93,7 +94,8 @@ async def _offsets(
 async def _named(
     facts: TopicFacts, fact: TopicFact, point: Point, goes_on: bool
 ) -> tuple[int, ...]:
-    """Offsets that were given; what the topic does not have would stop the source at once."""
+    """Offsets that were given by number. Refused if the topic does not have them: the source would
+    stop at once."""
     named = point.offsets.get(fact.name) or point.offsets.get("") or {}
     count = fact.partition_count
     unknown = sorted(n for n in named if n >= count)

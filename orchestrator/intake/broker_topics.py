@@ -14,15 +14,15 @@ from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored_topics import StoredCluster
 from orchestrator.runtime.scheduler import Scheduler
 
-ENDS_FRESH_S: Final = 1.0  # who looks again before that is told the same
+ENDS_FRESH_S: Final = 1.0  # ends that are younger than this are not asked for again
 
 FactsOf = Callable[[StoredCluster], TopicFacts]
 _At = tuple[str, str]  # broker cluster and topic
 
 
 class BrokerTopics:
-    """Asks each broker cluster one question at a time; `changed` is called when another answer
-    than the last one came."""
+    """Asks each broker cluster one question at a time; `changed` is called when an answer differs
+    from the last one."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class BrokerTopics:
         self.refused: dict[_At, str] = {}  # topics that the user may not ask for, and why
         self._asked_of: object = None  # subscriptions that `_asked` are the topics of
         self._asked: dict[str, set[str]] = {}
-        self._asking: dict[str, StoredCluster] = {}  # that have not answered yet
+        self._asking: dict[str, StoredCluster] = {}  # broker clusters that have not answered yet
         self._ends: dict[_At, tuple[bytes, tuple[int, ...]]] = {}  # with the id of the topic
         self._ends_asked_s: float | None = None
         self._is_closed = False
@@ -49,10 +49,10 @@ class BrokerTopics:
         self._is_closed = True
 
     def ask(self) -> None:
-        """Which topics are there, with which ids and partitions?"""
+        """Ask which topics there are, with their ids and partitions."""
         for name, asked in sorted(self._topics_by_cluster().items()):
             cluster = self._registry().topics.clusters.get(name)
-            # Who was asked by other options than those of now will never answer.
+            # A question asked with other options than the present ones is never answered.
             if cluster is not None and self._asking.get(name) != cluster:
                 self._ask(cluster, asked)
 
@@ -90,7 +90,7 @@ class BrokerTopics:
         has_changed = False
         for name in names:
             if name in found.refused:
-                continue  # what it was is not known to be over
+                continue  # nothing is known now: the last answer stays
             known = _known(found, name)
             if (cluster, name) not in self.known or self.known[cluster, name] != known:
                 self.known[cluster, name] = known

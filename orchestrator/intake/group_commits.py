@@ -16,8 +16,8 @@ from orchestrator.registry.subscribe import group_of_subscription
 from orchestrator.runtime.scheduler import Scheduler, Timer
 
 EVERY_S: Final = 5.0  # a group is committed to no more often
-BETWEEN_S: Final = 0.5  # each costs milliseconds of CPU: fifty that move share what there is
-AGAIN_S: Final = 30.0  # after one that failed
+BETWEEN_S: Final = 0.5  # each commit costs milliseconds of CPU: this bounds what many sources cost
+AGAIN_S: Final = 30.0  # pause after a commit that failed
 
 OpenGroups = Callable[[StoredCluster, StoredPairs], GroupOffsets]
 """Groups of a broker cluster, with options of a subscription beside the cluster's own."""
@@ -49,7 +49,7 @@ class GroupCommits:
         self.troubles: dict[str, str] = {}  # by subscription: why nothing could be committed
 
     def moved(self, one: StoredSubscription, source: MovedSource) -> None:
-        """On the path of records: it is only noted."""
+        """The source has moved. Called for each portion, so it only notes that."""
         commits = self._clusters.get(one.cluster)
         if commits is None:
             commits = self._clusters[one.cluster] = _ClusterCommits(self, one.cluster)
@@ -113,7 +113,7 @@ class _ClusterCommits:
         self._next()
 
     def _next(self) -> None:
-        """The next one; once all had their turn, those that moved meanwhile wait."""
+        """Commit the next group. Those that move meanwhile wait for the next round."""
         while self._due and not self._is_closed:
             subscription = self._due.pop()
             sources = self._moved.pop(subscription)

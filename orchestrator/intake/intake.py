@@ -128,7 +128,7 @@ class TopicIntake:
     # sources
 
     def _topics_changed(self) -> None:
-        """Tell the homes of whatever is wanted otherwise now."""
+        """Tell the terms whose sources changed."""
         before = self._wanted
         self._want()
         for sources in list(self._terms):
@@ -171,7 +171,7 @@ class TopicIntake:
         try:
             await asyncio.wait_for(asked.wait(), ENDS_WAIT_S)
         except TimeoutError:
-            pass  # the ends that were told before are shown
+            pass  # the ends known from before are shown
         return self.subscriptions_now()
 
     def subscriptions_now(self) -> SubscriptionViews:
@@ -194,7 +194,7 @@ class TopicIntake:
         return found
 
     def _lags(self) -> Mapping[tuple[str, ...], float]:
-        """As far as they are known; the ends that brokers tell now are shown next time."""
+        """The lags as far as they are known. Asks for the ends, which the next call shows."""
         self._topics.ask_ends(_ignore)
         subscriptions = self._registry().topics.subscriptions
         return {

@@ -55,7 +55,7 @@ _REASONS: Final = {
 
 
 class _Unusable(Exception):
-    """The record cannot be used: a reason of dead letters, and a message for people."""
+    """The record becomes a dead letter: its reason, and a message for people."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -185,7 +185,8 @@ def _id_of(
 
 
 def _own_headers(record: InRecord, facts: SourceFacts) -> dict[str, str]:
-    """Named as Restate's; they win over a user's of that name."""
+    """Headers that the engine adds, with Restate's names. They replace a user's header of the same
+    name."""
     own = {
         "kafka.topic": facts.source.topic,
         "kafka.partition": str(facts.source.partition),

@@ -23,8 +23,8 @@ class IntakeTerm(Protocol):
     def now_ms(self) -> int: ...
 
     def propose(self, record: SourceRecord | SwitchFeed) -> None:
-        """Append; told by `TermIntake.applied` (but for a switch), or never if the term ends
-        before."""
+        """Append a record of this term. Reported by `TermIntake.applied` (except a SwitchFeed), in
+        order; never if the term ends before."""
         ...
 
     def own_row(self) -> PartitionRow:
@@ -44,7 +44,8 @@ class IntakeTerm(Protocol):
         ...
 
     def is_pressed(self) -> bool:
-        """Whether so much waits to be appended, or to be sent on, that nothing should be added."""
+        """Backpressure: whether so much waits for the log or in lanes that no records should be
+        added."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Whether something is read, and why not: words for people."""
+"""The status of a subscription or a source, and its reason, as people see them."""
 
 from typing import Final
 

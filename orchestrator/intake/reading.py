@@ -28,9 +28,9 @@ PORTION_BYTES: Final = 512 << 10  # of values; one record alone may be larger
 UNDER_WAY_MAX: Final = 4  # portions that are not applied
 HELD_RECORDS_MAX: Final = 2_000  # the reader begins anew at half of it
 RECORD_BYTES: Final = 200  # of a record, beside what is in it
-GAP_S: Final = 1.0  # a gap with nothing behind it is passed this late
+GAP_S: Final = 1.0  # a gap at the end of a topic is recorded after this time
 PRESSED_S: Final = 0.02
-GONE_S: Final = 5.0  # a topic that seems to be gone is looked for again
+GONE_S: Final = 5.0  # pause before a topic that seems to be gone is looked for again
 
 IntakeItem = Invoke | DeadLetter
 
@@ -49,15 +49,15 @@ class SourceHost(Protocol):
     def call_later(self, delay_s: float, call: Callable[[], None]) -> None: ...
 
     def make_item(self, record: InRecord, facts: SourceFacts) -> IntakeItem | str:
-        """A text says why nothing can be made of any record now."""
+        """An item; a text if no record of the source can be used now, and why."""
         ...
 
     def held_bytes_max(self) -> int:
-        """What records of a source that wait to be proposed may have."""
+        """Bytes that the waiting records of one source may hold."""
         ...
 
     def moved(self, reading: "SourceReading") -> None:
-        """It has another committed offset than when this was said last."""
+        """The committed offset has changed since the last call."""
         ...
 
 
@@ -84,7 +84,7 @@ class SourceReading:
         self._is_waiting = False  # for a timer
         self._is_gap_due = False
         self._is_over = False
-        self._committed = -1  # offset that was told to be so
+        self._committed = -1  # the committed offset that the host was told last
 
     def begin(self, reader: TopicReader, row: SourceRow) -> None:
         source = self.facts.source
@@ -120,9 +120,9 @@ class SourceReading:
         """A portion of this term is applied."""
         self._follow(row)
         if not self._under_way or self._under_way[0][0] != record.upto:
-            return  # of before all began again
+            return  # proposed before the reading began again
         self._under_way.popleft()
-        # Portions that shared an append are all applied before the first of them is told here.
+        # Portions in one append are all applied before the first of them is reported here.
         is_dropped = row.position < record.upto
         if is_dropped or (not self._under_way and row.position != self._next):
             self._begin_again(row)
@@ -146,11 +146,11 @@ class SourceReading:
             self._reading.seek(row.position, row.leader_epoch)
 
     def pass_gap(self) -> None:
-        """An operator lets it go on behind what is missing."""
+        """Go on behind a gap, as an operator asked."""
         gap = self.gap
         if gap is not None and gap.low > self._read_upto:
             self.gap = self._problem = None
-            self._read_upto, self._leader_epoch = gap.low, -1  # what was read before is taken first
+            self._read_upto, self._leader_epoch = gap.low, -1  # read before: proposed first
             if self._reading is not None:
                 self._reading.seek(gap.low, -1)
             self._go_on()
@@ -177,7 +177,8 @@ class SourceReading:
             self._host.call_later(GONE_S, self._look_again)
 
     def _look_again(self) -> None:
-        """Whoever wants this source still believes in its topic: a broker may have lagged."""
+        """The source is still wanted: begin again, in case the broker that said the topic is gone
+        was late."""
         problem = self._problem
         is_gone = problem is not None and problem.trouble is ReadTrouble.TOPIC_GONE
         if is_gone and not self._is_over and self._row is not None:
@@ -266,7 +267,8 @@ class SourceReading:
         )
 
     def _pass_gap_later(self) -> None:
-        """Each transaction ends with an offset that is no record: not a record of ours for each."""
+        """Wait before a gap without records is recorded: each Kafka transaction ends with a marker,
+        and one record of the log for each marker would be too many."""
         if not self._is_gap_due:
             self._is_gap_due = True
             self._host.call_later(GAP_S, self._gap_due)

@@ -65,12 +65,12 @@ class TermSources:
         self._payload_bytes_max = payload_bytes_max
         self._node = node
         self._wanted: Mapping[bytes, WantedSource] = {}
-        self._asked: dict[bytes, int] = {}  # generation that was proposed to be opened
+        self._asked: dict[bytes, int] = {}  # generation whose SourceOpened is proposed
         self._closing: set[bytes] = set()
         self._read: dict[bytes, SourceReading] = {}
         self._gaps_passed: dict[bytes, int] = {}
         self._is_over = False
-        self.has_failed = False  # its rows could not be read: what is wanted is to be told again
+        self.has_failed = False  # the rows could not be read: `want` has to be called again
         self.partition = term.partition
         self.epoch = term.epoch
         self.now_ms = term.now_ms
@@ -100,10 +100,11 @@ class TermSources:
 
     @staticmethod
     def _is_over_for_good(row: SourceRow, registry: Registry) -> bool:
-        """Its subscription is deleted: missing in metadata as new as those that it was opened by.
+        """Whether the subscription is deleted: metadata that are as new as those it was opened by
+        do not have it.
 
-        A source that is opened again would begin at its start. So a leader whose metadata come
-        late closes none, nor one to whom a broker tells another id of the topic.
+        A source that is closed and opened again would begin at its start. So it is never closed
+        because of older metadata, or because a broker reports another id of the topic.
         """
         is_known = row.source.subscription in registry.topics.subscriptions
         return not is_known and registry.version >= row.metadata_version
@@ -126,7 +127,7 @@ class TermSources:
             read.stop()
 
     def _look(self, key: bytes) -> None:
-        """Open it, begin to read it, or let it go on."""
+        """Propose to open the source, begin to read it, or tell its reading of a change."""
         wanted = self._wanted.get(key)
         if wanted is None or self._is_over:
             return

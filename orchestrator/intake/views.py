@@ -160,7 +160,7 @@ def _view(
 def _worst(
     one: StoredSubscription, sources: list[SourceView], registry: Registry, topics: BrokerTopics
 ) -> ReadStatus:
-    """What keeps it, or some of its sources, from being read."""
+    """The status of a subscription: the worst of its sources, with the reason."""
     if one.service:
         try:
             find_public_handler(registry, one.service, one.handler)
@@ -180,7 +180,7 @@ def _worst(
 
 
 def _missing(one: StoredSubscription, topics: BrokerTopics) -> ReadStatus | None:
-    """A topic that is not there, or is on other brokers, has no source yet that could say so."""
+    """Why a topic has no source yet: it does not exist, or is on another Kafka cluster."""
     for name in one.topics:
         at = one.cluster, name
         if at in topics.refused:

@@ -27,7 +27,7 @@ KnownTopics = Mapping[tuple[str, str], KnownTopic | None]
 
 
 class WantedSource(msgspec.Struct, frozen=True):
-    """`start` None: where the source's last generation stands."""
+    """A source that should be read. `start` None: from the position of its last generation."""
 
     key: bytes
     source: Source

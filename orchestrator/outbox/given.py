@@ -7,8 +7,8 @@ from orchestrator.brokers.writer_port import BY_KEY, OutRecord, TopicRows
 from orchestrator.model.lanes import Lane
 from orchestrator.model.topic_records import Produce
 
-MISSING_S: Final = 30.0  # so long a topic that is not there is asked for
-FORGET_MISSING_S: Final = 60.0  # after which that begins anew
+MISSING_S: Final = 30.0  # how long a topic that does not exist is tried
+FORGET_MISSING_S: Final = 60.0  # after this time without a try, that time begins anew
 
 
 class Given:
@@ -40,11 +40,12 @@ class Given:
         self.is_alone = False  # its first row in a transaction of its own
         self.failures = 0
         self.reason = ""  # why its first row is not sent, for people
-        self.missing_s: float | None = None  # since when its topic is asked for in vain
-        self.missed_s = 0.0  # when it was missed last
+        self.missing_s: float | None = None  # when its topic was missing first
+        self.missed_s = 0.0  # when its topic was missing last
 
     def is_missing(self, now_s: float) -> bool:
-        """Whether its topic, missed again now, has been missed for so long that it is none."""
+        """The topic is missing now: whether it has been for MISSING_S, and counts as one that does
+        not exist."""
         if self.missing_s is None or now_s - self.missed_s > FORGET_MISSING_S:
             self.missing_s = now_s
         self.missed_s = now_s

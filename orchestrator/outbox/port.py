@@ -28,12 +28,12 @@ class Carrier(Protocol):
 
     @property
     def rows_max(self) -> int:
-        """That it is given at a time."""
+        """How many rows it takes in one call."""
         ...
 
     @property
     def trims(self) -> bool:
-        """Whether it proposes itself to trim what was taken."""
+        """Whether the carrier itself proposes the records that trim its lanes."""
         ...
 
     def carry(

@@ -1,4 +1,5 @@
-"""Trims what a topic's lanes have committed: at once if somebody waits, else once a second."""
+"""Trims rows of lanes to topics that are committed: at once if an invocation waits, else once a
+second."""
 
 from collections.abc import Callable, Sequence
 from typing import Final

@@ -63,7 +63,7 @@ class OutboxSender:
         self._stopped = False
 
     def send(self, number: int) -> None:
-        """There are rows in this lane, perhaps."""
+        """Send the rows of this lane, if there are any."""
         sending = self._sending.get(number)
         if sending is None:
             lane = self._rows.lane(number)
@@ -139,7 +139,7 @@ class OutboxSender:
             self._trim = self._scheduler.call_later(ADVANCE_S, self._report)
 
     def _report(self) -> None:
-        """One record trims at most ADVANCE_ROWS rows; what is left follows."""
+        """Propose to trim: at most ADVANCE_ROWS rows by one record, the rest by the next."""
         if self._trim is not None:
             self._trim.cancel()
             self._trim = None

@@ -22,12 +22,13 @@ _CREDENTIALS: Final = {
 
 
 def is_about_credentials(error: KafkaError) -> bool:
-    """No attempt to connect succeeds until an operator has changed something."""
+    """Whether the brokers refused the credentials: no attempt succeeds until an operator has
+    changed something."""
     return error.code() in _CREDENTIALS
 
 
 def is_transient(error: KafkaError) -> bool:
-    """The same may go well later: no broker was reached, or one that was not ready for it."""
+    """Whether the same request may succeed later: no broker was reached, or it was not ready."""
     return error.retriable() or error.code() < 0 or error.code() == KafkaError.REQUEST_TIMED_OUT
 
 

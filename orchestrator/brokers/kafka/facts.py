@@ -137,7 +137,7 @@ class KafkaFacts:
         on_answer(answer)
 
     async def _topics(self, names: list[str]) -> FoundTopics:
-        """Both questions at once: records that come after a silence wait for the answers."""
+        """Asks both questions at once: records that came after a silence wait for the answers."""
         admin = await self._client()
         identity = admin.describe_cluster(request_timeout=QUESTION_S)
         asked = (
@@ -159,7 +159,7 @@ class KafkaFacts:
     async def _described(
         self, name: str, future: Future[TopicDescription]
     ) -> TopicFact | BrokerTrouble | None:
-        """None: there is none. A right that is missing is about this topic only."""
+        """The topic; None if it does not exist; BrokerTrouble if the user may not see it."""
         try:
             described = await self._until(future)
         except KafkaException as raised:
@@ -176,7 +176,7 @@ class KafkaFacts:
         found = await self._listed(topic, point)
         if -1 not in found:
             return found
-        # Nothing is that late: whatever comes next is.
+        # No record is as late as the time asked for: the next one will be.
         ends = await self._listed(topic, LATEST)
         return tuple(end if one < 0 else one for one, end in zip(found, ends, strict=True))
 
@@ -205,8 +205,8 @@ class KafkaFacts:
         return tuple(found)
 
     async def _ends(self, topics: Sequence[TopicFact]) -> dict[str, tuple[int, ...]]:
-        """By a question for each topic: one that is gone keeps its question open until it is over
-        time. What fails is left out, and says so to whoever reads it; unless nothing answers."""
+        """Asks one question for each topic: a topic that is gone keeps its question open until the
+        deadline. Topics without an answer are left out; raises if none has one."""
         asked = (self._listed_once(one, LATEST) for one in topics)
         answers = await asyncio.gather(*asked, return_exceptions=True)
         found: dict[str, tuple[int, ...]] = {}
@@ -309,8 +309,9 @@ class KafkaFacts:
             raise self._no_answer(error_of(raised), doing) from None
 
     async def _until(self, future: Future[T]) -> T:
-        """The result; sooner the refusal of the credentials, which the client tries for ever."""
-        if future.done():  # as all of a question are once the first one is
+        """The result of a request. Raises as soon as the brokers refuse the credentials: the client
+        would go on trying for ever."""
+        if future.done():  # all futures of one request complete together
             return future.result()
         answer = asyncio.wrap_future(future)
         while not answer.done():
@@ -327,7 +328,7 @@ class KafkaFacts:
 
 
 def _members(admin: AdminClient, group: str) -> tuple[str, ...]:
-    """None if the group's coordinator does not come in time."""
+    """Names of the members; none if the group has no coordinator in time."""
     try:
         return _once_led(lambda: members_now(admin, group, QUESTION_S))
     except KafkaException as raised:

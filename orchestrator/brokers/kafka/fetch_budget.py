@@ -1,7 +1,7 @@
 """What all consumers of users' topics on a node may hold of what they fetched, together.
 
-librdkafka is told how much when a consumer is made, and never otherwise; so each takes half of what
-is left, and those that come when nearly nothing is take a little all the same.
+librdkafka is given a limit when a consumer is made and cannot change it later. So each consumer
+takes half of what is left of the budget, but never less than a minimum.
 """
 
 from typing import Final

@@ -50,7 +50,7 @@ class KafkaGroupOffsets:
 
 
 def _committed(client: MakeConfig, group: str, offsets: Offsets) -> str:
-    """Why it was not. It blocks."""
+    """Why the commit failed, "" if it did not. It blocks."""
     own = {"group.id": group, "enable.auto.commit": "false", "session.timeout.ms": _ANSWER_MS}
     consumer = make_consumer(client() | own, _ignored)
     try:
@@ -66,4 +66,4 @@ def _committed(client: MakeConfig, group: str, offsets: Offsets) -> str:
 
 
 def _ignored(error: KafkaError) -> None:
-    """What it means is told with the commit."""
+    """Ignored: the commit itself reports the error."""

@@ -41,4 +41,4 @@ def create(admin: AdminClient, topic: NewTopic) -> bool:
 
 
 def _ignored(error: KafkaError) -> None:
-    """What it means is told with what it keeps from being done."""
+    """Ignored: the request that fails reports the error."""

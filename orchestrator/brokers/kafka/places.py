@@ -159,7 +159,7 @@ class PlacesConsumer:
         task.add_done_callback(self._tasks.discard)
 
     async def _stop_out_of_range(self, reading: KafkaReading, moves: int) -> None:
-        """Its position is not in the topic: say what is."""
+        """Stop a reading whose position is not in the topic, with the offsets there are."""
         consumer, place = self._consumer, TopicPartition(*_at(reading))
         assert consumer is not None
         while not reading.is_over and reading.moves == moves and not self._is_closed:
@@ -176,7 +176,7 @@ class PlacesConsumer:
             return
 
     def _noted(self, error: KafkaError) -> None:
-        """Of the client as a whole: outages are waited out."""
+        """Errors of the client as a whole: librdkafka reconnects by itself."""
         _LOG.debug("reading topics of users: %s", error)
 
 

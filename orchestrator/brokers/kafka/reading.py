@@ -67,9 +67,9 @@ class KafkaReading:
         self.leader_epoch = leader_epoch
         self._on_batch = on_batch
         self._on_problem = on_problem
-        self._sure_s = 0.0  # when the topic was surely the same
+        self._sure_s = 0.0  # when the topic was last known to be the same
         self._held: deque[tuple[float, ReadBatch]] = deque()  # with the time it came
-        self.moves = 0  # what was fetched before the last of them is of no use
+        self.moves = 0  # seeks and restarts so far: what was fetched before the last one is dropped
         self._told: ReadTrouble | None = None  # until something is read again
         self._is_doubted = False  # told because its topic could not be verified
         self.is_assigned = False
@@ -136,7 +136,7 @@ class KafkaReading:
         self._take(records[-1].offset + 1, polled[-1].leader_epoch(), records)
 
     def ended(self, offset: int) -> None:
-        """There is nothing below `offset` that has not been taken: so it was read."""
+        """The end of the partition was reached: everything below `offset` has been taken."""
         if self._told is not None:
             self._recover()
         if offset > self.position:
@@ -153,7 +153,7 @@ class KafkaReading:
         self._give()
 
     def look(self) -> None:
-        """Is its topic still there?"""
+        """Ask whether the topic still exists."""
         self._reader.verify(self)
 
     def out_of_range(self, low: int, high: int) -> None:
@@ -168,7 +168,7 @@ class KafkaReading:
         self.stop(ReadProblem(ReadTrouble.OUT_OF_RANGE, f"{where} {text}", low, high))
 
     def verified(self, asked_s: float) -> None:
-        """When it was asked its topic was the same."""
+        """The topic was the same at `asked_s`, when the question was sent."""
         self._is_asking = False
         if self.is_over or self._is_stopped:
             return
@@ -183,7 +183,8 @@ class KafkaReading:
         self._give()
 
     def _give(self) -> None:
-        """What is surely of this topic; whoever takes a batch may pause, seek or close."""
+        """Hand on the batches that are known to be of this topic. The receiver may pause, seek or
+        close."""
         while self._held and not self.is_paused and not self._is_asking:
             arrived_s, batch = self._held[0]
             if arrived_s - self._sure_s > SILENCE_S:
@@ -199,24 +200,24 @@ class KafkaReading:
         self._reader.verify(self)
 
     def tell(self, problem: ReadProblem) -> None:
-        """Of what may pass, once until something is read again."""
+        """Report a problem that may pass; once, until something is read again."""
         if not self.is_over and problem.trouble is not self._told:
             self._told = problem.trouble
             self._on_problem(problem)
 
     def refused(self, problem: ReadProblem) -> None:
-        """It may not be read now; whether it may again is tried now and then."""
+        """The topic may not be read now; reading is tried again every few seconds."""
         self.tell(problem)
         self._reader.verify_later(self)
 
     def doubt(self, problem: ReadProblem) -> None:
-        """Whether its topic is the same cannot be known now."""
+        """The brokers do not tell whether the topic is the same."""
         if problem.trouble is not self._told:
             self._is_doubted = True
             self.tell(problem)
 
     def gone(self, problem: ReadProblem) -> None:
-        """Its topic is not the same; a later `seek` may find that it is, after all."""
+        """The topic is gone or another one. Stops; a later `seek` asks again."""
         self._is_doubted = True
         self.stop(problem)
 

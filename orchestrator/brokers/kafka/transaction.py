@@ -104,7 +104,7 @@ class Transactions:
         return None
 
     def _make(self, topic: str, problem: Problem) -> Problem:
-        """One of the engine's that is missing is made; who asks again finds it."""
+        """Make a missing topic of the engine, so that the next attempt finds it."""
         options = self._options
         settings = public_config(options.cluster, topic)
         if settings is None or problem.code is not ProblemCode.NO_TOPIC:
@@ -199,7 +199,8 @@ class _Sent:
 
 
 def _insist(end: Callable[[float], None]) -> None:
-    """Try until it is so; raises what is not retriable, or after END_S the last error."""
+    """Retry until it succeeds. Raises an error that is not retriable, and after END_S the last
+    error."""
     give_up = time.monotonic() + END_S
     while True:
         try:

@@ -78,7 +78,7 @@ class KafkaTopicWriter:
             found: object
             try:
                 found = call()
-            except Exception as error:  # noqa: BLE001 a lost writer is replaced, a silent one not
+            except Exception as error:  # noqa: BLE001 a writer that reports Lost is replaced
                 _LOG.exception("an error in the writer of partition %d", self._options.partition)
                 found = Lost(repr(error), False)
             self._loop.call_soon_threadsafe(told, found)
@@ -113,7 +113,7 @@ class KafkaTopicWriter:
         return self._transactions.run(rows)
 
     def _end(self) -> None:
-        """Its messages were settled one way or the other; taking it apart may block."""
+        """End the producer, whose transactions have all been answered. Closing it may block."""
         self._transactions = None
         if self._producer is not None:
             self._producer.purge(in_queue=True, in_flight=True, blocking=True)
@@ -121,5 +121,5 @@ class KafkaTopicWriter:
 
 
 def _note(error: KafkaError) -> None:
-    """Outages are told with what they keep from being done."""
+    """Errors of the client as a whole; the transaction that fails reports them."""
     _LOG.debug("writing to topics of users: %s", error)
