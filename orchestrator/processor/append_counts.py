@@ -42,5 +42,5 @@ class AppendCounts:
             (self._refused if error.refused else self._unknown).add()
 
     def applied(self, took_s: float) -> None:
-        """The answer has been dealt with: applied, if it was an acknowledgement."""
+        """The answer has been handled: what was acknowledged is applied."""
         self._observe_apply(took_s)

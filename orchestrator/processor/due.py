@@ -20,7 +20,7 @@ from orchestrator.timers.retries import Retry, RetryQueue
 
 LOAD_COUNT = 500  # timers loaded by one look
 RETRY_COUNT = 64  # attempts begun by one look
-PHASE_MS = 1  # two clocks tick at different moments: no timer is early for that
+PHASE_MS = 1  # added, since the two clocks tick at different moments: no timer fires early
 JUMP_MS = 1_000  # a step of the wall clock below this is not noticed
 
 
@@ -32,7 +32,7 @@ class DueHost(Protocol):
     def start_retry(self, invocation_id: bytes, incarnation: int) -> None: ...
 
     def share(self, count: int) -> int:
-        """The part of what all partitions may do at once that is this one's."""
+        """This partition's part of a count that all partitions share."""
         ...
 
     def wake_by(self, monotonic_ms: int) -> None: ...
@@ -117,7 +117,8 @@ class Due:
         return has_more
 
     def _notice_jump(self, wall_offset_ms: int) -> None:
-        """What was armed before a step back keeps its interval; what is armed after it, too."""
+        """When the wall clock was set back: timers armed before and after it keep their
+        intervals."""
         went_back = wall_offset_ms < self._wall_offset_ms - JUMP_MS
         self._wall_offset_ms = wall_offset_ms
         if went_back:

@@ -19,7 +19,7 @@ class JournalLimits(msgspec.Struct, frozen=True):
     bytes_max: int = 256 * 1024 * 1024
 
     def refusal(self, row: InvocationRow, record: Journal) -> str:
-        """Why this flush, which passes a limit, may not follow; "" if it may: it is the last."""
+        """Why a flush that passes a limit is refused; "" if it is taken, as the last one."""
         if type(record.end) is Ended:
             return ""
         if row.entries + record.entries > self.entries_max:

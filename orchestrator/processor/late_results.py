@@ -1,4 +1,4 @@
-"""Answers waiters whose results were applied while this process did not lead, in slices."""
+"""Answers waiters whose results were applied while another node led the partition, in slices."""
 
 from orchestrator.processor.waiters import Results
 from orchestrator.tables.state import State

@@ -1,7 +1,8 @@
 """From assignment to leadership, and back: the log says who leads, by an accepted announcement.
 
 Restore, read to the end, announce, and lead only once the own announcement has been applied.
-Who loses a race, or steps down, reads on and announces anew, with backoff, while it is assigned.
+A seat that loses to another announcement, or steps down, reads on and announces itself again with
+backoff, as long as the partition is assigned to it.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ from orchestrator.store.port import StoreError, StoreHome
 
 logger = logging.getLogger("perdure.processor")
 NONCE_BITS = 62
-LASTING_S = 1.0  # a term this long was a good one: the backoff begins anew
+LASTING_S = 1.0  # after a term this long the backoff begins anew
 
 
 class Leadership:
@@ -95,7 +96,8 @@ class Leadership:
     async def _announce_until_latest(self) -> bool:
         """True once an announcement of this seat has been applied as the latest one."""
         seat = self._seat
-        # What is under way from the last term must be in the log, or not, before it is read.
+        # The last append of the term before must have been answered before the log is read to its
+        # end.
         while seat.unanswered and seat.is_served:
             seat.changed.clear()
             await seat.changed.wait()

@@ -119,10 +119,9 @@ class LocalPartition:
         return partition
 
     def _store_failed(self, partition: Partition, error: StoreError) -> Unavailable:
-        """Its rows come back from a copy and the log: whoever asked may ask again.
-
-        A stream may outlive the store that it reads: then there is another one already.
-        """
+        """The store failed under a read: the rows come back from a copy and the log, so the
+        question may be asked again. A stream may outlive its store: then another store is open
+        already."""
         if self.seat.partition is partition:
             self.seat.lose_store(error)
         return Unavailable(STORE_FAILED, False)

@@ -28,5 +28,5 @@ def pack_records(
 
 
 def _bodies_bytes(records: list[AnyRecord]) -> int:
-    """Large records are not encoded to find out that they are too large for one message."""
+    """About their size, without encoding them: those that need several messages are split first."""
     return sum(map(body_bytes, records))

@@ -135,15 +135,13 @@ async def restore(
     progress: Progress,
     turn: Callable[[], Awaitable[None]],
 ) -> tuple[Partition, DurableStore]:
-    """The best store that fits the log, with everything up to the log's end applied to it.
+    """The best store that fits the log, with everything up to the end of the log applied to it.
 
-    Opening a store takes some milliseconds in which the loop is silent: it awaits `turn` before, so
-    that all partitions do not open theirs in the same round.
-
-    Asking for the next store discards the one before: so only one that does not fit, or is
-    damaged, is passed over. Raises PartitionStopped if no store reaches what the log still has,
-    or one is of another version of the software, and whatever else keeps one from being read
-    now: then all of them are still there.
+    Opening a store blocks the loop for some milliseconds: it awaits `turn` first, so that the
+    partitions do not open theirs in the same round. Asking for the next store discards the one
+    before, so only a store that does not fit or is damaged is passed over. Raises PartitionStopped
+    if no store reaches what the log still has, or if one is of another version of the software;
+    raises errors that may pass, and then all stores are still there.
     """
     first, end = await log.bounds(number)
     await turn()
@@ -204,7 +202,8 @@ async def _filled(
     end: int,
     progress: Progress,
 ) -> Partition | None:
-    """What it holds and the log goes on with; None if it stands for something else."""
+    """The partition over this store with the log applied to it; None if the store does not fit
+    the log."""
     stamp = read_stamp(store)
     if stamp is not None and not log.may_lose_its_tail:
         _refuse_lost_tail(stamp, number, log.identity, end)
@@ -238,11 +237,9 @@ def _may_fit(stamp: Stamp, number: int, log_identity: bytes, first: int, end: in
 def _opened(
     number: int, partition_count: int, store: DurableStore, stamp: Stamp, cache: Cache
 ) -> Partition | None:
-    """None if the store's own row is damaged, or is of another moment than its stamp.
-
-    A row that this version does not know, or of a level it does not know, is another version's:
-    discarded like a damaged one it would be lost to that version, too.
-    """
+    """None if the row of the partition is damaged, or does not agree with the stamp. A row or a
+    level that this version does not know was written by another version: it stops the partition
+    and is kept, since that version can read it."""
     stamped = StampedStore(store, stamp)
     try:
         partition = Partition(number, partition_count, stamped, cache)

@@ -141,7 +141,7 @@ class Router:
         asked = self._appender(partition_of(invoke.id, self.partition_count), len(invoke.body))
         if isinstance(asked, Unavailable):
             return self._refuse(invoke.id, on_reply, asked)
-        if not invoke.request:  # else it is sent once more
+        if not invoke.request:  # else the same request was sent before
             force_setattr(invoke, "request", next(self._requests))
         return asked.invoke(invoke, wait, on_reply)
 

@@ -69,8 +69,8 @@ class Seat(SeatView):
             self._wake()
 
     def start_append(self, now_s: float, work_max: int, bytes_max: int) -> list[bytes]:
-        """Take what waits, one record or at most so much work and bytes of bodies, as messages,
-        which are in flight from now on. [] if no message of the log can hold what was taken."""
+        """Take proposals as messages, which are in flight from now on: at least one record,
+        more only within `work_max` and `bytes_max` of bodies. [] if no message can hold them."""
         leading = self._state
         assert type(leading) is Leading and leading.in_flight is None and not leading.pauses
         proposals, size_bytes = self.pending.take(work_max, bytes_max)
@@ -86,19 +86,21 @@ class Seat(SeatView):
         return messages
 
     def refuse_if_stalled(self, now_s: float, age_s: float) -> None:
-        """Whoever came while an append is not answered was not handed over, and may come back."""
+        """If the append in flight is older than `age_s`: refuse what waits behind it. It was not
+        handed to the log, so clients may retry."""
         append = self.in_flight
         if append is not None and now_s - append.at_s >= age_s:
             self._refuse(self.pending.take_all(), "the log is slow to append to the partition")
 
     def _refuse(self, proposals: list[Proposal], reason: str) -> None:
-        """Certainly not in the log: refuse clients, append the engine's own records again."""
+        """These proposals were not handed to the log: fail those of clients, keep those of the
+        engine."""
         self.pending.put_back([p for p in proposals if not p.is_of_client])
         waiters = [p.waiter for p in proposals if p.is_of_client and p.waiter is not None]
         self._host.fail_waiters(waiters, reason, False)
 
     def fail_pending(self, reason: str) -> None:
-        """Certainly not in the log: clients may go elsewhere or come back."""
+        """Fail everything that waits: none of it was handed to the log, so clients may retry."""
         gone = self.pending.take_all()
         self._host.fail_waiters([p.waiter for p in gone if p.waiter is not None], reason, False)
 
@@ -170,7 +172,7 @@ class Seat(SeatView):
         assert term is not None
         try:
             term.perform(actions)
-        except Exception as error:  # noqa: BLE001 the next term derives again what was lost
+        except Exception as error:  # noqa: BLE001 the next term recovers the actions that were lost
             self.fail_term(error)
 
     def fail_term(self, error: Exception) -> None:
@@ -207,7 +209,7 @@ class Seat(SeatView):
     def restored(self, partition: Partition, store: DurableStore) -> None:
         """A store that fits the log is open, and everything up to the log's end is applied."""
         state = self._state
-        if type(state) is Stopped:  # meanwhile: it keeps its store, as one that has led does
+        if type(state) is Stopped:  # stopped meanwhile: it keeps its store open, as after a term
             state.opened = Opened(partition, store)
             return
         assert type(state) is Restoring
@@ -224,10 +226,9 @@ class Seat(SeatView):
             self._wake()
 
     def resolve(self) -> bool:
-        """The log has been read to its end: answer some waiters of records of unknown fate.
-
-        True if there are more. Raises StoreError: then they are answered after the restore.
-        """
+        """The log has been read to its end: answer some of the waiters whose records had an
+        unknown fate. True if there are more. Raises StoreError; the others are answered after
+        the restore."""
         if self.partition is None:
             return False
         return self._unknown_fates.answer_some(
@@ -248,12 +249,14 @@ class Seat(SeatView):
     # --- what the tail of the log shows ---
 
     def note_end(self, heard_to: int) -> bool:
-        """There are messages below this offset; True if some are not applied that could be."""
+        """The log has messages up to this offset; True if some of other writers are not applied
+        yet."""
         leading = self._state
         return type(leading) is Leading and leading.note_end(heard_to)
 
     def start_reading(self) -> bool:
-        """Append nothing while it is read what others wrote; False if that is under way."""
+        """Stop appending while records of other writers are read; False if that is under way
+        already."""
         leading = self._state
         return type(leading) is Leading and leading.start_reading()
 
@@ -289,7 +292,7 @@ class Seat(SeatView):
         self.changed.set()
 
     def close_store(self) -> None:
-        """Let go of what is open; a seat that does not lead only."""
+        """Close the store. Only for a seat that does not lead."""
         state = self._state
         assert type(state) is not Leading
         opened = state.opened

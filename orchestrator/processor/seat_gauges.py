@@ -95,7 +95,7 @@ class _Total:
 
 
 def _lag(seat: Seat) -> int:
-    """What is known to be in the log and is not applied."""
+    """Offsets that are known to be in the log and are not applied."""
     if seat.progress is not None:
         return seat.progress.lag
     append = seat.in_flight

@@ -10,7 +10,7 @@ class SeatHost(Protocol):
     """The loop that the seats of a process belong to."""
 
     def wake(self) -> None:
-        """Something waits to be appended."""
+        """There are proposals to append."""
         ...
 
     def watch(self) -> None:

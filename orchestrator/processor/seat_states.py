@@ -78,8 +78,8 @@ class Leading:
         return self.heard_to > self.partition.next_offset
 
     def note_end(self, heard_to: int) -> bool:
-        """True if not all below this offset is applied, and what is not is others' for certain: of
-        an append in flight nobody knows yet where it is."""
+        """True if messages of other writers below this offset are not applied. While an append
+        is in flight its offsets are not known, so the answer is False."""
         self.heard_to = heard_to
         return self.is_behind and self.in_flight is None and not self.is_reading
 

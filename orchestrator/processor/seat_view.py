@@ -76,6 +76,6 @@ class SeatView:
 
     @property
     def is_behind(self) -> bool:
-        """Others have written what this leader has not applied."""
+        """Other writers' messages are in the log that this leader has not applied."""
         leading = self._state
         return type(leading) is Leading and leading.is_behind

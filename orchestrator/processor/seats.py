@@ -122,7 +122,7 @@ class Seats:
             served.task = self.scheduler.spawn(self._serve(served), f"partition-{number}")
 
     def _gone(self, refusal: LogRefused) -> None:
-        """The log of every partition is gone: what its state was is not served any more."""
+        """The log is gone: no partition of it is served any more."""
         for number in range(self._log.partition_count):
             served = self._served.get(number)
             if served is None:  # it was revoked before: the topic's partitions went first
@@ -178,7 +178,7 @@ class Seats:
             served.leadership.catch_up()
 
     def deliver(self, target: int, transfer: Transfer, settled: Callable[[bool], None]) -> None:
-        """Through the leader, if it is here; else straight to the log."""
+        """Append a transfer: by the leader if it is in this process, else straight to the log."""
         seat = self.get(target)
         if seat is not None:
             seat.propose(transfer, TransferWaiter(settled))
@@ -233,8 +233,8 @@ class Seats:
         self.watch()
 
     def _spill_one(self) -> None:
-        """Of one partition at most: several at once would be felt. They take turns: were the first
-        ones always first, the rows of the last would pile up under load."""
+        """Spill at most one partition: several in one callback would delay calls. Partitions
+        take turns, so that none falls behind under load."""
         now_s = self.now_s()
         for number, served in self._served.items():
             if served.upkeep.spill_if_due(now_s):
@@ -243,7 +243,7 @@ class Seats:
                 break
 
     def watch(self) -> None:
-        """Tick until nothing waits, and each seat has a leader or is stopped."""
+        """Tick until nothing waits and each seat leads or is stopped."""
         if not self._is_ticking:
             self._is_ticking = True
             self.scheduler.call_later(TICK_S, self._tick)

@@ -19,7 +19,7 @@ def without_too_large(
 ) -> list[Proposal]:
     """Those of the proposals, in order, that a message of the log can hold.
 
-    Who waits for one of the others is told; a flush is replaced by the end of its attempt.
+    The waiters of the others are failed; a flush is replaced by a record that ends its attempt.
     """
     kept: list[Proposal] = []
     at = 0

@@ -22,9 +22,9 @@ from orchestrator.tables.state import State
 class AttemptSource:
     """Hands out what an attempt replays, and numbers attempts so that no two are confused.
 
-    An attempt starts only when all that an earlier one proposed has been applied: one that is
-    asked for before is `held` and started by `settled`. A store that fails under a read is `lost`:
-    the attempt is begun anew by the next term.
+    An attempt starts only when everything that an earlier attempt proposed has been applied: until
+    then it is held, and `settled` starts it. If the store fails under a read, `lost` is called and
+    the next term begins the attempt again.
     """
 
     __slots__ = (
@@ -160,7 +160,7 @@ class AttemptSource:
         if record.entries:
             try:
                 row = self._row_of(invocation_id)
-            except StoreError:  # whoever applies it meets that too
+            except StoreError:  # applying the record fails in the same way
                 row = None
             if row is not None:
                 limits = self._limits
@@ -178,7 +178,7 @@ class AttemptSource:
     def _too_many_keys(self, row: InvocationRow) -> str:
         try:
             return state_limit.too_many_keys(self._state, row)
-        except StoreError:  # whoever applies it meets that too
+        except StoreError:  # applying the record fails in the same way
             return ""
 
     def _paused_if(self, reason: str, code: str, record: Journal) -> Journal:

@@ -1,9 +1,9 @@
 """The tail of a partition's log, as its leader follows it: others write to the partition, too.
 
-Own appends come back by the tail and are passed over, by their offsets. What others wrote is
-applied as it comes if it follows what is applied without a gap. Else, and after an append that was
-in flight (whose a message is shows only once that is answered), the log is read up to what was
-heard, and nothing is appended meanwhile.
+Own appends come back by the tail and are skipped by their offsets. A message of another writer is
+applied as it comes if it follows the applied position without a gap. If there is a gap, the log is
+read up to the last offset heard of, and nothing is appended meanwhile. While an append is in flight
+nobody knows which messages are its own: then the log is read once it has been answered.
 """
 
 import logging
@@ -45,7 +45,7 @@ class LeaderTail:
         self._scheduler = scheduler
         self._options = options
         self._back_off = back_off
-        self._read_to = 0  # there is nothing of others below this offset
+        self._read_to = 0  # everything below this offset has been read
         self._following: Subscription | None = None
 
     async def read_to_end(self, stop_before: int | None = None) -> None:
@@ -90,11 +90,11 @@ class LeaderTail:
         first, last = messages[0].offset, messages[-1].offset
         partition = seat.partition
         if partition is None or last < partition.next_offset:
-            return  # applied: own appends, nearly always
+            return  # applied already: nearly always an own append
         if not seat.note_end(last + 1):
-            return  # the seat looks when its append is answered or the reading ends
+            return  # the seat looks again when its append is answered or the reading ends
         if first > partition.next_offset or last - first >= len(messages):
-            self.catch_up()  # whether the log has something between them, a read tells
+            self.catch_up()  # there is a gap: reading tells what the log has in it
             return
         reading = self._reading()
         reading.deliver(messages)
@@ -167,6 +167,7 @@ class LeaderTail:
 
 
 def refuse_lost_tail(first: int, next_offset: int) -> None:
-    """An append that took the place of something applied: the log has lost that since."""
+    """Raises StoreMisfit if an append got an offset below the applied ones: the log has lost its
+    tail."""
     if first < next_offset:
         raise StoreMisfit(f"what was at offset {first} is not there any more")

@@ -174,7 +174,7 @@ class Term:
             return False
         try:
             return work()
-        except Exception as error:  # noqa: BLE001 the next term derives again what was lost
+        except Exception as error:  # noqa: BLE001 the next term recovers the actions that were lost
             self._fail(error)
             return False
 

@@ -1,4 +1,4 @@
-"""What a term of leadership has of topics: the carriers of its lanes to them, and its sources."""
+"""Topics in one term of leadership: the carriers of its lanes to topics, and its sources."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from orchestrator.tables.state import State
 
 LANES_ROWS_MAX = 10_000  # in all lanes of a partition, before its sources wait
 LANES_BYTES_MAX = 64 << 20  # of what is to be produced
-FULL_FOR_MS = 10  # a partition may have a thousand lanes, and every portion of a source asks
+FULL_FOR_MS = 10  # how long a count of the lanes is used: each portion of a source asks for it
 
 OpenWriter = Callable[[str, int], TopicWriter | None]
 """(broker cluster, partition) -> a new writer; None: there is no such broker cluster."""

@@ -16,10 +16,10 @@ from orchestrator.runtime.scheduler import Scheduler
 from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.store.port import StoreError
 
-RECORDS_MAX = 1_000  # of a turn: what follows from each costs some ten to hundred microseconds
-RECORDS_LEAST = 32  # of a partition, however many there are; parts of large records count, too
+RECORDS_MAX = 1_000  # of a turn: applying a record and its actions cost 10 to 100 microseconds
+RECORDS_LEAST = 32  # of a partition at least; each part of a large record counts as one
 BYTES_MAX = 8 << 20  # of bodies in flight, of all partitions here
-BYTES_LEAST = 1 << 20  # of a partition, however many there are
+BYTES_LEAST = 1 << 20  # of a partition at least
 SOON_S = 0.0005  # a timer of the event loop is no finer
 
 
@@ -30,7 +30,7 @@ class Appends(Protocol):
 
 
 class Turns:
-    """Takes what waits at the seats to the log, and brings back what became of it."""
+    """Hands the proposals of the seats to the log, and the answers of the log to the seats."""
 
     def __init__(
         self,
@@ -50,8 +50,8 @@ class Turns:
         self._is_due = False
         self._last_s = 0.0
         self._awaited: set[int] = set()  # partitions whose append holds back the next turn
-        self._is_wanted = False  # a turn, as soon as none does
-        self._is_patient = False  # a timer looks whether they took too long
+        self._is_wanted = False  # whether a turn is to start once no append holds it back
+        self._is_patient = False  # whether the timer that ends the wait for slow appends runs
         self.after_append: Callable[[], None] = lambda: None
 
     def add(self, seat: Seat) -> None:
@@ -124,7 +124,7 @@ class Turns:
             self._scheduler.call_later(self._options.turn_patience_s, self._pass_over_stalled)
 
     def _pass_over_stalled(self) -> None:
-        """Appends that are not answered after so long hold back nobody else any more."""
+        """Appends that are not answered in time no longer hold back the next turn."""
         self._is_patient = False
         if not self._awaited:
             return

@@ -12,7 +12,8 @@ NEVER = 1 << 62  # an offset that no record has
 
 
 class UnknownFates:
-    """Waiters in order, each with an offset: its record lies there or after it, if anywhere."""
+    """Waiters in order, each with an offset: if its record is in the log, it is at this offset
+    or after it."""
 
     __slots__ = ("_waiters",)
 
@@ -26,7 +27,8 @@ class UnknownFates:
         self._waiters.append((waiter, since_offset))
 
     def add_append(self, append: InFlightAppend, next_offset: int) -> None:
-        """The waiters of an append that was given up."""
+        """Add the waiters of an append that was never answered, or whose term ended before it
+        was applied."""
         since = append.first if append.is_acknowledged else next_offset
         seen: set[bytes] = set()
         for proposal in append.proposals:
@@ -41,9 +43,10 @@ class UnknownFates:
     def answer_known(
         self, append: InFlightAppend, answers: Sequence[Answer], state: State, results: Results
     ) -> None:
-        """The records have been applied: tell who waits for one of them.
+        """The records of an append have been applied: answer their waiters.
 
-        If the store fails under that, whoever has not been told is when it has been restored.
+        Each waiter is answered exactly once. If the store fails meanwhile, StoreError is raised and
+        the waiters that have no answer yet get it from `answer_some`, after the restore.
         """
         proposals = append.proposals
         told = 0
@@ -61,8 +64,8 @@ class UnknownFates:
             raise
 
     def answer_some(self, state: State, results: Results, count_max: int) -> bool:
-        """Tell the first of them; True if there are more. If the store fails, the others are told
-        when it is restored."""
+        """Answer the first `count_max` waiters; True if there are more. If the store fails,
+        StoreError is raised and the others are answered after the restore."""
         told = 0
         try:
             for waiter, since in self._waiters[:count_max]:

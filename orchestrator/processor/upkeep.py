@@ -1,9 +1,9 @@
 """Write-behind: spills, flushes, checkpoints, and what the log may forget.
 
 A spill is one batch with its offset. A flush bounds what a killed process replays; it runs in a
-thread. Only checkpoints let the log be trimmed: two are kept, and the older one must do. A log that
-holds all partitions end to end forgets only what none of them needs: so even an idle one makes
-checkpoints, as the log grows.
+thread. Only checkpoints let the log be trimmed: two are kept, and the log is trimmed below the
+older one. The embedded log holds all partitions in one run of segments and drops only what none of
+them needs: so even an idle partition makes checkpoints, as the log grows.
 """
 
 import logging
@@ -18,8 +18,8 @@ from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.store.port import CHECKPOINTS_KEPT, StoreError, StoreHome, checkpoint_name
 
 logger = logging.getLogger("perdure.processor")
-QUIET_S = 1.0  # without a record: then a flush is in nobody's way
-QUIET_FLUSH_RECORDS = 500  # fewer are replayed in no time
+QUIET_S = 1.0  # without a record: then a flush delays nothing
+QUIET_FLUSH_RECORDS = 500  # fewer are replayed at once
 COUNT_EVERY_RECORDS = 10  # follow-up records write some hundred rows each
 COUNT_EVERY_BYTES = 32 << 10  # and others the more rows the larger they are
 
@@ -69,7 +69,8 @@ class Upkeep:
         return self._spilled_at - self._flushed_at >= QUIET_FLUSH_RECORDS
 
     def flush_if_quiet(self, now_s: float) -> bool:
-        """A killed process replays little of what came before a quiet time. True if it begins."""
+        """Flush in a quiet moment, so that a killed process has little to replay. True if a
+        flush begins."""
         seat = self._seat
         if seat.record_count != self._seen_at:
             self._seen_at, self._seen_s = seat.record_count, now_s
@@ -124,14 +125,15 @@ class Upkeep:
         if seat.term is None or seat.partition is None or not self._options.trims:
             return
         if not self._has_trimmed:
-            self._trim()  # the log does not remember what it was told before it was opened
+            self._trim()  # the log has forgotten the trim of the process before
         if written_bytes - self._copied_bytes < self._options.lag_bytes or self._is_lagging:
             return
         if seat.partition.next_offset > max(self._home.checkpoints(), default=0):
             self._is_lagging = True
             self._flush_soon()
         elif seat.is_quiet:
-            seat.propose(PurgeExpired(seat.term.epoch, 0, ()))  # so that the next one is another
+            # A record, so that the next checkpoint stands for another offset.
+            seat.propose(PurgeExpired(seat.term.epoch, 0, ()))
 
     def _flush_soon(self) -> None:
         if not self._is_busy:
@@ -150,7 +152,7 @@ class Upkeep:
             if seat.store is store and self._wants_checkpoint():
                 self.checkpoint()
         except StoreError as error:
-            if seat.store is store:  # another one has nothing to do with it
+            if seat.store is store:  # not if another store is open by now
                 seat.lose_store(error)
         finally:
             self._is_busy = self._is_lagging = False

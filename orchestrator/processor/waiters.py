@@ -40,7 +40,8 @@ class Failing(Protocol):
 
 
 class Waiter(Failing, Protocol):
-    """Told once what became of a record. `results` and `state` are those of its partition."""
+    """Told exactly once what became of a record. `results` and `state` are those of its
+    partition. Both methods may raise StoreError, and have told nobody then."""
 
     def applied(self, state: State, results: "Results", answer: Answer) -> None: ...
 
@@ -123,7 +124,8 @@ class InvokeWaiter(ResultWaiter):
         if row is None:
             self.failed("the fate of the record is not known", True)
             return
-        # Another leader may have taken a request for the same id meanwhile, of this client or not.
+        # Another leader may have accepted a request for the same id meanwhile, from this client or
+        # another.
         created = (
             row.incarnation >> POSITION_INDEX_BITS >= since_offset
             and row.invoke.request == self.request
@@ -132,7 +134,7 @@ class InvokeWaiter(ResultWaiter):
 
 
 class OperationWaiter:
-    """Who asked for an operation."""
+    """A client that asked for an operation."""
 
     __slots__ = ("on_answer",)
 
@@ -176,9 +178,9 @@ class TransferWaiter:
 class Results:
     """Clients that wait for results of one partition's invocations, by id.
 
-    Thousands may wait for one, and one turn may complete a thousand: they are told a few at a
-    time, the first of a turn at once, the others by callbacks given to `later`, of which one is
-    under way at a time.
+    Thousands may wait for one result, and one turn may complete a thousand: so a callback answers a
+    bounded number of clients. The first of a turn are answered at once, the others in callbacks
+    given to `later`, one at a time.
     """
 
     __slots__ = ("_later", "_left", "_untold", "_waiting")
@@ -205,11 +207,11 @@ class Results:
                 del self._waiting[waiter.id]
 
     def begin_turn(self) -> None:
-        """What is completed from here on is told in the same callback."""
+        """A turn begins: what it completes shares the work of one callback."""
         self._left = 1.0
 
     def answer(self, waiter: ResultWaiter, reply: Reply) -> None:
-        """Tell one: now, or later if this turn has told many."""
+        """Answer one waiter: now, or later if this turn has answered many."""
         if self._left > 0:
             self._left -= _part(reply)
             waiter.reply(reply)
@@ -217,7 +219,8 @@ class Results:
             self._reply(deque((waiter,)), reply, 0)
 
     def complete(self, done: Complete) -> None:
-        """An incarnation has its result; who waits for another one of the id goes on waiting."""
+        """An incarnation has its result; waiters for another incarnation of the id go on
+        waiting."""
         waiting = self._waiting.pop(done.id, None)
         if waiting is None:
             return
@@ -236,7 +239,8 @@ class Results:
         self._left -= self._reply(told, reply, self._left)
 
     def _reply(self, waiters: deque[ResultWaiter], reply: Reply, most: float) -> float:
-        """Some now, the others later; what part of one callback's work that was."""
+        """Answer some now, the others later. Returns the part of one callback's work that it
+        took."""
         spent = _reply_to_some(waiters, reply, most) if most > 0 else 0.0
         if waiters:
             if not self._untold:
@@ -261,11 +265,12 @@ class Results:
         return list(self._waiting)
 
     def reply_if_done(self, state: State, invocation_id: bytes) -> float:
-        """Its result may have come while nobody led here: reply if it is there. Returns what part
-        of one callback's work that was."""
+        """Reply if the result is there: it may have come while another node led. Returns the
+        part of one callback's work that it took."""
         live = state.invocations.get(invocation_id)
         done = state.completed.get(invocation_id)
-        result = _result(state, done, replayed=False)  # read before anybody is taken off the list
+        # Read first: it may raise StoreError, and then nobody may be missing from the list.
+        result = _result(state, done, replayed=False)
         told: dict[int, deque[ResultWaiter]] = {}  # by incarnation
         for waiter in self._waiting.pop(invocation_id, ()):
             if live is not None and live.incarnation == waiter.incarnation:
@@ -294,7 +299,8 @@ def _starts_at_ms(row: InvocationRow | CompletedRow | None) -> int:
 
 
 def _reply_to_some(waiters: deque[ResultWaiter], reply: Reply, most: float) -> float:
-    """As many as `most` of one callback's work allows, at least one; what part of it that was."""
+    """Answer at least one, and as many as the part `most` of one callback's work allows. Returns
+    the part that it took."""
     part = _part(reply)
     spent = 0.0
     while waiters and (not spent or spent + part <= most):
@@ -304,7 +310,7 @@ def _reply_to_some(waiters: deque[ResultWaiter], reply: Reply, most: float) -> f
 
 
 def _part(reply: Reply) -> float:
-    """Of one callback's work that it is to tell a client this."""
+    """The part of one callback's work that one answer takes."""
     if type(reply) is Result and type(reply.outcome) is bytes:
         size_bytes = len(reply.outcome)
         if size_bytes > TOLD_BYTES // TOLD_COUNT:

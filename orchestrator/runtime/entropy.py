@@ -25,7 +25,8 @@ def new_ulid(now_ms: int, entropy: Entropy) -> bytes:
 
 
 class SystemEntropy:
-    """The operating system's, drawn in blocks: ids are needed faster than it likes to be asked."""
+    """Random bytes of the operating system, read in blocks: a system call for each id would cost
+    too much."""
 
     _BLOCK_BYTES = 4096
 

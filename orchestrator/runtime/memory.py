@@ -11,7 +11,7 @@ _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
 
-MAPPED_FROM_BYTES: Final = 256 << 10  # a block of this size is memory of its own: freed is gone
+MAPPED_FROM_BYTES: Final = 256 << 10  # such a block is mapped by itself, and unmapped when freed
 TRIMMED_FROM_BYTES: Final = 16 << 20  # free at the end of the heap
 ARENAS_MAX: Final = 2  # heaps: else each thread that allocates gets one
 

@@ -115,5 +115,5 @@ class Telemetry:
         return self._histograms.get(metric)
 
     def value(self, metric: Metric, *labels: str) -> float:
-        """One number, for tests and for those who show few: 0 for what was never counted."""
+        """One number; 0 if it was never counted."""
         return self.numbers(metric).get(labels, 0)

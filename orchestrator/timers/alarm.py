@@ -5,7 +5,7 @@ from collections.abc import Callable
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.scheduler import Scheduler, Timer
 
-WAIT_MAX_MS = 5_000  # the wall clock may be set: never sleep longer without a look
+WAIT_MAX_MS = 5_000  # the wall clock may be set: look at least this often
 
 
 class Alarm:

@@ -26,7 +26,7 @@ class TimerQueue:
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, bytes]] = []  # monotonic ms, key; keys break ties
-        self._held: dict[bytes, int] = {}  # the time that counts
+        self._held: dict[bytes, int] = {}  # the latest due time by key
         self.horizon = b""
 
     def __len__(self) -> int:
@@ -50,7 +50,8 @@ class TimerQueue:
         return self._heap[0][1] is key
 
     def _let_go(self) -> None:
-        """Too many came below the horizon: the later ones are rows again, loaded in their time."""
+        """Too many timers were armed below the horizon: drop the later ones, which are loaded
+        again in time."""
         keys = sorted(self._held)
         self.horizon = min(self.horizon, keys[HELD_MAX])
         for key in keys[HELD_MAX:]:

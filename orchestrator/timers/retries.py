@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-HELD_MAX: Final = 1_000  # no more are held as they are when another is armed
+HELD_MAX: Final = 1_000  # past this, another one that is armed is packed
 PAGE_BYTES: Final = 16 << 10  # of packed ones: about 300, loaded at once
 _BUCKET_MS: Final = 1_000
 _NUMBERS: Final = struct.Struct(">QQQ")
@@ -44,7 +44,7 @@ class RetryQueue:
         return len(self._armed) + self._packed_count
 
     def arm(self, retry: Retry) -> None:
-        """Armed once more for the same time, it is due when it was."""
+        """Arm a retry. Arming it again for the same time does not put it off."""
         armed = self._armed.get(retry.id)
         if armed is None and len(self._armed) >= HELD_MAX:
             self._pack(retry)
@@ -56,7 +56,7 @@ class RetryQueue:
         heapq.heappush(self._heap, retry)
 
     def drop(self, invocation_id: bytes) -> None:
-        """It starts for another reason, or is over."""
+        """The attempt starts for another reason, or the invocation is over."""
         self._armed.pop(invocation_id, None)
 
     def due(self, monotonic_ms: int, count_max: int) -> list[Retry]:
