@@ -88,7 +88,7 @@ def _drop_state(step: Step, chore: ChoreRow) -> bool:
 
 
 def _drop_promises(step: Step, chore: ChoreRow) -> bool:
-    """Nobody can complete these promises any more: fail whoever still waits for one."""
+    """Remove promises that nobody can complete any more; their waiters get a failure."""
     dropped = _drop_some(step.state.promises, chore, _of_key(chore))
     for key, promise in dropped:
         answer_all(step, promise, awaited_promise(key), PROMISE_GONE)
@@ -100,7 +100,8 @@ def _of_key(chore: ChoreRow) -> bytes:
 
 
 def _drop_some(table: Table[R], chore: ChoreRow, prefix: bytes) -> list[tuple[bytes, R]]:
-    """The next rows with this prefix. What went before is not passed again."""
+    """Delete the next rows with this prefix. The cursor keeps later steps from scanning what was
+    deleted before."""
     start = chore.cursor + b"\0" if chore.cursor else prefix
     doomed = list(islice(table.scan(start, prefix_end(prefix)), CHORE_STEP_COUNT))
     for key, _ in doomed:

@@ -1,6 +1,6 @@
 """Sources: opened, read from in order and each record once, closed; and the slots they give out.
 
-The position is the deduplication: what was taken moves it in the same record.
+Each record counts once because the position moves in the same step that takes it.
 """
 
 from bisect import bisect_left
@@ -18,7 +18,8 @@ from orchestrator.model.topic_records import Intake, SlotFreed, SourceClosed, So
 
 
 def apply_source_opened(step: Step, record: SourceOpened) -> Answer:
-    """A new generation begins at its start; what is open already stays where it is."""
+    """Open a source. A new generation begins at its start; the same generation keeps its
+    position."""
     state, source = step.state, record.source
     if record.epoch != state.partition_row.epoch:
         return Answer.DROPPED
@@ -42,7 +43,8 @@ def apply_source_opened(step: Step, record: SourceOpened) -> Answer:
 
 
 def apply_intake(step: Step, record: Intake) -> Answer:
-    """Exactly what comes next is taken; whatever else it is, it was taken or is read again."""
+    """Take the records if they begin exactly at the position; otherwise they were taken before,
+    or will be read again."""
     state = step.state
     if record.epoch != state.partition_row.epoch:
         return Answer.DROPPED
@@ -67,7 +69,7 @@ def apply_intake(step: Step, record: Intake) -> Answer:
 
 
 def apply_source_closed(step: Step, record: SourceClosed) -> Answer:
-    """What lives of it goes on: its slots are given back to nobody."""
+    """Forget a source. Its invocations go on, and their slots are not counted any more."""
     state = step.state
     key = source_key(record.source)
     row = state.sources.get(key)
@@ -81,7 +83,7 @@ def apply_source_closed(step: Step, record: SourceClosed) -> Answer:
 
 
 def apply_slot_freed(step: Step, freed: SlotFreed) -> None:
-    """Nothing if it was freed before, or belongs to another generation."""
+    """Free a slot of a source; ignored if it was freed before or belongs to another generation."""
     key = source_key(freed.source)
     row = step.state.sources.get(key)
     if row is None or row.generation != freed.generation:

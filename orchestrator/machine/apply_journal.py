@@ -62,9 +62,12 @@ def apply_journal(step: Step, record: Journal) -> Answer:
 
 
 def _as_stored(effects: Sequence[AnyEffect]) -> Sequence[AnyEffect]:
-    """Run results first: they lie among the frames, what other effects complete comes after.
+    """Run results first: their notifications lie among the frames of the record, those of other
+    effects are stored behind them.
 
-    Notifications are sent in the order of the journal, else a replay could end a race otherwise."""
+    Notifications are sent in the order of the journal, so that a replay decides each race as the
+    attempt did.
+    """
     return effects if len(effects) < 2 else sorted(effects, key=_is_no_run_result)
 
 

@@ -29,7 +29,7 @@ def apply_drop_dead_letter(step: Step, record: DropDeadLetter) -> Answer:
 
 
 def apply_redrive_dead_letter(step: Step, record: RedriveDeadLetter) -> Answer:
-    """Once: whoever asks again finds no row."""
+    """Invoke again, and forget the dead letter: a second request finds no row."""
     row = step.state.letters.get(record.letter)
     if row is None:
         return Answer.NOT_FOUND
@@ -39,8 +39,8 @@ def apply_redrive_dead_letter(step: Step, record: RedriveDeadLetter) -> Answer:
 
 
 def apply_purge_dead_letters(step: Step, record: PurgeDeadLetters) -> Answer:
-    """From the oldest on. One that looks younger, as the clock was set back since, ends the walk:
-    those behind it wait as long."""
+    """Forget dead letters from the oldest on. The walk ends at the first one that is too young,
+    even if the clock was set back and older ones follow."""
     if record.epoch != step.state.partition_row.epoch:
         return Answer.DROPPED
     old: list[tuple[bytes, DeadLetterRow]] = []

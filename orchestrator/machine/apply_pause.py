@@ -12,7 +12,8 @@ from orchestrator.model.values import INBOXED, INVOKED, PAUSED, SCHEDULED, SUSPE
 
 
 def hold(step: Step, row: InvocationRow) -> None:
-    """Paused: notifications are stored, only a resume or a cancel goes on."""
+    """Pause an invocation: notifications are stored, and only a resume or a cancel lets it go
+    on."""
     change_status(step, row, PAUSE)
     row.pause_requested = False
     note_pause(step, row)

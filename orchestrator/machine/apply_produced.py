@@ -1,4 +1,5 @@
-"""Lanes to topics: what is committed is trimmed and answered, what never can be is set aside."""
+"""Lanes to topics: committed rows are trimmed and answered; rows that cannot be sent become dead
+letters."""
 
 from orchestrator.codec.keys import outbox_key
 from orchestrator.machine import lanes, letters, life
@@ -41,7 +42,8 @@ CLOSED = "the broker cluster was deleted"
 
 
 def apply_produced(step: Step, record: Produced) -> Answer:
-    """What was trimmed before is passed over: each caller is answered once."""
+    """Trim the rows that are committed. Rows that were trimmed before are skipped, so that each
+    caller is answered once."""
     own = step.state.partition_row
     lane = own.lanes.get(record.lane)
     if record.epoch != own.epoch or lane is None:
@@ -70,7 +72,8 @@ def trim_committed(
 
 
 def apply_outbox_refused(step: Step, record: OutboxRefused) -> Answer:
-    """Only the first row that is left: all before it is known to be committed."""
+    """Set aside the first row that is left, since all rows before it are committed. Any other
+    row is ignored."""
     own = step.state.partition_row
     lane = own.lanes.get(record.lane)
     if record.epoch != own.epoch or lane is None or record.number != lane.trimmed + 1:
@@ -85,9 +88,12 @@ def apply_outbox_refused(step: Step, record: OutboxRefused) -> Answer:
 
 
 def apply_close_lane(step: Step, record: CloseLane) -> Answer:
-    """Proposed when nothing of the lane is under way. What comes for its topic from now on goes
-    to a lane of another number. A leader whose metadata come late does not know a broker cluster
-    that this partition has heard of: by its topic of dead letters."""
+    """Close the lane of a deleted broker cluster. It is proposed when nothing of the lane is under
+    way; later rows for the topic go to a lane of another number.
+
+    Dropped if the partition knows the cluster by its topic of dead letters: then the leader's
+    metadata are older than those.
+    """
     own = step.state.partition_row
     lane = own.lanes.get(record.lane)
     if record.epoch != own.epoch or lane is None or lane.is_closed:
@@ -123,7 +129,7 @@ def close_some(step: Step, chore: ChoreRow) -> bool:
 
 
 def _take_first(step: Step, number: int, lane: Lane) -> Produce:
-    """The first row that is left; it is gone."""
+    """Take the first row out of a lane."""
     key = outbox_key(number, lane.trimmed + 1)
     row = step.state.outbox.get(key)
     assert row is not None and isinstance(row.item, Produce), "rows of a lane have no gaps"
@@ -134,7 +140,8 @@ def _take_first(step: Step, number: int, lane: Lane) -> Produce:
 
 
 def _set_aside(step: Step, lane: Lane, item: Produce, reason: str, message: str) -> None:
-    """A dead letter and its failure; for one that was to be published, why it was not."""
+    """Keep a row as a dead letter and fail its caller; for a dead letter that was to be
+    published, note why it was not."""
     if item.kind == LETTER:
         kept = step.state.letters.get(item.letter)
         if kept is not None:

@@ -35,13 +35,13 @@ def apply_signal(step: Step, signal: Signal) -> Answer:
     if row.signal_count >= SIGNALS_MAX or row.signal_bytes >= SIGNALS_BYTES_MAX:
         return Answer.TOO_MANY_SIGNALS
     if row.invoke.produce is not None:
-        return Answer.ACCEPTED  # nobody would look at it
+        return Answer.ACCEPTED  # no attempt will ask for it
     give_signal(step, row, signal.index, signal.name, signal.value)
     return Answer.ACCEPTED
 
 
 def apply_signal_of_handler(step: Step, signal: Signal) -> None:
-    """A handler is not told what becomes of its signals: who cannot take them fails."""
+    """A handler is not told what becomes of its signals: an invocation that has too many fails."""
     if apply_signal(step, signal) is Answer.TOO_MANY_SIGNALS:
         row = step.state.invocations.get(signal.target_id)
         assert row is not None

@@ -7,7 +7,8 @@ from orchestrator.model.rows import InvocationRow, TimerRow
 
 
 def arm(step: Step, row: InvocationRow, kind: int, completion_id: int, due_ms: int) -> None:
-    """Fire at `due_ms`; if the clock is set back, no later than that is away now."""
+    """Arm a timer for `due_ms`. If the clock is set back, it fires no later than the interval
+    from now to `due_ms`."""
     invocation_id = row.invoke.id
     key = timer_key(due_ms, invocation_id, completion_id)
     timer = TimerRow(kind, invocation_id, row.incarnation, completion_id, step.now_ms)

@@ -1,7 +1,7 @@
 """What an invocation keeps by number: in its row while that is little, then in pages.
 
-A row is written whole whenever it has changed: one that held all completions of 20,000 calls would
-be written 20,000 times. Of pages only the one that changed is written.
+A row that has changed is written whole: one that held the completions of 20,000 calls would be
+written 20,000 times. With pages only the page that changed is written.
 """
 
 from collections.abc import Callable

@@ -64,7 +64,8 @@ def _clear(step: Step, chore: ChoreRow, kind: int, values: Mapping[int, Any]) ->
 
 
 def _drop_timer(step: Step, chore: ChoreRow, key: bytes) -> None:
-    """Unless another life of the id sleeps until the same moment."""
+    """Delete a timer, unless it belongs to another incarnation of the id that sleeps until the
+    same moment."""
     timer = step.state.timers.get(key)
     if timer is not None and timer.incarnation == chore.incarnation:
         step.state.timers.delete(key)

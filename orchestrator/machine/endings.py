@@ -9,7 +9,7 @@ from perdure.wire.codes import CANCEL_SIGNAL
 
 
 def reason_of_end(step: Step, row: InvocationRow, failure: Failure, killed: bool) -> str:
-    """KILLED, CANCELLED or FAILED. Asked before what the row keeps by number goes."""
+    """KILLED, CANCELLED or FAILED. Call it before the signals of the row are dropped."""
     if killed:
         return KILLED
     if failure.code != CODE_CONFLICT:

@@ -1,6 +1,6 @@
 """The feed of life-cycle events: CloudEvents in structured JSON, in order per invocation.
 
-Nothing of this is on the way of a record while the feed is off, but for one look at whether it is.
+While the feed is off it costs a record one look at the switch.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ def tell(step: Step, row: InvocationRow, what: str, has_ended: bool) -> None:
 
 
 def tell_end(step: Step, row: InvocationRow, outcome: Outcome, killed: bool) -> None:
-    """The last event. Asked for before what the row keeps by number goes."""
+    """The last event. Call it before the signals of the row are dropped."""
     feed = step.state.partition_row.events
     if feed is None or row.invoke.quiet:
         return
@@ -79,7 +79,7 @@ def _give(
 
 
 def _id_here(step: Step) -> str:
-    """From the position: whoever reads an event twice can tell."""
+    """An id made of the position, by which a reader can drop repeated events."""
     index = step.position & ((1 << POSITION_INDEX_BITS) - 1)
     number = step.sub
     step.sub += 1

@@ -43,7 +43,7 @@ def apply_switch_feed(step: Step, record: SwitchFeed) -> Answer:
 
 
 def give_to_feed(step: Step, feed: FeedTopic, item: Produce) -> None:
-    """The next row of a feed, unless too much of it waits already: then it stops."""
+    """Add a row to a feed. If too much of it waits already, the feed stops instead."""
     own = step.state.partition_row
     if feed.topic in own.stopped_feeds:
         return
@@ -54,7 +54,7 @@ def give_to_feed(step: Step, feed: FeedTopic, item: Produce) -> None:
 
 
 def is_full(own: PartitionRow, feed: FeedTopic) -> bool:
-    """Whether so much of it waits that no more may."""
+    """Whether the rows of a feed that wait hold FEED_LANE_BYTES_MAX."""
     number = own.topic_lanes.get((feed.cluster, feed.topic))
     return number is not None and own.lanes[number].held_bytes > FEED_LANE_BYTES_MAX
 

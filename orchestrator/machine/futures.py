@@ -30,8 +30,8 @@ def is_resolved(state: State, row: InvocationRow, future: Future) -> bool:
 def is_resolved_by(state: State, row: InvocationRow, leaf: Leaf) -> bool:
     """Whether a suspended invocation can go on, now that this leaf is done.
 
-    What is left of a large future is remembered beside the rows: it is derived from them, and
-    made anew if the row was read again meanwhile.
+    What is unresolved of a large future is remembered beside the rows. It is derived from them, and
+    computed again if the row was read from the store meanwhile.
     """
     future = row.waiting
     if future is None:

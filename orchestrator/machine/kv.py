@@ -66,9 +66,11 @@ def clear(step: Step, owner: ObjectRow, key: bytes) -> None:
 
 
 def clear_all(step: Step, owner: ObjectRow, again: Collection[bytes] = ()) -> None:
-    """Empty at once. Rows of an older generation go by follow-up records; those this record
-    wrote go now, so that what it writes next may have its generation again. Keys that are set
-    `again` at once are never without a value for whoever follows a feed."""
+    """Clear a state at once. Rows of an older generation are deleted by follow-up records; rows
+    that this record wrote are deleted now, since it may write to the same generation again.
+
+    `again`: keys that the same record sets; a feed of state gets no tombstone for them.
+    """
     gone = list(owner.state)
     if owner.state_generation == step.position:
         cut = len(_prefix(owner))

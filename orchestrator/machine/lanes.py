@@ -37,8 +37,8 @@ def trim_lane(step: Step, number: int, upto: int) -> None:
 
 
 def drop_lane_if_idle(step: Step, number: int) -> None:
-    """Each lane is part of the partition's row: past a number of them those to topics go when
-    they are empty, and come back with another number."""
+    """Lanes are part of the row of the partition. Past TOPIC_LANES_KEPT_COUNT an empty lane to a
+    topic is dropped; later it is opened again with another number."""
     own = step.state.partition_row
     if len(own.topic_lanes) > TOPIC_LANES_KEPT_COUNT:
         lane = own.lanes[number]
@@ -49,7 +49,7 @@ def drop_lane_if_idle(step: Step, number: int) -> None:
 
 
 def produce_bytes(item: Produce) -> int:
-    """About what a row for a topic holds."""
+    """About the bytes of a row for a topic."""
     held = PRODUCE_OVERHEAD_BYTES + len(item.key or b"") + len(item.value or b"")
     return held + header_bytes(item.headers)
 

@@ -62,7 +62,7 @@ def cluster_of(letter: DeadLetter) -> str:
 
 
 def letter_bytes(letter: DeadLetter) -> int:
-    """About what its row holds."""
+    """About the bytes of its row."""
     held = ROW_OVERHEAD_BYTES + len(letter.value or b"") + len(letter.message)
     if letter.origin is not None:
         held += origin_bytes(letter.origin)

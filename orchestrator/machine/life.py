@@ -112,7 +112,8 @@ def enter(step: Step, row: InvocationRow) -> None:
 
 
 def _send(step: Step, row: InvocationRow) -> None:
-    """One of `Kafka/send` needs no attempt: it is over, or waits until its record is committed."""
+    """An invocation of `Kafka/send` needs no attempt: it completes, or waits until its record is
+    committed."""
     change_status(step, row, BEGIN)
     row.running_at_ms = step.now_ms
     outcome = sends.hand_over(step, row)
@@ -160,7 +161,8 @@ def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = Fals
 
 
 def _is_forgotten(invoke: Invoke) -> bool:
-    """A record of a topic is told from its repetition by the position of its source alone."""
+    """Whether nothing is kept of it: a record of a topic is recognised by the position of its
+    source, not by its id."""
     if invoke.completion_retention_ms:
         return False
     return invoke.idempotency_key is None and invoke.kind != WORKFLOW_RUN
@@ -191,7 +193,7 @@ def purge(step: Step, done: CompletedRow) -> None:
         chore.generation = owner.generation
         add_chore(step, chore)
         owner.promise_count = 0
-        owner.generation = step.position  # what it may get from now on is not dropped with them
+        owner.generation = step.position  # what is written from now on belongs to another one
     objects.drop_if_idle(step, owner)
 
 
@@ -246,8 +248,9 @@ def _completed_row(step: Step, row: InvocationRow, outcome: Outcome) -> Complete
 
 
 def _retain(step: Step, done: CompletedRow) -> None:
-    """An id that was made up for one request is kept against its repetition; a derived one is
-    free when asked, but a waiting client still finds its result."""
+    """Arm the retention. An id made for one request is kept at least REQUEST_DEDUPE_MS, so that
+    the request sent again is recognised; any other at least REPLY_RETENTION_MS, so that a
+    waiting client finds the result."""
     invoke = done.invoke
     derived = invoke.idempotency_key is not None or invoke.kind == WORKFLOW_RUN
     is_request = not derived and invoke.origin is None

@@ -63,8 +63,8 @@ def release(step: Step, service: str, key: str) -> None:
 
 
 def take_next(step: Step, owner: ObjectRow, raw: bytes) -> bool:
-    """Give a free lock to the next in the queue. False if there are more places to look at than
-    this record may: until a follow-up record went on, who comes queues up behind them."""
+    """Give a free lock to the next in the queue. False if this record may look at no more
+    places: a follow-up record goes on, and newcomers queue up behind the rest."""
     step.state.objects.touch(raw)
     while owner.inbox_head < owner.inbox_tail and not owner.lock:
         if step.places_left <= 0:
@@ -76,7 +76,7 @@ def take_next(step: Step, owner: ObjectRow, raw: bytes) -> bool:
 
 
 def drop_if_idle(step: Step, owner: ObjectRow) -> None:
-    """A key with no lock, queue, state or promise costs nothing."""
+    """Delete the row of a key that has no lock, queue, state or promise."""
     if owner.lock or owner.inbox_head != owner.inbox_tail or owner.promise_count:
         return
     if not owner.state and not owner.state_generation:

@@ -1,6 +1,6 @@
 """Invocations from topics: the slot they hold, the reply they owe, the dead letter they may become.
 
-Only invocations with an `origin` come here; nothing of this is on the way of any other.
+Only invocations with an `origin` come here; the others pay nothing for it.
 """
 
 import msgspec
@@ -28,7 +28,7 @@ from perdure.wire.ids import invocation_id_to_str
 
 
 def free_slot(step: Step, row: InvocationRow) -> None:
-    """It counts against `max_in_flight` no longer: said once, to the home of its source."""
+    """Give back the slot of `max_in_flight`: once, by an item to the home of the source."""
     origin = row.invoke.origin
     if origin is not None and origin.holds_slot:
         row.invoke = replace(row.invoke, origin=replace(origin, holds_slot=False))
@@ -37,7 +37,8 @@ def free_slot(step: Step, row: InvocationRow) -> None:
 
 
 def end(step: Step, row: InvocationRow, outcome: Outcome, killed: bool) -> None:
-    """It is over, and its input is still there: slot, dead letter and reply, in this order."""
+    """The invocation is over: free its slot, make the dead letter, send the reply, in this
+    order. Its input must still be there."""
     free_slot(step, row)
     invoke = whole_invoke(step.state, row)
     origin = invoke.origin
@@ -57,14 +58,14 @@ def end(step: Step, row: InvocationRow, outcome: Outcome, killed: bool) -> None:
             invoke.service,
             invoke.handler,
             invoke.key,
-            row.attempt if reason == KILLED else row.attempt - 1,  # that is the next one's
+            row.attempt if reason == KILLED else row.attempt - 1,  # `attempt` is the next one's
         )
         send_to(step, origin.home, letter)
     reply(step, origin, invoke.id, row.incarnation, outcome)
 
 
 def repeat(step: Step, invoke: Invoke, known: Outcome, incarnation: int) -> None:
-    """A second record for an id that has its result, or gets none: answered at once."""
+    """Another record for an id that is completed, or will have no result: reply at once."""
     origin = invoke.origin
     assert origin is not None
     if origin.holds_slot:
@@ -73,7 +74,8 @@ def repeat(step: Step, invoke: Invoke, known: Outcome, incarnation: int) -> None
 
 
 def join(step: Step, invoke: Invoke, row: InvocationRow) -> None:
-    """A second record for an idempotency key that is at work: its reply comes with the result."""
+    """Another record for an idempotency key whose invocation is live: its reply comes with the
+    result."""
     origin = invoke.origin
     assert origin is not None
     if origin.holds_slot:

@@ -1,7 +1,7 @@
 """Recovery: all that a new leader owes, from state alone, a bounded part at a time.
 
-Records go on being applied between two parts. Each part looks at rows as they are then; what
-became owed behind the place a walk has reached was asked for by the actions of its own record.
+Records go on being applied between two parts, and each part reads rows as they are then. What a
+record makes owed behind the place that the walk has reached, the actions of that record ask for.
 """
 
 from itertools import islice
@@ -20,14 +20,14 @@ from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import INVOKED
 from orchestrator.tables.state import State
 
-PAGE_ROWS = 512  # a scan costs as much to begin as some hundred rows to read
+PAGE_ROWS = 512  # beginning a scan costs as much as reading some hundred rows
 
 
 class Recovery:
     """Walks outbox, sources, live invocations and chores once.
 
-    Timers and retention are loaded by their queues. Only timers armed later than `now_ms` are
-    armed here: the clock has been set back since, so that their due times mean little.
+    Timers and retention are loaded by their queues. Armed here are only timers that were armed
+    later than `now_ms`: the clock was set back since, and their due times would come too late.
     """
 
     __slots__ = (

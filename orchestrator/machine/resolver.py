@@ -19,8 +19,8 @@ def signal_leaf(index: int, name: str) -> Leaf:
 
 
 def result_of(combinator: int, counts: list[int], first: int) -> int:
-    """What a combinator has come to, of how many children PENDING, SUCCESS, FAILURE and EITHER
-    there are, and of the result of the first one, in their order, that is done."""
+    """The result of a combinator, from the numbers of its children that are PENDING, SUCCESS,
+    FAILURE and EITHER, and from the result of the first child in order that is done."""
     match combinator:
         case 1:
             return first
@@ -35,7 +35,8 @@ def result_of(combinator: int, counts: list[int], first: int) -> int:
 
 
 def _decisive(counts: list[int], decides: int, otherwise: int) -> int:
-    """`decides` as soon as one child is that; `otherwise` once all are the other."""
+    """`decides` as soon as one child has that result; `otherwise` once all children have the
+    other."""
     if counts[decides]:
         return decides
     if counts[EITHER]:
@@ -83,7 +84,8 @@ class _Node:
 
 
 class FutureResolver:
-    """A future and what has come of it. `look` gives the result of a leaf as it is now."""
+    """A future and the results of its leaves so far. `look` gives the result of a leaf as it is
+    now."""
 
     __slots__ = ("_places", "_root", "future")
 

@@ -17,7 +17,7 @@ CODE_BAD_REQUEST = 400
 
 
 def hand_over(step: Step, row: InvocationRow) -> Outcome | None:
-    """Give the record to its lane. The outcome, or None if it is known when that is committed."""
+    """Add the record to its lane. The outcome; None if it comes when the row is committed."""
     invoke = whole_invoke(step.state, row)
     request = invoke.produce
     assert request is not None
@@ -41,8 +41,9 @@ def hand_over(step: Step, row: InvocationRow) -> Outcome | None:
 
 
 def _keep_bad(step: Step, invoke: Invoke, request: ProduceRequest) -> None:
-    """Nobody waits for its failure. When many are kept, by its size only; when too many of these
-    are, its result says all there is."""
+    """Keep a bad request that nobody waits for as a dead letter. When the dead letters of sends
+    hold much only its size is kept, and when they hold too much nothing: the result of the
+    invocation says why."""
     own = step.state.partition_row
     has_room = letters.has_room_for_sends(own)
     if not has_room and own.letter_bytes[letters.OF_SENDS] > 2 * LETTER_BYTES_MAX:

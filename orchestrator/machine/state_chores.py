@@ -37,7 +37,8 @@ def emit_some(step: Step, chore: ChoreRow) -> bool:
 
 
 def tell_dropped(step: Step, dropped: Iterable[bytes]) -> None:
-    """Rows of an older generation went, by follow-up records: which of their keys are gone?"""
+    """Rows of an older generation were deleted: give a tombstone to the feed for keys that have
+    no value now."""
     if not step.state.partition_row.state_feeds:
         return
     for row_key in dropped:

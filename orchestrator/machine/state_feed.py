@@ -21,7 +21,7 @@ def tell_change(step: Step, owner: ObjectRow, key: bytes, value: bytes | None) -
         return 0
     name = msgspec.json.encode([owner.key, key.decode(errors="backslashreplace")])
     headers: RecordHeaders = ()
-    if owner.lock:  # whoever holds it writes
+    if owner.lock:  # the invocation that holds the lock is the writer
         headers = (("perdure-invocation-id", invocation_id_to_str(owner.lock).encode()),)
     item = Produce(STATE, None, name, headers, value, step.now_ms, owner.lock)
     give_to_feed(step, feed, item)

@@ -25,8 +25,8 @@ def can_compare(owner: ObjectRow) -> bool:
 
 
 def apply_patch(step: Step, owner: ObjectRow, patch: PatchState) -> None:
-    """Replace the state, unless it is not the version the patch was made for, or has become too
-    large for that to be known."""
+    """Replace the state. Nothing if the patch names a version and the state has another one, or
+    has become too large to be compared."""
     if patch.version is not None:
         if not can_compare(owner):
             return

@@ -44,7 +44,7 @@ TRANSITIONS: dict[tuple[int, int], int] = {
     (INVOKED, FLUSH): INVOKED,
     (INVOKED, BACK_OFF): INVOKED,
     (INVOKED, SUSPEND): SUSPENDED,
-    (INVOKED, WAKE): INVOKED,  # what it would have suspended for came meanwhile
+    (INVOKED, WAKE): INVOKED,  # the result it would have waited for came meanwhile
     (INVOKED, PAUSE): PAUSED,
     (INVOKED, RESUME): INVOKED,
     (INVOKED, CANCEL): INVOKED,
@@ -110,7 +110,7 @@ def change_status(step: Step, row: InvocationRow, cause: int) -> None:
 
 
 def _tell(step: Step, row: InvocationRow, before: int, cause: int) -> None:
-    """What the feed of events says of a change; of an end there is more to say elsewhere."""
+    """Tell the feed of events; the end of an invocation is told in `machine/life.py`."""
     if before == NEW:
         tell(step, row, "accepted", False)
     if cause in (RESUME, WAKE, CANCEL):

@@ -30,8 +30,8 @@ class Step:
         self.now_ms = now_ms
         self.actions = actions
         self.apply_item = apply_item
-        self.places_left = INBOX_STEP_COUNT  # of inboxes, that this record may still look at
-        self.sub = 0  # numbers the chores made by this record
+        self.places_left = INBOX_STEP_COUNT  # places of inboxes this record may still look at
+        self.sub = 0  # numbers the chores and dead letters made by this record
 
     @property
     def offset(self) -> int:

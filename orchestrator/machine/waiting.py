@@ -1,7 +1,7 @@
 """Callers that wait for the result of an invocation or for a promise.
 
-A few are in the row of what they wait for, the others are rows of their own: they come, go and are
-answered one by one, however many there are.
+A few are in the row of what they wait for, the others are rows of their own, so that adding,
+dropping or answering one costs the same however many there are.
 """
 
 from orchestrator.codec.keys import awaited_invocation, caller_key, outcome_key, record_key
@@ -68,7 +68,8 @@ def answer_all(step: Step, row: Awaited, whom: bytes, outcome: Outcome) -> None:
 
 
 def _answering(step: Step, whom: bytes, outcome: Outcome) -> ChoreRow:
-    """Its row is written with every step: a large outcome is a row of its own, written once."""
+    """The chore that answers them. Its row is written with every step, so a large outcome is a
+    row of its own, written once."""
     chore = ChoreRow(CHORE_ANSWER, id=whom)
     if isinstance(outcome, bytes) and len(outcome) > INPUT_INLINE_BYTES:
         chore.generation, chore.incarnation = step.position, step.sub

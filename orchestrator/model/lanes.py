@@ -2,9 +2,8 @@
 
 A partition names its lanes by number. That of a lane to an engine partition is the partition's;
 all others are minted from MINTED_FIRST on in the order of their first use and never used again,
-so that what is said of a lane that is gone (an acknowledgement, an entry of a ledger) can never
-be taken for one of a later lane to the same destination.
-Kept in rows: never reuse a tag, never reorder a field.
+so that an acknowledgement or an entry of a ledger for a lane that is gone is never taken for that
+of a later lane to the same destination. Kept in rows: never reuse a tag, never reorder a field.
 """
 
 import msgspec

@@ -1,4 +1,4 @@
-"""Commands whose service wants to know when they are durable: now they are."""
+"""Commands that ask for an acknowledgement once they are durable."""
 
 from orchestrator.machine.step import Step
 from orchestrator.model import actions
