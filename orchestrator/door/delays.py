@@ -15,6 +15,6 @@ def read_delay_ms(text: str) -> int:
 def start_at_ms(wanted_ms: int, now_ms: int) -> int:
     """The start of an invocation as records keep it: 0 for at once.
 
-    No later than the longest delay that may be asked for: what is beyond has no date.
+    At most the longest delay from now: beyond it no date can be written.
     """
     return min(wanted_ms, now_ms + DURATION_MS_MAX) if wanted_ms > now_ms else 0

@@ -82,7 +82,8 @@ def read_send(body: bytes, registry: Registry, engine: str, awaited: bool) -> Pr
 
 
 def send_or_refusal(body: bytes, registry: Registry, engine: str, awaited: bool) -> ProduceRequest:
-    """As `read_send`; what is wrong is in the request, for those who are told by its outcome."""
+    """As `read_send`; a refusal is in the request instead, for callers that learn of it by the
+    outcome."""
     try:
         return read_send(body, registry, engine, awaited)
     except Refused as refused:
@@ -91,7 +92,7 @@ def send_or_refusal(body: bytes, registry: Registry, engine: str, awaited: bool)
 
 
 def with_request(invoke: Invoke, request: ProduceRequest) -> Invoke:
-    """The Invoke of a send. Its body goes, but for one that cannot be read."""
+    """The Invoke of a send. Its body is dropped, unless the request cannot be read."""
     body = invoke.body if request.refusal else b""
     return msgspec.structs.replace(invoke, body=body, produce=request)
 

@@ -23,7 +23,7 @@ def complete_awakeable(
     """Append the signal. One that nobody waits for is taken as well: that cannot be known here."""
     awakeable = read_awakeable_id(target.awakeable_id)
     value = exchange.body if target.resolve else _reason(exchange.body)
-    if awakeable.legacy:  # an entry of journals not spoken here, so that nobody waits for it
+    if awakeable.legacy:  # an entry of a protocol version that is not served: nobody waits for it
         exchange.respond(replies.RESOLVED)
         return
 

@@ -1,8 +1,9 @@
 """Memory that connections hold together, in bytes; when there is too much the slowest gives way.
 
-One budget for small request bodies, one for large ones, one for answers that are not read. Nobody
-is turned away because others hold much: whoever moved least in the last seconds goes first, of
-equals the one that holds most. So what stalls never keeps out what moves.
+One budget for small request bodies, one for large ones, one for answers that are not read. A
+newcomer is not refused because others hold much: the connection that moved least in the last
+seconds gives way, of equals the one that holds most. So stalled connections never keep out those
+that move.
 """
 
 from collections.abc import Callable

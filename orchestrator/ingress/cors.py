@@ -44,8 +44,8 @@ class Cors:
         self._origins = frozenset(origin.encode() for origin in origins)
 
     def allowed(self, headers: RawHeaders) -> bytes:
-        """Lines of the answer to this request besides; raises HttpRefused for a page that may not
-        call. Only for where not all may."""
+        """Further header lines of the answer to this request; raises HttpRefused for a page that
+        may not call. Only called where not all origins may."""
         found = dict(headers)
         origin = found.get(b"origin")
         if origin is None:
@@ -54,7 +54,7 @@ class Cors:
         if lower in self._origins:
             return _ONE % origin
         if lower.partition(b"://")[2] == found.get(b"host", b"-").lower():
-            return b""  # a page that came from here, so to speak
+            return b""  # a page of the same origin
         shown = origin[:200].decode("latin-1")
         raise HttpRefused(403, f"pages of {shown!r} may not call this server (--ingress-cors)")
 

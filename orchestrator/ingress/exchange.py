@@ -11,7 +11,7 @@ ReadAgain = Callable[[Callable[[bytes | None], None]], None]
 class HttpReply(msgspec.Struct, frozen=True, gc=False):
     """An answer; `headers` are whole header lines without the length of the body.
 
-    `again` is there for a body that can be let go while the client takes its time.
+    `again` reads the body anew: with it the body can be dropped while a client reads slowly.
     """
 
     status: int
@@ -67,12 +67,12 @@ class PendingRequest:
             respond(self, reply)
 
     def release(self) -> None:
-        """What came with the request is not needed any more; the answer may take long."""
+        """Free the request: the answer may take long."""
         self.headers = []
         self.body = b""
 
     def abandon(self) -> None:
-        """The client went away: whatever was started goes on without it."""
+        """The client went away; its invocation goes on."""
         self._respond = None
         forget, self.forget = self.forget, None
         if forget is not None:

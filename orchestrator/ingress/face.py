@@ -77,7 +77,8 @@ class Ingress:
         if url[:1] != b"/":
             url = _origin_form(url)
         path, _, query = url.partition(b"?")
-        # Before anything is looked up: what a server does not know yet, it must not deny.
+        # Before anything is looked up: a server whose metadata are not complete must not answer
+        # 404.
         if not self._open(exchange, self._gate.closed()):
             return
         registry = self._registry()

@@ -12,11 +12,11 @@ from orchestrator.door.targets import check_scope
 RawHeaders = list[tuple[bytes, bytes]]
 """Name and value of each header line, names in lower case."""
 
-# Hop by hop, or meant for the door; everything else is the handler's to see.
+# Hop by hop, or meant for the ingress; all other headers go to the handler.
 _KEPT_BACK = frozenset((b"connection", b"host", b"idempotency-key", b"idempotency-expires"))
 
 
-# The handler's too, but they mean something here.
+# These go to the handler, too, but mean something here.
 _MEANT = frozenset(("content-type", "traceparent", "tracestate", "x-restate-limit-key"))
 
 

@@ -37,11 +37,11 @@ class RequestReceiver(Protocol):
         ...
 
     def on_expectation(self) -> None:
-        """The client waits for a word before it sends the body."""
+        """The client expects `100 Continue` before it sends the body."""
         ...
 
     def on_refusal(self, reply: HttpReply) -> None:
-        """What comes is not to be read any further."""
+        """The connection is not read any further; `reply` is its last answer."""
         ...
 
 
@@ -228,7 +228,7 @@ class Reader:
         if version not in _VERSIONS:
             self.refuse(replies.refused(400, f"HTTP/{version} is not spoken here"))
             return
-        # The bytes of a BytesIO are given away as they are: no second copy of a large body.
+        # `getvalue` of a BytesIO makes no second copy of a large body.
         body = self._body if self._joined is None else self._joined.getvalue()
         headers, self._headers = self._headers, []
         if self.body_bytes:

@@ -66,7 +66,7 @@ def _respond(
         exchange.respond(replies.result(result.outcome, output, id_text, expires_at_ms, again))
 
     def on_found(found: Found) -> None:
-        if isinstance(found, Unknown | Unavailable):  # the result is here all the same
+        if isinstance(found, Unknown | Unavailable):  # the result is known all the same
             respond(None)
         else:
             respond(registry.handler(found.invoke.service, found.invoke.handler))

@@ -21,7 +21,7 @@ def read_again(engine: Engine, invocation_id: bytes, result: Result) -> ReadAgai
 
     def again(take: Callable[[bytes | None], None]) -> None:
         def on_reply(reply: Reply) -> None:
-            # An id that was used again has a result that expires at another time.
+            # If the id was used again its result expires at another time.
             if isinstance(reply, Result) and reply.expires_at_ms == expires_at_ms:
                 take(reply.outcome if isinstance(reply.outcome, bytes) else None)
             else:

@@ -74,9 +74,7 @@ class IngressServer:
 
     async def stop(self, grace_s: float) -> None:
         """Wait for the answers under way, refuse the other requests, and stop listening.
-
-        Until then who comes is answered: the gate says what.
-        """
+        Requests that come meanwhile get the answer of the gate."""
         self.drain()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_s

@@ -26,7 +26,7 @@ class ServedConnection(Protocol):
     """A connection as its server sees it."""
 
     def take_turn(self) -> None:
-        """Go on with what came ahead of its time, a bounded part of it."""
+        """Handle a bounded part of what the client sent ahead."""
         ...
 
     def sweep(self) -> None:
@@ -99,7 +99,8 @@ class Shared:
         self.refresh_date()
 
     def later(self, connection: ServedConnection) -> None:
-        """Its turn comes after those of others, and after what new connections want."""
+        """Call `take_turn` of the connection later, after the turns of others and after new
+        connections."""
         self._turns.append(connection)
         self._schedule()
 

@@ -1,4 +1,4 @@
-"""Requests that offer to switch protocols, answered over HTTP/1.1 as if they had not offered.
+"""Requests that offer to switch protocols; the offer is ignored, and HTTP/1.1 is spoken.
 
 The parser takes such a request to be complete at the end of its head: what follows it, the body
 included, would belong to the other protocol. So the head is written anew without the offer, and

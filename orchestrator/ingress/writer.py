@@ -131,7 +131,7 @@ class Writer:
         if share is None:
             share = self._share = Share(self._give_way)
         self._unsent_bytes = self._transport.get_write_buffer_size()
-        share.moved_bytes += PIECE_BYTES  # who has just begun is not the slowest
+        share.moved_bytes += PIECE_BYTES  # a client that has just begun is not the slowest
         held_bytes = 0 if self._body is None else self._total_bytes
         self._budget.put(share, self._unsent_bytes + held_bytes)
 

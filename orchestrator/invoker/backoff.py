@@ -19,8 +19,8 @@ class Backoff:
         self.until_s = 0.0
 
     def failed(self, now_s: float) -> None:
-        """A connect failed, or a connection ended before it was of use. Those that were on their
-        way together count once."""
+        """A connect failed, or a connection ended before anything was answered on it. Connects
+        that were under way together count as one failure."""
         if now_s >= self.until_s:
             pause_s = backoff_s(FIRST_S, MAX_S, self.failure_count)
             self.failure_count += 1
@@ -32,5 +32,5 @@ class Backoff:
         self.until_s = 0.0
 
     def is_forgotten(self, now_s: float) -> bool:
-        """Whether a connect now would find it as if it had never failed."""
+        """Whether the last failure is so long ago that it does not count any more."""
         return not self.failure_count or now_s > self.until_s + 2 * MAX_S

@@ -9,11 +9,9 @@ _TOLD_AT_ONCE: Final = 4  # each may queue a window more
 
 
 class Drained:
-    """Of one connection: who waits for room, and who may have some.
-
-    A stream is looked at again when its peer opened a window, or while the connection itself could
-    not send all it may: so a stream that is stuck costs nothing.
-    """
+    """The streams of one connection that wait for room. A stream is looked at again when its
+    peer opened a window, or while the connection could not send everything it was allowed to: so
+    a stream that is stuck costs nothing."""
 
     __slots__ = ("_looked_at", "_queued_bytes", "waiting")
 
@@ -23,7 +21,7 @@ class Drained:
         self._looked_at: dict[int, None] = {}
 
     def wait(self, exchange: Exchange) -> None:
-        """Tell it once its queue is half empty."""
+        """Call its `on_drained` once its queue is half empty."""
         self.waiting[exchange.stream_id] = exchange
         self._looked_at[exchange.stream_id] = None
 
@@ -38,8 +36,8 @@ class Drained:
             self._looked_at = dict.fromkeys(self.waiting)
 
     def report_room(self, all_sent: bool) -> bool:
-        """Tell those that have room now; whether there are more to tell. `all_sent`: whoever has
-        much queued now is kept by its peer."""
+        """Call `on_drained` of streams that have room now; True if there are more. `all_sent`:
+        the connection has sent all it may, so a stream with much queued waits for its peer."""
         told = 0
         for stream_id in list(self._looked_at):
             exchange = self.waiting.get(stream_id)

@@ -8,7 +8,7 @@ DRAIN_S: Final = 5.0
 
 
 class Draining:
-    """Of one connection. What has not ended in time is cut off."""
+    """Of one connection. Exchanges that have not ended in time are cut off."""
 
     __slots__ = ("_exchanges",)
 
@@ -19,7 +19,7 @@ class Draining:
         self._exchanges.append(exchange)
 
     def cut_off(self, now_s: float) -> None:
-        """Look at all of them; their time begins with the first look."""
+        """Cut off those whose time is over; it begins with the first call."""
         left: list[Exchange] = []
         for exchange in self._exchanges:
             if exchange.closed:

@@ -26,8 +26,8 @@ class Receiver(Protocol):
         ...
 
     def on_broken(self, reason: str, untouched: bool) -> None:
-        """The exchange failed. `untouched`: through no fault of its own, and as far as anyone can
-        know before the peer did much, so that it may be tried at once on another connection."""
+        """The exchange failed. `untouched`: because of the connection, and probably before the
+        peer did anything, so that it may be tried at once on another connection."""
         ...
 
 
@@ -43,7 +43,7 @@ class ExchangeCarrier(Protocol):
     def drain(self, exchange: "Exchange") -> None: ...
 
     def retire(self, reason: str) -> None:
-        """An exchange came to nothing for want of time: take no more of them."""
+        """An exchange timed out: take no more of them."""
         ...
 
     def queued_bytes(self, exchange: "Exchange") -> int:
@@ -71,7 +71,7 @@ class ConnectionOwner(Protocol):
         ...
 
     def on_read(self) -> None:
-        """Something arrived: what time is it?"""
+        """Something arrived on a connection: note the time."""
         ...
 
     def on_batch(self) -> None:
@@ -148,7 +148,7 @@ class Exchange:
         self.room_bytes = ROOM_BYTES
         self.sent_bytes = 0  # since the queue was last looked at, and what was in it then
         self.wants_room = False
-        self.unread_bytes = 0  # received, but not yet given back to the peer's window
+        self.unread_bytes = 0  # received, but not yet returned to the peer's window
         self.is_held_back = False  # let the peer send no more than its window holds
         self.waits_until_s = 0.0  # for a connection with room
         self.deadline_s = 0.0  # when draining: cut it off then
@@ -193,7 +193,7 @@ class Exchange:
                 self.carrier.hold_back(self)
 
     def cancel(self) -> None:
-        """Break it off; nothing is heard of it any more."""
+        """Break it off; its receiver is not called any more."""
         self.receiver = IGNORE
         if self.closed:
             return
@@ -202,14 +202,15 @@ class Exchange:
             self.carrier.cancel(self)
 
     def give_up(self, reason: str) -> None:
-        """Break it off because the peer does not move; its connection is not chosen again."""
+        """Break it off because the peer makes no progress; its connection takes no more
+        exchanges."""
         carrier = self.carrier
         self.cancel()
         if carrier is not None:
             carrier.retire(reason)
 
     def drain(self) -> None:
-        """All that matters was heard: end the request, let the response end by itself soon."""
+        """The result is known: end the request, and let the response end by itself soon."""
         self.receiver = IGNORE
         if self.is_held_back:
             self.hold_back(False)

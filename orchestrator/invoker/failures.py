@@ -45,10 +45,10 @@ def shortened(text: str, chars_max: int = TEXT_CHARS_MAX) -> str:
 
 
 def shortened_stack(stacktrace: str) -> str:
-    """As much as is kept of it: the log need not hold more."""
+    """The part of a stack trace that is kept in the log."""
     return shortened(stacktrace, FAILURE_STACKTRACE_CHARS_MAX)
 
 
 def attempted(restate_code: str, message: str, now_ms: int, code: int = CODE_INTERNAL) -> Attempted:
-    """Why an attempt failed, seen from here."""
+    """Why an attempt failed, as the invoker saw it."""
     return Attempted(code=code, message=shortened(message), restate_code=restate_code, at_ms=now_ms)

@@ -25,9 +25,10 @@ def gathered(parts: list[bytes]) -> list[bytes]:
 class Feed:
     """Follows one attempt through its journal.
 
-    First `is_replaying`: all entries up to `replay_end` are sent as they are stored. From then on
-    notifications are handed over as they come; `is_behind` while some were left out for want of
-    room. Then what is after `place` is gone through, and what is known already is skipped.
+    While `is_replaying`, all entries up to `replay_end` are sent as they are stored. From then on
+    notifications are handed over as they come. If there is no room for one it is left out and
+    `is_behind` is set: then the journal is read from `place` on, and entries that the service has
+    already are skipped.
     """
 
     __slots__ = ("_attempt", "_index", "_replay_end", "is_behind", "is_replaying", "place")

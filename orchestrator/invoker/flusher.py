@@ -11,7 +11,7 @@ from orchestrator.invoker.urgency import LATER, NOTHING, NOW, SOON
 from orchestrator.runtime.scheduler import Scheduler, Timer
 
 SOON_S: Final = 0.005
-LATER_S: Final = 0.1  # a step that takes longer is seen in the journal while it runs
+LATER_S: Final = 0.1  # a step that takes longer shows in the journal while it runs
 
 
 def propose(running: RunningAttempt) -> None:
@@ -74,6 +74,6 @@ class Flusher:
         self._later_timer = None
         batch, self._later = self._later, []
         for running in batch:
-            # It may have been proposed, and more said that is new, since it was listed.
+            # Since it was listed it may have been proposed, and have sent something new.
             if running.flushing == LATER:
                 propose(running)

@@ -14,7 +14,7 @@ Attempts = list[SlotWaiter | RunningAttempt]
 
 
 class Forgetting:
-    """Drops what runs and what waits; what a service says meanwhile is proposed to nobody."""
+    """Drops the attempts that run or wait; what a service sends meanwhile is ignored."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Forgetting:
         """All attempts of a partition; the first slice now."""
         self._slots.forget(source)
         known: Attempts = [*self._running.values(), *self._slots.held()]
-        # From the end: those that wait first, so that none of them gets the slot of another.
+        # From the end: those that wait first, so that none of them gets a slot that is freed.
         gone = [one for one in known if one.source is source]
         in_slices(self._scheduler, gone, self._let_go, self._dropped)
 

@@ -17,7 +17,7 @@ _NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+\Z")
 _VALUE: Final = re.compile(r"[\x20-\x7e]*\Z")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 # Services refuse a request whose head is too large (16 KiB in all is common), and a retry would
-# carry the same head: what only informs is left out instead.
+# carry the same head: fields that only inform are left out instead.
 _KEY_BYTES_MAX: Final = 4 * 1024  # as escaped; the service has the key in its Start message too
 # What belongs to the connection or to the protocol is not for deployments to set.
 _OWN: Final = frozenset(

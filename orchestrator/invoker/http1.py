@@ -163,7 +163,7 @@ class Http1Connection(asyncio.Protocol):
             exchange.receiver.on_drained()
 
     def retire(self, reason: str) -> None:
-        """Nothing to do: whoever cancels its exchange closes the connection."""
+        """Nothing to do: the connection is closed when its exchange is cancelled."""
 
     # --- from the transport ---
 
@@ -218,7 +218,7 @@ class Http1Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_body:
-            return  # a trailer: it says nothing, here or of the next response
+            return  # a trailer: it is ignored
         name = name.lower()
         if name == b"content-length" or name == b"transfer-encoding":
             self._framed = True

@@ -30,7 +30,7 @@ class KeepAlive:
         return now_s - self._heard_s
 
     def due(self, quiet_s: float, said_goodbye: bool) -> int:
-        """What to do about a peer that was quiet for so long."""
+        """What to do with a peer that was quiet for this time."""
         after_s, timeout_s = PING_AFTER_S, PING_TIMEOUT_S
         if said_goodbye:
             after_s, timeout_s = LAST_PING_AFTER_S, LAST_PING_TIMEOUT_S

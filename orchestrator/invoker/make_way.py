@@ -8,8 +8,8 @@ from orchestrator.invoker.running import RunningAttempt
 from orchestrator.invoker.slots import Slots
 
 _IDLE_MS: Final = 20  # a stream that was quiet for this long may be asked to suspend
-_SUSPENDING_MAX: Final = 64  # asked at a time: they, too, come before what wakes
-_SUSPENDING_MS: Final = 100  # one that has not followed by then is in the middle of a step
+_SUSPENDING_MAX: Final = 64  # asked at a time: these requests delay those that wake the service
+_SUSPENDING_MS: Final = 100  # an attempt that has not suspended by then is in the middle of a step
 _LOOKED_AT_PER_MS: Final = 50
 
 
@@ -21,8 +21,8 @@ class MakeWay:
         self._look_at_ms = 0  # not before
 
     def suspend_idle(self, all_running: Collection[RunningAttempt], now_ms: int) -> None:
-        """A look costs about a microsecond for each that runs: the next one comes later the more
-        there are, so that all looks are a few percent of the time at most."""
+        """Ask idle streams to suspend. It costs about a microsecond for each running attempt, so
+        the more run the later is the next call: a few percent of the time at most."""
         if now_ms < self._look_at_ms or not self._slots.short_of_slots:
             return
         self._look_at_ms = now_ms + len(all_running) // _LOOKED_AT_PER_MS
@@ -45,7 +45,7 @@ class MakeWay:
                 running.half_close()
 
     def _is_in_the_way(self, deployment: str, contended: int | None) -> bool:
-        """Of others that wait for a free slot, or of those of the same deployment."""
+        """Whether it holds a slot that others wait for, of any deployment or of its own."""
         slots = self._slots
         if contended is not None and slots.running_of(deployment) >= contended:
             return True

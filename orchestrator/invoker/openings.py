@@ -1,8 +1,8 @@
 """Attempts whose service has not answered yet, oldest first.
 
 Each counts in the window of its deployment (see `window.py`) until it is answered, ends, or has
-waited so long that it says nothing about what waits before it. It is let go of at that moment: an
-attempt holds its whole request.
+waited so long that its time says nothing about the queue of the service. Then it is dropped from
+here at once: an attempt holds its whole request.
 """
 
 from collections import OrderedDict
@@ -10,7 +10,7 @@ from typing import Final
 
 from orchestrator.invoker.running import RunningAttempt
 
-OPENING_MS: Final = 200  # an answer that takes longer says nothing about what waits before it
+OPENING_MS: Final = 200  # an answer that takes longer says nothing about the queue of the service
 
 
 class Openings:
@@ -38,7 +38,8 @@ class Openings:
         running.window.left()
 
     def forget_slow(self, now_ms: int) -> None:
-        """A service that answers late is slow, not busy: it is not kept from having more."""
+        """Drop those that are late: a service that answers late is slow, not busy, and may be
+        sent more."""
         before_ms = now_ms - OPENING_MS
         while self._running:
             running = next(iter(self._running))

@@ -1,6 +1,6 @@
 """Attempts that wait behind many others, as bytes: about 40 each, where one that can be found takes
-ten times that. Nobody is looked for in here: one that is over, or waits twice, is noticed when it
-comes out."""
+ten times that. An attempt in here cannot be found: if it is over, or waits twice, that is noticed
+when it is taken out."""
 
 import struct
 from collections import OrderedDict, deque

@@ -23,8 +23,9 @@ _CONNECTING_HTTP1_MAX: Final = 64  # at once; more are opened as these are there
 class Pool:
     """Connections to one endpoint; grows as exchanges need, shrinks when idle.
 
-    After a failed connect the next waits for its pause, whoever asks. Exchanges that wait fail
-    with the reason: at once if nothing is connected, else if they waited long.
+    After a failed connect the next waits for its pause, whoever asks. After a failure, waiting
+    exchanges fail with its reason: at once if nothing is connected, else when they have waited
+    _WAIT_S.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Pool:
         self._connections: list[PooledConnection] = []
         self._with_room: dict[
             PooledConnection, None
-        ] = {}  # and perhaps some that have none any more
+        ] = {}  # and perhaps some that have no room any more
         self._closing: list[PooledConnection] = []
         self._waiting: deque[Exchange] = deque()
         self._connecting: set[asyncio.Task[None]] = set()
@@ -192,7 +193,7 @@ class Pool:
     def _failed(self, reason: str) -> None:
         now_s = self._loop.time()
         self._backoff.failed(now_s)
-        # While another connection lives, those that wait may get their turn on it.
+        # While another connection is open, those that wait may get room on it.
         self._break_waiting(reason, now_s if self._connections else None)
 
     def _break_waiting(self, reason: str, now_s: float | None = None) -> None:

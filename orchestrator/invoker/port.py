@@ -9,8 +9,8 @@ from orchestrator.model.records import Journal
 
 
 class JournalPlace(NamedTuple):
-    """A place in the stored journal after the input: in the chunk row of this number, or in the
-    tail that will become it, before this chunk. It stays right while the journal grows."""
+    """A place in the stored journal after the input: before this chunk, in the chunk row of this
+    number or in the tail that will become it. It stays valid while the journal grows."""
 
     row: int
     chunk: int
@@ -48,7 +48,8 @@ class LedPartition(Protocol):
     """A partition led here, as its attempts see it."""
 
     def attempt_input(self, invocation_id: bytes, incarnation: int) -> AttemptInput | None:
-        """None: the invocation is over, or it is not its turn."""
+        """What the attempt replays. None: the invocation is over, or this attempt may not start
+        yet. Raises nothing: a store that fails ends the term."""
         ...
 
     def begins(self, invocation_id: bytes, attempt: int) -> None:

@@ -30,7 +30,7 @@ class Portions:
         self.transport: asyncio.Transport | None = None  # None: closed, what is left is dropped
         self._data = memoryview(b"")
         self._at = 0
-        self.has_rest = False  # of earlier reads: it is handed on in the next turn of the loop
+        self.has_rest = False  # part of an earlier read waits for the next round of the loop
         self._is_held_back = False
 
     def close(self) -> None:
@@ -40,7 +40,7 @@ class Portions:
         self._data, self._at = memoryview(b""), 0
 
     def feed(self, data: bytes) -> None:
-        """More than a portion arrived, or something while there is a rest of earlier reads."""
+        """Take what was read when it is more than a portion, or a rest of earlier reads waits."""
         if self._at < len(self._data):
             # Some transports hand on what they hold although reading is paused.
             self._data, self._at = memoryview(bytes(self._data[self._at :]) + data), 0

@@ -81,7 +81,7 @@ class HostResolver:
             asked.set_result(found)
         else:
             asked.set_exception(found)
-            asked.exception()  # if nobody waits any more, nobody need hear of it
+            asked.exception()  # retrieve it: nobody may be waiting any more
         self._start_queued()
 
 

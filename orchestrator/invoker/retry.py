@@ -7,10 +7,10 @@ import msgspec
 from orchestrator.model.values import THEN_RETRY
 from orchestrator.registry.schema import RetryPolicy
 
-JITTER: Final = 0.3  # up to this share is added, so that those that failed together part
-DELAY_MS_MIN: Final = 50  # of an asked delay: a service that always asks for 0 is no busy loop
+JITTER: Final = 0.3  # up to this share is added, so that attempts that failed together are spread
+DELAY_MS_MIN: Final = 50  # of a delay the service asks for: one that asks for 0 makes no busy loop
 INTERVAL_MS_MIN: Final = 10  # of a policy: intervals of 0, or a factor that shrinks them to 0
-DELAY_MS_MAX: Final = 10 * 365 * 24 * 3_600_000  # ten years: what is longer is a slip
+DELAY_MS_MAX: Final = 10 * 365 * 24 * 3_600_000  # ten years: a longer delay is a mistake
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

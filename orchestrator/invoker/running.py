@@ -34,7 +34,7 @@ class Shell(Protocol):
     def monotonic_ms(self) -> int: ...
 
     def flush(self, running: "RunningAttempt", wants: int) -> None:
-        """It has something to propose, more urgent than before."""
+        """It has something to propose, with a higher urgency than before."""
         ...
 
     def hold_memory(self, running: "RunningAttempt", size_bytes: int) -> bool:
@@ -46,7 +46,7 @@ class Shell(Protocol):
         ...
 
     def over(self, running: "RunningAttempt") -> None:
-        """Its end is decided: take its records, give its slot to the next."""
+        """It has ended: take its records, give its slot to the next attempt."""
         ...
 
     def begin_again(self, running: "RunningAttempt", reason: str) -> None:
@@ -169,7 +169,7 @@ class RunningAttempt:
             exchange.want_room()
 
     def read_journal(self, bytes_max: int) -> list[bytes]:
-        """The next of what has to be sent."""
+        """Read the next entries that have to be sent."""
         feed = self.feed
         read = self.source.entries_from(
             self.id, self.incarnation, feed.place, feed.read_to, bytes_max
@@ -192,13 +192,13 @@ class RunningAttempt:
             self.exchange.end()
 
     def drop(self) -> None:
-        """Break it off; nothing comes of it any more."""
+        """Break it off; nothing of it is proposed any more."""
         self.attempt.discard()
         if self.exchange is not None:
             self.exchange.cancel()
 
     def time_out(self, message: str) -> None:
-        """End it because its service does not move."""
+        """End it because its service makes no progress."""
         if self.exchange is not None and not self.attempt.over:
             self.exchange.give_up(message)
         self.fail(codes.ABORT_TIMEOUT, message)
@@ -269,8 +269,9 @@ class RunningAttempt:
         self._shell.over(self)
 
     def _hold(self, size_bytes: int) -> None:
-        """Count what a half received message keeps in memory. Where there is not enough, one
-        attempt of a deployment goes on all the same: else of several none would ever be whole."""
+        """Count the memory of a half received message. If there is not enough, one attempt of
+        each deployment goes on all the same: of several large messages none would ever be
+        complete otherwise."""
         window = self.window
         if not self.attempt.in_message:
             if window.exceeds is self:

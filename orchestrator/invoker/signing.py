@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 from orchestrator.model.operating import OperatingError
 
 LIFE_S: Final = 60
-# A signature costs as much as all the rest of an attempt: one is good for a while.
+# A signature costs as much as the rest of an attempt, so each is used for a while.
 _REUSE_S: Final = 10
 _REUSED_MAX: Final = 4096
 _BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

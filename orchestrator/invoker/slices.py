@@ -16,8 +16,8 @@ def in_slices(
     act: Callable[[T], object],
     after: Callable[[], object] = lambda: None,
 ) -> None:
-    """Act on each, from the end of the list, the first slice now; `after` each slice. What is on
-    the list may be over by the time of its turn."""
+    """Call `act` for each, from the end of the list, the first slice now, and `after` after each
+    slice. An attempt may have ended before its slice comes."""
     for one in left[: -AT_ONCE - 1 : -1]:
         act(one)
     del left[-AT_ONCE:]

@@ -12,7 +12,7 @@ from orchestrator.invoker.overflow import Overflow
 from orchestrator.invoker.port import LedPartition
 
 HELD_MAX: Final = 1_000
-_GONE_MIN: Final = 1_000  # fewer that left are not worth a walk
+_GONE_MIN: Final = 1_000  # fewer that left are not removed yet
 
 
 class SlotWaiter(msgspec.Struct, gc=False, eq=False):
@@ -21,7 +21,7 @@ class SlotWaiter(msgspec.Struct, gc=False, eq=False):
     source: LedPartition
     id: bytes
     incarnation: int
-    attempt: int  # that it is to have: one that has another by then waited twice
+    attempt: int  # the number it will get; a later one by then: it waited twice
     deployment: str
     goes_on: bool = False  # it has entries already
     is_recovered: bool = False
@@ -76,7 +76,7 @@ class _Fifo:
             self._drop_empty()
 
     def take(self, index: Index) -> SlotWaiter | None:
-        """None: it only seemed that there was one more."""
+        """The next one. None if those that were counted have all left."""
         while not self._held_count and self._overflow is not None:
             self._refill(self._overflow, index)
         while self._held:
@@ -160,7 +160,7 @@ class SlotQueue:
         return others.count > 0
 
     def take(self) -> SlotWaiter | None:
-        """The next. None: it only seemed that there was one more."""
+        """The next one. None if those that were counted have all left."""
         new, recovered = self._new, self._recovered
         if not recovered.count:
             return new.take(self._index)

@@ -7,9 +7,9 @@ gets slots however many others hang. Nothing is taken away from an attempt that 
 the same rule.
 
 What a recovery brought back takes turns with what is new: a new call does not wait for all of it.
-What goes on comes before what begins: whoever was woken by a timer or a result is late already,
-and lets go of what it holds sooner. It can overtake only here, not in the queue of the service: so
-only so many attempts of a service are opening (not answered yet) at a time.
+What goes on comes before what begins: an attempt that a timer or a result woke is late already, and
+will free what it holds sooner. It can overtake only here, not in the queue of the service: so the
+number of attempts of a service that are opening (not answered yet) is bounded.
 """
 
 from collections import OrderedDict
@@ -22,7 +22,7 @@ from orchestrator.invoker.window import OpeningWindow
 FEW: Final = 8  # attempts_max is exceeded by no more than this for each deployment
 FEW_BYTES: Final = 4 * 1024 * 1024  # the same for memory; one attempt may always hold more
 _FEW_PART: Final = 8  # neither is more than this part of a small limit
-_LOOKED_AT_MAX: Final = 64  # waiting deployments looked at for one free slot
+_LOOKED_AT_MAX: Final = 64  # waiting deployments that are considered for one free slot
 
 
 class Slots:

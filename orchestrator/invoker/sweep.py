@@ -1,9 +1,8 @@
 """The sweep: the timeouts of all attempts, and the upkeep of connections, by two timers.
 
-Attempts carry a stamp of their last activity. Each is looked at when its timeout would be over if
-it stayed quiet, and then put off by what it was not quiet for; so that what is not due costs
-nothing. Connections are looked after once a second. Nothing runs while there is nothing to look
-after.
+Attempts carry a stamp of their last activity. Each is looked at when its timeout would have passed
+if it had stayed quiet, and is put off if it did not; so an attempt that is not due costs nothing.
+Connections are looked after once a second. Nothing runs while there is nothing to look after.
 """
 
 import heapq
@@ -53,7 +52,7 @@ class Sweep:
             self._upkeep = self._scheduler.call_later(PERIOD_S, self._look_after_pools)
 
     def disarm(self, running: RunningAttempt) -> None:
-        """It is over: it must not be kept, it holds its whole request."""
+        """It is over: drop it at once, since it holds its whole request."""
         if running.look_ms:
             self._count -= 1
             self._buckets[running.look_ms].pop(running, None)
@@ -66,10 +65,10 @@ class Sweep:
         self._timer = self._upkeep = None
 
     def _put(self, running: RunningAttempt, now_ms: int) -> None:
-        """Look at it when it may be due."""
+        """Put it into the bucket of the time when it may be due."""
         timeout_ms = running.abort_ms
         if running.inactivity_ms < timeout_ms and running.may_close:
-            timeout_ms = running.inactivity_ms  # it may be closed by somebody else, too
+            timeout_ms = running.inactivity_ms  # it may have been half-closed by others, too
         late_ms = _late_ms(timeout_ms)  # a little later, so that many share a bucket
         due_ms = running.touched_ms + timeout_ms
         if due_ms < now_ms:
@@ -93,7 +92,7 @@ class Sweep:
         self._timer = self._scheduler.call_later(delay_ms / 1000, self._sweep_due)
 
     def _sweep_due(self) -> None:
-        """At what is due: a slice of it."""
+        """Look at a slice of the attempts that are due."""
         self._timer = None
         now_ms = self._clock.monotonic_ms()
         acted = looked = 0
@@ -123,13 +122,13 @@ class Sweep:
 
 @lru_cache
 def _late_ms(timeout_ms: int) -> int:
-    """How late it may be noticed that a timeout is over."""
+    """How late the end of a timeout may be noticed, in ms."""
     late_ms = min(timeout_ms // _PARTS, _LATE_MS_MAX)
     return max(late_ms, timeout_ms // _BUCKETS_OF_A_TIMEOUT, _LATE_MS_MIN)
 
 
 def _check(running: RunningAttempt, now_ms: int) -> bool:
-    """Whether its time was over."""
+    """End or half-close it if its timeout has passed; whether it has."""
     quiet_ms = now_ms - running.touched_ms
     if running.may_close:
         if quiet_ms >= running.inactivity_ms:

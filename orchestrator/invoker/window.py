@@ -12,9 +12,9 @@ LARGE: Final = 64  # where few streams are open, so much may always be opening
 SMALL: Final = 16
 LARGEST: Final = 4_096
 MANY_OPEN: Final = 128  # streams of a service that may wake
-_QUEUED_MIN: Final = 8  # less than so many in its queue: it may run dry
+_QUEUED_MIN: Final = 8  # fewer in its queue: it may become idle
 _QUEUED_MAX: Final = 16
-_FORGET: Final = 1 + 2**-16  # the shortest answer counts for less by and by: paths change
+_FORGET: Final = 1 + 2**-16  # the shortest time is forgotten slowly, since paths change
 
 
 class OpeningWindow:
@@ -26,11 +26,11 @@ class OpeningWindow:
         self.count = 0
         self.size = LARGE
         self.memory_bytes = 0  # held by all attempts of the deployment
-        self.exceeds: object = None  # the attempt that may hold more than is its deployment's
+        self.exceeds: object = None  # the attempt that may exceed the share of its deployment
         self._shortest_ms = float("inf")
 
     def release(self, attempt: object, memory_bytes: int) -> None:
-        """An attempt is over that held so much."""
+        """An attempt that held this many bytes is over."""
         self.memory_bytes -= memory_bytes
         if self.exceeds is attempt:
             self.exceeds = None
@@ -42,7 +42,7 @@ class OpeningWindow:
         return self.count >= max(self.size, LARGE)
 
     def answered(self, took_ms: int) -> None:
-        """One is open."""
+        """An attempt was answered after `took_ms`."""
         took_ms = max(took_ms, 1)  # of a clock that counts milliseconds
         shortest_ms = self._shortest_ms = min(self._shortest_ms * _FORGET, took_ms)
         queued = self.size * (1 - shortest_ms / took_ms)
@@ -53,10 +53,11 @@ class OpeningWindow:
         self.count -= 1
 
     def late(self) -> None:
-        """One was not answered for so long that it says nothing about what waits."""
+        """An attempt has waited so long that its time says nothing about the queue of the
+        service."""
         self.size = min(LARGEST, self.size + 1)
         self.count -= 1
 
     def left(self) -> None:
-        """One ended before it was answered."""
+        """An attempt ended before it was answered."""
         self.count -= 1

@@ -80,7 +80,7 @@ def check_bootstrap(options: Mapping[str, str]) -> None:
 
 
 def merged(given: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
-    """`given`, where `***` stands for what is known; BadOption if nothing is."""
+    """`given`, where `***` stands for the value known before; BadOption if there is none."""
     whole = {}
     for name, value in given.items():
         if value == SHOWN and name not in known:

@@ -71,7 +71,7 @@ def refuse(error: KafkaError, doing: str) -> None:
 
 
 def is_about_rights(error: KafkaError) -> bool:
-    """It passes once an operator has given the right back."""
+    """Whether a right is missing: the request succeeds once an operator has given it."""
     return error.code() in _PERMISSION
 
 

@@ -13,7 +13,7 @@ _VARYING: Final = re.compile(r"\d+")
 
 
 class OncePerMinute(logging.Filter):
-    """Lets a line through that was not there in the last minute, but for its numbers."""
+    """Lets a line through unless the same line, numbers aside, was logged in the last minute."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -15,11 +15,11 @@ _SECRET: Final = re.compile(
     r"password|passphrase|secret|token|credential|username|jaas|key\.pem|private\.key"
     r"|oauthbearer\.config"
 )
-_PLACE: Final = re.compile(r"(\.location|\.file|\.url|\.path)$")  # where it is, not what it is
+_PLACE: Final = re.compile(r"(\.location|\.file|\.url|\.path)$")  # tells where a secret is
 _REFERENCE: Final = re.compile(r"\$(\$?)\{([^{}]*)\}")
 _FILE: Final = "file:"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_HIDDEN_CHARS_MIN: Final = 3  # a shorter one would take words of the message along
+_HIDDEN_CHARS_MIN: Final = 3  # hiding a shorter one would hide words of the message, too
 
 
 class UnresolvedReference(ValueError):

@@ -27,8 +27,8 @@ _LOG = logging.getLogger("perdure.kafka")
 class Served:
     """Calls `serve` on the loop whenever the client has something for it.
 
-    A client whose state is fatal raises that from any call: it is told to `on_error` like what
-    librdkafka calls back with, so that no exception of it gets past here.
+    A client in a fatal state raises its error from any call: it is passed to `on_error` like an
+    error that librdkafka reports, so that no exception leaves this class.
     """
 
     def __init__(
