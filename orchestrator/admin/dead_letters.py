@@ -112,7 +112,8 @@ def _place(ports: Ports, letter: str) -> tuple[int, bytes]:
 
 
 async def _whole(ports: Ports, letter: DeadLetter) -> DeadLetter:
-    """With its value, if that was too large to be kept: the topic may still have it."""
+    """The dead letter with its value: one that was too large to be kept is read from its topic
+    again."""
     origin, clusters = letter.origin, ports.metadata.known().topics.clusters
     if letter.value is not None or not letter.value_bytes or origin is None:
         return letter
@@ -131,7 +132,8 @@ async def _whole(ports: Ports, letter: DeadLetter) -> DeadLetter:
 
 
 async def _check_absent(ports: Ports, invocation_id: bytes) -> None:
-    """One of a workflow's key or of an idempotency key would be taken for the old one."""
+    """Refuse if the id of a workflow's key or of an idempotency key is known: the redrive would
+    count as a repetition."""
     if await ask_row(ports, invocation_id) is not None:
         name = invocation_id_to_str(invocation_id)
         message = f"{name} is still known, and would only be repeated: purge it first"

@@ -62,7 +62,7 @@ def router(ports: Ports) -> APIRouter:
 
 
 async def _ensure_topic(ports: Ports, topic: str, force: bool) -> None:
-    """Made where it is missing: who wants other settings makes it before."""
+    """Make the topic if it is missing. For other settings, create it before."""
     topics = ports.metadata.known().topics
     name = feed_cluster(topics)
     if not name:

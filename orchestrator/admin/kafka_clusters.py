@@ -41,7 +41,7 @@ from orchestrator.registry.stored_topics import LOG_CLUSTER, StoredCluster, Stor
 from orchestrator.registry.subscribe import check_name, find_cluster
 
 _NAMED_MAX: Final = 5
-_CLOSED_MS: Final = 60_000  # so long a deletion waits for what was to be sent
+_CLOSED_MS: Final = 60_000  # how long a deletion waits for lanes to be closed
 _LOOK_S: Final = 0.2
 _IDENTITY_MAX: Final = 64  # bytes
 _partition = row_decoder(PartitionRow)
@@ -265,8 +265,8 @@ async def _delete(ports: Ports, name: str) -> None:
 
 
 async def _all_closed(ports: Ports, name: str) -> None:
-    """Until nothing waits to be sent to it any more. Who gives up here loses nothing: leaders go
-    on with it."""
+    """Wait until no row for the cluster is left. If this wait ends early, the leaders go on
+    closing its lanes."""
     give_up = ports.clock.monotonic_ms() + _CLOSED_MS
     while await _has_rows(ports, name):
         if ports.clock.monotonic_ms() >= give_up:

@@ -1,8 +1,8 @@
 """Reads the body of a state modification, where each byte of a value is a JSON number.
 
-A large one takes seconds and many times its size to parse, and the parser lets nothing else run
-in its process: so it is read in a process of its own, `python -m` this module, that takes the body
-on its standard input and gives back the same as MessagePack with values as bytes.
+Parsing a large one takes seconds, and memory many times its size, and blocks its process: so it is
+read in a process of its own, `python -m` this module, that takes the body on its standard input and
+gives back the same as MessagePack with values as bytes.
 """
 
 import asyncio

@@ -205,7 +205,8 @@ async def _starts(
 async def _check_group(
     ports: Ports, cluster: StoredCluster, made: StoredSubscription, force: bool
 ) -> None:
-    """Offsets are committed to it for people: they must not be those of anybody else."""
+    """Refuse a group that has members: the engine commits offsets to it, which would overwrite
+    theirs."""
     engine, topics = ports.options.cluster_name, ports.metadata.known().topics
     check_group(topics, made, engine)
     group = group_of_subscription(made, topics, engine)

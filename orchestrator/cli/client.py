@@ -18,7 +18,7 @@ _TIMEOUT_S: Final = 90  # beyond the time a query has, so that the server says i
 _MISSING: Final = "x-perdure-missing-partitions"
 _VERSION: Final = "x-perdure-version"  # on every answer of the API
 _PREFIX: Final = "/v4"
-_ANY_HOST: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # a server listens there, nobody calls
+_ANY_HOST: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # addresses to listen on, not to call
 
 
 class CliError(Exception):

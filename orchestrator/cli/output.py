@@ -57,7 +57,7 @@ def print_table(columns: Sequence[str], rows: Sequence[OutputRow], nothing: str)
 
 
 def print_fields(fields: dict[str, Any]) -> None:
-    """A name and a value a line; what is not there is left out."""
+    """One line for each name and value; values that are None are left out."""
     shown = {name: cell(value) for name, value in fields.items() if value not in (None, "", {})}
     width = max(map(len, shown), default=0)
     for name, text in shown.items():

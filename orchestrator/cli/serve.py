@@ -26,7 +26,7 @@ _log = logging.getLogger("perdure.node")
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-END_S = 9.0  # who asks for the end may count on it within ten seconds
+END_S = 9.0  # the process ends within ten seconds of a signal
 # What a server allocates lives long or dies at once: look for cycles rarely, and walk at most
 # 125,000 objects then (40 ms). Only the last kind walks all, rows in the cache too (200 ms).
 GC_THRESHOLDS = (25_000, 4, 1_250)
@@ -68,7 +68,7 @@ async def _serve(options: NodeOptions, directory: DataDirectory) -> int:
 
 def _asked_to_end(asked: asyncio.Event) -> None:
     if asked.is_set():
-        os._exit(EXIT_FAILED)  # asked twice: somebody is in a hurry, and the log has it all
+        os._exit(EXIT_FAILED)  # asked twice: end at once, everything is in the log
     asked.set()
     # A device or a broker that does not answer must not keep us.
     timer = threading.Timer(END_S, _give_up)
@@ -78,7 +78,7 @@ def _asked_to_end(asked: asyncio.Event) -> None:
 
 def _give_up() -> None:
     _log.warning("not everything could be let go in good order: ending all the same")
-    os._exit(EXIT_OK)  # the log has it all
+    os._exit(EXIT_OK)  # everything is in the log
 
 
 async def _until(node: Node, options: NodeOptions, asked: asyncio.Event) -> None:
@@ -98,7 +98,7 @@ async def _until(node: Node, options: NodeOptions, asked: asyncio.Event) -> None
 
 async def _live(node: Node, options: NodeOptions) -> None:
     gc.set_threshold(*GC_THRESHOLDS)  # before the start: it may read much of the log
-    gc.collect()  # now, while nobody waits: after the start it would walk all that was read
+    gc.collect()  # now, while nothing waits: after the start it would walk all rows that were read
     await node.start()
     gc.freeze()
     _log.info("Perdure is ready: %s log, %d partitions", options.log.kind, node.partitions)

@@ -20,7 +20,8 @@ def show_value(value: bytes) -> Any:
     except (ValueError, RecursionError):
         return {BINARY: base64.b64encode(value).decode()}
     if isinstance(found, dict) and list(found) == [BINARY]:
-        return {BINARY: base64.b64encode(value).decode()}  # else it could not be told apart
+        # Else it would look like the one that stands for bytes.
+        return {BINARY: base64.b64encode(value).decode()}
     return found
 
 

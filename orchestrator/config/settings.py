@@ -102,7 +102,7 @@ def read_settings(
 
 
 def _refuse_unknown(settings: Iterable[Declared], environ: Mapping[str, str]) -> None:
-    """A variable that nobody reads is a mistake that would go unnoticed."""
+    """Refuse unknown PERDURE_ variables: a misspelt one would have no effect."""
     known = {FILE_VARIABLE, *(one.variable for one in settings)}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known and not _KUBERNETES.fullmatch(name):

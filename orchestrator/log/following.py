@@ -1,6 +1,6 @@
 """Following a partition of a log whose appends all become known in this process.
 
-A follower reads up to the end in the background, then takes each append as it is told of it: no
+A follower reads up to the end in the background, and is then given each append of this process: no
 thread, no second read. Everything here runs on the event loop.
 """
 
@@ -63,7 +63,7 @@ class Follower:
             self._hand_over(messages)
 
     def _hand_over(self, messages: list[LogMessage]) -> None:
-        if messages and messages[0].offset < self._next:  # it was read before it was told of
+        if messages and messages[0].offset < self._next:  # it was read already
             messages = [message for message in messages if message.offset >= self._next]
         if messages and not self.is_over:
             self._next = messages[-1].offset + 1
@@ -110,7 +110,7 @@ class Followers:
             follower.end(why)
 
     def end(self, why: FollowEnd) -> None:
-        """The log closes: end all subscriptions."""
+        """The log is closing: end all subscriptions."""
         for mine in self._by_partition.values():
             for follower in mine:
                 follower.end(why)

@@ -24,7 +24,7 @@ class LogGone(LogRefused):
 
 
 def verify_known(known: bytes | None, identity: bytes) -> None:
-    """Raise `LogGone` if this is not the log that is known; None: any is welcome."""
+    """Raise `LogGone` if this is not the log that is known; with None any log will do."""
     if known is not None and known != identity:
         raise LogGone(known, f"the one that is there is {log_id(identity)}, not {log_id(known)}")
 

@@ -130,7 +130,7 @@ class MemoryLog:
         return self._followers.follow(partition, offset, deliver, ended)
 
     def notify_followers(self, partition: int, first: int, values: list[bytes]) -> None:
-        """Somebody has appended; the followers hear of it later, as of everything."""
+        """There are new messages: the followers get them in a later callback, as from any log."""
         self._soon(partial(self._followers.appended, partition, first, values))
 
     def end_followers(self, partition: int, why: OffsetOutOfRange) -> None:

@@ -137,7 +137,8 @@ class Log(Protocol):
         ...
 
     def append(self, batch: Batch, done: Done) -> None:
-        """Hand over a batch; never blocks and never raises for what the log's state may be."""
+        """Hand over a batch. Never blocks, and raises for no state of the log: errors come by
+        `done`."""
         ...
 
     async def read(self, partition: int, offset: int, deliver: Deliver) -> int:

@@ -1,7 +1,8 @@
 """Loads and serves the admin API beside a node that already takes calls.
 
 FastAPI takes half of a second to import, more than all else together, and who restarts after a
-crash waits for the ingress. So it is loaded in a thread, once the doors are open or late to open.
+crash waits for the ingress. So it is loaded in a thread, once the ingress takes calls, or after
+PATIENCE_S.
 """
 
 import asyncio

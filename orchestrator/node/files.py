@@ -1,8 +1,8 @@
 """How many files and sockets this process may have open, and who may take how many.
 
-Without shares a flood of clients would leave none for a segment of the log or a table of a store,
-and those cannot be refused. So the rooms that take sockets get a limit each, and the rest is
-theirs who open files.
+Without limits a flood of clients would leave no descriptors for segments of the log and tables of
+stores, which must always be had. So each room that takes sockets has a limit, and the rest is for
+files.
 """
 
 import contextlib

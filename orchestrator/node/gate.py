@@ -7,7 +7,8 @@ ENDING = "this server is shutting down"
 
 
 class NodeGate:
-    """Why faces refuse requests; the admin API asks the processor itself."""
+    """Why the ingress refuses requests while the node starts or ends; the admin API asks the
+    processor itself."""
 
     def __init__(self, processor: Processor) -> None:
         self._processor = processor

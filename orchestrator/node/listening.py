@@ -1,4 +1,4 @@
-"""Sockets of a node, and what it says when it cannot have one."""
+"""Sockets that listen, and the error for an address that cannot be had."""
 
 import os
 import socket

@@ -12,7 +12,7 @@ BUSY_PART = 0.2  # of a core: below that the node is quiet
 SHRINK_ROUNDS = 100  # a million rows: more than the budget holds
 QUIET_LOOKS = 5  # in a row, before rows are given up too
 QUIET_CACHE_PART = 0.25  # of the cache's budget that stays when all is quiet
-GROWN_BYTES = 16 << 20  # since the last time: less is not worth a walk through the heap
+GROWN_BYTES = 16 << 20  # since the last time: less is not worth trimming the heap
 
 
 class MemoryKeeper:

@@ -1,7 +1,8 @@
 """Ends the process when its event loop stalls.
 
-librdkafka's own threads go on sending heartbeats, so a hung leader would stay the leader. A stopped
-process does not count against itself: the thread counts its own ticks, not the time.
+librdkafka's own threads go on sending heartbeats, so a hung leader would stay the leader. The
+thread counts its own ticks, not the time, so that a process that was stopped (SIGSTOP) is not ended
+when it goes on.
 """
 
 import asyncio

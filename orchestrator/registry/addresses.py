@@ -21,7 +21,7 @@ class AddressError(ValueError):
 
 
 def normalise_uri(text: str) -> str:
-    """Scheme and host in lower case, no port that goes without saying, a path that is never ""."""
+    """Scheme and host in lower case, no default port, a path that is never ""."""
     if len(text) > _URI_CHARS_MAX:
         raise AddressError(f"a URI may have {_URI_CHARS_MAX} characters, this one has {len(text)}")
     if not (text.isascii() and text.isprintable()) or " " in text:

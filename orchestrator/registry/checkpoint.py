@@ -53,7 +53,8 @@ def save(directory: Path, checkpoint: Checkpoint) -> int:
 
 
 def forget(directory: Path, checkpoint: Checkpoint) -> None:
-    """What the log does not have must not be taken for it once the log is as long again."""
+    """Delete the checkpoint: the log does not have its last message, and might reach that offset
+    again."""
     for name in _NAMES:
         if _read(directory / name) == checkpoint:
             (directory / name).unlink()

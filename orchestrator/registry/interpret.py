@@ -39,7 +39,7 @@ _TYPES = {
     "VIRTUAL_OBJECT": ServiceType.OBJECT,
     "WORKFLOW": ServiceType.WORKFLOW,
 }
-# A run handler says so: a handler of a workflow that says nothing is a shared one.
+# A run handler is declared as one: a handler of a workflow without a kind is shared.
 _KINDS = {
     (ServiceType.SERVICE, None): SERVICE,
     (ServiceType.SERVICE, "SHARED"): SERVICE,
@@ -167,7 +167,7 @@ def _output(place: str, given: ManifestOutput | None) -> StoredOutput | None:
 
 def _content_type(place: str, given: str | None) -> str:
     text = given or ""
-    # It becomes a header of responses: nothing that could end one.
+    # It becomes a header of responses, so it may hold no line ends.
     if not text.isascii() or not text.isprintable() or (text and "/" not in text):
         raise _refused(f"{place}: {text!r} is not a content type")
     return text

@@ -88,7 +88,7 @@ class Metadata:
         self._listeners: list[Callable[[Registry], None]] = []
         self._watched = b""  # the change being made, and whether it was the first to come
         self._watched_won = False
-        self._is_in_doubt = False  # the log refuses appends until `restart` says we looked
+        self._is_in_doubt = False  # an append had an unknown fate: `restart` has to come first
         self._following: Subscription | None = None
         self._broken: MetadataCorrupt | None = None  # nothing is applied after it
         self._stale_reason = ""  # why changes of others are not seen any more
@@ -130,13 +130,13 @@ class Metadata:
             return
 
     def close(self) -> None:
-        """Hear no more of what others change."""
+        """Stop following what others change."""
         if self._following is not None:
             self._following.cancel()
 
     def _ended(self, why: FollowEnd) -> None:
-        """It is not followed any more. Calls go on with what is known; nothing is changed, and
-        nobody is told that this is all there is."""
+        """The metadata are not followed any more. Calls go on with what is known; nothing is
+        changed, and `known` raises, since others may have changed something."""
         if isinstance(why, LogUnavailable):  # it was closed
             return
         self._stale_reason = f"the metadata log cannot be followed: {why}"
@@ -250,7 +250,7 @@ class Metadata:
         return self._watched_won
 
     def _go_on(self) -> None:
-        """After an append of unknown fate, which may have come to it after we stopped waiting."""
+        """Go on after an append of unknown fate: it may be in the log."""
         if self._is_in_doubt:
             self._is_in_doubt = False
             self._log.restart(META)

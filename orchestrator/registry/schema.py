@@ -1,6 +1,6 @@
 """Deployments, services and handlers with every default resolved, and their lookup tables.
 
-A `Registry` is an immutable snapshot: whoever holds one sees one version of the metadata.
+A `Registry` is an immutable snapshot of one version of the metadata.
 """
 
 import msgspec

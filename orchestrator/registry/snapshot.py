@@ -124,7 +124,7 @@ def _handler(
 ) -> Handler:
     settings = stored.settings
     if service.settings.workflow_retention_ms is not None:
-        # Only people set it on a service, after it was registered: they have the last word.
+        # Only operators set it on a service, after it was registered: their value wins.
         settings = structs.replace(settings, workflow_retention_ms=None)
     own = _over(settings, above, forced_lazy)
     return Handler(

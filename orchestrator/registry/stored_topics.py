@@ -45,7 +45,7 @@ class StoredSubscription(Stored, frozen=True):
     Without service and handler the headers of each record name its target: an ingress topic.
     `undecided` is the point to start from while no broker could be asked (`registry/points.py`);
     nothing is read until it is "" and `starts` say what it comes to. `reason` is why it is paused
-    or stopped. Who sees `gaps_passed` grow may go past a gap in its source, once.
+    or stopped. When `gaps_passed` grows, sources that stand before a gap go past it, once.
     """
 
     id: str

@@ -190,7 +190,8 @@ def group_of_subscription(one: StoredSubscription, topics: TopicsState, engine: 
 
 
 def check_group(topics: TopicsState, made: StoredSubscription, engine: str) -> None:
-    """Two would commit to one offset in turn, and neither be seen."""
+    """Refuse a group that another subscription of the same topic uses: the two would overwrite
+    each other's offsets."""
     group = group_of_subscription(made, topics, engine)
     for one in topics.subscriptions.values():
         is_same = one.cluster == made.cluster and set(one.topics) & set(made.topics)

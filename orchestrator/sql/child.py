@@ -1,7 +1,7 @@
 """Starts a SQL child: its limits first, then the libraries, which take memory as they are loaded.
 
-A process of its own, for one query at a time: converting rows holds the interpreter, the
-libraries cost 75 MB, and a query that takes too much takes nobody else with it.
+A process of its own for one query at a time: converting rows holds the interpreter, the libraries
+take 75 MB, and a query that needs too much memory ends only itself.
 """
 
 import contextlib
@@ -15,11 +15,12 @@ NICE = 5  # calls go before queries
 
 
 def limit(memory_bytes_max: int) -> None:
-    """What it asks for beyond is refused by the system, whoever in it asks: it ends."""
+    """Limit the memory of this process: the system refuses more, and the process ends."""
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes_max, memory_bytes_max))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(NICE)
-    with contextlib.suppress(OSError):  # where memory runs out this goes first, not the server
+    # If memory runs out the system ends this process, not the server.
+    with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 

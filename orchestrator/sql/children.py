@@ -22,9 +22,9 @@ from orchestrator.sql.errors import (
 RUNNING_MAX = 4  # queries at once: each in a process of its own
 WAITING_MAX = 32  # behind them
 WAIT_S_MAX = 10.0
-IDLE_S = 60.0  # a child nobody asks for this long is let go: it is larger than the server
+IDLE_S = 60.0  # a child that is idle for this long is ended: it is larger than the server
 END_S = 5.0  # for a child whose pipe broke to be gone
-# Allocators that reserve much in advance would reach the limit at once.
+# These allocators would reserve memory in advance and reach the limit at once.
 ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "RUST_BACKTRACE": "0"}
 
 

@@ -1,7 +1,7 @@
 """Which values a filter pins a column to, so that only their rows are read.
 
-DataFusion hands filters as opaque expressions whose text is stable. What is not understood
-for certain reads more, never less; the filter itself is applied to what was read.
+DataFusion hands filters as opaque expressions whose text is stable. A filter that is not fully
+understood reads more rows, never fewer; DataFusion applies the filter itself to them.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""How numbers of rows are told to people: kinds, statuses, targets, failures."""
+"""Words for the numbers in rows, as people see them: kinds, statuses, targets, failures."""
 
 import base64
 

@@ -22,7 +22,7 @@ class MemoryHome:
         for applied in sorted(self.copies, reverse=True):
             self.flushed = dict(self.copies[applied])
             yield MemoryStore(self, self.flushed)
-            del self.copies[applied]  # it did not fit: no later copy is to be taken for older
+            del self.copies[applied]  # it did not fit: it must not count as an older copy
         self.flushed = {}
         yield MemoryStore(self)
 

@@ -33,7 +33,7 @@ MEMTABLES_MAX = 4
 BLOCK_CACHE_BYTES = 16 << 20  # shared by the partitions of a process
 MEMTABLES_BYTES = 32 << 20  # of all partitions together: the largest is flushed first
 BLOOM_BITS = 10
-MEMTABLE_BLOOM_RATIO = 0.05  # most ids that are looked up are new: say so cheaply
+MEMTABLE_BLOOM_RATIO = 0.05  # most ids that are looked up are new: a bloom filter answers for them
 OPEN_FILES_MAX = 256
 INFO_LOG_BYTES = 1 << 20
 CORRUPTION = "Corruption:"  # what RocksDB says of bytes that are not what it wrote
@@ -103,7 +103,7 @@ class _Scan(Generic[T]):
             raise
 
     def cut(self) -> None:
-        """Let go of the database: while an iterator lives, its directory stays locked."""
+        """Drop the iterator: while one is there, the directory of the database stays locked."""
         self._is_cut = True
         self._rows.close()
 
@@ -166,7 +166,7 @@ class RocksStore:
             while valid():
                 yield read(rows)
                 forward()
-            rows.status()  # one that meets damage ends like one that is at its end
+            rows.status()  # a scan that meets damage ends like one at its end, but has an error
         except Exception as error:  # the library raises nothing narrower
             raise self._noted(error) from error
         finally:

@@ -97,7 +97,7 @@ class RocksHome:
         return store
 
     def _drop_damaged(self) -> None:
-        """Take neither it nor what it was made of again: files are shared between them."""
+        """Put aside a damaged live store, and the checkpoint it was made from: they share files."""
         made_of, self._made_of = self._made_of, None
         _put_aside(self._live)
         if made_of is not None and made_of in self.checkpoints():

@@ -1,11 +1,11 @@
 """One budget in bytes for the rows that the tables of a process keep in memory by choice.
 
 Rows that a spill wrote stay in memory as long as there is room, except those that hardly anybody
-reads again: invocations that are over. Each table has two generations of
-them: what was used since the table last grew older, and what was not. It grows older, and loses
-what was not used, when what was used is a part of the budget, and when the budget is spent: then
-the tables of all partitions take turns. Rows that no spill wrote yet count too,
-by the size of the records they came with; they cannot be given up, so they are spilled early.
+reads again: invocations that are over. Each table keeps them in two generations: rows used since
+the last turn of generations, and the others. A turn drops the others. A table turns when its used
+rows reach a part of the budget, and when the budget is spent: then the tables of all partitions
+turn one after the other. Rows that no spill wrote yet count too, by the size of the records they
+came with; they cannot be given up, so they are spilled early.
 """
 
 from collections.abc import Sequence
@@ -84,7 +84,7 @@ class Cache:
         tables = [table for owner in self._live() for table in owner.tables]
         aim_bytes = int(bytes_max * SHRINK_TO)
         looked_at = 0
-        for _ in range(2 * len(tables)):  # twice: once to be unused, once to go
+        for _ in range(2 * len(tables)):  # twice: to make rows unused, and to drop them
             self._turn += 1
             looked_at += tables[self._turn % len(tables)].drop_unused()
             if self.used_bytes <= aim_bytes:

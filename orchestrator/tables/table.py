@@ -133,8 +133,8 @@ class Table(Generic[R]):
         """Rows with start <= key < stop in order, overlay and store as one. The table may be
         changed while the scan runs; whether it shows such a change is not defined.
 
-        Costs what it yields, and the order of the dirty keys if these changed. What was deleted
-        at the front of the table is passed by once: timers and retention go from there.
+        Costs what it yields, and the order of the dirty keys if these changed. Deleted rows at the
+        front of the table are skipped only once: timers and retention are deleted from there.
         """
         dirty = self.dirty_keys
         changed = self._dirty_between(start, stop)
@@ -145,7 +145,7 @@ class Table(Generic[R]):
             if value is None:
                 row = self.get(key)
             elif key in unwritten:
-                continue  # it comes, or came, as it is now
+                continue  # the overlay has a newer row of this key
             elif key in dirty:
                 row = self._rows[key]
             else:
@@ -185,7 +185,7 @@ class Table(Generic[R]):
             self._first = stop
 
     def drain(self, writes: list[tuple[bytes, bytes | None]]) -> None:
-        """Add what is dirty to a batch, in key order. What is gone is forgotten."""
+        """Add the dirty rows to a batch, in key order. Deleted rows are dropped from memory."""
         if self.dirty_keys:
             self._drain_dirty(writes)
         if self._recent_bytes > self._account.generation_bytes_max:
@@ -245,7 +245,7 @@ class Table(Generic[R]):
         """Give up the clean rows not used since the last time; how many rows it looked at."""
         sizes, looked_at = self._sizes, len(self._older) + len(self._rows)
         self._account.clean_bytes -= sum(sizes.pop(key, 0) for key in self._older)
-        if self.dirty_keys:  # rare: it is another partition that asks for room
+        if self.dirty_keys:  # rare: another partition asked for room
             dirty, rows = self.dirty_keys, self._rows
             self._older = {key: row for key, row in rows.items() if key not in dirty}
             self._rows = {key: rows[key] for key in dirty}

@@ -1,9 +1,9 @@
-"""How far the log was durable, in a file of its own, so that a tail that goes missing is missed.
+"""How far the log was durable, in a file of its own, so that a lost tail is noticed.
 
-It never stands above what was synced. It is written with every append that has become durable, so
-that whatever ends the process it is exact, and synced about once a second and when the log is
-closed: only where the machine loses its power, too, may it be a second old. Two slots in pages of
-their own take turns: a torn write leaves the other.
+It is never above what was synced. It is written after every append that became durable, so it is
+exact whatever ends the process. It is synced about once a second and when the log is closed, so
+after a loss of power it may be a second old. Two slots, each in a page of its own, take turns: a
+torn write leaves the other.
 """
 
 import threading
@@ -30,7 +30,7 @@ class DurableMark:
         self._file: File | None = None
         self._count = 0
         self.position = 0
-        self._synced = 0  # up to where it is known whatever happens to the machine
+        self._synced = 0  # the mark that a loss of power leaves
         self._lock = threading.Lock()
 
     def create(self, count: int = 0, position: int = 0) -> None:
@@ -82,7 +82,7 @@ class DurableMark:
 
     def note(self, position: int) -> None:
         """Everything below `position` is durable; without a sync, which is left to `set`."""
-        # While another thread syncs the file nothing waits for it: the next append notes more.
+        # If another thread syncs the file now, skip this: the next append writes a later mark.
         if not self._lock.acquire(blocking=False):
             return
         try:
@@ -94,9 +94,8 @@ class DurableMark:
             self._lock.release()
 
     def set(self, position: int) -> None:
-        """Everything below `position` is durable, and this is known whatever happens to the
-        machine; nothing is done if it is already. Raises `OSError`, and goes on with a fresh file
-        the next time."""
+        """Everything below `position` is durable; write that and sync it, unless it is synced
+        already. Raises `OSError`, and uses a fresh file the next time."""
         with self._lock:
             if position > self._synced:
                 self._put(position)

@@ -167,7 +167,7 @@ class EmbeddedLog:
         return self._require_running().journal.bounds(partition)
 
     def _declare_gone(self) -> LogGone:
-        """Say so once, to everyone: nothing of it may be used any more."""
+        """The log is gone: report it once, and answer nothing else any more."""
         gone = self._gone = LogGone(self.identity, "its files were deleted while they were in use")
         _LOG.error("%s", gone)
         loop = asyncio.get_running_loop()

@@ -61,7 +61,7 @@ class OpenLog:
         self._turns = WriterTurns(journal)
         self._syncs = syncs
         self._shortcut = Shortcut(journal, self._turns, syncs) if syncs is not None else None
-        self._held: list[Job] = []  # until what is on the short way is through
+        self._held: list[Job] = []  # jobs that wait until the short way is idle
         self._at_writer = 0  # jobs that its thread has
         self._ended: deque[tuple[int, list[AppendOutcome]]] = deque()
         self._since_ms: deque[int] = deque()  # one for each partition of each append in flight
@@ -94,7 +94,8 @@ class OpenLog:
         self._hand_over(job)
 
     def _hand_over(self, job: Job) -> None:
-        """To the writer's thread, once nothing is on the short way: one of the two writes."""
+        """Hand a job to the writer's thread once the short way is idle: only one of them may
+        write."""
         if self._shortcut is not None and self._shortcut.is_busy:
             self._held.append(job)
         else:
@@ -129,7 +130,7 @@ class OpenLog:
         self._see_to_files()
 
     def _take_together(self, held: list[Job]) -> bool:
-        """What came while a sync was under way goes the short way too, in one write."""
+        """Appends that came during a sync take the short way, too, in one write."""
         assert self._shortcut is not None
         appends = [job for job in held if isinstance(job, Append)]
         if self._at_writer or len(appends) < len(held):
@@ -156,7 +157,7 @@ class OpenLog:
                 self._appended(partition, first, values)
 
     def _see_to_files(self) -> None:
-        """After appends: what the threads beside the writer have to do."""
+        """After appends: start what the other threads have to do."""
         if self._late is not None:
             return
         if self._mark_timer is None:
@@ -220,9 +221,10 @@ class OpenLog:
         if self._mark_timer is not None:
             self._mark_timer.cancel()
         if self._syncs is not None and self._shortcut is not None:
-            # Only one may listen: what the loop has heard would leave a thread waiting for ever.
+            # Only one may wait for the sync: if the loop took its end, a thread would wait for
+            # ever.
             self._loop.remove_reader(self._syncs.fd)
-            while self._shortcut.is_busy:  # what came meanwhile goes the short way next
+            while self._shortcut.is_busy:  # appends that came meanwhile take the short way next
                 await asyncio.to_thread(self._syncs.wait)
                 self._take_sync()
         await asyncio.to_thread(self._writer.stop)

@@ -90,7 +90,7 @@ class SegmentChain:
     def write(self, appends: Batch) -> list[int]:
         """Make all of it durable; returns the first offset of each, raises `AppendError`."""
         written = self._encode(appends, self._segments[-1].end)
-        self._make_ready(written.bytes_count)  # the end stays where it is, in whichever segment
+        self._make_ready(written.bytes_count)  # a new segment begins at the same end
         self._put(self._segments[-1], written.pieces)
         return self.keep(written)
 
@@ -131,7 +131,7 @@ class SegmentChain:
         return self.keep(written)
 
     def mend(self) -> None:
-        """Get out of what the last write failed of; raises `AppendError` while it cannot."""
+        """Repair what made the last write fail; raises `AppendError` while that is impossible."""
         self._make_ready(frames.FRAME_HEAD_BYTES)
 
     def _make_ready(self, size: int) -> None:
@@ -208,7 +208,7 @@ class SegmentChain:
         segment = Segment(file, base, self._nexts, self._head_bytes)
         segment.begin_empty()
         with self._lock:
-            if last is not None and last.end == last.base:  # empty and too small: it has that name
+            if last is not None and last.end == last.base:  # empty: it has the same name
                 last.file.close()
                 self._segments.pop()
             self._segments.append(segment)

@@ -1,8 +1,8 @@
 """The short way of an append: written on the event loop, synced by the system, no thread between.
 
-A write into the page cache takes microseconds, the sync after it a hundred times as long. Where the
-system syncs beside its caller, the thread that waits for it, and the two hand-overs of the
-interpreter it costs, are saved. Whatever is out of the ordinary goes to the writer's thread.
+A write into the page cache takes microseconds, the sync after it a hundred times as long. If the
+system syncs asynchronously, no thread has to wait for the sync, which saves two hand-overs of the
+interpreter. Everything unusual goes to the writer's thread.
 """
 
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ class Shortcut:
         return self._unsynced is not None
 
     def take(self, jobs: Sequence[Append]) -> bool:
-        """Write them together and begin the sync; False: they have to go the long way, as if never
-        seen here."""
+        """Write them together and begin the sync. False: nothing was written, and the writer's
+        thread has to take them."""
         if self._unsynced is not None or not self._is_open or not self._turns.is_calm:
             return False
         bytes_count = 0

@@ -73,7 +73,7 @@ class WriterTurns:
 
     @property
     def is_calm(self) -> bool:
-        """Whether an append has nothing to fear from those before it."""
+        """Whether no earlier append failed, so that the next one can take the short way."""
         return not self._unknown and not self.standing.reason
 
     def run(self, jobs: list[Job]) -> list[AppendOutcome]:
@@ -169,8 +169,8 @@ class WriterTurns:
 
 
 class Foreseen:
-    """Whatever else fails in here ends the process: after a bug, or without memory, nobody knows
-    what is in the file, and the next start reads it."""
+    """Any unexpected error in here ends the process: after a bug, or without memory, the content
+    of the file is unknown, and the next start reads it."""
 
     def __enter__(self) -> None:
         pass

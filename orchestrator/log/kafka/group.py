@@ -41,8 +41,8 @@ class Other(NamedTuple):
 
 
 def other_members(admin: AdminClient, options: KafkaOptions, client_id: str) -> list[Other]:
-    """Who else is in the group; raises like `ensure_topics`. A group that we may not see has
-    nobody in it: that we may not join it either, its member is told.
+    """Who else is in the group; raises like `ensure_topics`. A group that this user may not see
+    counts as empty; joining it reports the missing right.
 
     By the deprecated `list_groups`: what should take its place, describe_consumer_groups, aborts
     the process when a broker does not answer (librdkafka's issue 4605).
@@ -141,7 +141,7 @@ class Membership:
         self._served = Served(self._consumer, clients.client_id, self._serve, self._client_error)
 
     def serve(self) -> None:
-        """Now, though nothing has rung: what came while nobody listened."""
+        """Serve now: something may have come before the wake-ups were registered."""
         self._served.serve()
 
     def _serve(self) -> None:
@@ -173,7 +173,7 @@ class Membership:
             self._said = reason
 
     def _end(self, refusal: LogRefused) -> None:
-        """It must not lead any more, and cannot come back by itself."""
+        """This node must not lead any more, and does not join again."""
         if self.refused is None:
             _LOG.error("%s", refusal)
             self.refused = refusal
@@ -191,7 +191,7 @@ class Membership:
     def _ask_for_others(self) -> list[Other] | None:
         try:
             return other_members(self._clients.admin, self._options, self._clients.client_id)
-        except (KafkaException, LogRefused):  # what keeps a node from the group, its member tells
+        except (KafkaException, LogRefused):  # joining the group reports what is wrong
             return None
 
     def _others_found(self, asked: "asyncio.Future[list[Other] | None]") -> None:
@@ -228,7 +228,7 @@ class Membership:
         self._give_up(sorted(p.partition for p in partitions))
 
     def stop_reporting(self) -> None:
-        """The log is gone: who leads what of it is of no interest any more."""
+        """The log is gone: report no assignments any more."""
         self._is_silent = True
 
     def _give_up(self, numbers: list[int]) -> None:
@@ -240,7 +240,8 @@ class Membership:
                 self._tell_revoked(number)
 
     async def close(self) -> None:
-        """Go without leaving: a static member that comes back soon gets its partitions back."""
+        """Close without leaving the group: a static member that comes back soon gets its
+        partitions back."""
         self._closed = True
         self._served.close()
         await asyncio.to_thread(self._consumer.close)

@@ -195,7 +195,8 @@ class KafkaLog:
         )
         self._readings.add(reading)
         try:
-            # Looked at before and after: nothing that another log says is taken for this one's.
+            # The log is verified before and after, so that bounds of another log are never
+            # returned.
             await self._verify_presence()
             following = await self._in_thread(reading.run)
             await self._verify_presence()
@@ -242,7 +243,7 @@ class KafkaLog:
             raise
 
     def _declare_gone(self, gone: LogGone) -> None:
-        """Say so once, to everyone: nothing of it may be used any more."""
+        """The log is gone: report it once, and answer nothing else any more."""
         if self._gone is not None or self._closed:
             return
         self._gone = gone
@@ -313,7 +314,7 @@ class KafkaLog:
             await self._verify_presence()
             await self._verify_rights()
         except (LogGone, LogUnavailable):
-            pass  # the first one everybody was told of, the second one appends and reads meet
+            pass  # LogGone was reported; LogUnavailable shows in appends and reads
         finally:
             self._verified_ms = self._clock_ms()
             self._is_verifying = False

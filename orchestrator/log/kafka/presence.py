@@ -1,7 +1,7 @@
 """Whether the topics of the log are still the ones that were opened.
 
-A topic that is deleted and made anew has its name, and nothing else, in common with the log: what
-is read from it, or acknowledged by it, must not be taken for the log's.
+A topic that was deleted and made again has the same name, but is not the log: nothing may be read
+from it or counted as acknowledged by it.
 """
 
 import time

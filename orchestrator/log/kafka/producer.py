@@ -32,14 +32,14 @@ class Generation:
 
     def _client_error(self, error: KafkaError) -> None:
         if self.over:
-            return  # told by the thread that takes it apart
+            return  # closed: reported by the thread that ends the client
         if error.fatal() or error.code() == KafkaError._FATAL:
             self._fail_soon(str(error.str()))
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._down(str(error.str()))
 
     def _fail_soon(self, reason: str) -> None:
-        """The reports of the messages that failed stand behind a fatal error, and say more."""
+        """The delivery reports of failed messages come after a fatal error, and say more."""
         loop = asyncio.get_running_loop()
         loop.call_soon(self._served.serve)
         loop.call_later(_REPORTS_S, self._fail_late, reason)
@@ -59,9 +59,11 @@ class Generation:
 
 
 def _was_sent_once(message: Message) -> bool:
-    """Then the broker's word is the last one; else an earlier try may have landed, unseen."""
+    """Whether a message was sent once only: then an error of the broker is final. Otherwise an
+    earlier try may have been stored."""
     latency_s = message.latency()
-    return latency_s is not None and 0 <= latency_s < 0.8 * RETRY_BACKOFF_MS / 1000  # it jitters
+    # 0.8: retries come with jitter.
+    return latency_s is not None and 0 <= latency_s < 0.8 * RETRY_BACKOFF_MS / 1000
 
 
 def _purge(producer: Producer) -> None:
@@ -105,7 +107,7 @@ class Pending:
             self._fail(reason)
             return
         offset = message.offset()
-        if offset is None:  # the broker had it already, and remembers no more than that
+        if offset is None:  # a duplicate: the broker no longer knows its offset
             self._fail("a message is in the log, but the broker does not say where")
             return
         if self.first < 0:

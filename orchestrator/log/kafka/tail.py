@@ -115,7 +115,7 @@ class Tail:
             following.deliver(chunk)
 
     def _ask(self, following: KafkaSubscription) -> None:
-        """Its offset is not in the log: end with what is."""
+        """Its offset is not in the log: ask for the bounds, and end with OffsetOutOfRange."""
         task = self._loop.create_task(self._end_out_of_range(following))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
@@ -133,7 +133,7 @@ class Tail:
             following.end(OffsetOutOfRange(*bounds))
 
     def _client_error(self, error: KafkaError) -> None:
-        """Outages are waited out; whether the log is still there, others look."""
+        """librdkafka reconnects by itself; `presence.py` looks whether the log still exists."""
         _LOG.debug("following the log: %s", error)
 
     def end_all(self, why: FollowEnd) -> None:

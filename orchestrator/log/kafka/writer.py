@@ -41,7 +41,7 @@ class KafkaWriter:
         self._bytes_count = 0
         self._goodbyes: set[asyncio.Future[None]] = set()
         self._said = ""  # why the last producer was given up, until an append goes through
-        self.refused_reason = ""  # what an operator must mend before one can
+        self.refused_reason = ""  # what an operator must mend before an append is possible
         self.down_reason = ""  # why no broker can be reached
         self.closed = False
         self._current = self._begin()
@@ -62,7 +62,7 @@ class KafkaWriter:
             return "the log is closed"
         if partition in self._unknown:
             return "an earlier append is of unknown fate"
-        if self.refused_reason:  # until a look at the rights says otherwise
+        if self.refused_reason:  # until the rights are verified again
             return self.refused_reason
         if self._bytes_count > IN_FLIGHT_BYTES_MAX:
             return "too much is waiting for the brokers"
@@ -103,7 +103,7 @@ class KafkaWriter:
             pending = queue.popleft()
             self._bytes_count -= pending.bytes_count
             if pending.error is None and pending.first < self._ends.get(partition, 0):
-                # The log has lost its tail, or another one is in its place: who reads will see.
+                # The log has lost its tail, or is another one: reading it finds out.
                 self._unknown.add(partition)
                 pending.error = AppendError("an earlier offset was given again", refused=False)
             if pending.error is None:
@@ -119,7 +119,7 @@ class KafkaWriter:
 
     def give_up(self, reason: str) -> None:
         """All in flight is of unknown fate; go on with a fresh producer."""
-        if reason != self._said:  # once, and again when appends have gone through in between
+        if reason != self._said:  # logged once, and again if appends succeeded in between
             needs_a_person = reason.startswith("PD")
             level = logging.ERROR if needs_a_person else logging.WARNING
             _LOG.log(level, "the producer is given up: %s", reason)
