@@ -8,12 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from perdure.client.aio import AsyncClient as AsyncClient
+    from perdure.client.aio import AsyncHandle as AsyncHandle
+    from perdure.client.sync import Client as Client
+    from perdure.client.sync import Handle as Handle
     from perdure.errors import BadDefinition as BadDefinition
     from perdure.errors import BadValue as BadValue
     from perdure.errors import Cancelled as Cancelled
     from perdure.errors import DurableTimeout as DurableTimeout
     from perdure.errors import Misuse as Misuse
+    from perdure.errors import NotReady as NotReady
     from perdure.errors import Pause as Pause
+    from perdure.errors import RequestRefused as RequestRefused
     from perdure.errors import RetryAfter as RetryAfter
     from perdure.errors import Terminal as Terminal
     from perdure.marks import handler as handler
@@ -28,6 +34,12 @@ if TYPE_CHECKING:
 
 # The public list: a test holds it equal to what type checkers see above.
 _HOMES = {
+    "RequestRefused": "errors",
+    "NotReady": "errors",
+    "Handle": "client.sync",
+    "Client": "client.sync",
+    "AsyncHandle": "client.aio",
+    "AsyncClient": "client.aio",
     "BadDefinition": "errors",
     "BadValue": "errors",
     "Cancelled": "errors",

@@ -112,3 +112,16 @@ class BadValue(ValueError):
     def __init__(self, message: str, path: str = "$") -> None:
         super().__init__(message)
         self.path = path
+
+
+class RequestRefused(Exception):
+    """A server refused a request of a client, or could not serve it; `status` is that of HTTP."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{message} (HTTP status {status})")
+        self.status = status
+        self.message = message
+
+
+class NotReady(Exception):
+    """There is no result yet."""

@@ -25,6 +25,7 @@ HOMES = {
         "sdk/perdure/transports/http1.py",
     ),
     "ngh2": ("orchestrator/invoker/http2.py", "sdk/perdure/transports/http2.py"),
+    "opentelemetry": ("sdk/perdure/client/request.py",),
     "orjson": ("orchestrator/admin/", "orchestrator/sql/", "orchestrator/cli/"),
     "pyarrow": ("orchestrator/sql/",),
     "pydantic": ("orchestrator/admin/",),

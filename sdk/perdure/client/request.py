@@ -1,0 +1,257 @@
+"""What a client asks and what it reads from answers; knows no sockets."""
+
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Generic, Literal, TypedDict, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from perdure.definitions import HandlerRef, target_of
+from perdure.errors import Misuse, NotReady, RequestRefused, Terminal
+from perdure.serde import ANY, BYTES, BYTES_TYPE, JSON_TYPE, Serde, serde_for
+
+T = TypeVar("T")
+
+Status = Literal["unknown", "running", "succeeded", "failed"]
+
+_SOURCE: Final = "x-restate-error-source"
+_NOT_READY: Final = 470
+_JSON_KINDS: Final = (JSON_TYPE, "+json")
+
+
+class CallFields(TypedDict, total=False):
+    """The keywords of calls. `timeout` ends the waiting, not the work."""
+
+    key: str
+    idempotency_key: str
+    headers: Mapping[str, str]
+    timeout: timedelta | None
+
+
+class SendFields(TypedDict, total=False):
+    """The keywords of sends; the work begins after `delay`."""
+
+    key: str
+    idempotency_key: str
+    headers: Mapping[str, str]
+    delay: timedelta
+    timeout: timedelta | None
+
+
+@dataclass(slots=True)
+class Request:
+    """A request to a server. `is_safe`: to make it twice is as good as once."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes = b""
+    is_safe: bool = True
+    to_admin: bool = False
+
+
+@dataclass(slots=True)
+class Response:
+    """An answer; names of headers are lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Asked(Generic[T]):
+    """A request with what its result is read by."""
+
+    request: Request
+    serde: Serde[T] | None
+
+    def read(self, response: Response) -> T:
+        return read_result(response, self.serde)
+
+
+def call_request(
+    target: Any, arg: Any, fields: CallFields | SendFields, returns: Any, retries: bool
+) -> Asked[Any]:
+    """Return the request of a call, or of a send."""
+    found = target_of(target)
+    ref = found if isinstance(found, HandlerRef) else None
+    path = _path(found, fields.get("key"))
+    headers = dict(fields.get("headers") or {})
+    body = _body(ref, arg, headers)
+    is_run = ref is not None and ref.kind == "workflow"
+    key = fields.get("idempotency_key")
+    if key == "":
+        raise Misuse("an idempotency key is not empty")
+    if is_run and key is not None:
+        raise Misuse("a workflow runs once for its key: it takes no idempotency key")
+    if key is None and retries and ref is not None and not is_run:
+        key = str(uuid.uuid4())  # a request that is made again finds the first one's work
+    if key is not None:
+        headers["idempotency-key"] = key
+    carry_trace(headers)
+    serde = ref.output if ref is not None else None
+    if returns is not None:
+        serde = serde_for(returns)
+    return Asked(Request("POST", path, headers, body, is_safe=key is not None), serde)
+
+
+def send_request(
+    target: Any, arg: Any, fields: SendFields, returns: Any, retries: bool
+) -> Asked[Any]:
+    """Return the request of a send; it answers with an id, its result is read by the serde."""
+    asked = call_request(target, arg, fields, returns, retries)
+    asked.request.path += "/send"
+    delay = fields.get("delay")
+    if delay is not None:
+        asked.request.path += f"?delay={max(0, round(delay / timedelta(milliseconds=1)))}ms"
+    ref = target_of(target)
+    if isinstance(ref, HandlerRef) and ref.kind == "workflow":
+        asked.request.is_safe = True  # sent again it is accepted as the same
+    return asked
+
+
+def submit_request(run: Any, arg: Any, fields: SendFields) -> Asked[Any]:
+    """Return the request that starts a workflow; made again it is accepted as the same."""
+    asked = send_request(run, arg, fields, None, False)
+    asked.request.is_safe = True
+    return asked
+
+
+def _path(found: HandlerRef | tuple[str, str], key: str | None) -> str:
+    if isinstance(found, HandlerRef):
+        service, name = found.service, found.name
+        if found.needs_key and key is None:
+            raise Misuse(f"{service}/{name} is a handler of a key: give key=")
+        if not found.needs_key and key is not None:
+            raise Misuse(f"{service}/{name} is a handler of a service, which has no keys")
+    else:
+        service, name = found
+    if key == "":
+        raise Misuse("a key is not empty")
+    middle = "" if key is None else quote(key, safe="") + "/"
+    return f"/{quote(service, safe='')}/{middle}{quote(name, safe='')}"
+
+
+def _body(ref: HandlerRef | None, arg: Any, headers: dict[str, str]) -> bytes:
+    if ref is not None:
+        if not ref.takes_input:
+            if arg is not None:
+                raise Misuse(f"{ref.service}/{ref.name} takes no argument")
+            return b""
+        serde: Serde[Any] = ref.input
+    elif isinstance(arg, bytes):
+        serde = BYTES
+    else:
+        serde = ANY
+    body = serde.encode(arg)
+    if serde.content_type is not None and (body or serde is not ANY):
+        headers.setdefault("content-type", serde.content_type)
+    return body
+
+
+def carry_trace(headers: dict[str, str]) -> None:
+    """Add the context of a trace, where the program traces by OpenTelemetry."""
+    if "opentelemetry" not in sys.modules:
+        return
+    try:
+        from opentelemetry.propagate import inject
+    except ImportError:
+        return
+    inject(headers)
+
+
+def read_request(invocation_id: str, what: Literal["attach", "output"]) -> Request:
+    """Return the request for the result of an invocation."""
+    return Request("GET", f"/restate/invocation/{quote(invocation_id, safe='')}/{what}", {})
+
+
+def workflow_request(name: str, key: str, what: Literal["attach", "output"]) -> Request:
+    """Return the request for the result of a workflow."""
+    path = f"/restate/workflow/{quote(name, safe='')}/{quote(key, safe='')}/{what}"
+    return Request("GET", path, {})
+
+
+def cancel_request(invocation_id: str) -> Request:
+    """Return the request to cancel an invocation; it goes to the admin API."""
+    path = f"/invocations/{quote(invocation_id, safe='')}/cancel"
+    return Request("PATCH", path, {}, to_admin=True)
+
+
+def resolve_request(awakeable_id: str, value: Any) -> Request:
+    """Return the request that resolves an awakeable."""
+    headers: dict[str, str] = {}
+    body = _body(None, value, headers)
+    path = f"/restate/awakeables/{quote(awakeable_id, safe='')}/resolve"
+    return Request("POST", path, headers, body)
+
+
+def reject_request(awakeable_id: str, reason: str) -> Request:
+    """Return the request that rejects an awakeable."""
+    path = f"/restate/awakeables/{quote(awakeable_id, safe='')}/reject"
+    return Request("POST", path, {"content-type": "text/plain"}, reason.encode())
+
+
+def read_result(response: Response, serde: Serde[T] | None) -> T:
+    """Return the value of an answer; raises Terminal for an invocation that failed, NotReady, and
+    RequestRefused for a request that was not taken."""
+    if response.status != 200:
+        raise error_of(response)
+    if serde is None:
+        kind = response.headers.get("content-type", "").partition(";")[0].strip()
+        raw = kind == BYTES_TYPE or not kind.endswith(_JSON_KINDS)
+        found: Serde[Any] = BYTES if raw and response.body else ANY
+        return found.decode(response.body)  # type: ignore[no-any-return]
+    return serde.decode(response.body)
+
+
+def read_invocation_id(response: Response) -> str:
+    """Return the id in the answer to a send."""
+    if response.status not in (200, 202):
+        raise error_of(response)
+    return str(msgspec.json.decode(response.body)["invocationId"])
+
+
+def read_status(response: Response) -> Status:
+    """Return what the answer for an output says about an invocation."""
+    if response.status == 200:
+        return "succeeded"
+    if response.status == _NOT_READY:
+        return "running"
+    if response.headers.get(_SOURCE) == "invocation":
+        return "failed"
+    if response.status == 404:
+        return "unknown"
+    raise error_of(response)
+
+
+def read_nothing(response: Response) -> None:
+    """Raise what an answer without content reports."""
+    if not 200 <= response.status < 300:
+        raise error_of(response)
+
+
+def error_of(response: Response) -> Exception:
+    """Return what an answer that is none reports."""
+    try:
+        said: Any = msgspec.json.decode(response.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        said = None
+    if not isinstance(said, dict):
+        said = {"message": response.body[:1000].decode("utf-8", "replace")}
+    message = str(said.get("message", ""))
+    if response.headers.get(_SOURCE) == "invocation":
+        code = said.get("code")
+        metadata = said.get("metadata")
+        return Terminal(
+            message,
+            code if isinstance(code, int) else response.status,
+            metadata if isinstance(metadata, dict) else None,
+        )
+    if response.status == _NOT_READY:
+        return NotReady(message or "there is no result yet")
+    return RequestRefused(response.status, message)

@@ -1,0 +1,29 @@
+"""Which handler is the run handler of what a workflow is named by."""
+
+from typing import Any
+
+from perdure.definitions import HandlerRef, ServiceDefinition, target_of
+from perdure.errors import BadDefinition, Misuse
+from perdure.service import definition_of
+
+
+def run_of(workflow: Any) -> tuple[str, Any]:
+    """Return the name of a workflow, and its run handler as a target.
+
+    A workflow is named by its object, its class, its run handler, its name (its run handler is
+    called `run` then), or `"Name/handler"`.
+    """
+    if isinstance(workflow, str):
+        target = workflow if "/" in workflow else f"{workflow}/run"
+        return target.partition("/")[0], target
+    try:
+        definition: ServiceDefinition = definition_of(workflow)
+    except BadDefinition:
+        found = target_of(workflow)
+        if isinstance(found, HandlerRef) and found.kind == "workflow":
+            return found.service, workflow
+        raise Misuse(f"{workflow!r} is no workflow") from None
+    for one in definition.handlers.values():
+        if one.kind == "workflow":
+            return definition.name, one.fn
+    raise Misuse(f"{definition.name!r} is a {definition.kind}, no workflow")
