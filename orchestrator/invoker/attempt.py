@@ -34,6 +34,8 @@ RECORD_BYTES: Final = TURN_MESSAGE_BYTES // 4
 RECORD_EFFECTS: Final = 500  # each may cost as much as a small record
 _H: Final = wire.HEADER_BYTES
 _ACK: Final = wire.REQUESTED_ACK
+_PROPOSE_RUN: Final = code.PROPOSE_RUN_COMPLETION
+_RUN_RESULT: Final = code.RUN_COMPLETION
 _header: Final = struct.Struct(">HHI").unpack_from
 
 HOW: Final[dict[type, str]] = {
@@ -65,6 +67,7 @@ class Attempt:
         "_seen",
         "_size_bytes",
         "_told",
+        "_unread",
         "_wants",
         "end",
         "in_message",
@@ -94,6 +97,8 @@ class Attempt:
         self._payload_bytes_max = payload_bytes_max
         self._reader = wire.FrameReader(payload_bytes_max)
         self._pinned = bool(given.deployment and given.protocol)
+        # AwaitingOn is for people to look at: it comes twice a step, nobody looks.
+        self._unread = code.AWAITING_ON if protocol >= 7 else -1
         self.server = ""
         self._seen = given.entries
         self._acked = given.commands  # below it all were acknowledged, or replayed
@@ -187,19 +192,22 @@ class Attempt:
     # --- from the service ---
 
     def receive(self, data: bytes, now_ms: int) -> int:
-        """Take in bytes that arrived; returns how urgently records are to be taken."""
+        """Take in bytes that arrived; returns how urgently records are to be taken, NOTHING if
+        these bytes change nothing."""
         if self.over:
             return NOTHING
-        self._door.now_ms = now_ms
+        size_bytes = len(data) - _H
         try:
-            if not self.in_message and len(data) >= _H:
+            if size_bytes >= 0 and not self.in_message:
                 # Nearly always one whole message comes at a time.
-                number, flags, size_bytes = _header(data)
-                if size_bytes == len(data) - _H and size_bytes < self._payload_bytes_max:
-                    # AwaitingOn is for people to look at: it comes twice a step, nobody looks.
-                    if number != code.AWAITING_ON or self.protocol < 7:
-                        self._message(number, flags, data)
+                number, flags, payload_bytes = _header(data)
+                if payload_bytes == size_bytes and size_bytes < self._payload_bytes_max:
+                    if number == self._unread:
+                        return NOTHING
+                    self._door.now_ms = now_ms
+                    self._message(number, flags, data)
                     return self._wants
+            self._door.now_ms = now_ms
             self._messages(data)
         except Refused as refused:
             self._refuse(of_refusal(refused.refusal))
@@ -266,8 +274,8 @@ class Attempt:
                 self._size_bytes + size_bytes > RECORD_BYTES or len(self._effects) >= RECORD_EFFECTS
             ):
                 self._make_room()
-            effect = entry[0](self._door, frame, self._size_bytes)
-            wants = entry[1]
+            read, wants = entry
+            effect = read(self._door, frame, self._size_bytes)
             if flags & _ACK:
                 self._effects.append(RequestAck(self._given.commands + self._commands))
                 wants = NOW
@@ -278,9 +286,9 @@ class Attempt:
             self._size_bytes += size_bytes
             if wants > self._wants:
                 self._wants = wants
-        elif number == code.PROPOSE_RUN_COMPLETION:
+        elif number == _PROPOSE_RUN:
             self._propose_run(flags, frame)
-        elif number != code.AWAITING_ON or self.protocol < 7:
+        elif number != self._unread:
             self._control(number, frame)
 
     def _control(self, number: int, frame: bytes) -> None:
@@ -301,21 +309,17 @@ class Attempt:
             )
 
     def _propose_run(self, flags: int, frame: bytes) -> None:
-        m = wire.decode_propose_run_completion(frame, _H)
-        completion_id = m.result_completion_id
+        completion_id, value, why = wire.read_run_result(frame, _H)
         if not completion_id or completion_id in self._proposed:
             raise CommandRefused(
                 codes.PROTOCOL_VIOLATION, f"the result of run {completion_id} is proposed twice"
             )
-        if m.failure is None:
-            value = m.value or b""
-            stored = wire.completion_value(code.RUN_COMPLETION, completion_id, value)
+        if why is None:
+            stored = wire.completion_value(_RUN_RESULT, completion_id, value)
         else:
-            known = failure_of(m.failure)
+            known = failure_of(why)
             failure = wire.WireFailure(known.code, known.message, known.metadata)
-            stored = wire.completion_failure(
-                code.RUN_COMPLETION, completion_id, failure, self.protocol
-            )
+            stored = wire.completion_failure(_RUN_RESULT, completion_id, failure, self.protocol)
         size_bytes = len(stored)
         if self._frames and (
             self._size_bytes + size_bytes > RECORD_BYTES or len(self._effects) >= RECORD_EFFECTS
@@ -323,9 +327,8 @@ class Attempt:
             self._make_room()
         self._proposed[completion_id] = self.protocol >= 7 and bool(flags & _ACK)
         start = self._size_bytes
-        failed = m.failure is not None
         self._size_bytes = end = start + size_bytes
-        self._effects.append(RunResult(completion_id, failed, start, end))
+        self._effects.append(RunResult(completion_id, why is not None, start, end))
         self._frames.append(stored)
         self._wants = NOW
 

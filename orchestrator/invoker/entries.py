@@ -218,7 +218,7 @@ def _complete_awakeable(door: CommandContext, frame: bytes, base: int) -> AnyEff
 
 
 def _run(door: CommandContext, frame: bytes, base: int) -> None:
-    _required(wire.decode_run(frame, _H).result_completion_id)
+    _required(wire.read_run(frame, _H)[0])
 
 
 def _attach(door: CommandContext, frame: bytes, base: int) -> AnyEffect:

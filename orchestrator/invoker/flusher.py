@@ -34,7 +34,7 @@ class Flusher:
         self._scheduler = scheduler
         self._now: list[RunningAttempt] = []
         self._soon: list[RunningAttempt] = []
-        self._later: list[RunningAttempt] = []
+        self._later: dict[RunningAttempt, None] = {}  # each once, however often it has more
         self._soon_timer: Timer | None = None
         self._later_timer: Timer | None = None
 
@@ -43,14 +43,14 @@ class Flusher:
         running.flushing = wants
         if wants == NOW:
             self._now.append(running)
+        elif wants == LATER:
+            self._later[running] = None
+            if self._later_timer is None:
+                self._later_timer = self._scheduler.call_later(LATER_S, self._flush_later)
         elif wants == SOON:
             self._soon.append(running)
             if self._soon_timer is None:
                 self._soon_timer = self._scheduler.call_later(SOON_S, self._flush_soon)
-        elif wants == LATER:
-            self._later.append(running)
-            if self._later_timer is None:
-                self._later_timer = self._scheduler.call_later(LATER_S, self._flush_later)
 
     def flush_now(self) -> None:
         """What came in one read has been delivered."""
@@ -72,7 +72,7 @@ class Flusher:
 
     def _flush_later(self) -> None:
         self._later_timer = None
-        batch, self._later = self._later, []
+        batch, self._later = self._later, {}
         for running in batch:
             # Since it was listed it may have been proposed, and have sent something new.
             if running.flushing == LATER:

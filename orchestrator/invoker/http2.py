@@ -31,6 +31,7 @@ _CONFIGURATION = ngh2.Configuration(auto_window_update=False)
 _SETTINGS = {ngh2.Setting.ENABLE_PUSH: 0, ngh2.Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW_BYTES}
 _REFUSED: Final = int(ngh2.ErrorCode.REFUSED_STREAM)
 _CANCEL: Final = int(ngh2.ErrorCode.CANCEL)
+_DATA: Final = ngh2.DataReceived  # nearly all events
 _PREFACE_OF_HTTP1: Final = b"HTTP/1."
 
 ANSWERED_HTTP1: Final = "the endpoint answered in HTTP/1.1: register it with use_http_11"
@@ -265,8 +266,17 @@ class Http2Connection(asyncio.Protocol):
             if self._transport is None:
                 return  # an event before this one ended the connection
             kind = type(event)
-            if kind is ngh2.DataReceived:
-                self._on_data(streams.get(event.stream_id), event)  # type: ignore[attr-defined,arg-type]
+            if kind is _DATA:
+                exchange = streams.get(event.stream_id)  # type: ignore[attr-defined]
+                if exchange is not None:
+                    data = event.data  # type: ignore[attr-defined]
+                    if data:
+                        exchange.unread_bytes += len(data)
+                        exchange.receiver.on_body(data)
+                        if exchange.unread_bytes > _GIVE_BACK_BYTES and not exchange.is_held_back:
+                            self._give_back(exchange)
+                    if event.end_stream:  # type: ignore[attr-defined]
+                        self._on_response_end(exchange)
             elif kind is ngh2.StreamClosed:
                 self._on_stream_closed(event)  # type: ignore[arg-type]
             elif kind is ngh2.ResponseReceived:
@@ -288,18 +298,6 @@ class Http2Connection(asyncio.Protocol):
         except (ValueError, IndexError):
             status = 0
         exchange.receiver.on_response(status, headers)
-        if event.end_stream:
-            self._on_response_end(exchange)
-
-    def _on_data(self, exchange: Exchange | None, event: ngh2.DataReceived) -> None:
-        if exchange is None:
-            return
-        data = event.data
-        if data:
-            exchange.unread_bytes += len(data)
-            exchange.receiver.on_body(data)
-            if exchange.unread_bytes > _GIVE_BACK_BYTES and not exchange.is_held_back:
-                self._give_back(exchange)
         if event.end_stream:
             self._on_response_end(exchange)
 

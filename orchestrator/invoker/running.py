@@ -151,7 +151,9 @@ class RunningAttempt:
                 return
         data = self.attempt.notify(index, frame, completion_id)
         if data:
-            self.send(data)
+            self.touched_ms = self._shell.monotonic_ms()
+            if exchange is not None:
+                exchange.send(data)
 
     def on_drained(self) -> None:
         """There is room on the stream: send more of the journal."""
@@ -251,11 +253,12 @@ class RunningAttempt:
             shell.hold_memory(self, -self.start_bytes)
             self.start_bytes = 0
         wants = attempt.receive(data, shell.read_at_ms)
-        if attempt.over:
-            self._on_over()
-            return
-        if wants > self.flushing:
-            shell.flush(self, wants)
+        if wants:
+            if attempt.over:
+                self._on_over()
+                return
+            if wants > self.flushing:
+                shell.flush(self, wants)
         if attempt.in_message or self.held_bytes:
             self._hold(len(data))
 

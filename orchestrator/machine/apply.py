@@ -36,6 +36,7 @@ from orchestrator.machine.step import Step
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
+from orchestrator.model.limits import INBOX_STEP_COUNT
 from orchestrator.model.records import (
     AnnounceLeader,
     AnyRecord,
@@ -105,5 +106,5 @@ def apply(state: State, record: AnyRecord, position: int, actions: list[AnyActio
 
     Pure: the same state, record and position give the same rows and actions.
     """
-    step = Step(state, position, record.now_ms, actions, apply_item)
+    step = Step(state, position, record.now_ms, actions, apply_item, INBOX_STEP_COUNT)
     return _TABLE[type(record)](step, record)

@@ -53,9 +53,10 @@ def apply_journal(step: Step, record: Journal) -> Answer:
         row.commands += record.commands
         row.failures_since_entry = 0
         row.last_entry_at_ms = record.now_ms
-        store_entries(step, row, record.frames, record.entries)
-        for effect in _as_stored(record.effects):
-            APPLY_EFFECT[type(effect)](step, row, effect, record.frames)
+        frames, effects = record.frames, record.effects
+        store_entries(step, row, frames, record.entries)
+        for effect in effects if len(effects) < 2 else _as_stored(effects):
+            APPLY_EFFECT[type(effect)](step, row, effect, frames)
     if record.end is not None:
         _end(step, row, record.end)
     return DONE
@@ -68,7 +69,7 @@ def _as_stored(effects: Sequence[AnyEffect]) -> Sequence[AnyEffect]:
     Notifications are sent in the order of the journal, so that a replay decides each race as the
     attempt did.
     """
-    return effects if len(effects) < 2 else sorted(effects, key=_is_no_run_result)
+    return sorted(effects, key=_is_no_run_result)
 
 
 def _is_no_run_result(effect: AnyEffect) -> bool:

@@ -60,13 +60,14 @@ class Seat(SeatView):
     def propose(self, record: AnyRecord, waiter: Waiter | None = None) -> None:
         """Append with the next turn."""
         state = self._state
-        if type(state) is Stopped or not self._is_assigned:
-            if waiter is not None:
-                waiter.failed(self.stopped or NOT_SERVED, False)
-            return
-        self.pending.add(record, waiter)
-        if type(state) is Leading and state.in_flight is None and not state.pauses:
-            self._wake()
+        if type(state) is Leading:
+            self.pending.add(record, waiter)
+            if state.in_flight is None and not state.pauses:
+                self._wake()
+        elif self.is_served:
+            self.pending.add(record, waiter)
+        elif waiter is not None:
+            waiter.failed(self.stopped or NOT_SERVED, False)
 
     def start_append(self, now_s: float, work_max: int, bytes_max: int) -> list[bytes]:
         """Take proposals as messages, which are in flight from now on: at least one record,

@@ -29,6 +29,8 @@ class AttemptSource:
 
     __slots__ = (
         "_began_at_ms",
+        "_bytes_max",
+        "_entries_max",
         "_held",
         "_limits",
         "_lost",
@@ -62,6 +64,7 @@ class AttemptSource:
         self._start = start
         self._lost = lost
         self._limits = limits
+        self._entries_max, self._bytes_max = limits.entries_max, limits.bytes_max
         self._refused = refused
         self._began_at_ms = began_at_ms
         self._numbers: dict[bytes, int] = {}  # the number the last attempt got
@@ -153,7 +156,7 @@ class AttemptSource:
         return taken, True
 
     def propose(self, record: Journal) -> None:
-        if record.epoch != self.epoch or self.is_over:
+        if self.is_over or record.epoch != self.epoch:
             return
         invocation_id, unapplied = record.id, self._unapplied
         unapplied[invocation_id] = unapplied.get(invocation_id, 0) + 1
@@ -163,12 +166,11 @@ class AttemptSource:
             except StoreError:  # applying the record fails in the same way
                 row = None
             if row is not None:
-                limits = self._limits
                 if (
-                    row.entries + record.entries > limits.entries_max
-                    or row.journal_bytes + len(record.frames) > limits.bytes_max
+                    row.entries + record.entries > self._entries_max
+                    or row.journal_bytes + len(record.frames) > self._bytes_max
                 ):
-                    reason = limits.refusal(row, record)
+                    reason = self._limits.refusal(row, record)
                     record = self._paused_if(reason, journal_limit.CODE, record)
                 elif record.effects and GetStateKeys in map(type, record.effects):
                     reason = self._too_many_keys(row)
@@ -196,12 +198,10 @@ class AttemptSource:
         invocation_id = record.id
         if record.end is not None:  # state numbers the next attempt higher than this one
             self._numbers.pop(invocation_id, None)
-        left = unapplied.get(invocation_id, 0) - 1
-        if left > 0:
+        left = unapplied.pop(invocation_id, 1) - 1
+        if left:
             unapplied[invocation_id] = left
-            return
-        unapplied.pop(invocation_id, None)
-        if invocation_id in self._held:
+        elif invocation_id in self._held:
             incarnation = self._held.pop(invocation_id)
             row = self._row_of(invocation_id)
             if row is None or not row.retry_at_ms:  # else it starts when its backoff is over

@@ -48,20 +48,20 @@ class UnknownFates:
         Each waiter is answered exactly once. If the store fails meanwhile, StoreError is raised and
         the waiters that have no answer yet get it from `answer_some`, after the restore.
         """
-        proposals = append.proposals
-        told = 0
+        known = zip(append.proposals, answers, strict=True)
         results.begin_turn()
-        try:
-            for proposal, answer in zip(proposals, answers, strict=True):
-                waiter = proposal.waiter
-                if waiter is not None:
-                    waiter.applied(state, results, answer)
-                told += 1
-        except StoreError:
-            for proposal, answer in zip(proposals[told:], answers[told:], strict=True):
-                if proposal.waiter is not None:
-                    self.add(proposal.waiter, append.first if answer is Answer.DONE else NEVER)
-            raise
+        for proposal, answer in known:
+            waiter = proposal.waiter
+            if waiter is None:
+                continue
+            try:
+                waiter.applied(state, results, answer)
+            except StoreError:
+                for untold, its_answer in ((proposal, answer), *known):
+                    if untold.waiter is not None:
+                        since = append.first if its_answer is Answer.DONE else NEVER
+                        self.add(untold.waiter, since)
+                raise
 
     def answer_some(self, state: State, results: Results, count_max: int) -> bool:
         """Answer the first `count_max` waiters; True if there are more. If the store fails,

@@ -12,6 +12,7 @@ from typing import Any
 
 from orchestrator.codec import keys
 from orchestrator.machine import (
+    apply,
     apply_chore,
     apply_letters,
     apply_produced,
@@ -22,7 +23,6 @@ from orchestrator.machine import (
     kv,
     life,
     names,
-    step,
     waiting,
 )
 from orchestrator.machine.step import Step
@@ -90,7 +90,7 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
         patch.set(module, "PURGE_STEP_COUNT", bounds.purge)
     patch.set(journal, "JOURNAL_INLINE_BYTES", bounds.journal_bytes)
     patch.set(kv, "STATE_INLINE_BYTES", bounds.state_bytes)
-    patch.set(step, "INBOX_STEP_COUNT", bounds.places)
+    patch.set(apply, "INBOX_STEP_COUNT", bounds.places)
     patch.set(names, "DETAIL_INLINE_COUNT", bounds.details - 1)
     for module in (details, life):
         patch.set(module, "DETAIL_INLINE_COUNT", bounds.details)
@@ -103,7 +103,7 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
     killed: list[bytes] = []  # children
     own: set[bytes] = set()  # rows the record wrote itself: it may take them back
     add, put, delete = Table.add, Table.put, Table.delete
-    apply = partition.apply  # type: ignore[attr-defined]
+    apply_one = partition.apply  # type: ignore[attr-defined]
 
     def added(self: Table[Any], key: bytes, row: Any) -> None:
         own.add(self.prefix + key)
@@ -123,7 +123,7 @@ def bounded(bounds: Bounds, oracle: Oracle) -> Iterator[None]:
         deleted.clear()
         own.clear()
         killed.clear()
-        answer = apply(state, record, position, actions)
+        answer = apply_one(state, record, position, actions)
         _check(bounds, oracle, record, deleted, len(killed))
         return answer
 

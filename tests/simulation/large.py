@@ -13,7 +13,7 @@ import msgspec
 
 from orchestrator.invoker import attempt, overflow, slot_queue
 from orchestrator.invoker.options import InvokerOptions
-from orchestrator.machine import apply_chore, recover, step
+from orchestrator.machine import apply, apply_chore, recover
 from orchestrator.model.ids import placed_key
 from orchestrator.model.records import Kill, Resume, Signal
 from orchestrator.model.values import INBOXED, SCHEDULED, SUSPENDED
@@ -62,7 +62,7 @@ def smaller_bounds(patch: Patch) -> None:
         (slot_queue, "HELD_MAX", 20),
         (overflow, "PAGE_BYTES", 200),
         (apply_chore, "CHORE_STEP_COUNT", 20),
-        (step, "INBOX_STEP_COUNT", 50),
+        (apply, "INBOX_STEP_COUNT", 50),
         (transfers.TransferCarrier, "rows_max", 20),
         (sender, "ADVANCE_ROWS", 100),
         (attempt, "RECORD_EFFECTS", 50),

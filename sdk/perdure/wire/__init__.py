@@ -39,6 +39,7 @@ from perdure.wire.commands import (
     decode_run,
     decode_send_signal,
     decode_sleep,
+    read_run,
 )
 from perdure.wire.control import (
     AwaitingOn,
@@ -55,6 +56,7 @@ from perdure.wire.control import (
     decode_propose_run_completion,
     decode_propose_run_completion_ack,
     decode_suspension,
+    read_run_result,
 )
 from perdure.wire.errors import BadId, FrameTooLarge, FutureTooLarge, WireError
 from perdure.wire.frames import HEADER_BYTES, FrameReader, count, frame, split
@@ -233,6 +235,8 @@ __all__ = [
     "parse_media_type",
     "parse_subscription_id",
     "pick",
+    "read_run",
+    "read_run_result",
     "run_ack",
     "signal_notification",
     "split",

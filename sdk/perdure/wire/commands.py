@@ -139,8 +139,8 @@ def encode_output(m: OutputCommand, version: int = VERSION_MAX) -> bytes:
     return put_text(12, m.name) + set_value(14, m.value) + set_failure(15, m.failure, version)
 
 
-def decode_run(data: bytes, start: int = 0) -> RunCommand:
-    """Read a Run command."""
+def read_run(data: bytes, start: int = 0) -> tuple[int, str]:
+    """Read a Run command as its completion id and name: a server reads one for each step."""
     end = len(data)
     if end - start >= 4:
         # A small id and a short name, and nothing else.
@@ -152,7 +152,7 @@ def decode_run(data: bytes, start: int = 0) -> RunCommand:
             and size < 0x80
             and start + 4 + size == end
         ):
-            return RunCommand(completion_id, read_text(data, start + 4, end))
+            return completion_id, read_text(data, start + 4, end)
     completion_id, name = 0, ""
     for tag, a, b in scan(data, start, end):
         if tag == 11 << 3:
@@ -161,7 +161,12 @@ def decode_run(data: bytes, start: int = 0) -> RunCommand:
             name = read_text(data, a, b)
         else:
             skip(tag, (11, 12))
-    return RunCommand(completion_id, name)
+    return completion_id, name
+
+
+def decode_run(data: bytes, start: int = 0) -> RunCommand:
+    """Read a Run command."""
+    return RunCommand(*read_run(data, start))
 
 
 def encode_run(m: RunCommand, version: int = VERSION_MAX) -> bytes:

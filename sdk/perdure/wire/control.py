@@ -171,16 +171,30 @@ def encode_command_ack(m: CommandAck, version: int = VERSION_MAX) -> bytes:
     return put_uint(1, m.command_index)
 
 
+def read_run_result(data: bytes, start: int = 0) -> tuple[int, bytes, WireFailure | None]:
+    """Read a ProposeRunCompletion message as its completion id, value and failure.
+
+    The value is b"" beside a failure. For a server, which reads one for each step.
+    """
+    end = len(data)
+    first = start + 4
+    if first <= end:
+        # A small id and a short value, and nothing else.
+        tag, completion_id, value_tag, size = data[start:first]
+        if tag == 1 << 3 and completion_id < 0x80 and value_tag == 14 << 3 | 2:
+            if size >= 0x80:
+                first = fills(data, start + 3, end)
+            elif first + size != end:
+                first = -1
+            if first >= 0:
+                return completion_id, data[first:end], None
+    m = decode_propose_run_completion(data, start)
+    return m.result_completion_id, m.value or b"", m.failure
+
+
 def decode_propose_run_completion(data: bytes, start: int = 0) -> ProposeRunCompletion:
     """Read a ProposeRunCompletion message; its value is raw bytes, in no Value message."""
     end = len(data)
-    if end - start >= 4:
-        # A small id and a value, and nothing else.
-        tag, completion_id, value_tag = data[start : start + 3]
-        if tag == 1 << 3 and completion_id < 0x80 and value_tag == 14 << 3 | 2:
-            first = fills(data, start + 3, end)
-            if first >= 0:
-                return ProposeRunCompletion(completion_id, data[first:end], None, (first, end))
     completion_id, value, failure, span = 0, None, None, (0, 0)
     for tag, a, b in scan(data, start, end):
         if tag == 1 << 3:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator.codec.keys import CHORE, prefix_end
-from orchestrator.machine import apply_chore, details, journal, kv, life, names, state_patch, step
+from orchestrator.machine import apply, apply_chore, details, journal, kv, life, names, state_patch
 from orchestrator.model.answers import Answer
 from orchestrator.model.effects import (
     Attach,
@@ -232,7 +232,7 @@ LOADS: list[Callable[[CostBench, int], None]] = [
 def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of what they are, so that a few hundred rows are many."""
     monkeypatch.setattr(apply_chore, "CHORE_STEP_COUNT", 20)
-    monkeypatch.setattr(step, "INBOX_STEP_COUNT", 100)
+    monkeypatch.setattr(apply, "INBOX_STEP_COUNT", 100)
     monkeypatch.setattr(state_patch, "STATE_KEYS_MAX", 500)
     monkeypatch.setattr(journal, "JOURNAL_INLINE_BYTES", 500)
     for module in (details, life, names):

@@ -18,7 +18,7 @@ ORDERS, BILLS = ToTopic("log", "orders"), ToTopic("log", "bills")
 
 def give(bench: Bench, destination: AnyDestination) -> list[AnyAction]:
     actions: list[AnyAction] = []
-    step = Step(bench.state, 1 << 20, bench.now_ms, actions, apply_item)
+    step = Step(bench.state, 1 << 20, bench.now_ms, actions, apply_item, 0)
     item = Cancel(bytes(24), 0) if isinstance(destination, ToPartition) else RECORD
     lanes.give(step, destination, item)
     return actions

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from orchestrator.machine import apply_chore, details, life, step, waiting
+from orchestrator.machine import apply, apply_chore, details, life, waiting
 from orchestrator.model.effects import (
     AnyEffect,
     Attach,
@@ -236,7 +236,7 @@ def make_small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "DETAIL_INLINE_COUNT", 1)
     monkeypatch.setattr(details, "DETAIL_PAGE_COUNT", 2)
     monkeypatch.setattr(waiting, "WAITERS_INLINE_COUNT", 0)
-    monkeypatch.setattr(step, "INBOX_STEP_COUNT", 1)
+    monkeypatch.setattr(apply, "INBOX_STEP_COUNT", 1)
     monkeypatch.setattr(apply_chore, "CHORE_STEP_COUNT", 1)
 
 

@@ -18,7 +18,7 @@ def test_a_cause_in_a_status(status: int, cause: int) -> None:
     row = bench.live(uid(1))
     assert row is not None
     row.status, row.waiting, row.retry_at_ms = status, Future((1,)), 7
-    step = Step(bench.state, 1, bench.now_ms + 5, [], apply_item)
+    step = Step(bench.state, 1, bench.now_ms + 5, [], apply_item, 0)
     if (status, cause) in TRANSITIONS:
         change_status(step, row, cause)
         assert row.status == TRANSITIONS[status, cause]
