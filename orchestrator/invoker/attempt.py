@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from orchestrator.door.refusals import Refused
 from orchestrator.door.targets import show_target
-from orchestrator.invoker import codes, failures
+from orchestrator.invoker import codes
 from orchestrator.invoker.awaiting import future_of
 from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.entries import ENTRIES, CommandContext, failure_of
-from orchestrator.invoker.failures import CommandRefused, attempted, of_refusal, shortened
+from orchestrator.invoker.failures import CommandRefused, attempted, of_refusal, reported
 from orchestrator.invoker.opening import opening
 from orchestrator.invoker.port import AttemptInput
 from orchestrator.invoker.retry import after_failure
@@ -340,19 +340,7 @@ class Attempt:
     def _error(self, m: wire.Error) -> None:
         behavior = m.behavior if self.protocol >= 7 else code.BEHAVIOR_RETRY
         then = {code.BEHAVIOR_PAUSE: THEN_PAUSE, code.BEHAVIOR_FAIL: THEN_KILL}.get(behavior)
-        mismatch = m.code == code.JOURNAL_MISMATCH
-        index, kind = m.related_command_index, m.related_command_type
-        why = Attempted(
-            code=m.code or code.INTERNAL,
-            message=shortened(m.message),
-            stacktrace=failures.shortened_stack(m.stacktrace),
-            restate_code=codes.JOURNAL_MISMATCH if mismatch else codes.HANDLER_ERROR,
-            command_index=-1 if index is None else index,
-            command_name=shortened(m.related_command_name or ""),
-            command_type=-1 if kind is None else kind,
-            at_ms=self._door.now_ms,
-        )
-        self._fail(why, m.next_retry_delay, then)
+        self._fail(reported(m, self._door.now_ms), m.next_retry_delay, then)
 
     def _refuse(self, refusal: CommandRefused) -> None:
         why = attempted(refusal.restate_code, refusal.message, self._door.now_ms, code=refusal.code)

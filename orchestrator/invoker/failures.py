@@ -6,6 +6,8 @@ from orchestrator.door.refusals import Refusal, RefusalCode
 from orchestrator.invoker import codes
 from orchestrator.model.limits import FAILURE_STACKTRACE_CHARS_MAX
 from orchestrator.model.values import CODE_INTERNAL, Attempted
+from perdure import wire
+from perdure.wire import codes as code
 
 # What goes into the log beside the frames has to fit into the headroom of a message.
 TEXT_CHARS_MAX: Final = 32 * 1024
@@ -44,9 +46,20 @@ def shortened(text: str, chars_max: int = TEXT_CHARS_MAX) -> str:
     return text if len(text) <= chars_max else text[: chars_max - 3] + "..."
 
 
-def shortened_stack(stacktrace: str) -> str:
-    """The part of a stack trace that is kept in the log."""
-    return shortened(stacktrace, FAILURE_STACKTRACE_CHARS_MAX)
+def reported(m: wire.Error, now_ms: int) -> Attempted:
+    """Why an attempt failed, as its service said."""
+    mismatch = m.code == code.JOURNAL_MISMATCH
+    index, kind = m.related_command_index, m.related_command_type
+    return Attempted(
+        code=m.code or code.INTERNAL,
+        message=shortened(m.message),
+        stacktrace=shortened(m.stacktrace, FAILURE_STACKTRACE_CHARS_MAX),
+        restate_code=codes.JOURNAL_MISMATCH if mismatch else codes.HANDLER_ERROR,
+        command_index=-1 if index is None else index,
+        command_name=shortened(m.related_command_name or ""),
+        command_type=-1 if kind is None else kind,
+        at_ms=now_ms,
+    )
 
 
 def attempted(restate_code: str, message: str, now_ms: int, code: int = CODE_INTERNAL) -> Attempted:

@@ -24,6 +24,7 @@ from perdure.wire import (
     decode,
     decode_frame,
     encode,
+    read_run_result,
 )
 from perdure.wire.messages import DECODERS
 from perdure.wire.proto3 import put_bytes, scan, varint
@@ -144,7 +145,7 @@ def test_damaged_bytes_raise_nothing_but_wire_error(kind: str, draw: st.DataObje
     assert decode_frame(code_of(again), again) == found
 
 
-SHORT_CUTS = ["Run", "ProposeRunCompletion", "Output", "Call", "SetState", "GetEagerState"]
+SHORT_CUTS = ["Run", "Output", "Call", "SetState", "GetEagerState"]
 
 
 @pytest.mark.parametrize("kind", SHORT_CUTS)
@@ -161,6 +162,22 @@ def test_short_cuts_find_what_a_walk_finds(kind: str, draw: st.DataObject) -> No
             except WireError:
                 outcomes.append(None)
         assert outcomes[0] == outcomes[1]
+
+
+@given(st.data())
+def test_a_run_result_is_read_without_its_message(draw: st.DataObject) -> None:
+    frame_bytes = encode(draw.draw(MESSAGES["ProposeRunCompletion"]))
+    payload = frame_bytes[HEADER_BYTES:]
+    for candidate in (payload, _damage(payload, draw.draw)):
+        try:
+            message = decode(codes.PROPOSE_RUN_COMPLETION, candidate)
+        except WireError:
+            with pytest.raises(WireError):
+                read_run_result(candidate)
+        else:
+            assert isinstance(message, ProposeRunCompletion)
+            fields = message.result_completion_id, message.value or b"", message.failure
+            assert read_run_result(candidate) == fields
 
 
 @given(st.sampled_from([*DECODERS, *codes.NOTIFICATION_NAMES]), st.binary(max_size=60))
