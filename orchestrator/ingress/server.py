@@ -10,6 +10,7 @@ from orchestrator.ingress.face import Ingress
 from orchestrator.ingress.http1 import Http1
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.shared import ServedConnection, Shared
+from orchestrator.model.limits import LISTEN_BACKLOG_COUNT
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.telemetry import Telemetry
 
@@ -38,7 +39,9 @@ class IngressServer:
     async def start(self, listening: socket.socket) -> None:
         """Take connections of a socket that listens."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Http1(self._shared), sock=listening)
+        self._server = await loop.create_server(
+            lambda: Http1(self._shared), sock=listening, backlog=LISTEN_BACKLOG_COUNT
+        )
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
 
     def _handle(self, exchange: PendingRequest) -> None:

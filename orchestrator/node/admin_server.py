@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from orchestrator.ingress.upgrade import head_without_offer
+from orchestrator.model.limits import LISTEN_BACKLOG_COUNT
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -155,7 +156,9 @@ class AdminServer:
         """Take connections of a socket that listens."""
         self._config.load()
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: _Protocol(self._config, self._state, app_state={}), sock=listening
+            lambda: _Protocol(self._config, self._state, app_state={}),
+            sock=listening,
+            backlog=LISTEN_BACKLOG_COUNT,
         )
 
     async def stop(self, grace_s: float) -> None:

@@ -3,10 +3,9 @@
 import os
 import socket
 
+from orchestrator.model.limits import LISTEN_BACKLOG_COUNT
 from orchestrator.model.operating import OperatingError
 from orchestrator.runtime.kinds import Address
-
-BACKLOG = 1024
 
 
 class CannotListen(OperatingError):
@@ -17,7 +16,8 @@ def listen(address: Address, flag: str) -> socket.socket:
     """A socket that listens; port 0 takes a free one. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        listening = socket.create_server(tuple(address), family=family, backlog=BACKLOG)
+        where = tuple(address)
+        listening = socket.create_server(where, family=family, backlog=LISTEN_BACKLOG_COUNT)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise CannotListen(
