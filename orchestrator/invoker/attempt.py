@@ -15,6 +15,7 @@ from orchestrator.door.targets import show_target
 from orchestrator.invoker import codes
 from orchestrator.invoker.awaiting import future_of
 from orchestrator.invoker.callees import Callees
+from orchestrator.invoker.delivered import Delivered
 from orchestrator.invoker.entries import ENTRIES, CommandContext, failure_of
 from orchestrator.invoker.failures import CommandRefused, attempted, of_refusal, reported
 from orchestrator.invoker.opening import opening
@@ -50,7 +51,6 @@ class Attempt:
     """What an attempt was given, what it has sent since the last flush, and how it ends."""
 
     __slots__ = (
-        "_acked",
         "_commands",
         "_deployment",
         "_done",
@@ -62,13 +62,11 @@ class Attempt:
         "_payload_bytes_max",
         "_pinned",
         "_policy",
-        "_proposed",
         "_reader",
-        "_seen",
         "_size_bytes",
-        "_told",
         "_unread",
         "_wants",
+        "delivered",
         "end",
         "in_message",
         "input_closed",
@@ -100,10 +98,7 @@ class Attempt:
         # AwaitingOn is for people to look at: it comes twice a step, nobody looks.
         self._unread = code.AWAITING_ON if protocol >= 7 else -1
         self.server = ""
-        self._seen = given.entries
-        self._acked = given.commands  # below it all were acknowledged, or replayed
-        self._proposed: dict[int, bool] = {}  # run results of this stream: wants an ack
-        self._told: set[int] = set()  # run results the service was notified of
+        self.delivered = Delivered(given)
         self._done: list[Journal] = []
         self._frames: list[bytes] = []
         self._size_bytes = 0
@@ -140,7 +135,7 @@ class Attempt:
     @property
     def untouched(self) -> bool:
         """Nothing has come of it: it may be begun again as the same attempt."""
-        return not (self.over or self._frames or self._done or self._proposed)
+        return not (self.over or self._frames or self._done or self.delivered.proposed)
 
     # --- to the service ---
 
@@ -153,41 +148,15 @@ class Attempt:
             self._given.invoke = self._door.invoke = replace(self._given.invoke, body=b"")
         return frames
 
-    def notify(self, index: int, frame: bytes, completion_id: int) -> bytes:
-        """What to send for entry `index` of the journal; b"" if the service has it or hears
-        nothing any more; once, however often it is asked for. The stream that proposed a run
-        result gets an acknowledgement if it asked for one (V7), else the notification itself."""
-        if self.over or self.input_closed or index < self._given.entries:
-            return b""
-        if completion_id:
-            # Results of one flush share an index: each is known by its own number.
-            if completion_id in self._told:
-                return b""
-            self._told.add(completion_id)
-        elif index < self._seen:
-            return b""
-        if index >= self._seen:
-            self._seen = index + 1
-        if completion_id and self._proposed.get(completion_id):
-            return wire.run_ack(completion_id)
-        return frame
-
-    def acknowledge(self, command_index: int) -> bytes:
-        """What to send for a durable command of this stream that asked for it; once."""
-        if self.over or self.input_closed or command_index < self._acked:
-            return b""
-        self._acked = command_index + 1
-        return wire.command_ack(command_index)
-
     def discard(self) -> None:
         """Drop the attempt: nothing of it is proposed any more, not even what it has sent."""
-        self.over = True
+        self.over = self.delivered.is_closed = True
         self._wants = NOTHING
         self._frames, self._done, self.end = [], [], None
 
     def close_input(self) -> None:
         """The request was half-closed: the service is given nothing more."""
-        self.input_closed = True
+        self.input_closed = self.delivered.is_closed = True
 
     # --- from the service ---
 
@@ -298,7 +267,7 @@ class Attempt:
         elif number == code.SUSPENSION:
             waiting = future_of(wire.decode_suspension(frame, _H).awaiting_on)
             # A service that suspends while it could still be told something may have missed it.
-            seen = self._seen if self.input_closed else self._given.entries
+            seen = self.delivered.seen if self.input_closed else self._given.entries
             self._finish(Suspended(waiting, seen))
         elif number == code.ERROR:
             self._error(wire.decode_error(frame, _H))
@@ -310,7 +279,7 @@ class Attempt:
 
     def _propose_run(self, flags: int, frame: bytes) -> None:
         completion_id, value, why = wire.read_run_result(frame, _H)
-        if not completion_id or completion_id in self._proposed:
+        if not completion_id or completion_id in self.delivered.proposed:
             raise CommandRefused(
                 codes.PROTOCOL_VIOLATION, f"the result of run {completion_id} is proposed twice"
             )
@@ -325,7 +294,7 @@ class Attempt:
             self._size_bytes + size_bytes > RECORD_BYTES or len(self._effects) >= RECORD_EFFECTS
         ):
             self._make_room()
-        self._proposed[completion_id] = self.protocol >= 7 and bool(flags & _ACK)
+        self.delivered.proposed[completion_id] = self.protocol >= 7 and bool(flags & _ACK)
         start = self._size_bytes
         self._size_bytes = end = start + size_bytes
         self._effects.append(RunResult(completion_id, why is not None, start, end))
@@ -358,7 +327,7 @@ class Attempt:
 
     def _finish(self, end: Ended | Suspended | Failed) -> None:
         if not self.over:
-            self.over = True
+            self.over = self.delivered.is_closed = True
             self.end = end
             self._wants = NOW
 

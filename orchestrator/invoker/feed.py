@@ -70,7 +70,7 @@ class Feed:
             self._index += 1
             if codes.is_notification(code):
                 frame = stored[start:end]
-                data = self._attempt.notify(index, frame, _run_id(code, frame))
+                data = self._attempt.delivered.notify(index, frame, _run_id(code, frame))
                 if data:
                     told.append(data)
         return told

@@ -14,6 +14,7 @@ from orchestrator.invoker.dialing import alpn_of
 from orchestrator.invoker.drained import Drained
 from orchestrator.invoker.draining import Draining
 from orchestrator.invoker.exchange import IGNORE, ConnectionOwner, Exchange
+from orchestrator.invoker.goodbye import Goodbye
 from orchestrator.invoker.keepalive import DEAD, PING, KeepAlive
 from orchestrator.invoker.portions import PORTION_BYTES, Portions
 from orchestrator.runtime.scheduler import CallSoon
@@ -24,7 +25,6 @@ CONNECTION_WINDOW_BYTES: Final = STREAMS_MAX * STREAM_WINDOW_BYTES
 _GIVE_BACK_BYTES: Final = STREAM_WINDOW_BYTES // 8
 _WRITE_BUFFER_BYTES: Final = 1024 * 1024
 _WRITE_BYTES: Final = 256 * 1024  # made at a time: what waits is not copied
-_GOAWAYS_MAX: Final = 8  # two are usual: one that warns, one that says which streams were taken
 _IDLE_S: Final = 300.0
 
 _CONFIGURATION = ngh2.Configuration(auto_window_update=False)
@@ -59,9 +59,7 @@ class Http2Connection(asyncio.Protocol):
         self._write_paused = False
         self.is_open = False  # it takes exchanges, now or once there is room
         self._reason = ""
-        self._last_stream_id = -1  # from a GOAWAY: those above it were not touched
-        self._said_goodbye = False
-        self._goaway_count = 0
+        self._goodbye = Goodbye()
         self._portions = Portions(call_soon, self._take)
         self.was_useful = False  # whether the peer ever answered a request on it
         self._read_count = 0
@@ -125,7 +123,7 @@ class Http2Connection(asyncio.Protocol):
             if quiet_s > _IDLE_S or not self.is_open:
                 self._fail("idle")
             return
-        due = self._keep_alive.due(quiet_s, self._said_goodbye)
+        due = self._keep_alive.due(quiet_s, self._goodbye.was_said)
         if due == DEAD:
             self._fail("the peer answers no pings")
         elif due == PING:
@@ -337,13 +335,13 @@ class Http2Connection(asyncio.Protocol):
 
     def _report_broken(self, exchange: Exchange, reason: str, refused: bool) -> None:
         receiver, exchange.receiver = exchange.receiver, IGNORE
-        skipped = -1 < self._last_stream_id < exchange.stream_id
+        skipped = self._goodbye.skipped(exchange.stream_id)
         # A connection that was good before and then closed without another word had most
         # likely been given up by the peer while it was idle.
         stale = self.was_useful and exchange.mark == self._read_count
         untouched = not exchange.answered and (refused or skipped or stale)
         # A peer that sends GOAWAY should finish what it has taken; some (hypercorn) do not.
-        receiver.on_broken(reason, untouched or self._said_goodbye)
+        receiver.on_broken(reason, untouched or self._goodbye.was_said)
 
     def _on_rare(self, event: ngh2.Event) -> None:
         if isinstance(event, ngh2.SettingsReceived):
@@ -361,12 +359,10 @@ class Http2Connection(asyncio.Protocol):
             self._fail(self._reason or f"HTTP/2 connection closed: {_code_name(event.error_code)}")
 
     def _on_goaway(self, event: ngh2.GoAwayReceived) -> None:
-        self._goaway_count += 1
-        if self._goaway_count > _GOAWAYS_MAX:
-            self._fail(f"the peer sent GOAWAY over {_GOAWAYS_MAX} times")
+        self._goodbye.add(event.last_stream_id, event.error_code != 0)
+        if self._goodbye.flood:
+            self._fail(self._goodbye.flood)
             return
-        self._last_stream_id = event.last_stream_id
-        self._said_goodbye = self._said_goodbye or event.error_code == 0
         said = event.debug_data[:200].decode("utf-8", "replace")
         self._stop_taking(f"the peer goes away: {_code_name(event.error_code)} {said}".strip())
         if self._streams and not self._keep_alive.pinged:

@@ -21,7 +21,7 @@ from orchestrator.invoker.make_way import MakeWay
 from orchestrator.invoker.openings import Openings
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.origin import BadUri
-from orchestrator.invoker.placing import Placement, Unplaced, place
+from orchestrator.invoker.placing import Placement, Places, Unplaced
 from orchestrator.invoker.pools import Pools
 from orchestrator.invoker.port import AttemptInput, AttemptView, LedPartition
 from orchestrator.invoker.running import RunningAttempt
@@ -59,7 +59,6 @@ class Invoker:
         telemetry: Telemetry | None = None,
     ) -> None:
         self._options = options = options or InvokerOptions()
-        self._registry = registry
         self._clock = clock
         self._uniform = entropy.uniform
         self._scheduler = scheduler
@@ -68,8 +67,7 @@ class Invoker:
         self.on_read()
         self._callees = Callees(registry, partition_count, entropy, options.cluster_name)
         self._heads = Heads(options.cluster_name, signer)
-        self._seen_registry: Registry | None = None
-        self._places: dict[tuple[str, str], Placement | Unplaced] = {}
+        self._places = Places(registry, options.protocol_max, self._heads.forget)
         self._pools = Pools(Dialer(options.services_ca_file), self.on_read, self.on_batch)
         self._slots = Slots(
             options.attempts_max,
@@ -116,7 +114,7 @@ class Invoker:
         """A command of the running attempt is durable."""
         running = self._running.get(invocation_id)
         if running is not None and running.incarnation == incarnation:
-            data = running.attempt.acknowledge(command_index)
+            data = running.attempt.delivered.acknowledge(command_index)
             if data:
                 running.send(data)
 
@@ -173,7 +171,7 @@ class Invoker:
         given = source.attempt_input(invocation_id, incarnation)
         if given is None or (turn is not None and turn.attempt != given.attempt):
             return
-        where = self._place(given)
+        where = self._places.of(given)
         if isinstance(where, Unplaced):
             self._fail_unplaced(source, given, where)
             return
@@ -203,21 +201,6 @@ class Invoker:
                 return True
             self._slots.leave(waiter)
         return False
-
-    def _place(self, given: AttemptInput) -> Placement | Unplaced:
-        """Where it runs; for those that are not pinned the answer is kept until metadata change."""
-        registry = self._registry()
-        if registry is not self._seen_registry:
-            self._seen_registry = registry
-            self._places.clear()
-            self._heads.forget()
-        if given.deployment or given.protocol:
-            return place(registry, given, self._options.protocol_max)
-        target = (given.invoke.service, given.invoke.handler)
-        found = self._places.get(target)
-        if found is None:
-            found = self._places[target] = place(registry, given, self._options.protocol_max)
-        return found
 
     def _attempt(
         self, of: LedPartition, given: AttemptInput, policy: RetryPolicy, deploy: str, protocol: int
@@ -370,7 +353,7 @@ class Invoker:
         given = running.source.attempt_input(running.id, running.incarnation)
         if given is None or self._closed:
             return
-        where = self._place(given)
+        where = self._places.of(given)
         if isinstance(where, Unplaced):
             self._fail_unplaced(running.source, given, where)
         else:

@@ -1,5 +1,7 @@
 """Where an attempt runs: the pinned deployment or the latest, and in which protocol version."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from orchestrator.invoker import codes
@@ -42,6 +44,34 @@ def place(registry: Registry, given: AttemptInput, protocol_max: int) -> Placeme
         why = f"deployment {deployment.id} does not serve {service}/{name}"
         return Unplaced(codes.NO_DEPLOYMENT, why, RetryPolicy())
     return _with_version(deployment, handler, given.protocol, protocol_max)
+
+
+class Places:
+    """Where attempts run now; for those that are not pinned the answer is kept until metadata
+    change. `changed` is called then."""
+
+    def __init__(
+        self, registry: Callable[[], Registry], protocol_max: int, changed: Callable[[], None]
+    ) -> None:
+        self._registry = registry
+        self._protocol_max = protocol_max
+        self._changed = changed
+        self._seen: Registry | None = None
+        self._known: dict[tuple[str, str], Placement | Unplaced] = {}
+
+    def of(self, given: AttemptInput) -> Placement | Unplaced:
+        registry = self._registry()
+        if registry is not self._seen:
+            self._seen = registry
+            self._known.clear()
+            self._changed()
+        if given.deployment or given.protocol:
+            return place(registry, given, self._protocol_max)
+        target = (given.invoke.service, given.invoke.handler)
+        found = self._known.get(target)
+        if found is None:
+            found = self._known[target] = place(registry, given, self._protocol_max)
+        return found
 
 
 def _with_version(

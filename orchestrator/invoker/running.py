@@ -149,7 +149,7 @@ class RunningAttempt:
                 feed.is_behind = True
                 exchange.want_room()
                 return
-        data = self.attempt.notify(index, frame, completion_id)
+        data = self.attempt.delivered.notify(index, frame, completion_id)
         if data:
             self.touched_ms = self._shell.monotonic_ms()
             if exchange is not None:

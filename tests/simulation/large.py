@@ -27,6 +27,7 @@ from tests.simulation import broker, network
 from tests.simulation.broker import LogFaults
 from tests.simulation.clients import Wish, operate, watch
 from tests.simulation.clockwork import VirtualLoop
+from tests.simulation.closing import close
 from tests.simulation.metadata import Metadata
 from tests.simulation.meter import Meter
 from tests.simulation.mutation import Patch, patched
@@ -134,7 +135,7 @@ class LargeWorld(World):
         for task in self.clients:
             task.cancel()
         with self.meter.paused():
-            await self._close()
+            await close(self)
 
     async def start_node(self) -> Node:
         """The memory for rows is a process's."""

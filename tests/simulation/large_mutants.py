@@ -112,7 +112,12 @@ def a_pending_queue_is_taken_whole(patch: Patch) -> None:
 
 @large_mutant("queued", "rows read")
 def a_queue_is_walked_in_one_record(patch: Patch) -> None:
-    patch.set(apply, "INBOX_STEP_COUNT", ALL)
+    def step(*arguments: Any) -> Step:
+        made = Step(*arguments)
+        made.places_left = ALL
+        return made
+
+    patch.set(apply, "Step", step)
 
 
 @large_mutant("fan-out", "actions performed")

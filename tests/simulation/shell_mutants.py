@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.invoker.attempt import Attempt
+from orchestrator.invoker.delivered import Delivered
 from orchestrator.log.port import AppendError
 from orchestrator.machine import (
     apply_journal,
@@ -24,10 +24,10 @@ from tests.simulation.mutation import Patch, mutant
 
 @mutant
 def an_attempt_is_told_what_it_replayed(patch: Patch) -> None:
-    def notify(self: Attempt, index: int, frame: bytes, completion_id: int) -> bytes:
-        return b"" if self.over or self.input_closed else frame
+    def notify(self: Delivered, index: int, frame: bytes, completion_id: int) -> bytes:
+        return b"" if self.is_closed else frame
 
-    patch.set(Attempt, "notify", notify)
+    patch.set(Delivered, "notify", notify)
 
 
 @mutant

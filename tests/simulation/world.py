@@ -4,11 +4,8 @@ import asyncio
 from random import Random
 from typing import Any
 
-import msgspec
-
 from orchestrator.codec.records import encode_message
 from orchestrator.log.known import LogGone
-from orchestrator.machine.apply_leader import LEVEL_MAX
 from orchestrator.model.ids import partition_of, placed_key
 from orchestrator.model.records import AnnounceLeader, RaiseLevel
 from orchestrator.model.rows import InvocationRow
@@ -20,6 +17,7 @@ from tests.simulation import handlers
 from tests.simulation.broker import LogFaults, Topic
 from tests.simulation.clients import Client, Wish, watch
 from tests.simulation.clockwork import VirtualLoop
+from tests.simulation.closing import close
 from tests.simulation.disk_log import Device
 from tests.simulation.faults import Trouble
 from tests.simulation.metadata import BRIEF_MS, Metadata
@@ -27,7 +25,7 @@ from tests.simulation.network import NetworkFaults, Services
 from tests.simulation.node import Node, NodeFaults
 from tests.simulation.oracle import Oracle
 from tests.simulation.plan import Plan, make_plan
-from tests.simulation.remaking import remake, remake_amid
+from tests.simulation.remaking import remake_amid
 from tests.simulation.replay import settle
 from tests.simulation.tending import tend
 from tests.simulation.versions import NEWER, Versions
@@ -212,7 +210,7 @@ class World:
         self.is_over = True
         for task in self.clients:
             task.cancel()
-        await self._close()
+        await close(self)
 
     def submit(self, wish: Wish) -> None:
         client = Client(self, wish, self.next_number())
@@ -327,68 +325,6 @@ class World:
         state = self.state_of(partition_of(invocation_id, self.plan.partitions))
         with self.current.probed():
             return None if state is None else state.invocations.get(invocation_id)
-
-    async def _meet_alien(self, node: Node) -> None:
-        """A record of another kind, version, shape or level stops its partition, and no other."""
-        number = self.random.randrange(self.plan.partitions)
-        level = RaiseLevel(self.state_of(number).partition_row.epoch, LEVEL_MAX + 1)
-        aliens = (
-            b"\x02\x90",
-            b"\x01" + msgspec.msgpack.encode([[99, 1]]),
-            b"\x01" + msgspec.msgpack.encode([[21, bytes(24), self.now_ms(), "surplus"]]),
-            *[encode_message([level])] * 2,
-        )
-        self.oracle.awaits_stop = True
-        offset = self.topic.append(number, [self.random.choice(aliens)])
-        await asyncio.sleep(self.plan.log.tail_s + 3)
-        if list(node.processor.stopped()) != [number]:
-            self.oracle.broken("records", f"an unknown record does not stop partition {number}")
-        if len(node.processor.leading()) != self.plan.partitions - 1:
-            self.oracle.broken("records", "a stopped partition takes others along")
-        self.topic.cut(number, offset)
-
-    async def _come_to_rest(self, node: Node) -> None:
-        """What was begun in the last moment, as the purge of what expired, is ended; and what a
-        replaced leader wrote late has been read."""
-        for _ in range(300):
-            if all(self._is_at_rest(node, number) for number in range(self.plan.partitions)):
-                return
-            await asyncio.sleep(0.05)
-
-    def _is_at_rest(self, node: Node, number: int) -> bool:
-        seat = node.processor._seats.get(number)
-        if seat is None or seat.partition is None:
-            return True
-        has_read_all = seat.partition.next_offset >= self.history().nexts[number]
-        return has_read_all and seat.is_quiet
-
-    def _take_finals(self, node: Node) -> None:
-        for number in range(self.plan.partitions):
-            seat = node.processor._seats.get(number)
-            if seat is not None and seat.partition is not None:
-                settle(seat.partition)
-                self.finals[number] = seat.partition
-
-    async def _close(self) -> None:
-        node = self.current
-        if self.plan.remade == "busy":
-            for one in list(self.nodes):
-                one.kill()
-        elif node is not None and node.is_alive:
-            node.fuse = -1
-            await self._come_to_rest(node)
-            stopped = node.processor.stopped()
-            if stopped:
-                self.oracle.broken("stopped", str(stopped))
-            self._take_finals(node)
-            if self.plan.alien:
-                await self._meet_alien(node)
-                await self._come_to_rest(node)  # the others went on meanwhile
-                self._take_finals(node)
-            elif self.plan.remade:
-                await remake(self, node)
-            for one in list(self.nodes):
-                one.kill()
 
     def remake_topic(self) -> None:
         self.past = self.topic.remake()

@@ -83,28 +83,28 @@ def test_an_empty_body_is_a_value() -> None:
 
 def test_notifications_below_what_was_replayed_are_known() -> None:
     attempt = samples.attempt(samples.given(entries=5))
-    assert attempt.notify(4, b"frame", 0) == b""
-    assert attempt.notify(5, b"frame", 0) == b"frame"
+    assert attempt.delivered.notify(4, b"frame", 0) == b""
+    assert attempt.delivered.notify(5, b"frame", 0) == b"frame"
 
 
 def test_a_notification_is_told_once_however_often_it_is_asked_for() -> None:
     attempt = samples.attempt()
-    assert attempt.notify(1, b"frame", 0) == b"frame"
-    assert attempt.notify(1, b"frame", 0) == b""
+    assert attempt.delivered.notify(1, b"frame", 0) == b"frame"
+    assert attempt.delivered.notify(1, b"frame", 0) == b""
     # Two run results of one flush have the same index.
-    assert attempt.notify(3, b"first", 1) == b"first"
-    assert attempt.notify(3, b"second", 2) == b"second"
-    assert attempt.notify(3, b"first", 1) == b""
-    assert attempt.notify(4, b"next", 0) == b"next"
+    assert attempt.delivered.notify(3, b"first", 1) == b"first"
+    assert attempt.delivered.notify(3, b"second", 2) == b"second"
+    assert attempt.delivered.notify(3, b"first", 1) == b""
+    assert attempt.delivered.notify(4, b"next", 0) == b"next"
 
 
 def test_nothing_is_told_after_the_half_close_or_the_end() -> None:
     closed = samples.attempt()
     closed.close_input()
-    assert closed.notify(1, b"frame", 0) == b""
+    assert closed.delivered.notify(1, b"frame", 0) == b""
     over = samples.attempt()
     say(over, wire.End())
-    assert over.notify(1, b"frame", 0) == b""
+    assert over.delivered.notify(1, b"frame", 0) == b""
 
 
 # --- run results ---
@@ -121,7 +121,7 @@ def test_below_v7_a_run_result_is_echoed(version: int, ack: bool) -> None:
     attempt = samples.attempt(protocol=version)
     propose(attempt, ack=ack, value=b"v")
     stored = one(attempt).frames
-    assert attempt.notify(2, stored, 1) == stored
+    assert attempt.delivered.notify(2, stored, 1) == stored
 
 
 def test_v7_acknowledges_to_the_stream_that_asked_for_it() -> None:
@@ -129,9 +129,9 @@ def test_v7_acknowledges_to_the_stream_that_asked_for_it() -> None:
     propose(attempt, 1, ack=True, value=b"v")
     propose(attempt, 2, ack=False, value=b"v")
     attempt.take()
-    assert messages(attempt.notify(2, b"stored", 1)) == [wire.ProposeRunCompletionAck(1)]
-    assert attempt.notify(3, b"stored", 2) == b"stored"
-    assert attempt.notify(4, b"stored", 3) == b"stored"  # of an earlier attempt
+    assert messages(attempt.delivered.notify(2, b"stored", 1)) == [wire.ProposeRunCompletionAck(1)]
+    assert attempt.delivered.notify(3, b"stored", 2) == b"stored"
+    assert attempt.delivered.notify(4, b"stored", 3) == b"stored"  # of an earlier attempt
 
 
 @pytest.mark.parametrize("content", [b"", b"v", b"x" * 1000])
@@ -193,12 +193,12 @@ def test_a_command_is_acknowledged_once_and_by_its_own_stream() -> None:
     )
     asked = [e.command_index for e in one(attempt).effects if isinstance(e, effects.RequestAck)]
     assert asked == [3, 4, 5]
-    assert attempt.acknowledge(2) == b""  # of an earlier attempt: it was replayed
-    assert messages(attempt.acknowledge(3)) == [wire.CommandAck(3)]
-    assert attempt.acknowledge(3) == b""
-    assert messages(attempt.acknowledge(4)) == [wire.CommandAck(4)]
+    assert attempt.delivered.acknowledge(2) == b""  # of an earlier attempt: it was replayed
+    assert messages(attempt.delivered.acknowledge(3)) == [wire.CommandAck(3)]
+    assert attempt.delivered.acknowledge(3) == b""
+    assert messages(attempt.delivered.acknowledge(4)) == [wire.CommandAck(4)]
     attempt.close_input()
-    assert attempt.acknowledge(5) == b""
+    assert attempt.delivered.acknowledge(5) == b""
 
 
 @pytest.mark.parametrize("version", [5, 6, 7])
@@ -348,17 +348,17 @@ def test_a_tree_keeps_its_shape() -> None:
 
 def test_a_suspension_counts_what_the_attempt_was_given() -> None:
     attempt = samples.attempt(samples.given(entries=3))
-    attempt.notify(3, b"x", 0)
-    attempt.notify(6, b"x", 0)
+    attempt.delivered.notify(3, b"x", 0)
+    attempt.delivered.notify(6, b"x", 0)
     attempt.close_input()
-    attempt.notify(9, b"x", 0)  # too late to be sent
+    attempt.delivered.notify(9, b"x", 0)  # too late to be sent
     say(attempt, wire.Suspension(wire.WireFuture(signals=[1])))
     assert one(attempt).end == Suspended(Future(signals=(1,)), 7)
 
 
 def test_a_suspension_out_of_turn_may_have_missed_what_was_sent() -> None:
     attempt = samples.attempt(samples.given(entries=3))
-    attempt.notify(3, b"x", 0)
+    attempt.delivered.notify(3, b"x", 0)
     say(attempt, wire.Suspension(wire.WireFuture(signals=[1])))
     assert one(attempt).end == Suspended(Future(signals=(1,)), 3)
 

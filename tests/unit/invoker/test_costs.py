@@ -21,7 +21,7 @@ def _take_step(attempt: Attempt, said: tuple[bytes, ...], number: int) -> None:
         attempt.receive(data, 5_000)
     (journal,) = attempt.take()
     start = len(journal.frames) - 8
-    assert attempt.notify(number + 1, journal.frames[start:], number)
+    assert attempt.delivered.notify(number + 1, journal.frames[start:], number)
 
 
 def test_a_step_costs_few_calls_of_functions() -> None:

@@ -48,10 +48,10 @@ def test_what_was_told_directly_is_not_told_again() -> None:
     attempt = samples.attempt()
     feed = Feed(attempt, 1, JOURNAL_BEGIN)
     assert feed.is_direct
-    assert attempt.notify(1, signal(0), 0)
+    assert attempt.delivered.notify(1, signal(0), 0)
     feed.is_behind = True
     assert feed.take([signal(0), signal(1)], JournalPlace(0, 2)) == [signal(1)]
-    assert attempt.notify(2, signal(1), 0) == b"", "nor directly what was read"
+    assert attempt.delivered.notify(2, signal(1), 0) == b"", "nor directly what was read"
 
 
 def test_results_of_runs_are_acknowledged_once_in_whatever_way_they_come() -> None:
@@ -60,7 +60,7 @@ def test_results_of_runs_are_acknowledged_once_in_whatever_way_they_come() -> No
         message = wire.ProposeRunCompletion(number, b"v")
         attempt.receive(encode(message, flags=wire.REQUESTED_ACK), 0)
     stored = b"".join(wire.completion_value(codes.RUN_COMPLETION, n, b"v") for n in (1, 2))
-    assert attempt.notify(2, stored[: len(stored) // 2], 1) == wire.run_ack(1)
+    assert attempt.delivered.notify(2, stored[: len(stored) // 2], 1) == wire.run_ack(1)
     feed = Feed(attempt, 1, JOURNAL_BEGIN)
     feed.is_behind = True
     assert feed.take([stored], JournalPlace(0, 1)) == [wire.run_ack(2)]
