@@ -88,7 +88,7 @@ def look_up(state: State, row: InvocationRow, detail: Detail[V], number: int) ->
 def keep(step: Step, row: InvocationRow, detail: Detail[V], number: int, value: V) -> None:
     """The caller marks the row of the invocation as changed."""
     if row.paged & detail.bit:
-        _put(step, _key(row, detail, number), number, value)
+        put_in_page(step, _key(row, detail, number), number, value)
         return
     inline = detail.inline(row)
     if inline is None:
@@ -120,11 +120,12 @@ def move_out(step: Step, row: InvocationRow, detail: Detail[V]) -> None:
     inline = detail.made(row)
     row.paged |= detail.bit
     for number, value in inline.items():
-        _put(step, _key(row, detail, number), number, value)
+        put_in_page(step, _key(row, detail, number), number, value)
     inline.clear()
 
 
-def _put(step: Step, key: bytes, number: int, value: int | bytes) -> None:
+def put_in_page(step: Step, key: bytes, number: int, value: int | bytes) -> None:
+    """Keep a value in the page with this key of a row, made if there is none."""
     details = step.state.details
     page = details.get(key)
     if page is None:

@@ -3,9 +3,10 @@
 import hashlib
 
 from orchestrator.codec.keys import detail_key
+from orchestrator.machine.details import put_in_page
 from orchestrator.machine.step import Step
 from orchestrator.model.limits import DETAIL_INLINE_COUNT, NAME_PAGES
-from orchestrator.model.rows import DetailRow, InvocationRow
+from orchestrator.model.rows import InvocationRow
 from orchestrator.tables.state import State
 
 KIND = 5  # in keys of rows, beside those of details: never reuse a number
@@ -43,14 +44,7 @@ def move_names_out(step: Step, row: InvocationRow) -> None:
 
 def _put(step: Step, row: InvocationRow, name: str, mark: int) -> None:
     number = _number(name)
-    key = _key(row, number)
-    details = step.state.details
-    page = details.get(key)
-    if page is None:
-        details.add(key, DetailRow({number: mark}))
-    else:
-        page.values[number] = mark
-        details.touch(key)
+    put_in_page(step, _key(row, number), number, mark)
 
 
 def _number(name: str) -> int:

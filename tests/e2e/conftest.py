@@ -47,6 +47,21 @@ def topic_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laborat
 
 
 @pytest.fixture(scope="module")
+def topic_server(
+    tmp_path_factory: pytest.TempPathFactory,
+    session_broker: KafkaBroker,
+    topic_services: Laboratory,
+) -> Iterator[PerdureServer]:
+    """A server in a cluster of its own, with these services, on the shared broker."""
+    bootstrap = session_broker.bootstrap
+    options = ServerOptions(log="kafka", kafka_bootstrap=bootstrap, cluster=fresh("topics"))
+    server = PerdureServer(tmp_path_factory.mktemp("server"), options).start()
+    client_of(server).register(topic_services.uri)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
 def topics(session_broker: KafkaBroker) -> Topics:
     return Topics(session_broker)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,26 +14,15 @@ from tests.e2e.conftest import client_of
 from tests.parts.client import Client, eventually, fresh, http_request
 from tests.parts.kafka import KafkaBroker
 from tests.parts.kafka_tools import described_group
-from tests.parts.laboratory import Laboratory
 from tests.parts.server import PerdureServer
-from tests.parts.server_options import ServerOptions
 from tests.parts.topics import Topics, subscribe
 
 pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory,
-    session_broker: KafkaBroker,
-    topic_services: Laboratory,
-) -> Iterator[PerdureServer]:
-    bootstrap = session_broker.bootstrap
-    options = ServerOptions(log="kafka", kafka_bootstrap=bootstrap, cluster=fresh("t"))
-    server = PerdureServer(tmp_path_factory.mktemp("server"), options).start()
-    client_of(server).register(topic_services.uri)
-    yield server
-    server.stop()
+def server(topic_server: PerdureServer) -> PerdureServer:
+    return topic_server
 
 
 @pytest.fixture(scope="module")

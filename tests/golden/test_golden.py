@@ -3,7 +3,6 @@
 `PERDURE_REWRITE_GOLDEN=1` writes the files anew; a change of an existing line needs a new version.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -18,6 +17,7 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import MINTED_FIRST
 from orchestrator.model.records import AnyRecord, Ended, Failed, Item, Journal, Suspended, Transfer
 from orchestrator.model.topics import RecordOrigin, Source
+from tests.golden.golden_file import compare
 from tests.golden.samples import sample
 
 HERE = Path(__file__).parent
@@ -39,11 +39,7 @@ def _journals() -> dict[str, Journal]:
 
 
 def _compare(name: str, lines: dict[str, str]) -> None:
-    file = HERE / name
-    text = "".join(f"{key} {value}\n" for key, value in sorted(lines.items()))
-    if os.environ.get("PERDURE_REWRITE_GOLDEN"):
-        file.write_text(text)
-    assert file.read_text() == text
+    compare(HERE / name, "".join(f"{key} {value}\n" for key, value in sorted(lines.items())))
 
 
 def test_records() -> None:

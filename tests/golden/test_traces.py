@@ -3,11 +3,11 @@
 `PERDURE_REWRITE_GOLDEN=1` writes the files anew: read the difference before you keep it.
 """
 
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.golden.golden_file import compare
 from tests.golden.lives import LIVES, NAMES
 from tests.golden.topic_lives import TOPIC_LIVES
 from tests.golden.trace import Trace
@@ -21,10 +21,7 @@ def test_a_life(name: str) -> None:
     live, partitions = ALL[name]
     trace = Trace(dict(NAMES), partitions)
     live(trace, trace.benches[0])
-    file = TRACES / f"{name}.txt"
-    if os.environ.get("PERDURE_REWRITE_GOLDEN"):
-        file.write_text(trace.text)
-    assert trace.text == file.read_text()
+    compare(TRACES / f"{name}.txt", trace.text)
 
 
 def test_no_trace_is_left_over() -> None:

@@ -1,7 +1,6 @@
 """Metadata over the log: the first change wins, restarts find it, torn checkpoints are survived."""
 
 import asyncio
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from orchestrator.registry.records import (
 )
 from orchestrator.registry.snapshot import Defaults
 from orchestrator.registry.stored import Settings, StoredDeployment
+from tests.golden.golden_file import compare
 from tests.unit.registry.samples import plan, service
 
 
@@ -304,10 +304,7 @@ def test_bytes_live_for_ever() -> None:
     lines = [f"{type(one).__name__} {encode_record(one).hex()}" for one in records()]
     lines.append(f"MetadataState {encode_state(state).hex()}")
     file = Path(__file__).parents[2] / "golden" / "metadata.txt"
-    text = "".join(line + "\n" for line in lines)
-    if os.environ.get("PERDURE_REWRITE_GOLDEN"):
-        file.write_text(text)
-    assert file.read_text() == text
+    compare(file, "".join(line + "\n" for line in lines))
     for one in records():
         assert decode_record(encode_record(one)) == one
     assert decode_state(encode_state(state)) == state

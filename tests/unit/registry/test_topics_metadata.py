@@ -1,6 +1,5 @@
 """Broker clusters, subscriptions and feeds as metadata: what each record changes, and its bytes."""
 
-import os
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -37,6 +36,7 @@ from orchestrator.registry.stored_topics import (
     StoredStart,
     StoredSubscription,
 )
+from tests.golden.golden_file import compare
 
 TOPIC_ID = bytes(range(16))
 CLUSTER = StoredCluster("shop", (("bootstrap.servers", "b:9092"),), "kafka-id", 1000)
@@ -164,10 +164,7 @@ def test_bytes_live_for_ever() -> None:
     lines = [f"{type(one).__name__} {encode_record(one).hex()}" for one in records()]
     lines.append(f"MetadataState {encode_state(state).hex()}")
     file = Path(__file__).parents[2] / "golden" / "metadata_topics.txt"
-    text = "".join(line + "\n" for line in lines)
-    if os.environ.get("PERDURE_REWRITE_GOLDEN"):
-        file.write_text(text)
-    assert file.read_text() == text
+    compare(file, "".join(line + "\n" for line in lines))
     for one in records():
         assert decode_record(encode_record(one)) == one
     assert decode_state(encode_state(state)) == state
