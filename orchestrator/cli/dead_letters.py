@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.cli.client import EXIT_USAGE, Admin, CliError, path, text_literal
 from orchestrator.cli.output import print_fields, print_json, print_table
-from orchestrator.cli.parsing import Noun, Nouns
+from orchestrator.cli.parsing import Noun, Nouns, count_to_show
 
 _AT = ("perdure", "v1", "dead-letters")
 _COLUMNS = "id, kind, reason, message, topic, topic_partition, topic_offset, created_at"
@@ -18,7 +18,9 @@ def add(nouns: Nouns) -> None:
     listing = noun.verb("list", "The newest dead letters.", _list)
     listing.add_argument("--subscription", metavar="ID", help="only those of this subscription")
     listing.add_argument("--topic", help="only those of this topic")
-    listing.add_argument("--limit", type=int, default=100, metavar="N", help="how many: 100")
+    listing.add_argument(
+        "--limit", type=count_to_show, default=100, metavar="N", help="how many: 100"
+    )
     noun.verb("show", "One dead letter with its value.", _show)
     redrive = noun.verb("redrive", "Do again what failed; the dead letter is gone then.", _redrive)
     noun.verb("drop", "Forget dead letters.", _drop)
@@ -38,7 +40,7 @@ def _list(args: argparse.Namespace, admin: Admin) -> int:
         if value
     ]
     where = f" WHERE {' AND '.join(wanted)}" if wanted else ""
-    order = f" ORDER BY created_at DESC LIMIT {max(1, args.limit)}"
+    order = f" ORDER BY created_at DESC LIMIT {args.limit}"
     found = admin.query(f"SELECT {_COLUMNS} FROM sys_dead_letter{where}{order}")
     if args.json:
         print_json(found)

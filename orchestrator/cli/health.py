@@ -6,7 +6,7 @@ from typing import Final
 
 from orchestrator.cli.client import Admin, CliError
 from orchestrator.cli.output import print_json
-from orchestrator.cli.parsing import Nouns, shared_options
+from orchestrator.cli.parsing import Nouns, shared_options, wait_seconds
 
 _PAUSE_S: Final = 0.2
 
@@ -15,7 +15,11 @@ def add(nouns: Nouns) -> None:
     about = "whether the server takes new work: exit code 0 if it does"
     parser = nouns.add_parser("health", help=about, description=about, parents=[shared_options()])
     parser.add_argument(
-        "--wait", type=float, default=0.0, metavar="SECONDS", help="wait this long until it does"
+        "--wait",
+        type=wait_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait this long until it does",
     )
     parser.set_defaults(run=_health)
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from orchestrator.cli.client import Admin, CliError, ServerRefused, path, text_literal
 from orchestrator.cli.output import print_fields, print_json, print_table
-from orchestrator.cli.parsing import Noun, Nouns
+from orchestrator.cli.parsing import Noun, Nouns, count_to_show
 
 STATUSES = (
     "pending", "scheduled", "ready", "running", "backing-off", "suspended", "paused", "completed",
@@ -61,7 +61,7 @@ def _add_list(noun: Noun) -> None:
     listing.add_argument("--deployment", metavar="ID")
     listing.add_argument("--status", action="append", choices=STATUSES)
     listing.add_argument("--all", action="store_true", help="completed ones, too")
-    listing.add_argument("--limit", type=int, default=50)
+    listing.add_argument("--limit", type=count_to_show, default=50)
 
 
 def list_sql(args: argparse.Namespace) -> str:
@@ -80,8 +80,8 @@ def list_sql(args: argparse.Namespace) -> str:
     elif not args.all:
         terms.append("status != 'completed'")
     where = f" WHERE {' AND '.join(terms)}" if terms else ""
-    limit = max(1, args.limit)
-    return f"SELECT {_LISTED} FROM sys_invocation{where} ORDER BY created_at DESC LIMIT {limit}"
+    order = f"ORDER BY created_at DESC LIMIT {args.limit}"
+    return f"SELECT {_LISTED} FROM sys_invocation{where} {order}"
 
 
 def _list(args: argparse.Namespace, admin: Admin) -> int:

@@ -46,6 +46,24 @@ class Noun:
         return [self._made[name] for name in names]
 
 
+def count_to_show(text: str) -> int:
+    """A number of things to show: from 1 to a million."""
+    if text.isascii() and text.isdecimal() and len(text) <= 7 and 1 <= int(text) <= 1_000_000:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to 1000000")
+
+
+def wait_seconds(text: str) -> float:
+    """A time to wait, in seconds: from 0 to a day."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 to 86400")
+    return value
+
+
 def parse_pairs(values: list[str] | None, option: str) -> dict[str, str]:
     """k=v texts of a repeatable option."""
     found = {}

@@ -1,6 +1,7 @@
 """Runs queries with DataFusion over rows that are pulled from the server. Read only."""
 
 import io
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
@@ -24,6 +25,8 @@ PART_BYTES = 64 * 1024
 POOL_SHARE = 2  # of the child's memory the half is for what DataFusion counts: sorts, joins, …
 BATCH_ROWS = 1_024
 _OUT_OF_MEMORY = ("Resources exhausted", "MemoryError", "memory allocation", "malloc of size")
+_OF_PYTHON = "Python error PyErr"
+logger = logging.getLogger("perdure.sql")
 
 
 class Answering:
@@ -74,6 +77,9 @@ class Answering:
         text = str(error) or type(error).__name__
         if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
             return pipe.AnswerDone(STATUS_TOO_LARGE, out_of_memory(self._memory_bytes_max))
+        if _OF_PYTHON in text:  # raised by a table, within the library: not what was asked
+            logger.error("a query failed: %s", text)
+            return pipe.AnswerDone(STATUS_FAILED, f"the query failed: {_value_in(text)}")
         return pipe.AnswerDone(status, text)
 
     def _arrow(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
@@ -119,3 +125,8 @@ class Outward(io.BufferedIOBase):
         if self._kept:
             self._send(bytes(self._kept))
             self._kept.clear()
+
+
+def _value_in(text: str) -> str:
+    """The exception in what the library says of one, without its traceback."""
+    return text.partition(", value: ")[2].partition(", traceback: ")[0] or text

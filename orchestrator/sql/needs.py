@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from orchestrator.codec import keys
 from orchestrator.sql import pushdown
-from perdure.wire.errors import WireError
+from perdure.wire.errors import BadId
 from perdure.wire.ids import parse_invocation_id
 
 ALL = b""
@@ -50,7 +50,7 @@ def _ids_in(where: object) -> list[bytes]:
     for text in ids:
         try:
             known.add(parse_invocation_id(text))
-        except WireError:
+        except BadId:
             continue
     return sorted(known)
 

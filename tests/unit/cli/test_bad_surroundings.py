@@ -100,3 +100,15 @@ def test_a_terminal_without_the_characters() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     run = subprocess.run(line, env=environment, capture_output=True, timeout=60)
     assert run.returncode == 0 and b"\\u2026" in run.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["invocations list --limit 0", "dlq list --limit -1", "invocations list --limit 9999999999",
+     "health --wait nan", "health --wait -1"],
+)  # fmt: skip
+def test_numbers_that_are_none(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words.split())
+    assert ended.value.code == EXIT_USAGE
+    assert "is no" in capsys.readouterr().err

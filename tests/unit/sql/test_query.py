@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.model.records import Kill
 from orchestrator.processor.streams import LocalStream
+from orchestrator.sql.answering import Answering
 from orchestrator.sql.errors import QueryError
 from orchestrator.sql.query import SqlQuery
 from orchestrator.tables.port import Pair
@@ -143,6 +144,25 @@ def test_what_is_not_a_query_is_refused_and_the_next_one_runs(sql: str) -> None:
         assert await ask(query, "SELECT 1 AS one") == [{"one": 1}]
 
     run(check)
+
+
+@pytest.mark.parametrize("named", ["x", "inv_1", "inv_1é", "inv_" + "1" * 500, ""])
+def test_what_is_no_id_has_no_rows(named: str) -> None:
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        for table in ("sys_invocation", "sys_journal", "sys_journal_events"):
+            assert await ask(query, f"SELECT id FROM {table} WHERE id = '{named}'") == []
+
+    run(check)
+
+
+def test_a_fault_in_a_table_is_told_without_its_traceback() -> None:
+    said = (
+        "DataFusion error: External error: Python error PyErr { type: <class 'KeyError'>, value:"
+        " KeyError('x'), traceback: Some(\"Traceback (most recent call last):\\n\") }"
+    )
+    answered = Answering.__new__(Answering)._failed(Exception(said), 400)
+    assert answered.status == 500
+    assert answered.message == "the query failed: KeyError('x')"
 
 
 def test_joins_and_the_forms_the_command_line_uses() -> None:
