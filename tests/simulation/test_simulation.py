@@ -9,6 +9,7 @@ from tests.simulation import seeds
 from tests.simulation.play import Verdict, simulate
 from tests.simulation.pool import digests, run
 
+pytestmark = pytest.mark.timeout(400)
 TWICE = range(1, 41)
 ONCE = [range(first, min(first + 37, 151)) for first in range(41, 151, 37)]
 
@@ -24,9 +25,6 @@ def test_seeds_that_once_failed_are_clean() -> None:
 
 
 def _checked(verdicts: list[Verdict]) -> None:
-    for verdict in verdicts:
-        if verdict.violations:
-            seeds.keep(verdict.seed, verdict.violations[0])
     assert not _failures(verdicts)
     # Worlds in which nothing happens would be clean too.
     assert sum(v.counts.get("messages", 0) for v in verdicts) > 100 * len(verdicts)
