@@ -8,10 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from perdure.blocking import SyncContext as SyncContext
     from perdure.client.aio import AsyncClient as AsyncClient
     from perdure.client.aio import AsyncHandle as AsyncHandle
     from perdure.client.sync import Client as Client
     from perdure.client.sync import Handle as Handle
+    from perdure.context import Context as Context
+    from perdure.context import InvocationRequest as InvocationRequest
+    from perdure.durable import step as step
     from perdure.errors import BadDefinition as BadDefinition
     from perdure.errors import BadValue as BadValue
     from perdure.errors import Cancelled as Cancelled
@@ -22,18 +26,42 @@ if TYPE_CHECKING:
     from perdure.errors import RequestRefused as RequestRefused
     from perdure.errors import RetryAfter as RetryAfter
     from perdure.errors import Terminal as Terminal
+    from perdure.futures import Future as Future
+    from perdure.futures import Outcome as Outcome
+    from perdure.invocations import CallFuture as CallFuture
+    from perdure.invocations import SendHandle as SendHandle
+    from perdure.keyed import ObjectContext as ObjectContext
+    from perdure.keyed import ObjectSharedContext as ObjectSharedContext
+    from perdure.keyed import WorkflowContext as WorkflowContext
+    from perdure.keyed import WorkflowSharedContext as WorkflowSharedContext
     from perdure.marks import handler as handler
     from perdure.marks import run as run
     from perdure.marks import shared as shared
+    from perdure.promises import DurablePromise as DurablePromise
     from perdure.retry import Retry as Retry
     from perdure.serde import Serde as Serde
     from perdure.service import Object as Object
     from perdure.service import Service as Service
     from perdure.service import Workflow as Workflow
+    from perdure.transports.serving import app as app
     from perdure.typed_state import state as state
 
 # The public list: a test holds it equal to what type checkers see above.
 _HOMES = {
+    "Context": "context",
+    "ObjectContext": "keyed",
+    "ObjectSharedContext": "keyed",
+    "WorkflowContext": "keyed",
+    "WorkflowSharedContext": "keyed",
+    "SyncContext": "blocking",
+    "Future": "futures",
+    "Outcome": "futures",
+    "DurablePromise": "promises",
+    "SendHandle": "invocations",
+    "CallFuture": "invocations",
+    "step": "durable",
+    "app": "transports.serving",
+    "InvocationRequest": "context",
     "RequestRefused": "errors",
     "NotReady": "errors",
     "Handle": "client.sync",

@@ -133,6 +133,18 @@ def encode_json(value: Any) -> bytes:
         raise BadValue(f"cannot be encoded: {error} - at `{path}`", path) from error
 
 
+def encode_value(value: Any) -> bytes:
+    """The bytes of a value whose type nobody declared: bytes as they are, else JSON."""
+    return value if type(value) is bytes else encode_json(value)
+
+
+def as_serde(of: Any) -> Serde[Any]:
+    """Take a Serde as it is, and find the one of a type."""
+    if hasattr(of, "decode") and hasattr(of, "encode"):
+        return of  # type: ignore[no-any-return]
+    return serde_for(of)
+
+
 def decode_json(decode: Callable[[bytes], Any], data: bytes) -> Any:
     """Decode by a decoder of msgspec; raises BadValue with the path in the value."""
     try:

@@ -1,0 +1,399 @@
+"""What a handler can do: every call here is stored in the journal and replayed from it."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol, TypeVar, overload
+
+from perdure import logs
+from perdure.definitions import HandlerRef, target_of
+from perdure.futures import (
+    AllSettled,
+    AnyOf,
+    AsCompleted,
+    Future,
+    Gather,
+    Outcome,
+    Owner,
+    Race,
+    Select,
+)
+from perdure.invocations import CallFuture, Invocation, SendHandle
+from perdure.misuse import misuse
+from perdure.promises import DurablePromise
+from perdure.replay import Machine
+from perdure.retry import Retry
+from perdure.saga import Saga
+from perdure.serde import Serde, as_serde, encode_value, serde_for
+from perdure.steps import Step, Traits, traits_of
+from perdure.wire.values import WireFailure
+
+T = TypeVar("T")
+
+_MICROSECONDS: Final = timedelta(microseconds=1)
+
+
+class Group(Protocol):
+    """Several coroutines of one handler, which end together; see `Context.group`."""
+
+    async def __aenter__(self) -> Group: ...
+
+    async def __aexit__(self, *error: Any) -> bool | None: ...
+
+    def start(self, work: Any, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run a coroutine function, or a coroutine, beside the others."""
+
+
+class Runner(Owner, Protocol):
+    """The attempt that a context belongs to."""
+
+    machine: Machine
+    request_headers: Mapping[str, str]
+
+    @property
+    def waits_in_place(self) -> bool:
+        """Whether the handler is a plain `def`, which waits in its thread."""
+
+    def now_ms(self) -> int:
+        """The time of the attempt, in Unix milliseconds."""
+
+    def execute(self, step: Step) -> None:
+        """Have a step executed when the handler waits, unless its result comes before."""
+
+    def group(self) -> Group:
+        """See `Context.group`."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationRequest:
+    """What the handler was called with."""
+
+    id: str
+    headers: Mapping[str, str]
+    """Of the caller's request; names in lower case."""
+    body: bytes
+    attempt: int
+    """How often this was tried before without a new entry in the journal."""
+    attempt_headers: Mapping[str, str]
+    """Of the request that carries this attempt, such as its trace context."""
+    scope: str | None = None
+    limit_key: str | None = None
+    idempotency_key: str | None = None
+
+
+current: ContextVar[Context | None] = ContextVar("perdure_context", default=None)
+"""The context of the handler that is running; None in steps and outside."""
+
+
+class Context:
+    """The context of a handler. What it returns is awaited, combined or both."""
+
+    __slots__ = ("__dict__", "machine", "runner")
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self.machine = runner.machine
+
+    # -- what the handler is
+
+    @property
+    def request(self) -> InvocationRequest:
+        """The request as it came."""
+        start, given = self.machine.start, self.machine.input
+        return InvocationRequest(
+            start.debug_id,
+            dict(given.headers),
+            given.value or b"",
+            start.retry_count_since_last_stored_entry,
+            self.runner.request_headers,
+            start.scope,
+            start.limit_key,
+            start.idempotency_key,
+        )
+
+    @property
+    def id(self) -> str:
+        """The id of the invocation."""
+        return self.machine.start.debug_id
+
+    @property
+    def logger(self) -> logs.Logger:
+        """A logger that is silent while the journal is replayed."""
+        return logs.logger(self.machine)
+
+    @property
+    def random(self) -> random.Random:
+        """Random numbers that are the same in every attempt; not for secrets."""
+        made: random.Random | None = self.__dict__.get("random")
+        if made is None:
+            made = self.__dict__["random"] = random.Random(self.machine.seed)
+        return made
+
+    def uuid(self) -> uuid.UUID:
+        """A UUID that is the same in every attempt."""
+        return uuid.UUID(int=self.random.getrandbits(128), version=4)
+
+    def now(self) -> Future[datetime]:
+        """The time in UTC, stored like the result of a step."""
+        return self.time().map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
+
+    def time(self) -> Future[float]:
+        """The time in seconds since 1970, stored like the result of a step."""
+        clock = self.runner.now_ms
+        return self._step(lambda: clock() / 1000, (), {}, _TIME, None, "time", inline=True)
+
+    # -- steps and timers
+
+    @overload
+    def step(
+        self,
+        fn: Callable[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        name: str | None = None,
+        retry: Retry | None = None,
+        **kwargs: Any,
+    ) -> Future[T]: ...
+
+    @overload
+    def step(
+        self,
+        fn: Callable[..., Awaitable[T]],
+        *args: Any,
+        name: str | None = None,
+        retry: Retry | None = None,
+        **kwargs: Any,
+    ) -> Future[T]: ...
+
+    @overload
+    def step(
+        self,
+        fn: Callable[..., T],
+        *args: Any,
+        name: str | None = None,
+        retry: Retry | None = None,
+        **kwargs: Any,
+    ) -> Future[T]: ...
+
+    def step(
+        self,
+        fn: Callable[..., Any],
+        *args: Any,
+        name: str | None = None,
+        retry: Retry | None = None,
+        **kwargs: Any,
+    ) -> Future[Any]:
+        """Call a function whose effect happens once and whose result is kept: `async def` on the
+        event loop, `def` in a thread. It is retried as `retry` says, else as the server does."""
+        traits = traits_of(fn)
+        return self._step(fn, args, kwargs, traits, retry, traits.name if name is None else name)
+
+    def _step(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        traits: Traits,
+        retry: Retry | None,
+        name: str,
+        inline: bool = False,
+    ) -> Future[Any]:
+        machine = self.machine
+        future: Future[Any] = Future(self.runner, traits.serde.decode)
+        machine.run(future, name)
+        index, command = machine.last_command
+        step = Step(future, fn, args, kwargs, traits, retry, index, command, inline)
+        self.runner.execute(step)
+        return future
+
+    def sleep(self, delta: timedelta, name: str = "") -> Future[None]:
+        """A durable timer: it goes on while nothing runs."""
+        return self.runner.sleep_for(delta, name)
+
+    # -- calls
+
+    def call(
+        self,
+        target: Any,
+        arg: Any = None,
+        *,
+        key: str | None = None,
+        idempotency_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        returns: Any = Any,
+        scope: str | None = None,
+        limit_key: str | None = None,
+        name: str = "",
+    ) -> CallFuture[Any]:
+        """Call a handler, given as an object or as "Service/handler" (then `returns` is its
+        type), and get its result; a Terminal if it fails for good."""
+        service, handler, parameter, output = self._target(target, arg, key, returns)
+        future: CallFuture[Any] = CallFuture(self, output.decode)
+        self.machine.call(
+            future.invocation_id,
+            future,
+            service,
+            handler,
+            parameter,
+            key or "",
+            tuple(headers.items()) if headers else (),
+            idempotency_key,
+            scope,
+            limit_key,
+            name,
+        )
+        return future
+
+    def send(
+        self,
+        target: Any,
+        arg: Any = None,
+        *,
+        key: str | None = None,
+        delay: timedelta | None = None,
+        idempotency_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        scope: str | None = None,
+        limit_key: str | None = None,
+        name: str = "",
+    ) -> SendHandle:
+        """Have a handler called, now or after a delay, without waiting for its result."""
+        service, handler, parameter, _ = self._target(target, arg, key, Any)
+        handle = SendHandle(self)
+        time_ms = self.runner.now_ms() + delta_ms(delay) if delay else 0
+        self.machine.send(
+            handle.invocation_id,
+            service,
+            handler,
+            parameter,
+            key or "",
+            time_ms,
+            tuple(headers.items()) if headers else (),
+            idempotency_key,
+            scope,
+            limit_key,
+            name,
+        )
+        return handle
+
+    def _target(
+        self, target: Any, arg: Any, key: str | None, returns: Any
+    ) -> tuple[str, str, bytes, Serde[Any]]:
+        ref = target_of(target)
+        if isinstance(ref, HandlerRef):
+            if ref.needs_key != (key is not None):
+                needs = "needs a key" if ref.needs_key else "has no keys"
+                raise misuse(f"{ref.service} {needs}: it is a {ref.service_kind}")
+            return (
+                ref.service,
+                ref.name,
+                ref.input.encode(arg) if ref.takes_input else b"",
+                ref.output,
+            )
+        service, handler = ref
+        return service, handler, b"" if arg is None else encode_value(arg), as_serde(returns)
+
+    def invocation(self, invocation_id: str, returns: Any = Any) -> Invocation[Any]:
+        """Another invocation, by its id."""
+        return Invocation(self, invocation_id, returns)
+
+    # -- awakeables and signals
+
+    def awakeable(self, of: Any = Any) -> Awakeable[Any]:
+        """A future with an `id`, which anybody who knows the id completes."""
+        future: Awakeable[Any] = Awakeable(self.runner, as_serde(of).decode)
+        future.id = self.machine.awakeable(future)
+        return future
+
+    def resolve_awakeable(self, awakeable_id: str, value: Any = None) -> None:
+        """Complete an awakeable."""
+        self.machine.complete_awakeable(awakeable_id, encode_value(value))
+
+    def reject_awakeable(self, awakeable_id: str, message: str, code: int = 500) -> None:
+        """Complete an awakeable with a failure: a Terminal where it is awaited."""
+        self.machine.complete_awakeable(awakeable_id, None, WireFailure(code, message))
+
+    def signal(self, name: str, of: Any = Any) -> Future[Any]:
+        """The next signal of a name that this invocation is given."""
+        future: Future[Any] = Future(self.runner, as_serde(of).decode)
+        self.machine.signal(future, name)
+        return future
+
+    # -- several futures at once
+
+    def gather(self, *futures: Future[Any]) -> Future[list[Any]]:
+        """All results in order, or the first failure as soon as it is there."""
+        return Gather(self.runner, _futures(futures))
+
+    def race(self, *futures: Future[T]) -> Future[T]:
+        """The result or failure of the first that is done."""
+        return Race(self.runner, _some(futures))
+
+    def any(self, *futures: Future[T]) -> Future[T]:
+        """The first result; if all fail, the last failure."""
+        return AnyOf(self.runner, _some(futures))
+
+    def all_settled(self, *futures: Future[T]) -> Future[list[Outcome[Any]]]:
+        """How each of them ended."""
+        return AllSettled(self.runner, _futures(futures))
+
+    def select(self, **futures: Future[Any]) -> Future[tuple[str, Any]]:
+        """The name and the result of the first that is done."""
+        _some(tuple(futures.values()))
+        return Select(self.runner, futures)
+
+    def as_completed(self, *futures: Future[T]) -> AsCompleted:
+        """`async for future in …`: the futures, in the order in which they are done."""
+        return AsCompleted(self.runner, _futures(futures))
+
+    def group(self) -> Group:
+        """`async with ctx.group() as g`: coroutines that run beside each other. The block ends
+        when all have; if one fails the others are cancelled and its error goes on."""
+        return self.runner.group()
+
+    def saga(self) -> Saga:
+        """`async with ctx.saga() as saga`: what was done is undone on a Terminal error."""
+        return Saga(self)
+
+
+class Awakeable(Future[T]):
+    """See Context.awakeable."""
+
+    __slots__ = ("id",)
+    id: str
+
+
+def _futures(futures: tuple[Any, ...]) -> tuple[Future[Any], ...]:
+    for future in futures:
+        if isinstance(future, DurablePromise):
+            return _futures(tuple(_as_future(one) for one in futures))
+        if not isinstance(future, Future):
+            raise misuse(
+                f"a {type(future).__name__} is no durable future: give what ctx.step, ctx.call,"
+                " ctx.sleep and the like return; coroutines run in a ctx.group()"
+            )
+    return futures
+
+
+def _as_future(future: Any) -> Any:
+    return future.future() if isinstance(future, DurablePromise) else future
+
+
+def _some(futures: tuple[Any, ...]) -> tuple[Future[Any], ...]:
+    if not futures:
+        raise misuse("there must be at least one future to wait for")
+    return _futures(futures)
+
+
+def delta_ms(delta: timedelta) -> int:
+    """A duration in whole milliseconds, rounded up; what is negative is over at once."""
+    if not isinstance(delta, timedelta):
+        raise misuse(f"{delta!r} is no duration: give a datetime.timedelta")
+    return max(0, -(-(delta // _MICROSECONDS) // 1000))
+
+
+_TIME: Final = Traits("time", False, serde_for(float))

@@ -1,0 +1,99 @@
+"""Other invocations as a handler sees them: what a call or send gives, and what an id names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from perdure.futures import Future
+from perdure.serde import as_serde, encode_value
+from perdure.wire.codes import CANCEL_SIGNAL
+from perdure.wire.values import WireFailure
+
+if TYPE_CHECKING:
+    from perdure.context import Context
+
+T = TypeVar("T")
+
+
+class CallFuture(Future[T]):
+    """The result of a call, and a handle on the invocation that it made."""
+
+    __slots__ = ("_ctx", "invocation_id")
+
+    invocation_id: Future[str]
+    """The id of the invocation, to be awaited."""
+
+    def __init__(self, ctx: Context, decode: Callable[[bytes], T]) -> None:
+        super().__init__(ctx.runner, decode)
+        self._ctx = ctx
+        self.invocation_id = Future(ctx.runner)
+
+    async def cancel(self) -> None:
+        """Ask the invocation to stop; its result will tell how it ended."""
+        self._ctx.invocation(await self.invocation_id).cancel()
+
+
+class SendHandle:
+    """An invocation that nobody waits for. Awaiting it gives the handle itself, once the
+    invocation has its id."""
+
+    __slots__ = ("_ctx", "_id", "invocation_id")
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self.invocation_id: Future[str] = Future(ctx.runner)
+        self._id: str | None = None
+
+    def __await__(self) -> Any:
+        self._id = yield from self.invocation_id.__await__()
+        return self
+
+    @property
+    def id(self) -> str:
+        """The id of the invocation; there once the handle was awaited."""
+        if self._id is None:
+            self._id = self.invocation_id.result()
+        return self._id
+
+    async def cancel(self) -> None:
+        """Ask the invocation to stop."""
+        if self._id is None:
+            await self
+        assert self._id is not None
+        self._ctx.invocation(self._id).cancel()
+
+
+class Invocation(Generic[T]):
+    """An invocation by its id."""
+
+    __slots__ = ("_ctx", "_type", "id")
+
+    def __init__(self, ctx: Context, invocation_id: str, returns: Any) -> None:
+        self._ctx = ctx
+        self._type = returns
+        self.id = invocation_id
+
+    def attach(self) -> Future[T]:
+        """Wait for its result."""
+        future: Future[T] = Future(self._ctx.runner, as_serde(self._type).decode)
+        self._ctx.machine.attach(future, self.id)
+        return future
+
+    def output(self) -> Future[T | None]:
+        """Its result if it has ended, else None."""
+        future: Future[T | None] = Future(self._ctx.runner, as_serde(self._type).decode)
+        self._ctx.machine.get_output(future, self.id)
+        return future
+
+    def cancel(self) -> None:
+        """Ask it to stop: it gets a Cancelled where it waits."""
+        self._ctx.machine.send_signal(self.id, CANCEL_SIGNAL)
+
+    def signal(self, name: str, value: Any = None) -> None:
+        """Give it a signal with a value; it takes it by `ctx.signal(name)`."""
+        self._ctx.machine.send_signal(self.id, name, encode_value(value))
+
+    def reject_signal(self, name: str, message: str, code: int = 500) -> None:
+        """Give it a signal that fails where it is awaited."""
+        self._ctx.machine.send_signal(self.id, name, None, WireFailure(code, message))

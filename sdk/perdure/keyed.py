@@ -1,0 +1,84 @@
+"""Contexts of objects and workflows: state by name, and promises."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from perdure.context import Context
+from perdure.futures import Future
+from perdure.misuse import misuse
+from perdure.promises import DurablePromise
+from perdure.replay.slot import PENDING
+from perdure.serde import as_serde, encode_value
+
+_NOTHING: Final = object()
+
+
+class ObjectSharedContext(Context):
+    """The context of a shared handler of an object: it reads its state."""
+
+    __slots__ = ()
+
+    @property
+    def key(self) -> str:
+        """The key of the object, or the id of the workflow."""
+        return self.machine.start.key
+
+    def get(self, name: str, type: Any = Any, default: Any = None) -> Future[Any]:  # noqa: A002
+        """The value of a name, or the default if there is none."""
+        future: Future[Any] = Future(self.runner, as_serde(type).decode, default)
+        self.machine.get_state(future, name.encode())
+        return future
+
+    def state_now(self, name: str, type: Any = Any) -> Any:  # noqa: A002
+        """The value of a name that the server sent with the attempt; raises KeyError if there is
+        none. In a plain `def` handler, where it may wait, of any name."""
+        future: Future[Any] = Future(self.runner, as_serde(type).decode, _NOTHING)
+        self.machine.get_state(future, name.encode())
+        if future.kind == PENDING and not self.runner.waits_in_place:
+            raise misuse(f"the state {name!r} was not sent with the attempt: set lazy_state=True")
+        value = future.result()
+        if value is _NOTHING:
+            raise KeyError(name)
+        return value
+
+    def state_keys(self) -> Future[list[str]]:
+        """The names that have a value."""
+        future: Future[list[str]] = Future(self.runner)
+        self.machine.get_state_keys(future)
+        return future
+
+
+class ObjectContext(ObjectSharedContext):
+    """The context of an exclusive handler of an object: it also writes its state."""
+
+    __slots__ = ()
+
+    def set(self, name: str, value: Any, type: Any = None) -> None:  # noqa: A002
+        """Give a name a value; as JSON, unless a type or Serde is given or it is bytes."""
+        data = encode_value(value) if type is None else as_serde(type).encode(value)
+        self.machine.set_state(name.encode(), data)
+
+    def clear(self, name: str) -> None:
+        """Take the value of a name away."""
+        self.machine.clear_state(name.encode())
+
+    def clear_all(self) -> None:
+        """Take all values away."""
+        self.machine.clear_all_state()
+
+
+class WorkflowSharedContext(ObjectSharedContext):
+    """The context of a handler beside the run of a workflow."""
+
+    __slots__ = ()
+
+    def promise(self, name: str, of: Any = Any) -> DurablePromise[Any]:
+        """A promise of the workflow: await it, or resolve or reject it."""
+        return DurablePromise(self, name, of)
+
+
+class WorkflowContext(ObjectContext, WorkflowSharedContext):
+    """The context of the run of a workflow."""
+
+    __slots__ = ()

@@ -1,0 +1,57 @@
+"""Where in the user's code something was asked for, and what is wrong with it."""
+
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Final
+
+from perdure.errors import Misuse
+
+_OWN: Final = str(Path(__file__).parent) + "/"
+
+
+def is_own(filename: str) -> bool:
+    """Whether a file belongs to the SDK rather than to its user."""
+    return filename.startswith(_OWN)
+
+
+def caller() -> tuple[str, int]:
+    """File and line of the innermost frame of the user's code that is running."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if not is_own(frame.f_code.co_filename):
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+    return "", 0
+
+
+def misuse(message: str) -> Misuse:
+    """A Misuse that names the line of the user's code that is running."""
+    return Misuse(message, *caller())
+
+
+def raised_at(trace: TracebackType | None) -> tuple[str, int]:
+    """File and line of the user's code where an exception came from."""
+    place = ("", 0)
+    while trace is not None:
+        if not is_own(trace.tb_frame.f_code.co_filename):
+            place = (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+        trace = trace.tb_next
+    return place
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback of an exception without the frames of the SDK, as text."""
+    shown = traceback.TracebackException.from_exception(error, compact=True)
+    seen: set[int] = set()
+    todo: list[traceback.TracebackException | None] = [shown]
+    while todo:
+        part = todo.pop()
+        if part is None or id(part) in seen:
+            continue
+        seen.add(id(part))
+        kept = [frame for frame in part.stack if not is_own(frame.filename)]
+        part.stack = traceback.StackSummary.from_list(kept)
+        todo += [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
+    return "".join(shown.format())

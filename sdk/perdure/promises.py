@@ -1,0 +1,60 @@
+"""Durable promises: one value per name and workflow, awaited by its handlers, completed once."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from perdure.futures import Future
+from perdure.serde import as_serde, encode_value
+from perdure.wire.values import WireFailure
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from perdure.context import Context
+
+T = TypeVar("T")
+
+
+class DurablePromise(Generic[T]):
+    """Await it for its value; `future()` to combine it with other futures."""
+
+    __slots__ = ("_ctx", "_type", "name")
+
+    def __init__(self, ctx: Context, name: str, of: Any) -> None:
+        self._ctx = ctx
+        self._type = of
+        self.name = name
+
+    def future(self) -> Future[T]:
+        """Its value, once it is completed; a Terminal if it is rejected."""
+        future: Future[T] = Future(self._ctx.runner, as_serde(self._type).decode)
+        self._ctx.machine.get_promise(future, self.name)
+        return future
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self.future().__await__()
+
+    def timeout(self, delta: timedelta) -> Future[T]:
+        """Its value, or DurableTimeout once a durable timer has ended."""
+        return self.future().timeout(delta)
+
+    def peek(self) -> Future[T | None]:
+        """Its value if it is completed, else None."""
+        future: Future[T | None] = Future(self._ctx.runner, as_serde(self._type).decode)
+        self._ctx.machine.peek_promise(future, self.name)
+        return future
+
+    def resolve(self, value: Any = None) -> Future[None]:
+        """Complete it; a Terminal with code 409 if it was completed before."""
+        future: Future[None] = Future(self._ctx.runner)
+        self._ctx.machine.complete_promise(future, self.name, encode_value(value))
+        return future
+
+    def reject(self, message: str, code: int = 500) -> Future[None]:
+        """Complete it with a failure, which a Terminal tells to those who await it."""
+        future: Future[None] = Future(self._ctx.runner)
+        failure = WireFailure(code, message)
+        self._ctx.machine.complete_promise(future, self.name, None, failure)
+        return future

@@ -1,0 +1,88 @@
+"""How an attempt ends: what a handler returned or raised, as the server is told of it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from perdure.definitions import HandlerDefinition
+from perdure.errors import INTERNAL, Pause, RetryAfter, Terminal
+from perdure.misuse import user_traceback
+from perdure.replay import Machine, ReplayError
+from perdure.wire.codes import BEHAVIOR_PAUSE
+from perdure.wire.values import WireFailure
+
+_logger = logging.getLogger("perdure")
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def wire_failure(error: Terminal) -> WireFailure:
+    """A Terminal as it travels."""
+    return WireFailure(error.code, error.message, tuple(error.metadata.items()))
+
+
+def give_result(machine: Machine, handler: HandlerDefinition, value: Any) -> None:
+    """End the invocation with what its handler returned. A value that cannot be encoded fails the
+    attempt: the code is at fault, and may be mended."""
+    try:
+        data = handler.output.encode(value)
+    except (ValueError, TypeError) as error:
+        where = f"the result of {handler.service}/{handler.name}"
+        machine.fail(INTERNAL, f"{where} {error}", user_traceback(error))
+        _logger.error("%s %s", where, error)
+        return
+    machine.output(data)
+
+
+def report(
+    machine: Machine,
+    handler: HandlerDefinition,
+    error: BaseException,
+    broken: ReplayError | None = None,
+) -> None:
+    """End the attempt, or with a Terminal the invocation, with what its handler raised."""
+    if broken is not None or isinstance(error, ReplayError):
+        cause = broken if broken is not None else error
+        assert isinstance(cause, ReplayError)
+        machine.failed_by(cause, user_traceback(error))
+        _logger.error("%s/%s: %s%s", handler.service, handler.name, cause.message, _lines(error))
+    elif isinstance(error, Terminal):
+        machine.output_failure(wire_failure(error))
+    else:
+        fail_attempt(machine, error)
+        _logger.warning(
+            "an attempt of %s/%s failed, invocation %s%s",
+            handler.service,
+            handler.name,
+            machine.start.debug_id,
+            _lines(error),
+        )
+
+
+def fail_attempt(
+    machine: Machine,
+    error: BaseException,
+    delay: timedelta | None = None,
+    command: tuple[int, bytes] | None = None,
+) -> None:
+    """End the attempt with an error that is retried."""
+    behavior = 0
+    if isinstance(error, RetryAfter):
+        delay = error.delay
+    elif isinstance(error, Pause):
+        behavior = BEHAVIOR_PAUSE
+    index, frame = command if command is not None else (None, None)
+    machine.fail(
+        INTERNAL,
+        f"{type(error).__name__}: {error}" if str(error) else type(error).__name__,
+        user_traceback(error),
+        retry_delay_ms=None if delay is None else delay // _MILLISECOND,
+        behavior=behavior,
+        command=frame,
+        command_index=index,
+    )
+
+
+def _lines(error: BaseException) -> str:
+    return "\n" + user_traceback(error).rstrip() if error.__traceback__ is not None else ""
