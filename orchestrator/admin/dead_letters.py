@@ -84,13 +84,13 @@ def router(ports: Ports) -> APIRouter:
 
 def _edits(asked: RedriveLetter) -> Edits:
     if asked.value_text is not None and asked.value_base64 is not None:
-        raise AdminError(400, "give value_text or value_base64, not both")
+        raise AdminError(400, "give value_text or value_base64, not both", NOT_LIKE_THIS)
     value = None if asked.value_text is None else asked.value_text.encode()
     if asked.value_base64 is not None:
         try:
             value = base64.b64decode(asked.value_base64, validate=True)
         except (binascii.Error, ValueError) as error:
-            raise AdminError(400, f"value_base64 is no base64: {error}") from None
+            raise AdminError(400, f"value_base64 is no base64: {error}", NOT_LIKE_THIS) from None
     service, handler = ("", "") if asked.sink is None else read_sink(asked.sink)
     key = None if asked.key is None else asked.key.encode()
     return Edits(key, value, service, handler)

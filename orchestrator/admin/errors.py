@@ -1,6 +1,8 @@
-"""Errors of the admin API: `{"message", "restate_code"?}` and a status, never a traceback."""
+"""Errors of the admin API: `{"message", "restate_code"}` and a status, never a traceback."""
 
 import logging
+from collections.abc import Mapping
+from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,6 +17,31 @@ from perdure.wire.errors import BadId
 
 _log = logging.getLogger("perdure.admin")
 
+_BAD_REQUEST: Final = "PD0701"
+_NOT_ALLOWED: Final = "PD0702"
+_NOTHING: Final = "PD0703"
+_BAD_STATE: Final = "PD0704"
+_TOO_MUCH: Final = "PD0705"
+_NOT_NOW: Final = "PD0706"
+_CODE_OF: Final[Mapping[int, str]] = {
+    400: _BAD_REQUEST,
+    403: _NOT_ALLOWED,
+    404: _NOTHING,
+    405: _BAD_REQUEST,
+    408: _TOO_MUCH,
+    409: _BAD_STATE,
+    413: _TOO_MUCH,
+    415: _BAD_REQUEST,
+    422: _BAD_REQUEST,
+    425: _BAD_STATE,
+    429: _NOT_NOW,
+    431: _TOO_MUCH,
+    501: _BAD_REQUEST,
+    503: _NOT_NOW,
+    504: _NOT_NOW,
+}
+"""What a refusal says that has no code of its own."""
+
 
 class AdminError(Exception):
     """A request that is not done, and why."""
@@ -26,11 +53,15 @@ class AdminError(Exception):
         self.code = code
 
 
+def refusal_body(status: int, message: str, code: str = "") -> dict[str, str]:
+    """An error of the server itself (500) has no code: its log tells more."""
+    code = code or _CODE_OF.get(status, "")
+    return {"message": message, "restate_code": code} if code else {"message": message}
+
+
 def refusal(status: int, message: str, code: str = "") -> Response:
-    """The body every error has."""
-    body = {"message": message}
-    if code:
-        body["restate_code"] = code
+    """The body every error has; without `code` the status says which it is."""
+    body = refusal_body(status, message, code)
     headers = {"retry-after": "1"} if status in (429, 503) else {}
     if status == 408:  # others that are refused may send the rest: it is read and dropped
         headers["connection"] = "close"

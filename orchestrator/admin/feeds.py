@@ -17,7 +17,7 @@ from orchestrator.model.own_topics import (
     state_topic,
 )
 from orchestrator.registry.apply_metadata import MetadataState
-from orchestrator.registry.errors import NO_CLUSTER, RegistryError
+from orchestrator.registry.errors import NO_CLUSTER, NO_FEED, RegistryError
 from orchestrator.registry.records import AnyMetadataRecord, FeedsSwitched
 from orchestrator.registry.schema import ServiceType
 
@@ -55,7 +55,9 @@ def router(ports: Ports) -> APIRouter:
     async def state_off(service: str) -> JsonView:
         """Publish no more of it."""
         if service not in ports.metadata.known().topics.state_feeds:
-            raise AdminError(404, f"the feed of the state of {service!r} is not on")
+            raise AdminError(
+                404, f"the feed of the state of {service!r} is not on: perdure feeds list", NO_FEED
+            )
         return await _switch(ports, drop=service)
 
     return routes
@@ -97,9 +99,11 @@ async def _ensure_topic(ports: Ports, topic: str, force: bool) -> None:
 def _check_has_state(ports: Ports, name: str) -> None:
     service = ports.metadata.known().service(name)
     if service is None:
-        raise AdminError(404, f"there is no service {name!r}")
+        raise AdminError(
+            404, f"there is no service {name!r}: register its deployment first", NO_FEED
+        )
     if service.ty == ServiceType.SERVICE:
-        raise AdminError(400, f"{name!r} is a plain service: it has no state to publish")
+        raise AdminError(400, f"{name!r} is a plain service: it has no state to publish", NO_FEED)
 
 
 async def _switch(

@@ -29,7 +29,13 @@ from orchestrator.model.rows import PartitionRow
 from orchestrator.processor import asking
 from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.apply_topics import has_feeds
-from orchestrator.registry.errors import CLUSTER_IN_USE, NAME_TAKEN, RegistryError
+from orchestrator.registry.errors import (
+    CLUSTER_IN_USE,
+    NAME_TAKEN,
+    NO_CLUSTER,
+    NO_LOG,
+    RegistryError,
+)
 from orchestrator.registry.records import (
     AnyMetadataRecord,
     KafkaClusterCreated,
@@ -218,7 +224,7 @@ async def _update(ports: Ports, name: str, asked: UpdateKafkaCluster, force: boo
 
     def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:
         if name not in state.topics.clusters:
-            raise AdminError(404, f"Kafka cluster {name!r} has just been deleted")
+            raise RegistryError(NO_CLUSTER, f"Kafka cluster {name!r} has just been deleted")
         return KafkaClusterPatched(state.version, reached), None
 
     await ports.metadata.change(decide)
@@ -231,7 +237,7 @@ async def _take_over(ports: Ports, name: str, log: str) -> None:
     except ValueError:
         identity = b""
     if not 0 < len(identity) <= _IDENTITY_MAX:
-        raise AdminError(400, f"{log[:100]!r} is no identity of a log: sys_lane has it")
+        raise AdminError(400, f"{log[:100]!r} is no identity of a log: sys_lane has it", NO_LOG)
 
     def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:
         if identity in state.topics.taken_over.get(name, ()):

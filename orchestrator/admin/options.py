@@ -6,7 +6,7 @@ import msgspec
 
 from orchestrator.model.limits import PAYLOAD_BYTES_MAX
 from orchestrator.registry.register import PROTOCOL_MAX
-from orchestrator.runtime.kinds import NAMES
+from orchestrator.runtime.kinds import NAMES, whole_number
 from orchestrator.runtime.settings import Setting
 
 
@@ -28,5 +28,9 @@ class AdminOptions(msgspec.Struct, frozen=True, kw_only=True):
             name="admin_hosts",
         ),
     ] = frozenset()
+    topic_clients_max: Annotated[
+        int,
+        Setting("clients that read topics, of four threads each", whole_number(1, 10_000)),
+    ] = 100
     batch_count_max: int = 1000
     operate_wait_s: float = 30.0  # for the answer of a partition

@@ -26,7 +26,13 @@ from orchestrator.registry.records import (
     SubscriptionSought,
 )
 from orchestrator.registry.stored_topics import StoredSubscription
-from orchestrator.registry.subscribe import check_free, check_name, check_settings, find_cluster
+from orchestrator.registry.subscribe import (
+    check_clients,
+    check_free,
+    check_name,
+    check_settings,
+    find_cluster,
+)
 
 REASON_CHARS_MAX = 1000
 
@@ -123,7 +129,7 @@ async def _patch(ports: Ports, known: StoredSubscription, asked: PatchSubscripti
         limit = now.max_in_flight if asked.max_in_flight is None else asked.max_in_flight
         check_settings(options, limit)
         letters = asked.dead_letter_failures
-        return SubscriptionPatched(
+        patched = SubscriptionPatched(
             seen,
             now.id,
             name,
@@ -131,6 +137,9 @@ async def _patch(ports: Ports, known: StoredSubscription, asked: PatchSubscripti
             limit,
             now.dead_letter_failures if letters is None else letters,
         )
+        made = changed_subscription(now, patched)
+        check_clients(ports.metadata.registry.topics, made, ports.options.topic_clients_max)
+        return patched
 
     return await _change(ports, known, change)
 

@@ -30,6 +30,7 @@ from orchestrator.registry.stored_topics import StoredCluster, StoredSubscriptio
 from orchestrator.registry.subscribe import (
     MAX_IN_FLIGHT_DEFAULT,
     Wanted,
+    check_clients,
     check_group,
     check_wanted,
     find_subscription,
@@ -168,6 +169,7 @@ async def _create(ports: Ports, asked: CreatePerdureSubscription) -> StoredSubsc
         registry = ports.metadata.registry
         check_wanted(registry, wanted, ports.options.cluster_name)
         check_group(registry.topics, made, ports.options.cluster_name)
+        check_clients(registry.topics, made, ports.options.topic_clients_max)
         return SubscriptionCreated(state.version, made), None
 
     await ports.metadata.change(decide)

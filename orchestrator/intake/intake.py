@@ -21,6 +21,7 @@ from orchestrator.intake.wanted import WantedSource, wanted_sources
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored import StoredPairs
 from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription
+from orchestrator.registry.subscribe import options_of_client
 from orchestrator.runtime.metrics import HEADERS_LEFT_OUT, SUBSCRIPTION_LAG
 from orchestrator.runtime.scheduler import Scheduler, Timer
 from orchestrator.runtime.telemetry import Telemetry
@@ -147,17 +148,19 @@ class TopicIntake:
         cluster = self._registry().topics.clusters.get(subscription.cluster)
         if cluster is None or self._is_closed:
             return None
-        at = (cluster, subscription.options)
+        options = options_of_client(subscription)
+        at = (cluster, options)
         reader = self._readers.get(at)
         if reader is None:
-            reader = self._readers[at] = self._open_reader(cluster, subscription.options)
+            reader = self._readers[at] = self._open_reader(cluster, options)
         return reader
 
     def _close_unused(self, registry: Registry) -> None:
         """Readers by options that no subscription has any more; their sources have another one."""
         topics = registry.topics
         used = {
-            (topics.clusters.get(one.cluster), one.options) for one in topics.subscriptions.values()
+            (topics.clusters.get(one.cluster), options_of_client(one))
+            for one in topics.subscriptions.values()
         }
         for at in [at for at in self._readers if at not in used]:
             self._readers.pop(at).close()

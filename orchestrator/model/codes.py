@@ -1,8 +1,8 @@
 """Every code of an operating error, in one table; each has a page in docs/errors.
 
 Codes are stable and never reused. The third digit names the room: 0 settings and commands, 1 the
-log, 2 the node, 3 the processor, 4 the invoker, 5 the metadata, 6 topics of users. A new code is
-a line here and a page `docs/errors/PDnnnn.md` that starts with `# PDnnnn: title`.
+log, 2 the node, 3 the processor, 4 the invoker, 5 the metadata, 6 topics of users, 7 the admin API.
+A new code is a line here and a page `docs/errors/PDnnnn.md` that starts with `# PDnnnn: title`.
 """
 
 from collections.abc import Mapping
@@ -76,8 +76,17 @@ _TABLE: Final = (
     ErrorCode("PD0616", "A point that nothing can start from"),
     ErrorCode("PD0617", "There is no such subscription"),
     ErrorCode("PD0619", "The consumer group is used by others"),
+    ErrorCode("PD0620", "A feed that cannot be switched"),
+    ErrorCode("PD0621", "No identity of a log"),
+    ErrorCode("PD0622", "Too many clients would read topics"),
     ErrorCode("PD0631", "There is no such dead letter"),
     ErrorCode("PD0632", "A dead letter that cannot be done again like this"),
+    ErrorCode("PD0701", "A request that the admin API does not take"),
+    ErrorCode("PD0702", "A host or origin that the admin API does not answer"),
+    ErrorCode("PD0703", "There is nothing of this name"),
+    ErrorCode("PD0704", "Its state does not allow this"),
+    ErrorCode("PD0705", "A request that is too large or too slow"),
+    ErrorCode("PD0706", "The server cannot do this now"),
 )
 
 CODES: Final[Mapping[str, ErrorCode]] = {one.code: one for one in _TABLE}

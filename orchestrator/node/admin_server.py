@@ -16,6 +16,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from orchestrator.admin.errors import refusal_body
 from orchestrator.ingress.upgrade import head_without_offer
 from orchestrator.model.limits import LISTEN_BACKLOG_COUNT
 
@@ -88,7 +89,7 @@ class _Protocol(HttpToolsProtocol):
     def _end(self, status: int, message: str) -> None:
         """Answer without the application, and close."""
         if not self.transport.is_closing():
-            body = json.dumps({"message": message}).encode()
+            body = json.dumps(refusal_body(status, message)).encode()
             self.transport.write(
                 b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
                 b"connection: close\r\n\r\n%s"

@@ -23,6 +23,9 @@ OWN_TOPIC: Final = "PD0615"
 BAD_POINT: Final = "PD0616"
 NO_SUBSCRIPTION: Final = "PD0617"
 GROUP_IN_USE: Final = "PD0619"
+NO_FEED: Final = "PD0620"
+NO_LOG: Final = "PD0621"
+TOO_MANY_CLIENTS: Final = "PD0622"
 
 _STATUS: Final = {
     CONFLICT: 409,
@@ -40,6 +43,9 @@ _STATUS: Final = {
     BAD_POINT: 400,
     NO_SUBSCRIPTION: 404,
     GROUP_IN_USE: 409,
+    NO_FEED: 404,
+    NO_LOG: 400,
+    TOO_MANY_CLIENTS: 409,
 }
 
 

@@ -4,12 +4,13 @@ Whether a workflow is given keys cannot be known here: a record without one beco
 """
 
 import re
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
-from orchestrator.kafka.broker_options import GROUP, BadOption, check_options
+from orchestrator.kafka.broker_options import GROUP, STARTING, BadOption, check_options
 from orchestrator.model.limits import SLOTS_MAX
 from orchestrator.model.own_topics import is_no_source
 from orchestrator.registry.apply_topics import is_taken
@@ -20,6 +21,7 @@ from orchestrator.registry.errors import (
     NO_CLUSTER,
     NO_SUBSCRIPTION,
     OWN_TOPIC,
+    TOO_MANY_CLIENTS,
     RegistryError,
 )
 from orchestrator.registry.schema import Registry
@@ -201,6 +203,32 @@ def check_group(topics: TopicsState, made: StoredSubscription, engine: str) -> N
                 f"the subscription {one.name or one.id} commits to the consumer group {group!r},"
                 " also for one of these topics: name another group (--option group.id=…)",
             )
+
+
+def options_of_client(one: StoredSubscription) -> tuple[tuple[str, str], ...]:
+    """The options that its client is made with: where it starts and its group concern none."""
+    return tuple(pair for pair in one.options if pair[0] not in STARTING)
+
+
+def clients_of(subscriptions: Iterable[StoredSubscription]) -> int:
+    """How many clients read for these: one for each set of options, as often as these read the
+    same topic."""
+    readings: dict[object, Counter[str]] = defaultdict(Counter)
+    for one in subscriptions:
+        readings[one.cluster, options_of_client(one)].update(one.topics)
+    return sum(max(topics.values()) for topics in readings.values())
+
+
+def check_clients(topics: TopicsState, made: StoredSubscription, clients_max: int) -> None:
+    """Refuse a subscription, or new options of one, that needs one client too many."""
+    known = topics.subscriptions
+    count = clients_of({**known, made.id: made}.values())
+    if count > clients_max and count > clients_of(known.values()):
+        raise RegistryError(
+            TOO_MANY_CLIENTS,
+            f"{count} clients would read topics, {clients_max} are allowed: give subscriptions the"
+            " same options, or raise --topic-clients-max",
+        )
 
 
 def find_cluster(topics: TopicsState, name: str) -> StoredCluster:

@@ -227,7 +227,7 @@ def test_sql(it: World, run: Run) -> None:
     assert run("sql", "SELECT 1", "--json").json[0]["b"] == "x\x1b[2Jy"
     it.query.rows = lambda sql: None
     bad = run("sql", "SELEC")
-    assert bad.code == 1 and bad.err == "perdure: cannot plan SELEC\n"
+    assert bad.code == 1 and bad.err == "perdure: cannot plan SELEC [PD0701]\n"
     assert run("sql", " ").code == 2
 
 

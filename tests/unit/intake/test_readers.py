@@ -70,6 +70,21 @@ def test_the_last_subscription_takes_its_reader_along() -> None:
     run(story())
 
 
+def test_a_group_of_its_own_needs_no_reader_of_its_own() -> None:
+    async def story() -> None:
+        it = await reading_orders()
+        it.facts.make("returns", 1)
+        it.subscribe("sub_2", "returns", options=(("group.id", "theirs"),))
+        await asyncio.sleep(0.1)
+        (reader,) = it.readers
+        assert len(it.readings) == 2
+        del it.topics.subscriptions["sub_1"]
+        it.know()
+        assert not reader.is_closed
+
+    run(story())
+
+
 def test_all_sources_of_a_node_share_what_they_may_hold() -> None:
     async def story() -> None:
         held = []
