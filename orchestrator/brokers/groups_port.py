@@ -1,4 +1,5 @@
-"""The port to consumer groups: offsets that are committed for people to see, and nobody reads."""
+"""The port to consumer groups: offsets are committed only for Kafka's tools, and never read
+back."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Resolving and rejecting awakeables: a signal for whoever waits."""
+"""Resolving and rejecting awakeables: a signal for the invocation that waits."""
 
 from orchestrator.door.targets import read_awakeable_id
 from orchestrator.ingress import replies

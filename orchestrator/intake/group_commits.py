@@ -1,7 +1,6 @@
-"""Commits offsets to the groups of subscriptions, for people: Kafka's tools show the lag by them.
-
-Nobody reads them back, so that a commit that fails is no error: it is shown, and tried again.
-What moves is only noted; every few seconds those that moved are committed, one after the other.
+"""Commits offsets to the consumer groups of subscriptions, so that Kafka's tools show the lag. They
+are never read back, so a commit that fails stops nothing: it is shown, and tried again. What moves
+is only noted; every few seconds those that moved are committed, one after the other.
 """
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
-"""Reads the sources of all partitions led here: subscriptions say what is wanted, and brokers what
-there is. Whenever either changes, terms are told; otherwise nothing is looked at."""
+"""Reads the sources of all partitions led here. Subscriptions say what is wanted, brokers which
+topics there are; when either changes, the terms concerned are told."""
 
 import asyncio
 from collections.abc import Callable, Mapping

@@ -1,9 +1,8 @@
 """Names of hosts to addresses, in threads of its own.
 
-The system's look-up blocks, cannot be cancelled and may hang for a minute. So each runs in a
-thread that nothing else uses, one per name at a time, and whoever waits for it has a deadline. A
-name that hangs keeps its one thread; others are looked up beside it. Addresses in numbers need no
-thread.
+The system's look-up blocks, cannot be cancelled and may hang for a minute. So each runs in a thread
+that nothing else uses, one per name at a time, and its callers have a deadline. A name that hangs
+keeps its one thread; others are looked up beside it. Addresses in numbers need no thread.
 """
 
 import asyncio

@@ -104,7 +104,7 @@ class Slots:
         return self._running.get(deployment, 0)
 
     def take(self, deployment: str) -> OpeningWindow:
-        """One more runs; it is opening until the window is told otherwise."""
+        """One more runs; it counts as opening until its window hears of the answer."""
         self._total += 1
         self._running[deployment] = self._running.get(deployment, 0) + 1
         window = self._windows.get(deployment)

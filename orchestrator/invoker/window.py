@@ -1,9 +1,10 @@
 """How many attempts of one service may be opening at a time: sent to it, not yet answered.
 
-A service works through its requests in order: what it has not begun waits there, before whatever
-wakes one of its open streams. So no more is sent than keeps it busy. What lies in its queue is
-told by how much longer an answer takes than the shortest did (as in TCP Vegas); a service whose
-answers are late for other reasons (a proxy that keeps them until they are whole) is given more.
+A service works through its requests in order: requests that it has not begun delay the data that
+wake its open streams. So only as many are sent as keep it busy. The length of its queue is
+estimated from how much longer an answer takes than the shortest did (as in TCP Vegas). A service
+whose answers are late for other reasons (a proxy that buffers whole responses) gets a larger
+window.
 """
 
 from typing import Final

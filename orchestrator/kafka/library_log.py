@@ -1,4 +1,4 @@
-"""What librdkafka logs, without what it repeats at every attempt to connect."""
+"""The log lines of librdkafka, without those that it repeats at every attempt to connect."""
 
 import logging
 import re

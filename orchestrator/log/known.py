@@ -1,4 +1,4 @@
-"""Which log this node has written to before, and what it means that it is gone."""
+"""Which log this node has written to before, and the error when it is gone."""
 
 import hashlib
 

@@ -106,10 +106,16 @@ class Subscription(Protocol):
 
 
 class Log(Protocol):
-    """Ordered partitions of messages; an acknowledged append is durable."""
+    """Ordered partitions of messages; an acknowledged append is durable.
+
+    Partitions are numbered from 0; META is that of the metadata. Every method is called on the
+    event loop, and none blocks it.
+    """
 
     @property
-    def partition_count(self) -> int: ...
+    def partition_count(self) -> int:
+        """Without META. Known once opened."""
+        ...
 
     @property
     def identity(self) -> bytes:
@@ -117,7 +123,9 @@ class Log(Protocol):
         ...
 
     @property
-    def message_bytes_max(self) -> int: ...
+    def message_bytes_max(self) -> int:
+        """The largest message that can be appended, in bytes."""
+        ...
 
     @property
     def may_lose_its_tail(self) -> bool:
@@ -144,7 +152,9 @@ class Log(Protocol):
     async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
         """Deliver all messages from `offset` up to the end seen when asked, in chunks.
 
-        Returns the offset to go on from. Raises `OffsetOutOfRange`, `LogUnavailable`.
+        `deliver` is called on the event loop, in order of offsets. Returns the offset to go on
+        from. Raises `OffsetOutOfRange`; `LogUnavailable` if trying again may succeed; `LogCorrupt`,
+        `LogRefused` (the log is gone).
         """
         ...
 
@@ -153,16 +163,18 @@ class Log(Protocol):
     ) -> Subscription:
         """Deliver every message from `offset` on, whoever appends it, soon after it is durable.
 
-        On the event loop, never from inside `follow`: each message once, in order of offsets, in
-        chunks. An append of this process may be delivered before or after its `done`. Outages are
-        waited out. `ended` is called at most once, and nothing is delivered after it:
-        `OffsetOutOfRange` (the log no longer has `offset`, or not yet), `LogUnavailable` (the log
-        was closed), `LogCorrupt`, `LogRefused`. At most one follower of a partition at a time.
+        `deliver` is called on the event loop, never from inside `follow`: each message once, in
+        order of offsets, in chunks. An append of this process may be delivered before or after its
+        `done`. While the log is out of reach nothing is delivered. `ended` is called at most once,
+        and nothing is delivered after it: `OffsetOutOfRange` (the log no longer has `offset`, or
+        not yet), `LogUnavailable` (the log was closed), `LogCorrupt`, `LogRefused`. At most one
+        follower of a partition at a time.
         """
         ...
 
     async def bounds(self, partition: int) -> tuple[int, int]:
-        """The first offset that can be read and the next one to be written."""
+        """The first offset that can be read and the next one to be written. Raises
+        `LogUnavailable`, `LogRefused`."""
         ...
 
     def trim(self, partition: int, below_offset: int) -> None:
@@ -186,4 +198,6 @@ class Log(Protocol):
         """After an append of unknown fate: let later appends to the partition through again."""
         ...
 
-    def health(self) -> Health: ...
+    def health(self) -> Health:
+        """As known now; nothing is asked."""
+        ...

@@ -1,7 +1,5 @@
-"""What goes with an invocation that is over: its timers, its waiting, what it kept by number.
-
-What is in its row goes at once, what is in pages by follow-up records.
-"""
+"""Removes what belonged to an invocation that is over: its timers, its place among waiters, its
+details. Those in its row are removed at once, those in pages by follow-up records."""
 
 from collections.abc import Mapping
 from typing import Any

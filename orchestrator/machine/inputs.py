@@ -1,8 +1,8 @@
 """The input of an invocation: body and headers, which never change.
 
 A small one stays in the Invoke of the invocation's row. A larger one is a row of its own, written
-once: else every spill of a live invocation, and its completion, would write it anew, and whoever
-lists invocations would read it. Its row goes with the journal, whose entry 0 it is.
+once: otherwise each spill of a live invocation, and its completion, would write it again, and each
+listing of invocations would read it. Its row is deleted with the journal, whose entry 0 it is.
 """
 
 from itertools import chain

@@ -1,7 +1,7 @@
 """The result of a completed invocation.
 
-A small one, and every failure, is in its row. A larger one is a row of its own, written once: else
-whoever lists invocations would read it. It goes with the invocation.
+A small one, and every failure, is in its row. A larger one is a row of its own, written once:
+otherwise each listing of invocations would read it. It is deleted with the invocation.
 """
 
 from orchestrator.codec.keys import result_key

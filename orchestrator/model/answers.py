@@ -1,4 +1,4 @@
-"""Answers of `apply` to whoever proposed an operation: what became of it."""
+"""Answers of `apply` to the proposer of an operation."""
 
 import enum
 from typing import Final

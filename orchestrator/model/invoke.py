@@ -1,4 +1,4 @@
-"""The Invoke record: everything an invocation needs, resolved by whoever proposes it.
+"""The Invoke record: everything an invocation needs, resolved by its proposer.
 
 Kept in the log and in rows: never reuse a tag, never reorder a field.
 """

@@ -62,7 +62,7 @@ def make_log(options: NodeOptions, directory: DataDirectory, partitions: int) ->
 
 
 def log_cluster(options: NodeOptions, now_ms: int) -> StoredCluster | None:
-    """The broker cluster that exists by itself: the one a log on Kafka lives on."""
+    """The broker cluster that need not be registered: the one that a log on Kafka is on."""
     kafka = options.kafka
     if options.log.kind != "kafka" or kafka.bootstrap is None:
         return None

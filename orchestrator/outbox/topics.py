@@ -350,7 +350,8 @@ class TopicCarrier:
         )
 
     def _has_no_room(self, item: Produce) -> bool:
-        """For the dead letter it would become. Whoever waits for it is told all the same."""
+        """Whether there is no room for the dead letter that the row would become. A caller that
+        waits for it gets its failure all the same."""
         has_letter = item.kind != LETTER and not item.awaited
         return has_letter and self._term.letter_bytes(OF_SENDS) > LETTER_BYTES_MAX
 

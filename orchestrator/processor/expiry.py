@@ -1,9 +1,8 @@
-"""The time by which results expire: the wall clock's, but not its steps forward.
+"""The clock by which results expire: the wall clock without its steps forward.
 
-Who asks again shortly after a request finds what became of it: results are kept for that at least
-`REQUEST_DEDUPE_MS`. An interval must pass by the monotonic clock, so a step of the wall clock
-forward counts only when that long has passed since. A step while no process runs cannot be told
-from the time that passed.
+A request that is sent again must find its result for at least `REQUEST_DEDUPE_MS`, measured by the
+monotonic clock. So a step of the wall clock forward counts only after that interval. A step while
+no process runs looks like time that has passed.
 """
 
 from orchestrator.model.limits import REQUEST_DEDUPE_MS

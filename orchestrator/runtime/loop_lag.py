@@ -1,9 +1,9 @@
 """How late the event loop comes to what is due: the one number that shows work without a bound.
 
-A timer looks every TICK_S; by how much it comes too late, the loop was silent for others. A silence
-that ends between two looks is seen shorter than it was, by TICK_S at most. What of a silence was
-the loop's own work is told apart from waiting for a processor that others use. While the loop has
-next to nothing to do it looks every QUIET_TICK_S: an idle node costs next to nothing.
+A timer runs every TICK_S; the loop was silent for as long as the timer is late. A silence may be
+seen up to TICK_S shorter than it was. The part of a silence that was the loop's own work is
+measured apart from waiting for a processor that others use. While the loop has next to nothing to
+do it looks every QUIET_TICK_S: an idle node costs next to nothing.
 """
 
 import time

@@ -34,7 +34,7 @@ class QueryError(Exception):
 
 
 def out_of_memory(memory_bytes_max: int) -> str:
-    """What a client is told whose query needs too much."""
+    """The message for a query that needs too much memory."""
     mebibytes = memory_bytes_max >> 20
     return (
         f"the query needs more memory than a query may have, {mebibytes} MiB: ask for less, or"

@@ -1,7 +1,6 @@
-"""The child's end of the pipes. DataFusion reads tables in several threads: one speaks at a time.
-
-A scan is opened with all others of its query, so that they are as of one moment, when the first
-of them is pulled. Threads of a query that is done, which still read ahead, are told it has ended.
+"""The child's end of the pipes. DataFusion reads tables in several threads, of which one uses the
+pipe at a time. All scans of a query are opened when the first of them is pulled, so that they show
+one moment. Threads that still read ahead for a query that is done get the end of their scan.
 """
 
 from collections.abc import Iterator

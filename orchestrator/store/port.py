@@ -12,8 +12,7 @@ CHECKPOINTS_KEPT = 2  # the log is trimmed only below the older one
 
 
 class StoreError(Exception):
-    """The store could not do what was asked; its rows must be read anew. Every method of a store
-    may raise it.
+    """The store could not do what was asked; its rows must be read anew.
 
     ``corrupt``: what it holds is damaged, so that another copy must be taken. Otherwise it may be
     sound, and the disk full or away: the same one is tried again.

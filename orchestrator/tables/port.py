@@ -10,9 +10,16 @@ Writes = Sequence[tuple[bytes, bytes | None]]  # None deletes
 
 
 class Store(Protocol):
-    """One partition's rows. A batch is atomic. Nothing is durable before `checkpoint`."""
+    """One partition's rows, ordered by the bytes of their keys. Used by one thread.
 
-    def get(self, key: bytes) -> bytes | None: ...
+    A batch is atomic; nothing is sure to outlive the machine before `checkpoint`. Every method, and
+    a scan while it is iterated, may raise `StoreError` (`store/port.py`): then the rows must be
+    read anew from another copy and the log.
+    """
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value; None if there is no such row."""
+        ...
 
     def scan(self, start: bytes, stop: bytes) -> Iterator[Pair]:
         """Rows with start <= key < stop, in order, as they were when the scan began."""
@@ -30,4 +37,6 @@ class Store(Protocol):
         """Make a durable copy under `name`."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End all scans and release what is open; also after an error."""
+        ...

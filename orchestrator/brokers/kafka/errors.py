@@ -1,4 +1,4 @@
-"""What an error of a broker cluster means to whoever asked."""
+"""What an error of a broker cluster means: which may pass, and which an operator has to mend."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What all consumers of users' topics on a node may hold of what they fetched, together.
+"""How many fetched bytes all consumers of users' topics on a node may hold together.
 
 librdkafka is given a limit when a consumer is made and cannot change it later. So each consumer
 takes half of what is left of the budget, but never less than a minimum.
