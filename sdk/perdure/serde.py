@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Protocol, TypeVar, get_args, get_origi
 import msgspec
 
 from perdure.errors import BadValue
+from perdure.models import ModelSerde, mentions_models
 
 T = TypeVar("T")
 
@@ -204,6 +205,8 @@ def _find(annotation: Any) -> Serde[Any]:
                 getattr(extra, "decode", None)
             ):
                 return extra  # type: ignore[no-any-return]
+    if mentions_models(annotation):
+        return ModelSerde(annotation)
     _refuse_unknown(annotation)
     return JsonSerde(annotation)
 

@@ -28,7 +28,7 @@ HOMES = {
     "opentelemetry": ("sdk/perdure/client/request.py",),
     "orjson": ("orchestrator/admin/", "orchestrator/sql/", "orchestrator/cli/"),
     "pyarrow": ("orchestrator/sql/",),
-    "pydantic": ("orchestrator/admin/",),
+    "pydantic": ("orchestrator/admin/", "sdk/perdure/models.py"),
     "rocksdict": ("orchestrator/store/rocks.py",),
     "starlette": ("orchestrator/admin/",),
     "uvicorn": ("orchestrator/node/admin_server.py",),
