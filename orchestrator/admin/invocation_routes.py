@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.invocations import (
     KEEP,
-    LATEST,
+    LATEST_DEPLOYMENT,
     Simple,
     restart_as_new,
     resume,
@@ -69,7 +69,7 @@ def router(ports: Ports) -> APIRouter:
 
     @routes.patch("/invocations/{invocation_id}/restart-as-new")
     async def restart_one(
-        invocation_id: str, upto: From = 0, deployment: DeploymentChoice = LATEST
+        invocation_id: str, upto: From = 0, deployment: DeploymentChoice = LATEST_DEPLOYMENT
     ) -> JsonView:
         """Start a completed invocation again, under a new id."""
         new_id = await restart_as_new(ports, invocation_id, upto, deployment)
@@ -85,7 +85,7 @@ def router(ports: Ports) -> APIRouter:
         """Restart many."""
 
         async def one(text: str) -> JsonView:
-            new_id = await restart_as_new(ports, text, 0, asked.deployment or LATEST)
+            new_id = await restart_as_new(ports, text, 0, asked.deployment or LATEST_DEPLOYMENT)
             return {"old_invocation_id": text, "new_invocation_id": new_id}
 
         return await _batch(ports, asked, one)

@@ -15,7 +15,7 @@ from perdure.wire import versions
 from perdure.wire.ids import invocation_id_to_str, parse_invocation_id
 
 KEEP = "keep"
-LATEST = "latest"
+LATEST_DEPLOYMENT = "latest"
 
 _REFUSED = {
     Answer.NOT_FOUND: (404, "there is no such invocation"),
@@ -74,7 +74,7 @@ def _fresh_protocol(ports: Ports, deployment: Deployment) -> int:
 def _choose(ports: Ports, row: InvocationRow | CompletedRow, deployment: str) -> Deployment:
     """The deployment to go on with: it must serve the handler and speak the protocol."""
     registry, target = ports.metadata.known(), row.invoke
-    latest = deployment == LATEST
+    latest = deployment == LATEST_DEPLOYMENT
     found = registry.latest(target.service) if latest else registry.deployment(deployment)
     if found is None:
         what = f"deployment of {target.service!r}" if latest else f"deployment {deployment!r}"
@@ -125,6 +125,6 @@ def _restart_deployment(ports: Ports, row: CompletedRow, upto: int, deployment: 
         # Nothing is replayed, so the protocol of the old one does not bind the new one.
         row = msgspec.structs.replace(row, protocol=0)
     if deployment == KEEP and not row.deployment:
-        deployment = LATEST
+        deployment = LATEST_DEPLOYMENT
     chosen = _choose(ports, row, row.deployment if deployment == KEEP else deployment)
-    return "" if deployment == LATEST and not upto else chosen.id
+    return "" if deployment == LATEST_DEPLOYMENT and not upto else chosen.id

@@ -24,7 +24,7 @@ from orchestrator.kafka.broker_options import (
     check_options,
     merged,
 )
-from orchestrator.model.lanes import ToTopic
+from orchestrator.model.lanes import LOG_CLUSTER, ToTopic
 from orchestrator.model.rows import PartitionRow
 from orchestrator.processor import asking
 from orchestrator.registry.apply_metadata import MetadataState
@@ -43,7 +43,7 @@ from orchestrator.registry.records import (
     KafkaClusterPatched,
     LedgerTakenOver,
 )
-from orchestrator.registry.stored_topics import LOG_CLUSTER, StoredCluster, StoredSubscription
+from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription
 from orchestrator.registry.subscribe import check_name, find_cluster
 
 _NAMED_MAX: Final = 5

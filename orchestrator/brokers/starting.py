@@ -7,7 +7,7 @@ import msgspec
 from orchestrator.brokers.asking import committed_of, offsets_of, topics_of
 from orchestrator.brokers.facts_port import EARLIEST, LATEST, TopicFact, TopicFacts
 from orchestrator.kafka.broker_options import GROUP, RESET, reset_point
-from orchestrator.registry.errors import NO_TOPIC, RegistryError
+from orchestrator.registry.errors import TOPIC_MISSING, RegistryError
 from orchestrator.registry.points import Point, bad_point, parse_point
 from orchestrator.registry.stored_topics import GO_ON, StoredStart
 
@@ -49,7 +49,7 @@ async def decide_starts(
     missing = [name for name in topics if name not in found.topics]
     if missing and not may_miss:
         raise RegistryError(
-            NO_TOPIC,
+            TOPIC_MISSING,
             f"there is no topic {', '.join(missing)}: create it, or say force to wait for it"
             " (it is read from its beginning then)",
         )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import uvloop
 
+from orchestrator.cli.client import EXIT_FAILED, EXIT_USAGE
 from orchestrator.cli.last_line import said_of
 from orchestrator.config.options import NodeOptions, read_options
 from orchestrator.config.settings import ConfigError
@@ -24,8 +25,6 @@ from orchestrator.runtime.memory import give_memory_back
 _log = logging.getLogger("perdure.node")
 
 EXIT_OK = 0
-EXIT_FAILED = 1
-EXIT_USAGE = 2
 END_S = 9.0  # the process ends within ten seconds of a signal
 # What a server allocates lives long or dies at once: look for cycles rarely, and walk at most
 # 125,000 objects then (40 ms). Only the last kind walks all, rows in the cache too (200 ms).

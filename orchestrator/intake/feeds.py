@@ -5,12 +5,13 @@ published to every broker cluster that is known: its own get those of its topics
 those of what could not be sent.
 """
 
+from orchestrator.model.lanes import LOG_CLUSTER
 from orchestrator.model.own_topics import events_topic, letters_topic, state_topic
 from orchestrator.model.rows import PartitionRow
 from orchestrator.model.topic_records import SwitchFeed
 from orchestrator.model.topics import FEED_EVENTS, FEED_LETTERS, FEED_STATE, FeedTopic
 from orchestrator.registry.schema import Registry
-from orchestrator.registry.stored_topics import LOG_CLUSTER, TopicsState
+from orchestrator.registry.stored_topics import TopicsState
 
 
 def feed_cluster(topics: TopicsState) -> str:

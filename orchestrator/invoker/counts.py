@@ -81,6 +81,6 @@ def measure_slots(
 ) -> None:
     """Let `telemetry` ask for the slots in use."""
     telemetry.ask(metrics.SLOTS, running_count)
-    telemetry.ask(metrics.SLOTS_MAX, lambda: slots_max)
+    telemetry.ask(metrics.ATTEMPTS_MAX, lambda: slots_max)
     telemetry.ask(metrics.SLOTS_WAITING, lambda: slots.waiting_count)
     telemetry.ask(metrics.ATTEMPT_MEMORY, lambda: slots.memory_bytes)

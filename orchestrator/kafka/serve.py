@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 
 from orchestrator.kafka.clients import OnError
 from orchestrator.kafka.errors import error_of
-from orchestrator.runtime.wake_up import WAKE, WakeUp
+from orchestrator.runtime.wake_up import WAKE_BYTES, WakeUp
 
 _KNOWN_LAYOUT: Final = ("2.16.",)
 _POLL_S: Final = 0.005
@@ -97,7 +97,7 @@ def _wake_by_queue(
         queue = library.rd_kafka_queue_get_consumer(handle)
     else:
         queue = library.rd_kafka_queue_get_main(handle)
-    library.rd_kafka_queue_io_event_enable(queue, wake_up.write_fd, WAKE, len(WAKE))
+    library.rd_kafka_queue_io_event_enable(queue, wake_up.write_fd, WAKE_BYTES, len(WAKE_BYTES))
 
     def disable() -> None:
         library.rd_kafka_queue_io_event_enable(queue, -1, None, 0)

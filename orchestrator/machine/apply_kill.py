@@ -6,13 +6,13 @@ from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.records import Kill
 from orchestrator.model.values import CODE_CONFLICT, Failure
 
-KILLED = Failure(CODE_CONFLICT, "killed")
+_KILLED = Failure(CODE_CONFLICT, "killed")
 
 
 def apply_kill(step: Step, kill: Kill) -> Answer:
     """State that was written stays; the lock is freed."""
     row = step.state.invocations.get(kill.target_id)
     if row is not None:
-        life.end_by_force(step, row, KILLED)
+        life.end_by_force(step, row, _KILLED)
         return DONE
     return life.answer_if_over(step, kill.target_id)

@@ -14,12 +14,13 @@ from orchestrator.kafka.options import KafkaConnection
 from orchestrator.log.embedded.log import EmbeddedLog, EmbeddedOptions
 from orchestrator.log.known import known_unless_given_up
 from orchestrator.log.port import Log
+from orchestrator.model.lanes import LOG_CLUSTER
 from orchestrator.model.limits import MESSAGE_HEADROOM_BYTES
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.processor.loop import Processor
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored import StoredPairs
-from orchestrator.registry.stored_topics import LOG_CLUSTER, StoredCluster
+from orchestrator.registry.stored_topics import StoredCluster
 from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.sql.feeds import LiveViews
 from orchestrator.sql.options import SqlOptions

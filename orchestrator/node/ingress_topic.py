@@ -10,6 +10,7 @@ from orchestrator.brokers.asking import NoFacts
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.brokers.starting import Decided, decide_starts
 from orchestrator.config.options import NodeOptions
+from orchestrator.model.lanes import LOG_CLUSTER
 from orchestrator.model.operating import OperatingError
 from orchestrator.node.topics import broker_client_config
 from orchestrator.registry.apply_metadata import MetadataState
@@ -17,12 +18,7 @@ from orchestrator.registry.apply_topics import is_taken
 from orchestrator.registry.errors import RegistryError
 from orchestrator.registry.metadata import Metadata
 from orchestrator.registry.records import SubscriptionCreated
-from orchestrator.registry.stored_topics import (
-    LOG_CLUSTER,
-    StoredCluster,
-    StoredSubscription,
-    TopicsState,
-)
+from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription, TopicsState
 from orchestrator.registry.subscribe import MAX_IN_FLIGHT_DEFAULT
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy, new_ulid

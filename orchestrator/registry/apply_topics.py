@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from orchestrator.model.lanes import LOG_CLUSTER
 from orchestrator.registry.records import (
     AnyTopicsRecord,
     FeedsSwitched,
@@ -19,7 +20,6 @@ from orchestrator.registry.records import (
 )
 from orchestrator.registry.stored_topics import (
     INGRESS_MAX,
-    LOG_CLUSTER,
     TAKEN_OVER_MAX,
     StoredSubscription,
     TopicsState,

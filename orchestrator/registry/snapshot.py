@@ -10,6 +10,7 @@ import msgspec
 from msgspec import structs
 
 from orchestrator.model.durations import DURATION_MS_MAX
+from orchestrator.model.utc import DAY_MS
 from orchestrator.model.values import SERVICE
 from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.schema import (
@@ -33,8 +34,6 @@ from orchestrator.registry.stored import (
 from orchestrator.registry.stored_topics import StoredCluster
 
 T = TypeVar("T")
-
-DAY_MS = 24 * 3600 * 1000
 
 
 class Defaults(msgspec.Struct, frozen=True):

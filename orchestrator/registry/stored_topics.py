@@ -10,7 +10,6 @@ import msgspec
 
 from orchestrator.registry.stored import Stored, StoredPairs
 
-LOG_CLUSTER: Final = "log"
 """The name of the broker cluster that a log on Kafka lives on: it exists by itself."""
 TAKEN_OVER_MAX: Final = 20  # logs of one broker cluster
 GO_ON: Final = -1

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from orchestrator.kafka.broker_options import GROUP, STARTING, BadOption, check_options
+from orchestrator.model.lanes import LOG_CLUSTER
 from orchestrator.model.limits import SLOTS_MAX
 from orchestrator.model.own_topics import is_no_source
 from orchestrator.registry.apply_topics import is_taken
@@ -25,12 +26,7 @@ from orchestrator.registry.errors import (
     RegistryError,
 )
 from orchestrator.registry.schema import Registry
-from orchestrator.registry.stored_topics import (
-    LOG_CLUSTER,
-    StoredCluster,
-    StoredSubscription,
-    TopicsState,
-)
+from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription, TopicsState
 
 MAX_IN_FLIGHT_DEFAULT: Final = 1000
 TOPICS_MAX: Final = 100  # of a subscription: each is asked for at its creation

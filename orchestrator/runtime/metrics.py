@@ -84,7 +84,7 @@ RETRIES: Final = _counter(
 )
 ATTEMPT_TIME: Final = _seconds("attempt", "From the slot of an attempt to its end.")
 SLOTS: Final = _gauge("attempts_running", "attempts", "Slots in use: attempts that run.")
-SLOTS_MAX: Final = _gauge("attempts_max", "attempts", "Slots there are.")
+ATTEMPTS_MAX: Final = _gauge("attempts_max", "attempts", "Slots there are.")
 SLOTS_WAITING: Final = _gauge("attempts_waiting", "attempts", "Attempts that wait for a slot.")
 ATTEMPT_MEMORY: Final = _gauge(
     "attempts_bytes", "bytes", "Journals being sent and messages half received, of all attempts."

@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-WAKE: Final = (1).to_bytes(8, "little")  # what is written to `write_fd` to wake
+WAKE_BYTES: Final = (1).to_bytes(8, "little")  # what is written to `write_fd` to wake
 
 
 class WakeUp:
@@ -22,7 +22,7 @@ class WakeUp:
     def wake(self) -> None:
         """From any thread."""
         try:
-            os.write(self.write_fd, WAKE)
+            os.write(self.write_fd, WAKE_BYTES)
         except BlockingIOError:
             pass  # full: whoever waits is woken already
 

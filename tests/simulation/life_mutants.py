@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.codec.keys import input_key
-from orchestrator.invoker import invoker
+from orchestrator.invoker import placing
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.log.port import AppendError
 from orchestrator.machine import apply_leader, inputs, life, results
@@ -128,7 +128,7 @@ def what_began_moves_to_the_newest_deployment(patch: Patch) -> None:
             registry, msgspec.structs.replace(given, deployment="", protocol=0), protocol_max
         )
 
-    before = patch.set(invoker, "place", place)
+    before = patch.set(placing, "place", place)
 
 
 # --- rule 4: an action whose target has gone is nothing ---

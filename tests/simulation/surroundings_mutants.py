@@ -7,7 +7,7 @@ from orchestrator.log import known
 from orchestrator.processor import leadership, reading
 from orchestrator.processor.expiry import ExpiryClock
 from orchestrator.processor.reading import PartitionStopped
-from orchestrator.registry import metadata
+from orchestrator.registry import apply_metadata
 from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.store.port import StoreError
 from tests.simulation import versions
@@ -21,7 +21,7 @@ def a_removed_deployment_takes_its_services_along(patch: Patch) -> None:
     def fall_back(state: MetadataState, name: str) -> None:
         del state.latest[name]
 
-    patch.set(metadata, "_fall_back", fall_back)
+    patch.set(apply_metadata, "_fall_back", fall_back)
 
 
 @mutant

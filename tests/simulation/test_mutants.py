@@ -1,5 +1,7 @@
 """Each mutant of the engine is found within 50 seeds, most within ten."""
 
+from functools import partial
+
 import pytest
 
 from tests.simulation import (  # noqa: F401 they register
@@ -11,6 +13,7 @@ from tests.simulation import (  # noqa: F401 they register
     surroundings_mutants,
     table_mutants,
 )
+from tests.simulation.found_seeds import first_violation
 from tests.simulation.mutation import MUTANTS, mutated
 from tests.simulation.play import simulate
 from tests.simulation.rule_mutants import HASHED
@@ -23,7 +26,6 @@ MISMADE = ("AttributeError(", "NameError(", "TypeError(")
 @pytest.mark.parametrize("name", sorted(set(MUTANTS) - set(HASHED)))
 def test_a_mutant_is_found(name: str) -> None:
     with mutated(name):
-        verdicts = (simulate(seed, to_its_end=False) for seed in range(1, SEEDS_MAX + 1))
-        found = next((v.violations[0] for v in verdicts if v.violations), None)
+        found = first_violation(name, SEEDS_MAX, partial(simulate, to_its_end=False))
     assert found is not None, f"{name}: {MUTANTS[name].__doc__ or 'not found'}"
-    assert not any(error in found for error in MISMADE), found
+    assert not any(error in found[1] for error in MISMADE), found

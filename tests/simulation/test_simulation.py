@@ -1,12 +1,17 @@
-"""Seeds 1 to 250, and those that once failed, are clean; a seed is one story, told the same."""
+"""Seeds 1 to 150, and those that once failed, are clean; a seed is one story, told the same.
+
+These are a sample that meets every rule; `make sim` runs new ones, each twice.
+"""
 
 import pytest
 
 from tests.simulation import seeds
-from tests.simulation.play import Verdict
+from tests.simulation.play import Verdict, simulate
 from tests.simulation.pool import digests, run
 
-RANGES = [range(first, first + 50) for first in range(1, 251, 50)]
+pytestmark = pytest.mark.timeout(400)
+TWICE = range(1, 41)
+ONCE = [range(first, min(first + 37, 151)) for first in range(41, 151, 37)]
 
 
 def _failures(verdicts: list[Verdict]) -> str:
@@ -19,19 +24,23 @@ def test_seeds_that_once_failed_are_clean() -> None:
     assert not _failures(verdicts)
 
 
-@pytest.mark.parametrize("span", RANGES, ids=lambda span: f"{span[0]}-{span[-1]}")
-def test_seeds_are_clean(span: range) -> None:
-    verdicts = list(run(span))
-    for verdict in verdicts:
-        if verdict.violations:
-            seeds.keep(verdict.seed, verdict.violations[0])
+def _checked(verdicts: list[Verdict]) -> None:
     assert not _failures(verdicts)
     # Worlds in which nothing happens would be clean too.
-    assert sum(v.counts.get("messages", 0) for v in verdicts) > 100 * len(span)
-    assert sum(v.counts.get("deaths", 0) for v in verdicts) > 2 * len(span)
+    assert sum(v.counts.get("messages", 0) for v in verdicts) > 100 * len(verdicts)
+    assert sum(v.counts.get("deaths", 0) for v in verdicts) > 2 * len(verdicts)
+
+
+def test_a_seed_is_one_story() -> None:
+    _checked(list(run(TWICE)))
+
+
+@pytest.mark.parametrize("span", ONCE, ids=lambda span: f"{span[0]}-{span[-1]}")
+def test_seeds_are_clean(span: range) -> None:
+    _checked([simulate(seed) for seed in span])
 
 
 def test_an_unsorted_set_shows_in_the_digests() -> None:
-    first, last = 1, 30
+    first, last = 1, 8
     name = "sets_are_not_sorted"
     assert digests(first, last, 1, name) != digests(first, last, 2, name)

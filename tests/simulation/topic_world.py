@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -302,10 +303,12 @@ def produce(a: Attempt, op: list[Any], where: str) -> Course:
 handlers.OPS["produce"] = produce
 
 
-def simulate_topics(seed: int) -> Verdict:
-    """One world with topics, from its beginning to its end."""
+def simulate_topics(seed: int, to_its_end: bool = True) -> Verdict:
+    """One world with topics, from its beginning to its end, or until a rule is broken."""
     asyncio.set_event_loop(None)
     world = TopicWorld(seed, VirtualLoop())
+    if not to_its_end:
+        world.oracle.when_broken = partial(setattr, world.loop, "is_given_up", True)
     around: list[AbstractContextManager[object]] = [
         bounded(make_bounds(seed), world.oracle),
         patched(repeating),

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 from perdure.discovery import ProtocolMode
 from perdure.endpoint import Endpoint
 from perdure.transports import asgi
+from perdure.transports.aws_lambda import LambdaHandler
 from perdure.transports.port import StartAttempt
 
 _MODES: Final[dict[str, ProtocolMode]] = {
@@ -30,3 +31,7 @@ class App:
 
     async def __call__(self, scope: asgi.Message, receive: asgi.Receive, send: asgi.Send) -> None:
         await asgi.serve(self.endpoint, self.start, self.mode, scope, receive, send)
+
+    def lambda_handler(self) -> LambdaHandler:
+        """Return a handler for AWS Lambda: `handler = app.lambda_handler()`."""
+        return LambdaHandler(self.endpoint, self.start)

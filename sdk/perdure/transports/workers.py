@@ -36,11 +36,13 @@ class Workers:
         self._workers: dict[int, tuple[socket.socket, float]] = {}  # by process id
         self._turn = 0
         self._stopping = False
+        self._child_ended = False
 
     def serve(self, listening: socket.socket) -> int:
         """Serve until a signal; return the exit status."""
         for one in (signal.SIGTERM, signal.SIGINT):
             signal.signal(one, self._on_signal)
+        signal.signal(signal.SIGCHLD, self._on_child)
         first = self._start(listening)
         if first.recv(1) != _READY:  # it has said why
             self._stopping = True
@@ -50,21 +52,28 @@ class Workers:
             self._start(listening)
         listening.settimeout(0.5)
         while not self._stopping:
-            try:
-                connection, _ = listening.accept()
-            except (TimeoutError, InterruptedError):
+            if self._child_ended:
                 self._replace_dead(listening)
-                continue
-            except OSError:
-                if not self._stopping:
-                    time.sleep(0.1)  # out of descriptors
-                continue
-            self._give(connection)
+            connection = self._accept(listening)
+            if connection is not None:
+                self._give(connection)
         listening.close()
         return self._end()
 
+    def _accept(self, listening: socket.socket) -> socket.socket | None:
+        try:
+            return listening.accept()[0]
+        except TimeoutError:
+            return None
+        except OSError:
+            time.sleep(0.1)  # out of descriptors
+            return None
+
     def _on_signal(self, number: int, frame: types.FrameType | None) -> None:
         self._stopping = True
+
+    def _on_child(self, number: int, frame: types.FrameType | None) -> None:
+        self._child_ended = True
 
     def _start(self, listening: socket.socket) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -79,7 +88,7 @@ class Workers:
             ours.close()
             for other, _ in self._workers.values():
                 other.close()
-            for one in (signal.SIGTERM, signal.SIGINT):
+            for one in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
                 signal.signal(one, signal.SIG_DFL)
             status = self._run(lambda server: _take(server, theirs))
         except BaseException:  # noqa: BLE001 - it is said, and this process ends
@@ -98,6 +107,7 @@ class Workers:
                 return
 
     def _replace_dead(self, listening: socket.socket) -> None:
+        self._child_ended = False
         for process_id, (channel, began_s) in list(self._workers.items()):
             if os.waitpid(process_id, os.WNOHANG)[0]:
                 channel.close()

@@ -7,8 +7,9 @@ import pytest
 from orchestrator.door.invocations import check_input, invocation_id_for, make_invoke
 from orchestrator.door.refusals import RefusalCode
 from orchestrator.model.ids import idempotent_id, key_partition_key, workflow_id
+from orchestrator.model.utc import DAY_MS
 from orchestrator.registry.schema import Handler
-from orchestrator.registry.snapshot import DAY_MS, input_rules
+from orchestrator.registry.snapshot import input_rules
 from orchestrator.registry.stored import StoredInput
 from tests.unit.door.refused import code_of
 from tests.unit.registry.samples import built, handler_of, service
