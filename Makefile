@@ -5,6 +5,8 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 LOG ?= embedded
 TESTS ?= tests
+# Twice the cores of a small machine: tests wait for processes and timers half of their time.
+WORKERS ?= 4
 
 .PHONY: demo test check unit bench bench-full sim scale conformance compose-test clean
 .DEFAULT_GOAL := test
@@ -22,7 +24,7 @@ demo: $(STAMP)
 
 # Everything that must hold before a change is taken.
 test: check
-	$(PY) -m pytest -n 2 $(TESTS)
+	$(PY) -m pytest -n $(WORKERS) $(TESTS)
 
 # What needs no running: style, types, the direction of imports.
 check: $(STAMP)
@@ -51,7 +53,7 @@ scale: $(STAMP)
 
 # Every combination of mode, log, SDK and protocol version.
 conformance: $(STAMP)
-	PERDURE_CONFORMANCE=full $(PY) -m pytest -n 2 tests/conformance
+	PERDURE_CONFORMANCE=full $(PY) -m pytest -n $(WORKERS) tests/conformance
 
 # Build the images and run the compositions on the Docker engine of DOCKER_HOST; parts are killed.
 compose-test: $(STAMP)
