@@ -106,7 +106,7 @@ def instance_maker(cls: type, base: type, prototype: Any = None) -> Callable[[],
 
 
 def bind_method(
-    make: Callable[[], Any], fields: Mapping[str, StateField], lazy: bool
+    make: Callable[[], Any], fields: Mapping[str, StateField]
 ) -> Callable[[Callable[..., Any], bool], Bind]:
     """A method takes an instance, which has the context as `ctx`, and its state."""
 
@@ -122,8 +122,8 @@ def bind_method(
         return functools.partial(run, fn, instance)
 
     async def run_async(fn: Callable[..., Any], instance: Any, *args: Any) -> Any:
-        if lazy:
-            await preload(instance, fields)
+        # An attribute cannot be awaited, and the server need not send all state with an attempt.
+        await preload(instance, fields)
         try:
             result = await fn(instance, *args)
         except Terminal:

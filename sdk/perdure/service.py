@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import FrameType
-from typing import Any, ClassVar, Final, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, Unpack, overload
 
 from perdure.binding import (
     bind_function,
@@ -31,6 +31,10 @@ from perdure.options import HandlerOptions, ServiceFields, unfit_option
 from perdure.serde import serde_for
 from perdure.signatures import place_of, refuse
 from perdure.typed_state import StateField
+
+if TYPE_CHECKING:
+    from perdure.context import Context
+    from perdure.keyed import ObjectContext, WorkflowContext
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -113,12 +117,14 @@ class Service(_WithHandler):
     """Handlers without key or state; every call runs for itself."""
 
     _kind = "service"
+    ctx: "Context"
 
 
 class Object(_WithHandler):
     """Handlers of a key with state: one exclusive handler at a time for each key."""
 
     _kind = "object"
+    ctx: "ObjectContext"
 
     @overload
     def shared(self, fn: F, /) -> F: ...
@@ -137,6 +143,7 @@ class Workflow(_WithHandler):
     """A handler that runs once for each key, and others that talk with it meanwhile."""
 
     _kind = "workflow"
+    ctx: "WorkflowContext"
 
     @overload
     def run(self, fn: F, /) -> F: ...
@@ -202,17 +209,12 @@ def _define_methods(
         if vars(cls).get(attribute) is not fn:
             fn = own_copy(fn)
             setattr(cls, attribute, fn)
-        make_bind = bind_method(make, fields, _is_lazy(mark.options, definition))
+        make_bind = bind_method(make, fields)
         made = define_handler(fn, definition.name, definition.kind, mark, names, make_bind)
         if made.name in definition.handlers:
             refuse(fn, f"{definition.name!r} has a handler {made.name!r} already")
         definition.handlers[made.name] = made
         set_ref(fn, made.ref)
-
-
-def _is_lazy(options: HandlerOptions, service: ServiceDefinition) -> bool:
-    lazy = options.lazy_state
-    return bool(service.options.lazy_state if lazy is None else lazy)
 
 
 def _state_fields(cls: type, names: Mapping[str, Any]) -> dict[str, StateField]:
@@ -242,7 +244,7 @@ def _with_prototype(service: BaseService) -> ServiceDefinition:
     make = instance_maker(cls, BaseService, service)
     handlers = {}
     for name, one in known.handlers.items():
-        make_bind = bind_method(make, vars(cls)[_STATE], _is_lazy(one.options, known))
+        make_bind = bind_method(make, vars(cls)[_STATE])
         handlers[name] = replace(one, bind=make_bind(one.fn, one.is_async))
     return replace(known, handlers=handlers)
 

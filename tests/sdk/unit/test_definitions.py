@@ -156,8 +156,8 @@ def test_typed_state_is_set_under_its_name_in_a_plain_handler() -> None:
     assert ctx.sets == [("who", b'"ann"')]
 
 
-def test_lazy_state_is_loaded_before_the_handler() -> None:
-    class Lazy(Object, lazy_state=True):
+def test_state_is_loaded_before_a_handler_that_cannot_wait_for_an_attribute() -> None:
+    class Lazy(Object):
         items: list[int] = state(default_factory=list)
 
         @handler
