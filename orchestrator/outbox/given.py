@@ -1,11 +1,12 @@
 """Rows of one lane to a topic that its carrier is to send."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from orchestrator.brokers.writer_port import BY_KEY, OutRecord, TopicRows
 from orchestrator.model.lanes import Lane
 from orchestrator.model.topic_records import Produce
+from orchestrator.outbox.port import Rows
 
 MISSING_S: Final = 30.0  # how long a topic that does not exist is tried
 FORGET_MISSING_S: Final = 60.0  # after this time without a try, that time begins anew
@@ -25,6 +26,7 @@ class Given:
         "missing_s",
         "number",
         "reason",
+        "rows",
         "settled",
         "topic",
     )
@@ -33,7 +35,8 @@ class Given:
         self.number = number
         self.topic = topic
         self.first = 0
-        self.items: tuple[Produce, ...] = ()
+        self.rows: Rows = tuple  # what there is from `first` on
+        self.items: tuple[Produce, ...] = ()  # as it was read last
         self.lane: Lane | None = None
         self.settled: Callable[[int], None] | None = None  # None: nothing is to be sent
         self.is_held = False  # waits for a time, or for its row to be set aside
@@ -42,6 +45,13 @@ class Given:
         self.reason = ""  # why its first row is not sent, for people
         self.missing_s: float | None = None  # when its topic was missing first
         self.missed_s = 0.0  # when its topic was missing last
+
+    def read(self) -> bool:
+        """Take what there is now. False if it cannot be read: its term ends, or gives it anew."""
+        self.items = cast(tuple[Produce, ...], self.rows())
+        if not self.items:
+            self.settled = None
+        return bool(self.items)
 
     def is_missing(self, now_s: float) -> bool:
         """The topic is missing now: whether it has been for MISSING_S, and counts as one that does

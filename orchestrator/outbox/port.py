@@ -6,6 +6,9 @@ from typing import Protocol
 from orchestrator.model.lanes import Lane
 from orchestrator.model.records import OutboxItem
 
+Rows = Callable[[], tuple[OutboxItem, ...]]
+"""Rows of a lane, in order, as many as may travel together; none if they cannot be read."""
+
 
 class LaneRows(Protocol):
     """The outbox of one partition, as its applied state has it."""
@@ -41,11 +44,13 @@ class Carrier(Protocol):
         number: int,
         lane: Lane,
         first: int,
-        items: tuple[OutboxItem, ...],
+        rows: Rows,
         settled: Callable[[int], None],
     ) -> None:
         """Hand over the rows `first` and up of lane `number`.
 
+        There is one at least; `rows` may be asked later, for all that there are by then, and gives
+        nothing if they cannot be read: then the term is about to end, and nothing is settled.
         `settled` is called once, at once or later, with the number of the last row that is known
         to be at the destination: below `first` if none of these is, and perhaps above the last of
         these, if the destination knows of more. It never raises.

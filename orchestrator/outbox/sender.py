@@ -6,6 +6,7 @@ business; here are order, pace, retries and the trimming of what has been taken.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from orchestrator.machine.lanes import produce_bytes
 from orchestrator.model.invoke import Invoke
@@ -85,20 +86,34 @@ class OutboxSender:
         if lane is None or lane.is_closed:
             return
         first = sending.taken + 1
+        if first > lane.given:
+            return
         carrier = self._carrier_of(lane)
-        try:
-            items = self._items(number, first, min(lane.given, first + carrier.rows_max - 1))
-        except StoreError as error:
-            self._lost(error)
-            return
-        if not items:
-            return
         sending.is_busy = True
         sending.is_trimmed_here = not carrier.trims
-        carrier.carry(number, lane, first, items, lambda upto: self._settled(number, sending, upto))
+        carrier.carry(
+            number,
+            lane,
+            first,
+            partial(self._read, number, sending, first, carrier.rows_max),
+            partial(self._settled, number, sending),
+        )
+
+    def _read(
+        self, number: int, sending: _Sending, first: int, count_max: int
+    ) -> tuple[OutboxItem, ...]:
+        """As `Rows`."""
+        lane = self._rows.lane(number)
+        assert lane is not None, "a lane with rows stays"
+        try:
+            return self._items(number, first, min(lane.given, first + count_max - 1))
+        except StoreError as error:
+            sending.is_busy = False
+            self._lost(error)
+            return ()
 
     def _items(self, lane: int, first: int, last: int) -> tuple[OutboxItem, ...]:
-        """Rows from `first` on, up to about a message's size; at least one, if there is one."""
+        """Rows from `first` on, up to about a message's size, at least one."""
         items: list[OutboxItem] = []
         size_bytes = 0
         for number in range(first, last + 1):

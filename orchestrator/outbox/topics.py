@@ -10,7 +10,7 @@ options than before. Lanes to one that was deleted are closed.
 import logging
 from collections.abc import Callable, Hashable, Iterator
 from functools import partial
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 from orchestrator.brokers.writer_port import (
     Committed,
@@ -25,10 +25,11 @@ from orchestrator.brokers.writer_port import (
 from orchestrator.machine.letters import OF_SENDS
 from orchestrator.model.lanes import Lane, ToTopic
 from orchestrator.model.limits import LETTER_BYTES_MAX
-from orchestrator.model.records import OutboxItem
 from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produce, Produced
 from orchestrator.model.topics import FEED_KINDS, LETTER
 from orchestrator.outbox.given import Given, rows_of
+from orchestrator.outbox.pace import CommitPace
+from orchestrator.outbox.port import Rows
 from orchestrator.outbox.produced import CommittedRows
 from orchestrator.runtime.backoff import backoff_s
 from orchestrator.runtime.scheduler import Scheduler, Timer
@@ -77,9 +78,13 @@ class TopicCarrier:
     rows_max = ROWS_MAX
     trims = True
 
-    def __init__(self, cluster: str, term: LaneTerm, scheduler: Scheduler) -> None:
+    def __init__(
+        self, cluster: str, term: LaneTerm, pace: CommitPace, scheduler: Scheduler
+    ) -> None:
         self._cluster = cluster
         self._term = term
+        self._pace = pace
+        self._begun: int | None = None  # the transaction under way, as the pace has it
         self._scheduler = scheduler
         self._lanes: dict[int, Given] = {}
         self._writer: TopicWriter | None = None
@@ -102,14 +107,14 @@ class TopicCarrier:
         number: int,
         lane: Lane,
         first: int,
-        items: tuple[OutboxItem, ...],
+        rows: Rows,
         settled: Callable[[int], None],
     ) -> None:
         assert isinstance(lane.destination, ToTopic), "another carrier's lane"
         given = self._lanes.get(number)
         if given is None:
             given = self._lanes[number] = Given(number, lane.destination.topic)
-        given.first, given.items = first, cast(tuple[Produce, ...], items)
+        given.first, given.rows = first, rows
         given.lane, given.settled = lane, settled
         if self._writer is not None and number in self._last:
             self._compare(given, self._last.pop(number))
@@ -117,6 +122,7 @@ class TopicCarrier:
 
     def stop(self) -> None:
         self._is_over = True
+        self._end_transaction()
         self._committed.stop()
         self._close_writer()
 
@@ -178,8 +184,12 @@ class TopicCarrier:
             return
         alone = next((one for one in waiting if one.is_alone), None)
         chosen = waiting[:LANES_MAX] if alone is None else [alone]
-        rows = [rows_of(one) for one in chosen]
-        self._writer.write(rows, partial(self._written, chosen))
+        chosen = [one for one in chosen if one.read()]
+        if not chosen:
+            self._is_busy = False
+            return
+        self._begun = self._pace.begin()
+        self._writer.write(list(map(rows_of, chosen)), partial(self._written, chosen))
 
     def _open_writer(self, options: Hashable | None, waiting: list[Given]) -> None:
         self._options = options
@@ -240,6 +250,9 @@ class TopicCarrier:
                 given.lane.given,
             )
         elif last >= given.first:
+            if not given.read():
+                self._last[given.number] = last
+                return
             known = given.items[: last - given.first + 1]
             upto = given.first + len(known) - 1
             if upto < last:  # of rows that are given next
@@ -248,14 +261,14 @@ class TopicCarrier:
             self._settle(given, upto)
 
     def _written(self, chosen: list[Given], end: Committed | NotCommitted | Lost) -> None:
+        rest_s = self._end_transaction()
         match end:
             case Committed(places=places):
                 self._failures = self._fenced_count = 0
                 self.reason = ""
                 for given in chosen:
                     self._sent(given, places[given.number])  # more of it may be given at once
-                self._is_busy = False
-                self._go_on()
+                self._scheduler.call_later(rest_s, self._waited)
             case NotCommitted(reason=reason, problems=problems):
                 for given in chosen:
                     if given.number in problems:
@@ -271,6 +284,10 @@ class TopicCarrier:
                     self._prove(chosen[0], reason)
                 else:
                     self._wait(reason, self._backoff_s())
+
+    def _end_transaction(self) -> float:
+        begun, self._begun = self._begun, None
+        return 0.0 if begun is None else self._pace.end(begun)
 
     def _sent(self, given: Given, places: tuple[tuple[int, int], ...]) -> None:
         given.is_alone = False

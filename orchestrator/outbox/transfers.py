@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import cast
 
 from orchestrator.model.lanes import Lane, ToPartition
-from orchestrator.model.records import Item, OutboxItem, Transfer
+from orchestrator.model.records import Item, Transfer
+from orchestrator.outbox.port import Rows
 
 DeliverTransfer = Callable[[int, Transfer, Callable[[bool], None]], None]
 """(target partition, transfer, called once with whether the target has applied it)."""
@@ -28,10 +29,13 @@ class TransferCarrier:
         number: int,
         lane: Lane,
         first: int,
-        items: tuple[OutboxItem, ...],
+        rows: Rows,
         settled: Callable[[int], None],
     ) -> None:
         assert isinstance(lane.destination, ToPartition), "another carrier's lane"
+        items = rows()
+        if not items:
+            return
         last = first + len(items) - 1
         transfer = Transfer(self._source, number, first, cast(tuple[Item, ...], items))
 

@@ -17,6 +17,7 @@ from orchestrator.model.topic_records import (
     SourceClosed,
     SourceOpened,
 )
+from orchestrator.outbox.pace import CommitPace
 from orchestrator.outbox.topics import TopicCarrier
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.scheduler import Scheduler
@@ -55,6 +56,7 @@ class NodeTopics:
     open_writer: OpenWriter = lambda cluster, partition: None
     intake: NodeIntake = field(default_factory=NoIntake)
     options_of: OptionsOf = lambda cluster: None
+    paces: dict[str, CommitPace] = field(default_factory=dict)  # by broker cluster
 
 
 class TopicsAround(Protocol):
@@ -109,7 +111,8 @@ class TermTopics:
     def carrier(self, cluster: str) -> TopicCarrier:
         carrier = self._carriers.get(cluster)
         if carrier is None:
-            carrier = TopicCarrier(cluster, self, self._around.scheduler)
+            pace = self._around.topics.paces.setdefault(cluster, CommitPace())
+            carrier = TopicCarrier(cluster, self, pace, self._around.scheduler)
             self._carriers[cluster] = carrier
         return carrier
 

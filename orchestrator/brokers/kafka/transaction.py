@@ -31,10 +31,6 @@ from orchestrator.model.own_topics import PUBLIC_PARTITIONS, public_config
 END_S: Final = 2 * TRANSACTION_MS / 1000
 """So long a commit or an abort is tried: by then the brokers have ended the transaction."""
 
-REST_S: Final = 0.002
-"""Between two transactions: the brokers end one a moment after they have answered its commit, and
-librdkafka comes back with the next one 20 ms later if it was too early."""
-
 _TRY_S: Final = 5.0
 _CODES: Final = {
     KafkaError.UNKNOWN_TOPIC_OR_PART: ProblemCode.NO_TOPIC,
@@ -67,7 +63,6 @@ class Transactions:
         self._producer = producer
         self._options = options
         self._known: set[str] = set()  # topics that were there, since anything failed
-        self._ended_s = 0.0
 
     def run(self, rows: Sequence[TopicRows]) -> WriteEnd:
         self._producer.poll(0)
@@ -121,13 +116,11 @@ class Transactions:
 
     def _send(self, rows: Sequence[TopicRows]) -> WriteEnd:
         sent = _Sent(rows)
-        time.sleep(max(0.0, self._ended_s + REST_S - time.monotonic()))
         try:
             self._producer.begin_transaction()
             self._produce(rows, sent)
             if not sent.problems:
                 _insist(self._producer.commit_transaction)
-                self._ended_s = time.monotonic()
                 return Committed(sent.places())
         except KafkaException as raised:
             error = error_of(raised)

@@ -17,6 +17,7 @@ from orchestrator.machine.letters import OF_SENDS
 from orchestrator.model.lanes import Lane, ToTopic
 from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produce, Produced
 from orchestrator.model.topics import SEND
+from orchestrator.outbox.pace import CommitPace
 from orchestrator.outbox.topics import TopicCarrier
 from orchestrator.runtime.scheduler import LoopScheduler
 
@@ -83,8 +84,9 @@ class Term:
         self.taken: dict[int, int] = {}
         self.is_busy: set[int] = set()
         self.options: str | None = "brokers"
+        self.is_readable = True  # the store of the rows
         self.held_bytes = 0  # of dead letters of sends
-        self.carrier = TopicCarrier("c", self, LoopScheduler())
+        self.carrier = TopicCarrier("c", self, CommitPace(), LoopScheduler())
 
     def now_ms(self) -> int:
         return 77
@@ -120,13 +122,17 @@ class Term:
         if lane in self.is_busy or first > row.given:
             return
         self.is_busy.add(lane)
-        items = tuple(
+        rows = partial(self.rows, lane, first)
+        self.carrier.carry(lane, row, first, rows, partial(self.settled, lane))
+
+    def rows(self, lane: int, first: int) -> tuple[Produce, ...]:
+        return tuple(
             Produce(
                 self.kinds[lane], None, b"k", (), b"v", 0, awaited=(lane, number) in self.awaited
             )
-            for number in range(first, row.given + 1)
+            for number in range(first, self.lanes[lane].given + 1)
+            if self.is_readable
         )
-        self.carrier.carry(lane, row, first, items, partial(self.settled, lane))
 
     def refused(self, number: int, epoch: int = 5, applied: bool = True) -> None:
         """Of lane 1, a record of this term or another."""

@@ -9,6 +9,7 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import Lane, ToPartition
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
 from orchestrator.model.records import Cancel, Item, Transfer
+from orchestrator.outbox.port import Rows
 from orchestrator.outbox.sender import ADVANCE_ROWS, OutboxSender
 from orchestrator.outbox.transfers import TransferCarrier
 from orchestrator.runtime.scheduler import LoopScheduler
@@ -60,7 +61,7 @@ class Source:
         number: int,
         lane: Lane,
         first: int,
-        items: tuple[Item, ...],
+        rows: Rows,
         settled: Callable[[int], None],
     ) -> None:
         """As a carrier whose destination has had all of it before."""
@@ -264,10 +265,10 @@ class Ledger:
         number: int,
         lane: Lane,
         first: int,
-        items: tuple[Item, ...],
+        rows: Rows,
         settled: Callable[[int], None],
     ) -> None:
-        self.asked.append((first, len(items)))
+        self.asked.append((first, len(rows())))
         self.settle = settled
 
 

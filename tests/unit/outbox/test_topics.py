@@ -13,6 +13,7 @@ from orchestrator.model.limits import LETTER_BYTES_MAX
 from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produce, Produced
 from orchestrator.model.topics import EVENT, SEND
 from orchestrator.outbox.given import MISSING_S
+from orchestrator.outbox.pace import REST_S
 from orchestrator.outbox.produced import TRIM_S
 from orchestrator.outbox.topics import DELETED_S, QUIET_S, RETRY_FIRST_S, RETRY_MAX_S
 from tests.unit.outbox.played import Term
@@ -29,6 +30,7 @@ def test_lanes_share_a_transaction_and_what_comes_meanwhile_goes_with_the_next()
         term.give(1)
         term.give(3, 4)
         term.writer.commit()
+        await asyncio.sleep(REST_S)
         assert term.writer.sent == {1: (3, 1), 3: (1, 4)}
         assert term.taken == {1: 2, 2: 1} and len(term.writers) == 1
 
@@ -56,6 +58,7 @@ def test_other_options_of_the_brokers_need_another_writer() -> None:
         term.give(1)
         term.writer.ready()
         term.writer.commit()
+        await asyncio.sleep(REST_S)
         term.options = "others"
         term.give(1)
         assert term.writers[0].is_closed and len(term.writers) == 2
@@ -74,6 +77,7 @@ def test_lanes_of_a_broker_cluster_that_was_deleted_are_closed_once_nothing_is_u
         term.give(1)
         term.give(2)
         term.writer.commit()
+        await asyncio.sleep(REST_S)
         assert term.writer.is_closed and not term.records
         await asyncio.sleep(DELETED_S + RETRY_MAX_S)
         assert term.records == [Produced(5, 77, 1, 1), *(CloseLane(5, 77, n) for n in (1, 2))]
@@ -172,6 +176,7 @@ def test_what_the_ledger_knows_is_not_sent_again() -> None:
         assert term.writer.sent == {1: (3, 1)}
         term.give(2, 2)  # a lane of which the leader before had sent the first row
         term.writer.commit()
+        await asyncio.sleep(REST_S)
         assert term.writer.sent == {2: (2, 1)}
 
     run(story())
@@ -233,8 +238,10 @@ def test_a_lane_that_fails_is_tried_alone_and_its_row_refused_then() -> None:
         term.writer.fail(ProblemCode.TOO_LARGE, 1)
         assert term.writer.sent == {1: (1, 1)}
         term.writer.commit()
+        await asyncio.sleep(REST_S)
         term.writer.commit()  # the other lane, and the rest of this one
         assert term.taken == {1: 3, 2: 1}
+        await asyncio.sleep(REST_S)
         term.give(1)
         term.writer.fail(ProblemCode.TOO_LARGE, 1)
         assert term.records == [
@@ -303,11 +310,11 @@ def test_what_the_ledger_knows_counts_for_rows_that_are_given_later() -> None:
         row = Lane(ToTopic("c", "t1"), given=5)
         items = tuple(Produce(SEND, None, b"k", (), b"v", 0) for _ in range(2))
         settled: list[int] = []
-        term.carrier.carry(1, row, 1, items, settled.append)
+        term.carrier.carry(1, row, 1, lambda: items, settled.append)
         term.writer.ready(_1=4)
-        term.carrier.carry(1, row, 3, items, settled.append)
+        term.carrier.carry(1, row, 3, lambda: items, settled.append)
         assert settled == [2, 4] and term.writer.writing is None
-        term.carrier.carry(1, row, 5, items[:1], settled.append)
+        term.carrier.carry(1, row, 5, lambda: items[:1], settled.append)
         assert term.writer.sent == {1: (5, 1)}
 
     run(story())
@@ -367,5 +374,22 @@ def test_a_term_that_is_over_sends_nothing() -> None:
         term.give(2)
         await asyncio.sleep(600)
         assert len(term.writers) == 1 and term.records == []
+
+    run(story())
+
+
+def test_rows_that_cannot_be_read_are_not_sent_when_they_are_given_anew() -> None:
+    """The ledger has them: what it says is not forgotten before it was compared."""
+
+    async def story() -> None:
+        term = Term()
+        term.is_readable = False
+        term.give(1, 2)
+        term.writer.ready(l1=2)
+        assert term.taken == {} and term.writer.writing is None
+        term.is_readable = True
+        term.is_busy.clear()  # as the sender has it, which was told
+        term.send(1)
+        assert term.taken == {1: 2} and term.writer.writing is None
 
     run(story())
