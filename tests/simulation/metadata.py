@@ -18,6 +18,7 @@ from orchestrator.registry.snapshot import Defaults, build_registry
 
 DAY_MS = 24 * 3600 * 1000
 BRIEF_MS = 70_000  # idempotent results are kept this long
+LATE = "Late"  # a service that is not always there
 
 
 class Metadata:
@@ -56,6 +57,10 @@ class Metadata:
         self._deployed += 1
         name = f"service-{self._deployed}"
         self._register(name, self._versions[min(self._deployed, 2) - 1], _services())
+
+    def register_late(self) -> None:
+        service = {"name": LATE, "ty": "SERVICE", "handlers": [{"name": "run"}]}
+        self._register("late", (5, 7), [service])
 
     def _register(self, name: str, versions: tuple[int, int], services: list[Any]) -> None:
         number = self._count = self._count + 1

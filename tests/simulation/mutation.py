@@ -12,6 +12,8 @@ from orchestrator.machine.step import Step
 
 Mutant = Callable[["Patch"], None]
 MUTANTS: dict[str, Mutant] = {}
+MISMADE = ("AttributeError(", "NameError(", "TypeError(")
+"""What is not the engine's failure: the mutant was left behind by a change of it."""
 
 
 class Patch:
@@ -23,8 +25,9 @@ class Patch:
     def set(self, owner: Any, name: str, value: Any) -> Any:
         """Replace an attribute; what was there before."""
         before = getattr(owner, name)
+        was = getattr(owner, "__dict__", {}).get(name, before)  # a static method is one again
         setattr(owner, name, value)
-        self._undo.append(partial(setattr, owner, name, before))
+        self._undo.append(partial(setattr, owner, name, was))
         return before
 
     def item(self, table: dict[Any, Any], key: Any, value: Any) -> Any:

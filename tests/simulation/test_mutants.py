@@ -14,13 +14,11 @@ from tests.simulation import (  # noqa: F401 they register
     table_mutants,
 )
 from tests.simulation.found_seeds import first_violation
-from tests.simulation.mutation import MUTANTS, mutated
+from tests.simulation.mutation import MISMADE, MUTANTS, mutated
 from tests.simulation.play import simulate
 from tests.simulation.rule_mutants import HASHED
 
 SEEDS_MAX = 50
-MISMADE = ("AttributeError(", "NameError(", "TypeError(")
-"""What is not the engine's failure: the mutant was left behind by a change of it."""
 
 
 @pytest.mark.parametrize("name", sorted(set(MUTANTS) - set(HASHED)))

@@ -8,18 +8,18 @@ from functools import partial
 
 import pytest
 
-from tests.simulation import topic_edge_mutants, topic_out_mutants  # noqa: F401 they register
+from tests.simulation import (  # noqa: F401 they register
+    topic_edge_mutants,
+    topic_out_mutants,
+    topic_rule_mutants,
+)
 from tests.simulation.found_seeds import first_violation
-from tests.simulation.mutation import patched
+from tests.simulation.mutation import MISMADE, patched
 from tests.simulation.pool import run
 from tests.simulation.topic_mutants import TOPIC_MUTANTS
 from tests.simulation.topic_world import simulate_topics
 
 SEEDS_MAX = 50
-SEEDS_MAX_OF = {
-    "an_intake_of_an_old_generation_counts": 150,  # few are under way when another one begins
-    "rows_are_trimmed_in_any_epoch": 75,  # few are replaced with a trim under way
-}
 TWICE = range(1, 41)
 ONCE = [range(first, first + 20) for first in range(41, 101, 20)]
 
@@ -50,6 +50,6 @@ def test_seeds_with_topics_are_clean(span: range) -> None:
 @pytest.mark.parametrize("name", sorted(TOPIC_MUTANTS))
 def test_a_mutant_is_found(name: str) -> None:
     with patched(TOPIC_MUTANTS[name]):
-        seeds_max = SEEDS_MAX_OF.get(name, SEEDS_MAX)
-        found = first_violation(name, seeds_max, partial(simulate_topics, to_its_end=False))
+        found = first_violation(name, SEEDS_MAX, partial(simulate_topics, to_its_end=False))
     assert found is not None, f"{name}: {TOPIC_MUTANTS[name].__doc__ or 'not found'}"
+    assert not any(error in found[1] for error in MISMADE), found

@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.codec.keys import letter_key, source_key
 from orchestrator.codec.records import decode_message
-from orchestrator.machine import apply, apply_produced, letters, life
+from orchestrator.machine import apply, apply_produced, lanes, letters, life
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
+from orchestrator.model.lanes import AnyDestination
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.topic_records import (
     CloseLane,
     DeadLetter,
+    DropDeadLetter,
     Intake,
     OutboxRefused,
+    Produce,
     Produced,
     PurgeDeadLetters,
     RedriveDeadLetter,
     SourceClosed,
     SourceOpened,
+    SwitchFeed,
 )
 from orchestrator.model.topics import LANE_CLOSED, RecordOrigin, Source
 from orchestrator.model.values import SCHEDULED, SUSPENDED, Outcome
@@ -33,10 +37,11 @@ from perdure.wire.ids import invocation_id_to_str
 from tests.simulation.checkers import check
 from tests.simulation.mutation import Patch, patched
 from tests.simulation.topic_feeds import check_events, check_state_feed
+from tests.simulation.topic_item_checks import check_items, slots_watched
+from tests.simulation.topic_lane_checks import check_rows
 from tests.simulation.topic_letters import (
     At,
     at_of,
-    check_closed,
     check_letters,
     check_published,
     check_purge,
@@ -47,7 +52,7 @@ if TYPE_CHECKING:
     from tests.simulation.topic_world import TopicWorld
 
 
-_OF_A_TERM = (SourceOpened, Intake, SourceClosed, Produced, OutboxRefused)
+_OF_A_TERM = (SourceOpened, Intake, SourceClosed, Produced, OutboxRefused, SwitchFeed)
 
 
 class Seen:
@@ -61,6 +66,7 @@ class Seen:
         self.order: dict[tuple[int, bytes, int, bytes | None], list[int]] = defaultdict(list)
         self.ids: Counter[bytes] = Counter()  # of all that began
         self.redriven: list[bytes] = []
+        self.dropped: list[tuple[int, bytes]] = []
         self.ended: list[tuple[At, bytes, Outcome]] = []
         self.letters: list[DeadLetter] = []
         self.public: dict[tuple[int, bytes], DeadLetter] = {}  # by partition and key of its row
@@ -71,6 +77,7 @@ class Seen:
         self.called: dict[bytes, list[bytes]] = defaultdict(list)  # by whom
         self.upto: dict[tuple[bytes, int], int] = {}  # position of each generation at its end
         self.partitions: list[Partition] = []
+        self.given: dict[tuple[int, int, int], tuple[bytes | None, bytes | None]] = {}
         self.wrong_epochs = 0
 
 
@@ -86,7 +93,7 @@ def check_topics(world: "TopicWorld") -> None:
     check_letters(world, seen)
     check_published(world, seen)
     _check_replies(world, seen)
-    _check_rows(world, seen)
+    check_rows(world, seen)
     _check_sends(world, seen)
     check_state_feed(world, seen)
     check_events(world, seen)
@@ -101,7 +108,7 @@ def _replay(world: "TopicWorld", number: int, seen: Seen) -> None:
     partition = Partition(number, world.plan.partitions, stamped)
     seen.partitions.append(partition)
     before: dict[bytes, tuple[int, int]] = {}
-    with _watched(partition, seen):
+    with _watched(partition, seen), slots_watched(world):
         for message in topic.messages[number]:
             records = decode_message(message.value)
             actions: list[AnyAction] = []
@@ -113,8 +120,11 @@ def _replay(world: "TopicWorld", number: int, seen: Seen) -> None:
                     world.oracle.broken("epochs", f"of another epoch, and counts: {record}")
                 if isinstance(record, Intake) and answer is Answer.DONE:
                     _note_intake(seen, record)
+                    check_items(world, record)
                 elif isinstance(record, PurgeDeadLetters) and answer is not Answer.DROPPED:
                     check_purge(world, record, epoch)
+                elif isinstance(record, DropDeadLetter) and answer is Answer.DONE:
+                    seen.dropped.append((number, record.letter))
                 elif isinstance(record, RedriveDeadLetter) and answer is Answer.DONE:
                     seen.redriven.append(record.invoke.id)
                 elif isinstance(record, OutboxRefused) and answer is Answer.DONE:
@@ -170,6 +180,14 @@ def _watched(partition: Partition, seen: Seen) -> Iterator[None]:
                 seen.set_aside.append((partition.number, number, lane.trimmed))
             set_aside_before(step, lane, item, reason, message)
 
+        def give(step: Any, destination: AnyDestination, item: Any) -> None:
+            give_before(step, destination, item)
+            if isinstance(item, Produce):
+                number = lanes.lane_number(step.state.partition_row, destination)
+                row = step.state.partition_row.lanes[number].given
+                seen.given[partition.number, number, row] = (item.key, item.value)
+
+        give_before = patch.set(lanes, "give", give)
         close_before = patch.item(apply._TABLE, CloseLane, close)
         set_aside_before = patch.set(apply_produced, "_set_aside", set_aside)
         new_row_before = patch.set(life, "new_row", new_row)
@@ -318,40 +336,6 @@ def _check_replies(world: "TopicWorld", seen: Seen) -> None:
                 is_conflict = headers.get("perdure-failure-code") == b"409"
                 if record.value != outcome and not is_conflict:
                     world.oracle.broken("replies", f"{known.hex()} came to {outcome!r}")
-
-
-def _check_rows(world: "TopicWorld", seen: Seen) -> None:
-    """Each row of a lane once, in the order of its numbers, and none is missing."""
-    counts: Counter[tuple[int, int, int]] = Counter()
-    for topic in world.broker.topics.values():
-        for held in topic.partitions:
-            latest: dict[tuple[int, int], int] = {}
-            for record in held.committed():
-                if record.row is None:
-                    continue
-                counts[record.row] += 1
-                whose, number = record.row[:2], record.row[2]
-                if number <= latest.get(whose, 0):
-                    world.oracle.broken("lanes", f"row {number} of {whose} after {latest[whose]}")
-                latest[whose] = number
-    world.oracle.counts["sent"] = len(counts)
-    twice = [row for row, count in counts.items() if count > 1]
-    if twice:
-        world.oracle.broken("lanes", f"{twice} were sent more than once")
-    given = set()
-    for partition_number, partition in enumerate(seen.partitions):
-        for lane_number, lane in partition.state.partition_row.lanes.items():
-            if lane_number >= 1 << 16:
-                given |= {(partition_number, lane_number, n) for n in range(1, lane.given + 1)}
-                if lane.held_bytes or lane.trimmed != lane.given:
-                    world.oracle.broken("lanes", f"{lane} is not at rest")
-    for whose, last in seen.closed.items():
-        given |= {(*whose, n) for n in range(1, last + 1)}
-    ended = set(counts) | seen.refused | set(seen.set_aside)
-    if ended != given or set(counts) & seen.refused:
-        missing = sorted(given - ended)
-        world.oracle.broken("lanes", f"{missing[:5]} are missing; or sent and refused")
-    check_closed(world, seen)
 
 
 def _check_sends(world: "TopicWorld", seen: Seen) -> None:

@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 
 def check_state_feed(world: "TopicWorld", seen: "Seen") -> None:
     """A compacted topic comes to what the state is."""
+    for service in ("Thing", "Flow"):
+        _check_state(world, seen, service)
+
+
+def _check_state(world: "TopicWorld", seen: "Seen", service: str) -> None:
     feed: dict[tuple[str, str], bytes] = {}
-    for record in world.broker.committed("perdure.state.Thing"):
+    for record in world.broker.committed(f"perdure.state.{service}"):
         assert record.key is not None
         name = tuple(json.loads(record.key))
         if record.value is None:
@@ -26,7 +31,7 @@ def check_state_feed(world: "TopicWorld", seen: "Seen") -> None:
     state: dict[tuple[str, str], bytes] = {}
     for partition in seen.partitions:
         for _, owner in partition.state.objects.scan():
-            if owner.service == "Thing":
+            if owner.service == service:
                 for key, value in kv.pairs(partition.state, owner):
                     state[owner.key, key.decode()] = value
     for name in sorted(feed.keys() | state.keys()):

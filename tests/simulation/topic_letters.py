@@ -9,7 +9,6 @@ from orchestrator.model.topic_records import DeadLetter, PurgeDeadLetters
 from orchestrator.model.topics import (
     DEAD_INVOCATION,
     DEAD_RECORD,
-    LANE_CLOSED,
     RecordHeaders,
     RecordOrigin,
 )
@@ -51,6 +50,9 @@ def check_letters(world: "TopicWorld", seen: "Seen") -> None:
         if own.letter_bytes != dict(held):
             world.oracle.broken("letters", f"{own.letter_bytes} are counted, {held} are there")
     _check_kept(world, seen)
+    for number, key in seen.dropped:
+        if seen.partitions[number].state.letters.get(key) is not None:
+            world.oracle.broken("letters", f"{key.hex()} was dropped and is still there")
     for known, count in Counter(seen.redriven).items():
         if seen.ids[known] != 1 or count != 1:
             world.oracle.broken("letters", f"{known.hex()} was done again {seen.ids[known]} times")
@@ -128,13 +130,3 @@ def _place_of(letter: DeadLetter) -> bytes | None:
     if origin is None:
         return None
     return f"{origin.source.topic}/{origin.source.partition}/{origin.offset}".encode()
-
-
-def check_closed(world: "TopicWorld", seen: "Seen") -> None:
-    """What a deleted broker cluster does not get any more is a dead letter, once."""
-    if seen.wrong_epochs:
-        world.oracle.broken("epochs", "a lane is closed in another epoch")
-    told = sum(letter.reason == LANE_CLOSED for letter in seen.letters)
-    if told != len(seen.set_aside) or told != len(set(seen.set_aside)):
-        world.oracle.broken("lanes", f"{told} dead letters of {sorted(seen.set_aside)}")
-    world.oracle.counts["closed"] = told

@@ -75,7 +75,6 @@ def an_intake_of_an_old_generation_counts(patch: Patch) -> None:
         def applied(step: Step, record: Intake) -> Answer:
             row = step.state.sources.get(source_key(record.source))
             if row is not None and record.generation < row.generation:
-                row.position = record.first
                 record = replace(record, generation=row.generation)
             answer: Answer = before(step, record)
             return answer

@@ -16,10 +16,11 @@ from orchestrator.brokers.facts_port import (
     OnTopics,
     TopicFact,
 )
-from orchestrator.brokers.groups_port import Offsets
 from orchestrator.brokers.reader_port import OnBatch, OnProblem, ReadPlace
-from orchestrator.intake import reading
+from orchestrator.codec.records import decode_message
+from orchestrator.intake import group_commits, reading
 from orchestrator.intake.intake import TopicIntake
+from orchestrator.model.topic_records import Produced
 from orchestrator.outbox import given as given_rows
 from orchestrator.outbox import topics as carriers
 from orchestrator.processor import topics as term_topics
@@ -30,6 +31,7 @@ from tests.simulation import node as nodes
 from tests.simulation import world as worlds
 from tests.simulation.mutation import Patch
 from tests.simulation.node import Node
+from tests.simulation.topic_item_checks import LANES_ROWS_MAX, CheckedGroups, pressed
 from tests.simulation.user_broker import UserBroker, UserReading
 from tests.simulation.user_writer import UserWriter
 
@@ -85,16 +87,6 @@ class UserFacts:
         """It holds nothing."""
 
 
-class NobodysGroups:
-    """The `GroupOffsets` port: nobody looks at them here."""
-
-    def commit(self, group: str, offsets: Offsets, done: Callable[[str], None]) -> None:
-        done("")
-
-    def close(self) -> None:
-        """It holds nothing."""
-
-
 class UserReader:
     """The `TopicReader` port."""
 
@@ -118,6 +110,34 @@ class UserReader:
         """Each reading is closed by whoever opened it."""
 
 
+class KnownFences:
+    """The `Fences` of one partition in one process: who was fenced comes back only once a record
+    of its own epoch has been applied."""
+
+    def __init__(self, world: "TopicWorld", node: Node, partition: int) -> None:
+        self._world = world
+        self._node = node
+        self._partition = partition
+
+    def fenced(self) -> None:
+        count = len(self._world.topic.messages[self._partition])
+        self._world.fenced[self._node.number, self._partition] = (self._epoch(), count)
+
+    def opens(self) -> None:
+        at = (self._node.number, self._partition)
+        epoch, count = self._world.fenced.pop(at, (-1, 0))
+        if epoch < 0 or epoch != self._epoch():
+            return
+        since = self._world.topic.messages[self._partition][count:]
+        records = [record for message in since for record in decode_message(message.value)]
+        if not any(isinstance(one, Produced) and one.epoch == epoch for one in records):
+            self._world.oracle.broken("fences", f"{at} is fenced, and fences without a proof")
+
+    def _epoch(self) -> int:
+        seat = self._node.processor._seats.get(self._partition)
+        return -1 if seat is None or seat.term is None else seat.term.epoch
+
+
 def topics_of(world: "TopicWorld", node: Node, scheduler: Any) -> NodeTopics:
     """Of one process."""
 
@@ -125,7 +145,7 @@ def topics_of(world: "TopicWorld", node: Node, scheduler: Any) -> NodeTopics:
         node.registry,
         lambda cluster: UserFacts(world.broker, node.lives),
         lambda cluster, options: UserReader(world.broker, node.lives),
-        lambda cluster, options: NobodysGroups(),
+        lambda cluster, options: CheckedGroups(world, node),
         scheduler,
         world.plan.partitions,
         "perdure",
@@ -137,7 +157,8 @@ def topics_of(world: "TopicWorld", node: Node, scheduler: Any) -> NodeTopics:
         def is_away() -> bool:
             return cluster != "log" and world.is_extra_away
 
-        return UserWriter(world.broker, partition, node.lives, cluster, is_away)
+        fences = KnownFences(world, node, partition)
+        return UserWriter(world.broker, partition, node.lives, cluster, is_away, fences)
 
     def options_of(cluster: str) -> object:
         known = node.registry()
@@ -159,7 +180,8 @@ def topics_on(world: "TopicWorld") -> Callable[[Patch], None]:
             known: Registry = registry_before(self)
             if known is EMPTY:
                 return known
-            return Registry(world.version, known.deployments, known.services, world.stored)
+            services = world.known_services(known.services)
+            return Registry(world.version, known.deployments, services, world.stored)
 
         registry_before = patch.set(Node, "registry", registry)
         patch.set(nodes, "Processor", make)
@@ -170,14 +192,17 @@ def topics_on(world: "TopicWorld") -> Callable[[Patch], None]:
             (given_rows, "MISSING_S", 0.5),
             (carriers, "QUIET_S", 1.0),
             (carriers, "DELETED_S", 0.5),
+            (group_commits, "EVERY_S", 0.3),
+            (group_commits, "BETWEEN_S", 0.05),
             (reading, "PORTION_ITEMS", 3),
             (reading, "UNDER_WAY_MAX", 2),
             (reading, "HELD_RECORDS_MAX", 6),
-            (term_topics, "LANES_ROWS_MAX", 40),
+            (term_topics, "LANES_ROWS_MAX", LANES_ROWS_MAX),
         )
         for room, name, count in changes:
             patch.set(room, name, count)
         patch.set(carriers.TopicCarrier, "rows_max", 7)
+        pressed(world, patch)
         # A leader that was replaced and does not know it finds more in the ledger than it gave.
         patch.set(carriers._LOG, "error", lambda *text: world.oracle.note(str(text[1:])))
 

@@ -6,9 +6,10 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from orchestrator.admin.restart import RestartRefused, check_restartable, restarted
+from orchestrator.model.ids import partition_of_key, source_partition_key
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import SourceRow
-from orchestrator.model.topic_records import RedriveDeadLetter
+from orchestrator.model.topic_records import DropDeadLetter, RedriveDeadLetter
 from orchestrator.model.topics import Source
 from orchestrator.model.values import SERVICE
 from tests.simulation.clients import Wish
@@ -27,13 +28,22 @@ class TopicTrouble:
         self._world = world
         self._broker = world.broker
         self._chance = chance
+        self._drops = Random(f"drops {world.seed}")
 
     def begin(self) -> None:
         later, chance = self._world.loop.call_later, self._chance
         trouble_s = self._world.plan.trouble_s
-        for act in (self._compact, self._retain, self._remake, self._replay, self._replay):
+        for act in (self._compact, self._retain, self._remake):
             if chance.random() < 0.5:
                 later(chance.random() * trouble_s, act)
+        seeks = Random(f"seeks {self._world.seed}")
+        for _ in range(seeks.choice((0, 1, 3, 6))):
+            later(seeks.random() * trouble_s, partial(self._seek, seeks))
+        for _ in range(seeks.choice((0, 1, 2))):
+            later(seeks.random() * trouble_s, partial(self._pause, seeks))
+        for change in (self._add_partition, self._delete, self._unserve):
+            if seeks.random() < 0.5:
+                later(seeks.random() * trouble_s, partial(change, seeks))
         for _ in range(2):
             later(chance.random() * trouble_s, self._restart)
         later(chance.random(), self._tend_letters)
@@ -87,7 +97,7 @@ class TopicTrouble:
                 end = topic.partitions[source.partition].next
                 world.gaps += [(source, g, end, 1 << 60) for g in range(1, one.generation)]
         for _ in range(3 * count if grows else 0):  # before anybody looks
-            world.produce_to(world.subscription("sub_jobs"))
+            world.outsiders.record(None, world.subscription("sub_jobs"))
 
     def _leave(self, one: "Subscribed") -> None:
         """A new generation begins; what the old one lacks of a tail that was lost is nobody's."""
@@ -102,14 +112,63 @@ class TopicTrouble:
         self._broker.remake("once")
         self._world.change_metadata()
 
-    def _replay(self) -> None:
-        """From the beginning, or from a point, as a new generation."""
-        one = self._world.subscription("sub_jobs")
-        held = self._broker.topics[one.topic].partitions
-        self._leave(one)
-        one.starts[one.generation] = {
-            n: self._chance.randrange(p.start, p.next + 1) for n, p in enumerate(held)
+    def _seek(self, chance: Random) -> None:
+        """To the beginning, to where a portion began, or to any point, as a new generation."""
+        world = self._world
+        one = world.subscription(chance.choice(("sub_jobs", "sub_jobs", "sub_orders", "sub_flows")))
+        starts = {
+            source.partition: self._start(chance, source)
+            for source, whose in world.sources()
+            if whose is one
         }
+        self._leave(one)
+        one.starts[one.generation] = starts
+        world.change_metadata()
+
+    def _start(self, chance: Random, source: Source) -> int:
+        world = self._world
+        held = self._broker.topics[source.topic].partitions[source.partition]
+        home = partition_of_key(source_partition_key(source), world.plan.partitions)
+        begun = {portion.first for portion in world.echoes.portions(home, source)}
+        known = sorted(offset for offset in begun if held.start <= offset <= held.next)
+        if known and chance.random() < 0.6:
+            return known[max(0, len(known) - chance.randrange(1, 5))]
+        return chance.choice((held.start, chance.randrange(held.start, held.next + 1)))
+
+    def _pause(self, chance: Random) -> None:
+        """And some time later it goes on."""
+        world = self._world
+        one = chance.choice([one for one in world.subscriptions if not one.is_deleted])
+        if not one.is_paused:
+            until_s = 0.2 + chance.random()
+            world.pause(one, until_s)
+            world.loop.call_later(until_s, partial(self._resume, one))
+
+    def _resume(self, one: "Subscribed") -> None:
+        one.is_paused = False
+        self._world.change_metadata()
+
+    def _add_partition(self, chance: Random) -> None:
+        self._broker.add_partition(self._broker.topics[chance.choice(("orders", "jobs", "flows"))])
+
+    def _delete(self, chance: Random) -> None:
+        """What lives of it goes on."""
+        for one in self._world.subscriptions:
+            if one.id == "sub_leaving":
+                one.is_deleted = True
+        self._world.change_metadata()
+
+    def _unserve(self, chance: Random) -> None:
+        """The handler of a subscription is gone for a while."""
+        world = self._world
+        world.is_late_served = False
+        world.change_metadata()
+        for _ in range(2):
+            world.outsiders.record(None, world.subscription("sub_late"))
+        world.loop.call_later(0.3 + chance.random(), self._serve)
+
+    def _serve(self) -> None:
+        self._world.is_late_served = True
         self._world.change_metadata()
 
     def _pass_gaps(self) -> None:
@@ -163,8 +222,12 @@ class TopicTrouble:
         for number in range(world.plan.partitions):
             with node.probed():
                 found = list(world.state_of(number).letters.scan())
+            seat = node.processor._seats.get(number)
+            assert seat is not None
             for key, row in found[:2]:
                 letter = row.letter
+                if self._drops.random() < 0.3:
+                    seat.propose(DropDeadLetter(key, world.now_ms()))
                 if letter.kind != 0 or letter.origin is None or self._chance.random() < 0.3:
                     continue
                 token = world.plan.programs.token()
@@ -175,7 +238,5 @@ class TopicTrouble:
                 )  # fmt: skip
                 world.redriven.append(again.id)
                 record = RedriveDeadLetter(key, world.now_ms(), again)
-                seat = node.processor._seats.get(number)
-                assert seat is not None
                 for _ in range(self._chance.choice((1, 2))):
                     seat.propose(record)

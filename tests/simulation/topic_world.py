@@ -26,21 +26,31 @@ from perdure import wire
 from tests.simulation import handlers, topic_checkers
 from tests.simulation.bounds import bounded, make_bounds
 from tests.simulation.clockwork import VirtualLoop
+from tests.simulation.metadata import LATE
 from tests.simulation.mutation import patched
-from tests.simulation.node import repeating, small_slices
+from tests.simulation.node import Node, repeating, small_slices
 from tests.simulation.plan import Plan, make_plan
 from tests.simulation.play import Verdict, play
-from tests.simulation.programs import OBJECT, OBJECT_KEYS, WILD_KEYS, WORKFLOW
+from tests.simulation.programs import OBJECT, WORKFLOW
 from tests.simulation.service import Attempt, Course
+from tests.simulation.topic_echoes import TopicEchoes
+from tests.simulation.topic_outsiders import (
+    ANSWERS,
+    ELSE,
+    INGRESS,
+    LETTERS,
+    OUT,
+    TOO_LARGE,
+    Outsiders,
+)
 from tests.simulation.topic_shells import topics_on
 from tests.simulation.topic_trouble import TopicTrouble
-from tests.simulation.user_broker import ABORTED, COMMITTED, Transaction, UserBroker, UserFaults
+from tests.simulation.user_broker import UserBroker, UserFaults
+from tests.simulation.user_writer import VALUE_BYTES_MAX
 from tests.simulation.world import World
 
-OUT, ANSWERS, LETTERS = "out", "answers", "perdure.dlq"
-ELSE = "else"  # of another broker cluster, which may be deleted
 EVENTS_MAX = 8_000  # a world has some hundreds
-EVENTS, STATES = "perdure.events", "perdure.state.Thing"
+EVENTS, STATES = "perdure.events", ("perdure.state.Thing", "perdure.state.Flow")
 
 
 @dataclass
@@ -53,6 +63,8 @@ class Subscribed:
     max_in_flight: int
     generation: int = 1
     gaps_passed: int = 0
+    is_paused: bool = False
+    is_deleted: bool = False
     starts: dict[int, dict[int, int]] = field(default_factory=dict)  # generation -> by partition
 
     def start_of(self, source: Source, generation: int) -> int:
@@ -72,30 +84,33 @@ class TopicWorld(World):
             latency_s=chance.choice((0.001, 0.02, 0.1)),
         )
         self.broker = UserBroker(loop, Random(f"users {seed}"), self.user_faults)
-        self.subscriptions = [
-            Subscribed("sub_orders", "orders", (OBJECT, "write"), chance.choice((0, 1, 3))),
-            Subscribed("sub_jobs", "jobs", ("Plain", "brief"), chance.choice((0, 1, 3))),
-            Subscribed("sub_flows", "flows", (WORKFLOW, "run"), chance.choice((0, 2))),
-            Subscribed("sub_once", "once", ("Plain", "run"), chance.choice((0, 2))),
-        ]
+        self.subscriptions = _subscriptions(seed, chance)
         for one in self.subscriptions:
-            self.broker.make(one.topic, chance.choice((1, 2)))
+            if one.topic not in self.broker.topics:
+                self.broker.make(one.topic, chance.choice((1, 2)))
+            if one.topic != "once":  # which is made anew: another topic has no start
+                there = self.broker.topics[one.topic].partitions
+                one.starts[1] = dict.fromkeys(range(len(there)), 0)
         published = () if seed % 4 == 2 else (LETTERS,)  # without: who is to have it says so
-        for name in (OUT, ELSE, ANSWERS, *published, EVENTS, STATES):
+        for name in (OUT, ELSE, ANSWERS, *published, EVENTS, STATES[0]):
             self.broker.make(name, 2)
-        self._produced_to = list(self.subscriptions)
+        self.metadata.register_late()
+        self.outsiders = Outsiders(self, chance)
         if Random(f"listens {seed}").random() < 0.1:
             listening = Subscribed("sub_events", EVENTS, ("Plain", "brief"), 3)
             self.subscriptions.append(listening)
         self.gaps: list[tuple[Source, int, int, int]] = []
         self.redriven: list[bytes] = []
-        self._sends: dict[str, list[str]] = {}  # token -> where its program sends to OUT
+        self.pauses: list[tuple[str, int, int]] = []  # subscription, from and until when
+        self.is_late_served = True
+        self.fenced: dict[tuple[int, int], tuple[int, int]] = {}  # by process and partition
         self.version = 1_000_000
         self._stored: TopicsState | None = None
         self._has_feeds = False
         self._has_extra = True
         self.is_extra_away = seed % 3 != 0  # until it is deleted
         self.intakes: dict[int, TopicIntake] = {}  # by the number of the node
+        self.echoes = TopicEchoes(self)
         self._left = chance.choice((20, 40))
 
     # --- metadata of topics ---
@@ -105,9 +120,9 @@ class TopicWorld(World):
         if self._stored is None:
             self._stored = TopicsState(
                 {name: StoredCluster(name, ()) for name in self._clusters()},
-                {one.id: self._stored_of(one) for one in self.subscriptions},
+                {one.id: self._stored_of(one) for one in self.subscriptions if not one.is_deleted},
                 self._has_feeds,
-                (OBJECT,) if self._has_feeds else (),
+                (WORKFLOW, OBJECT) if self._has_feeds else (),
             )
         return self._stored
 
@@ -123,7 +138,7 @@ class TopicWorld(World):
         topic = self.broker.topics[one.topic]
         if one.generation in one.starts:
             latest = one.starts[one.generation]
-            offsets = tuple(latest[n] for n in range(len(topic.partitions)))
+            offsets = tuple(latest[n] for n in sorted(latest))
             starts = (StoredStart(one.topic, topic.id, offsets),)
         return StoredSubscription(
             one.id,
@@ -136,15 +151,33 @@ class TopicWorld(World):
             starts=starts,
             generation=one.generation,
             gaps_passed=one.gaps_passed,
+            paused=one.is_paused,
         )
 
     def change_metadata(self) -> None:
         """Nodes that know metadata at all hear of it now, or at their next look."""
         self.version += 1
         self._stored = None
-        node = self.current
-        if node is not None and node.is_alive and node.knows_metadata:
+        if self.current is not None:
+            self._tell_metadata(self.current)
+
+    def _tell_metadata(self, node: Node) -> None:
+        if node.is_alive and node.knows_metadata:
             self.intakes[node.number].metadata_changed(node.registry())
+
+    def pause(self, one: Subscribed, until_s: float) -> None:
+        """All processes hear of it, those that were replaced too."""
+        one.is_paused = True
+        self.pauses.append((one.id, self.now_ms(), self.now_ms() + int(until_s * 1000)))
+        self.change_metadata()
+        for node in self.nodes:
+            self._tell_metadata(node)
+
+    def known_services(self, services: dict[str, Any]) -> dict[str, Any]:
+        """Those that are served now."""
+        if self.is_late_served:
+            return services
+        return {name: one for name, one in services.items() if name != LATE}
 
     def sources(self) -> Iterator[tuple[Source, Subscribed]]:
         for one in self.subscriptions:
@@ -158,71 +191,28 @@ class TopicWorld(World):
     def sends_of(self, tokens: set[str]) -> Iterator[tuple[str, str]]:
         """(where, token) of what programs that came to their end have sent."""
         for token in sorted(tokens):
-            for where in self._sends.get(token, ()):
+            for where in self.outsiders.sends_of(token):
                 yield where, token
+
+    def _landed(self, number: int) -> None:
+        super()._landed(number)
+        self.echoes.landed(number)
 
     # --- outsiders ---
 
     async def run(self) -> None:
         chance = self._chance
         for _ in range(self._left):
-            self.loop.call_later(chance.random() * self.plan.trouble_s, self._produce)
+            self.loop.call_later(chance.random() * self.plan.trouble_s, self.outsiders.produce)
         TopicTrouble(self, chance).begin()
+        self.echoes.begin()
         self.loop.call_later(chance.random() * self.plan.trouble_s, self._switch_feeds)
+        late_s = self.plan.trouble_s if self.seed % 5 < 2 else 0.0  # its feed waits for a topic
+        self.loop.call_later(late_s, self.broker.make, STATES[1], 2)
         if self.is_extra_away:
             at_s = (0.5 + chance.random()) * self.plan.trouble_s
             self.loop.call_later(at_s, self._delete_extra)
         await super().run()
-
-    def _produce(self) -> None:
-        """One record, or a few in a transaction that may be aborted."""
-        chance, broker = self._chance, self.broker
-        if chance.random() < 0.7:
-            self._record(None)
-            return
-        transaction = Transaction()
-        for _ in range(chance.randrange(1, 4)):
-            self._record(transaction)
-        state = chance.choice((COMMITTED, COMMITTED, ABORTED))
-        broker.later(lambda: broker.finish(transaction, state), chance.random())
-
-    def produce_to(self, one: Subscribed) -> None:
-        self._record(None, one)
-
-    def _record(self, transaction: Transaction | None, to_one: Subscribed | None = None) -> None:
-        chance, plan = self._chance, self.plan
-        one = to_one or chance.choice(self._produced_to)
-        key: bytes | None = None
-        headers: list[tuple[str, bytes | None]] = [("raw", b"\xff"), ("null", None)]
-        if one.topic == "orders":
-            name = chance.choice((*OBJECT_KEYS, *WILD_KEYS))
-            key = chance.choice((name.encode(), name.encode(), name.encode(), None, b"\xff"))
-            program = plan.programs.exclusive(name, wild=name in WILD_KEYS)
-        elif one.topic == "flows":
-            name = f"flow{chance.randrange(12)}"
-            key, program = name.encode(), plan.programs.workflow(name)
-        else:
-            program = plan.programs.service()
-        if one.topic == "once" and chance.random() < 0.7:
-            headers.append(("perdure-idempotency-key", b"once%d" % chance.randrange(4)))
-        for _ in range(chance.choice((0, 1, 2))):
-            topic = chance.choice((OUT,) * 6 + ("missing", ELSE, ELSE))
-            where = f"{program['token']}.{len(program['ops'])}"
-            if topic == OUT:
-                self._sends.setdefault(program["token"], []).append(where)
-            program["ops"].append(["produce", chance.random() < 0.5, topic])
-        if key is not None and key.decode(errors="replace") in WILD_KEYS and chance.random() < 0.5:
-            program["ops"].append(["clear_all"])  # and what follows a feed hears of it
-        if chance.random() < 0.1:
-            program["ops"].append(["terminal"])
-        if chance.random() < 0.6:
-            headers.append(("perdure-reply-to", ANSWERS.encode()))
-            headers.append(("perdure-correlation-id", program["token"].encode()))
-        if chance.random() < 0.1:
-            headers.append(("perdure-delay", b"300ms"))
-        to = self.broker.topics[one.topic]
-        body = json.dumps(program).encode()
-        self.broker.append(to, -1, key, body, tuple(headers), transaction)
 
     def _switch_feeds(self) -> None:
         """Those of events and state, some time after the beginning."""
@@ -247,7 +237,11 @@ class TopicWorld(World):
             for number in range(self.plan.partitions):
                 row = row or self._source_row(number, source)
             end = self.broker.topics[source.topic].partitions[source.partition].next
-            if row is None or row.generation != how.generation or row.position < end or row.live:
+            if how.is_deleted:
+                is_done = row is None
+            else:
+                is_done = row is not None and _has_read_all(row, how, end)
+            if not is_done:
                 found.append(f"source {source.topic}/{source.partition} {row} of {end}")
         return found
 
@@ -256,6 +250,24 @@ class TopicWorld(World):
         with self.current.probed():
             row: SourceRow | None = self.state_of(number).sources.get(source_key(source))
             return row
+
+
+def _has_read_all(row: SourceRow, how: Subscribed, end: int) -> bool:
+    return row.generation == how.generation and row.position >= end and not row.live
+
+
+def _subscriptions(seed: int, chance: Random) -> list[Subscribed]:
+    found = [
+        Subscribed("sub_orders", "orders", (OBJECT, "write"), chance.choice((0, 1, 3))),
+        Subscribed("sub_jobs", "jobs", ("Plain", "brief"), chance.choice((0, 1, 3))),
+        Subscribed("sub_flows", "flows", (WORKFLOW, "run"), chance.choice((0, 2))),
+        Subscribed("sub_once", "once", ("Plain", "run"), chance.choice((0, 2))),
+        Subscribed("sub_ingress", INGRESS, ("", ""), chance.choice((0, 2))),
+        Subscribed("sub_late", "late", (LATE, "run"), chance.choice((0, 2))),
+    ]
+    if Random(f"leaves {seed}").random() < 0.4:
+        found.append(Subscribed("sub_leaving", "orders", (OBJECT, "write"), 2))
+    return found
 
 
 def topic_plan(seed: int) -> Plan:
@@ -279,7 +291,9 @@ def produce(a: Attempt, op: list[Any], where: str) -> Course:
     """Send a record: by a call that waits for it, or one-way."""
     _, awaited, topic = op
     more = {"cluster": "extra"} if topic == ELSE else {}
-    body = json.dumps({"topic": topic, "key": where, "value_text": where, **more}).encode()
+    text = where if topic != TOO_LARGE else where.ljust(VALUE_BYTES_MAX + 1)
+    to = topic if topic != TOO_LARGE else OUT
+    body = json.dumps({"topic": to, "key": where, "value_text": text, **more}).encode()
     id_completion = a.completion_id()
     if not awaited:
         a.command(wire.OneWayCallCommand("Kafka", "send", body, id_completion))
@@ -296,8 +310,8 @@ def produce(a: Attempt, op: list[Any], where: str) -> Course:
         told = json.loads(result.value or b"{}")
         if told.get("topic") != topic:
             a.oracle.broken("sends", f"{where} was told {result}")
-    elif result.failure is None or result.failure.code != 404:
-        a.oracle.broken("sends", f"{where} was told {result} of a topic that is not there")
+    elif result.failure is None or result.failure.code != (413 if topic == TOO_LARGE else 404):
+        a.oracle.broken("sends", f"{where} was told {result} of what can never be sent")
 
 
 handlers.OPS["produce"] = produce

@@ -205,6 +205,11 @@ class UserBroker:
             held.cuts.append(end)
         self.tell()
 
+    def add_partition(self, topic: UserTopic) -> None:
+        """Records of a key may come to another one from now on."""
+        topic.partitions.append(UserPartition())
+        self.tell()
+
     def compact(self, topic: UserTopic) -> None:
         """Only the latest record of each key stays, below the end."""
         for held in topic.partitions:

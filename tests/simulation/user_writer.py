@@ -1,12 +1,14 @@
 """The `TopicWriter` port over a broker of users' topics: transactions with their ledger records."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from orchestrator.brokers.writer_port import (
     Committed,
     ForeignLedger,
     Lost,
     NotCommitted,
+    OutRecord,
     Problem,
     ProblemCode,
     TopicRows,
@@ -14,8 +16,21 @@ from orchestrator.brokers.writer_port import (
 )
 from tests.simulation.user_broker import COMMITTED, OPEN, Transaction, UserBroker
 
+VALUE_BYTES_MAX = 3_000
 Opened = Callable[[WriterReady | ForeignLedger | Lost], None]
 Written = Callable[[Committed | NotCommitted | Lost], None]
+
+
+class Fences(Protocol):
+    """Whether its process may use the transactional id again."""
+
+    def fenced(self) -> None:
+        """It is told that another writer was opened."""
+        ...
+
+    def opens(self) -> None:
+        """It opens a writer, and so fences all others."""
+        ...
 
 
 class UserWriter:
@@ -26,14 +41,16 @@ class UserWriter:
         broker: UserBroker,
         partition: int,
         lives: Callable[[], bool],
-        cluster: str = "log",
-        is_away: Callable[[], bool] = lambda: False,
+        cluster: str,
+        is_away: Callable[[], bool],
+        fences: Fences,
     ) -> None:
         self._broker = broker
         self._partition = partition
         self._id = f"{cluster}/{partition}"
         self._is_away = is_away
         self._lives = lives
+        self._fences = fences
         self._epoch = -1
         self._is_closed = False
 
@@ -46,6 +63,7 @@ class UserWriter:
         if self._is_away() or self._broker.is_away():
             self._broker.later(lambda: self._tell(done, Lost("away", False)), 0.1)
             return
+        self._fences.opens()
         self._epoch = self._broker.fence(self._id)
         self._broker.later(lambda: self._read(done))
 
@@ -55,21 +73,24 @@ class UserWriter:
 
     def write(self, rows: Sequence[TopicRows], done: Written) -> None:
         broker = self._broker
-        problems = {
-            one.lane: Problem(ProblemCode.NO_TOPIC, f"no topic {one.topic}")
-            for one in rows
-            if one.topic not in broker.topics
-        }
+        problems = {one.lane: found for one in rows if (found := self._problem(one)) is not None}
         if broker.epochs.get(self._id) != self._epoch:
-            broker.later(lambda: self._tell(done, Lost("fenced", True)))
+            broker.later(lambda: self._tell_fenced(done))
         elif problems:
-            broker.later(lambda: self._tell(done, NotCommitted("no topic", problems)))
+            broker.later(lambda: self._tell(done, NotCommitted("problems", problems)))
         elif broker.is_away():
             broker.later(lambda: self._tell(done, NotCommitted("away", {})), 0.1)
         else:
             transaction = broker.begin(self._id)
             places = {one.lane: self._append(one, transaction) for one in rows}
             broker.later(lambda: self._commit(rows, transaction, places, done))
+
+    def _problem(self, rows: TopicRows) -> Problem | None:
+        if rows.topic not in self._broker.topics:
+            return Problem(ProblemCode.NO_TOPIC, f"no topic {rows.topic}")
+        if rows.topic == "out" and any(_is_too_large(record) for record in rows.records):
+            return Problem(ProblemCode.TOO_LARGE, "too large")
+        return None
 
     def _append(self, rows: TopicRows, transaction: Transaction) -> tuple[tuple[int, int], ...]:
         broker, topic = self._broker, self._broker.topics[rows.topic]
@@ -94,7 +115,7 @@ class UserWriter:
     ) -> None:
         broker = self._broker
         if broker.epochs.get(self._id) != self._epoch or transaction.state != OPEN:
-            self._tell(done, Lost("fenced", True))
+            self._tell_fenced(done)
             return
         if not self._lives():  # what it asked for last may have been on its way
             if broker.random.random() < 0.5:
@@ -123,6 +144,15 @@ class UserWriter:
     def _goes_on(self) -> bool:
         return not self._is_closed and self._lives()
 
+    def _tell_fenced(self, done: Written) -> None:
+        if self._goes_on():
+            self._fences.fenced()
+            done(Lost("fenced", True))
+
     def _tell(self, done: Callable[..., None], answer: object) -> None:
         if self._goes_on():
             done(answer)
+
+
+def _is_too_large(record: OutRecord) -> bool:
+    return len(record.value or b"") > VALUE_BYTES_MAX
