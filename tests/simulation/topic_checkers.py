@@ -66,7 +66,6 @@ class Seen:
         self.order: dict[tuple[int, bytes, int, bytes | None], list[int]] = defaultdict(list)
         self.ids: Counter[bytes] = Counter()  # of all that began
         self.redriven: list[bytes] = []
-        self.dropped: list[tuple[int, bytes]] = []
         self.ended: list[tuple[At, bytes, Outcome]] = []
         self.letters: list[DeadLetter] = []
         self.public: dict[tuple[int, bytes], DeadLetter] = {}  # by partition and key of its row
@@ -124,7 +123,9 @@ def _replay(world: "TopicWorld", number: int, seen: Seen) -> None:
                 elif isinstance(record, PurgeDeadLetters) and answer is not Answer.DROPPED:
                     check_purge(world, record, epoch)
                 elif isinstance(record, DropDeadLetter) and answer is Answer.DONE:
-                    seen.dropped.append((number, record.letter))
+                    if partition.state.letters.get(record.letter) is not None:
+                        world.oracle.broken("letters", f"{record.letter.hex()} was dropped")
+                    world.oracle.counts["dropped"] += 1
                 elif isinstance(record, RedriveDeadLetter) and answer is Answer.DONE:
                     seen.redriven.append(record.invoke.id)
                 elif isinstance(record, OutboxRefused) and answer is Answer.DONE:

@@ -1,6 +1,7 @@
 """What brokers, operators and metadata do to topics while records come: at moments of the seed."""
 
 import json
+from collections.abc import Callable
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from tests.unit.processor.looking import journal
 if TYPE_CHECKING:
     from tests.simulation.topic_world import Subscribed, TopicWorld
 
+CALM_S = 1.5  # operators go on so long after the trouble
 LETTERS_S = 0.4  # between two looks at dead letters
 
 
@@ -29,6 +31,7 @@ class TopicTrouble:
         self._broker = world.broker
         self._chance = chance
         self._drops = Random(f"drops {world.seed}")
+        self._until_s = world.loop.now_s + world.plan.trouble_s + CALM_S
 
     def begin(self) -> None:
         later, chance = self._world.loop.call_later, self._chance
@@ -36,14 +39,7 @@ class TopicTrouble:
         for act in (self._compact, self._retain, self._remake):
             if chance.random() < 0.5:
                 later(chance.random() * trouble_s, act)
-        seeks = Random(f"seeks {self._world.seed}")
-        for _ in range(seeks.choice((0, 1, 3, 6))):
-            later(seeks.random() * trouble_s, partial(self._seek, seeks))
-        for _ in range(seeks.choice((0, 1, 2))):
-            later(seeks.random() * trouble_s, partial(self._pause, seeks))
-        for change in (self._add_partition, self._delete, self._unserve):
-            if seeks.random() < 0.5:
-                later(seeks.random() * trouble_s, partial(change, seeks))
+        self._begin_operations(Random(f"operations on topics {self._world.seed}"))
         for _ in range(2):
             later(chance.random() * trouble_s, self._restart)
         later(chance.random(), self._tend_letters)
@@ -52,6 +48,16 @@ class TopicTrouble:
         for _ in range(2 if cuts.random() < 0.5 else 0):
             count, grows = cuts.randrange(1, 4), cuts.random() < 0.7
             later(cuts.random() * trouble_s, partial(self._cut, count, grows))
+
+    def _begin_operations(self, chance: Random) -> None:
+        """They go on when the trouble is over, and leaders are there."""
+        acts: list[Callable[[Random], None]] = [self._seek] * chance.choice((0, 1, 3, 6))
+        acts += [self._pause] * chance.choice((0, 1, 2))
+        rare = [self._add_partition, self._delete, self._unserve, self._unserve]
+        acts += [act for act in rare if chance.random() < 0.7]
+        for act in acts:
+            at_s = chance.random() * (self._world.plan.trouble_s + CALM_S)
+            self._world.loop.call_later(at_s, partial(act, chance))
 
     def _restart(self) -> None:
         """An invocation from a topic is done again as new: it has no reply and no slot."""
@@ -165,7 +171,7 @@ class TopicTrouble:
         world.change_metadata()
         for _ in range(2):
             world.outsiders.record(None, world.subscription("sub_late"))
-        world.loop.call_later(0.3 + chance.random(), self._serve)
+        world.loop.call_later(0.5 + chance.random(), self._serve)
 
     def _serve(self) -> None:
         self._world.is_late_served = True
@@ -214,14 +220,17 @@ class TopicTrouble:
     def _tend_letters(self) -> None:
         """An operator has a dead letter done again, perhaps twice."""
         world = self._world
-        if not world.is_calm:
+        if world.loop.now_s < self._until_s:
             world.loop.call_later(LETTERS_S, self._tend_letters)
         node = world.current
-        if node is None or not node.is_alive or not world.is_led():
+        if node is None or not node.is_alive:
             return
         for number in range(world.plan.partitions):
+            state = world.state_of(number)
+            if state is None:
+                continue
             with node.probed():
-                found = list(world.state_of(number).letters.scan())
+                found = list(state.letters.scan())
             seat = node.processor._seats.get(number)
             assert seat is not None
             for key, row in found[:2]:
