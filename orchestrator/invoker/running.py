@@ -73,6 +73,7 @@ class RunningAttempt:
         "id",
         "inactivity_ms",
         "incarnation",
+        "is_told",
         "look_ms",
         "memory_bytes",
         "number",
@@ -123,6 +124,7 @@ class RunningAttempt:
         self.look_ms = 0  # when the sweep looks at it; 0: it does not
         self.started_at_ms = shell.now_ms()
         self.begun_ms = self.touched_ms = shell.monotonic_ms()
+        self.is_told = False  # something, since its service has said anything
         self._media_type = media_type(attempt.protocol).encode()
 
     @property
@@ -133,7 +135,11 @@ class RunningAttempt:
     # --- to the service ---
 
     def send(self, data: bytes) -> None:
-        self.touched_ms = self._shell.monotonic_ms()
+        """What a service is told counts as activity once, until it says something: else one that
+        hangs would not be found out while others go on to send it signals."""
+        if not self.is_told:
+            self.is_told = True
+            self.touched_ms = self._shell.monotonic_ms()
         if self.exchange is not None:
             self.exchange.send(data)
 
@@ -248,6 +254,7 @@ class RunningAttempt:
     def on_body(self, data: bytes) -> None:
         shell, attempt = self._shell, self.attempt
         self.touched_ms = shell.read_touch_ms
+        self.is_told = False
         if self.start_bytes:
             # It begins to speak once it has everything.
             shell.hold_memory(self, -self.start_bytes)

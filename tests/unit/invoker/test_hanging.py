@@ -10,7 +10,7 @@ from orchestrator.invoker import slot_queue
 from orchestrator.invoker.discovery import Discovery
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.slot_queue import SlotWaiter
-from orchestrator.model.records import Suspended
+from orchestrator.model.records import Signal, Suspended
 from orchestrator.registry.schema import RetryPolicy
 from perdure import wire
 from tests.unit.invoker.scripted import ScriptedService, Served
@@ -33,6 +33,26 @@ def test_a_hanging_service_is_asked_to_suspend_and_then_cut_off() -> None:
             assert partition.failures[0].why.restate_code == "RT0001"
             assert service.requests[0].ended.is_set()
             await asyncio.wait_for(service.requests[0].was_reset.wait(), 60)
+
+    run(test)
+
+
+def test_signals_that_others_send_do_not_keep_a_hanging_service_alive() -> None:
+    async def hang(served: Served) -> None:
+        await served.was_reset.wait()
+
+    async def test() -> None:
+        short = msgspec.structs.replace(QUICK, inactivity_timeout_ms=200, abort_timeout_ms=200)
+        async with scripted(hang, good, defaults=short) as (partition, _):
+            invocation_id = partition.submit("Svc", "run")
+            for number in range(1_000):
+                if partition.failures:
+                    break
+                value = b"%d" % number
+                now_ms = partition.clock.now_ms()
+                partition.propose_any(Signal(invocation_id, 17 + number, "", value, now_ms))
+                await asyncio.sleep(0.02)
+            assert partition.failures[0].why.restate_code == "RT0001"
 
     run(test)
 
