@@ -110,13 +110,13 @@ def slots_watched(world: "TopicWorld") -> Iterator[None]:
 
 
 def pressed(world: "TopicWorld", patch: Patch) -> None:
-    """No portion with records is proposed while much more than may wait in lanes waits there."""
+    """No portion with records is proposed while more rows wait in lanes than may."""
 
     def propose(self: SourceReading, upto: int, items: Any, slots: int) -> None:
         term: Any = self._host
         lanes = term._term.own_row().lanes.values()
         waiting = sum(lane.given - lane.trimmed for lane in lanes)
-        if items and waiting > 2 * LANES_ROWS_MAX:
+        if items and waiting > LANES_ROWS_MAX:
             world.oracle.broken("pressed", f"{self.facts.source} goes on with {waiting} rows")
         before(self, upto, items, slots)
 

@@ -194,33 +194,12 @@ def who_is_fenced_comes_back_at_once(patch: Patch) -> None:
 
 
 @topic_mutant
-def rows_go_on_before_a_refusal_counts(patch: Patch) -> None:
-    def refuse(self: TopicCarrier, given: Any, problem: Any) -> None:
-        before(self, given, problem)
-        if given.is_held and not given.reason:
-            given.is_held = False
-            self._settle(given, given.first)
-
-    before = patch.set(TopicCarrier, "_refuse", refuse)
-
-
-@topic_mutant
 def rows_of_a_lane_change_places(patch: Patch) -> None:
     def rows_of(given: Any) -> Any:
         rows = before(given)
         return replace(rows, records=tuple(reversed(rows.records)))
 
     before = patch.set(carriers, "rows_of", rows_of)
-
-
-@topic_mutant
-def a_ledger_that_knows_more_than_was_given_is_passed_over(patch: Patch) -> None:
-    """A leader that was replaced sends what its successor has sent."""
-
-    def compare(self: TopicCarrier, given: Any, last: int) -> None:
-        before(self, given, 0 if last > given.lane.given else last)
-
-    before = patch.set(TopicCarrier, "_compare", compare)
 
 
 # --- §3, §4: dead letters and feeds ---

@@ -198,6 +198,7 @@ def topics_on(world: "TopicWorld") -> Callable[[Patch], None]:
             (reading, "UNDER_WAY_MAX", 2),
             (reading, "HELD_RECORDS_MAX", 6),
             (term_topics, "LANES_ROWS_MAX", LANES_ROWS_MAX),
+            (term_topics, "FULL_FOR_MS", 0),
         )
         for room, name, count in changes:
             patch.set(room, name, count)
