@@ -12,12 +12,11 @@ from orchestrator.intake import intake as intakes
 from orchestrator.intake import term as terms
 from orchestrator.intake.reading import SourceReading
 from orchestrator.intake.term import TermSources
-from orchestrator.machine import apply_chore, apply_journal, apply_pause, apply_produced, origins
+from orchestrator.machine import apply_chore, apply_journal, apply_pause, origins
 from orchestrator.machine.items import APPLY_ITEM
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
 from orchestrator.model.topic_records import (
-    CloseLane,
     DropDeadLetter,
     OutboxRefused,
     SlotFreed,
@@ -41,11 +40,6 @@ def sources_are_opened_in_any_epoch(patch: Patch) -> None:
 @topic_mutant
 def rows_are_refused_in_any_epoch(patch: Patch) -> None:
     otherwise(patch, OutboxRefused, with_any_epoch)
-
-
-@topic_mutant
-def lanes_are_closed_in_any_epoch(patch: Patch) -> None:
-    otherwise(patch, CloseLane, with_any_epoch)
 
 
 @topic_mutant
@@ -232,12 +226,6 @@ def feeds_follow_metadata_of_any_age(patch: Patch) -> None:
 
     otherwise(patch, SwitchFeed, make)
     owed_before = patch.set(terms, "owed_switches", owed)
-
-
-@topic_mutant
-def what_a_feed_cannot_send_is_set_aside(patch: Patch) -> None:
-    patch.set(carriers, "FEED_KINDS", ())
-    patch.set(apply_produced, "FEED_KINDS", ())
 
 
 @topic_mutant
