@@ -82,9 +82,9 @@ class SyncContext:
     def invocation(self, invocation_id: str, returns: Any = Any) -> SyncInvocation:
         return SyncInvocation(self.futures.invocation(invocation_id, returns))
 
-    def awakeable(self, of: Any = Any) -> Awakeable[Any]:
+    def awakeable(self, type: Any = Any) -> Awakeable[Any]:  # noqa: A002
         """A future with an `id`; wait for it by `result()`."""
-        return self.futures.awakeable(of)  # type: ignore[no-any-return]
+        return self.futures.awakeable(type)  # type: ignore[no-any-return]
 
     def resolve_awakeable(self, awakeable_id: str, value: Any = None) -> None:
         self.futures.resolve_awakeable(awakeable_id, value)
@@ -92,8 +92,8 @@ class SyncContext:
     def reject_awakeable(self, awakeable_id: str, message: str, code: int = 500) -> None:
         self.futures.reject_awakeable(awakeable_id, message, code)
 
-    def signal(self, name: str, of: Any = Any) -> Any:
-        return self.futures.signal(name, of).result()
+    def signal(self, name: str, type: Any = Any) -> Any:  # noqa: A002
+        return self.futures.signal(name, type).result()
 
     def gather(self, *futures: Future[Any]) -> list[Any]:
         return self.futures.gather(*futures).result()  # type: ignore[no-any-return]
@@ -142,8 +142,8 @@ class SyncContext:
     def clear_all(self) -> None:
         self.futures.clear_all()
 
-    def promise(self, name: str, of: Any = Any) -> SyncPromise:
-        return SyncPromise(self.futures.promise(name, of))
+    def promise(self, name: str, type: Any = Any) -> SyncPromise:  # noqa: A002
+        return SyncPromise(self.futures.promise(name, type))
 
 
 class SyncPromise:

@@ -303,9 +303,13 @@ class Context:
 
     # -- awakeables and signals
 
-    def awakeable(self, of: Any = Any) -> Awakeable[Any]:
+    @overload
+    def awakeable(self, type: type[T]) -> Awakeable[T]: ...
+    @overload
+    def awakeable(self, type: Any = ...) -> Awakeable[Any]: ...
+    def awakeable(self, type: Any = Any) -> Awakeable[Any]:  # noqa: A002
         """A future with an `id`, which anybody who knows the id completes."""
-        future: Awakeable[Any] = Awakeable(self.runner, as_serde(of).decode)
+        future: Awakeable[Any] = Awakeable(self.runner, as_serde(type).decode)
         future.id = self.machine.awakeable(future)
         return future
 
@@ -317,9 +321,13 @@ class Context:
         """Complete an awakeable with a failure: a Terminal where it is awaited."""
         self.machine.complete_awakeable(awakeable_id, None, WireFailure(code, message))
 
-    def signal(self, name: str, of: Any = Any) -> Future[Any]:
+    @overload
+    def signal(self, name: str, type: type[T]) -> Future[T]: ...
+    @overload
+    def signal(self, name: str, type: Any = ...) -> Future[Any]: ...
+    def signal(self, name: str, type: Any = Any) -> Future[Any]:  # noqa: A002
         """The next signal of a name that this invocation is given."""
-        future: Future[Any] = Future(self.runner, as_serde(of).decode)
+        future: Future[Any] = Future(self.runner, as_serde(type).decode)
         self.machine.signal(future, name)
         return future
 

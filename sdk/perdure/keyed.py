@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar, overload
 
 from perdure.context import Context
 from perdure.futures import Future
@@ -10,6 +10,8 @@ from perdure.misuse import misuse
 from perdure.promises import DurablePromise
 from perdure.replay.slot import PENDING
 from perdure.serde import as_serde, encode_value
+
+T = TypeVar("T")
 
 _NOTHING: Final = object()
 
@@ -24,6 +26,12 @@ class ObjectSharedContext(Context):
         """The key of the object, or the id of the workflow."""
         return self.machine.start.key
 
+    @overload
+    def get(self, name: str, type: type[T], default: T) -> Future[T]: ...
+    @overload
+    def get(self, name: str, type: type[T]) -> Future[T | None]: ...
+    @overload
+    def get(self, name: str, type: Any = ..., default: Any = ...) -> Future[Any]: ...
     def get(self, name: str, type: Any = Any, default: Any = None) -> Future[Any]:  # noqa: A002
         """The value of a name, or the default if there is none."""
         future: Future[Any] = Future(self.runner, as_serde(type).decode, default)
@@ -73,9 +81,13 @@ class WorkflowSharedContext(ObjectSharedContext):
 
     __slots__ = ()
 
-    def promise(self, name: str, of: Any = Any) -> DurablePromise[Any]:
+    @overload
+    def promise(self, name: str, type: type[T]) -> DurablePromise[T]: ...
+    @overload
+    def promise(self, name: str, type: Any = ...) -> DurablePromise[Any]: ...
+    def promise(self, name: str, type: Any = Any) -> DurablePromise[Any]:  # noqa: A002
         """A promise of the workflow: await it, or resolve or reject it."""
-        return DurablePromise(self, name, of)
+        return DurablePromise(self, name, type)
 
 
 class WorkflowContext(ObjectContext, WorkflowSharedContext):

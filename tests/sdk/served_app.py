@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 
 from msgspec import Struct
 
@@ -71,7 +70,7 @@ async def add(ctx: perdure.ObjectContext, amount: int) -> int:
 
 @counter.shared
 async def total(ctx: perdure.ObjectSharedContext) -> int:
-    return await ctx.get("total", int, 0)  # type: ignore[no-any-return]
+    return await ctx.get("total", int, 0)
 
 
 async def create_user_entry(user: User) -> None:
@@ -90,9 +89,9 @@ async def run(ctx: perdure.WorkflowContext, user: User) -> bool:
     retry = perdure.Retry(max_attempts=5)
     await ctx.step(send_email_with_link, user.email, secret, retry=retry)
     ctx.set("onboarding_status", "Verifying user")
-    clicked: Any = await ctx.promise("email.clicked", str).timeout(timedelta(days=7))
+    clicked = await ctx.promise("email.clicked", str).timeout(timedelta(days=7))
     ctx.set("onboarding_status", "Link clicked")
-    return clicked == secret  # type: ignore[no-any-return]
+    return clicked == secret
 
 
 @signup.handler
@@ -102,7 +101,7 @@ async def click(ctx: perdure.WorkflowSharedContext, secret: str) -> None:
 
 @signup.handler(name="getStatus")
 async def get_status(ctx: perdure.WorkflowSharedContext) -> str | None:
-    return await ctx.get("onboarding_status", str)  # type: ignore[no-any-return]
+    return await ctx.get("onboarding_status", str)
 
 
 @mails.handler
