@@ -25,7 +25,7 @@ from perdure.futures import (
 )
 from perdure.invocations import CallFuture, Invocation, SendHandle
 from perdure.misuse import misuse
-from perdure.promises import DurablePromise
+from perdure.promises import durable_futures, some_futures
 from perdure.replay import Machine
 from perdure.retry import Retry
 from perdure.saga import Saga
@@ -335,28 +335,28 @@ class Context:
 
     def gather(self, *futures: Future[Any]) -> Future[list[Any]]:
         """All results in order, or the first failure as soon as it is there."""
-        return Gather(self.runner, _futures(futures))
+        return Gather(self.runner, durable_futures(futures))
 
     def race(self, *futures: Future[T]) -> Future[T]:
         """The result or failure of the first that is done."""
-        return Race(self.runner, _some(futures))
+        return Race(self.runner, some_futures(futures))
 
     def any(self, *futures: Future[T]) -> Future[T]:
         """The first result; if all fail, the last failure."""
-        return AnyOf(self.runner, _some(futures))
+        return AnyOf(self.runner, some_futures(futures))
 
     def all_settled(self, *futures: Future[T]) -> Future[list[Outcome[Any]]]:
         """How each of them ended."""
-        return AllSettled(self.runner, _futures(futures))
+        return AllSettled(self.runner, durable_futures(futures))
 
     def select(self, **futures: Future[Any]) -> Future[tuple[str, Any]]:
         """The name and the result of the first that is done."""
-        _some(tuple(futures.values()))
+        some_futures(tuple(futures.values()))
         return Select(self.runner, futures)
 
     def as_completed(self, *futures: Future[T]) -> AsCompleted:
         """`async for future in …`: the futures, in the order in which they are done."""
-        return AsCompleted(self.runner, _futures(futures))
+        return AsCompleted(self.runner, durable_futures(futures))
 
     def group(self) -> Group:
         """`async with ctx.group() as g`: coroutines that run beside each other. The block ends
@@ -373,28 +373,6 @@ class Awakeable(Future[T]):
 
     __slots__ = ("id",)
     id: str
-
-
-def _futures(futures: tuple[Any, ...]) -> tuple[Future[Any], ...]:
-    for future in futures:
-        if isinstance(future, DurablePromise):
-            return _futures(tuple(_as_future(one) for one in futures))
-        if not isinstance(future, Future):
-            raise misuse(
-                f"a {type(future).__name__} is no durable future: give what ctx.step, ctx.call,"
-                " ctx.sleep and the like return; coroutines run in a ctx.group()"
-            )
-    return futures
-
-
-def _as_future(future: Any) -> Any:
-    return future.future() if isinstance(future, DurablePromise) else future
-
-
-def _some(futures: tuple[Any, ...]) -> tuple[Future[Any], ...]:
-    if not futures:
-        raise misuse("there must be at least one future to wait for")
-    return _futures(futures)
 
 
 def delta_ms(delta: timedelta) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from perdure.futures import Future
+from perdure.misuse import misuse
 from perdure.serde import as_serde, encode_value
 from perdure.wire.values import WireFailure
 
@@ -58,3 +59,27 @@ class DurablePromise(Generic[T]):
         failure = WireFailure(code, message)
         self._ctx.machine.complete_promise(future, self.name, None, failure)
         return future
+
+
+def durable_futures(futures: tuple[Any, ...]) -> tuple[Future[Any], ...]:
+    """Check that all are durable futures; promises become them."""
+    for future in futures:
+        if isinstance(future, DurablePromise):
+            return durable_futures(tuple(_as_future(one) for one in futures))
+        if not isinstance(future, Future):
+            raise misuse(
+                f"a {type(future).__name__} is no durable future: give what ctx.step, ctx.call,"
+                " ctx.sleep and the like return; coroutines run in a ctx.group()"
+            )
+    return futures
+
+
+def _as_future(future: Any) -> Any:
+    return future.future() if isinstance(future, DurablePromise) else future
+
+
+def some_futures(futures: tuple[Any, ...]) -> tuple[Future[Any], ...]:
+    """The same, where there must be one."""
+    if not futures:
+        raise misuse("there must be at least one future to wait for")
+    return durable_futures(futures)
