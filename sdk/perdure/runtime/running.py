@@ -86,6 +86,8 @@ class StepRun:
 
     def _returned(self, value: Any) -> None:
         if inspect.isawaitable(value):
+            # The thread may not have left its context yet, and only one can be in it.
+            self._variables = self._variables.copy()
             self.start_task(value)
         else:
             self._end(value, None)
