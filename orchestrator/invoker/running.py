@@ -157,9 +157,7 @@ class RunningAttempt:
                 return
         data = self.attempt.delivered.notify(index, frame, completion_id)
         if data:
-            self.touched_ms = self._shell.monotonic_ms()
-            if exchange is not None:
-                exchange.send(data)
+            self.send(data)
 
     def on_drained(self) -> None:
         """There is room on the stream: send more of the journal."""

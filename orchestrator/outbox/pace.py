@@ -16,7 +16,8 @@ back with the next one 20 ms later if it was too early."""
 class CommitPace:
     """Of all writers of a node to one broker cluster."""
 
-    def __init__(self) -> None:
+    def __init__(self, rest_s: float = REST_S, gather_s: float = GATHER_S) -> None:
+        self._rest_s, self._gather_s = rest_s, gather_s
         self._under_way_count = 0
         self._begun_count = 0
 
@@ -29,4 +30,4 @@ class CommitPace:
     def end(self, begun: int) -> float:
         """Seconds until its writer may begin the next one."""
         self._under_way_count -= 1
-        return REST_S if begun == self._begun_count else GATHER_S
+        return self._rest_s if begun == self._begun_count else self._gather_s

@@ -56,6 +56,7 @@ class NodeTopics:
     open_writer: OpenWriter = lambda cluster, partition: None
     intake: NodeIntake = field(default_factory=NoIntake)
     options_of: OptionsOf = lambda cluster: None
+    make_pace: Callable[[], CommitPace] = CommitPace
     paces: dict[str, CommitPace] = field(default_factory=dict)  # by broker cluster
 
 
@@ -111,7 +112,8 @@ class TermTopics:
     def carrier(self, cluster: str) -> TopicCarrier:
         carrier = self._carriers.get(cluster)
         if carrier is None:
-            pace = self._around.topics.paces.setdefault(cluster, CommitPace())
+            topics = self._around.topics
+            pace = topics.paces.setdefault(cluster, topics.make_pace())
             carrier = TopicCarrier(cluster, self, pace, self._around.scheduler)
             self._carriers[cluster] = carrier
         return carrier

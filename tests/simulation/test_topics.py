@@ -25,7 +25,6 @@ ONCE = [range(first, first + 20) for first in range(41, 101, 20)]
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.timeout(400)
 def test_a_seed_is_one_story() -> None:
     failed = [f"{v.seed}: {v.violations[0]}" for v in run(TWICE, simulate_topics) if v.violations]
     assert not failed

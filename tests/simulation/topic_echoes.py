@@ -6,9 +6,10 @@ Each is one that has to be dropped: its term is over, or another generation of i
 from collections import defaultdict
 from collections.abc import Iterator
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.codec.records import decode_message, encode_message
+from orchestrator.model.lanes import ToTopic
 from orchestrator.model.records import AnyRecord
 from orchestrator.model.topic_records import (
     CloseLane,
@@ -19,7 +20,7 @@ from orchestrator.model.topic_records import (
     SourceOpened,
     SwitchFeed,
 )
-from orchestrator.model.topics import Source
+from orchestrator.model.topics import NO_TOPIC, Source
 
 if TYPE_CHECKING:
     from tests.simulation.topic_world import TopicWorld
@@ -56,6 +57,9 @@ class TopicEchoes:
         for record in self._latest(number, BACK):
             if isinstance(record, OF_TERMS) and record.epoch < epoch:
                 stale[type(record).__name__].append(record)
+        if world.seed % 5 < 2 and epoch:
+            refused = _refusals(state, epoch - 1, world.now_ms())
+            stale |= {OutboxRefused.__name__: refused} if refused else {}
         if stale:
             self._append(number, chance.choice(stale[chance.choice(sorted(stale))]))
 
@@ -90,3 +94,12 @@ class TopicEchoes:
     def _append(self, number: int, record: AnyRecord) -> None:
         self._world.oracle.counts["echoes of topics"] += 1
         self._world.topic.append(number, [encode_message([record])])
+
+
+def _refusals(state: Any, epoch: int, now_ms: int) -> list[AnyRecord]:
+    """A replaced leader says of the next row of a lane that it can never be sent."""
+    return [
+        OutboxRefused(epoch, now_ms, number, lane.trimmed + 1, NO_TOPIC, "no such topic")
+        for number, lane in sorted(state.partition_row.lanes.items())
+        if isinstance(lane.destination, ToTopic) and lane.trimmed < lane.given
+    ]

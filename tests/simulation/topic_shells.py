@@ -2,6 +2,7 @@
 broker of users' topics."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.brokers.facts_port import (
@@ -23,6 +24,7 @@ from orchestrator.intake.intake import TopicIntake
 from orchestrator.model.topic_records import Produced
 from orchestrator.outbox import given as given_rows
 from orchestrator.outbox import topics as carriers
+from orchestrator.outbox.pace import CommitPace
 from orchestrator.processor import topics as term_topics
 from orchestrator.processor.loop import Processor
 from orchestrator.processor.topics import NodeTopics
@@ -164,7 +166,9 @@ def topics_of(world: "TopicWorld", node: Node, scheduler: Any) -> NodeTopics:
         known = node.registry()
         return "not read yet" if known is EMPTY else known.topics.clusters.get(cluster)
 
-    return NodeTopics(open_writer, intake, options_of)
+    # Where writers do not rest, more transactions are under way when something goes wrong.
+    make_pace = CommitPace if world.seed % 5 < 2 else partial(CommitPace, 0.0, 0.0)
+    return NodeTopics(open_writer, intake, options_of, make_pace)
 
 
 def topics_on(world: "TopicWorld") -> Callable[[Patch], None]:
