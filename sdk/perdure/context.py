@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -148,16 +148,6 @@ class Context:
         return self._step(lambda: clock() / 1000, (), {}, _TIME, None, "time", inline=True)
 
     # -- steps and timers
-
-    @overload
-    def step(
-        self,
-        fn: Callable[..., Coroutine[Any, Any, T]],
-        *args: Any,
-        name: str | None = None,
-        retry: Retry | None = None,
-        **kwargs: Any,
-    ) -> Future[T]: ...
 
     @overload
     def step(

@@ -179,16 +179,22 @@ class Timeout(Combined[T]):
         return self.children[0].value()  # type: ignore[no-any-return]
 
 
-class Gather(Combined[list[Any]]):
-    """All results in order; the first failure at once."""
+class Every(Combined[list[T]]):
+    """What waits for all its children; it is done at once if there are none."""
 
     __slots__ = ()
-    combinator = codes.ALL_SUCCEEDED_OR_FIRST_FAILED
 
     def __init__(self, owner: Owner, children: Sequence[Future[Any]]) -> None:
         super().__init__(owner, children)
         if not children:
             self.settle(LOCAL, None)
+
+
+class Gather(Every[Any]):
+    """All results in order; the first failure at once."""
+
+    __slots__ = ()
+    combinator = codes.ALL_SUCCEEDED_OR_FIRST_FAILED
 
     def settled(self, handle: Slot) -> None:
         self.left -= 1
@@ -205,8 +211,8 @@ class Gather(Combined[list[Any]]):
         return [child.value() for child in self.children]
 
 
-class Race(Combined[T]):
-    """The result of the first that is done, be it a failure."""
+class First(Combined[T]):
+    """What is done with the first of its children that is, be it by a failure."""
 
     __slots__ = ()
     combinator = codes.FIRST_COMPLETED
@@ -214,6 +220,12 @@ class Race(Combined[T]):
     def settled(self, handle: Slot) -> None:
         if self.kind == PENDING:
             self.settle(LOCAL_ERROR if handle.failed else LOCAL, handle)
+
+
+class Race(First[T]):
+    """The result of the first that is done, be it a failure."""
+
+    __slots__ = ()
 
     def value(self) -> T:
         return self.raw.value()  # type: ignore[no-any-return]
@@ -251,16 +263,11 @@ class Outcome(Generic[T]):
         return self.error is None
 
 
-class AllSettled(Combined[list[Outcome[Any]]]):
+class AllSettled(Every[Outcome[Any]]):
     """How each of the futures ended."""
 
     __slots__ = ()
     combinator = codes.ALL_COMPLETED
-
-    def __init__(self, owner: Owner, children: Sequence[Future[Any]]) -> None:
-        super().__init__(owner, children)
-        if not children:
-            self.settle(LOCAL, None)
 
     def settled(self, handle: Slot) -> None:
         self.left -= 1
@@ -278,19 +285,14 @@ def _outcome(child: Future[Any]) -> Outcome[Any]:
         return Outcome(error=error)
 
 
-class Select(Combined[tuple[str, Any]]):
+class Select(First[tuple[str, Any]]):
     """The name and the result of the first that is done."""
 
     __slots__ = ("_names",)
-    combinator = codes.FIRST_COMPLETED
 
     def __init__(self, owner: Owner, named: dict[str, Future[Any]]) -> None:
         self._names = {id(future): name for name, future in named.items()}
         super().__init__(owner, tuple(named.values()))
-
-    def settled(self, handle: Slot) -> None:
-        if self.kind == PENDING:
-            self.settle(LOCAL_ERROR if handle.failed else LOCAL, handle)
 
     def value(self) -> tuple[str, Any]:
         return self._names[id(self.raw)], self.raw.value()
@@ -338,9 +340,7 @@ class AsCompleted:
         if not self._done:
             self._next = Arrival(self._owner, tuple(self._left.values()))
             await self._next
-        future = self._done.popleft()
-        del self._left[id(future)]
-        return future
+        return self._take()
 
     def __iter__(self) -> Iterator[Future[Any]]:
         """The same in a plain `def` handler."""
@@ -348,9 +348,12 @@ class AsCompleted:
             if not self._done:
                 self._next = Arrival(self._owner, tuple(self._left.values()))
                 self._next.result()
-            future = self._done.popleft()
-            del self._left[id(future)]
-            yield future
+            yield self._take()
+
+    def _take(self) -> Future[Any]:
+        future = self._done.popleft()
+        del self._left[id(future)]
+        return future
 
 
 def wire_future(roots: Sequence[Slot], cancellable: bool) -> WireFuture:

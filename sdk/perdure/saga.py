@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from perdure.errors import Terminal
 
 if TYPE_CHECKING:
     from perdure.context import Context
+    from perdure.futures import Future
 
 
 class Saga:
@@ -33,10 +34,8 @@ class Saga:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, Terminal):
-            while self._undo:
-                fn, args, kwargs = self._undo.pop()
-                await self._ctx.step(fn, *args, **kwargs)
+        for step in self._steps(error):
+            await step
 
     def __enter__(self) -> Saga:
         return self
@@ -47,7 +46,12 @@ class Saga:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        for step in self._steps(error):
+            step.result()
+
+    def _steps(self, error: BaseException | None) -> Iterator[Future[Any]]:
+        """Each is begun once the one before it has been waited for."""
         if isinstance(error, Terminal):
             while self._undo:
                 fn, args, kwargs = self._undo.pop()
-                self._ctx.step(fn, *args, **kwargs).result()
+                yield self._ctx.step(fn, *args, **kwargs)

@@ -129,14 +129,11 @@ class AsyncHttp:
                 response = await self._once(request)
             except OSError as error:
                 pause_s = pauses.after_error(error)
-                if pause_s is None:
-                    if isinstance(error, ConnectionError):
-                        raise
-                    raise ConnectionError(f"{type(error).__name__}: {error}") from error
             else:
-                pause_s = pauses.after(response)
-                if pause_s is None:
+                again_s = pauses.after(response)
+                if again_s is None:
                     return response
+                pause_s = again_s
             await asyncio.sleep(pause_s)
 
     async def _once(self, request: Request) -> Response:

@@ -41,14 +41,11 @@ class BlockingHttp:
                 raise TimeoutError(f"no answer within {timeout_s} s") from None
             except (OSError, http.client.HTTPException) as error:
                 pause_s = pauses.after_error(error)
-                if pause_s is None:
-                    if isinstance(error, ConnectionError):
-                        raise
-                    raise ConnectionError(f"{type(error).__name__}: {error}") from error
             else:
-                pause_s = pauses.after(response)
-                if pause_s is None:
+                again_s = pauses.after(response)
+                if again_s is None:
                     return response
+                pause_s = again_s
             if deadline_s is not None:
                 pause_s = min(pause_s, max(0.0, deadline_s - time.monotonic()))
             time.sleep(pause_s)

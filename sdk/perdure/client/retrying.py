@@ -32,14 +32,19 @@ class Pauses:
         self._factor = retry.factor or 2.0
         self._max_s = (retry.max_interval or timedelta(seconds=2)).total_seconds()
 
-    def after_error(self, error: Exception) -> float | None:
-        """Return how many seconds to wait before the next attempt; None if there is none."""
-        if not (self._request.is_safe or isinstance(error, Unsent)):
-            return None
-        return self._next(0.0)
+    def after_error(self, error: Exception) -> float:
+        """Return how many seconds to wait before the next attempt. If there is none, the error is
+        raised, as a ConnectionError."""
+        if self._request.is_safe or isinstance(error, Unsent):
+            pause_s = self._next(0.0)
+            if pause_s is not None:
+                return pause_s
+        if isinstance(error, ConnectionError):
+            raise error
+        raise ConnectionError(f"{type(error).__name__}: {error}") from error
 
     def after(self, response: Response) -> float | None:
-        """As `after_error`, for an answer; None also if the answer is final."""
+        """The same for an answer; None if it is final."""
         if (
             response.status not in _WORTH_RETRYING
             or response.headers.get("x-restate-error-source") == "invocation"

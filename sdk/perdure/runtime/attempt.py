@@ -28,7 +28,7 @@ from perdure.replay import Machine, ReplayError
 from perdure.replay.slot import PENDING
 from perdure.runtime.bridge import Bridge
 from perdure.runtime.contexts import context_class
-from perdure.runtime.fiber import Fiber
+from perdure.runtime.fiber import Fiber, coroutine_of
 from perdure.runtime.group import FiberGroup
 from perdure.runtime.outcome import give_result, report
 from perdure.runtime.running import StepRun, start_step
@@ -144,7 +144,7 @@ class Attempt:
             self._end_with(error)
             return
         if not hasattr(coro, "send"):
-            coro = _coroutine(coro)
+            coro = coroutine_of(coro)
         self._start(coro, None)
         self._drive()
 
@@ -374,10 +374,6 @@ class Attempt:
             self._bridge.block(future)
             return
         raise misuse("result() waits only in plain def handlers; here the future is to be awaited")
-
-
-async def _coroutine(awaitable: Any) -> Any:
-    return await awaitable
 
 
 def _used_late() -> BaseException:

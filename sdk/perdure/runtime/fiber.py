@@ -124,3 +124,8 @@ class Fiber:
             return f"it raised {type(raised).__name__}"
         self.coro.close()
         return "it waited for something else"
+
+
+async def coroutine_of(awaitable: Any) -> Any:
+    """A coroutine that awaits what is awaitable, but no coroutine itself."""
+    return await awaitable

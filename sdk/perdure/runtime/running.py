@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from perdure.context import current
 from perdure.errors import Pause, RetryAfter, Terminal
 from perdure.misuse import user_traceback
+from perdure.runtime.fiber import coroutine_of
 from perdure.runtime.outcome import fail_attempt, wire_failure
 from perdure.runtime.threads import threads
 from perdure.steps import Step, next_try
@@ -60,7 +61,7 @@ class StepRun:
             except BaseException as error:  # noqa: BLE001
                 self._end(None, error)
                 return
-        coro = awaitable if inspect.iscoroutine(awaitable) else _awaited(awaitable)
+        coro = awaitable if inspect.iscoroutine(awaitable) else coroutine_of(awaitable)
         self._task = self._attempt.loop.create_task(coro, context=self._variables)
         self._task.add_done_callback(self._task_done)
 
@@ -158,7 +159,3 @@ def _back(loop: Any, call: Any, *args: Any) -> None:
         loop.call_soon_threadsafe(call, *args)
     except RuntimeError:  # the loop was closed meanwhile: nobody waits any more
         pass
-
-
-async def _awaited(awaitable: Any) -> Any:
-    return await awaitable
