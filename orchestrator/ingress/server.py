@@ -32,7 +32,7 @@ class IngressServer:
         telemetry: Telemetry | None = None,
     ) -> None:
         self._ingress = ingress
-        self._shared = Shared(self._handle, clock, options, telemetry or Telemetry())
+        self._shared = Shared(self.handle, clock, options, telemetry or Telemetry())
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -44,7 +44,8 @@ class IngressServer:
         )
         self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
 
-    def _handle(self, exchange: PendingRequest) -> None:
+    def handle(self, exchange: PendingRequest) -> None:
+        """Answer a request, wherever it came from; never raises."""
         try:
             self._ingress.handle(exchange)
         except Exception:  # noqa: BLE001 - the last line of a face: one request must not take others along

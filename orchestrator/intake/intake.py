@@ -51,7 +51,9 @@ class TopicIntake:
         engine: str,
         payload_bytes_max: int,
         telemetry: Telemetry | None = None,
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
+        self._look_every_s = look_every_s
         self._registry = registry
         self._open_reader = open_reader
         self._scheduler = scheduler
@@ -83,7 +85,7 @@ class TopicIntake:
         )
         self._terms.append(sources)
         if self._timer is None:
-            self._timer = self._scheduler.call_later(LOOK_EVERY_S, self._look)
+            self._timer = self._scheduler.call_later(self._look_every_s, self._look)
         if self._registry().version != self._told_version:
             self.metadata_changed(self._registry())
         else:
@@ -117,7 +119,7 @@ class TopicIntake:
     def _look(self) -> None:
         if self._is_closed:
             return
-        self._timer = self._scheduler.call_later(LOOK_EVERY_S, self._look)
+        self._timer = self._scheduler.call_later(self._look_every_s, self._look)
         registry = self._registry()
         if registry.version != self._told_version:
             self.metadata_changed(registry)

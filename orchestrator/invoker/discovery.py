@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
+from orchestrator.invoker.apps import Apps
 from orchestrator.invoker.dialing import Dialer
 from orchestrator.invoker.exchange import Exchange, HeaderLines
 from orchestrator.invoker.heads import Head, base_head, clean_headers
@@ -13,7 +14,7 @@ from orchestrator.invoker.pool import NO_HTTP2, Pool
 from orchestrator.invoker.signing import Signer
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.errors import BAD_MANIFEST, HTTP1_ANSWER, UNREACHABLE, RegistryError
-from orchestrator.registry.manifest import ACCEPT, MEDIA_TYPES, decode_manifest
+from orchestrator.registry.manifest import ACCEPT, MEDIA_TYPES, VERSIONS, decode_manifest
 from orchestrator.runtime.clock import Clock
 
 PATH: Final = "/discover"
@@ -73,8 +74,14 @@ class Discovery:
     """Asks endpoints; `discover` is what registration needs."""
 
     def __init__(
-        self, clock: Clock, signer: Signer | None, cluster_name: str, ca_file: Path | None = None
+        self,
+        clock: Clock,
+        signer: Signer | None,
+        cluster_name: str,
+        ca_file: Path | None = None,
+        apps: Apps | None = None,
     ) -> None:
+        self._apps = Apps() if apps is None else apps
         self._clock = clock
         self._signer = signer
         self._cluster_name = cluster_name
@@ -100,6 +107,8 @@ class Discovery:
             origin = parse_origin(target.uri)
         except BadUri as error:
             raise RegistryError(UNREACHABLE, str(error)) from None
+        if origin.in_process:
+            return self._ask_app(origin.host)
         head = base_head(origin, "GET", PATH) + self._headers(target)
         pool = Pool(origin, target.http1, self._dialer, _nothing, _nothing)
         answer = _Answer()
@@ -114,6 +123,12 @@ class Discovery:
             exchange.cancel()
             pool.close("done")
         return _read(answer, exchange.http_version)
+
+    def _ask_app(self, name: str) -> Discovered:
+        app = self._apps.get(name)
+        if app is None:
+            raise RegistryError(UNREACHABLE, f"there is no app {name!r} in this process")
+        return Discovered(decode_manifest(app.manifest(VERSIONS[0])), app.server)
 
     def _headers(self, target: DiscoveryTarget) -> Head:
         head = [(b"accept", ACCEPT.encode())]

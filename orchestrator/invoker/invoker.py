@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from orchestrator.invoker import codes
+from orchestrator.invoker.apps import Apps
 from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.counts import AttemptCounts, measure_slots
@@ -45,7 +46,7 @@ _RESTARTS_MAX: Final = 3
 
 
 class Invoker:
-    """Implements InvokerPort over HTTP."""
+    """Implements InvokerPort over HTTP, and for apps of this process."""
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class Invoker:
         options: InvokerOptions | None = None,
         signer: Signer | None = None,
         telemetry: Telemetry | None = None,
+        apps: Apps | None = None,
     ) -> None:
         self._options = options = options or InvokerOptions()
         self._clock = clock
@@ -68,7 +70,13 @@ class Invoker:
         self._callees = Callees(registry, partition_count, entropy, options.cluster_name)
         self._heads = Heads(options.cluster_name, signer)
         self._places = Places(registry, options.protocol_max, self._heads.forget)
-        self._pools = Pools(Dialer(options.services_ca_file), self.on_read, self.on_batch)
+        self._pools = Pools(
+            Dialer(options.services_ca_file),
+            Apps() if apps is None else apps,
+            scheduler.call_soon,
+            self.on_read,
+            self.on_batch,
+        )
         self._slots = Slots(
             options.attempts_max,
             options.attempts_per_deployment_max,

@@ -4,19 +4,25 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from orchestrator.invoker.apps import SCHEME
+
 
 class BadUri(ValueError):
     """A URI that no service can be reached at; the message says why."""
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
-    """Parts of `http[s]://host[:port][/prefix]`; `prefix` has no slash at its end."""
+    """Parts of `http[s]://host[:port][/prefix]`; `prefix` has no slash at its end.
+
+    Of `inproc://name`, an app of this process, only `host` means anything.
+    """
 
     tls: bool
     host: str
     port: int
     authority: bytes
     prefix: str
+    in_process: bool = False
 
 
 def parse_origin(uri: str) -> Origin:
@@ -26,6 +32,9 @@ def parse_origin(uri: str) -> Origin:
         port = parts.port
     except ValueError as error:
         raise BadUri(f"{uri!r} is not a URI: {error}") from None
+    if parts.scheme == SCHEME:
+        name = parts.netloc
+        return Origin(False, name, 0, name.encode(), "", in_process=True)
     if parts.scheme not in ("http", "https"):
         raise BadUri(f"{uri!r} begins with neither http:// nor https://")
     if not parts.hostname:

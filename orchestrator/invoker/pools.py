@@ -2,33 +2,49 @@
 
 from collections.abc import Callable
 
+from orchestrator.invoker.apps import Apps
 from orchestrator.invoker.dialing import Dialer
+from orchestrator.invoker.in_process import InProcessPool
 from orchestrator.invoker.origin import Origin
 from orchestrator.invoker.pool import Pool
+from orchestrator.runtime.scheduler import CallSoon
 
 
 class Pools:
     """Made when first needed, dropped when they hold nothing any more."""
 
     def __init__(
-        self, dialer: Dialer, on_read: Callable[[], None], on_batch: Callable[[], None]
+        self,
+        dialer: Dialer,
+        apps: Apps,
+        call_soon: CallSoon,
+        on_read: Callable[[], None],
+        on_batch: Callable[[], None],
     ) -> None:
         self._dialer = dialer
+        self._apps = apps
+        self._call_soon = call_soon
         self._on_read = on_read
         self._on_batch = on_batch
-        self._pools: dict[tuple[Origin, bool], Pool] = {}
+        self._pools: dict[tuple[Origin, bool], Pool | InProcessPool] = {}
 
     def __bool__(self) -> bool:
         return bool(self._pools)
 
-    def get(self, origin: Origin, http1: bool) -> Pool:
-        """The connections to one endpoint."""
+    def get(self, origin: Origin, http1: bool) -> Pool | InProcessPool:
+        """The connections to one endpoint, or the way to an app of this process."""
         at = (origin, http1)
         pool = self._pools.get(at)
         if pool is None:
-            pool = Pool(origin, http1, self._dialer, self._on_read, self._on_batch)
-            self._pools[at] = pool
+            pool = self._pools[at] = self._make(origin, http1)
         return pool
+
+    def _make(self, origin: Origin, http1: bool) -> Pool | InProcessPool:
+        if origin.in_process:
+            return InProcessPool(
+                origin.host, self._apps, self._call_soon, self._on_read, self._on_batch
+            )
+        return Pool(origin, http1, self._dialer, self._on_read, self._on_batch)
 
     def sweep(self, now_s: float) -> None:
         for at, pool in list(self._pools.items()):

@@ -9,23 +9,22 @@ import asyncio
 import logging
 
 from orchestrator.config.options import NodeOptions
+from orchestrator.invoker.apps import Apps
 from orchestrator.log.options import PARTITIONS_DEFAULT
-from orchestrator.node.admin_face import AdminFace
 from orchestrator.node.data_directory import DataDirectory
+from orchestrator.node.faces import Faces
 from orchestrator.node.files import raise_limit, share_out
 from orchestrator.node.ingress_topic import IngressTopicKeeper
-from orchestrator.node.listening import listen
 from orchestrator.node.memory_keeper import MemoryKeeper
 from orchestrator.node.metadata_keeper import MetadataKeeper
 from orchestrator.node.parts import assemble
+from orchestrator.node.surroundings import on_disk
 from orchestrator.node.watchdog import Watchdog
-from orchestrator.runtime.kinds import Address
 
 _log = logging.getLogger("perdure.node")
 
 SUSPEND_S = 4.0  # for attempts to suspend once their streams are half-closed
 LAND_S = 2.0  # for the last appends
-ANSWER_S = 0.5  # for answers that are on their way
 _LOOK_S = 0.01
 _HEALTH_S = 1.0
 
@@ -33,43 +32,37 @@ _HEALTH_S = 1.0
 class Node:
     """One server process. Made and used on its event loop."""
 
-    def __init__(self, options: NodeOptions, directory: DataDirectory) -> None:
+    def __init__(
+        self,
+        options: NodeOptions,
+        directory: DataDirectory,
+        apps: Apps | None = None,
+        ingress: bool = True,
+        admin: bool = True,
+    ) -> None:
+        """`apps`: those that this process runs itself. `ingress`, `admin`: whether it listens."""
         self._options = options
         self._directory = directory
         self.partitions = directory.check(
             options.log.kind, options.server.cluster, options.log.partitions, PARTITIONS_DEFAULT
         )
         shares = share_out(raise_limit(), self.partitions)
-        self._parts = assemble(options, directory, self.partitions, shares)
+        around = on_disk(options, directory, self.partitions, Apps() if apps is None else apps)
+        self.parts = self._parts = assemble(options, around, self.partitions, shares)
         self._keeper = MetadataKeeper(self._parts.metadata)
         self._memory: asyncio.Task[None] | None = None
         self._watchdog: Watchdog | None = None
         self._ingress_topic: asyncio.Task[None] | None = None
         self._is_log_open = False
-        self._admin: AdminFace | None = None
-        self.ingress_address = self.admin_address = Address("", 0)
+        self.faces = Faces(self._parts, options, ingress, admin)
 
     async def start(self) -> None:
         """Ready when it returns. Raises LogRefused, LogCorrupt, MetadataLost, CannotListen."""
-        parts, options = self._parts, self._options
-        parts.loop_lag.start()
-        self._memory = asyncio.create_task(MemoryKeeper(parts.cache).run())
-        ingress = listen(options.server.ingress, "ingress")
-        self.ingress_address = Address(*ingress.getsockname()[:2])
-        await parts.ingress.start(ingress)
-        admin = listen(options.server.admin, "admin")
-        self.admin_address = Address(*admin.getsockname()[:2])
-        self._admin = AdminFace(parts, options, admin)
-        ready = asyncio.Event()
-        serving = asyncio.create_task(self._admin.serve_after(ready))
-        try:
-            await self._open_faces()
-            ready.set()
-            await serving
-        finally:
-            serving.cancel()
+        self._parts.loop_lag.start()
+        self._memory = asyncio.create_task(MemoryKeeper(self._parts.cache).run())
+        await self.faces.start(self._open_rooms)
 
-    async def _open_faces(self) -> None:
+    async def _open_rooms(self) -> None:
         parts, options = self._parts, self._options
         await parts.log.open()
         self._is_log_open = True
@@ -118,9 +111,7 @@ class Node:
         await self._attempts_end()
         await parts.processor.close(LAND_S)
         await parts.invoker.close()
-        await parts.ingress.stop(ANSWER_S)
-        if self._admin is not None:
-            await self._admin.stop(ANSWER_S)
+        await self.faces.stop()
         if parts.query is not None:
             await parts.query.close()
         if self._is_log_open:

@@ -18,21 +18,20 @@ from orchestrator.invoker.signing import load_signer
 from orchestrator.log.port import Log
 from orchestrator.model.limits import SERVICE_FRAME_BYTES
 from orchestrator.node import process_metrics
-from orchestrator.node.adapters import log_cluster, make_clusters, make_homes, make_log, make_query
-from orchestrator.node.data_directory import DataDirectory
+from orchestrator.node.adapters import log_cluster, make_clusters, make_query
 from orchestrator.node.files import Shares
 from orchestrator.node.gate import NodeGate
+from orchestrator.node.surroundings import NodeSurroundings
 from orchestrator.node.topics import make_intake, make_writers
 from orchestrator.processor.loop import Processor
 from orchestrator.processor.topics import NodeTopics
 from orchestrator.registry.metadata import Metadata
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored_topics import StoredCluster
-from orchestrator.runtime.clock import Clock, SystemClock
-from orchestrator.runtime.entropy import Entropy, SystemEntropy
+from orchestrator.runtime.clock import Clock
+from orchestrator.runtime.entropy import Entropy
 from orchestrator.runtime.loop_lag import LoopLag
 from orchestrator.runtime.metrics import CACHE, CACHE_MAX
-from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.sql.query import SqlQuery
 from orchestrator.tables.cache import Cache
@@ -61,23 +60,22 @@ class Parts:
 
 
 def assemble(
-    options: NodeOptions, directory: DataDirectory, partitions: int, shares: Shares
+    options: NodeOptions, around: NodeSurroundings, partitions: int, shares: Shares
 ) -> Parts:
     """Make everything, on the event loop; raises BadKey for a key file that is none."""
-    clock, entropy, scheduler = SystemClock(), SystemEntropy(), LoopScheduler()
+    clock, entropy, scheduler = around.clock, around.entropy, around.scheduler
+    log = around.log
     telemetry = Telemetry()
-    process_metrics.measure_process(telemetry, options.log.kind)
+    if around.is_measured:
+        process_metrics.measure_process(telemetry, options.log.kind)
     server = options.server
     key_file = options.invoker.request_identity_key_file
     signer = None if key_file is None else load_signer(key_file)
-    log = make_log(options, directory, partitions)
-    # The embedded log goes with the checkpoints; Kafka must outlive this disk.
-    trims = options.log.kind == "embedded"
     metadata = Metadata(
         log,
         options.handlers.defaults(),
-        directory.metadata,
-        trim=trims,
+        around.metadata_directory,
+        trim=around.trims,
         log_cluster=log_cluster(options, clock.now_ms()),
     )
     registry = partial(_registry_of, metadata)
@@ -90,17 +88,20 @@ def assemble(
         _invoker_options(options, shares),
         signer,
         telemetry,
+        around.apps,
     )
     cache = Cache(options.processor.cache_bytes_max)
     telemetry.ask(CACHE, lambda: cache.used_bytes)
     telemetry.ask(CACHE_MAX, lambda: cache.bytes_max)
     brokers = make_clusters(options)
-    intake = make_intake(options, registry, brokers, partitions, scheduler, telemetry)
+    intake = make_intake(
+        options, registry, brokers, partitions, scheduler, telemetry, around.look_every_s
+    )
     metadata.on_change(intake.metadata_changed)
     decider = StartDecider(metadata, brokers)
     processor = Processor(
         log,
-        make_homes(directory),
+        around.open_home,
         invoker,
         clock,
         entropy,
@@ -108,7 +109,7 @@ def assemble(
         replace(
             options.processor,
             node=server.node,
-            trims=trims,
+            trims=around.trims,
             cache=cache,
         ),
         telemetry,
@@ -140,7 +141,9 @@ def assemble(
         query=query,
         gate=gate,
         ingress=IngressServer(ingress, clock, ingress_options, telemetry),
-        discovery=Discovery(clock, signer, server.cluster, options.invoker.services_ca_file),
+        discovery=Discovery(
+            clock, signer, server.cluster, options.invoker.services_ca_file, around.apps
+        ),
         clock=clock,
         entropy=entropy,
         telemetry=telemetry,

@@ -13,7 +13,7 @@ from orchestrator.brokers.reader_port import TopicReader
 from orchestrator.brokers.writer_port import TopicWriter
 from orchestrator.config.options import NodeOptions
 from orchestrator.intake.group_commits import OpenGroups
-from orchestrator.intake.intake import OpenReader, TopicIntake
+from orchestrator.intake.intake import LOOK_EVERY_S, OpenReader, TopicIntake
 from orchestrator.log.port import Log
 from orchestrator.model.operating import OperatingError
 from orchestrator.processor.topics import OpenWriter
@@ -34,6 +34,7 @@ def make_intake(
     partitions: int,
     scheduler: Scheduler,
     telemetry: Telemetry,
+    look_every_s: float = LOOK_EVERY_S,
 ) -> TopicIntake:
     return TopicIntake(
         registry,
@@ -45,6 +46,7 @@ def make_intake(
         options.server.cluster,
         options.server.payload_bytes_max,
         telemetry,
+        look_every_s,
     )
 
 

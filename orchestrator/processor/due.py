@@ -58,9 +58,10 @@ class Due:
         clock: Clock,
         expiry: ExpiryClock,
         timers_per_record: int,
+        timers_ahead_ms: int,
         host: DueHost,
     ) -> None:
-        self.timers = TimerQueue()
+        self.timers = TimerQueue(timers_ahead_ms)
         self.retries = RetryQueue(self._is_owed)
         self._state = state
         self._epoch = epoch

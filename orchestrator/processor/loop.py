@@ -56,6 +56,10 @@ class Processor:
         """Refuse new work; what is under way goes on."""
         self._door.shut_reason = reason
 
+    def remove_expired(self) -> None:
+        """Begin to remove what has expired by now; else it is done every `cleanup_s`."""
+        self._seats.remove_expired()
+
     async def close(self, wait_s: float = 5.0) -> None:
         """Wait for the in-flight appends, spill, and close the stores."""
         self.refuse_new_work("the server is shutting down")

@@ -10,6 +10,8 @@ from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.runtime.kinds import duration_ms, duration_s, size, whole_number
 from orchestrator.runtime.settings import Setting
 from orchestrator.tables.cache import CACHE_BYTES_MAX, Cache
+from orchestrator.timers.alarm import WAIT_MAX_MS
+from orchestrator.timers.queue import WINDOW_MS
 
 
 def _skip_nothing(partition: int, offset: int) -> bool:
@@ -32,6 +34,8 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     pending_records_max: int = 4_000
     """Of a partition, more than a turn takes: its log is behind, its services must wait."""
+
+    tick_s: float = 0.1  # of housekeeping, while anything is unsettled
 
     # Write-behind.
     spill_rows: int = 1_000
@@ -57,6 +61,9 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
         int, Setting("how long dead letters are kept", duration_ms(1_000))
     ] = LETTERS_KEPT_MS
     timers_per_record: int = 1_000  # fired at once by all partitions together
+    # Where the clock is never set, both may be as long as one likes.
+    timers_ahead_ms: int = WINDOW_MS  # how far ahead timers are held in memory
+    look_every_ms: int = WAIT_MAX_MS  # at what is due, at least
 
     # One journal; past it the invocation is paused (PD0307).
     journal_entries_max: Annotated[

@@ -26,7 +26,6 @@ from orchestrator.runtime.telemetry import Telemetry
 from orchestrator.store.port import StoreHome
 from orchestrator.timers.alarm import Alarm
 
-TICK_S = 0.1
 CLOSE_LOOK_S = 0.01
 NO_LEADER = "the partition has no leader"
 
@@ -64,6 +63,7 @@ class Seats:
         self.expiry = ExpiryClock(clock)
         self.scheduler = scheduler
         self.timers_per_record = options.timers_per_record
+        self.timers_ahead_ms = options.timers_ahead_ms
         self.letters_kept_ms = options.dead_letter_retention_ms
         self.pending_records_max = options.pending_records_max
         self.journal_limits = JournalLimits(options.journal_entries_max, options.journal_bytes_max)
@@ -81,7 +81,7 @@ class Seats:
         self._turns = Turns(log, scheduler, options, lambda: invoker.running_count, telemetry)
         self._turns.after_append = self._after_append
         self.slices = Slices(scheduler)
-        self._alarm = Alarm(scheduler, clock, self._look_at_due)
+        self._alarm = Alarm(scheduler, clock, self._look_at_due, options.look_every_ms)
         self._is_ticking = False
         self._is_closed = False
         self.wake = self._turns.wake
@@ -204,12 +204,15 @@ class Seats:
                 seat.term.run_due_soon()
 
     def _clean_up(self) -> None:
-        if self._is_closed:
-            return
+        if not self._is_closed:
+            self.remove_expired()
+            self.scheduler.call_later(self._options.cleanup_s, self._clean_up)
+
+    def remove_expired(self) -> None:
+        """Begin to remove what has expired by now."""
         for seat in self.all():
             if seat.term is not None:
                 seat.term.purge_soon()
-        self.scheduler.call_later(self._options.cleanup_s, self._clean_up)
 
     def fail_waiters(self, waiters: Sequence[Failing], reason: str, kept: bool) -> None:
         """In slices: each answers a client."""
@@ -246,7 +249,7 @@ class Seats:
         """Tick until nothing waits and each seat leads or is stopped."""
         if not self._is_ticking:
             self._is_ticking = True
-            self.scheduler.call_later(TICK_S, self._tick)
+            self.scheduler.call_later(self._options.tick_s, self._tick)
 
     def _tick(self) -> None:
         """Runs while anything is unsettled, and not when all is quiet."""

@@ -62,6 +62,7 @@ class Surroundings(TopicsAround, Protocol):
     invoker: InvokerPort
     expiry: ExpiryClock
     timers_per_record: int
+    timers_ahead_ms: int
     letters_kept_ms: int
     pending_records_max: int
     journal_limits: JournalLimits
@@ -124,7 +125,13 @@ class Term:
             self._lost,
         )
         self.due = Due(
-            state, self.epoch, around.clock, around.expiry, around.timers_per_record, self
+            state,
+            self.epoch,
+            around.clock,
+            around.expiry,
+            around.timers_per_record,
+            around.timers_ahead_ms,
+            self,
         )
         self._letters = LetterPurge(
             state,

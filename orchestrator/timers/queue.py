@@ -22,9 +22,10 @@ def due_of(key: bytes) -> int:
 class TimerQueue:
     """One partition's timers. Holds every timer whose key is below `horizon`, and a few others."""
 
-    __slots__ = ("_heap", "_held", "horizon")
+    __slots__ = ("_heap", "_held", "_window_ms", "horizon")
 
-    def __init__(self) -> None:
+    def __init__(self, window_ms: int = WINDOW_MS) -> None:
+        self._window_ms = window_ms
         self._heap: list[tuple[int, bytes]] = []  # monotonic ms, key; keys break ties
         self._held: dict[bytes, int] = {}  # the latest due time by key
         self.horizon = b""
@@ -34,7 +35,7 @@ class TimerQueue:
 
     def add(self, key: bytes, wait_ms: int, monotonic_ms: int) -> bool:
         """A timer was armed; True if it is now the first one due."""
-        if key >= self.horizon and (wait_ms >= WINDOW_MS or self._is_full()):
+        if key >= self.horizon and (wait_ms >= self._window_ms or self._is_full()):
             return False
         is_first = self._hold(key, monotonic_ms + wait_ms)
         if len(self._held) > 2 * HELD_MAX:
@@ -68,7 +69,7 @@ class TimerQueue:
 
         True if there are more in the window: the next load goes on where this one ended.
         """
-        end = (now_ms + WINDOW_MS).to_bytes(DUE_BYTES, "big")
+        end = (now_ms + self._window_ms).to_bytes(DUE_BYTES, "big")
         for taken, key in enumerate(keys):
             if key >= end:
                 break
@@ -81,7 +82,7 @@ class TimerQueue:
 
     def clock_set_back(self, now_ms: int) -> None:
         """The wall clock was set back: what is armed beyond the new window stays a row."""
-        self.horizon = min(self.horizon, (now_ms + WINDOW_MS).to_bytes(DUE_BYTES, "big"))
+        self.horizon = min(self.horizon, (now_ms + self._window_ms).to_bytes(DUE_BYTES, "big"))
 
     def due(self, monotonic_ms: int, count_max: int) -> list[bytes]:
         """Take out at most `count_max` keys that are due, the earliest first."""

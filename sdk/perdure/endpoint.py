@@ -65,6 +65,10 @@ class Endpoint:
             )
         self.services[found.name] = found
 
+    def unsigned(self) -> "Endpoint":
+        """The same services for callers that need not sign."""
+        return self if self._identity is None else Endpoint(self.services.values())
+
     def answer(
         self, method: str, path: str, headers: Mapping[str, str], mode: ProtocolMode
     ) -> Answer | Accepted:

@@ -28,12 +28,19 @@ HOMES = {
     "opentelemetry": ("sdk/perdure/client/request.py",),
     "orjson": ("orchestrator/admin/", "orchestrator/sql/", "orchestrator/cli/"),
     "pyarrow": ("orchestrator/sql/",),
+    "pytest": ("sdk/perdure/pytest_plugin.py",),
     "pydantic": ("orchestrator/admin/", "sdk/perdure/models.py"),
     "rocksdict": ("orchestrator/store/rocks.py",),
     "starlette": ("orchestrator/admin/",),
     "uvicorn": ("orchestrator/node/admin_server.py",),
-    "uvloop": ("orchestrator/cli/serve.py", "sdk/perdure/transports/command.py"),
+    "uvloop": (
+        "orchestrator/cli/serve.py",
+        "sdk/perdure/embedded.py",
+        "sdk/perdure/transports/command.py",
+    ),
 }
+# Of the SDK: an engine in the same process, which extras bring along.
+ENGINE_HOMES = ("sdk/perdure/embedded.py", "sdk/perdure/testing/")
 
 
 def test_the_contracts_are_kept() -> None:
@@ -95,8 +102,9 @@ def test_the_sdk_needs_little() -> None:
     """The base install is msgspec; every other library comes by an extra, and is used."""
     assert _names(_base("sdk/pyproject.toml")) == {"msgspec"}
     brought = _names([line for lines in _extras("sdk/pyproject.toml").values() for line in lines])
+    brought.remove("perdure-server")  # the engine
     modules = {name.removesuffix("-api") for name in brought}  # opentelemetry's distributions
     assert _used("sdk") == modules | {"msgspec"}
     for path in source_files():
-        if name_of(path).startswith("sdk/"):
+        if name_of(path).startswith("sdk/") and not name_of(path).startswith(ENGINE_HOMES):
             assert "orchestrator" not in imported(path), name_of(path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, Unpack, overload
+from typing import Any, Generic, Protocol, TypeVar, Unpack, overload
 
 from perdure.client.async_http import AsyncHttp
 from perdure.client.places import admin_place, read_url
@@ -35,6 +35,14 @@ from perdure.serde import Serde, serde_for
 T = TypeVar("T")
 
 
+class AsyncExchanges(Protocol):
+    """How requests reach a server."""
+
+    async def exchange(self, request: Request, timeout_s: float | None) -> Response: ...
+
+    async def close(self) -> None: ...
+
+
 class AsyncClient:
     """Calls handlers through an ingress at `url`, with `token` as bearer, where there is one.
 
@@ -58,8 +66,15 @@ class AsyncClient:
         self._headers = dict(headers or {})
         if token is not None:
             self._headers["authorization"] = f"Bearer {token}"
-        self._http = AsyncHttp(read_url(url), self._headers, retry)
-        self._admin: AsyncHttp | None = None
+        self._http: AsyncExchanges = AsyncHttp(read_url(url), self._headers, retry)
+        self._admin: AsyncExchanges | None = None
+
+    @classmethod
+    def over(cls, http: "AsyncExchanges") -> "AsyncClient":
+        """A client whose requests, of every kind, go by `http`."""
+        client = cls()
+        client._http = client._admin = http
+        return client
 
     async def __aenter__(self) -> "AsyncClient":
         return self

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, Unpack, overload
+from typing import Any, Generic, Protocol, TypeVar, Unpack, overload
 
 from perdure.client.blocking_http import BlockingHttp
 from perdure.client.places import admin_place, read_url
@@ -35,6 +35,14 @@ from perdure.serde import Serde, serde_for
 T = TypeVar("T")
 
 
+class BlockingExchanges(Protocol):
+    """How requests reach a server."""
+
+    def exchange(self, request: Request, timeout_s: float | None) -> Response: ...
+
+    def close(self) -> None: ...
+
+
 class Client:
     """Calls handlers through an ingress at `url`, with `token` as bearer, where there is one.
 
@@ -58,8 +66,15 @@ class Client:
         self._headers = dict(headers or {})
         if token is not None:
             self._headers["authorization"] = f"Bearer {token}"
-        self._http = BlockingHttp(read_url(url), self._headers, retry)
-        self._admin: BlockingHttp | None = None
+        self._http: BlockingExchanges = BlockingHttp(read_url(url), self._headers, retry)
+        self._admin: BlockingExchanges | None = None
+
+    @classmethod
+    def over(cls, http: "BlockingExchanges") -> "Client":
+        """A client whose requests, of every kind, go by `http`."""
+        client = cls()
+        client._http = client._admin = http
+        return client
 
     def __enter__(self) -> "Client":
         return self

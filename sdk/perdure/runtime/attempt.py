@@ -118,6 +118,11 @@ class Attempt:
         self._unwind(AttemptEnded())
         self._release()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it does something by itself: a step, a thread, something of asyncio."""
+        return bool(self.running) or self.in_thread or self.outside_count > 0
+
     # -- running the handler
 
     def _begin(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from orchestrator.codec.keys import object_key
 from orchestrator.door.invocations import invocation_id_for, make_invoke
+from orchestrator.invoker.apps import Apps
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.port import AttemptInput, JournalPlace
@@ -56,6 +57,7 @@ class Partition:
         options: InvokerOptions | None = None,
         defaults: Defaults | None = None,
         signer: Signer | None = None,
+        apps: Apps | None = None,
     ) -> None:
         self.clock = SystemClock()
         self.entropy = SystemEntropy()
@@ -69,7 +71,14 @@ class Partition:
         self.reads = 0  # of journals
         self.begun: list[tuple[bytes, int]] = []
         self.invoker = Invoker(
-            lambda: self.registry, 1, self.clock, self.entropy, LoopScheduler(), options, signer
+            lambda: self.registry,
+            1,
+            self.clock,
+            self.entropy,
+            LoopScheduler(),
+            options,
+            signer,
+            apps=apps,
         )
         self._loop = asyncio.get_running_loop()
         self._proposals: list[AnyRecord] = []

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config.options import read_options
+from orchestrator.invoker.apps import Apps
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.files import share_out
 from orchestrator.node.parts import assemble
+from orchestrator.node.surroundings import on_disk
 
 
 @pytest.mark.parametrize(("log", "trims"), [("embedded", True), ("kafka", False)])
@@ -20,7 +22,9 @@ def test_only_the_log_beside_the_checkpoints_forgets_what_they_hold(
 
     async def main() -> None:
         directory = DataDirectory(tmp_path)
-        parts = assemble(read_options(given, {}), directory, 4, share_out(4_096, 4))
+        options = read_options(given, {})
+        around = on_disk(options, directory, 4, Apps())
+        parts = assemble(options, around, 4, share_out(4_096, 4))
         assert parts.processor._seats._options.trims == trims
         assert parts.metadata._trim == trims
         await parts.log.close()

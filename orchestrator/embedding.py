@@ -1,0 +1,300 @@
+"""The engine inside another program: in its process, on its event loop.
+
+Public: what the SDK's `perdure.testing` and `App.run_embedded` stand on. With a data directory it
+is the server without its command; without one all of it is in memory, under a clock that can be
+skipped.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from orchestrator.codec import keys
+from orchestrator.config.options import NodeOptions, read_options
+from orchestrator.ingress.exchange import HttpReply, PendingRequest
+from orchestrator.invoker.apps import SCHEME, Apps, ServiceApp
+from orchestrator.log.memory import MemoryTopic
+from orchestrator.model.ids import key_partition_key, partition_of_key
+from orchestrator.model.records import Cancel
+from orchestrator.node.data_directory import DataDirectory
+from orchestrator.node.memory_node import MemoryNode
+from orchestrator.node.node import Node
+from orchestrator.node.surroundings import Memory
+from orchestrator.processor.asking import answer_to, collect
+from orchestrator.processor.port import OnAnswer, Unavailable
+from orchestrator.registry.apply_metadata import MetadataState
+from orchestrator.registry.discovery import Discovered, DiscoveryTarget
+from orchestrator.registry.records import AnyMetadataRecord
+from orchestrator.registry.register import Plan, Registration, plan_registration
+from orchestrator.registry.stored import StoredDeployment
+from orchestrator.runtime.entropy import new_ulid
+from orchestrator.runtime.virtual import VirtualClock
+from orchestrator.sql import keyed
+from perdure.wire.ids import deployment_id_to_str, parse_invocation_id
+
+APP: Final = "app"
+"""The name of an app that was given none."""
+_QUIET_TURNS: Final = 3
+"""Of the loop, without a sign of life: longer than a task takes to go on."""
+_STEPS_S: Final = 1.0
+"""How long `settle` waits for steps that are being executed."""
+_LOOK_S: Final = 0.0005
+
+
+class IngressReply(NamedTuple):
+    """An answer of the ingress; names of headers are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class EngineGone(ConnectionError):
+    """The engine was closed, or crashed, before it had answered."""
+
+
+class EmbeddedEngine:
+    """An engine and, if wanted, its ingress and admin API on sockets. Made by `start`."""
+
+    def __init__(
+        self,
+        options: NodeOptions,
+        directory: DataDirectory | None,
+        clock: VirtualClock | None,
+        partitions: int,
+        ingress: bool,
+        admin: bool,
+    ) -> None:
+        self._options = options
+        self._directory = directory
+        self._apps = Apps()
+        self._faces = (ingress, admin)
+        self._memory = Memory(MemoryTopic(partitions))
+        self.clock = clock
+        self._waiting: dict[asyncio.Future[IngressReply], None] = {}
+        self._given_up: set[object] = set()  # busy attempts that `settle` waited for in vain
+        self._node = self._make_node()
+
+    @classmethod
+    async def start(
+        cls,
+        *,
+        data_dir: Path | None,
+        apps: Sequence[ServiceApp] = (),
+        clock: VirtualClock | None = None,
+        ingress: bool = True,
+        admin: bool = True,
+        partitions: int = 4,
+        settings: Mapping[str, str] | None = None,
+    ) -> "EmbeddedEngine":
+        """Ready when it returns.
+
+        `data_dir`: where it keeps its data, and goes on after a restart; None: in memory. `clock`:
+        for engines in memory. `settings`: as the flags of `perdure serve`, without dashes in
+        front. Raises OperatingError, as the server would.
+        """
+        options = _options(data_dir, partitions, tuple(sorted((settings or {}).items())))
+        directory = None if data_dir is None else DataDirectory(data_dir)
+        if directory is None and clock is None:
+            clock = VirtualClock(flows=True)
+        try:
+            engine = cls(options, directory, clock, partitions, ingress, admin)
+            await engine._start(apps)
+        except BaseException:
+            if directory is not None:
+                directory.release()
+            raise
+        return engine
+
+    async def _start(self, apps: Sequence[ServiceApp]) -> None:
+        try:
+            await self._node.start()
+            for number, app in enumerate(apps):
+                await self.register(app, f"{APP}-{number + 1}" if number else APP)
+        except BaseException:
+            await self._node.stop()
+            raise
+
+    def _make_node(self) -> Node | MemoryNode:
+        ingress, admin = self._faces
+        if self._directory is not None:
+            return Node(self._options, self._directory, self._apps, ingress, admin)
+        assert self.clock is not None
+        return MemoryNode(self._options, self._memory, self.clock, self._apps, ingress, admin)
+
+    @property
+    def ingress_url(self) -> str:
+        """Where callers reach it; "" without an ingress."""
+        address = self._node.faces.ingress_address
+        return f"http://{address}" if address.port else ""
+
+    @property
+    def admin_url(self) -> str:
+        """Where operators reach it; "" without an admin API."""
+        address = self._node.faces.admin_address
+        return f"http://{address}" if address.port else ""
+
+    async def register(self, app: ServiceApp, name: str = APP) -> None:
+        """Serve an app from now on, instead of an earlier one of the same name.
+
+        Raises RegistryError for what cannot be registered.
+        """
+        self._apps.put(name, app)
+        parts = self._node.parts
+        target = DiscoveryTarget(f"{SCHEME}://{name}")
+        discovered = await parts.discovery.discover(target)
+
+        def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:
+            plan = self._plan(state, target, discovered)
+            known = state.deployments.get(plan.deployment.id)
+            is_same = known is not None and _unnumbered(known) == _unnumbered(plan.deployment)
+            return None if is_same else plan.record, None
+
+        await parts.metadata.change(decide)
+
+    def _plan(self, state: MetadataState, target: DiscoveryTarget, discovered: Discovered) -> Plan:
+        clock, entropy = self._node.parts.clock, self._node.parts.entropy
+        now_ms = clock.now_ms()
+
+        def new_id() -> str:
+            return deployment_id_to_str(new_ulid(now_ms, entropy))
+
+        request = Registration(target, force=True)
+        return plan_registration(state, request, discovered, frozenset(), new_id, now_ms)
+
+    async def close(self) -> None:
+        """End in good order."""
+        await self._node.stop()
+        self._fail_waiting("the engine was closed")
+        if self._directory is not None:
+            self._directory.release()
+
+    async def crash(self) -> None:
+        """As kill -9 and a new start: attempts and requests under way are dropped.
+
+        Only engines in memory can.
+        """
+        assert isinstance(self._node, MemoryNode), "an engine on a data directory cannot crash"
+        await self._node.kill()
+        self._fail_waiting("the engine crashed")
+        self._node = self._make_node()
+        await self._node.start()
+
+    # --- requests ---
+
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
+    ) -> IngressReply:
+        """What the ingress answers; raises EngineGone."""
+        waiter: asyncio.Future[IngressReply] = asyncio.get_running_loop().create_future()
+
+        def respond(exchange: PendingRequest, reply: HttpReply) -> None:
+            if not waiter.done():
+                waiter.set_result(IngressReply(reply.status, _headers(reply.headers), reply.body))
+
+        pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        exchange = PendingRequest(method.encode(), url.encode(), pairs, body, respond)
+        self._waiting[waiter] = None
+        self._node.parts.ingress.handle(exchange)
+        try:
+            return await waiter
+        finally:
+            del self._waiting[waiter]
+            exchange.abandon()
+
+    def _fail_waiting(self, reason: str) -> None:
+        for waiter in list(self._waiting):
+            if not waiter.done():
+                waiter.set_exception(EngineGone(reason))
+
+    async def cancel(self, invocation_id: str) -> str:
+        """Ask an invocation to end; what became of that: the name of a `model.answers.Answer`."""
+        parts = self._node.parts
+        record = Cancel(parse_invocation_id(invocation_id), parts.clock.now_ms())
+
+        def ask(told: OnAnswer) -> None:
+            parts.processor.engine.operate(record, told)
+
+        answer = await answer_to(ask)
+        return answer.reason if isinstance(answer, Unavailable) else answer.name
+
+    # --- to look at ---
+
+    async def state(self, service: str, key: str) -> dict[str, bytes]:
+        """The state of an object or workflow."""
+        engine = self._node.parts.processor.engine
+        partition = partition_of_key(key_partition_key(key), engine.partition_count)
+        start = keys.object_key(service, key)
+        rows = await collect(engine.export(partition, [keys.OBJECT, keys.STATE], [start]))
+        if isinstance(rows, Unavailable):
+            raise EngineGone(rows.reason)
+        found = keyed.state(iter(rows))
+        mine = (service, key)
+        return {
+            row["key"]: row["value"]
+            for row in found
+            if (row["service_name"], row["service_key"]) == mine
+        }
+
+    # --- time ---
+
+    async def skip(self, delta_s: float) -> None:
+        """Let time pass: what is due meanwhile happens, each at its time; then all has come to
+        rest. Only for engines in memory."""
+        assert self.clock is not None, "an engine on a data directory lives by the real clock"
+        await self.clock.skip(delta_s, self.settle)
+        self._node.parts.processor.remove_expired()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Returns once nothing goes on: all waits for time, for callers or for steps that take
+        longer than a second."""
+        clock = self.clock
+        assert clock is not None
+        quiet_turns = looks = 0
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + _STEPS_S
+        while quiet_turns < _QUIET_TURNS:
+            activity = clock.activity
+            await asyncio.sleep(0)
+            busy = self._busy()
+            if clock.ready or clock.activity != activity:
+                quiet_turns = 0
+            elif not busy:
+                quiet_turns += 1
+            elif loop.time() >= until_s:
+                self._given_up = busy
+            else:
+                looks += 1
+                quiet_turns = 0
+                if looks > 20:
+                    await asyncio.sleep(_LOOK_S)
+
+    def _busy(self) -> set[object]:
+        busy: set[object] = {link for link in self._apps.links if link.is_busy}
+        return busy - self._given_up
+
+
+def _unnumbered(deployment: StoredDeployment) -> StoredDeployment:
+    services = tuple(replace(one, revision=0) for one in deployment.services)
+    return replace(deployment, services=services)
+
+
+def _headers(lines: bytes) -> dict[str, str]:
+    found = (line.partition(": ") for line in lines.decode("latin-1").split("\r\n") if line)
+    return {name.lower(): value for name, _, value in found}
+
+
+@lru_cache(16)
+def _options(
+    data_dir: Path | None, partitions: int, settings: tuple[tuple[str, str], ...]
+) -> NodeOptions:
+    given = {name.replace("_", "-"): value for name, value in settings}
+    given.setdefault("partitions", str(partitions))
+    if data_dir is not None:
+        given.setdefault("data-dir", str(data_dir))
+    return read_options([f"--{name}={value}" for name, value in given.items()], {})

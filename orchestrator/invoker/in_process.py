@@ -1,0 +1,252 @@
+"""Services in this process: exchanges without connections.
+
+What either side sends is handed over in the next turn of the loop, with what else came meanwhile:
+so neither side ever runs inside a call of the other one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from orchestrator.invoker.apps import Apps, ServiceApp, ServiceAttempt
+from orchestrator.invoker.draining import Draining
+from orchestrator.invoker.exchange import IGNORE, Exchange
+from orchestrator.invoker.pieces import Pieces
+from orchestrator.runtime.scheduler import CallSoon
+
+_log = logging.getLogger("perdure.invoker")
+
+WINDOW_BYTES: Final = 256 * 1024
+"""One turn takes no more of an exchange, and while it is held back no more is taken in all."""
+_SERVED_AT_ONCE: Final = 64  # exchanges in one callback of the loop
+
+
+class Link:
+    """One exchange and the attempt that answers it."""
+
+    __slots__ = (
+        "_attempt",
+        "_has_begun",
+        "_inbox",
+        "_is_input_over",
+        "_is_over",
+        "_outbox",
+        "_pool",
+        "exchange",
+        "is_touched",
+    )
+
+    def __init__(self, pool: "InProcessPool", exchange: Exchange) -> None:
+        self._pool = pool
+        self.exchange = exchange
+        self._inbox = Pieces(exchange.chunks)
+        self._outbox = Pieces()
+        self._attempt: ServiceAttempt | None = None
+        self._has_begun = False
+        self._is_input_over = False
+        self._is_over = False  # the service has said all
+        self.is_touched = False
+
+    @property
+    def is_busy(self) -> bool:
+        return self._attempt is not None and self._attempt.is_busy
+
+    # --- for the exchange ---
+
+    def send(self, exchange: Exchange, data: bytes) -> None:
+        self._inbox.add(data)
+        self._touch()
+
+    def end(self, exchange: Exchange) -> None:
+        self._touch()
+
+    def cancel(self, exchange: Exchange) -> None:
+        self._touch()
+
+    def drain(self, exchange: Exchange) -> None:
+        self._pool.draining.add(exchange)
+
+    def retire(self, reason: str) -> None:
+        """There is no connection that others share."""
+
+    def queued_bytes(self, exchange: Exchange) -> int:
+        return self._inbox.size_bytes
+
+    def want_room(self, exchange: Exchange) -> None:
+        self._touch()
+
+    def hold_back(self, exchange: Exchange) -> None:
+        exchange.unread_bytes = 0
+        self._touch()
+
+    # --- from the service ---
+
+    def _take(self, data: bytes) -> None:
+        self._outbox.add(data)
+        self._touch()
+
+    def _ended(self) -> None:
+        self._is_over = True
+        self._touch()
+
+    def _touch(self) -> None:
+        if not self.is_touched:
+            self._pool.touch(self)
+
+    # --- a turn ---
+
+    def serve(self, find: Callable[[], ServiceApp | None], loop: asyncio.AbstractEventLoop) -> None:
+        """Hand over what either side has sent."""
+        self.is_touched = False
+        if not self._has_begun and not self.exchange.closed:
+            self._begin(find(), loop)
+        if self._attempt is not None:
+            self._give(self._attempt)
+        self._deliver()
+
+    def _begin(self, app: ServiceApp | None, loop: asyncio.AbstractEventLoop) -> None:
+        self._has_begun = True
+        exchange = self.exchange
+        if app is None:
+            self.break_off("there is no such app in this process")
+            return
+        head = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.head}
+        opened = app.open(head[":path"], head, self._take, self._ended, loop)
+        exchange.answered = True
+        if isinstance(opened, tuple):
+            self._is_over = True
+            exchange.receiver.on_response(opened[0], ())
+            return
+        self._attempt = opened
+        content_type = head["content-type"].encode()
+        headers = ((b"content-type", content_type), (b"x-restate-server", app.server.encode()))
+        exchange.receiver.on_response(200, headers)
+
+    def _give(self, attempt: ServiceAttempt) -> None:
+        """Hand over what was sent to the service."""
+        exchange, inbox = self.exchange, self._inbox
+        if exchange.closed or self._is_over:
+            inbox.clear()
+        elif inbox.size_bytes:
+            attempt.feed(inbox.take(WINDOW_BYTES))
+        if exchange.wants_room and 2 * inbox.size_bytes <= exchange.room_bytes:
+            exchange.wants_room = False
+            exchange.receiver.on_drained()
+        if inbox.size_bytes:
+            self._touch()
+        elif exchange.ended and not (exchange.closed or self._is_over or self._is_input_over):
+            self._is_input_over = True
+            attempt.end_input()
+
+    def _deliver(self) -> None:
+        """Hand over what the service has sent."""
+        exchange, outbox = self.exchange, self._outbox
+        if outbox.size_bytes and not exchange.closed:
+            window_bytes = WINDOW_BYTES
+            if exchange.is_held_back:
+                window_bytes -= exchange.unread_bytes
+            if window_bytes > 0:
+                data = outbox.take(window_bytes)
+                exchange.unread_bytes += len(data)
+                exchange.receiver.on_body(data)
+                if outbox.size_bytes:
+                    self._touch()
+        if exchange.closed:
+            self.cut()
+        elif self._is_over and not outbox.size_bytes:
+            exchange.closed = exchange.ended = True
+            self._pool.forget(self)
+            exchange.receiver.on_end()
+
+    def cut(self) -> None:
+        """Nobody wants the answer: end the attempt."""
+        attempt, self._attempt = self._attempt, None
+        is_over, self._is_over = self._is_over, True
+        self._inbox.clear()
+        self._outbox.clear()
+        self._pool.forget(self)
+        if attempt is not None and not is_over:
+            attempt.lost()
+
+    def break_off(self, reason: str) -> None:
+        """End both sides at once."""
+        exchange = self.exchange
+        if not exchange.closed:
+            exchange.closed = True
+            receiver, exchange.receiver = exchange.receiver, IGNORE
+            receiver.on_broken(reason, False)
+        self.cut()
+
+
+class InProcessPool:
+    """Carries exchanges to one app; used as `Pool` is."""
+
+    def __init__(
+        self,
+        name: str,
+        apps: Apps,
+        call_soon: CallSoon,
+        on_read: Callable[[], None],
+        on_batch: Callable[[], None],
+    ) -> None:
+        self._name = name
+        self._apps = apps
+        self._call_soon = call_soon
+        self._on_read = on_read
+        self._on_batch = on_batch
+        self._loop = asyncio.get_running_loop()
+        self._links: dict[Link, None] = {}
+        self._touched: list[Link] = []
+        self.draining = Draining()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._links
+
+    def open(self, exchange: Exchange) -> None:
+        """Start an exchange in the next turn."""
+        exchange.carrier = link = Link(self, exchange)
+        exchange.chunks = []
+        self._links[link] = None
+        self._apps.links[link] = None
+        self.touch(link)
+
+    def sweep(self, now_s: float) -> None:
+        """Cut off what drains for too long."""
+        self.draining.cut_off(now_s)
+
+    def close(self, reason: str) -> None:
+        """End all exchanges."""
+        for link in list(self._links):
+            link.break_off(reason)
+
+    # --- for links ---
+
+    def touch(self, link: Link) -> None:
+        """It has something to hand over."""
+        link.is_touched = True
+        if not self._touched:
+            self._call_soon(self._run)
+        self._touched.append(link)
+
+    def forget(self, link: Link) -> None:
+        self._links.pop(link, None)
+        self._apps.links.pop(link, None)
+
+    def _run(self) -> None:
+        """One turn: hand over what waits, of so many exchanges."""
+        links, self._touched = self._touched[:_SERVED_AT_ONCE], self._touched[_SERVED_AT_ONCE:]
+        if self._touched:
+            self._call_soon(self._run)
+        self._on_read()
+        for link in links:
+            try:
+                link.serve(self._find, self._loop)
+            except Exception as error:  # noqa: BLE001 - whatever an app does, the engine goes on
+                _log.exception("the app %r failed", self._name)
+                link.break_off(f"the app {self._name!r} failed: {error!r}")
+        self._on_batch()
+
+    def _find(self) -> ServiceApp | None:
+        return self._apps.get(self._name)

@@ -1,0 +1,97 @@
+"""Requests to an engine in the same process: as over HTTP, without sockets."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from perdure.client.request import Request, Response
+from perdure.client.retrying import Pauses
+from perdure.retry import Retry
+
+RETRY: Final = Retry(
+    initial=timedelta(milliseconds=1),
+    factor=2.0,
+    max_interval=timedelta(milliseconds=50),
+    max_attempts=20,
+)
+"""An engine that crashed is there again at once."""
+
+_STATUSES: Final = {"DONE": 202, "ACCEPTED": 202, "NOT_FOUND": 404}
+
+
+class Answered(Protocol):
+    """An answer of the ingress."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> dict[str, str]: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+
+class InProcessEngine(Protocol):
+    """What a client needs of an engine."""
+
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> Answered:
+        """Raises ConnectionError if the engine ends before it has answered."""
+        ...
+
+    async def cancel(self, invocation_id: str) -> str:
+        """What became of it."""
+        ...
+
+
+class InProcessHttp:
+    """Makes requests to one engine, on its event loop."""
+
+    def __init__(self, engine: InProcessEngine) -> None:
+        self._engine = engine
+
+    async def exchange(self, request: Request, timeout_s: float | None) -> Response:
+        """Return the answer; raises TimeoutError after so many seconds, and ConnectionError."""
+        if timeout_s is None:
+            return await self._with_retries(request)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._with_retries(request)
+        except TimeoutError:
+            raise TimeoutError(f"no answer within {timeout_s} s") from None
+
+    async def close(self) -> None:
+        """There are no connections."""
+
+    async def _with_retries(self, request: Request) -> Response:
+        pauses = Pauses(request, RETRY)
+        while True:
+            try:
+                response = await self._once(request)
+            except OSError as error:
+                pause_s = pauses.after_error(error)
+            else:
+                again_s = pauses.after(response)
+                if again_s is None:
+                    return response
+                pause_s = again_s
+            await asyncio.sleep(pause_s)
+
+    async def _once(self, request: Request) -> Response:
+        if request.to_admin:
+            return await self._cancel(request.path.split("/")[2])
+        found = await self._engine.request(
+            request.method, request.path, request.headers, request.body
+        )
+        return Response(found.status, found.headers, found.body)
+
+    async def _cancel(self, invocation_id: str) -> Response:
+        answer = await self._engine.cancel(invocation_id)
+        status = _STATUSES.get(answer, 409)
+        body: dict[str, Any] = {"message": f"{invocation_id}: {answer}"}
+        return Response(status, {}, msgspec.json.encode(body))

@@ -1,0 +1,166 @@
+"""`Env`: an app on an engine in memory, as tests use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from perdure.client.aio import AsyncClient
+from perdure.client.in_process import InProcessHttp
+from perdure.errors import Misuse
+from perdure.in_process import InProcessApp
+from perdure.serde import ANY
+from perdure.service import definition_of
+from perdure.testing.fakes import AttemptUnderTest, Behaviour, Patch
+from perdure.transports.application import App
+from perdure.typed_state import StateField
+
+if TYPE_CHECKING:
+    from orchestrator.embedding import EmbeddedEngine
+    from perdure.testing.sync import SyncEnv
+
+_NEEDS_SERVER = "perdure.testing needs the engine: pip install 'perdure[testing]'"
+
+
+class Env:
+    """An app on an engine of its own, all in memory: `async with Env(app) as env`, or `with` in a
+    test that is no coroutine.
+
+    Time passes as on the wall, from timer to timer; `skip` makes it pass at once. `start` is the
+    time at the beginning. `always_replay` has each attempt end where its handler waits, so that
+    the next one replays all; it may be set at any time.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        start: datetime | None = None,
+        always_replay: bool = False,
+        partitions: int = 2,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`settings`: of the engine, as the flags of `perdure serve`."""
+        self._app = app
+        self._start = start
+        self._partitions = partitions
+        self._settings = {"retry_initial_interval": "1ms", **(settings or {})}
+        self._behaviour = Behaviour(always_replay)
+        self._engine: EmbeddedEngine | None = None
+        self._client: AsyncClient | None = None
+        self._sync: SyncEnv | None = None
+
+    async def __aenter__(self) -> Env:
+        try:
+            from orchestrator.embedding import EmbeddedEngine
+            from orchestrator.runtime.virtual import VirtualClock
+        except ImportError as error:
+            raise Misuse(f"{_NEEDS_SERVER} ({error})") from error
+        start = self._start
+        clock = VirtualClock(None if start is None else round(start.timestamp() * 1000))
+        begin: Callable[..., Any] = partial(AttemptUnderTest, self._behaviour, now_ms=clock.now_ms)
+        app = InProcessApp(self._app.endpoint, begin, self._app.mode)
+        self._engine = await EmbeddedEngine.start(
+            data_dir=None,
+            apps=[app],
+            clock=clock,
+            ingress=False,
+            admin=False,
+            partitions=self._partitions,
+            settings=self._settings,
+        )
+        self._client = AsyncClient.over(InProcessHttp(self._engine))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.close()
+
+    def __enter__(self) -> SyncEnv:
+        from perdure.testing.sync import SyncEnv
+
+        self._sync = SyncEnv(self)
+        return self._sync.begin()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._sync is not None
+        self._sync.end(kind, error, trace)
+
+    @property
+    def engine(self) -> EmbeddedEngine:
+        """The engine; there is one as long as the `with` block runs."""
+        if self._engine is None:
+            raise Misuse("an Env is used inside `async with Env(app) as env`")
+        return self._engine
+
+    @property
+    def client(self) -> AsyncClient:
+        """Calls the app's handlers through the engine, without sockets."""
+        if self._client is None:
+            raise Misuse("an Env is used inside `async with Env(app) as env`")
+        return self._client
+
+    @property
+    def now(self) -> datetime:
+        """The time of the engine, in UTC."""
+        clock = self.engine.clock
+        assert clock is not None
+        return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=clock.now_ms())
+
+    @property
+    def always_replay(self) -> bool:
+        """Whether each attempt ends where its handler waits."""
+        return self._behaviour.always_replay
+
+    @always_replay.setter
+    def always_replay(self, value: bool) -> None:
+        self._behaviour.always_replay = value
+
+    async def skip(self, delta: timedelta = timedelta(0)) -> None:
+        """Let so much time pass at once. What is due meanwhile happens, each at its time; returns
+        when all has come to rest, but for steps that take longer than a second."""
+        await self.engine.skip(delta.total_seconds())
+
+    async def crash(self) -> None:
+        """Kill the engine, and the attempts that run, at this very moment; then start it anew.
+
+        Requests that were under way are made again, if they may be, as the client always does.
+        """
+        await self.engine.crash()
+
+    async def state(self, service: Any, key: str) -> dict[str, Any]:
+        """The state of an object or a workflow: what it was defined by, or its name."""
+        name = service if isinstance(service, str) else definition_of(service).name
+        found = await self.engine.state(name, key)
+        fields = _fields_of(service)
+        return {
+            entry: fields[entry].serde.decode(data) if entry in fields else ANY.decode(data)
+            for entry, data in found.items()
+        }
+
+    def patch(self, step: Any, fake: Callable[..., Any]) -> Patch:
+        """Have `fake` called instead of a step: its function, or its name. Until the end of the
+        test, or of the block where it is used by `with`."""
+        return Patch(self._behaviour.fakes, step, fake)
+
+
+def _fields_of(service: Any) -> dict[str, StateField]:
+    """Declared state, by key."""
+    if not isinstance(service, type):
+        return {}
+    found = (getattr(service, name, None) for name in dir(service))
+    return {one.name: one for one in found if isinstance(one, StateField)}

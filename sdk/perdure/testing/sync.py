@@ -1,0 +1,100 @@
+"""`SyncEnv`: an Env for tests that are no coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from perdure.client.in_process import InProcessHttp
+from perdure.client.request import Request, Response
+from perdure.client.sync import Client
+from perdure.testing.fakes import Patch
+
+if TYPE_CHECKING:
+    from perdure.testing.env import Env
+
+T = TypeVar("T")
+
+
+class _BlockingHttp:
+    """Requests that run the event loop until they are answered."""
+
+    def __init__(self, env: SyncEnv, http: InProcessHttp) -> None:
+        self._env = env
+        self._http = http
+
+    def exchange(self, request: Request, timeout_s: float | None) -> Response:
+        return self._env.run(self._http.exchange(request, timeout_s))
+
+    def close(self) -> None:
+        pass
+
+
+class SyncEnv:
+    """See Env; made by `with Env(app) as env`. The app's handlers run while one of these
+    methods, or a method of the client, is waited for."""
+
+    client: Client
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+        self._runner = asyncio.Runner()
+
+    def begin(self) -> SyncEnv:
+        """Start the engine."""
+        try:
+            self.run(self._env.__aenter__())
+        except BaseException:
+            self._runner.close()
+            raise
+        self.client = Client.over(_BlockingHttp(self, InProcessHttp(self._env.engine)))
+        return self
+
+    def end(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End it."""
+        try:
+            self.run(self._env.__aexit__(kind, error, trace))
+        finally:
+            self._runner.close()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop of the engine."""
+        return self._runner.run(coroutine)
+
+    @property
+    def now(self) -> datetime:
+        """See Env.now."""
+        return self._env.now
+
+    @property
+    def always_replay(self) -> bool:
+        """See Env.always_replay."""
+        return self._env.always_replay
+
+    @always_replay.setter
+    def always_replay(self, value: bool) -> None:
+        self._env.always_replay = value
+
+    def skip(self, delta: timedelta = timedelta(0)) -> None:
+        """See Env.skip."""
+        self.run(self._env.skip(delta))
+
+    def crash(self) -> None:
+        """See Env.crash."""
+        self.run(self._env.crash())
+
+    def state(self, service: Any, key: str) -> dict[str, Any]:
+        """See Env.state."""
+        return self.run(self._env.state(service, key))
+
+    def patch(self, step: Any, fake: Callable[..., Any]) -> Patch:
+        """See Env.patch."""
+        return self._env.patch(step, fake)

@@ -1,0 +1,47 @@
+"""Bytes on their way between an exchange and an app."""
+
+import random
+
+from orchestrator.invoker.pieces import Pieces
+
+
+def test_nothing_is_lost_or_reordered() -> None:
+    draw = random.Random(5)
+    for _ in range(200):
+        chunks = [draw.randbytes(draw.choice((1, 3, 100, 5_000))) for _ in range(draw.randrange(9))]
+        pieces, taken = Pieces(chunks[:3]), b""
+        for chunk in chunks[3:]:
+            pieces.add(chunk)
+        assert pieces.size_bytes == sum(map(len, chunks))
+        while pieces.size_bytes:
+            most = draw.choice((1, 7, 1_000, 100_000))
+            part = pieces.take(most)
+            assert 0 < len(part) <= most
+            taken += part
+        assert taken == b"".join(chunks)
+
+
+def test_what_is_small_is_not_copied() -> None:
+    chunk = b"x" * 1_000
+    assert Pieces([chunk]).take(1_000) is chunk
+
+
+def test_a_large_piece_is_copied_once() -> None:
+    """Twice the bytes take twice as many parts, each no larger than asked for."""
+
+    def parts(size_bytes: int) -> int:
+        pieces, count = Pieces([b"x" * size_bytes]), 0
+        while pieces.size_bytes:
+            pieces.take(1 << 16)
+            count += 1
+        return count
+
+    assert parts(8 << 20) == 2 * parts(4 << 20) == 128
+
+
+def test_clear() -> None:
+    pieces = Pieces([b"abc"])
+    pieces.take(1)
+    pieces.clear()
+    pieces.add(b"def")
+    assert pieces.take(10) == b"def"
