@@ -15,7 +15,7 @@ from orchestrator.model.values import INVOKED
 from orchestrator.processor.expiry import ExpiryClock
 from orchestrator.runtime.clock import Clock
 from orchestrator.tables.state import State
-from orchestrator.timers.queue import TimerQueue
+from orchestrator.timers.queue import WINDOW_MS, TimerQueue
 from orchestrator.timers.retries import Retry, RetryQueue
 
 LOAD_COUNT = 500  # timers loaded by one look
@@ -58,8 +58,8 @@ class Due:
         clock: Clock,
         expiry: ExpiryClock,
         timers_per_record: int,
-        timers_ahead_ms: int,
         host: DueHost,
+        timers_ahead_ms: int = WINDOW_MS,
     ) -> None:
         self.timers = TimerQueue(timers_ahead_ms)
         self.retries = RetryQueue(self._is_owed)

@@ -130,8 +130,8 @@ class Term:
             around.clock,
             around.expiry,
             around.timers_per_record,
-            around.timers_ahead_ms,
             self,
+            around.timers_ahead_ms,
         )
         self._letters = LetterPurge(
             state,
