@@ -23,17 +23,17 @@ begun: dict[str, int] = {}  # by invocation: the last step that began
 repeated: list[tuple[str, int]] = []
 
 
-async def effect(id: str, n: int) -> int:
+async def effect(invocation: str, n: int) -> int:
     await asyncio.sleep(0)
-    return noted(id, n)
+    return noted(invocation, n)
 
 
-def noted(id: str, n: int) -> int:
+def noted(invocation: str, n: int) -> int:
     """A step that a later one has followed was stored: it is never executed again."""
-    if n < begun.get(id, -1):
-        repeated.append((id, n))
-    begun[id] = n
-    executed[id, n] += 1
+    if n < begun.get(invocation, -1):
+        repeated.append((invocation, n))
+    begun[invocation] = n
+    executed[invocation, n] += 1
     return n * 3
 
 
