@@ -172,6 +172,8 @@ def definition_of(service: Any) -> ServiceDefinition:
         _check_construction(service)
     elif isinstance(service, BaseService):
         found = _with_prototype(service)
+    elif isinstance(service, ServiceDefinition):
+        found = service  # by names other than ours
     else:
         raise BadDefinition(
             f"{service!r} is no service: give Service(...), Object(...) or Workflow(...), or a"

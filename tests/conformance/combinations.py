@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 MODES = ("normal", "suspending", "lazy")
 SERVICES = ("python", "typescript", "uvicorn")
+# Our own SDK, by how its app is served.
+PERDURE = {"perdure": "own", "perdure-hypercorn": "hypercorn", "perdure-uvicorn": "uvicorn"}
 LOGS = ("embedded", "kafka")
 PROTOCOLS = (5, 6, 7)
 
@@ -38,7 +40,7 @@ class Combination:
     @property
     def suspending(self) -> bool:
         """Whether an attempt ends at each wait: asked for, or because HTTP/1.1 is half duplex."""
-        return self.mode == "suspending" or self.services == "uvicorn"
+        return self.mode == "suspending" or self.services.endswith("uvicorn")
 
 
 # Every pair of values of any two columns is in some row.
@@ -53,6 +55,25 @@ PAIRWISE = [
     Combination("perdure", "lazy", 5, "uvicorn", "embedded", False, False),
     Combination("perdure", "lazy", 6, "python", "kafka", True, False),
     Combination("perdure", "lazy", 7, "typescript", "kafka", True, True),
+]
+
+# Our own SDK as the service, and the services of restate-sdk on its `compat`: a sample.
+SDK_SAMPLE = [
+    Combination("perdure", "normal", 7, "perdure"),
+    Combination("perdure", "suspending", 5, "perdure-hypercorn", signed=True),
+    Combination("perdure", "lazy", 6, "perdure-uvicorn"),
+    Combination("perdure", "suspending", 7, "compat"),
+]
+
+SDK_REFERENCE = [
+    Combination("restate", "normal", 7, "perdure", signed=True),
+    Combination("restate", "suspending", 7, "perdure"),
+    Combination("restate", "lazy", 6, "perdure"),
+    Combination("restate", "normal", 6, "perdure-hypercorn"),
+    Combination("restate", "suspending", 6, "perdure-hypercorn", signed=True),
+    Combination("restate", "normal", 7, "perdure-uvicorn"),
+    Combination("restate", "lazy", 6, "perdure-uvicorn"),
+    Combination("restate", "suspending", 7, "compat"),
 ]
 
 # The real Restate server shows that the suite is right. It cannot be held at version 5.
@@ -75,7 +96,23 @@ def _full() -> list[Combination]:
     ]
 
 
+def _sdk() -> list[Combination]:
+    """Our own SDK in every mode and version, on every transport."""
+    product = itertools.product(MODES, PROTOCOLS, [*PERDURE, "compat"])
+    return [
+        Combination("perdure", mode, protocol, services, signed=number % 2 == 0)
+        for number, (mode, protocol, services) in enumerate(product)
+    ]
+
+
 def chosen() -> list[Combination]:
-    """PERDURE_CONFORMANCE: `pairwise` (the default), `full`, or `reference` (a Restate server)."""
+    """PERDURE_CONFORMANCE: `pairwise` (the default), `full`, `reference` (a Restate server), `sdk`
+    (our own SDK in full), or `sdk-reference` (our own SDK on a Restate server)."""
     choice = os.environ.get("PERDURE_CONFORMANCE", "pairwise")
-    return {"pairwise": PAIRWISE, "full": _full(), "reference": REFERENCE}[choice]
+    return {
+        "pairwise": PAIRWISE + SDK_SAMPLE,
+        "full": _full() + _sdk(),
+        "reference": REFERENCE,
+        "sdk": _sdk(),
+        "sdk-reference": SDK_REFERENCE,
+    }[choice]

@@ -8,8 +8,14 @@ from typing import TypeVar
 
 import pytest
 
-from tests.conformance.combinations import Combination, chosen
-from tests.conformance.world import SIGNING_KEY, Services, World, start_services, start_world
+from tests.conformance.combinations import PERDURE, Combination, chosen
+from tests.conformance.world import (
+    Services,
+    World,
+    start_laboratory,
+    start_services,
+    start_world,
+)
 from tests.parts.client import Client
 from tests.parts.kafka import KafkaBroker
 from tests.parts.laboratory import Laboratory
@@ -39,10 +45,10 @@ class Shelf:
         name = f"{kind}-signed" if signed else kind
         return self._have(name, lambda directory: start_services(kind, directory, signed))
 
-    def laboratory(self, signed: bool) -> Laboratory:
-        key = SIGNING_KEY if signed else None
-        name = "laboratory-signed" if signed else "laboratory"
-        return self._have(name, lambda path: Laboratory(path, signing_key=key).start())
+    def laboratory(self, kind: str, signed: bool) -> Laboratory:
+        sdk = kind if kind == "compat" or kind in PERDURE else "laboratory"
+        name = f"{sdk}-laboratory-signed" if signed else f"{sdk}-laboratory"
+        return self._have(name, lambda directory: start_laboratory(sdk, directory, signed))
 
     def close(self) -> None:
         for part in self._parts.values():
@@ -91,7 +97,7 @@ def running_world(
         if not broker.process.alive:
             broker.start()
     services = shelf.services(combination.services, combination.signed)
-    laboratory = shelf.laboratory(combination.signed)
+    laboratory = shelf.laboratory(combination.services, combination.signed)
     directory = tmp_path_factory.mktemp(combination.name)
     world = needed(
         combination.name,

@@ -45,7 +45,7 @@ def test_resume_on_another_deployment(world: World) -> None:
     invocation = client.send(("Pausing", "passGateInRun"), gate, key=fresh())
     client.wait_status(invocation, "paused")
     key = SIGNING_KEY if world.combination.signed else None
-    fixed = Laboratory(world.laboratory.directory, "v2", "Pausing", key).start()
+    fixed = world.laboratory.another("v2", "Pausing", key).start()
     try:
         deployment = client.register(fixed.uri)
         client.operate(invocation, "resume", "?deployment=dp_1nonsense").expect(400, 404)

@@ -10,15 +10,12 @@ import pytest
 
 from tests.conformance.world import OTHER_SIGNING_KEY, SIGNING_KEY, World
 from tests.parts.client import http_request
-from tests.parts.laboratory import Laboratory
 
 pytestmark = pytest.mark.needs("faces")
 
 
 def test_a_service_with_another_key_cannot_be_registered(world: World) -> None:
-    laboratory = Laboratory(
-        world.laboratory.directory, "stranger", "Typed", OTHER_SIGNING_KEY
-    ).start()
+    laboratory = world.laboratory.another("stranger", "Typed", OTHER_SIGNING_KEY).start()
     try:
         reply = world.client.admin_request("POST", "/deployments", {"uri": laboratory.uri})
         assert reply.status >= 400, reply.text
@@ -30,7 +27,7 @@ def test_a_service_with_another_key_cannot_be_registered(world: World) -> None:
 @pytest.mark.needs("signed")
 def test_a_service_with_the_key_refuses_whoever_does_not_sign(world: World) -> None:
     headers = {"accept": "application/vnd.restate.endpointmanifest.v3+json"}
-    with_key = Laboratory(world.laboratory.directory, "probe", "Typed", SIGNING_KEY)
+    with_key = world.laboratory.another("probe", "Typed", SIGNING_KEY)
     # The laboratory speaks HTTP/1.1 too, so a plain client can knock.
     with_key.start()
     try:

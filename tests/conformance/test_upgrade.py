@@ -15,7 +15,7 @@ from tests.parts.laboratory import Laboratory
 def second(world: World) -> Iterator[Laboratory]:
     """Version v2 of one service in a process of its own, gone again after the test."""
     key = SIGNING_KEY if world.combination.signed else None
-    laboratory = Laboratory(world.laboratory.directory, "v2", "Versioned", key).start()
+    laboratory = world.laboratory.another("v2", "Versioned", key).start()
     yield laboratory
     for deployment in world.client.admin_request("GET", "/deployments").json()["deployments"]:
         if deployment["uri"].rstrip("/") == laboratory.uri:

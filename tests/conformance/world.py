@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.combinations import Combination
+from tests.conformance.combinations import PERDURE, Combination
+from tests.parts import compat_services
+from tests.parts.cache import REPOSITORY
 from tests.parts.client import Client, eventually, fresh
 from tests.parts.kafka import KafkaBroker
 from tests.parts.laboratory import Laboratory
+from tests.parts.perdure_services import PerdureServices
 from tests.parts.python_services import PythonServices
 from tests.parts.restate_server import RestateServer
 from tests.parts.server import PerdureServer
@@ -26,15 +29,35 @@ MC4CAQAwBQYDK2VwBCIEIPe++4ZTPQDF81otpoU/mOGHC2vOAVp9WbiCblvn3nXO
 SIGNING_KEY = "publickeyv1_AfQwmwfgEZhrWpvv8N52SHpRtZqGGaFr4AZN6qtYWSiY"
 OTHER_SIGNING_KEY = "publickeyv1_3vxoeNVmT4F9Ps8XrjZ5xrPYqpfdqCMH8whgLsHNAsUt"
 
-Services = PythonServices | TypeScriptServices
+Services = PythonServices | TypeScriptServices | PerdureServices
 
 
 def start_services(kind: str, log_dir: Path, signed: bool, services: str | None = None) -> Services:
     key = SIGNING_KEY if signed else None
     if kind == "typescript":
         return TypeScriptServices(services, key, log_dir=log_dir).start()
+    if kind in PERDURE:
+        return PerdureServices(PERDURE[kind], log_dir, services, key).start()
+    if kind == "compat":
+        app, place = "testservices:app", compat_services.sources()
+        return PerdureServices("own", log_dir, services, key, app, cwd=place).start()
     server = "uvicorn" if kind == "uvicorn" else "hypercorn"
     return PythonServices(server, services, key, log_dir=log_dir).start()
+
+
+def start_laboratory(sdk: str, directory: Path, signed: bool) -> Laboratory:
+    """The laboratory on the Restate SDK, on ours, or on ours by the names of Restate's."""
+    key = SIGNING_KEY if signed else None
+    if sdk in PERDURE:
+        way = "hypercorn" if PERDURE[sdk] == "hypercorn" else "own"
+        app = "tests.sdk.conformance.laboratory_app"
+        return Laboratory(directory, signing_key=key, app=app, way=way).start()
+    if sdk == "compat":
+        app = str(directory / "laboratory_app.py")
+        text = (REPOSITORY / "tests/parts/laboratory_app.py").read_text()
+        Path(app).write_text(compat_services.with_our_imports(text))
+        return Laboratory(directory, signing_key=key, app=app, way="own").start()
+    return Laboratory(directory, signing_key=key).start()
 
 
 @dataclass

@@ -41,7 +41,7 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]
 @pytest.fixture(scope="module")
 def topic_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
     """Handlers that topics reach, and that send to topics."""
-    services = Laboratory(tmp_path_factory.mktemp("topics"), app="topics_app").start()
+    services = Laboratory(tmp_path_factory.mktemp("topics"), app="tests.parts.topics_app").start()
     yield services
     services.stop()
 

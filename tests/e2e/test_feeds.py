@@ -32,7 +32,7 @@ LIFE = ["accepted", "started", "completed"]
 def server(
     tmp_path_factory: pytest.TempPathFactory, session_broker: KafkaBroker
 ) -> Iterator[PerdureServer]:
-    services = Laboratory(tmp_path_factory.mktemp("topics"), app="topics_app").start()
+    services = Laboratory(tmp_path_factory.mktemp("topics"), app="tests.parts.topics_app").start()
     options = ServerOptions(
         log="kafka", kafka_bootstrap=session_broker.bootstrap, cluster=fresh("f")
     )

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.timeout(240 + 40 * KILLS)
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Laboratory]:
-    services = Laboratory(tmp_path / "services", app="topics_app").start()
+    services = Laboratory(tmp_path / "services", app="tests.parts.topics_app").start()
     yield services
     services.stop()
 

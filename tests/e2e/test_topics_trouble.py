@@ -81,7 +81,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def it(tmp_path_factory: pytest.TempPathFactory, session_broker: KafkaBroker) -> Iterator[World]:
-    services = Laboratory(tmp_path_factory.mktemp("services"), app="topics_app").start()
+    services = Laboratory(tmp_path_factory.mktemp("services"), app="tests.parts.topics_app").start()
     bootstrap = session_broker.bootstrap
     options = ServerOptions(log="kafka", kafka_bootstrap=bootstrap, cluster=fresh("tt"))
     server = PerdureServer(tmp_path_factory.mktemp("server"), options).start()

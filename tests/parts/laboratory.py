@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from tests.parts.cache import REPOSITORY
 from tests.parts.part import Part
+from tests.parts.perdure_services import serving
 from tests.parts.processes import Process, free_port
-
-_HYPERCORN = """\
-h2_max_concurrent_streams = 2147483647
-keep_alive_max_requests = 2147483647
-keep_alive_timeout = 2147483647
-graceful_timeout = 0.5
-"""
 
 
 class Laboratory(Part):
@@ -28,7 +21,8 @@ class Laboratory(Part):
         version: str = "v1",
         services: str | None = None,
         signing_key: str | None = None,
-        app: str = "laboratory_app",
+        app: str = "tests.parts.laboratory_app",
+        way: str = "hypercorn",
     ) -> None:
         self.directory = directory
         self.port = free_port()
@@ -39,11 +33,14 @@ class Laboratory(Part):
             settings["SERVICES"] = services
         if signing_key is not None:
             settings["E2E_REQUEST_SIGNING"] = signing_key
-        config = directory / "hypercorn.toml"
-        config.write_text(_HYPERCORN)
-        command = [sys.executable, "-m", "hypercorn", f"tests.parts.{app}:app"]
-        command += ["--config", str(config), "-w", "0", "--bind", f"127.0.0.1:{self.port}"]
+        self.app, self.way = app, way
+        self.use_http_11 = way == "uvicorn"
+        command = serving(way, f"{app}:app", self.port, directory)
         self.process = Process(f"laboratory-{version}", command, settings, REPOSITORY, directory)
+
+    def another(self, version: str, services: str, signing_key: str | None) -> Laboratory:
+        """Another version of some of its services, in a process of its own."""
+        return Laboratory(self.directory, version, services, signing_key, self.app, self.way)
 
     def open_gate(self, name: str) -> None:
         (self.directory / f"gate-{name}").touch()

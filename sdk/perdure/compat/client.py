@@ -1,0 +1,260 @@
+"""The client by the names of `restate.client`. It makes no request twice, as `restate-sdk`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from perdure.client.async_http import AsyncHttp
+from perdure.client.places import read_url
+from perdure.client.request import Request, carry_trace
+from perdure.client.retrying import NO_RETRY
+from perdure.compat.calls import serdes_of
+from perdure.compat.client_types import (
+    HttpError,
+    RestateClient,
+    RestateClientSendHandle,
+    RestateScopedClient,
+)
+from perdure.compat.entry_codec import JournalValueCodec
+from perdure.compat.serde import BytesSerde, Serde
+
+Headers = Mapping[str, str]
+
+
+class _Door:
+    """An ingress, with the codec of the values behind it."""
+
+    def __init__(self, url: str, headers: Headers, codec: JournalValueCodec | None) -> None:
+        self.http = AsyncHttp(read_url(url), dict(headers), NO_RETRY)
+        self._codec = codec
+
+    async def handler(self, target: Any, arg: Any, send: bool, options: dict[str, Any]) -> Any:
+        """Call a handler, or send to it."""
+        ref, taken, given = serdes_of(target)
+        headers = dict(options.pop("headers") or {})
+        if ref.takes_input and ref.input.content_type and "Content-Type" not in headers:
+            kind = ref.input.content_type
+            headers["content-type"] = kind if "*" not in kind else "application/octet-stream"
+        options["headers"] = headers
+        return await self.named(ref.service, ref.name, taken.serialize(arg), given, send, options)
+
+    async def named(
+        self,
+        service: str,
+        handler: str,
+        data: bytes,
+        serde: Serde[Any],
+        send: bool,
+        options: dict[str, Any],
+    ) -> Any:
+        """Call a handler by its names, or send to it, with the bytes of its input."""
+        if self._codec is not None:
+            data = self._codec.encode(data)
+        headers = {name.lower(): value for name, value in (options.pop("headers") or {}).items()}
+        for name, of in (("idempotency_key", "idempotency-key"), ("limit_key", _LIMIT_KEY)):
+            if (value := options.get(name)) is not None:
+                headers[of] = value
+        carry_trace(headers)
+        path = _path(service, handler, send, options)
+        response = await self.http.exchange(Request("POST", path, headers, data, False), None)
+        if response.status >= 400:
+            raise HttpError(response.status, _phrase(response.status), _text(response.body))
+        if send:
+            found = msgspec.json.decode(response.body)
+            return RestateClientSendHandle(found.get("invocationId", ""), 200)
+        body = response.body
+        if self._codec is not None:
+            body = await self._codec.decode(body)
+        return serde.deserialize(body)
+
+
+_LIMIT_KEY = "x-restate-limit-key"
+
+
+def _path(service: str, handler: str, send: bool, options: dict[str, Any]) -> str:
+    key, scope, delay = options.get("key"), options.get("scope"), options.get("send_delay")
+    place = "/".join(quote(one, safe="") for one in (service, key, handler) if one)
+    if scope is not None:
+        path = f"/restate/scope/{quote(scope, safe='')}/{'send' if send else 'call'}/{place}"
+    else:
+        path = f"/{place}/send" if send else f"/{place}"
+    if send and delay is not None:
+        path += f"?delay={max(0, round(delay / timedelta(milliseconds=1)))}ms"
+    return path
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", "replace")
+
+
+class _Calls:
+    """The calls of a client, and of one within a scope."""
+
+    _scope: str | None = None
+
+    def __init__(self, door: _Door) -> None:
+        self._door = door
+
+    async def service_call(
+        self,
+        tpe: Any,
+        arg: Any,
+        idempotency_key: str | None = None,
+        headers: Headers | None = None,
+        limit_key: str | None = None,
+    ) -> Any:
+        """Call a handler of a service."""
+        return await self._ask(tpe, arg, False, idempotency_key, headers, limit_key=limit_key)
+
+    async def service_send(
+        self,
+        tpe: Any,
+        arg: Any,
+        send_delay: timedelta | None = None,
+        idempotency_key: str | None = None,
+        headers: Headers | None = None,
+        limit_key: str | None = None,
+    ) -> RestateClientSendHandle:
+        """Have a handler of a service run."""
+        more = {"send_delay": send_delay, "limit_key": limit_key}
+        found: RestateClientSendHandle = await self._ask(
+            tpe, arg, True, idempotency_key, headers, **more
+        )
+        return found
+
+    async def object_call(
+        self,
+        tpe: Any,
+        key: str,
+        arg: Any,
+        idempotency_key: str | None = None,
+        headers: Headers | None = None,
+        limit_key: str | None = None,
+    ) -> Any:
+        """Call a handler of an object."""
+        more = {"key": key, "limit_key": limit_key}
+        return await self._ask(tpe, arg, False, idempotency_key, headers, **more)
+
+    async def object_send(
+        self,
+        tpe: Any,
+        key: str,
+        arg: Any,
+        send_delay: timedelta | None = None,
+        idempotency_key: str | None = None,
+        headers: Headers | None = None,
+        limit_key: str | None = None,
+    ) -> RestateClientSendHandle:
+        """Have a handler of an object run."""
+        more = {"key": key, "send_delay": send_delay, "limit_key": limit_key}
+        found: RestateClientSendHandle = await self._ask(
+            tpe, arg, True, idempotency_key, headers, **more
+        )
+        return found
+
+    workflow_call = object_call
+    workflow_send = object_send
+
+    async def _ask(
+        self,
+        target: Any,
+        arg: Any,
+        send: bool,
+        idempotency_key: str | None,
+        headers: Headers | None,
+        **more: Any,
+    ) -> Any:
+        options = {"idempotency_key": idempotency_key, "headers": headers, **more}
+        return await self._door.handler(target, arg, send, {**options, "scope": self._scope})
+
+
+class ScopedClient(_Calls, RestateScopedClient):
+    """A client within a scope."""
+
+    def __init__(self, door: _Door, scope: str) -> None:
+        super().__init__(door)
+        self._scope = scope
+
+
+class Client(_Calls, RestateClient):
+    """A client of an ingress."""
+
+    def scope(self, scope: str) -> ScopedClient:
+        """Return a client within a scope."""
+        return ScopedClient(self._door, scope)
+
+    async def generic_call(
+        self,
+        service: str,
+        handler: str,
+        arg: bytes,
+        key: str | None = None,
+        idempotency_key: str | None = None,
+        headers: Headers | None = None,
+        scope: str | None = None,
+        limit_key: str | None = None,
+    ) -> bytes:
+        """Call a handler by its names with bytes."""
+        options = {
+            "key": key,
+            "idempotency_key": idempotency_key,
+            "headers": headers,
+            "scope": scope,
+            "limit_key": limit_key,
+        }
+        found: bytes = await self._door.named(service, handler, arg, BytesSerde(), False, options)
+        return found
+
+    async def generic_send(
+        self,
+        service: str,
+        handler: str,
+        arg: bytes,
+        key: str | None = None,
+        send_delay: timedelta | None = None,
+        idempotency_key: str | None = None,
+        headers: Headers | None = None,
+        scope: str | None = None,
+        limit_key: str | None = None,
+    ) -> RestateClientSendHandle:
+        """Have a handler run by its names with bytes."""
+        options = {
+            "key": key,
+            "send_delay": send_delay,
+            "idempotency_key": idempotency_key,
+            "headers": headers,
+            "scope": scope,
+            "limit_key": limit_key,
+        }
+        found: RestateClientSendHandle = await self._door.named(
+            service, handler, arg, BytesSerde(), True, options
+        )
+        return found
+
+
+@asynccontextmanager
+async def create_client(
+    ingress: str | None = None,
+    headers: dict[str, str] | None = None,
+    journal_value_codec: JournalValueCodec | None = None,
+) -> AsyncIterator[Client]:
+    """Make a client of the ingress at a URL."""
+    door = _Door(ingress or "http://127.0.0.1:8080", headers or {}, journal_value_codec)
+    try:
+        yield Client(door)
+    finally:
+        await door.http.close()
