@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from perdure.errors import Terminal as Terminal
     from perdure.futures import Future as Future
     from perdure.futures import Outcome as Outcome
+    from perdure.interfaces import iface as iface
     from perdure.invocations import CallFuture as CallFuture
     from perdure.invocations import SendHandle as SendHandle
     from perdure.keyed import ObjectContext as ObjectContext
@@ -82,6 +83,7 @@ _HOMES = {
     "Terminal": "errors",
     "Workflow": "service",
     "handler": "marks",
+    "iface": "interfaces",
     "run": "marks",
     "shared": "marks",
     "state": "typed_state",

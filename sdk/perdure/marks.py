@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar, Unpack, overload
 
 from perdure.definitions import HandlerKind
 from perdure.errors import BadDefinition
+from perdure.interfaces import is_interface, own_handlers
 from perdure.options import HandlerOptions, ServiceFields
 from perdure.serde import Serde
 from perdure.signatures import place_of
@@ -55,14 +56,19 @@ def _mark(fn: Any, mark: Mark) -> Any:
 
 
 def marked(cls: type) -> Iterator[tuple[str, Callable[..., Any], Mark]]:
-    """Yield the methods of a class that are handlers, those of its bases first, each once."""
+    """Yield the methods of a class that are handlers, those of its bases first, each once. What
+    implements a handler of an interface needs no decorator of its own."""
     seen: dict[str, Any] = {}
+    asked: dict[str, Mark] = {}
     for base in reversed(cls.__mro__):
         for attribute, value in vars(base).items():
             if hasattr(value, _MARK) or attribute in seen:
                 seen[attribute] = value
-    for attribute, value in seen.items():
-        if (mark := getattr(value, _MARK, None)) is not None:
+            if is_interface(base) and hasattr(value, _MARK):
+                asked[attribute] = getattr(value, _MARK)
+    for attribute, value in own_handlers(cls, seen).items():
+        mark = getattr(value, _MARK, asked.get(attribute))
+        if mark is not None:
             yield attribute, value, mark
 
 

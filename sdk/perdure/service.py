@@ -26,6 +26,7 @@ from perdure.definitions import (
     unfit_service_name,
 )
 from perdure.errors import BadDefinition
+from perdure.interfaces import check_implements, interfaces_of, is_interface
 from perdure.marks import HandlerFields, Mark, make_mark, marked
 from perdure.options import HandlerOptions, ServiceFields, unfit_option
 from perdure.serde import serde_for
@@ -47,10 +48,17 @@ class BaseService:
 
     _kind: ClassVar[ServiceKind]
 
-    def __init__(self, name: str, **options: Unpack[ServiceFields]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        implements: "type[BaseService] | None" = None,
+        **options: Unpack[ServiceFields],
+    ) -> None:
         frame = sys._getframe(1)
         place = (frame.f_code.co_filename, frame.f_lineno)
         self._definition = _new_service(name, self._kind, HandlerOptions(**options), place)
+        self._implements = implements
 
     def __init_subclass__(cls, name: str | None = None, **options: Unpack[ServiceFields]) -> None:
         super().__init_subclass__()
@@ -62,7 +70,9 @@ class BaseService:
             options.setdefault("description", inspect.cleandoc(cls.__doc__))
         given = HandlerOptions(**options)
         place = (frame.f_code.co_filename, frame.f_lineno)
-        definition = _new_service(name or cls.__name__, cls._kind, given, place)
+        if name is None:
+            name = next((_of_class(one).name for one in interfaces_of(cls)), cls.__name__)
+        definition = _new_service(name, cls._kind, given, place)
         setattr(cls, _DEFINITION, definition)
         _define_methods(cls, definition, names)
 
@@ -163,15 +173,19 @@ def definition_of(service: Any) -> ServiceDefinition:
     served."""
     if isinstance(service, BaseService) and "_definition" in vars(service):
         found = service._definition
+        if service._implements is not None:
+            check_implements(found, _of_class(service._implements))
     elif (
         isinstance(service, type)
         and issubclass(service, BaseService)
         and hasattr(service, _DEFINITION)
     ):
-        found = vars(service)[_DEFINITION]
+        found = _of_class(service)
+        _check_implemented(service, found)
         _check_construction(service)
     elif isinstance(service, BaseService):
         found = _with_prototype(service)
+        _check_implemented(type(service), found)
     elif isinstance(service, ServiceDefinition):
         found = service  # by names other than ours
     else:
@@ -181,6 +195,19 @@ def definition_of(service: Any) -> ServiceDefinition:
         )
     _check_whole(found)
     return found
+
+
+def _of_class(cls: type) -> ServiceDefinition:
+    found: ServiceDefinition = vars(cls)[_DEFINITION]
+    return found
+
+
+def _check_implemented(cls: type, found: ServiceDefinition) -> None:
+    if is_interface(cls):
+        message = f"{cls.__name__} is an interface: serve a class that derives from it"
+        raise BadDefinition(message, found.file, found.line)
+    for interface in interfaces_of(cls):
+        check_implements(found, _of_class(interface))
 
 
 def _locals_of(frame: FrameType) -> Mapping[str, Any]:
@@ -242,7 +269,7 @@ def _state_fields(cls: type, names: Mapping[str, Any]) -> dict[str, StateField]:
 def _with_prototype(service: BaseService) -> ServiceDefinition:
     """An object of a user's class: every attempt gets a copy of it."""
     cls = type(service)
-    known: ServiceDefinition = vars(cls)[_DEFINITION]
+    known = _of_class(cls)
     make = instance_maker(cls, BaseService, service)
     handlers = {}
     for name, one in known.handlers.items():
