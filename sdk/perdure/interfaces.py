@@ -1,7 +1,7 @@
 """Interfaces: what a service offers, without its implementation.
 
-An interface is a class of handlers whose bodies `raise NotImplementedError`. Others call it as if it were the
-service; the service derives from it, or names it by `implements`, and is held to it.
+An interface is a class of handlers whose bodies `raise NotImplementedError`. Others call it as if
+it were the service; the service derives from it, or names it by `implements`, and is held to it.
 """
 
 from collections.abc import Callable, Iterator, Mapping

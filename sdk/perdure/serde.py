@@ -14,6 +14,7 @@ import msgspec
 
 from perdure.errors import BadValue
 from perdure.models import ModelSerde, mentions_models
+from perdure.unions import converter, is_too_hard, union_schema
 
 T = TypeVar("T")
 
@@ -96,8 +97,11 @@ class JsonSerde:
 
     def __init__(self, annotation: Any) -> None:
         self._annotation = annotation
-        self._decode = msgspec.json.Decoder(annotation).decode
+        self._decode = self._decoder(annotation)
         self._takes_none = type(None) in get_args(annotation)
+
+    def _decoder(self, annotation: Any) -> Callable[[bytes], Any]:
+        return msgspec.json.Decoder(annotation).decode
 
     def encode(self, value: Any) -> bytes:
         return encode_json(value)
@@ -109,6 +113,17 @@ class JsonSerde:
 
     def schema(self) -> dict[str, Any] | None:
         return msgspec.json.schema(self._annotation)
+
+
+class UnionSerde(JsonSerde):
+    """JSON of a type with a union that msgspec does not take; see perdure.unions."""
+
+    def _decoder(self, annotation: Any) -> Callable[[bytes], Any]:
+        convert = converter(annotation, _refuse_unknown)
+        return lambda data: convert(msgspec.json.decode(data), "$")
+
+    def schema(self) -> dict[str, Any] | None:
+        return union_schema(self._annotation)
 
 
 def _of_other_libraries(value: Any) -> Any:
@@ -207,8 +222,13 @@ def _find(annotation: Any) -> Serde[Any]:
                 return extra  # type: ignore[no-any-return]
     if mentions_models(annotation):
         return ModelSerde(annotation)
-    _refuse_unknown(annotation)
-    return JsonSerde(annotation)
+    try:
+        _refuse_unknown(annotation)
+        return JsonSerde(annotation)
+    except TypeError as error:
+        if not is_too_hard(error):
+            raise
+    return UnionSerde(annotation)
 
 
 def _refuse_unknown(annotation: Any) -> None:
