@@ -47,7 +47,12 @@ def pick_manifest_version(accept: str) -> int | None:
     return next((one for one in VERSIONS if manifest_type(one) in offered), None)
 
 
-def manifest(services: Iterable[ServiceDefinition], mode: ProtocolMode, version: int) -> bytes:
+def manifest(
+    services: Iterable[ServiceDefinition],
+    mode: ProtocolMode,
+    version: int,
+    compression: str | None = None,
+) -> bytes:
     """Return the JSON of a manifest; what its version cannot say is left out."""
     root: dict[str, Any] = {
         "protocolMode": mode,
@@ -55,6 +60,8 @@ def manifest(services: Iterable[ServiceDefinition], mode: ProtocolMode, version:
         "maxProtocolVersion": VERSION_MAX,
         "services": [_service(one, version) for one in services],
     }
+    if compression is not None and version >= 4:
+        root["lambdaCompression"] = compression
     return msgspec.json.encode(root)
 
 

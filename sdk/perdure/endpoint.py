@@ -70,11 +70,17 @@ class Endpoint:
         return self if self._identity is None else Endpoint(self.services.values())
 
     def answer(
-        self, method: str, path: str, headers: Mapping[str, str], mode: ProtocolMode
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        mode: ProtocolMode,
+        compression: str | None = None,
     ) -> Answer | Accepted:
         """Answer a request, or say which handler is to be run for it.
 
         `path` is without the query, its escapes as they came; names of headers are lower case.
+        `compression` is what the transport can undo, for the manifest.
         """
         if path.endswith("/health"):
             return Answer(200, "application/json", b'{"status":"ok"}')
@@ -82,7 +88,7 @@ class Endpoint:
         if handler is None:
             parts = path.rsplit("/", 3)
             if parts[-1] == "discover":
-                return self._discover(method, headers, mode)
+                return self._discover(method, headers, mode, compression)
             if len(parts) < 4 or parts[1] != "invoke":
                 return refusal(404, "nothing is served at this path")
             found = self._find(unquote(parts[2]), unquote(parts[3]))
@@ -117,7 +123,13 @@ class Endpoint:
             return refusal(404, f"{service!r} has no handler {name!r}, only: {known}")
         return handler
 
-    def _discover(self, method: str, headers: Mapping[str, str], mode: ProtocolMode) -> Answer:
+    def _discover(
+        self,
+        method: str,
+        headers: Mapping[str, str],
+        mode: ProtocolMode,
+        compression: str | None,
+    ) -> Answer:
         if self._identity is not None:
             refused = self._check(headers, "/discover")
             if refused is not None:
@@ -127,7 +139,7 @@ class Endpoint:
         version = pick_manifest_version(headers.get("accept", ""))
         if version is None:
             return refusal(415, f"no manifest in any form of {headers.get('accept')!r}")
-        body = manifest(self.services.values(), mode, version)
+        body = manifest(self.services.values(), mode, version, compression)
         return Answer(200, manifest_type(version), body)
 
     def _check(self, headers: Mapping[str, str], path: str) -> Answer | None:

@@ -10,6 +10,7 @@ from tests.architecture.sources import ROOT, imported, name_of, source_files, th
 # msgspec defines every record, row and option, so it is everywhere. Every other library is known
 # to one place of each room that needs it; none passes a port.
 HOMES = {
+    "backports": ("sdk/perdure/transports/compression.py",),
     "confluent_kafka": (
         "orchestrator/kafka/",
         "orchestrator/log/kafka/",
@@ -103,7 +104,8 @@ def test_the_sdk_needs_little() -> None:
     assert _names(_base("sdk/pyproject.toml")) == {"msgspec"}
     brought = _names([line for lines in _extras("sdk/pyproject.toml").values() for line in lines])
     brought.remove("perdure-server")  # the engine
-    modules = {name.removesuffix("-api") for name in brought}  # opentelemetry's distributions
+    # opentelemetry has several distributions, backports several packages.
+    modules = {name.removesuffix("-api").removesuffix(".zstd") for name in brought}
     assert _used("sdk") == modules | {"msgspec"}
     for path in source_files():
         if name_of(path).startswith("sdk/") and not name_of(path).startswith(ENGINE_HOMES):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from perdure.endpoint import SDK_NAME, Accepted, Answer, Endpoint, refusal
+from perdure.transports import compression
 from perdure.transports.outgoing import Outgoing
 from perdure.transports.port import StartAttempt
 
@@ -42,12 +43,16 @@ async def _answer(endpoint: Endpoint, start: StartAttempt, event: Event) -> dict
         headers = {str(key).lower(): str(value) for key, value in event["headers"].items()}
         body = event.get("body") or ""
         data = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+        if headers.get("content-encoding") == compression.ZSTD:
+            data = compression.decompress(data)
     except (KeyError, ValueError, AttributeError, TypeError) as error:
         return _reply(refusal(400, f"this is no event of an engine: {error!r}"))
-    found = endpoint.answer(method, path, headers, "REQUEST_RESPONSE")
+    offered = compression.ZSTD if compression.has_zstd() else None
+    found = endpoint.answer(method, path, headers, "REQUEST_RESPONSE", offered)
     if isinstance(found, Answer):
         return _reply(found)
-    return _reply(await _run(start, found, headers, data))
+    takes_zstd = offered is not None and offered in headers.get("accept-encoding", "")
+    return _reply(await _run(start, found, headers, data), takes_zstd)
 
 
 async def _run(
@@ -68,10 +73,15 @@ async def _run(
     return Answer(200, accepted.content_type, b"".join([*parts, *out.chunks]))
 
 
-def _reply(answer: Answer) -> dict[str, Any]:
+def _reply(answer: Answer, takes_zstd: bool = False) -> dict[str, Any]:
+    headers = {"content-type": answer.content_type, "x-restate-server": SDK_NAME}
+    body = answer.body
+    if takes_zstd and len(body) >= compression.COMPRESSED_FROM_BYTES:
+        body = compression.compress(body)
+        headers["content-encoding"] = compression.ZSTD
     return {
         "statusCode": answer.status,
-        "headers": {"content-type": answer.content_type, "x-restate-server": SDK_NAME},
-        "body": base64.b64encode(answer.body).decode(),
+        "headers": headers,
+        "body": base64.b64encode(body).decode(),
         "isBase64Encoded": True,
     }
