@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import sys
 import traceback
 from collections.abc import Callable, Coroutine
@@ -26,6 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
     except ImportError as error:
         return _fail(f"{error.name} is missing: pip install 'perdure[serve]'")
     try:
+        _tls(options)
+    except OSError as error:
+        return _fail(f"no TLS with {options.tls_cert} and {options.tls_key}: {error}")
+    try:
         listening = _listen(options.host, options.port)
     except OSError as error:
         return _fail(
@@ -38,8 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
         app = _load(options.app)
         if app is None:
             return 1
-        _say_ready(", ".join(app.endpoint.services), listening)
-        _run(app, options.http1, None, lambda server: server.listen(listening), True)
+        _say_ready(", ".join(app.endpoint.services), listening, options)
+        _run(app, options, None, lambda server: server.listen(listening), True)
         return 0
     finally:
         listening.close()
@@ -52,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on ({PORT})")
     parser.add_argument("--workers", type=_count, default=1, help="number of processes (1)")
     parser.add_argument("--http1", action="store_true", help="speak HTTP/1.1 alone")
+    parser.add_argument("--tls-cert", help="file of the certificate, and the chain behind it")
+    parser.add_argument("--tls-key", help="file of its key, where the certificate's has none")
     return parser
 
 
@@ -91,14 +98,25 @@ def _load(spec: str) -> App | None:
     return None
 
 
-def _say_ready(what: str, listening: socket.socket) -> None:
+def _tls(options: argparse.Namespace) -> ssl.SSLContext | None:
+    from perdure.transports.server import tls_context
+
+    if options.tls_cert is None:
+        if options.tls_key is not None:
+            raise OSError("--tls-key without --tls-cert")
+        return None
+    return tls_context(options.tls_cert, options.tls_key, options.http1)
+
+
+def _say_ready(what: str, listening: socket.socket, options: argparse.Namespace) -> None:
     host, port = listening.getsockname()[:2]
-    print(f"perdure: serving {what} at http://{host}:{port}", file=sys.stderr, flush=True)
+    scheme = "http" if options.tls_cert is None else "https"
+    print(f"perdure: serving {what} at {scheme}://{host}:{port}", file=sys.stderr, flush=True)
 
 
 def _run(
     app: App,
-    http1_only: bool,
+    options: argparse.Namespace,
     streams_max: int | None,
     begin: Callable[[Any], Coroutine[Any, Any, None]],
     until_signal: bool,
@@ -115,8 +133,9 @@ def _run(
         server = Server(
             app.endpoint,
             app.start,
-            http1_only=http1_only,
+            http1_only=options.http1,
             streams_max=streams_max or STREAMS_MAX,
+            tls=_tls(options),
         )
         begun = loop.create_task(begin(server))
         if until_signal:
@@ -146,10 +165,10 @@ def _serve_by_workers(options: argparse.Namespace, listening: socket.socket) -> 
         app = _load(options.app)  # in each process: it may hold connections and threads
         if app is None:
             return 1
-        _run(app, options.http1, STREAMS_MAX, begin, False)
+        _run(app, options, STREAMS_MAX, begin, False)
         return 0
 
     def ready() -> None:
-        _say_ready(f"{options.app} by {options.workers} processes", listening)
+        _say_ready(f"{options.app} by {options.workers} processes", listening, options)
 
     return Workers(options.workers, run, ready).serve(listening)

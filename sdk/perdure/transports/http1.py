@@ -1,6 +1,7 @@
 """The service's side of an HTTP/1.1 connection: one request after the other, no duplex."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final, cast
@@ -13,6 +14,8 @@ from perdure.transports.port import RunningAttempt, StartAttempt
 
 _SERVER: Final = f"x-restate-server: {SDK_NAME}\r\n"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
+HEAD_TIMEOUT_S: Final = 10.0  # from the first byte of a head to its last
+BODY_TIMEOUT_S: Final = 60.0  # between two parts of a body
 _HEAD_BYTES_MAX: Final = 64 * 1024
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -41,10 +44,12 @@ class Http1Connection(asyncio.Protocol):
         self._content_type = ""
         self._chunks: list[bytes] = []  # sent when the request is over
         self._request_over = False
+        self._in_body = False
         self._head_sent = False
         self._busy = False  # a request has begun, and its response is not over
         self._keep_alive = True
         self._stopping = False
+        self.deadline_s = math.inf
 
     # -- for the server
 
@@ -59,12 +64,19 @@ class Http1Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def give_up(self) -> None:
+        """The peer is too slow with what it began."""
+        self.deadline_s = math.inf
+        self._refuse(408)
+
     # -- from the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._in_body:
+            self.deadline_s = self._loop.time() + BODY_TIMEOUT_S
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserCallbackError):
@@ -86,8 +98,9 @@ class Http1Connection(asyncio.Protocol):
             raise ValueError("a request before the response to the last one")
         self._url, self._headers, self._head_bytes = b"", {}, 0
         self._chunks, self._answer = [], None
-        self._request_over = self._head_sent = False
+        self._request_over = self._head_sent = self._in_body = False
         self._busy = True
+        self.deadline_s = self._loop.time() + HEAD_TIMEOUT_S
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -99,6 +112,8 @@ class Http1Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._keep_alive = self._parser.should_keep_alive()
+        self._in_body = True
+        self.deadline_s = self._loop.time() + BODY_TIMEOUT_S
         path = self._url.partition(b"?")[0].decode("latin-1")
         mode: ProtocolMode = "REQUEST_RESPONSE"
         method = self._parser.get_method().decode("latin-1")
@@ -118,7 +133,8 @@ class Http1Connection(asyncio.Protocol):
             self._attempt.feed(data)
 
     def on_message_complete(self) -> None:
-        self._request_over = True
+        self._request_over, self._in_body = True, False
+        self.deadline_s = math.inf
         if self._answer is not None:
             answer = self._answer
             self._write_whole(answer.status, answer.content_type, answer.body)

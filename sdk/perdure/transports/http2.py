@@ -1,6 +1,7 @@
 """The service's side of an HTTP/2 connection: full duplex, one write for what one read brought."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, cast
@@ -38,6 +39,8 @@ class _Stream:
 
 class Http2Connection(asyncio.Protocol):
     """Serves an endpoint on a connection. `closed` is called once, when it is."""
+
+    deadline_s = math.inf  # a request stays open as long as its attempt
 
     def __init__(
         self,
@@ -77,6 +80,9 @@ class Http2Connection(asyncio.Protocol):
         """Close it at once."""
         if self._transport is not None:
             self._transport.abort()
+
+    def give_up(self) -> None:
+        self.cut()
 
     # -- for streams
 
