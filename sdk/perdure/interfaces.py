@@ -4,6 +4,7 @@ An interface is a class of handlers whose bodies `raise NotImplementedError`. Ot
 it were the service; the service derives from it, or names it by `implements`, and is held to it.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
@@ -57,7 +58,7 @@ def check_implements(made: ServiceDefinition, interface: ServiceDefinition) -> N
         if one is None:
             refuse(f"does not implement {name!r}")
         else:
-            _check_handler(one, asked, lambda message, one=one: refuse(message, one))
+            _check_handler(one, asked, functools.partial(refuse, place=one))
 
 
 def _check_handler(

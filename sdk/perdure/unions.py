@@ -89,7 +89,7 @@ class _Types:
         hints = get_type_hints(cls, include_extras=True)
         parts = {name: self.convert_of(one) for name, one in hints.items()}
         if is_typeddict(cls):
-            needed = cast(frozenset[str], cls.__required_keys__)  # type: ignore[attr-defined]
+            needed = cast(frozenset[str], cls.__required_keys__)
             return _fields(dict, parts, needed)
         given = {one.name for one in fields(cls) if one.init}
         needed = frozenset(
@@ -235,7 +235,7 @@ def _schema(annotation: Any, definitions: dict[str, Any], names: dict[Any, str])
 def _object_schema(cls: Any, of: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
     hints = get_type_hints(cls, include_extras=True)
     if is_typeddict(cls):
-        needed = [name for name in hints if name in cls.__required_keys__]  # type: ignore[attr-defined]
+        needed = [name for name in hints if name in cls.__required_keys__]
     else:
         needed = [
             one.name
