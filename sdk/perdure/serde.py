@@ -8,7 +8,17 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Annotated, Any, Final, Protocol, TypeVar, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Never,
+    NoReturn,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_origin,
+)
 
 import msgspec
 
@@ -210,7 +220,7 @@ def serde_for(annotation: Any) -> Serde[Any]:
 def _find(annotation: Any) -> Serde[Any]:
     if annotation in (inspect.Parameter.empty, Any, object):
         return ANY
-    if annotation is None or annotation is type(None):
+    if annotation in (None, type(None), NoReturn, Never):
         return VOID
     if annotation is bytes or annotation is bytearray:
         return BYTES

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NoReturn, TypedDict
 from uuid import UUID
 
 import pytest
@@ -51,6 +51,7 @@ class Upper:
         (str, "a"),
         (bytes, b"\x00\xff"),
         (None, None),
+        (NoReturn, None),
         (str | None, None),
         (str | None, "x"),
         (Any, {"a": [1, None]}),
