@@ -1,5 +1,6 @@
 """Calls and sends: a checked request becomes an Invoke record."""
 
+import msgspec
 from msgspec.structs import replace
 
 from orchestrator.door.delays import start_at_ms
@@ -74,26 +75,15 @@ def _placed_send(
     return with_request(invoke, request)
 
 
-class _Waiting:
+class _Waiting(msgspec.Struct, eq=False):
     """A client that waits for the engine's answer."""
 
-    __slots__ = ("engine", "exchange", "handler", "invocation_id", "options", "start_at_ms")
-
-    def __init__(
-        self,
-        exchange: PendingRequest,
-        handler: Handler,
-        engine: Engine,
-        invocation_id: bytes,
-        start_at_ms: int,
-        options: IngressOptions,
-    ) -> None:
-        self.exchange = exchange
-        self.handler = handler
-        self.engine = engine
-        self.invocation_id = invocation_id
-        self.start_at_ms = start_at_ms
-        self.options = options
+    exchange: PendingRequest
+    handler: Handler
+    engine: Engine
+    invocation_id: bytes
+    start_at_ms: int
+    options: IngressOptions
 
     def sent(self, reply: Reply) -> None:
         """A send is answered once it is in the log."""

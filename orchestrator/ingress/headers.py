@@ -1,5 +1,6 @@
 """Request headers and query: what the door itself reads, and what goes on to the handler."""
 
+from itertools import chain
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -29,16 +30,38 @@ class CallHeaders(msgspec.Struct, gc=False):
     trace: tuple[str, str]
 
 
-def read_headers(headers: list[tuple[bytes, bytes]], path: bytes) -> CallHeaders:
+# A client sends the same headers with each of its requests: what they mean is kept, of this many.
+_KNOWN_MAX = 256
+_KNOWN_BYTES_MAX = 1024  # of one request; larger ones are read each time
+_known: dict[tuple[tuple[bytes, bytes], ...], CallHeaders] = {}
+
+
+def read_headers(headers: RawHeaders, path: bytes) -> CallHeaders:
     """Sort the headers of a call; names come in lower case."""
+    raw = tuple(headers)
+    found = _known.get(raw)
+    if found is None:
+        found = _sort(headers)
+        # What names one request comes once.
+        if found.idempotency_key is None and found.trace is NO_TRACE:
+            _keep(raw, found)
+    forwarded = (*found.forwarded, ("x-restate-ingress-path", _text(path)))
+    return CallHeaders(forwarded, found.content_type, found.idempotency_key, found.trace)
+
+
+def _keep(raw: tuple[tuple[bytes, bytes], ...], found: CallHeaders) -> None:
+    if sum(map(len, chain.from_iterable(raw))) <= _KNOWN_BYTES_MAX:
+        if len(_known) >= _KNOWN_MAX:
+            _known.clear()
+        _known[raw] = found
+
+
+def _sort(headers: RawHeaders) -> CallHeaders:
     forwarded: list[tuple[str, str]] = []
     content_type = idempotency_key = None
     traceparent = tracestate = ""
     for raw_name, raw_value in headers:
-        try:
-            value = raw_value.decode()
-        except UnicodeDecodeError:
-            value = raw_value.decode("latin-1")
+        value = _text(raw_value)
         if raw_name in _KEPT_BACK:
             if raw_name == b"idempotency-key":
                 idempotency_key = value
@@ -55,7 +78,6 @@ def read_headers(headers: list[tuple[bytes, bytes]], path: bytes) -> CallHeaders
             tracestate = value
         elif name == "x-restate-limit-key":
             check_scope(None, value)
-    forwarded.append(("x-restate-ingress-path", _text(path)))
     trace = trace_of(traceparent, tracestate) if traceparent else NO_TRACE
     return CallHeaders(tuple(forwarded), content_type, idempotency_key, trace)
 

@@ -93,12 +93,12 @@ class Attempt:
         self._jitter = jitter
         self._door = CommandContext(given.invoke, given.incarnation, callees)
         self._payload_bytes_max = payload_bytes_max
-        self._reader = wire.FrameReader(payload_bytes_max)
+        self._reader: wire.FrameReader | None = None  # once a message comes in pieces
         self._pinned = bool(given.deployment and given.protocol)
         # AwaitingOn is for people to look at: it comes twice a step, nobody looks.
         self._unread = code.AWAITING_ON if protocol >= 7 else -1
         self.server = ""
-        self.delivered = Delivered(given)
+        self.delivered = Delivered(given.entries, given.entries, given.commands)
         self._done: list[Journal] = []
         self._frames: list[bytes] = []
         self._size_bytes = 0
@@ -222,12 +222,17 @@ class Attempt:
     def _messages(self, data: bytes) -> None:
         """Any number of messages, the last one perhaps only begun."""
         too_large = None
-        try:
-            frames = self._reader.feed(data)
-        except wire.FrameTooLarge as error:
-            # Messages that came whole before it still count.
-            frames, too_large = error.frames, error
-        self.in_message = self._reader.pending
+        frames = None if self.in_message else wire.whole_frames(data, self._payload_bytes_max)
+        if frames is None:
+            reader = self._reader
+            if reader is None:
+                reader = self._reader = wire.FrameReader(self._payload_bytes_max)
+            try:
+                frames = reader.feed(data)
+            except wire.FrameTooLarge as error:
+                # Messages that came whole before it still count.
+                frames, too_large = error.frames, error
+            self.in_message = reader.pending
         for number, flags, frame in frames:
             self._message(number, flags, frame)
             if self.over:

@@ -85,12 +85,12 @@ def _promise_name(door: CommandContext, name: str) -> str:
 
 
 def _output(door: CommandContext, frame: bytes, base: int) -> AnyEffect:
-    m = wire.decode_output(frame, _H)
-    door.output_failed = m.failure is not None
-    if m.failure is not None:
-        return effects.SetOutput(-1, -1, failure_of(m.failure))
-    start, end = m.value_span
-    return effects.SetOutput(base + start, base + end)
+    found = wire.read_output(frame, _H)
+    if isinstance(found, wire.WireFailure):
+        door.output_failed = True
+        return effects.SetOutput(-1, -1, failure_of(found))
+    door.output_failed = False
+    return effects.SetOutput(base + found[0], base + found[1])
 
 
 def _set_state(door: CommandContext, frame: bytes, base: int) -> AnyEffect:

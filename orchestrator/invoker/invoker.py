@@ -233,7 +233,7 @@ class Invoker:
         attempt = self._attempt(source, given, handler.retry, deployment.id, where.protocol)
         duplex = deployment.bidi and not deployment.http1 and not given.pause_requested
         duplex = duplex and handler.inactivity_timeout_ms > 0
-        invoke = given.invoke
+        invoke, now_ms = given.invoke, self.now_ms()
         running = RunningAttempt(
             self,
             source,
@@ -247,6 +247,7 @@ class Invoker:
             duplex,
             self._slots.take(deployment.id),
             Feed(attempt, given.entries, given.replay_end),
+            now_ms,
         )
         running.restart_count = restarts
         if given.retry_count:
@@ -258,7 +259,6 @@ class Invoker:
         if not duplex:
             attempt.close_input()
         self._sweep.arm(running)
-        now_ms = self.now_ms()
         debug_id = invocation_id_to_str(invoke.id)
         try:
             pool = self._pools.get(self._heads.origin(deployment.uri), deployment.http1)

@@ -20,33 +20,46 @@ _PATH: Final = "x-restate-ingress-path"
 _COPIED_BYTES_MAX: Final = 64 * 1024
 _PAIRS_MAX: Final = 4096
 _pairs: Final[dict[tuple[str, str], bytes]] = {}
+_FIELDS_MAX: Final = 512
+_fields: Final[dict[tuple[tuple[str, str], ...], bytes]] = {}
 
 
 def _input(start: bytes, invoke: Invoke) -> list[bytes]:
-    """The Input command after `start`; headers repeat from request to request, so their bytes are
-    kept, but for a path with the key of an object in it. A large body is not copied."""
-    body = invoke.body
-    parts = [start, b""]
-    size_bytes = 0
-    for pair in invoke.headers:
+    """The Input command after `start`. A large body is not copied."""
+    body, headers = invoke.body, invoke.headers
+    fields = _fields.get(headers)
+    if fields is None:
+        fields = _header_fields(headers, bool(invoke.key))
+    length = len(body)
+    value = b"\x0a" + varint(length) if length else b""
+    wrapped = b"\x72" + varint(len(value) + length) + value
+    header = _header(code.INPUT, 0, len(fields) + len(wrapped) + length)
+    if length > _COPIED_BYTES_MAX:
+        return [b"".join((start, header, fields, wrapped)), body]
+    return [b"".join((start, header, fields, wrapped, body))]
+
+
+def _header_fields(headers: tuple[tuple[str, str], ...], keyed: bool) -> bytes:
+    """Headers repeat from request to request: the bytes of each are kept, but for a path with the
+    key of an object in it, and those of all together if each was known."""
+    parts = []
+    repeat = not keyed
+    for pair in headers:
         part = _pairs.get(pair)
         if part is None:
+            repeat = False
             part = put_pairs(1, (pair,))
-            if len(part) <= 128 and not (invoke.key and pair[0] == _PATH):
+            if len(part) <= 128 and not (keyed and pair[0] == _PATH):
                 if len(_pairs) >= _PAIRS_MAX:
                     _pairs.clear()
                 _pairs[pair] = part
         parts.append(part)
-        size_bytes += len(part)
-    length = len(body)
-    value = b"\x0a" + varint(length) if length else b""
-    wrapped = b"\x72" + varint(len(value) + length) + value
-    parts[1] = _header(code.INPUT, 0, size_bytes + len(wrapped) + length)
-    parts.append(wrapped)
-    if length > _COPIED_BYTES_MAX:
-        return [b"".join(parts), body]
-    parts.append(body)
-    return [b"".join(parts)]
+    fields = b"".join(parts)
+    if repeat and len(fields) <= 1024:
+        if len(_fields) >= _FIELDS_MAX:
+            _fields.clear()
+        _fields[headers] = fields
+    return fields
 
 
 def opening(
@@ -76,7 +89,7 @@ def opening(
             idempotency_key=invoke.idempotency_key,
         )
         return _input(start, invoke)
-    name = debug_id.encode()
+    name, entries = debug_id.encode(), given.entries
     key = invoke.key.encode()
     payload = b"".join(
         (
@@ -85,8 +98,7 @@ def opening(
             b"\x12",
             varint(len(name)),
             name,
-            b"\x18",
-            varint(given.entries),
+            b"\x18\x01" if entries == 1 else b"\x18" + varint(entries),
             b"".join([set_bytes(4, put_bytes(1, k) + put_bytes(2, v)) for k, v in state])
             if state
             else b"",

@@ -1,6 +1,7 @@
 """An attempt that runs: the state machine, its exchange, and what the shell knows of it."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final, Protocol
 
 from orchestrator.invoker import codes
@@ -21,6 +22,11 @@ _CODES_BY_STATUS: Final = {
     503: (codes.RATE_LIMITED, "the service is not available now"),
     504: (codes.NETWORK, "the service cannot be reached behind its gateway"),
 }
+
+
+@cache
+def _content_type(protocol: int) -> bytes:
+    return media_type(protocol).encode()
 
 
 class Shell(Protocol):
@@ -100,6 +106,7 @@ class RunningAttempt:
         duplex: bool,
         window: OpeningWindow,
         feed: Feed,
+        now_ms: int,
     ) -> None:
         self._shell = shell
         self.source = source
@@ -122,10 +129,10 @@ class RunningAttempt:
         self.memory_bytes = 0  # all of it
         self.restart_count = 0
         self.look_ms = 0  # when the sweep looks at it; 0: it does not
-        self.started_at_ms = shell.now_ms()
+        self.started_at_ms = now_ms
         self.begun_ms = self.touched_ms = shell.monotonic_ms()
         self.is_told = False  # something, since its service has said anything
-        self._media_type = media_type(attempt.protocol).encode()
+        self._media_type = _content_type(attempt.protocol)
 
     @property
     def may_close(self) -> bool:

@@ -2,6 +2,7 @@
 
 Attempts carry a stamp of their last activity. Each is looked at when its timeout would have passed
 if it had stayed quiet, and is put off if it did not; so an attempt that is not due costs nothing.
+Most are over within a second of their begin: until then they are only kept in a set.
 Connections are looked after once a second. Nothing runs while there is nothing to look after.
 """
 
@@ -21,6 +22,8 @@ _LATE_MS_MAX: Final = 1_000
 _LATE_MS_MIN: Final = 20
 _BUCKETS_OF_A_TIMEOUT: Final = 1_000  # of timeouts of hours
 _PARTS: Final = 4  # a timeout is noticed late by at most one part of it
+_FRESH: Final = -1  # the `look_ms` of an attempt that is in no bucket yet
+_SHORT_MS: Final = int(2 * PERIOD_S * 1000)  # timeouts below it are never left for the upkeep
 
 
 class Sweep:
@@ -34,6 +37,7 @@ class Sweep:
         self._clock = clock
         self._scheduler = scheduler
         self._pools = pools
+        self._fresh: dict[RunningAttempt, None] = {}  # begun since the last upkeep
         self._buckets: dict[int, dict[RunningAttempt, None]] = {}
         self._times: list[int] = []  # a heap of the keys of `_buckets`
         self._timer: Timer | None = None
@@ -47,16 +51,24 @@ class Sweep:
     def arm(self, running: RunningAttempt) -> None:
         """An attempt begins: look after it in time."""
         self._count += 1
-        self._put(running, running.touched_ms)
+        if running.abort_ms < _SHORT_MS or running.inactivity_ms < _SHORT_MS:
+            self._put(running, running.touched_ms)
+        else:
+            running.look_ms = _FRESH
+            self._fresh[running] = None
         if self._upkeep is None:
             self._upkeep = self._scheduler.call_later(PERIOD_S, self._look_after_pools)
 
     def disarm(self, running: RunningAttempt) -> None:
         """It is over: drop it at once, since it holds its whole request."""
-        if running.look_ms:
+        look_ms = running.look_ms
+        if look_ms:
             self._count -= 1
-            self._buckets[running.look_ms].pop(running, None)
             running.look_ms = 0
+            if look_ms == _FRESH:
+                del self._fresh[running]
+            else:
+                self._buckets[look_ms].pop(running, None)
 
     def stop(self) -> None:
         for timer in (self._timer, self._upkeep):
@@ -107,7 +119,7 @@ class Sweep:
             if bucket:
                 break
             del self._buckets[heapq.heappop(self._times)]
-        if not self._count:
+        if self._count == len(self._fresh):
             self._buckets.clear()
             self._times.clear()
         elif self._times:
@@ -115,7 +127,11 @@ class Sweep:
 
     def _look_after_pools(self) -> None:
         self._upkeep = None
-        self._pools.sweep(self._clock.monotonic_ms() / 1000)
+        now_ms = self._clock.monotonic_ms()
+        fresh, self._fresh = self._fresh, {}
+        for running in fresh:
+            self._put(running, now_ms)
+        self._pools.sweep(now_ms / 1000)
         if self._count or self._pools:
             self._upkeep = self._scheduler.call_later(PERIOD_S, self._look_after_pools)
 

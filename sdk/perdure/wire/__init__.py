@@ -39,6 +39,7 @@ from perdure.wire.commands import (
     decode_run,
     decode_send_signal,
     decode_sleep,
+    read_output,
     read_run,
 )
 from perdure.wire.control import (
@@ -59,7 +60,7 @@ from perdure.wire.control import (
     read_run_result,
 )
 from perdure.wire.errors import BadId, FrameTooLarge, FutureTooLarge, WireError
-from perdure.wire.frames import HEADER_BYTES, FrameReader, count, frame, split
+from perdure.wire.frames import HEADER_BYTES, FrameReader, count, frame, split, whole_frames
 from perdure.wire.futures import FUTURE_DEPTH_MAX, FUTURE_NODES_MAX, WireFuture
 from perdure.wire.ids import (
     INVOCATION_ID_BYTES,
@@ -235,6 +236,7 @@ __all__ = [
     "parse_media_type",
     "parse_subscription_id",
     "pick",
+    "read_output",
     "read_run",
     "read_run_result",
     "run_ack",
@@ -242,4 +244,5 @@ __all__ = [
     "split",
     "start_message",
     "subscription_id_to_str",
+    "whole_frames",
 ]

@@ -114,14 +114,8 @@ def encode_input(m: InputCommand, version: int = VERSION_MAX) -> bytes:
 
 def decode_output(data: bytes, start: int = 0) -> OutputCommand:
     """Read an Output command."""
-    end = len(data)
-    if end - start >= 2 and data[start] == 14 << 3 | 2:
-        first = fills(data, start + 1, end)
-        if first >= 0:
-            first, last = read_value_span(data, first, end)
-            return OutputCommand(data[first:last], None, "", (first, last))
     value, failure, name, span = None, None, "", (0, 0)
-    for tag, a, b in scan(data, start, end):
+    for tag, a, b in scan(data, start, len(data)):
         if tag == 14 << 3 | 2:
             span = read_value_span(data, a, b)
             value, failure = data[span[0] : span[1]], None
@@ -132,6 +126,17 @@ def decode_output(data: bytes, start: int = 0) -> OutputCommand:
         else:
             skip(tag, (12, 14, 15))
     return OutputCommand(value, failure, name, span)
+
+
+def read_output(data: bytes, start: int = 0) -> Span | WireFailure:
+    """Read an Output command as where its value lies, or the failure: a server copies no value."""
+    end = len(data)
+    if end - start >= 2 and data[start] == 14 << 3 | 2:  # the value, and nothing else
+        first = fills(data, start + 1, end)
+        if first >= 0:
+            return read_value_span(data, first, end)
+    m = decode_output(data, start)
+    return m.value_span if m.failure is None else m.failure
 
 
 def encode_output(m: OutputCommand, version: int = VERSION_MAX) -> bytes:

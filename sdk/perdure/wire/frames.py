@@ -23,6 +23,23 @@ def code_of(frame_bytes: bytes) -> int:
     return frame_bytes[0] << 8 | frame_bytes[1]
 
 
+def whole_frames(data: bytes, limit_bytes: int) -> list[tuple[int, int, bytes]] | None:
+    """Cut bytes that are nothing but whole frames, each with a payload below the limit, as
+    `FrameReader.feed` does; None if they are not. Nearly all that arrives is."""
+    frames = []
+    start, end = 0, len(data)
+    while start < end:
+        if end - start < HEADER_BYTES:
+            return None
+        code, flags, size = _unpack_from(data, start)
+        stop = start + HEADER_BYTES + size
+        if stop > end or size >= limit_bytes:
+            return None
+        frames.append((code, flags, data[start:stop]))
+        start = stop
+    return frames
+
+
 class FrameReader:
     """Cuts a stream of bytes, split anywhere, into whole frames.
 

@@ -22,6 +22,7 @@ _PAIRS: Final = [high + low for high in _ALPHABET for low in _ALPHABET]
 _PAIR_VALUES: Final = {pair: value for value, pair in enumerate(_PAIRS)}
 _DIGIT_VALUES: Final = {digit: value for value, digit in enumerate(_ALPHABET)}
 _BASE2: Final = 62**2
+_BASE4: Final = 62**4
 _BASE6: Final = 62**6
 _BASE11: Final = 62**11
 
@@ -36,13 +37,16 @@ class AwakeableId(NamedTuple):
 
 def _digits11(value: int) -> str:
     """Write a number below 62**11 as eleven digits."""
-    high, low = divmod(value, _BASE6)
-    a, rest = divmod(high, _BASE2)
-    a1, a2 = divmod(a, _BASE2)
-    b, c = divmod(low, _BASE2)
-    b1, b2 = divmod(b, _BASE2)
-    pairs = _PAIRS
-    return f"{pairs[a1][1]}{pairs[a2]}{pairs[rest]}{pairs[b1]}{pairs[b2]}{pairs[c]}"
+    # `//` and a product are faster than `divmod`, and what is below 2**30 is fastest.
+    upper = value // _BASE4
+    low = value - upper * _BASE4
+    high = upper // _BASE4
+    middle = upper - high * _BASE4
+    pairs, base = _PAIRS, _BASE2
+    return (
+        f"{pairs[high // base][1]}{pairs[high % base]}{pairs[middle // base]}"
+        f"{pairs[middle % base]}{pairs[low // base]}{pairs[low % base]}"
+    )
 
 
 def _encode_u64(raw: bytes) -> str:
