@@ -12,10 +12,12 @@ from orchestrator.model.ids import random_seed
 from orchestrator.model.invoke import Invoke
 from perdure import wire
 from perdure.wire import codes as code
+from perdure.wire.ids import INVOCATION_ID_CHARS
 from perdure.wire.proto3 import put_bytes, set_bytes, varint
 from perdure.wire.values import put_pairs
 
 _header: Final = Struct(">HHI").pack
+_DEBUG_ID: Final = b"\x12" + varint(INVOCATION_ID_CHARS)
 _PATH: Final = "x-restate-ingress-path"
 _COPIED_BYTES_MAX: Final = 64 * 1024
 _PAIRS_MAX: Final = 4096
@@ -89,15 +91,14 @@ def opening(
             idempotency_key=invoke.idempotency_key,
         )
         return _input(start, invoke)
-    name, entries = debug_id.encode(), given.entries
+    entries = given.entries
     key = invoke.key.encode()
     payload = b"".join(
         (
             b"\x0a\x18",
             invoke.id,
-            b"\x12",
-            varint(len(name)),
-            name,
+            _DEBUG_ID,
+            debug_id.encode(),
             b"\x18\x01" if entries == 1 else b"\x18" + varint(entries),
             b"".join([set_bytes(4, put_bytes(1, k) + put_bytes(2, v)) for k, v in state])
             if state

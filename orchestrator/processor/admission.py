@@ -39,13 +39,13 @@ class Admission:
         """For work that goes to this partition."""
         if self.shut_reason:
             return self.shut_reason
-        now_s = self._time_s()
-        if seat.term is None:
+        now_s, state = self._time_s(), seat.state
+        if state.term is None:
             if seat.stopped:
                 return f"partition {seat.number} is stopped: {seat.stopped}"
             if seat.leaderless_s(now_s) >= self._age_s:
                 return f"partition {seat.number} has no leader yet"
-        append = seat.in_flight
+        append = state.in_flight
         if append is not None and now_s - append.at_s >= self._age_s:
             return f"the log is slow to take what goes to partition {seat.number}"
         if seat.pending.bytes_count >= self._held_bytes_max:

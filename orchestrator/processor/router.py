@@ -130,7 +130,7 @@ class Router:
         count, at = len(seats), self._next_seat
         for _ in seats:
             at = (at + 1) % count
-            if seats[at].term is not None:
+            if seats[at].state.term is not None:
                 self._next_seat = at
                 return seats[at].number
         return otherwise % self.partition_count

@@ -59,7 +59,7 @@ class Seat(SeatView):
 
     def propose(self, record: AnyRecord, waiter: Waiter | None = None) -> None:
         """Append with the next turn."""
-        state = self._state
+        state = self.state
         if type(state) is Leading:
             self.pending.add(record, waiter)
             if state.in_flight is None and not state.pauses:
@@ -72,7 +72,7 @@ class Seat(SeatView):
     def start_append(self, now_s: float, work_max: int, bytes_max: int) -> list[bytes]:
         """Take proposals as messages, which are in flight from now on: at least one record,
         more only within `work_max` and `bytes_max` of bodies. [] if no message can hold them."""
-        leading = self._state
+        leading = self.state
         assert type(leading) is Leading and leading.in_flight is None and not leading.pauses
         proposals, size_bytes = self.pending.take(work_max, bytes_max)
         messages, parts = pack_records([proposal.record for proposal in proposals], size_bytes)
@@ -110,7 +110,7 @@ class Seat(SeatView):
     def append_answered(self, first: int, error: AppendError | None) -> None:
         """The log has answered for the last append."""
         self._is_unanswered = False
-        leading = self._state
+        leading = self.state
         append = leading.in_flight
         if append is None or leading.partition is None:  # it stepped down meanwhile
             self.changed.set()
@@ -130,7 +130,7 @@ class Seat(SeatView):
 
     def apply_append(self) -> None:
         """Apply the acknowledged append as the objects it was made of, then act."""
-        leading = self._state
+        leading = self.state
         assert type(leading) is Leading and leading.in_flight is not None
         append, partition = leading.in_flight, leading.partition
         actions: list[AnyAction] = []
@@ -160,7 +160,7 @@ class Seat(SeatView):
             self._act(actions)
 
     def _still_leads(self) -> bool:
-        leading = self._state
+        leading = self.state
         if type(leading) is not Leading:
             return False
         if leading.partition.state.partition_row.epoch != leading.term.epoch:
@@ -169,7 +169,7 @@ class Seat(SeatView):
         return True
 
     def _act(self, actions: list[AnyAction]) -> None:
-        term = self._state.term
+        term = self.state.term
         assert term is not None
         try:
             term.perform(actions)
@@ -186,7 +186,7 @@ class Seat(SeatView):
 
     def _append_later(self, error: AppendError) -> None:
         """Nothing was appended: clients are refused, the engine's own records are tried again."""
-        leading = self._state
+        leading = self.state
         assert type(leading) is Leading and leading.in_flight is not None
         append, leading.in_flight = leading.in_flight, None
         delay_s = backoff_s(REFUSED_FIRST_S, REFUSED_MAX_S, self._refusals)
@@ -203,25 +203,25 @@ class Seat(SeatView):
 
     def restoring(self, progress: Progress) -> None:
         """A store is being looked for and filled, as far as `progress` has it."""
-        state = self._state
+        state = self.state
         assert type(state) is Restoring
         state.progress = progress
 
     def restored(self, partition: Partition, store: DurableStore) -> None:
         """A store that fits the log is open, and everything up to the log's end is applied."""
-        state = self._state
+        state = self.state
         if type(state) is Stopped:  # stopped meanwhile: it keeps its store open, as after a term
             state.opened = Opened(partition, store)
             return
         assert type(state) is Restoring
-        self._state = Following(Opened(partition, store), state.leaderless_since_s)
+        self.state = Following(Opened(partition, store), state.leaderless_since_s)
         self._host.store_restored()
 
     def begin(self, term: Term) -> None:
         """Lead from now on; what waited for a leader goes out."""
-        state = self._state
+        state = self.state
         assert type(state) is Following
-        self._state = Leading(state.opened, term)
+        self.state = Leading(state.opened, term)
         term.begin()
         if self.pending.waiting:
             self._wake()
@@ -252,17 +252,17 @@ class Seat(SeatView):
     def note_end(self, heard_to: int) -> bool:
         """The log has messages up to this offset; True if some of other writers are not applied
         yet."""
-        leading = self._state
+        leading = self.state
         return type(leading) is Leading and leading.note_end(heard_to)
 
     def start_reading(self) -> bool:
         """Stop appending while records of other writers are read; False if that is under way
         already."""
-        leading = self._state
+        leading = self.state
         return type(leading) is Leading and leading.start_reading()
 
     def end_reading(self) -> None:
-        leading = self._state
+        leading = self.state
         assert type(leading) is Leading
         leading.end_reading()
         self._wake()
@@ -271,11 +271,11 @@ class Seat(SeatView):
 
     def step_down(self, reason: str, level: int = logging.WARNING) -> None:
         """Stop acting as leader; the seat reads on and announces anew while it is assigned."""
-        leading = self._state
+        leading = self.state
         if type(leading) is not Leading:
             return
         logger.log(level, "partition %d steps down: %s", self.number, reason)
-        self._state = Following(leading.opened, self._host.now_s())
+        self.state = Following(leading.opened, self._host.now_s())
         leading.term.end()
         self._host.stepped_down()
         self.pending.drop_of_term()
@@ -294,13 +294,13 @@ class Seat(SeatView):
 
     def close_store(self) -> None:
         """Close the store. Only for a seat that does not lead."""
-        state = self._state
+        state = self.state
         assert type(state) is not Leading
         opened = state.opened
         if type(state) is Stopped:
             state.opened = None
         elif type(state) is Following:
-            self._state = Restoring(state.leaderless_since_s)
+            self.state = Restoring(state.leaderless_since_s)
         if opened is not None:
             try:
                 opened.store.close()
@@ -310,7 +310,7 @@ class Seat(SeatView):
     def stop(self, reason: str) -> None:
         """Serve no more, keep the data: an operator must look."""
         self.step_down(reason)
-        self._state = Stopped(reason, self._state.opened)
+        self.state = Stopped(reason, self.state.opened)
         self._fail_all(reason)
         self.changed.set()
 

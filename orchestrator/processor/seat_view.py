@@ -15,41 +15,41 @@ class SeatView:
     def __init__(self, number: int, now_s: float) -> None:
         self.number = number
         self.pending = ProposalQueue()  # what waits to be appended; others only look at it
-        self._state: SeatState = Restoring(now_s)
+        self.state: SeatState = Restoring(now_s)  # others only read it
         self._is_assigned = True
         self._is_unanswered = False
 
     @property
     def is_served(self) -> bool:
         """Assigned, and not stopped."""
-        return self._is_assigned and type(self._state) is not Stopped
+        return self._is_assigned and type(self.state) is not Stopped
 
     @property
     def stopped(self) -> str:
         """Why it serves no more, or ""."""
-        return self._state.reason if type(self._state) is Stopped else ""
+        return self.state.reason if type(self.state) is Stopped else ""
 
     @property
     def progress(self) -> Progress | None:
         """How far it is restored, while it is."""
-        return self._state.progress if type(self._state) is Restoring else None
+        return self.state.progress if type(self.state) is Restoring else None
 
     @property
     def term(self) -> Term | None:
-        return self._state.term
+        return self.state.term
 
     @property
     def partition(self) -> Partition | None:
-        return self._state.partition
+        return self.state.partition
 
     @property
     def store(self) -> DurableStore | None:
-        opened = self._state.opened
+        opened = self.state.opened
         return None if opened is None else opened.store
 
     @property
     def in_flight(self) -> InFlightAppend | None:
-        return self._state.in_flight
+        return self.state.in_flight
 
     @property
     def unanswered(self) -> bool:
@@ -59,17 +59,17 @@ class SeatView:
     @property
     def is_quiet(self) -> bool:
         """Nothing waits to be appended, and nothing is in flight."""
-        return not self.pending.waiting and self._state.in_flight is None
+        return not self.pending.waiting and self.state.in_flight is None
 
     def leaderless_s(self, now_s: float) -> float:
         """How long nobody has led here; 0 while somebody does, or once it is stopped."""
-        state = self._state
+        state = self.state
         if type(state) is Following or type(state) is Restoring:
             return now_s - state.leaderless_since_s
         return 0.0
 
     def can_append(self) -> bool:
-        state = self._state
+        state = self.state
         if not self.pending.waiting or state.in_flight is not None:
             return False
         return type(state) is Leading and not state.pauses
@@ -77,5 +77,5 @@ class SeatView:
     @property
     def is_behind(self) -> bool:
         """Other writers' messages are in the log that this leader has not applied."""
-        leading = self._state
+        leading = self.state
         return type(leading) is Leading and leading.is_behind

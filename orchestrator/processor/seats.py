@@ -80,6 +80,7 @@ class Seats:
         self._leaving: dict[int, Task] = {}
         self._turns = Turns(log, scheduler, options, lambda: invoker.running_count, telemetry)
         self._turns.after_append = self._after_append
+        self.get = self._turns.seat_of  # a seat by its number
         self.slices = Slices(scheduler)
         self._alarm = Alarm(scheduler, clock, self._look_at_due, options.look_every_ms)
         self._is_ticking = False
@@ -92,10 +93,6 @@ class Seats:
     def all(self) -> list[Seat]:
         """By number."""
         return self._turns.seats
-
-    def get(self, number: int) -> Seat | None:
-        served = self._served.get(number)
-        return None if served is None else served.seat
 
     # --- life ---
 

@@ -8,7 +8,7 @@ from orchestrator.machine import kv
 from orchestrator.machine.inputs import whole_invoke
 from orchestrator.model.effects import GetStateKeys
 from orchestrator.model.limits import STATE_SENT_COUNT_MAX
-from orchestrator.model.records import Journal
+from orchestrator.model.records import Ended, Journal
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import INVOKED
 from orchestrator.processor import journal_limit, state_limit
@@ -160,7 +160,7 @@ class AttemptSource:
             return
         invocation_id, unapplied = record.id, self._unapplied
         unapplied[invocation_id] = unapplied.get(invocation_id, 0) + 1
-        if record.entries:
+        if record.entries and type(record.end) is not Ended:  # what ends it adds no more
             try:
                 row = self._row_of(invocation_id)
             except StoreError:  # applying the record fails in the same way

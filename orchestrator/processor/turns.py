@@ -42,6 +42,7 @@ class Turns:
     ) -> None:
         self.seats: list[Seat] = []  # by number
         self._by_number: dict[int, Seat] = {}
+        self.seat_of = self._by_number.get
         self._log = log
         self._scheduler = scheduler
         self._options = options

@@ -28,6 +28,9 @@ from orchestrator.tables.state import State
 
 TOLD_COUNT = 64  # clients answered in one callback: an answer costs some 30 us
 TOLD_BYTES = 4 << 20  # of results copied to clients in one callback
+_SMALL_BYTES = TOLD_BYTES // TOLD_COUNT
+_SMALL_PART = 1 / TOLD_COUNT
+_ACCEPTED = Accepted(True)
 logger = logging.getLogger("perdure.processor")
 
 
@@ -101,12 +104,12 @@ class InvokeWaiter(ResultWaiter):
     def applied(self, state: State, results: "Results", answer: Answer) -> None:
         created = answer is DONE
         if created and not self.wait:
-            self.reply(Accepted(True))
+            self.reply(_ACCEPTED)
             return
         # Read before replying: a read may fail, and each waiter must be answered exactly once.
         live = state.invocations.get(self.id)
         if created and live is not None:  # as nearly always
-            self.reply(Accepted(True))
+            self.reply(_ACCEPTED)
             self.watch(live, results)
             return
         row = live or state.completed.get(self.id)
@@ -313,9 +316,9 @@ def _part(reply: Reply) -> float:
     """The part of one callback's work that one answer takes."""
     if type(reply) is Result and type(reply.outcome) is bytes:
         size_bytes = len(reply.outcome)
-        if size_bytes > TOLD_BYTES // TOLD_COUNT:
+        if size_bytes > _SMALL_BYTES:
             return size_bytes / TOLD_BYTES
-    return 1 / TOLD_COUNT
+    return _SMALL_PART
 
 
 def _result(state: State, done: CompletedRow | None, replayed: bool) -> Reply:

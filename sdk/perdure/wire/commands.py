@@ -131,10 +131,21 @@ def decode_output(data: bytes, start: int = 0) -> OutputCommand:
 def read_output(data: bytes, start: int = 0) -> Span | WireFailure:
     """Read an Output command as where its value lies, or the failure: a server copies no value."""
     end = len(data)
-    if end - start >= 2 and data[start] == 14 << 3 | 2:  # the value, and nothing else
-        first = fills(data, start + 1, end)
-        if first >= 0:
-            return read_value_span(data, first, end)
+    if end - start >= 4:
+        # A short value, and nothing else.
+        tag, size, value_tag, value_size = data[start : start + 4]
+        if (
+            tag == 14 << 3 | 2
+            and value_tag == 1 << 3 | 2
+            and value_size < 0x80
+            and size == value_size + 2
+            and start + 4 + value_size == end
+        ):
+            return start + 4, end
+        if tag == 14 << 3 | 2:
+            first = fills(data, start + 1, end)
+            if first >= 0:
+                return read_value_span(data, first, end)
     m = decode_output(data, start)
     return m.value_span if m.failure is None else m.failure
 

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from perdure.wire.errors import BadId
 
 INVOCATION_ID_BYTES: Final = 24
+INVOCATION_ID_CHARS: Final = 38
 _U64_DIGITS: Final = 11
 _U128_DIGITS: Final = 22
 _AWAKEABLE_CHARS: Final = 38
@@ -47,10 +48,6 @@ def _digits11(value: int) -> str:
         f"{pairs[high // base][1]}{pairs[high % base]}{pairs[middle // base]}"
         f"{pairs[middle % base]}{pairs[low // base]}{pairs[low % base]}"
     )
-
-
-def _encode_u64(raw: bytes) -> str:
-    return _digits11(int.from_bytes(raw, "little"))
 
 
 def _encode_u128(raw: bytes) -> str:
@@ -96,7 +93,9 @@ def invocation_id_to_str(raw: bytes) -> str:
     """Write the 24 bytes of an invocation id (partition key, then uuid) as `inv_1…`."""
     if len(raw) != INVOCATION_ID_BYTES:
         raise BadId(f"an invocation id has {INVOCATION_ID_BYTES} bytes, not {len(raw)}")
-    return f"inv_1{_encode_u64(raw[:8])}{_encode_u128(raw[8:])}"
+    partition_key = int.from_bytes(raw[:8], "little")
+    high, low = divmod(int.from_bytes(raw[8:], "little"), _BASE11)
+    return f"inv_1{_digits11(partition_key)}{_digits11(high)}{_digits11(low)}"
 
 
 def parse_invocation_id(text: str) -> bytes:

@@ -13,6 +13,7 @@ from perdure.wire import FrameReader, Message, codes, decode_frame, encode
 from tests.unit.invoker import samples
 
 NOW_MS = 5_000
+_ID = wire.invocation_id_to_str(samples.OWN_ID)
 
 
 def say(attempt: Attempt, *messages: Message, flags: int = 0) -> int:
@@ -53,10 +54,10 @@ def test_start_and_input(version: int) -> None:
         last_entry_at_ms=4_000,
     )
     attempt = samples.attempt(what, version)
-    data = b"".join(attempt.start_frames("inv_x", [(b"a", b"1")], True, NOW_MS))
+    data = b"".join(attempt.start_frames(_ID, [(b"a", b"1")], True, NOW_MS))
     start, given = messages(data)
     assert isinstance(start, wire.Start)
-    assert (start.id, start.debug_id, start.known_entries) == (samples.OWN_ID, "inv_x", 4)
+    assert (start.id, start.debug_id, start.known_entries) == (samples.OWN_ID, _ID, 4)
     assert (start.state_map, start.partial_state, start.key) == (((b"a", b"1"),), True, "")
     assert start.retry_count_since_last_stored_entry == 3
     assert start.duration_since_last_stored_entry == 1_000
@@ -67,14 +68,14 @@ def test_start_and_input(version: int) -> None:
 def test_a_large_body_is_sent_as_it_is() -> None:
     body = bytes(100_000)
     what = msgspec.structs.replace(samples.invoke(), body=body)
-    first, second = samples.attempt(samples.given(what)).start_frames("x", [], True, 0)
+    first, second = samples.attempt(samples.given(what)).start_frames(_ID, [], True, 0)
     assert second is body
     assert messages(first + second)[1] == wire.InputCommand((("content-type", "text/plain"),), body)
 
 
 def test_an_empty_body_is_a_value() -> None:
     what = samples.invoke()
-    data = samples.attempt(samples.given(what)).start_frames("x", [], True, 0)[0]
+    data = samples.attempt(samples.given(what)).start_frames(_ID, [], True, 0)[0]
     assert isinstance(messages(data)[1], wire.InputCommand)
     empty = wire.input_command((), b"")
     (decoded,) = messages(empty)

@@ -12,6 +12,7 @@ from tests.unit.invoker import samples
 _TEXT = st.text(st.characters(codec="utf-8"), max_size=200)
 _U32 = st.integers(0, 2**32 - 1)
 _U64 = st.integers(0, 2**64 - 1)
+_ID = wire.invocation_id_to_str(samples.invoke().id)
 
 
 @forall(
@@ -58,7 +59,7 @@ def test_the_bytes_are_the_codecs(
     expected = wire.start_message(
         protocol,
         invoke.id,
-        "inv_1x",
+        _ID,
         entries,
         state=state,
         partial_state=partial,
@@ -68,7 +69,7 @@ def test_the_bytes_are_the_codecs(
         random_seed=seed or random_seed(invoke.id),
         idempotency_key=idempotency_key,
     ) + wire.input_command(headers, body)
-    assert b"".join(opening(given, protocol, "inv_1x", state, partial, now_ms)) == expected
+    assert b"".join(opening(given, protocol, _ID, state, partial, now_ms)) == expected
 
 
 def test_large_inputs_and_many_headers() -> None:
@@ -76,14 +77,14 @@ def test_large_inputs_and_many_headers() -> None:
         invoke = msgspec.structs.replace(
             samples.invoke(), headers=((f"name{count}", "v" * (count % 200)),), body=b"x" * count
         )
-        data = b"".join(opening(samples.given(invoke), 7, "inv_1x", [], True, 0))
+        data = b"".join(opening(samples.given(invoke), 7, _ID, [], True, 0))
         assert data.endswith(wire.input_command(invoke.headers, invoke.body))
 
 
 def test_headers_keep_their_order_and_may_come_twice() -> None:
     headers = (("b", "1"), ("a", "2"), ("b", "3"), ("b", "1"))
     invoke = msgspec.structs.replace(samples.invoke(), headers=headers)
-    data = b"".join(opening(samples.given(invoke), 7, "inv_1x", [], True, 0))
+    data = b"".join(opening(samples.given(invoke), 7, _ID, [], True, 0))
     (_, (code, _, given)) = wire.FrameReader(1 << 20).feed(data)
     found = wire.decode_frame(code, given)
     assert isinstance(found, wire.InputCommand) and found.headers == headers

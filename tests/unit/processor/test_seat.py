@@ -85,7 +85,7 @@ def leading() -> tuple[Seat, Host]:
 
 
 def kind(seat: Seat) -> type:
-    return type(seat._state)
+    return type(seat.state)
 
 
 def test_from_restoring_to_leading_and_back() -> None:

@@ -24,6 +24,7 @@ from perdure.wire import (
     decode,
     decode_frame,
     encode,
+    read_output,
     read_run_result,
 )
 from perdure.wire.messages import DECODERS
@@ -145,7 +146,7 @@ def test_damaged_bytes_raise_nothing_but_wire_error(kind: str, draw: st.DataObje
     assert decode_frame(code_of(again), again) == found
 
 
-SHORT_CUTS = ["Run", "Output", "Call", "SetState", "GetEagerState"]
+SHORT_CUTS = ["Run", "Call", "SetState", "GetEagerState"]
 
 
 @pytest.mark.parametrize("kind", SHORT_CUTS)
@@ -178,6 +179,21 @@ def test_a_run_result_is_read_without_its_message(draw: st.DataObject) -> None:
             assert isinstance(message, ProposeRunCompletion)
             fields = message.result_completion_id, message.value or b"", message.failure
             assert read_run_result(candidate) == fields
+
+
+@given(st.data())
+def test_an_output_is_read_without_its_message(draw: st.DataObject) -> None:
+    payload = encode(draw.draw(MESSAGES["Output"]))[HEADER_BYTES:]
+    for candidate in (payload, _damage(payload, draw.draw)):
+        try:
+            message = decode(codes.OUTPUT, candidate)
+        except WireError:
+            with pytest.raises(WireError):
+                read_output(candidate)
+        else:
+            assert isinstance(message, OutputCommand)
+            expected = message.value_span if message.failure is None else message.failure
+            assert read_output(candidate) == expected
 
 
 @given(st.sampled_from([*DECODERS, *codes.NOTIFICATION_NAMES]), st.binary(max_size=60))
