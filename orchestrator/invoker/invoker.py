@@ -14,7 +14,6 @@ from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.counts import AttemptCounts, measure_slots
 from orchestrator.invoker.dialing import Dialer
 from orchestrator.invoker.exchange import Exchange
-from orchestrator.invoker.feed import Feed
 from orchestrator.invoker.flusher import Flusher, half_close, propose
 from orchestrator.invoker.forgetting import Forgetting
 from orchestrator.invoker.heads import Heads
@@ -231,24 +230,10 @@ class Invoker:
         """Open the exchange of an attempt that has its slot."""
         deployment, handler, options = where.deployment, where.handler, self._options
         attempt = self._attempt(source, given, handler.retry, deployment.id, where.protocol)
-        duplex = deployment.bidi and not deployment.http1 and not given.pause_requested
-        duplex = duplex and handler.inactivity_timeout_ms > 0
+        duplex = where.streams and not given.pause_requested
         invoke, now_ms = given.invoke, self.now_ms()
-        running = RunningAttempt(
-            self,
-            source,
-            invoke.id,
-            given.incarnation,
-            given.attempt,
-            attempt,
-            deployment.id,
-            handler.inactivity_timeout_ms,
-            handler.abort_timeout_ms,
-            duplex,
-            self._slots.take(deployment.id),
-            Feed(attempt, given.entries, given.replay_end),
-            now_ms,
-        )
+        window = self._slots.take(deployment.id)
+        running = RunningAttempt(self, source, given, attempt, where, duplex, window, now_ms)
         running.restart_count = restarts
         if given.retry_count:
             self._counts.retried()

@@ -11,11 +11,13 @@ from perdure.wire import VERSION_MIN, pick
 
 
 class Placement(msgspec.Struct, frozen=True, gc=False):
-    """A handler on a deployment, and the protocol version to speak with it."""
+    """A handler on a deployment, and the protocol version to speak with it. `streams`: both sides
+    may speak at the same time, until one suspends."""
 
     deployment: Deployment
     handler: Handler
     protocol: int
+    streams: bool
 
 
 class Unplaced(msgspec.Struct, frozen=True, gc=False):
@@ -86,7 +88,7 @@ def _with_version(
                 f" deployment {deployment.id} speaks {low} to {high}"
             )
             return Unplaced(codes.PINNED_VERSION, why, handler.retry)
-        return Placement(deployment, handler, pinned)
+        return _placement(deployment, handler, pinned)
     protocol = pick(low, high, own_max=protocol_max)
     if protocol is None:
         why = (
@@ -94,4 +96,9 @@ def _with_version(
             f" this server {VERSION_MIN} to {protocol_max}"
         )
         return Unplaced(codes.NO_COMMON_VERSION, why, handler.retry)
-    return Placement(deployment, handler, protocol)
+    return _placement(deployment, handler, protocol)
+
+
+def _placement(deployment: Deployment, handler: Handler, protocol: int) -> Placement:
+    is_duplex = deployment.bidi and not deployment.http1
+    return Placement(deployment, handler, protocol, is_duplex and handler.inactivity_timeout_ms > 0)

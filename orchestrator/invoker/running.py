@@ -8,7 +8,8 @@ from orchestrator.invoker import codes
 from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.feed import Feed
-from orchestrator.invoker.port import LedPartition
+from orchestrator.invoker.placing import Placement
+from orchestrator.invoker.port import AttemptInput, LedPartition
 from orchestrator.invoker.retry_after import parse_retry_after
 from orchestrator.invoker.urgency import NOTHING
 from orchestrator.invoker.window import OpeningWindow
@@ -96,30 +97,26 @@ class RunningAttempt:
         self,
         shell: Shell,
         source: LedPartition,
-        invocation_id: bytes,
-        incarnation: int,
-        number: int,
+        given: AttemptInput,
         attempt: Attempt,
-        deployment: str,
-        inactivity_ms: int,
-        abort_ms: int,
+        where: Placement,
         duplex: bool,
         window: OpeningWindow,
-        feed: Feed,
         now_ms: int,
     ) -> None:
         self._shell = shell
         self.source = source
-        self.id = invocation_id
-        self.incarnation = incarnation
-        self.number = number
+        self.id = given.invoke.id
+        self.incarnation = given.incarnation
+        self.number = given.attempt
         self.attempt = attempt
-        self.deployment = deployment
-        self.inactivity_ms = inactivity_ms
-        self.abort_ms = abort_ms
+        self.deployment = where.deployment.id
+        handler = where.handler
+        self.inactivity_ms = handler.inactivity_timeout_ms
+        self.abort_ms = handler.abort_timeout_ms
         self.duplex = duplex
         self.window = window
-        self.feed = feed
+        self.feed = Feed(attempt, given.entries, given.replay_end)
         self.fed_bytes = 0  # read from the journal for it, and perhaps not sent yet
         self.opening = True  # counts as not answered yet; `Openings` changes it
         self.exchange: Exchange | None = None
