@@ -170,3 +170,15 @@ def test_one_that_may_be_closed_by_others_is_broken_off_in_time() -> None:
     while not one.ended_ms:
         attempts.timers.ring()
     assert 5_000 <= one.ended_ms - one.touched_ms <= 6_000
+
+
+def test_one_that_is_over_within_a_second_is_never_put_in_order() -> None:
+    attempts = _Attempts()
+    (one,) = attempts.begin(1, 60_000)
+    attempts.end(one)
+    assert not attempts.sweep._buckets
+    (other,) = attempts.begin(1, 60_000)
+    attempts.timers.ring()  # the upkeep
+    assert attempts.sweep._buckets
+    attempts.end(other)
+    assert not any(attempts.sweep._buckets.values()) and not len(attempts.sweep)
