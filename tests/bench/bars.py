@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.bench.cells import HYPERCORN, THROUGHPUT_FIVE, TYPESCRIPT, UVICORN, Cell
+from tests.bench.cells import SDK_FIVE, THROUGHPUT_FIVE, Cell
+from tests.bench.endpoints import HYPERCORN, PERDURE, PERDURE_UVICORN, TYPESCRIPT, UVICORN
 from tests.bench.results import LIFE, Results
 from tests.bench.systems import EMBEDDED, KAFKA, RESTATE, RESTATE_4, TITLES
 from tests.bench.topic_cells import INGRESS, TO_OBJECT, TO_TOPIC, TOPIC_CELLS
@@ -15,7 +16,8 @@ _STRANGERS_PERCENT_MAX = 10.0
 
 @dataclass(frozen=True)
 class Bar:
-    """`metric` of `system` in `cell`, divided by that of `against` unless it is None."""
+    """`metric` of `system` in `cell`, divided by that of `against` unless it is None: in the same
+    cell, or in `against_cell`."""
 
     cell: str
     metric: str
@@ -25,6 +27,7 @@ class Bar:
     aim: float
     at_least: bool = False
     unit: str = ""
+    against_cell: str | None = None
 
     @property
     def title(self) -> str:
@@ -55,6 +58,7 @@ class Verdict:
 _METRICS = {
     "per_second": "throughput",
     "server_cpu_us": "server CPU",
+    "service_cpu_us": "service CPU",
     "p50_ms": "p50",
     "step_p50_ms": "p50 per step",
     "idle_resident_mb": "resident when idle",
@@ -105,6 +109,35 @@ _TOPIC_BARS = [
     ],
 ]
 
+
+def _sdk(
+    ours: str, theirs: str, flow: str, metric: str, against: str, bar: float, aim: float
+) -> Bar:
+    """Our SDK on our server, against restate-sdk on `theirs` and the server `against`."""
+    connections = 1 if metric in ("p50_ms", "step_p50_ms") else 64
+    mine, other = Cell(ours, flow, connections).name, Cell(theirs, flow, connections).name
+    at_least = metric == "per_second"
+    return Bar(mine, metric, EMBEDDED, against, bar, aim, at_least, "×", other)
+
+
+SDK_BARS = [
+    *[
+        _sdk(PERDURE, HYPERCORN, flow, "service_cpu_us", EMBEDDED, 0.5, 0.25)
+        for flow in ("greet", "10-steps", "fan-out")
+    ],
+    _sdk(PERDURE, UVICORN, "greet", "service_cpu_us", EMBEDDED, 1.0, 0.7),
+    _sdk(PERDURE_UVICORN, UVICORN, "greet", "service_cpu_us", EMBEDDED, 1.0, 0.7),
+    *[_sdk(PERDURE, HYPERCORN, flow, "per_second", RESTATE, 3.0, 5.0) for flow in SDK_FIVE],
+    *[
+        _sdk(PERDURE, UVICORN, flow, "per_second", RESTATE_4, 1.5, 2.0)
+        for flow in ("greet", "counter")
+    ],
+    *[
+        _sdk(PERDURE, HYPERCORN, flow, metric, RESTATE, 0.4, 0.25)
+        for flow, metric in (("greet", "p50_ms"), ("10-steps", "step_p50_ms"))
+    ],
+]
+
 BARS: list[Bar] = [
     *[_throughput(cell, EMBEDDED, RESTATE, 1.8, 2.5) for cell in FIVE],
     *[_throughput(cell, EMBEDDED, RESTATE_4, 1.1, 1.5) for cell in FIVE],
@@ -132,8 +165,9 @@ BARS: list[Bar] = [
 
 
 def judge(results: Results) -> list[Verdict]:
-    """Every bar against the medians; a system that answered with errors has no figure."""
-    return [_judged(bar, results) for bar in BARS]
+    """Every bar against the medians; a system that answered with errors has no figure. A run of
+    the SDK has bars of its own."""
+    return [_judged(bar, results) for bar in (SDK_BARS if results.is_of_sdk else BARS)]
 
 
 def _judged(bar: Bar, results: Results) -> Verdict:
@@ -141,23 +175,26 @@ def _judged(bar: Bar, results: Results) -> Verdict:
     noisy = _noisy(bar, results)
     if bar.against is None:
         return Verdict(bar, ours, ours, None, noisy)
-    theirs = _figure(bar, bar.against, results)
+    theirs = _figure(bar, bar.against, results, bar.against_cell)
     measured = ours / theirs if ours is not None and theirs else None
     return Verdict(bar, measured, ours, theirs, noisy)
 
 
-def _figure(bar: Bar, system: str, results: Results) -> float | None:
-    if results.errors(bar.cell, system):
+def _figure(bar: Bar, system: str, results: Results, cell: str | None = None) -> float | None:
+    if results.errors(cell or bar.cell, system):
         return None
-    return results.median(bar.cell, system, bar.metric)
+    return results.median(cell or bar.cell, system, bar.metric)
 
 
 def _noisy(bar: Bar, results: Results) -> bool:
     """Whether others used so much of the machine that the verdict may be theirs."""
-    systems = [system for system in (bar.system, bar.against) if system is not None]
-    strangers = [results.median(bar.cell, system, "strangers_percent") for system in systems]
+    measured = [(bar.cell, bar.system), (bar.against_cell or bar.cell, bar.against or bar.system)]
+    strangers = [results.median(cell, system, "strangers_percent") for cell, system in measured]
     return any(percent > _STRANGERS_PERCENT_MAX for percent in strangers if percent is not None)
 
 
 def against_title(bar: Bar) -> str:
-    return TITLES[bar.against] if bar.against else ""
+    if bar.against is None:
+        return ""
+    title = TITLES[bar.against]
+    return title if bar.against_cell is None else f"{title}: {bar.against_cell.split('/')[0]}"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import measure, proc
-from tests.bench.cells import TYPESCRIPT, Cell
-from tests.bench.endpoints import Endpoint
+from tests.bench.cells import Cell
+from tests.bench.endpoints import TYPESCRIPT, Endpoint
 from tests.bench.systems import System
 
 CELLS = (Cell(TYPESCRIPT, "greet", 64), Cell(TYPESCRIPT, "10-steps", 64))

@@ -15,6 +15,10 @@ from tests.parts.cache import fetched
 from tests.parts.node import NODE, npm_directory
 from tests.parts.processes import Process, free_port, port_open
 
+TYPESCRIPT, UVICORN, HYPERCORN = "typescript", "uvicorn", "hypercorn"
+PERDURE, PERDURE_UVICORN = "perdure", "perdure-uvicorn"  # our SDK, on its own server and on uvicorn
+ENDPOINTS = (TYPESCRIPT, PERDURE, PERDURE_UVICORN, UVICORN, HYPERCORN)
+
 _SOURCES = Path(__file__).parent / "services"
 _TYPESCRIPT = ("bench.ts", "package.json")
 
@@ -33,7 +37,7 @@ class Endpoint:
     def __init__(self, name: str, process: Process, port: int, report_port: int) -> None:
         self.name = name
         self.uri = f"http://127.0.0.1:{port}"
-        self.use_http_11 = name == "uvicorn"
+        self.use_http_11 = name in (UVICORN, PERDURE_UVICORN)
         self._process = process
         self._port = port
         self._report_port = report_port
@@ -53,7 +57,7 @@ class Endpoint:
     def seen(self, forget: bool = False) -> dict[str, Any]:
         """What the handlers saw: records tallied; sleepers begun, and the lateness of the woken.
 
-        The Python services have no sleeper.
+        Only the services on restate-sdk and TypeScript answer; the Python ones have no sleeper.
         """
         connection = http.client.HTTPConnection("127.0.0.1", self._report_port, timeout=10)
         try:
@@ -88,23 +92,34 @@ def _typescript(directory: Path) -> Endpoint:
     return Endpoint("typescript", process, port, report_port)
 
 
-def _python(name: str, flags: list[str], port: int, directory: Path) -> Endpoint:
-    command = [sys.executable, "-m", name, *flags, "bench:app"]
+def _python(name: str, command: list[str], port: int, directory: Path) -> Endpoint:
     settings = {"RESTATE_CORE_LOG": "error"}
+    command = [sys.executable, "-m", *command]
     process = Process(name, command, settings, cwd=_SOURCES, log_dir=directory)
     return Endpoint(name, process, port, port)
 
 
-def endpoint(name: str, directory: Path) -> Endpoint:
-    """The endpoint `name` (typescript, uvicorn or hypercorn), not yet started."""
-    directory.mkdir(parents=True, exist_ok=True)
-    if name == "typescript":
-        return _typescript(directory)
-    port = free_port()
-    if name == "uvicorn":
-        flags = ["--port", str(port), "--no-access-log", "--log-level", "warning"]
-        return _python(name, flags, port, directory)
+def _uvicorn(app: str, port: int) -> list[str]:
+    return ["uvicorn", "--port", str(port), "--no-access-log", "--log-level", "warning", app]
+
+
+def _hypercorn(port: int, directory: Path) -> list[str]:
     settings = directory / "hypercorn.toml"
     settings.write_text(_HYPERCORN)
     flags = ["--config", str(settings), "-w", "1", "--bind", f"127.0.0.1:{port}"]
-    return _python(name, flags, port, directory)
+    return ["hypercorn", *flags, "bench:app"]
+
+
+def endpoint(name: str, directory: Path) -> Endpoint:
+    """The endpoint `name`, one of ENDPOINTS, not yet started."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if name == TYPESCRIPT:
+        return _typescript(directory)
+    port = free_port()
+    commands = {
+        PERDURE: ["perdure", "bench_perdure:app", "--port", str(port)],
+        PERDURE_UVICORN: _uvicorn("bench_perdure:app", port),
+        UVICORN: _uvicorn("bench:app", port),
+        HYPERCORN: _hypercorn(port, directory),
+    }
+    return _python(name, commands[name], port, directory)

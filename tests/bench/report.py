@@ -15,6 +15,10 @@ from tests.bench.topic_cells import TOPIC_CELLS
 BEGIN, END = "<!-- bench: generated from here -->", "<!-- bench: generated to here -->"
 TOPICS_BEGIN = "<!-- bench of topics: generated from here -->"
 TOPICS_END = "<!-- bench of topics: generated to here -->"
+SDK_BEGIN, SDK_END = (
+    "<!-- bench of the SDK: generated from here -->",
+    "<!-- bench of the SDK: generated to here -->",
+)
 _TOPICS = {cell.name for cell in TOPIC_CELLS}
 
 _CELL_METRICS = (
@@ -188,17 +192,23 @@ def _context(results: Results) -> str:
 
 
 def write(results: Results, document: Path) -> None:
-    """Replace what is between the markers, for calls and for topics if the run has some of them;
-    the words around them are written by hand."""
+    """Replace what is between the markers, for calls and for topics if the run has some of them,
+    or for the SDK if the run was of it; the words around them are written by hand."""
     text = document.read_text()
+    if results.is_of_sdk:
+        document.write_text(_replaced(text, SDK_BEGIN, SDK_END, generated(results)))
+        return
     for begin, end, is_about in (
         (BEGIN, END, lambda cell: cell not in _TOPICS),
         (TOPICS_BEGIN, TOPICS_END, lambda cell: cell in _TOPICS),
     ):
         found = {cell: by_system for cell, by_system in results.found.items() if is_about(cell)}
         if found:
-            before, rest = text.split(begin, 1)
-            after = rest.split(end, 1)[1]
-            part = generated(replace(results, found=found))
-            text = f"{before}{begin}\n\n{part}\n{end}{after}"
+            text = _replaced(text, begin, end, generated(replace(results, found=found)))
     document.write_text(text)
+
+
+def _replaced(text: str, begin: str, end: str, part: str) -> str:
+    before, rest = text.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    return f"{before}{begin}\n\n{part}\n{end}{after}"

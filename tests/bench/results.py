@@ -45,6 +45,11 @@ class Results:
     found: dict[str, dict[str, Repeats]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
+    @property
+    def is_of_sdk(self) -> bool:
+        """Whether the run was of our SDK beside restate-sdk."""
+        return bool(self.settings.get("sdk"))
+
     def add(self, cell: str, system: str, measured: dict[str, Any]) -> None:
         self.found.setdefault(cell, {}).setdefault(system, []).append(measured)
 

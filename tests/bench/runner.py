@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.bench import budget, life, measure, report, topics
-from tests.bench.cells import TYPESCRIPT, Cell
-from tests.bench.endpoints import Endpoint, endpoint
+from tests.bench.cells import Cell
+from tests.bench.endpoints import TYPESCRIPT, Endpoint, endpoint
 from tests.bench.life import Sizes
 from tests.bench.results import LIFE, Results
 from tests.bench.systems import System
@@ -39,6 +39,7 @@ class Schedule:
     warmup_s: float
     sizes: Sizes
     topics: TopicShape
+    takes_turns: bool = False  # whether all endpoints of a system run at once, a cell by turns
 
 
 class Runner:
@@ -130,15 +131,28 @@ class Runner:
             serving.stop()
 
     def _run_cells(self, name: str) -> None:
-        cells = self._schedule.cells
+        cells = [cell for cell in self._schedule.cells if name in cell.systems]
         if not cells:
             return
         with self._started(name) as system:
+            if self._schedule.takes_turns:
+                self._run_by_turns(system, cells)
+                return
             for serving_name in dict.fromkeys(cell.endpoint for cell in cells):
                 with self._serving(system, serving_name) as serving:
                     for cell in cells:
                         if cell.endpoint == serving_name:
                             self._run_cell(system, serving, cell)
+
+    def _run_by_turns(self, system: System, cells: list[Cell]) -> None:
+        with ExitStack() as running:
+            serving = {
+                name: running.enter_context(self._serving(system, name))
+                for name in dict.fromkeys(cell.endpoint for cell in cells)
+            }
+            for cell in cells:
+                system.register(serving[cell.endpoint])
+                self._run_cell(system, serving[cell.endpoint], cell)
 
     def _run_cell(self, system: System, serving: Endpoint, cell: Cell) -> None:
         schedule = self._schedule

@@ -113,8 +113,9 @@ class System:
             self._own_broker.stop()
 
     def register(self, endpoint: Endpoint) -> None:
-        """Make `endpoint` the newest deployment of its services; then a call has been answered."""
-        wanted = {"uri": endpoint.uri, "use_http_11": endpoint.use_http_11}
+        """Make `endpoint` the newest deployment of its services, also if it was before another;
+        then a call has been answered."""
+        wanted = {"uri": endpoint.uri, "use_http_11": endpoint.use_http_11, "force": True}
         self._ask("/deployments", wanted)
         self.first_answer_s()
 

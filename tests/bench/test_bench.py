@@ -13,7 +13,7 @@ import pytest
 
 from tests.bench import bars, budget, flows, load, proc, replay, report
 from tests.bench.bars import NOT_MEASURED
-from tests.bench.cells import Cell, cells
+from tests.bench.cells import Cell, cells, sdk_cells
 from tests.bench.results import Results
 from tests.bench.results import load as load_results
 from tests.bench.sampled import room_of
@@ -128,6 +128,19 @@ def test_only_keeps_the_cells_whose_name_holds_the_text() -> None:
     assert topic_cells(["greet@64"]) == []
 
 
+def test_every_bar_of_the_sdk_has_its_two_cells() -> None:
+    measured = {(cell.name, system) for cell in sdk_cells([]) for system in cell.systems}
+    for bar in bars.SDK_BARS:
+        assert (bar.cell, bar.system) in measured
+        assert (bar.against_cell, bar.against) in measured
+    assert {cell.name for cell in sdk_cells(["greet@1"])} == {
+        "perdure/greet@1",
+        "hypercorn/greet@1",
+    }
+    in_turn = [cell.name.split("/")[1] for cell in sdk_cells([])]
+    assert in_turn == sorted(in_turn, key=in_turn.index), "cells of a flow follow each other"
+
+
 def _results(ours: float, theirs: float) -> Results:
     sizes = {"completed": 100_000, "sleepers": 10_000}
     results = Results({"repeats": 3, "seconds": 5.0, "warmup": 2.0, "sizes": sizes})
@@ -144,6 +157,18 @@ def test_a_bar_is_judged_by_the_ratio_of_medians(ours: float, word: str) -> None
     assert verdict.bar.cell == "typescript/greet@64"
     assert verdict.measured == pytest.approx(ours / 1_000)
     assert verdict.word == word
+
+
+def test_the_sdk_is_judged_against_another_cell() -> None:
+    results = Results({**_results(1, 1).settings, "sdk": True})
+    for cell, used in (("perdure/greet@64", 200.0), ("hypercorn/greet@64", 900.0)):
+        measured = {"service_cpu_us": used, "per_second": 1.0, "errors": 0}
+        results.add(cell, EMBEDDED, {**measured, "strangers_percent": 0.0})
+    verdict = bars.judge(results)[0]
+    assert (verdict.ours, verdict.theirs, verdict.word) == (200.0, 900.0, "aim")
+    assert bars.against_title(verdict.bar) == "Perdure, embedded log: hypercorn"
+    results.repeats("hypercorn/greet@64", EMBEDDED)[0]["strangers_percent"] = 40.0
+    assert bars.judge(results)[0].noisy
 
 
 def test_a_system_that_answered_with_errors_has_no_figure() -> None:

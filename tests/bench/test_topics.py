@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.bench import report, topics
-from tests.bench.cells import UVICORN
-from tests.bench.endpoints import Endpoint, endpoint
+from tests.bench.endpoints import UVICORN, Endpoint, endpoint
 from tests.bench.results import Results
 from tests.bench.systems import EMBEDDED, KAFKA, System
 from tests.bench.topic_cells import TopicCell, topic_cells

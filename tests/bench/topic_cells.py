@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.bench.cells import ENDPOINTS, TYPESCRIPT, UVICORN
+from tests.bench.endpoints import ENDPOINTS, TYPESCRIPT, UVICORN
 from tests.bench.systems import EMBEDDED, KAFKA, NAMES, RESTATE, RESTATE_4
 
 TO_OBJECT, TO_TOPIC, INGRESS = "topic-to-object", "topic-to-topic", "ingress-topic"
