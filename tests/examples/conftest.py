@@ -1,4 +1,4 @@
-"""The examples, each served as its first lines say, on one server."""
+"""Examples and programs of the guide are served by themselves, on one server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import perdure
-from tests.parts.cache import REPOSITORY
 from tests.parts.client import Client as Admin
 from tests.parts.processes import Process, free_port, port_open
 from tests.parts.server import PerdureServer
@@ -23,15 +22,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PerdureServer]:
 
 
 @pytest.fixture
-def serve(server: PerdureServer, tmp_path: Path) -> Iterator[Callable[[str], Process]]:
-    """Serves an example by its name and registers it."""
+def serve(server: PerdureServer, tmp_path: Path) -> Iterator[Callable[[Path], Process]]:
+    """Serves a file, and registers it."""
     served: list[Process] = []
 
-    def start(name: str) -> Process:
+    def start(file: Path) -> Process:
         port = free_port()
-        file = REPOSITORY / "examples" / f"{name}.py"
         command = [sys.executable, "-m", "perdure", str(file), "--port", str(port)]
-        process = Process(name, command, {"PYTHONUNBUFFERED": "1"}, log_dir=tmp_path)
+        process = Process(file.stem, command, {"PYTHONUNBUFFERED": "1"}, log_dir=tmp_path)
         served.append(process)
         process.start()
         process.wait_ready(lambda: port_open(port), 60)

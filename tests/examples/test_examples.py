@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 import perdure
+from tests.parts.cache import REPOSITORY
 from tests.parts.client import fresh
 from tests.parts.processes import Process, wait_until
 
-Serve = Callable[[str], Process]
+Serve = Callable[[Path], Process]
+EXAMPLES = REPOSITORY / "examples"
 
 
 def test_sign_up(serve: Serve, client: perdure.Client) -> None:
-    process, key = serve("signup"), fresh()
+    process, key = serve(EXAMPLES / "signup.py"), fresh()
     workflow = client.workflow("signup", key)
     workflow.submit({"name": "Ann", "email": f"{key}@example.com"})
     mail = re.compile(rf"to {key}@example.com: click here with (\S+)")
@@ -29,7 +32,7 @@ def test_sign_up(serve: Serve, client: perdure.Client) -> None:
 
 
 def test_a_cart_is_bought(serve: Serve, client: perdure.Client) -> None:
-    process, key = serve("cart"), fresh()
+    process, key = serve(EXAMPLES / "cart.py"), fresh()
     item = {"sku": "pen", "count": 2, "price": 150}
     assert client.call("Cart/add", item, key=key) == 2
     assert client.call("Cart/add", {**item, "sku": "ink", "count": 1}, key=key) == 3
@@ -43,7 +46,7 @@ def test_a_cart_is_bought(serve: Serve, client: perdure.Client) -> None:
 
 
 def test_a_cart_expires(serve: Serve, client: perdure.Client) -> None:
-    serve("cart")
+    serve(EXAMPLES / "cart.py")
     key = fresh()
     client.call("Cart/add", {"sku": "pen", "count": 2, "price": 150}, key=key)
     client.call("Cart/expire", 1, key=key)
@@ -51,7 +54,7 @@ def test_a_cart_expires(serve: Serve, client: perdure.Client) -> None:
 
 
 def test_a_trip_is_booked_or_undone(serve: Serve, client: perdure.Client) -> None:
-    process = serve("saga")
+    process = serve(EXAMPLES / "saga.py")
     trip = {"traveller": "ann", "to": "Rome", "budget": 500}
     booked = client.call("trips/book", trip)
     assert (booked["flight"], booked["hotel"]) == ("flight to Rome", "hotel in Rome")
@@ -63,7 +66,7 @@ def test_a_trip_is_booked_or_undone(serve: Serve, client: perdure.Client) -> Non
 
 
 def test_words_are_counted_at_once(serve: Serve, client: perdure.Client) -> None:
-    serve("fan_out")
+    serve(EXAMPLES / "fan_out.py")
     pages = ["to be or not to be", "that is the question", "to be"]
     counted = client.call("words/count", pages)
     assert counted["to"] == counted["be"] == 3 and counted["question"] == 1
@@ -73,7 +76,7 @@ def test_words_are_counted_at_once(serve: Serve, client: perdure.Client) -> None
 
 
 def test_an_expense_is_decided(serve: Serve, client: perdure.Client) -> None:
-    process = serve("approval")
+    process = serve(EXAMPLES / "approval.py")
     small, large, refused = fresh(), fresh(), fresh()
     workflow = client.workflow("expense", small)
     workflow.submit({"who": "ann", "amount": 90})
@@ -92,7 +95,7 @@ def test_an_expense_is_decided(serve: Serve, client: perdure.Client) -> None:
 
 
 def test_an_agent_uses_a_tool(serve: Serve, client: perdure.Client) -> None:
-    process = serve("agent")
+    process = serve(EXAMPLES / "agent.py")
     answer = client.call("agent/ask", "Should I take an umbrella in Oslo?")
     assert answer == "Yes: rain in Oslo."
     assert client.call("agent/ask", "And in Cairo?") == "No: sun in Cairo."
