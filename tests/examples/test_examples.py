@@ -23,7 +23,11 @@ def test_sign_up(serve: Serve, client: perdure.Client) -> None:
     workflow.submit({"name": "Ann", "email": f"{key}@example.com"})
     mail = re.compile(rf"to {key}@example.com: click here with (\S+)")
     wait_until(lambda: mail.search(process.log_tail()) is not None, 30, "the mail")
-    assert client.call("signup/getStatus", key=key) == "Verifying user"
+
+    def waits() -> bool:
+        return client.call("signup/getStatus", key=key) == "Verifying user"
+
+    wait_until(waits, 30, "it waits for the click")
     found = mail.search(process.log_tail())
     assert found is not None
     client.call("signup/click", found.group(1), key=key)
