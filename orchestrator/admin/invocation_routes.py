@@ -13,6 +13,7 @@ from orchestrator.admin.invocations import (
     KEEP,
     LATEST_DEPLOYMENT,
     Simple,
+    exported,
     restart_as_new,
     resume,
     simple,
@@ -74,6 +75,12 @@ def router(ports: Ports) -> APIRouter:
         """Start a completed invocation again, under a new id."""
         new_id = await restart_as_new(ports, invocation_id, upto, deployment)
         return {"new_invocation_id": new_id}
+
+    @routes.get("/perdure/v1/invocations/{invocation_id}/journal", response_model=None)
+    async def export(invocation_id: str) -> Response:
+        """An invocation and its journal, in the form that perdure replay reads."""
+        content = await exported(ports, invocation_id)
+        return Response(content, media_type="application/json")
 
     @routes.post("/internal/invocations_batch_operations/resume")
     async def resume_batch(asked: InvocationBatch) -> JsonView:

@@ -1,9 +1,13 @@
 """What can be done to an invocation, and the answers; routes are in `invocation_routes`."""
 
+import asyncio
+import json
+
 import msgspec
 
 from orchestrator.admin import restart
 from orchestrator.admin.errors import AdminError
+from orchestrator.admin.journal_export import journal_document
 from orchestrator.admin.operate import ask_row, invoke, journal, operate
 from orchestrator.admin.ports import Ports
 from orchestrator.model.answers import Answer
@@ -102,7 +106,7 @@ async def restart_as_new(ports: Ports, text: str, upto: int, deployment: str) ->
     if row is None or row.expires_at_ms <= now_ms:
         raise AdminError(404, f"{text}: there is no such invocation")
     kept = row.journal_expires_at_ms > now_ms
-    frames = await journal(ports, row) if kept else []
+    frames = [frame for _, frame in await journal(ports, row)] if kept else []
     try:
         restart.check_restartable(row, len(frames), upto)
         record = restart.restarted(
@@ -128,3 +132,17 @@ def _restart_deployment(ports: Ports, row: CompletedRow, upto: int, deployment: 
         deployment = LATEST_DEPLOYMENT
     chosen = _choose(ports, row, row.deployment if deployment == KEEP else deployment)
     return "" if deployment == LATEST_DEPLOYMENT and not upto else chosen.id
+
+
+async def exported(ports: Ports, text: str) -> bytes:
+    """An invocation and its journal as JSON; AdminError if there is none."""
+    row = await ask_row(ports, parse_invocation_id(text))
+    now_ms = ports.clock.now_ms()
+    if row is None or (isinstance(row, CompletedRow) and row.expires_at_ms <= now_ms):
+        raise AdminError(404, f"{text}: there is no such invocation")
+    kept = isinstance(row, InvocationRow) or row.journal_expires_at_ms > now_ms
+    entries = await journal(ports, row) if kept else []
+    if not entries:
+        raise AdminError(410, f"{text}: its journal is gone")
+    # In a thread: a journal may be large.
+    return await asyncio.to_thread(lambda: json.dumps(journal_document(row, entries)).encode())

@@ -12,6 +12,7 @@ from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.processor import asking
 from orchestrator.processor.asking import answer_to
 from orchestrator.processor.port import (
+    JournalEntry,
     LetterOperation,
     OnAnswer,
     OnReply,
@@ -66,10 +67,9 @@ async def ask_row(ports: Ports, invocation_id: bytes) -> InvocationRow | Complet
     return None if isinstance(found, Unknown) else found
 
 
-async def journal(ports: Ports, row: CompletedRow) -> list[bytes]:
-    """All frames of a completed invocation's journal, its input first."""
-    stream = ports.engine.journal(row.invoke.id, row.incarnation)
-    return [frame for _, frame in await read(ports, asking.collect(stream))]
+async def journal(ports: Ports, row: InvocationRow | CompletedRow) -> list[JournalEntry]:
+    """All entries of an invocation's journal, its input first; empty if it is gone."""
+    return await read(ports, asking.collect(ports.engine.journal(row.invoke.id, row.incarnation)))
 
 
 async def read(ports: Ports, asked: Awaitable[T | Unavailable]) -> T:

@@ -36,6 +36,9 @@ def add(nouns: Nouns) -> None:
     noun = Noun(nouns, "invocations", "what runs, waits, or has completed")
     _add_list(noun)
     noun.verb("describe", "One invocation and its journal.", _describe).add_argument("id")
+    about = "Invocations with their journals as JSON, for perdure replay."
+    export = noun.verb("export", about, _export)
+    export.add_argument("ids", nargs="+", metavar="id")
     for name, about in _VERBS.items():
         verb = noun.verb(name, about, _operate)
         verb.set_defaults(operation=name, deployment=None, upto=0)
@@ -128,6 +131,19 @@ def _describe(args: argparse.Namespace, admin: Admin) -> int:
     columns = ("INDEX", "ENTRY", "NAME", "APPENDED", "BYTES")
     names = ("index", "entry_type", "name", "appended_at", "raw_length")
     print_table(columns, [[row.get(name) for name in names] for row in journal], "no journal")
+    return 0
+
+
+def export_journal(admin: Admin, identity: str) -> dict[str, Any]:
+    """The document of docs/python/replay.md; ServerRefused if its journal is gone."""
+    found: dict[str, Any] = admin.get(path("perdure", "v1", "invocations", identity, "journal"))
+    return found
+
+
+def _export(args: argparse.Namespace, admin: Admin) -> int:
+    """One document, or a list of them for several ids."""
+    found = [export_journal(admin, identity) for identity in args.ids]
+    print_json(found[0] if len(found) == 1 else found)
     return 0
 
 

@@ -1,0 +1,109 @@
+"""One invocation and its journal as a JSON document: what `perdure invocations export` prints.
+
+The form is described in docs/python/replay.md. `entries` hold the bytes of the journal, so that
+they can be replayed, and what is in them, so that people can read them.
+"""
+
+import base64
+import dataclasses
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from orchestrator.door.targets import show_target
+from orchestrator.model.ids import random_seed
+from orchestrator.model.rows import CompletedRow, InvocationRow
+from orchestrator.model.utc import utc_text
+from orchestrator.model.values import (
+    INBOXED,
+    INVOKED,
+    PAUSED,
+    SCHEDULED,
+    SUSPENDED,
+)
+from orchestrator.processor.port import JournalEntry
+from perdure.wire import messages
+from perdure.wire.codes import ENTRY_NAMES
+from perdure.wire.errors import WireError
+from perdure.wire.frames import HEADER_BYTES, code_of
+from perdure.wire.ids import invocation_id_to_str
+
+FORMAT: Final = "perdure-journal/1"
+JournalDocument = dict[str, Any]
+_STATUS: Final = {
+    SCHEDULED: "scheduled",
+    INBOXED: "inboxed",
+    INVOKED: "invoked",
+    SUSPENDED: "suspended",
+    PAUSED: "paused",
+}
+
+
+def journal_document(
+    row: InvocationRow | CompletedRow, entries: Iterable[JournalEntry]
+) -> JournalDocument:
+    """The document of an invocation; `entries` is all of its journal, the input first."""
+    invoke = row.invoke
+    live = isinstance(row, InvocationRow)
+    return {
+        "format": FORMAT,
+        "id": invocation_id_to_str(invoke.id),
+        "target": show_target(invoke.service, invoke.handler, invoke.key),
+        "service": invoke.service,
+        "handler": invoke.handler,
+        "key": invoke.key,
+        "status": _STATUS[row.status] if live else "completed",
+        "created_at": utc_text(invoke.created_at_ms),
+        "deployment_id": row.deployment or None,
+        "protocol_version": row.protocol or None,
+        "random_seed": str(invoke.seed or random_seed(invoke.id)),
+        "idempotency_key": invoke.idempotency_key,
+        "entries": [_entry(index, at_ms, frame) for index, (at_ms, frame) in enumerate(entries)],
+    }
+
+
+def _entry(index: int, at_ms: int, frame: bytes) -> JournalDocument:
+    code = code_of(frame)
+    return {
+        "index": index,
+        "type": ENTRY_NAMES.get(code, f"{code:#06x}"),
+        "code": code,
+        "appended_at": utc_text(at_ms),
+        "shown": _shown_message(code, frame),
+        "payload": base64.b64encode(frame[HEADER_BYTES:]).decode(),
+    }
+
+
+def _shown_message(code: int, frame: bytes) -> Any:
+    """What is in an entry, without fields that hold nothing; null if it cannot be read."""
+    try:
+        return _shown(messages.decode_frame(code, frame))
+    except WireError:
+        return None
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return _shown_bytes(value)
+    if dataclasses.is_dataclass(value):
+        fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+        return {
+            name: _shown(held) for name, held in fields.items() if held not in (None, "", (), b"")
+        }
+    if isinstance(value, tuple | list):
+        return [_shown(one) for one in value]
+    return value
+
+
+def _shown_bytes(value: bytes) -> Any:
+    """JSON where the bytes are JSON, else base64 in an object."""
+    try:
+        found = json.loads(value, parse_constant=_refused)
+        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair cannot be written
+    except (ValueError, RecursionError):
+        return {"$base64": base64.b64encode(value).decode()}
+    return found
+
+
+def _refused(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
