@@ -1,4 +1,5 @@
-"""The command `perdure`: noun, then verb. `serve` is the server, all else asks a running one."""
+"""The command `perdure`: noun, then verb. `serve` is the server, `dev` a server with an app; nearly
+all else asks a running one."""
 
 import argparse
 import os
@@ -57,6 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from orchestrator.cli import serve
 
         return serve.run_server(given[1:])
+    if given[:1] == ["dev"]:
+        from orchestrator.cli.dev.command import run_dev
+
+        return run_dev(given[1:])
     try:
         if given[:1] == ["config"]:
             from orchestrator.cli import config
@@ -103,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     nouns = parser.add_subparsers(metavar="command", required=True)
     nouns.add_parser("serve", help="start the server; see perdure serve --help", add_help=False)
+    about = "run an app and a server while you write it; see perdure dev --help"
+    nouns.add_parser("dev", help=about, add_help=False)
     nouns.add_parser("config", help="the settings serve would run with", add_help=False)
     for noun in _NOUNS:
         noun.add(nouns)

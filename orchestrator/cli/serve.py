@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import uvloop
 
@@ -52,17 +53,23 @@ def run_server(argv: Sequence[str]) -> int:
 
 
 async def _serve(options: NodeOptions, directory: DataDirectory) -> int:
-    asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _asked_to_end, asked)
+    asked = end_when_asked()
     node = Node(options, directory)
     try:
-        await _until(node, options, asked)
+        await run_until(asked, _live(node, options))
     finally:
         _log.info("ending")
         await node.stop()
     return EXIT_OK
+
+
+def end_when_asked() -> asyncio.Event:
+    """Set by a signal to end; a second one, or END_S later, ends the process at once."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _asked_to_end, asked)
+    return asked
 
 
 def _asked_to_end(asked: asyncio.Event) -> None:
@@ -80,10 +87,10 @@ def _give_up() -> None:
     os._exit(EXIT_OK)  # everything is in the log
 
 
-async def _until(node: Node, options: NodeOptions, asked: asyncio.Event) -> None:
+async def run_until(asked: asyncio.Event, living: Coroutine[Any, Any, None]) -> None:
     """Start and run; returns when asked to end, raises what refuses to go on."""
     end = asyncio.ensure_future(asked.wait())
-    life = asyncio.ensure_future(_live(node, options))
+    life = asyncio.ensure_future(living)
     try:
         await asyncio.wait((end, life), return_when=asyncio.FIRST_COMPLETED)
         if life.done():

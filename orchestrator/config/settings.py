@@ -93,8 +93,14 @@ def read_settings(
     command: str, groups: Sequence[Group], argv: Sequence[str], environ: Mapping[str, str]
 ) -> dict[str, FoundSetting]:
     """What was found, by name of the setting; raises ConfigError."""
+    return settings_of(groups, vars(parser(command, groups).parse_args(list(argv))), environ)
+
+
+def settings_of(
+    groups: Sequence[Group], flags: Mapping[str, Any], environ: Mapping[str, str]
+) -> dict[str, FoundSetting]:
+    """As `read_settings`, from the flags that `parser` has found."""
     settings = {one.name: one for group in groups for one in group.settings}
-    flags = vars(parser(command, groups).parse_args(list(argv)))
     _refuse_unknown(settings.values(), environ)
     path = flags["config"] or environ.get(FILE_VARIABLE, "")
     file = _file(path, settings) if path else {}

@@ -30,7 +30,7 @@ from orchestrator.invoker.slices import in_slices
 from orchestrator.invoker.slot_queue import SlotWaiter
 from orchestrator.invoker.slots import Slots
 from orchestrator.invoker.sweep import Sweep
-from orchestrator.invoker.telling import log_failure
+from orchestrator.invoker.telling import log_end, log_failure, shows_ends
 from orchestrator.invoker.views import attempt_views
 from orchestrator.registry.schema import Registry, RetryPolicy
 from orchestrator.runtime.clock import Clock
@@ -97,6 +97,7 @@ class Invoker:
             scheduler, self._slots, self._running, self._drop, self._fill_slots
         )
         self._closed = False
+        self._shows_ends = shows_ends()
 
     # --- the port ---
 
@@ -334,6 +335,8 @@ class Invoker:
         self._counts.ended(attempt, running.touched_ms - running.begun_ms)
         if attempt.failed is not None:
             log_failure(attempt, running.id, running.number, self.now_ms())
+        elif self._shows_ends:
+            log_end(attempt, running.id, running.number, running.touched_ms - running.begun_ms)
         propose(running)
         self._fill_slots()
 

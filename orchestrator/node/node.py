@@ -20,6 +20,7 @@ from orchestrator.node.metadata_keeper import MetadataKeeper
 from orchestrator.node.parts import assemble
 from orchestrator.node.surroundings import on_disk
 from orchestrator.node.watchdog import Watchdog
+from orchestrator.processor.port import Engine
 
 _log = logging.getLogger("perdure.node")
 
@@ -55,6 +56,11 @@ class Node:
         self._ingress_topic: asyncio.Task[None] | None = None
         self._is_log_open = False
         self.faces = Faces(self._parts, options, ingress, admin)
+
+    @property
+    def engine(self) -> Engine:
+        """All partitions, for who runs in this process."""
+        return self._parts.processor.engine
 
     async def start(self) -> None:
         """Ready when it returns. Raises LogRefused, LogCorrupt, MetadataLost, CannotListen."""

@@ -21,13 +21,13 @@ from typing import Any, Final
 from perdure.definitions import HandlerDefinition
 from perdure.endpoint import Endpoint
 from perdure.errors import Misuse
-from perdure.misuse import is_own, raised_at, user_traceback
+from perdure.misuse import is_own, raised_at
 from perdure.recorded import BadJournal, RecordedJournal, read_journals
 from perdure.replay import Machine, ReplayError
 from perdure.replay.mismatch import describe
 from perdure.runtime.attempt import Attempt
 from perdure.steps import Step
-from perdure.transports.loading import NoApp, load_app
+from perdure.transports.loading import NoApp, import_traceback, load_app
 from perdure.wire.codes import CLOSED, is_command
 from perdure.wire.frames import code_of
 
@@ -223,7 +223,7 @@ def replay_with(journals: Sequence[RecordedJournal], app: str, as_json: bool) ->
         except (NoApp, Misuse) as error:
             return _refused(str(error))
         except Exception as error:  # noqa: BLE001 - whatever a user's module raises
-            return _refused(f"{app} cannot be imported\n{user_traceback(error).rstrip()}")
+            return _refused(f"{app} cannot be imported\n{import_traceback(error)}")
         reports = replay_journals(endpoint, journals)
     if as_json:
         print(json.dumps([_json(one) for one in reports], indent=2))
@@ -243,6 +243,7 @@ def _json(report: ReplayReport) -> dict[str, Any]:
         "message": report.message,
         "file": report.file or None,
         "line": report.line or None,
+        "report": shown_report(report),
     }
 
 

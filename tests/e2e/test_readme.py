@@ -13,9 +13,14 @@ import pytest
 
 from tests.parts.cache import REPOSITORY
 from tests.parts.client import http_request
-from tests.parts.processes import Process, free_port, http_status, port_open
+from tests.parts.processes import Process, free_port, http_status, port_open, wait_until
 
 README = (REPOSITORY / "README.md").read_text()
+QUICK_START = [
+    "pip install ./sdk '.[all]'",
+    "perdure dev app.py",
+    "curl http://127.0.0.1:8080/signup/ann/run/send --json '\"ann@example.com\"'",
+]
 EXAMPLE = [
     "docker compose up -d",
     "curl http://127.0.0.1:8080/Counter/ann/add --json '{\"amount\": 2}'",
@@ -48,10 +53,10 @@ def commands() -> list[str]:
 def test_the_commands_are_these() -> None:
     """Each is run by a test of this file."""
     assert commands() == [
+        *QUICK_START,
         "make demo",
         # Run by tests/deploy/test_topology.py, as processes, and by `make compose-test`.
         *EXAMPLE,
-        "pip install ./sdk '.[all]'",
         "perdure serve",
         "perdure deployments register http://127.0.0.1:9080",
         "curl http://127.0.0.1:8080/Greeter/greet --json '\"Ann\"'",
@@ -94,7 +99,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(REPOSITORY / name, source / name)
     venv.create(directory / "venv")
     programs = directory / "venv" / "bin"
-    arguments = shlex.split("pip install ./sdk '.[all]'")[1:]
+    arguments = shlex.split(QUICK_START[0])[1:]
     # Our own pip, and only what is run is compiled: that is most of the time it takes.
     pip = [sys.executable, "-m", "pip", "--python", str(programs / "python")]
     flags = ["--no-compile", "--quiet", "--disable-pip-version-check"]
@@ -146,3 +151,26 @@ def test_a_server_that_was_installed(installed: Path, greeter: str, tmp_path: Pa
         assert server.stop() == 0
     finally:
         server.kill()
+
+
+@pytest.mark.timeout(600)
+def test_the_quick_start(installed: Path, tmp_path: Path) -> None:
+    """The program and the commands of the README, but for the ports."""
+    (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "app.py").write_text(program)
+    ingress, admin, service = free_port(), free_port(), free_port()
+    env = {"PERDURE_INGRESS": f"127.0.0.1:{ingress}", "PERDURE_ADMIN": f"127.0.0.1:{admin}"}
+    command = [str(installed / "perdure"), *shlex.split(QUICK_START[1])[1:]]
+    command += ["--service-port", str(service)]
+    dev = Process("dev", command, env, cwd=tmp_path, log_dir=tmp_path)
+    dev.start()
+    try:
+        dev.wait_ready(lambda: "; try\n" in dev.log_tail(), 60.0)
+        assert f"curl http://127.0.0.1:{ingress}/signup/ann/run/send --json" in dev.log_tail()
+        call = shlex.split(QUICK_START[2].replace(":8080/", f":{ingress}/"))
+        done = subprocess.run(call, capture_output=True, text=True, timeout=60, check=True)
+        assert '"Accepted"' in done.stdout
+        wait_until(lambda: "to ann@example.com: " in dev.log_tail(), 60.0, "the mail")
+        assert dev.stop() == 0
+    finally:
+        dev.kill()

@@ -7,13 +7,12 @@ import signal
 import socket
 import ssl
 import sys
-import traceback
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from perdure.errors import Misuse
 from perdure.transports.application import App
-from perdure.transports.loading import NoApp, load_app
+from perdure.transports.loading import NoApp, import_traceback, load_app
 
 PORT: Final = 9080
 _BACKLOG: Final = 1024
@@ -40,11 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.workers > 1:
             return _serve_by_workers(options, listening)
-        app = _load(options.app)
+        app = load_or_say(options.app)
         if app is None:
             return 1
         _say_ready(", ".join(app.endpoint.services), listening, options)
-        _run(app, options, None, lambda server: server.listen(listening), True)
+        run_server(app, options, None, lambda server: server.listen(listening), True)
         return 0
     finally:
         listening.close()
@@ -87,13 +86,14 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _load(spec: str) -> App | None:
+def load_or_say(spec: str) -> App | None:
+    """Load an app; None if it cannot be, and why is on stderr."""
     try:
         return load_app(spec)
     except (NoApp, Misuse) as error:
         _fail(str(error))
-    except Exception:  # noqa: BLE001 - whatever a user's module raises
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - whatever a user's module raises
+        print(import_traceback(error), file=sys.stderr)
         _fail(f"{spec} cannot be imported")
     return None
 
@@ -114,7 +114,7 @@ def _say_ready(what: str, listening: socket.socket, options: argparse.Namespace)
     print(f"perdure: serving {what} at {scheme}://{host}:{port}", file=sys.stderr, flush=True)
 
 
-def _run(
+def run_server(
     app: App,
     options: argparse.Namespace,
     streams_max: int | None,
@@ -162,10 +162,10 @@ def _serve_by_workers(options: argparse.Namespace, listening: socket.socket) -> 
     from perdure.transports.workers import STREAMS_MAX, Workers
 
     def run(begin: Callable[[Any], Coroutine[Any, Any, None]]) -> int:
-        app = _load(options.app)  # in each process: it may hold connections and threads
+        app = load_or_say(options.app)  # in each process: it may hold connections and threads
         if app is None:
             return 1
-        _run(app, options, STREAMS_MAX, begin, False)
+        run_server(app, options, STREAMS_MAX, begin, False)
         return 0
 
     def ready() -> None:

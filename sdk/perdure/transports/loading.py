@@ -3,10 +3,12 @@
 import importlib
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from perdure.misuse import is_own
 from perdure.service import BaseService
 from perdure.transports.application import App
 
@@ -36,6 +38,18 @@ def load_app(spec: str) -> App:
     ):
         raise NoApp(f"{attribute!r} in {place} is a service: write app = perdure.app({attribute})")
     raise NoApp(f"{attribute!r} in {place} is a {type(found).__name__}, made by no perdure.app()")
+
+
+def import_traceback(error: BaseException) -> str:
+    """The traceback of an import that failed, from the user's own module on."""
+    shown = traceback.TracebackException.from_exception(error, compact=True)
+    frames = [
+        one
+        for one in shown.stack
+        if not is_own(one.filename) and not one.filename.startswith("<frozen ")
+    ]
+    shown.stack = traceback.StackSummary.from_list(frames)
+    return "".join(shown.format()).rstrip()
 
 
 def _split(spec: str) -> tuple[str, str]:

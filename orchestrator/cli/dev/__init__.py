@@ -1,0 +1,1 @@
+"""`perdure dev`: an engine and an app in one terminal, for whoever writes the app."""
