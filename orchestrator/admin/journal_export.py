@@ -44,7 +44,6 @@ def journal_document(
 ) -> JournalDocument:
     """The document of an invocation; `entries` is all of its journal, the input first."""
     invoke = row.invoke
-    live = isinstance(row, InvocationRow)
     return {
         "format": FORMAT,
         "id": invocation_id_to_str(invoke.id),
@@ -52,7 +51,7 @@ def journal_document(
         "service": invoke.service,
         "handler": invoke.handler,
         "key": invoke.key,
-        "status": _STATUS[row.status] if live else "completed",
+        "status": _STATUS[row.status] if isinstance(row, InvocationRow) else "completed",
         "created_at": utc_text(invoke.created_at_ms),
         "deployment_id": row.deployment or None,
         "protocol_version": row.protocol or None,

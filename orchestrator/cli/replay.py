@@ -33,7 +33,7 @@ def add(nouns: Nouns) -> None:
 
 
 def _replay(args: argparse.Namespace, admin: Admin) -> int:
-    from perdure import replaying  # it loads the SDK
+    from perdure import recorded, replaying  # they load the SDK
 
     asks = bool(args.since or args.service or args.handler or args.running)
     if asks == bool(args.journals):
@@ -44,7 +44,7 @@ def _replay(args: argparse.Namespace, admin: Admin) -> int:
     if not asks:
         return replaying.replay_files(args.journals, args.app, args.json)
     documents = _documents(args, admin)
-    journals = replaying.read_journals(json.dumps(documents))
+    journals = recorded.read_journals(json.dumps(documents))
     return replaying.replay_with(journals, args.app, args.json)
 
 

@@ -44,12 +44,17 @@ def run_server(argv: Sequence[str]) -> int:
     try:
         directory = DataDirectory(options.server.data_dir)
         try:
-            return uvloop.run(_serve(options, directory))
+            return run_on_loop(_serve(options, directory))
         finally:
             directory.release()
     except Exception as error:  # noqa: BLE001 the last line: people get a code, no traceback
         print(f"perdure serve: {said_of(error)}", file=sys.stderr)
         return EXIT_FAILED
+
+
+def run_on_loop(living: Coroutine[Any, Any, int]) -> int:
+    """Run on the event loop that servers use."""
+    return uvloop.run(living)
 
 
 async def _serve(options: NodeOptions, directory: DataDirectory) -> int:

@@ -27,6 +27,11 @@ def log_to(stream: TextIO, level: str, form: str) -> None:
     """Everything that is logged from now on goes to `stream`."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    log_by(handler, level)
+
+
+def log_by(handler: logging.Handler, level: str) -> None:
+    """Everything that is logged from now on is given to `handler`."""
     root = logging.getLogger()
     for other in list(root.handlers):
         root.removeHandler(other)

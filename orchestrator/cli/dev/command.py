@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import uvloop
 from msgspec.structs import replace
 
 from orchestrator.cli.client import EXIT_FAILED, EXIT_USAGE
 from orchestrator.cli.dev.screen import Screen, show_log_on
 from orchestrator.cli.dev.session import DevSession
 from orchestrator.cli.last_line import said_of
+from orchestrator.cli.serve import run_on_loop
 from orchestrator.config.options import GROUPS, NodeOptions, build
 from orchestrator.config.settings import ConfigError, parser, settings_of
 from orchestrator.node.data_directory import DataDirectory
@@ -40,7 +40,7 @@ def run_dev(argv: Sequence[str]) -> int:
         directory = DataDirectory(options.server.data_dir)
         try:
             session = DevSession(options, directory, given["app"], listening, screen, began_s)
-            return uvloop.run(session.run())
+            return run_on_loop(session.run())
         finally:
             directory.release()
             listening.close()

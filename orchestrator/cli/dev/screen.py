@@ -6,7 +6,7 @@ import time
 from typing import Final, TextIO
 
 from orchestrator.invoker.telling import ENDED_LINE, FAILED_LINE
-from orchestrator.runtime.logs import logger_of
+from orchestrator.runtime.logs import log_by, logger_of
 
 _TARGET_CHARS: Final = 32
 _REASON_CHARS: Final = 400
@@ -53,12 +53,5 @@ class Screen(logging.Handler):
 
 def show_log_on(screen: Screen, level: str) -> None:
     """Everything that is logged from now on goes to the screen; `level` is that of the rest."""
-    root = logging.getLogger()
-    for other in list(root.handlers):
-        root.removeHandler(other)
-    root.addHandler(screen)
-    root.setLevel(level.upper())
-    logging.captureWarnings(True)
+    log_by(screen, level)
     logging.getLogger("perdure.invoker").setLevel(logging.DEBUG)
-    for name in ("asyncio", "uvicorn"):
-        logging.getLogger(name).setLevel(logging.WARNING)

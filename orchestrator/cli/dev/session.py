@@ -16,7 +16,7 @@ from orchestrator.cli.dev.in_flight import misfits
 from orchestrator.cli.dev.samples import curls_of
 from orchestrator.cli.dev.screen import Screen
 from orchestrator.cli.dev.service import AppService
-from orchestrator.cli.dev.watching import changed, directory_of, look
+from orchestrator.cli.dev.watching import Seen, changed_files, directory_of, look
 from orchestrator.cli.serve import EXIT_OK, GC_THRESHOLDS, end_when_asked, run_until
 from orchestrator.config.options import NodeOptions
 from orchestrator.node.data_directory import DataDirectory
@@ -94,7 +94,7 @@ class DevSession:
 
     # --- following the files
 
-    async def _follow(self, files: dict[str, int]) -> None:
+    async def _follow(self, files: Seen) -> None:
         directory = directory_of(self._app)
         dying = asyncio.create_task(self._service.ended())
         try:
@@ -103,7 +103,7 @@ class DevSession:
                 now = await asyncio.to_thread(look, directory)
                 if now != files:
                     now = await self._settled(now)
-                    await self._reload(changed(files, now))
+                    await self._reload(changed_files(files, now))
                     files = now
                 elif dying.done():
                     self._screen.timed(
@@ -119,7 +119,7 @@ class DevSession:
             with contextlib.suppress(asyncio.CancelledError):
                 await dying
 
-    async def _settled(self, now: Any) -> Any:
+    async def _settled(self, now: Seen) -> Seen:
         while True:
             await asyncio.sleep(SETTLED_S)
             later = await asyncio.to_thread(look, directory_of(self._app))

@@ -43,7 +43,7 @@ def _python_files(directory: str, depth: int) -> Iterator["os.DirEntry[str]"]:
             yield from _python_files(entry.path, depth - 1)
 
 
-def changed(before: Seen, now: Seen) -> list[str]:
+def changed_files(before: Seen, now: Seen) -> list[str]:
     """Paths that are new, gone or written since."""
     return sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
 

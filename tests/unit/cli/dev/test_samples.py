@@ -67,15 +67,27 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
 def test_one_command_for_each_service() -> None:
     text = {"type": "string"}
     services = [
-        {"name": "Greeter", "ty": "Service", "handlers": [
-            {"name": "hidden", "public": False},
-            {"name": "greet", "public": True, "input_json_schema": text},
-        ]},
-        {"name": "Cart", "ty": "VirtualObject", "handlers": [
-            {"name": "clear", "ty": "Exclusive", "input_description": "none"}]},
-        {"name": "signup", "ty": "Workflow", "handlers": [
-            {"name": "click", "ty": "Shared"},
-            {"name": "run", "ty": "Workflow", "input_json_schema": text}]},
+        {
+            "name": "Greeter",
+            "ty": "Service",
+            "handlers": [
+                {"name": "hidden", "public": False},
+                {"name": "greet", "public": True, "input_json_schema": text},
+            ],
+        },
+        {
+            "name": "Cart",
+            "ty": "VirtualObject",
+            "handlers": [{"name": "clear", "ty": "Exclusive", "input_description": "none"}],
+        },
+        {
+            "name": "signup",
+            "ty": "Workflow",
+            "handlers": [
+                {"name": "click", "ty": "Shared"},
+                {"name": "run", "ty": "Workflow", "input_json_schema": text},
+            ],
+        },
         {"name": "Private", "ty": "Service", "public": False, "handlers": [{"name": "x"}]},
     ]
     assert [shlex.split(line)[1:] for line in curls_of("http://h:1", services)] == [

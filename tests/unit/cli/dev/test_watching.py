@@ -17,7 +17,7 @@ def test_python_files_are_watched_wherever_they_are(tmp_path: Path) -> None:
     os.utime(tmp_path / "lib/steps.py", ns=(1, 1))
     (tmp_path / "new.py").write_text("")
     (tmp_path / "app.py").unlink()
-    found = watching.changed(before, watching.look(tmp_path))
+    found = watching.changed_files(before, watching.look(tmp_path))
     assert [Path(path).name for path in found] == ["app.py", "steps.py", "new.py"]
 
 
