@@ -13,7 +13,7 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -216,8 +216,8 @@ def replay_files(paths: Sequence[str], app: str, as_json: bool) -> int:
 
 def replay_with(journals: Sequence[RecordedJournal], app: str, as_json: bool) -> int:
     """Replay journals with the app that `app` names, and print the reports."""
-    logging.getLogger("perdure").setLevel(logging.CRITICAL)  # the reports say it
-    with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no report
+    # What the user's code prints is no report.
+    with _without_logs(), contextlib.redirect_stdout(sys.stderr):
         try:
             endpoint = load_app(app).endpoint
         except (NoApp, Misuse) as error:
@@ -233,6 +233,18 @@ def replay_with(journals: Sequence[RecordedJournal], app: str, as_json: bool) ->
         bad_count = sum(not one.fits for one in reports)
         print(f"{len(reports)} replayed, {bad_count} of them no longer fit {app}")
     return EXIT_FITS if all(one.fits for one in reports) else EXIT_DIFFERS
+
+
+@contextlib.contextmanager
+def _without_logs() -> Iterator[None]:
+    """The SDK logs nothing: the reports say it."""
+    logger = logging.getLogger("perdure")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _json(report: ReplayReport) -> dict[str, Any]:
