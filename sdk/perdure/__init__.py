@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from perdure.client.sync import Client as Client
     from perdure.client.sync import Handle as Handle
     from perdure.context import Context as Context
-    from perdure.context import InvocationRequest as InvocationRequest
+    from perdure.context import current_context as current_context
     from perdure.durable import step as step
     from perdure.errors import BadDefinition as BadDefinition
     from perdure.errors import BadValue as BadValue
     from perdure.errors import Cancelled as Cancelled
     from perdure.errors import DurableTimeout as DurableTimeout
     from perdure.errors import Misuse as Misuse
+    from perdure.errors import MisuseWarning as MisuseWarning
     from perdure.errors import NotReady as NotReady
     from perdure.errors import Pause as Pause
     from perdure.errors import RequestRefused as RequestRefused
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from perdure.futures import Future as Future
     from perdure.futures import Outcome as Outcome
     from perdure.interfaces import iface as iface
+    from perdure.invocation_request import InvocationRequest as InvocationRequest
     from perdure.invocations import CallFuture as CallFuture
     from perdure.invocations import SendHandle as SendHandle
     from perdure.keyed import ObjectContext as ObjectContext
@@ -62,7 +64,8 @@ _HOMES = {
     "CallFuture": "invocations",
     "step": "durable",
     "app": "transports.serving",
-    "InvocationRequest": "context",
+    "InvocationRequest": "invocation_request",
+    "current_context": "context",
     "RequestRefused": "errors",
     "NotReady": "errors",
     "Handle": "client.sync",
@@ -74,6 +77,7 @@ _HOMES = {
     "Cancelled": "errors",
     "DurableTimeout": "errors",
     "Misuse": "errors",
+    "MisuseWarning": "errors",
     "Object": "service",
     "Pause": "errors",
     "Retry": "retry",

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from perdure import logs
-from perdure.context import Awakeable, Context, InvocationRequest
+from perdure.context import Awakeable, Context
 from perdure.futures import AsCompleted, Future, Outcome
+from perdure.invocation_request import InvocationRequest
 from perdure.invocations import SendHandle
 from perdure.promises import DurablePromise
 from perdure.retry import Retry

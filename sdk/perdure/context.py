@@ -6,7 +6,6 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar, overload
 
@@ -23,6 +22,7 @@ from perdure.futures import (
     Race,
     Select,
 )
+from perdure.invocation_request import InvocationRequest
 from perdure.invocations import CallFuture, Invocation, SendHandle
 from perdure.misuse import misuse
 from perdure.promises import durable_futures, some_futures
@@ -54,6 +54,8 @@ class Runner(Owner, Protocol):
 
     machine: Machine
     request_headers: Mapping[str, str]
+    in_thread: bool
+    """Whether the thread of a plain `def` handler runs."""
 
     @property
     def waits_in_place(self) -> bool:
@@ -69,23 +71,6 @@ class Runner(Owner, Protocol):
         """See `Context.group`."""
 
 
-@dataclass(frozen=True, slots=True)
-class InvocationRequest:
-    """What the handler was called with."""
-
-    id: str
-    headers: Mapping[str, str]
-    """Of the caller's request; names in lower case."""
-    body: bytes
-    attempt: int
-    """How often this was tried before without a new entry in the journal."""
-    attempt_headers: Mapping[str, str]
-    """Of the request that carries this attempt, such as its trace context."""
-    scope: str | None = None
-    limit_key: str | None = None
-    idempotency_key: str | None = None
-
-
 current: ContextVar[Context | None] = ContextVar("perdure_context", default=None)
 """The context of the handler that is running; None in steps and outside."""
 
@@ -93,18 +78,39 @@ current: ContextVar[Context | None] = ContextVar("perdure_context", default=None
 class Context:
     """The context of a handler. What it returns is awaited, combined or both."""
 
-    __slots__ = ("__dict__", "machine", "runner")
+    __slots__ = ("__dict__", "_machine", "runner")
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
-        self.machine = runner.machine
+        self._machine = runner.machine
+
+    @property
+    def machine(self) -> Machine:
+        """What commands are asked of; raises where code runs that is not the handler's."""
+        runner = self.runner
+        if current.get() is self and (runner.turn or runner.in_thread):
+            return self._machine
+        raise self._misused()
+
+    def _misused(self) -> BaseException:
+        if self._machine.closed:
+            return self._machine.over()
+        other = current.get()
+        if other is None:
+            return misuse(
+                "the context is used inside a step, or in a thread or task that is not its"
+                " handler's: what is done there cannot be replayed"
+            )
+        if other is not self:
+            return misuse("the context of another handler is used here: each has its own")
+        return misuse("the context is used by a thread or callback while its handler waits")
 
     # -- what the handler is
 
     @property
     def request(self) -> InvocationRequest:
         """The request as it came."""
-        start, given = self.machine.start, self.machine.input
+        start, given = self._machine.start, self._machine.input
         return InvocationRequest(
             start.debug_id,
             dict(given.headers),
@@ -119,12 +125,12 @@ class Context:
     @property
     def id(self) -> str:
         """The id of the invocation."""
-        return self.machine.start.debug_id
+        return self._machine.start.debug_id
 
     @property
     def logger(self) -> logs.Logger:
         """A logger that is silent while the journal is replayed."""
-        return logs.logger(self.machine)
+        return logs.logger(self._machine)
 
     @property
     def random(self) -> random.Random:
@@ -356,6 +362,14 @@ class Context:
     def saga(self) -> Saga:
         """`async with ctx.saga() as saga`: what was done is undone on a Terminal error."""
         return Saga(self)
+
+
+def current_context() -> Context:
+    """The context of the handler that is running; raises Misuse where none is, as in steps."""
+    ctx = current.get()
+    if ctx is None:
+        raise misuse("no handler is running here")
+    return ctx
 
 
 class Awakeable(Future[T]):

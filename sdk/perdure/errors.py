@@ -101,6 +101,10 @@ class Misuse(Exception):
         self.line = line
 
 
+class MisuseWarning(UserWarning):
+    """A handler does what another attempt of it would not do alike; told once for each line."""
+
+
 class BadDefinition(Misuse, TypeError):
     """A service or handler that cannot be served, found when it is defined or bound."""
 

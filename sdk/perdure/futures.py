@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from perdure.errors import DurableTimeout, Terminal
 from perdure.misuse import misuse
@@ -28,14 +28,28 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
+NOBODYS: Final = 0
+"""The attempt waits, and code that runs is not the handler's: a step's, or a stranger's."""
+FIBERS: Final = 1
+"""The handler runs, or a member of one of its groups."""
+TASKS: Final = 2
+"""A task of asyncio runs that the handler has started."""
+
+
 class Owner(Protocol):
     """The attempt that futures belong to."""
 
     def sleep_for(self, delta: timedelta, name: str = "") -> Future[None]:
         """Start a durable timer."""
 
+    turn: int
+    """Whose turn it is: NOBODYS, FIBERS or TASKS."""
+
     def block(self, future: Future[Any]) -> None:
         """Wait for a future in the thread of a plain `def` handler."""
+
+    def cross(self, future: Future[Any]) -> Generator[Any, None, None]:
+        """Wait for a future in a task of asyncio."""
 
 
 def terminal(failure: WireFailure) -> Terminal:
@@ -49,7 +63,7 @@ class Future(Slot, Generic[T]):
     `decode` makes the value of its bytes; `empty` is the value where there are none.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_awaited", "decode", "empty", "owner")
+    __slots__ = ("_awaited", "decode", "empty", "owner")
 
     def __init__(
         self, owner: Owner, decode: Callable[[bytes], T] | None = None, empty: Any = None
@@ -66,8 +80,13 @@ class Future(Slot, Generic[T]):
     def __await__(self) -> Generator[Any, None, T]:
         self.take_once()
         if self.kind == PENDING:
-            self._asyncio_future_blocking = True  # as tasks of asyncio expect of what they wait for
-            yield self
+            turn = self.owner.turn
+            if turn == FIBERS:
+                yield self
+            elif turn == TASKS:
+                yield from self.owner.cross(self)
+            else:
+                raise misuse("this future is awaited outside the handler that it belongs to")
         return self.value()
 
     def take_once(self) -> None:

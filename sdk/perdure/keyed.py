@@ -24,7 +24,7 @@ class ObjectSharedContext(Context):
     @property
     def key(self) -> str:
         """The key of the object, or the id of the workflow."""
-        return self.machine.start.key
+        return self._machine.start.key
 
     @overload
     def get(self, name: str, type: type[T], default: T) -> Future[T]: ...

@@ -1,14 +1,19 @@
 """Where in the user's code something was asked for, and what is wrong with it."""
 
+import asyncio
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Final
+from typing import Any, Final
 
-from perdure.errors import Misuse
+from perdure.errors import Misuse, MisuseWarning
 
 _OWN: Final = str(Path(__file__).parent) + "/"
+_ASYNCIO: Final = str(Path(asyncio.__file__).parent) + "/"
+
+_warned: Final[dict[str, dict[Any, Any]]] = {}  # by file, as `warnings` keeps it
 
 
 def is_own(filename: str) -> bool:
@@ -29,6 +34,34 @@ def caller() -> tuple[str, int]:
 def misuse(message: str) -> Misuse:
     """A Misuse that names the line of the user's code that is running."""
     return Misuse(message, *caller())
+
+
+def warn_at(message: str, file: str, line: int) -> None:
+    """Warn of a place in the user's code, once."""
+    registry = _warned.setdefault(file, {})
+    warnings.warn_explicit(message, MisuseWarning, file, line, registry=registry)
+
+
+def warn_here(message: str) -> None:
+    """Warn of the line that is running, which may be in a library of the user's."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith((_OWN, _ASYNCIO)):
+            warn_at(message, file, frame.f_lineno)
+            return
+        frame = frame.f_back
+
+
+def where_waits(coro: Any) -> tuple[str, int]:
+    """File and line of the user's code where a coroutine waits."""
+    place = ("", 0)
+    while coro is not None:
+        frame = getattr(coro, "cr_frame", None)
+        if frame is not None and not frame.f_code.co_filename.startswith((_OWN, _ASYNCIO)):
+            place = (frame.f_code.co_filename, frame.f_lineno)
+        coro = getattr(coro, "cr_await", None)
+    return place
 
 
 def raised_at(trace: TracebackType | None) -> tuple[str, int]:

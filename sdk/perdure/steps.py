@@ -128,7 +128,7 @@ def next_try(retry: Retry | None, tries: int, spent: timedelta) -> Again | None:
         return None
     initial = INITIAL if retry.initial is None else retry.initial
     factor = FACTOR if retry.factor is None else retry.factor
-    longest = MAX_INTERVAL if retry.max_interval is None else retry.max_interval
+    longest = max(initial, MAX_INTERVAL) if retry.max_interval is None else retry.max_interval
     try:
         return Again(min(longest, initial * factor ** (tries - 1)))
     except OverflowError:

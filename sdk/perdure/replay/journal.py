@@ -91,6 +91,11 @@ class Journal:
         return self.state >= OPEN
 
     @property
+    def closed(self) -> bool:
+        """Whether the attempt is over."""
+        return self.state == CLOSED
+
+    @property
     def replaying(self) -> bool:
         """Whether stored commands are left."""
         return bool(self._stored)

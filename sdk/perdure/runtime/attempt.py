@@ -3,34 +3,32 @@
 All of it happens on the event loop, inside `feed` and the callbacks of steps. The handler runs
 until all of it waits; then the next notification is settled, and so on until none is left. Only
 then are steps executed, what was written sent, and, if nothing more can come, the attempt
-suspended.
+suspended. While code of the handler runs, the event loop that it sees is `own_loop`.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from asyncio import AbstractEventLoop
-from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
-from contextvars import Context as Variables
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from perdure.blocking import SyncContext
 from perdure.context import Context, current, delta_ms
 from perdure.definitions import HandlerDefinition
-from perdure.errors import AttemptEnded, BadValue, Cancelled, ControlFlow, Suspended
+from perdure.errors import AttemptEnded, BadValue, ControlFlow, Suspended
 from perdure.futures import Future, wire_future
-from perdure.misuse import misuse, raised_at
+from perdure.misuse import misuse
 from perdure.replay import Machine, ReplayError
 from perdure.replay.slot import PENDING
 from perdure.runtime.bridge import Bridge
 from perdure.runtime.contexts import context_class
-from perdure.runtime.fiber import Fiber, coroutine_of
+from perdure.runtime.driver import Driver
+from perdure.runtime.fiber import coroutine_of
 from perdure.runtime.group import FiberGroup
-from perdure.runtime.outcome import give_result, report
+from perdure.runtime.outcome import complain, give_result, report, used_late
 from perdure.runtime.running import StepRun, start_step
 from perdure.steps import Step
 from perdure.wire.codes import BAD_REQUEST
@@ -38,7 +36,8 @@ from perdure.wire.values import WireFailure
 
 T = TypeVar("T")
 
-_logger = logging.getLogger("perdure")
+_SPIN_S: Final = 0.02
+"""How often code that polls is run while nothing comes."""
 
 
 def unix_ms() -> int:
@@ -46,7 +45,7 @@ def unix_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Attempt:
+class Attempt(Driver):
     """See the module. `send` takes response bytes, `ended` is called once after the last."""
 
     def __init__(
@@ -59,32 +58,23 @@ class Attempt:
         request_headers: Mapping[str, str],
         now_ms: Callable[[], int] = unix_ms,
     ) -> None:
+        super().__init__(Machine(version), loop)
         self.handler = handler
-        self.machine = Machine(version)
-        self.loop = loop
         self.request_headers = request_headers
         self.now_ms = now_ms
-        self.runnable: deque[Fiber] = deque()
-        self.fibers: list[Fiber] = []
-        self.outside_count = 0  # fibers that wait for something of asyncio
-        self.returned: Any = None
         self.steps: list[Step] = []  # to be executed when the handler waits
         self.running: set[StepRun] = set()
-        self.in_thread = False  # the thread of a plain `def` handler runs: see Bridge
-        self.variables: Variables | None = None
         self._bridge: Bridge | None = None
         self._ctx: Context | None = None
         self._send = send
         self._ended = ended
-        self._over = False
-        self._driving = False
         self._flush_is_due = False
 
     # -- what the transport tells
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take in a piece of the request body."""
-        if self._over:
+        if self.over:
             return
         machine = self.machine
         try:
@@ -99,7 +89,7 @@ class Attempt:
 
     def end_input(self) -> None:
         """Take note that the request body has ended."""
-        if self._over or self.machine.input_ended:
+        if self.over or self.machine.input_ended:
             return
         try:
             self.machine.end_input()
@@ -110,9 +100,9 @@ class Attempt:
 
     def lost(self) -> None:
         """Take note that the peer has gone: nothing that is still done counts."""
-        if self._over:
+        if self.over:
             return
-        self._over = True
+        self.over = True
         self.machine.close()
         self.machine.over = AttemptEnded
         self._unwind(AttemptEnded())
@@ -127,7 +117,7 @@ class Attempt:
 
     def _begin(self) -> None:
         self.variables = copy_context()
-        self.variables.run(self._call)
+        self.inside(self._call)
 
     def _call(self) -> None:
         handler = self.handler
@@ -146,108 +136,34 @@ class Attempt:
             self._refuse(f"the argument does not fit {handler.service}/{handler.name}: {error}")
             return
         except BaseException as error:  # noqa: BLE001
-            self._end_with(error)
+            self.end_with(error)
             return
         if not hasattr(coro, "send"):
             coro = coroutine_of(coro)
-        self._start(coro, None)
-        self._drive()
-
-    def _start(self, coro: Coroutine[Any, Any, Any], result: Future[Any] | None) -> Fiber:
-        fiber = Fiber(self, coro, result)
-        self.fibers.append(fiber)
-        self.runnable.append(fiber)
-        return fiber
-
-    def start(self, coro: Coroutine[Any, Any, Any]) -> tuple[Fiber, Future[Any]]:
-        """Run a coroutine beside the handler."""
-        result: Future[Any] = Future(self)
-        return self._start(coro, result), result
-
-    def drive(self) -> None:
-        """Go on as far as what is known allows."""
-        if not (self._over or self._driving or self.in_thread or self.variables is None):
-            self._inside(self._drive)
-
-    def _inside(self, call: Callable[..., T], *args: Any) -> T:
-        """Call with the context variables of the handler, which may be in force already."""
-        variables = self.variables
-        if variables is None or current.get() is self._ctx:
-            return call(*args)
-        return variables.run(call, *args)
-
-    def _drive(self) -> None:
-        self._driving = True
-        try:
-            while self._run_fibers() and self._deliver():
-                pass
-        except ReplayError as error:
-            self.fail(error)
-        finally:
-            self._driving = False
-        if not (self._over or self.in_thread):
-            self._wait()
-
-    def _run_fibers(self) -> bool:
-        """Run all that can run; False if the attempt is over."""
-        runnable, machine = self.runnable, self.machine
-        while runnable:
-            fiber = runnable.popleft()
-            if fiber.finished:
-                continue
-            error = fiber.advance()
-            if machine.broken is not None:
-                self.fail(machine.broken, error)
-                return False
-            if fiber.finished and fiber.result is None:
-                self._end_with(error)
-                return False
-        return not self.in_thread
-
-    def _deliver(self) -> bool:
-        """Settle the next notification; False if none is left."""
-        if self.outside_count and not any(fiber.waiting for fiber in self.fibers):
-            return False
-        machine = self.machine
-        while machine.deliver():
-            if not machine.cancelled:
-                return True
-            if not machine.unknown_children():
-                machine.cancel_children()
-                self._cancel()
-                return True
-        return False
-
-    def _cancel(self) -> None:
-        """Raise Cancelled in the handler where it waits; groups pass it on to their members."""
-        for fiber in self.fibers:
-            if fiber.result is None:
-                fiber.throw(Cancelled())
+        self.begin(coro, None, None)
+        self.run_all()
 
     # -- waiting
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
         """All of the handler waits, and no notification is left."""
         machine = self.machine
+        if self.own_loop.ready:
+            self.loop.call_later(_SPIN_S, self.drive)
         if machine.replaying:
-            if not self.outside_count:
+            if not self.waits_outside:
                 self.fail(machine.stuck())
             return
         if self.steps:
             self._execute_steps()
-        if self._over or self.running or self.outside_count:
+        if self.over or self.running or self.waits_outside:
             self.flush()
         elif machine.input_ended:
             self._suspend()
         else:
             if machine.version >= 7:
-                machine.awaiting_on(wire_future(self._awaited(), True))
+                machine.awaiting_on(wire_future(self.awaited(), True))
             self.flush()
-
-    def _awaited(self) -> list[Any]:
-        if self.machine.cancelled:
-            return list(self.machine.unknown_children())
-        return [fiber.waiting for fiber in self.fibers if fiber.waiting is not None]
 
     def _execute_steps(self) -> None:
         steps, self.steps = self.steps, []
@@ -256,7 +172,7 @@ class Attempt:
             self.flush()  # the announcement goes out before the effect
         for step in waiting:
             start_step(self, step)
-            if self._over:
+            if self.over:
                 return
 
     def flush(self) -> None:
@@ -276,12 +192,12 @@ class Attempt:
 
     def _flush_late(self) -> None:
         self._flush_is_due = False
-        if not self._over:
+        if not self.over:
             self.flush()
 
     def step_done(self) -> None:
         """A step has ended, and its result was proposed or the attempt has failed by it."""
-        if self._over:
+        if self.over:
             return
         if self.machine.input_ended and not self.running:
             self.drive()  # nothing will come any more: suspend
@@ -290,9 +206,12 @@ class Attempt:
 
     # -- the end
 
-    def _end_with(self, error: BaseException | None) -> None:
+    def end_with(self, error: BaseException | None) -> None:
         """The handler has returned or raised."""
         try:
+            if self.machine.broken is not None:
+                self.fail(self.machine.broken, error)
+                return
             if error is None:
                 give_result(self.machine, self.handler, self.returned)
             else:
@@ -321,18 +240,18 @@ class Attempt:
         self._finish()
 
     def _suspend(self) -> None:
-        self.machine.suspend(wire_future(self._awaited(), True))
+        self.machine.suspend(wire_future(self.awaited(), True))
         self._finish(Suspended())
 
     def _finish(self, error: ControlFlow | None = None) -> None:
-        if self._over:
+        if self.over:
             return
-        self._over = True
+        self.over = True
         self.flush()
         self.machine.over = AttemptEnded if error is None else type(error)
         self._unwind(error or AttemptEnded())
         if error is None:
-            self.machine.over = _used_late
+            self.machine.over = used_late
         self._ended()
         self._release()
 
@@ -341,13 +260,14 @@ class Attempt:
         for run in tuple(self.running):
             run.abandon()
         self.running.clear()
-        for fiber in self.fibers:
-            if not fiber.finished:
-                complaint = self._inside(fiber.unwind, error)
-                if complaint:
-                    _complain(self.handler, fiber, error, complaint)
+        if self.fibers or self.own_loop.tasks:
+            for complaint in self.inside(self.leave_all, error):
+                complain(self.handler, error, complaint)
 
     def _release(self) -> None:
+        for task, callback in self.at_end:
+            self.loop.call_soon(callback, task)
+        self.at_end = ()
         self.fibers.clear()
         self.runnable.clear()
         self.steps.clear()
@@ -357,7 +277,8 @@ class Attempt:
     def sleep_for(self, delta: timedelta, name: str = "") -> Future[None]:
         """Start a durable timer."""
         future: Future[None] = Future(self)
-        self.machine.sleep(future, self.now_ms() + delta_ms(delta), name)
+        assert self._ctx is not None
+        self._ctx.machine.sleep(future, self.now_ms() + delta_ms(delta), name)
         return future
 
     @property
@@ -379,21 +300,3 @@ class Attempt:
             self._bridge.block(future)
             return
         raise misuse("result() waits only in plain def handlers; here the future is to be awaited")
-
-
-def _used_late() -> BaseException:
-    return misuse("this context is used outside its handler, whose attempt is over")
-
-
-def _complain(handler: HandlerDefinition, fiber: Fiber, error: ControlFlow, complaint: str) -> None:
-    file, line = raised_at(error.__traceback__)
-    _logger.error(
-        "%s/%s swallowed %s (%s): a bare except, or one of BaseException, must raise it again;"
-        " it came by %s:%d",
-        handler.service,
-        handler.name,
-        type(error).__name__,
-        complaint,
-        file,
-        line,
-    )

@@ -1,35 +1,64 @@
-"""One coroutine of a handler, stepped by hand: the handler itself, or a member of a group."""
+"""One coroutine of a handler, stepped by hand: the handler itself, or a member of a group.
+
+While it runs it is the current task of the loop that it finds running (`perdure.runtime.loop`).
+"""
 
 from __future__ import annotations
 
 import asyncio
+from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine
+from contextvars import Context as Variables
 from typing import TYPE_CHECKING, Any
 
-from perdure.errors import Misuse
+from perdure.errors import ControlFlow, Misuse
 from perdure.futures import Future
 from perdure.replay.slot import LOCAL, LOCAL_ERROR, PENDING, Slot
+from perdure.runtime.loop import cut_short
+from perdure.runtime.task import TaskFace
 
 if TYPE_CHECKING:
-    from perdure.runtime.attempt import Attempt
+    from perdure.runtime.driver import Driver
 
 
-class Fiber:
+class Fiber(TaskFace):
     """Where a coroutine stands: running, waiting for a durable future, or for something of
-    asyncio, which nothing but the event loop knows (`outside`)."""
+    asyncio (`outside`)."""
 
-    __slots__ = ("attempt", "coro", "error", "finished", "outside", "result", "waiting")
+    __slots__ = (
+        "attempt",
+        "coro",
+        "error",
+        "finished",
+        "leaving",
+        "left",
+        "outside",
+        "result",
+        "tainted",
+        "variables",
+        "waiting",
+    )
 
     def __init__(
-        self, attempt: Attempt, coro: Coroutine[Any, Any, Any], result: Future[Any] | None
+        self,
+        attempt: Driver,
+        coro: Coroutine[Any, Any, Any],
+        result: Future[Any] | None,
+        variables: Variables | None,
     ) -> None:
         self.attempt = attempt
         self.coro = coro
         self.result = result  # None for the handler itself
+        self.variables = variables  # None: those of the handler
         self.waiting: Future[Any] | None = None
         self.outside: Any = None
         self.error: BaseException | None = None
         self.finished = False
+        self.leaving: ControlFlow | None = None
+        self.left: BaseException | None = None  # by what it ended
+        self.tainted = False  # by what it waited for: see HandlerLoop
+        self._cancels = 0
+        self._name = ""
 
     def settled(self, handle: Slot) -> None:
         """What it waits for is there."""
@@ -39,27 +68,55 @@ class Fiber:
         """Have an error raised where it waits, as soon as it may run."""
         self.error = error
         waiting = self.waiting
-        if waiting is None:
-            return
-        if waiting.kind == PENDING:
-            assert waiting.waiters is not None
-            waiting.waiters.remove(self)
-            self.attempt.runnable.append(self)
+        if waiting is not None:
+            if waiting.kind == PENDING:
+                assert waiting.waiters is not None
+                waiting.waiters.remove(self)
+                self.attempt.runnable.append(self)
+        elif self.outside is not None:
+            outside = self.outside
+            if asyncio.isfuture(outside):
+                outside.remove_done_callback(self._resume)
+            else:
+                outside.cancel()
+            self._resume()
+
+    def cancel(self, msg: Any = None) -> bool:
+        """What a timeout or task group of asyncio asks for: CancelledError where it waits."""
+        if self.finished:
+            return False
+        self._cancels += 1
+        if self._fut_waiter is not None and self.outside.cancel(msg):
+            return True
+        if self.waiting is not None and self.attempt.own_loop.tainted:
+            self.throw(cut_short(self.coro))
+        else:
+            self.throw(asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg))
+        return True
 
     def advance(self) -> BaseException | None:
         """Run until it waits again or ends; return the error that it ends with."""
         self.waiting = None
-        error = self.error
+        error, self.error = self.error, None
+        loop = self.attempt.own_loop
+        loop.tainted, self.tainted = self.tainted, False
         try:
-            if error is None:
-                waits_for = self.coro.send(None)
-            else:
-                self.error = None
-                waits_for = self.coro.throw(error)
+            _enter_task(loop, self)  # type: ignore[arg-type]
+            try:
+                if self.variables is not None:
+                    waits_for = self.variables.run(self._step, error)
+                elif error is None:
+                    waits_for = self.coro.send(None)
+                else:
+                    waits_for = self.coro.throw(error)
+            finally:
+                loop.tainted = False
+                _leave_task(loop, self)  # type: ignore[arg-type]
         except StopIteration as stop:
             self._finish(LOCAL, stop.value)
             return None
         except BaseException as raised:  # noqa: BLE001
+            self.left = raised
             self._finish(LOCAL_ERROR, raised)
             return raised
         if type(waits_for) is Future or isinstance(waits_for, Future):
@@ -68,8 +125,12 @@ class Fiber:
             self._wait_outside(waits_for)
         return None
 
+    def _step(self, error: BaseException | None) -> Any:
+        return self.coro.send(None) if error is None else self.coro.throw(error)
+
     def _finish(self, kind: int, raw: Any) -> None:
         self.finished = True
+        self.attempt.fibers.pop(self, None)
         if self.result is not None:
             self.result.settle(kind, raw)
         elif kind == LOCAL:
@@ -80,6 +141,9 @@ class Fiber:
             self.error = Misuse("this future belongs to another handler, or to an earlier attempt")
             self.attempt.runnable.append(self)
             return
+        if self.error is not None:  # it was cancelled while it ran
+            self.attempt.runnable.append(self)
+            return
         self.waiting = future
         future.wait(self)
 
@@ -88,11 +152,13 @@ class Fiber:
         attempt = self.attempt
         attempt.outside_count += 1
         if waits_for is None:
-            self.outside = attempt.loop.call_soon(self._resume)
+            self.outside = attempt.own_loop.call_soon(self._resume)
         elif asyncio.isfuture(waits_for):
             waits_for._asyncio_future_blocking = False
             self.outside = waits_for
             waits_for.add_done_callback(self._resume)
+            if self.error is not None and waits_for.cancel():
+                self.error = None
         else:
             attempt.outside_count -= 1
             self.error = RuntimeError(f"a handler cannot wait for {waits_for!r}")
@@ -101,29 +167,38 @@ class Fiber:
     def _resume(self, _: Any = None) -> None:
         if self.finished or self.outside is None:
             return
+        attempt = self.attempt
+        self.tainted = attempt.own_loop.tainted or not attempt.turn
         self.outside = None
-        self.attempt.outside_count -= 1
-        self.attempt.runnable.append(self)
-        self.attempt.drive()
+        attempt.outside_count -= 1
+        attempt.runnable.append(self)
+        attempt.drive()
 
-    def unwind(self, error: BaseException) -> str:
-        """Leave the coroutine by an error; return what is wrong if it did not let it pass."""
-        if self.finished:
-            return ""
-        self.finished = True
+    def unwind(self, error: ControlFlow) -> None:
+        """Leave the coroutine by an error, which it must let pass."""
+        self.leaving = error
         outside, self.outside = self.outside, None
         if outside is not None:
+            self.attempt.outside_count -= 1
+            if asyncio.isfuture(outside):
+                outside.remove_done_callback(self._resume)
             outside.cancel()
-        try:
-            self.coro.throw(error)
-        except type(error):
+        self.error = error
+        self.attempt.runnable.append(self)
+
+    def complaint(self) -> str:
+        """Return what is wrong if it did not let the error pass by which it was to leave."""
+        if not self.finished:
+            self.finished = True
+            self.coro.close()
+            return "it waited for something else"
+        if self.left is self.leaving:
             return ""
-        except StopIteration:
-            return "it went on to its end"
-        except BaseException as raised:  # noqa: BLE001
-            return f"it raised {type(raised).__name__}"
-        self.coro.close()
-        return "it waited for something else"
+        return (
+            "it went on to its end"
+            if self.left is None
+            else f"it raised {type(self.left).__name__}"
+        )
 
 
 async def coroutine_of(awaitable: Any) -> Any:

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from perdure.definitions import HandlerDefinition
-from perdure.errors import INTERNAL, Pause, RetryAfter, Terminal
-from perdure.misuse import user_traceback
+from perdure.errors import INTERNAL, ControlFlow, Pause, RetryAfter, Terminal
+from perdure.misuse import misuse, raised_at, user_traceback
 from perdure.replay import Machine, ReplayError
 from perdure.wire.codes import BEHAVIOR_PAUSE
 from perdure.wire.values import WireFailure
@@ -86,3 +86,23 @@ def fail_attempt(
 
 def _lines(error: BaseException) -> str:
     return "\n" + user_traceback(error).rstrip() if error.__traceback__ is not None else ""
+
+
+def used_late() -> BaseException:
+    """The error of what uses a context after its attempt."""
+    return misuse("this context is used outside its handler, whose attempt is over")
+
+
+def complain(handler: HandlerDefinition, error: ControlFlow, complaint: str) -> None:
+    """Tell of code that did not let control flow pass."""
+    file, line = raised_at(error.__traceback__)
+    _logger.error(
+        "%s/%s swallowed %s (%s): a bare except, or one of BaseException, must raise it again;"
+        " it came by %s:%d",
+        handler.service,
+        handler.name,
+        type(error).__name__,
+        complaint,
+        file,
+        line,
+    )

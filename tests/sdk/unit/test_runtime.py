@@ -336,7 +336,8 @@ def test_asyncio_works_in_steps_and_is_borne_in_handlers() -> None:
         await asyncio.sleep(0.001)
         return [await ctx.step(busy, 1), await ctx.step(lambda: busy(2))]
 
-    assert run(work).output.value == b"[1,2]"
+    with pytest.warns(perdure.MisuseWarning, match="use ctx.sleep"):
+        assert run(work).output.value == b"[1,2]"
 
 
 def test_steps_are_ordinary_functions_elsewhere() -> None:
