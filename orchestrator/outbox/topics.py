@@ -196,7 +196,7 @@ class TopicCarrier:
         self._writer = None if options is None else self._term.open_writer(self._cluster)
         if self._writer is not None:
             self._missed_s = None
-            self._writer.open(self._opened)
+            self._writer.open(partial(self._opened, waiting[0]))
             return
         now_s = self._scheduler.time_s()
         if self._missed_s is None:
@@ -217,7 +217,7 @@ class TopicCarrier:
             self._writer.close()
             self._writer = None
 
-    def _opened(self, found: WriterReady | ForeignLedger | Lost) -> None:
+    def _opened(self, waiting: Given, found: WriterReady | ForeignLedger | Lost) -> None:
         if isinstance(found, WriterReady):
             self._failures = 0
             if not self._fenced_count:
@@ -232,6 +232,8 @@ class TopicCarrier:
         self._close_writer()
         if isinstance(found, ForeignLedger):
             self._wait(found.message, FOREIGN_S)
+        elif found.is_fenced:
+            self._prove(waiting, found.reason)
         else:
             self._wait(found.reason, self._backoff_s())
 

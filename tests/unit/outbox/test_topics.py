@@ -154,7 +154,7 @@ def test_a_lane_whose_rows_cannot_be_sent_says_why() -> None:
         term.give(1)
         term.give(2)
         assert not dict(reasons())
-        term.writer.opening(Lost("away", False))  # type: ignore[misc]
+        term.writer.opened(Lost("away", False))
         assert dict(reasons()) == {1: "away", 2: "away"}
         await asyncio.sleep(RETRY_MAX_S)
         term.writer.ready()
@@ -225,6 +225,30 @@ def test_who_is_fenced_comes_back_only_after_a_record_of_its_own_epoch() -> None
         term.carrier.produced(Produced(5, 77, 1, 0))
         await asyncio.sleep(RETRY_FIRST_S)
         assert len(term.writers) == 2
+
+    run(story())
+
+
+def test_who_is_fenced_while_it_opens_needs_the_same_proof() -> None:
+    """Two leaders that open at the same time would fence each other for ever."""
+
+    async def story() -> None:
+        term = Term()
+        term.give(1)
+        term.give(2)
+        term.writer.opened(Lost("fenced", True))
+        assert term.writer.is_closed
+        await asyncio.sleep(600)
+        assert len(term.writers) == 1 and term.records == [Produced(5, 77, 1, 0)]
+        assert set(dict(term.carrier.reasons())) == {1, 2}
+        term.carrier.produced(Produced(4, 77, 1, 0))  # of an earlier term
+        await asyncio.sleep(RETRY_MAX_S)
+        assert len(term.writers) == 1
+        term.carrier.produced(Produced(5, 77, 1, 0))
+        await asyncio.sleep(RETRY_FIRST_S)
+        assert len(term.writers) == 2
+        term.writer.ready()
+        assert term.writer.sent == {1: (1, 1), 2: (1, 1)}
 
     run(story())
 
