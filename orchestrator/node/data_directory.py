@@ -2,6 +2,7 @@
 
 lock         held as long as the server runs; names its process
 node.json    which log the data belongs to, and its partitions
+durable      how far the embedded log was durable (log/embedded/durable_mark.py)
 log/         the embedded log
 metadata/    checkpoints of the metadata
 stores/<n>/  the databases of partition n
