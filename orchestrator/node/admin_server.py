@@ -19,12 +19,11 @@ from uvicorn.server import ServerState
 
 from orchestrator.admin.errors import refusal_body
 from orchestrator.ingress.upgrade import head_without_offer
-from orchestrator.model.limits import LISTEN_BACKLOG_COUNT
+from orchestrator.model.limits import DRAIN_LOOK_S, LISTEN_BACKLOG_COUNT
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 _KEEP_ALIVE_S = 75
-_POLL_S = 0.02
 CONNECTIONS_MAX = 256
 """Each may hold a small body and 64 KiB of what was read ahead."""
 HEAD_BYTES_MAX = 64 * 1024
@@ -235,6 +234,6 @@ class AdminServer:
             connection.shutdown()
         deadline = asyncio.get_running_loop().time() + grace_s
         while self._state.tasks and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(DRAIN_LOOK_S)
         for task in list(self._state.tasks):
             task.cancel()

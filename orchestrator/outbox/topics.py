@@ -29,7 +29,7 @@ from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produce, 
 from orchestrator.model.topics import FEED_KINDS, LETTER
 from orchestrator.outbox.given import Given, rows_of
 from orchestrator.outbox.pace import CommitPace
-from orchestrator.outbox.port import Rows
+from orchestrator.outbox.port import RETRY_FIRST_S, RETRY_MAX_S, Rows
 from orchestrator.outbox.produced import CommittedRows
 from orchestrator.runtime.backoff import backoff_s
 from orchestrator.runtime.scheduler import Scheduler, Timer
@@ -37,8 +37,6 @@ from orchestrator.runtime.scheduler import Scheduler, Timer
 ROWS_MAX: Final = 1_000  # of a lane in one transaction
 LANES_MAX: Final = 100  # in one transaction
 QUIET_S: Final = 60.0  # after which the writer is closed
-RETRY_FIRST_S: Final = 0.05
-RETRY_MAX_S: Final = 2.0
 FOREIGN_S: Final = 30.0  # before a ledger of another log is looked at again
 DELETED_S: Final = 3.0  # without a broker cluster, before its lanes are closed: metadata may lag
 

@@ -18,24 +18,16 @@ from orchestrator.brokers.kafka.configs import ReaderOptions, places_config
 from orchestrator.brokers.kafka.reading import KafkaReading
 from orchestrator.brokers.reader_port import ReadProblem, ReadTrouble
 from orchestrator.kafka.clients import make_consumer
-from orchestrator.kafka.errors import REQUEST_S, text_of
-from orchestrator.kafka.serve import Served
+from orchestrator.kafka.errors import NO_TOPIC, OUT_OF_RANGE, REQUEST_S, text_of
+from orchestrator.kafka.serve import CHUNK_COUNT, Served
 from orchestrator.model.operating import OperatingError
 
-CHUNK_COUNT: Final = 200
-"""Taken by one turn of the loop."""
-
 _MAKE_AGAIN_S: Final = 2.0
-_OUT_OF_RANGE: Final = (
-    KafkaError._AUTO_OFFSET_RESET,
-    KafkaError.OFFSET_OUT_OF_RANGE,
-    KafkaError._LOG_TRUNCATION,
-)
+_OUT_OF_RANGE: Final = (*OUT_OF_RANGE, KafkaError._LOG_TRUNCATION)
 _RIGHTS: Final = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
 )
-_NOT_THERE: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 _LOG = logging.getLogger("perdure.brokers")
 _At = tuple[str, int]
 T = TypeVar("T")
@@ -176,7 +168,7 @@ class PlacesConsumer:
             reading.ended(offset or 0)
         elif code in _OUT_OF_RANGE:
             self._spawn_bounds(reading)
-        elif code in _NOT_THERE:
+        elif code in NO_TOPIC:
             reading.look()
         elif code in _RIGHTS:
             reading.refused(ReadProblem(ReadTrouble.NO_RIGHT, str(error.str())))

@@ -13,7 +13,7 @@ from orchestrator.log.port import LogCorrupt, LogRefused
 
 _NAME: Final = "log.json"
 _VERSION: Final = 1
-_IDENTITY_BYTES: Final = 16
+_LOG_IDENTITY_BYTES: Final = 16
 
 
 def open_journal(
@@ -37,7 +37,7 @@ def open_journal(
     if known is not None:
         raise LogGone(known, "its directory is empty")
     _discard_unfinished(files)
-    identity = secrets.token_bytes(_IDENTITY_BYTES)
+    identity = secrets.token_bytes(_LOG_IDENTITY_BYTES)
     journal = SegmentChain(files, identity, partition_count, sizes, marks)
     journal.create()
     _keep(files, identity, partition_count)  # last: what it names is there
