@@ -140,6 +140,11 @@ class RunningAttempt:
         """Whether half-closing it would make the service suspend."""
         return self.duplex and not self.attempt.input_closed and not self.attempt.over
 
+    @property
+    def is_held_back(self) -> bool:
+        """Its service may say no more than a window holds."""
+        return self.exchange is not None and self.exchange.is_held_back
+
     # --- to the service ---
 
     def send(self, data: bytes) -> None:
