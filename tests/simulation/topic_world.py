@@ -105,7 +105,7 @@ class TopicWorld(World):
         self.redriven: list[bytes] = []
         self.pauses: list[tuple[str, int, int]] = []  # subscription, from and until when
         self.is_late_served = True
-        self.fenced: dict[tuple[int, int], tuple[int, int]] = {}  # by process and partition
+        self.fenced: dict[tuple[int, int, str], tuple[int, int]] = {}
         self.version = 1_000_000
         self._stored: TopicsState | None = None
         self._has_feeds = False
