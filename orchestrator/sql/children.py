@@ -23,7 +23,7 @@ RUNNING_MAX = 4  # queries at once: each in a process of its own
 WAITING_MAX = 32  # behind them
 WAIT_S_MAX = 10.0
 CHILD_IDLE_S = 60.0  # a child that is idle for this long is ended: it is larger than the server
-END_S = 5.0  # for a child whose pipe broke to be gone
+CHILD_END_S = 5.0  # for a child whose pipe broke to be gone
 # These allocators would reserve memory in advance and reach the limit at once.
 ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "RUST_BACKTRACE": "0"}
 
@@ -61,7 +61,7 @@ class Child:
 
     async def _ended(self) -> QueryError:
         try:
-            code = await asyncio.wait_for(self._process.wait(), END_S)
+            code = await asyncio.wait_for(self._process.wait(), CHILD_END_S)
         except TimeoutError:
             return QueryError(STATUS_FAILED, "the SQL process does not answer: try again")
         if code == -signal.SIGABRT:  # what its allocators do at the limit
