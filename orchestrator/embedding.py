@@ -76,6 +76,7 @@ class EmbeddedEngine:
         self._memory = Memory(MemoryTopic(partitions))
         self.clock = clock
         self._waiting: dict[asyncio.Future[IngressReply], None] = {}
+        self._to_register: list[tuple[ServiceApp, str]] = []
         self._given_up: set[object] = set()  # busy attempts that `settle` waited for in vain
         self._node = self._make_node()
 
@@ -111,20 +112,37 @@ class EmbeddedEngine:
         return engine
 
     async def _start(self, apps: Sequence[ServiceApp]) -> None:
+        self._to_register = [
+            (app, f"{APP}-{number + 1}" if number else APP) for number, app in enumerate(apps)
+        ]
         try:
             await self._node.start()
-            for number, app in enumerate(apps):
-                await self.register(app, f"{APP}-{number + 1}" if number else APP)
         except BaseException:
             await self._node.stop()
             raise
 
+    async def _register_first(self) -> None:
+        """Before callers are let in."""
+        first, self._to_register = self._to_register, []
+        for app, name in first:
+            await self.register(app, name)
+
     def _make_node(self) -> Node | MemoryNode:
         ingress, admin = self._faces
         if self._directory is not None:
-            return Node(self._options, self._directory, self._apps, ingress, admin)
+            return Node(
+                self._options, self._directory, self._apps, ingress, admin, self._register_first
+            )
         assert self.clock is not None
-        return MemoryNode(self._options, self._memory, self.clock, self._apps, ingress, admin)
+        return MemoryNode(
+            self._options,
+            self._memory,
+            self.clock,
+            self._apps,
+            ingress,
+            admin,
+            self._register_first,
+        )
 
     @property
     def ingress_url(self) -> str:
