@@ -96,9 +96,9 @@ def over_http2(directory: Path, flow: str, connections: int, seconds: float) -> 
         server.stop()
 
 
-def _is_healthy(port: int) -> bool:
+def _answers(port: int, path: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/restate/health", timeout=5) as said:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=20) as said:
             return bool(said.status == 200)
     except OSError:
         return False
@@ -112,7 +112,8 @@ def in_process(directory: Path, flow: str, connections: int, seconds: float) -> 
     engine = Process("embedded", command, {}, log_dir=directory)
     engine.start()
     try:
-        engine.wait_ready(lambda: _is_healthy(port), 30.0)
+        # The admin API is loaded last, in a thread.
+        engine.wait_ready(lambda: _answers(admin, "health") and _answers(port, "restate/health"), 30)
         return _load(port, flow, connections, seconds, [engine.pid])
     finally:
         engine.stop()
