@@ -51,7 +51,9 @@ async def walk(ctx: perdure.Context, count: int) -> int:
 app = perdure.app(greeter, steps)
 
 
-def _load(port: int, flow: str, connections: int, seconds: float, pids: list[int]) -> dict[str, Any]:
+def _load(
+    port: int, flow: str, connections: int, seconds: float, pids: list[int]
+) -> dict[str, Any]:
     """A closed loop over HTTP; rate, and CPU of these processes for each call, in us."""
     plan = {
         "port": port,
@@ -113,7 +115,9 @@ def in_process(directory: Path, flow: str, connections: int, seconds: float) -> 
     engine.start()
     try:
         # The admin API is loaded last, in a thread.
-        engine.wait_ready(lambda: _answers(admin, "health") and _answers(port, "restate/health"), 30)
+        engine.wait_ready(
+            lambda: _answers(admin, "health") and _answers(port, "restate/health"), 30
+        )
         return _load(port, flow, connections, seconds, [engine.pid])
     finally:
         engine.stop()
