@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, Unpack, overload
 
 from perdure.binding import (
     bind_function,
@@ -108,10 +108,7 @@ class BaseService:
         )
 
 
-class _Functions(BaseService):
-    """The decorators that make functions handlers. They are not in the classes that users derive
-    from, whose methods may have any name."""
-
+class _WithHandler(BaseService):
     @overload
     def handler(self, fn: F, /) -> F: ...
     @overload
@@ -126,72 +123,18 @@ class _Functions(BaseService):
         return self._decorate(fn, name, None, options)
 
 
-class Service(BaseService):
+class Service(_WithHandler):
     """Handlers without key or state; every call runs for itself."""
 
     _kind = "service"
     ctx: "Context"
 
-    @overload
-    def __new__(
-        cls,
-        name: str,
-        *,
-        implements: type[BaseService] | None = None,
-        **options: Unpack[ServiceFields],
-    ) -> "ServiceFunctions": ...
-    @overload
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        return object.__new__(ServiceFunctions if cls is Service else cls)
 
-
-class Object(BaseService):
+class Object(_WithHandler):
     """Handlers of a key with state: one exclusive handler at a time for each key."""
 
     _kind = "object"
     ctx: "ObjectContext"
-
-    @overload
-    def __new__(
-        cls,
-        name: str,
-        *,
-        implements: type[BaseService] | None = None,
-        **options: Unpack[ServiceFields],
-    ) -> "ObjectFunctions": ...
-    @overload
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        return object.__new__(ObjectFunctions if cls is Object else cls)
-
-
-class Workflow(BaseService):
-    """A handler that runs once for each key, and others that talk with it meanwhile."""
-
-    _kind = "workflow"
-    ctx: "WorkflowContext"
-
-    @overload
-    def __new__(
-        cls,
-        name: str,
-        *,
-        implements: type[BaseService] | None = None,
-        **options: Unpack[ServiceFields],
-    ) -> "WorkflowFunctions": ...
-    @overload
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        return object.__new__(WorkflowFunctions if cls is Workflow else cls)
-
-
-class ServiceFunctions(Service, _Functions):
-    """A service of decorated functions: what `Service(name)` makes."""
-
-
-class ObjectFunctions(Object, _Functions):
-    """An object of decorated functions: what `Object(name)` makes."""
 
     @overload
     def shared(self, fn: F, /) -> F: ...
@@ -206,8 +149,11 @@ class ObjectFunctions(Object, _Functions):
         return self._decorate(fn, name, "shared", options)
 
 
-class WorkflowFunctions(Workflow, _Functions):
-    """A workflow of decorated functions: what `Workflow(name)` makes."""
+class Workflow(_WithHandler):
+    """A handler that runs once for each key, and others that talk with it meanwhile."""
+
+    _kind = "workflow"
+    ctx: "WorkflowContext"
 
     @overload
     def run(self, fn: F, /) -> F: ...

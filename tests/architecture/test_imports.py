@@ -10,6 +10,7 @@ from tests.architecture.sources import ROOT, imported, name_of, source_files, th
 # msgspec defines every record, row and option, so it is everywhere. Every other library is known
 # to one place of each room that needs it; none passes a port.
 HOMES = {
+    "agents": ("sdk/perdure/ai/openai_agents.py",),
     "backports": ("sdk/perdure/transports/compression.py",),
     "confluent_kafka": (
         "orchestrator/kafka/",
@@ -30,7 +31,8 @@ HOMES = {
     "orjson": ("orchestrator/admin/", "orchestrator/sql/", "orchestrator/cli/"),
     "pyarrow": ("orchestrator/sql/",),
     "pytest": ("sdk/perdure/pytest_plugin.py",),
-    "pydantic": ("orchestrator/admin/", "sdk/perdure/models.py"),
+    "pydantic": ("orchestrator/admin/", "sdk/perdure/ai/", "sdk/perdure/models.py"),
+    "pydantic_ai": ("sdk/perdure/ai/pydantic_ai.py",),
     "rocksdict": ("orchestrator/store/rocks.py",),
     "starlette": ("orchestrator/admin/",),
     "uvicorn": ("orchestrator/node/admin_server.py",),
@@ -42,6 +44,14 @@ HOMES = {
 }
 # Of the SDK: an engine in the same process, which extras bring along.
 ENGINE_HOMES = ("sdk/perdure/embedded.py", "sdk/perdure/testing/")
+
+# Distributions that are called otherwise than what is imported.
+MODULES = {
+    "backports.zstd": "backports",
+    "openai-agents": "agents",
+    "opentelemetry-api": "opentelemetry",
+    "pydantic-ai-slim": "pydantic_ai",
+}
 
 
 def test_the_contracts_are_kept() -> None:
@@ -104,8 +114,7 @@ def test_the_sdk_needs_little() -> None:
     assert _names(_base("sdk/pyproject.toml")) == {"msgspec"}
     brought = _names([line for lines in _extras("sdk/pyproject.toml").values() for line in lines])
     brought.remove("perdure-server")  # the engine
-    # opentelemetry has several distributions, backports several packages.
-    modules = {name.removesuffix("-api").removesuffix(".zstd") for name in brought}
+    modules = {MODULES.get(name, name) for name in brought}
     assert _used("sdk") == modules | {"msgspec"}
     for path in source_files():
         if name_of(path).startswith("sdk/") and not name_of(path).startswith(ENGINE_HOMES):

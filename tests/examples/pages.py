@@ -3,7 +3,8 @@
 A block is one of three by what follows ```` ```python ````: nothing is part of the page's program,
 in order; `client` runs after all of that, with `client`, a client of what is defined, and its `url`
 in scope; `test` is a file of tests for pytest. `restate` is a program on restate-sdk; those of
-libraries that are not installed here (`temporal`, `dbos`) are only compiled.
+libraries that are not installed here (`temporal`, `dbos`) are only compiled; of those that are
+installed apart, test_agents.py runs the blocks (`agents`).
 """
 
 from __future__ import annotations

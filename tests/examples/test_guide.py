@@ -17,6 +17,7 @@ from tests.parts.processes import Process
 from tests.parts.server import PerdureServer
 
 PAGES = pages()
+KINDS = {"", "client", "test", "agents"}
 _COMPAT = {
     "import restate\n": "import perdure.compat as restate\n",
     "from restate.": "from perdure.compat.",
@@ -69,7 +70,7 @@ def test_the_other_side_of_a_comparison_is_a_program() -> None:
                         text = text.replace(name, _COMPAT[name])
                     exec(text, {"__name__": "compat_side"})
     assert kinds == {"restate", "temporal", "dbos"}
-    assert {kind for page in PAGES for kind, _, _ in page.blocks} <= kinds | {"", "client", "test"}
+    assert {kind for page in PAGES for kind, _, _ in page.blocks} <= kinds | KINDS
 
 
 def test_pages_are_listed_and_their_links_lead_somewhere() -> None:

@@ -1,8 +1,7 @@
 """The names of `restate-sdk` (Python): `import perdure.compat as restate` and nothing else changed.
 
-Services, contexts, futures, serdes, errors, the client and the test harness. Left out are what
-needs Restate's own cloud (`connect`, `with_connection`), the preview of explicit recovery, and the
-harness that was deprecated (`test_harness`).
+Services, contexts, futures, serdes, errors, the client and the test harness. Left out is what
+needs Restate's own cloud (`connect`, `with_connection`) and the preview of explicit recovery.
 Better than there: dataclasses are rebuilt from JSON, and an input that does not parse is code 400.
 """
 
@@ -33,7 +32,6 @@ from perdure.compat.futures import (
     RestateDurableSleepFuture,
     SendHandle,
 )
-from perdure.compat.harness import HarnessEnvironment, create_test_harness
 from perdure.compat.logging import RestateLoggingFilter, getLogger
 from perdure.compat.object import VirtualObject
 from perdure.compat.retry_policy import InvocationRetryPolicy
@@ -43,7 +41,6 @@ from perdure.compat.workflow import Workflow
 __all__ = [
     "Context",
     "DurablePromise",
-    "HarnessEnvironment",
     "HttpError",
     "InvocationRetryPolicy",
     "JournalValueCodec",
@@ -69,7 +66,6 @@ __all__ = [
     "app",
     "as_completed",
     "create_client",
-    "create_test_harness",
     "gather",
     "getLogger",
     "is_internal_exception",

@@ -43,12 +43,11 @@ class Calls:
         self, target: Any, arg: Any, options: dict[str, Any]
     ) -> RestateDurableCallFuture[Any]:
         ref, taken, given = serdes_of(target)
-        data = self._encode(taken, arg) if ref.takes_input else b""
-        return self._call(ref.service, ref.name, data, given, options)
+        return self._call(ref.service, ref.name, self._encode(taken, arg), given, options)
 
     def _send_handler(self, target: Any, arg: Any, options: dict[str, Any]) -> SendHandle:
         ref, taken, _ = serdes_of(target)
-        data = self._encode(taken, arg) if ref.takes_input else b""
+        data = self._encode(taken, arg)
         return SendHandle(self._ours.send(f"{ref.service}/{ref.name}", data, **options))
 
     def service_call(

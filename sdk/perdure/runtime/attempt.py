@@ -111,9 +111,7 @@ class Attempt(Driver):
     @property
     def is_busy(self) -> bool:
         """Whether it does something by itself: a step, a thread, something of asyncio."""
-        if self.running or self.in_thread or self.own_loop.ready:
-            return True
-        return self.waits_outside
+        return bool(self.running) or self.in_thread or self.outside_count > 0
 
     # -- running the handler
 

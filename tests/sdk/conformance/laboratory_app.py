@@ -116,7 +116,7 @@ async def step_then_gate(ctx: perdure.Context, gate: str) -> str:
 class Retained(perdure.Service, journal_retention=DAY):
     @perdure.handler
     def nap(self, text: str) -> str:
-        self.ctx.sleep(timedelta(milliseconds=100))
+        self.ctx.sleep(timedelta(milliseconds=100))  # type: ignore[unused-coroutine]
         return text
 
 
@@ -148,8 +148,7 @@ front = perdure.Service("Front")
 
 @front.handler(name="greet")
 async def greet_through(ctx: perdure.Context, name: str) -> str:
-    greeting: str = await ctx.call(greet, name)
-    return greeting
+    return await ctx.call(greet, name)
 
 
 brief = perdure.Workflow("Brief")

@@ -45,13 +45,10 @@ class Writer:
 
     # what the test does
 
-    def opened(self, found: WriterReady | ForeignLedger | Lost) -> None:
+    def ready(self, **last: int) -> None:
         assert self.opening is not None
         opening, self.opening = self.opening, None
-        opening(found)
-
-    def ready(self, **last: int) -> None:
-        self.opened(WriterReady({int(lane[1:]): number for lane, number in last.items()}))
+        opening(WriterReady({int(lane[1:]): number for lane, number in last.items()}))
 
     @property
     def sent(self) -> Sent:

@@ -53,8 +53,7 @@ async def call(ctx: perdure.Context, order: ProxyRequest) -> list[int]:
 
 @proxy.handler(name="oneWayCall")
 async def one_way_call(ctx: perdure.Context, order: ProxyRequest) -> str:
-    invocation_id: str = await send_of(ctx, order).invocation_id
-    return invocation_id
+    return (await send_of(ctx, order)).id
 
 
 @dataclass
@@ -66,7 +65,7 @@ class ManyCallRequest:
 
 @proxy.handler(name="manyCalls")
 async def many_calls(ctx: perdure.Context, orders: list[ManyCallRequest]) -> None:
-    waited: list[perdure.Future[bytes]] = []
+    waited = []
     for order in orders:
         if order.oneWayCall:
             send_of(ctx, order.proxyRequest)

@@ -1,0 +1,137 @@
+"""Agents of Pydantic AI and of the OpenAI Agents SDK, on the server, suspended wherever it may."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import perdure
+from tests.examples.pages import GUIDE, read_page
+from tests.parts.cache import REPOSITORY
+from tests.parts.client import Client as Admin
+from tests.parts.client import fresh
+from tests.parts.needed import needed
+from tests.parts.processes import Process, free_port, port_open
+from tests.parts.server import PerdureServer
+from tests.parts.server_options import ServerOptions
+from tests.parts.wheels import AGENTS, wheels
+
+EXAMPLES = REPOSITORY / "examples"
+APP = Path(__file__).parent / "agents_app.py"
+MODES = {"suspending": "0s", "normal": None}
+Serve = Callable[[Path], Process]
+
+
+class World:
+    """A server, its client, and files that are served with the libraries at hand."""
+
+    def __init__(self, directory: Path, libraries: Path, mode: str, running: ExitStack) -> None:
+        self._directory, self._libraries, self._running = directory, libraries, running
+        self.server = PerdureServer(directory, ServerOptions(inactivity_timeout=MODES[mode]))
+        self.server.start()
+        running.callback(self.server.stop)
+        self.client = perdure.Client(self.server.ingress, admin_url=self.server.admin)
+        running.callback(self.client.close)
+
+    def serve(self, file: Path) -> Process:
+        return self._running.enter_context(self._served(file))
+
+    @contextmanager
+    def _served(self, file: Path) -> Iterator[Process]:
+        port = free_port()
+        command = [sys.executable, "-m", "perdure", str(file), "--port", str(port)]
+        settings = {"PYTHONPATH": str(self._libraries), "PYTHONUNBUFFERED": "1"}
+        process = Process(file.stem, command, settings, log_dir=self._directory)
+        process.start()
+        try:
+            process.wait_ready(lambda: port_open(port), 100)
+            Admin(self.server.ingress, self.server.admin).register(f"http://127.0.0.1:{port}")
+            yield process
+        finally:
+            process.stop()
+        said = process.log_tail(1_000_000)
+        assert "Traceback" not in said and "swallowed" not in said, said
+
+
+@pytest.fixture(scope="module")
+def libraries() -> Path:
+    return needed("the libraries of agents", lambda: wheels("agents", *AGENTS))
+
+
+@pytest.fixture(scope="module", params=MODES)
+def asked(
+    request: pytest.FixtureRequest, libraries: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[perdure.Client]:
+    """A client of the agents in `agents_app.py`."""
+    with ExitStack() as running:
+        world = World(tmp_path_factory.mktemp("agents"), libraries, request.param, running)
+        world.serve(APP)
+        yield world.client
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("library", ["pydantic", "openai"])
+def test_an_agent_does_everything_once(asked: perdure.Client, library: str) -> None:
+    client = asked
+
+    def ask(question: str) -> Any:
+        workflow = client.workflow("Asking/ask", f"{library}-{fresh()}")
+        workflow.submit(question)
+        return workflow
+
+    # Tools at once, which end in another order than they began.
+    looked_up = "looked up oslo; looked up rome; looked up bonn"
+    assert ask("oslo rome bonn").attach() == looked_up
+    happened = client.call("effects/take")
+    assert sorted(happened) == sorted([*looked_up.split("; "), "model", "model"])
+
+    # A tool that is part of the handler waits for a person.
+    waiting = ask("approve")
+    client.call("Asking/approve", "go on", key=waiting.key)
+    assert waiting.attach() == "go on"
+    assert client.call("effects/take") == ["model", "model"]
+
+    if library == "openai":
+        assert ask("hand over").attach() == "the other one speaks"
+        assert client.call("effects/take") == ["model", "model"]
+    else:
+        with pytest.raises(perdure.Terminal, match="UserError: this agent is set up wrongly"):
+            ask("nonsense").attach()
+        assert client.call("effects/take") == ["model"]
+
+
+def test_the_blocks_of_the_guide_define_what_they_say(libraries: Path) -> None:
+    programs = [text for _, text in read_page(GUIDE / "agents.md").texts("agents")]
+    assert len(programs) == 2
+    for program in programs:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": str(libraries)},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.timeout(300)
+def test_the_examples_answer(libraries: Path, tmp_path: Path) -> None:
+    with ExitStack() as running:
+        world = World(tmp_path, libraries, "suspending", running)
+        process = world.serve(EXAMPLES / "agent_pydantic_ai.py")
+        question = "Should I take an umbrella in Oslo?"
+        answer = world.client.call("adviser/ask", question)
+        assert answer == '{"weather":"rain","visits":1}'
+        assert process.log_tail().count("looking up the weather") == 1
+        process = world.serve(EXAMPLES / "agent_openai.py")
+        assert world.client.call("helper/ask", question) == "Yes: rain in Oslo."
+        said = process.log_tail()
+        assert said.count("asking the model") == 2 and said.count("looking up the weather") == 1
