@@ -24,6 +24,7 @@ import msgspec
 
 from perdure.errors import BadValue
 from perdure.models import ModelSerde, mentions_models
+from perdure.schemas import json_schema
 from perdure.unions import converter, is_too_hard, union_schema
 
 T = TypeVar("T")
@@ -122,7 +123,7 @@ class JsonSerde:
         return decode_json(self._decode, data)
 
     def schema(self) -> dict[str, Any] | None:
-        return msgspec.json.schema(self._annotation)
+        return json_schema(self._annotation)
 
 
 class UnionSerde(JsonSerde):

@@ -24,6 +24,7 @@ from typing import (
 import msgspec
 
 from perdure.errors import BadValue
+from perdure.schemas import json_schema
 
 Convert = Callable[[Any, str], Any]
 """From JSON's own types, and the path of the value, to the value; raises BadValue."""
@@ -209,7 +210,7 @@ def _schema(annotation: Any, definitions: dict[str, Any], names: dict[Any, str])
         return _schema(part, definitions, names)
 
     try:
-        found = msgspec.json.schema(annotation)
+        found = json_schema(annotation)
     except TypeError as error:
         if not is_too_hard(error):
             raise

@@ -63,6 +63,7 @@ SDK_SAMPLE = [
     Combination("perdure", "suspending", 5, "perdure-hypercorn", signed=True),
     Combination("perdure", "lazy", 6, "perdure-uvicorn"),
     Combination("perdure", "suspending", 7, "compat"),
+    Combination("restate", "suspending", 7, "perdure"),
 ]
 
 SDK_REFERENCE = [

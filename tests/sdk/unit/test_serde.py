@@ -1,11 +1,13 @@
 """Every annotation has bytes, and a value that does not fit says where."""
 
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from enum import Enum
 from typing import Annotated, Any, NoReturn, TypedDict
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from perdure.errors import BadValue
@@ -97,3 +99,49 @@ def test_an_optional_is_absent_without_a_body() -> None:
     assert serde_for(int | None).decode(b"") is None
     with pytest.raises(BadValue):
         serde_for(int).decode(b"")
+
+
+class Meeting(msgspec.Struct, rename="camel"):
+    begins_at: datetime
+    ends_at: datetime | None = None
+    breaks: list[time] = []
+    by_room: dict[str, "Meeting"] = {}
+
+
+DATE_TIME = {"type": "string", "format": "date-time"}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "schema"),
+    [
+        (datetime, DATE_TIME),
+        (time, {"type": "string", "format": "time"}),
+        (datetime | None, {"anyOf": [DATE_TIME, {"type": "null"}]}),
+        (list[datetime], {"type": "array", "items": DATE_TIME}),
+        (dict[str, datetime], {"type": "object", "additionalProperties": DATE_TIME}),
+        (Annotated[datetime, msgspec.Meta(tz=True)], DATE_TIME),
+        (str, {"type": "string"}),
+    ],
+)
+def test_times_say_their_format(annotation: Any, schema: dict[str, Any]) -> None:
+    assert serde_for(annotation).schema() == schema
+
+
+def test_times_within_objects_say_their_format() -> None:
+    schema = serde_for(list[Meeting] | None).schema()
+    assert schema is not None
+    properties = schema["$defs"]["Meeting"]["properties"]
+    assert properties["beginsAt"] == DATE_TIME
+    assert DATE_TIME in properties["endsAt"]["anyOf"]
+    assert properties["breaks"]["items"] == {"type": "string", "format": "time"}
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [Order, Colour, Point, datetime, UUID, tuple[int, str], set[int], list[Item] | None, Meeting],
+)
+def test_everything_but_bytes_has_a_schema(annotation: Any) -> None:
+    schema = serde_for(annotation).schema()
+    assert schema
+    names = {one.rpartition("/")[2] for one in re.findall(r"#/\$defs/\w+", repr(schema))}
+    assert names <= set(schema.get("$defs", ()))
