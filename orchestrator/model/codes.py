@@ -50,6 +50,7 @@ _TABLE: Final = (
     ErrorCode("PD0209", "The address is taken"),
     ErrorCode("PD0210", "Too few files may be open"),
     ErrorCode("PD0211", "The limit of open files is too low"),
+    ErrorCode("PD0212", "There is no broker for development"),
     ErrorCode("PD0300", "A message of the log cannot be decoded"),
     ErrorCode("PD0301", "A record cannot be applied"),
     ErrorCode("PD0302", "An action failed", retryable=True),

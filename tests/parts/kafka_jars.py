@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from orchestrator.cli.dev.kafka_jars import PINS
 from tests.parts.maven import jars
 
 
 def kafka_jars() -> Path:
     """The directory that holds every jar of a broker."""
-    return jars("kafka", Path(__file__).with_name("kafka_jars.txt"))
+    return jars("kafka", PINS)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from orchestrator.cli.client import EXIT_FAILED, EXIT_USAGE
+from orchestrator.cli.dev.broker import KAFKA_PORT, DevBroker
 from orchestrator.cli.dev.screen import Screen, show_log_on
 from orchestrator.cli.dev.session import DevSession
 from orchestrator.cli.last_line import said_of
@@ -23,6 +24,7 @@ from orchestrator.runtime.kinds import Address
 
 COMMAND: Final = "perdure dev"
 SERVICE_PORT: Final = 9080
+KAFKA_DATA: Final = ".perdure/kafka"  # .perdure alone is that of the log without Kafka
 
 
 def run_dev(argv: Sequence[str]) -> int:
@@ -39,7 +41,12 @@ def run_dev(argv: Sequence[str]) -> int:
         listening = listen(Address("127.0.0.1", given["service_port"]), "service-port")
         directory = DataDirectory(options.server.data_dir)
         try:
-            session = DevSession(options, directory, given["app"], listening, screen, began_s)
+            broker = None
+            if given["kafka"]:
+                broker = DevBroker(options.server.data_dir / "broker", given["kafka_port"])
+            session = DevSession(
+                options, directory, given["app"], listening, screen, began_s, broker
+            )
             return run_on_loop(session.run())
         finally:
             directory.release()
@@ -60,7 +67,23 @@ def _read(argv: Sequence[str]) -> tuple[dict[str, Any], NodeOptions]:
         metavar="PORT",
         help=f"where the app is served, on this machine alone (default {SERVICE_PORT})",
     )
+    made.add_argument(
+        "--kafka",
+        action="store_true",
+        help="start a broker of Apache Kafka, too, and run on it; needs Java 17 or newer",
+    )
+    made.add_argument(
+        "--kafka-port",
+        type=_port,
+        default=KAFKA_PORT,
+        metavar="PORT",
+        help=f"of that broker, on this machine alone (default {KAFKA_PORT})",
+    )
     given = vars(made.parse_args(list(argv)))
+    if given["kafka"]:
+        given["log"] = ["kafka"]
+        given["kafka_bootstrap"] = [f"127.0.0.1:{given['kafka_port']}"]
+        given["data_dir"] = given["data_dir"] or [KAFKA_DATA]
     found = settings_of(GROUPS, given, os.environ)
     options = build(found)
     if found["log_level"].source == "default":

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 KEY: Final = "ann"
+Services = Sequence[Mapping[str, Any]]  # as the admin API describes them
 _DEPTH_MAX: Final = 6
 _BY_FORMAT: Final = {
     "date-time": "2026-01-31T12:00:00Z",
@@ -72,20 +73,45 @@ def curl_of(ingress: str, service: Mapping[str, Any], handler: Mapping[str, Any]
     if handler.get("ty") == "Workflow":
         place += "/send"  # it may take days
     words = ["curl", place]
+    body = _body_of(handler)
+    return shlex.join([*words, "--json", body] if body else words)
+
+
+def _body_of(handler: Mapping[str, Any]) -> str:
+    """What to send; "" for a handler that takes nothing."""
     schema = handler.get("input_json_schema")
     if schema is not None:
-        words += ["--json", json.dumps(sample_of(schema), ensure_ascii=False)]
-    elif "none" not in str(handler.get("input_description", "none")):
-        words += ["--json", "{}"]
-    return shlex.join(words)
+        return json.dumps(sample_of(schema), ensure_ascii=False)
+    return "" if handler.get("input_description", "none") == "none" else "{}"
 
 
-def curls_of(ingress: str, services: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One command for each service: of a workflow its run, else its first public handler."""
+def kcat_of(
+    bootstrap: str, topic: str, service: Mapping[str, Any], handler: Mapping[str, Any]
+) -> str:
+    """The command that calls a handler by a record of the ingress topic."""
+    key = ["-k", KEY] if service["ty"] != "Service" else []
+    headers = [f"perdure-service={service['name']}", f"perdure-handler={handler['name']}"]
+    named = [word for header in headers for word in ("-H", header)]
+    words = ["kcat", "-P", "-b", bootstrap, "-t", topic, *key, *named]
+    return f"echo {shlex.quote(_body_of(handler))} | {shlex.join(words)}"
+
+
+def curls_of(ingress: str, services: Services) -> list[str]:
+    """One command for each service."""
+    return [curl_of(ingress, service, handler) for service, handler in _first_of(services)]
+
+
+def kcats_of(bootstrap: str, topic: str, services: Services) -> list[str]:
+    """One command, for the first service."""
+    return [kcat_of(bootstrap, topic, *pair) for pair in _first_of(services)[:1]]
+
+
+def _first_of(services: Services) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Of each service a handler: of a workflow its run, else the first one that is public."""
     found = []
     for service in services:
         public = [one for one in service["handlers"] if one.get("public", True)]
         runs = [one for one in public if one.get("ty") == "Workflow"]
         if service.get("public", True) and public:
-            found.append(curl_of(ingress, service, (runs or public)[0]))
+            found.append((service, (runs or public)[0]))
     return found

@@ -12,8 +12,9 @@ import time
 from typing import Any, Final
 
 from orchestrator.cli.client import Admin, CliError
+from orchestrator.cli.dev.broker import DevBroker
 from orchestrator.cli.dev.in_flight import misfits
-from orchestrator.cli.dev.samples import curls_of
+from orchestrator.cli.dev.samples import curls_of, kcats_of
 from orchestrator.cli.dev.screen import Screen
 from orchestrator.cli.dev.service import AppService
 from orchestrator.cli.dev.watching import Seen, changed_files, directory_of, look
@@ -39,12 +40,14 @@ class DevSession:
         listening: socket.socket,
         screen: Screen,
         began_s: float,
+        broker: DevBroker | None = None,
     ) -> None:
         self._options = options
         self._directory = directory
         self._app = app
         self._screen = screen
         self._began_s = began_s
+        self._broker = broker
         self._uri = f"http://127.0.0.1:{listening.getsockname()[1]}"
         self._service = AppService(app, listening)
         self._node: Node | None = None
@@ -63,11 +66,15 @@ class DevSession:
             if self._node is not None:
                 await self._node.stop()
             await self._service.stop()
+            if self._broker is not None:
+                await self._broker.stop()
         return EXIT_OK
 
     async def _live(self) -> None:
         files = await asyncio.to_thread(look, directory_of(self._app))
         loading = asyncio.create_task(self._service.load())
+        if self._broker is not None:
+            await self._broker.start(self._screen.say)
         gc.set_threshold(*GC_THRESHOLDS)
         node = self._node = Node(self._options, self._directory)
         await node.start()
@@ -85,6 +92,8 @@ class DevSession:
         say(f"Perdure {time.monotonic() - self._began_s:.1f} s after its start", "bold")
         say(f"  callers    http://{node.faces.ingress_address}")
         say(f"  operators  http://{node.faces.admin_address}")
+        if self._broker is not None:
+            say(f"  broker     {self._options.kafka.bootstrap}")
         say(f"  data       {self._options.server.data_dir.resolve()}")
 
     def _say_broken(self) -> None:
@@ -167,6 +176,11 @@ class DevSession:
         say(f"ready in {time.monotonic() - self._began_s:.1f} s; try", "bold")
         for line in curls_of(f"http://{self._node.faces.ingress_address}", services):
             say(f"  {line}")
+        if self._broker is not None:
+            bootstrap = self._options.kafka.bootstrap or ""
+            topic = f"{self._options.server.cluster}.ingress"
+            for line in kcats_of(bootstrap, topic, services):
+                say(f"  {line}")
 
     # --- what is under way
 
