@@ -89,5 +89,10 @@ def _read(url: str) -> bytes:
 
 
 def _pinned() -> list[PinnedJar]:
-    lines = (line.split() for line in PINS.read_text().splitlines() if line[:1] not in ("", "#"))
-    return [PinnedJar(*line[0].split(":"), line[1]) for line in lines]
+    found = []
+    for line in PINS.read_text().splitlines():
+        if line[:1] not in ("", "#"):
+            coordinates, sha256 = line.split()
+            group, artifact, version = coordinates.split(":")
+            found.append(PinnedJar(group, artifact, version, sha256))
+    return found
