@@ -23,7 +23,7 @@ KAFKA_PORT: Final = 9092
 JAVA_MIN: Final = 17
 READY_S: Final = 60.0
 END_S: Final = 8.0
-_LOOK_S: Final = 0.05
+_PORT_LOOK_S: Final = 0.05
 # A single node that is broker and controller; internal topics made to fit one node; a short
 # session, because a broker that was killed is let in again only when its old session is over.
 _PROPERTIES: Final = """\
@@ -107,7 +107,7 @@ class DevBroker:
                 raise self._failed(f"The broker ended with {process.returncode}.")
             if asyncio.get_running_loop().time() > deadline_s:
                 raise self._failed(f"The broker did not start within {READY_S:.0f} s.")
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_PORT_LOOK_S)
 
     def _failed(self, message: str) -> BrokerUnavailable:
         return BrokerUnavailable(message, f"Its log is {self.log}.")
