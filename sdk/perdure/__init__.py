@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from perdure.invocation_request import InvocationRequest as InvocationRequest
     from perdure.invocations import CallFuture as CallFuture
     from perdure.invocations import SendHandle as SendHandle
+    from perdure.kafka import Produced as Produced
     from perdure.keyed import ObjectContext as ObjectContext
     from perdure.keyed import ObjectSharedContext as ObjectSharedContext
     from perdure.keyed import WorkflowContext as WorkflowContext
@@ -80,6 +81,7 @@ _HOMES = {
     "MisuseWarning": "errors",
     "Object": "service",
     "Pause": "errors",
+    "Produced": "kafka",
     "Retry": "retry",
     "RetryAfter": "errors",
     "Serde": "serde",

@@ -10,16 +10,20 @@ import random
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, TypeVar, Unpack, overload
 
 from perdure import logs
+from perdure.calling import CallOptions
 from perdure.context import Awakeable, Context
 from perdure.futures import AsCompleted, Future, Outcome
 from perdure.invocation_request import InvocationRequest
 from perdure.invocations import SendHandle
+from perdure.kafka import Kafka, Produced, RecordOptions
 from perdure.promises import DurablePromise
 from perdure.retry import Retry
 from perdure.saga import Saga
+from perdure.targets import Blocking, BlockingNothing, In, Out, Takes, TakesNothing
 
 T = TypeVar("T")
 
@@ -74,6 +78,22 @@ class SyncContext:
     def sleep(self, delta: timedelta, name: str = "") -> None:
         self.futures.sleep(delta, name).result()
 
+    @overload
+    def call(self, target: Takes[In, Out], arg: In, **options: Unpack[CallOptions]) -> Out: ...
+    @overload
+    def call(self, target: TakesNothing[Out], **options: Unpack[CallOptions]) -> Out: ...
+    @overload
+    def call(self, target: Blocking[In, Out], arg: In, **options: Unpack[CallOptions]) -> Out: ...
+    @overload
+    def call(self, target: BlockingNothing[Out], **options: Unpack[CallOptions]) -> Out: ...
+    @overload
+    def call(
+        self, target: str, arg: Any = None, *, returns: type[T], **options: Unpack[CallOptions]
+    ) -> T: ...
+    @overload
+    def call(
+        self, target: str, arg: Any = None, *, returns: Any = ..., **options: Unpack[CallOptions]
+    ) -> Any: ...
     def call(self, target: Any, arg: Any = None, **options: Any) -> Any:
         return self.futures.call(target, arg, **options).result()
 
@@ -82,6 +102,27 @@ class SyncContext:
 
     def invocation(self, invocation_id: str, returns: Any = Any) -> SyncInvocation:
         return SyncInvocation(self.futures.invocation(invocation_id, returns))
+
+    def workflow(self, workflow: Any, key: str, returns: Any = None) -> SyncKnownInvocation:
+        return SyncKnownInvocation(self.futures.workflow(workflow, key, returns))
+
+    def invocation_of(
+        self, target: Any, *, idempotency_key: str, key: str | None = None, returns: Any = None
+    ) -> SyncKnownInvocation:
+        return SyncKnownInvocation(
+            self.futures.invocation_of(
+                target, idempotency_key=idempotency_key, key=key, returns=returns
+            )
+        )
+
+    @property
+    def kafka(self) -> SyncKafka:
+        return SyncKafka(self.futures.kafka)
+
+    def group(self) -> SyncGroup:
+        """`with ctx.group() as g`: plain functions that run beside each other, each in a thread,
+        one at a time."""
+        return SyncGroup(self.futures.group())
 
     def awakeable(self, type: Any = Any) -> Awakeable[Any]:  # noqa: A002
         """A future with an `id`; wait for it by `result()`."""
@@ -177,14 +218,13 @@ class SyncPromise:
         self._promise.reject(message, code).result()
 
 
-class SyncInvocation:
-    """Another invocation in a plain `def` handler."""
+class SyncKnownInvocation:
+    """An invocation by its workflow's or its idempotency key in a plain `def` handler."""
 
-    __slots__ = ("_invocation", "id")
+    __slots__ = ("_invocation",)
 
     def __init__(self, invocation: Any) -> None:
         self._invocation = invocation
-        self.id: str = invocation.id
 
     def attach(self) -> Any:
         """Wait for its result."""
@@ -193,6 +233,16 @@ class SyncInvocation:
     def output(self) -> Any:
         """Its result if it has ended, else None."""
         return self._invocation.output().result()
+
+
+class SyncInvocation(SyncKnownInvocation):
+    """Another invocation in a plain `def` handler."""
+
+    __slots__ = ("id",)
+
+    def __init__(self, invocation: Any) -> None:
+        super().__init__(invocation)
+        self.id: str = invocation.id
 
     def cancel(self) -> None:
         """Ask it to stop."""
@@ -205,3 +255,46 @@ class SyncInvocation:
     def reject_signal(self, name: str, message: str, code: int = 500) -> None:
         """Give it a signal that fails where it is awaited."""
         self._invocation.reject_signal(name, message, code)
+
+
+class SyncKafka:
+    """What `ctx.kafka` gives in a plain `def` handler; see Kafka."""
+
+    __slots__ = ("_kafka",)
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+
+    def send(self, topic: str, value: Any = None, **options: Unpack[RecordOptions]) -> SendHandle:
+        """Have a record written."""
+        return self._kafka.send(topic, value, **options)
+
+    def produce(self, topic: str, value: Any = None, **options: Unpack[RecordOptions]) -> Produced:
+        """The same, and wait until the record is there."""
+        return self._kafka.produce(topic, value, **options).result()
+
+
+class SyncGroup:
+    """What `with ctx.group() as g` gives in a plain `def` handler."""
+
+    __slots__ = ("_group",)
+
+    def __init__(self, group: Any) -> None:
+        self._group = group
+
+    def start(self, work: Any, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run a plain function beside the others; `result()` of what this returns waits for it.
+        A durable future is waited for like the others."""
+        return self._group.start_plain(work, *args, **kwargs)  # type: ignore[no-any-return]
+
+    def __enter__(self) -> SyncGroup:
+        self._group.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._group.end_in_place(error)

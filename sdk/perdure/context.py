@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar, overload
 
 from perdure import logs
-from perdure.definitions import HandlerRef, target_of
+from perdure.calling import Calling
 from perdure.futures import (
     AllSettled,
     AnyOf,
@@ -23,19 +23,16 @@ from perdure.futures import (
     Select,
 )
 from perdure.invocation_request import InvocationRequest
-from perdure.invocations import CallFuture, Invocation, SendHandle
 from perdure.misuse import misuse
 from perdure.promises import durable_futures, some_futures
 from perdure.replay import Machine
 from perdure.retry import Retry
 from perdure.saga import Saga
-from perdure.serde import Serde, as_serde, encode_value, serde_for
+from perdure.serde import as_serde, encode_value, serde_for
 from perdure.steps import Step, Traits, traits_of
 from perdure.wire.values import WireFailure
 
 T = TypeVar("T")
-
-_MICROSECONDS: Final = timedelta(microseconds=1)
 
 
 class Group(Protocol):
@@ -75,10 +72,12 @@ current: ContextVar[Context | None] = ContextVar("perdure_context", default=None
 """The context of the handler that is running; None in steps and outside."""
 
 
-class Context:
+class Context(Calling):
     """The context of a handler. What it returns is awaited, combined or both."""
 
     __slots__ = ("__dict__", "_machine", "runner")
+
+    runner: Runner
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
@@ -86,7 +85,6 @@ class Context:
 
     @property
     def machine(self) -> Machine:
-        """What commands are asked of; raises where code runs that is not the handler's."""
         runner = self.runner
         if current.get() is self and (runner.turn or runner.in_thread):
             return self._machine
@@ -210,93 +208,6 @@ class Context:
         """A durable timer: it goes on while nothing runs."""
         return self.runner.sleep_for(delta, name)
 
-    # -- calls
-
-    def call(
-        self,
-        target: Any,
-        arg: Any = None,
-        *,
-        key: str | None = None,
-        idempotency_key: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        returns: Any = Any,
-        scope: str | None = None,
-        limit_key: str | None = None,
-        name: str = "",
-    ) -> CallFuture[Any]:
-        """Call a handler, given as an object or as "Service/handler" (then `returns` is its
-        type), and get its result; a Terminal if it fails for good."""
-        service, handler, parameter, output = self._target(target, arg, key, returns)
-        future: CallFuture[Any] = CallFuture(self, output.decode)
-        self.machine.call(
-            future.invocation_id,
-            future,
-            service,
-            handler,
-            parameter,
-            key or "",
-            tuple(headers.items()) if headers else (),
-            idempotency_key,
-            scope,
-            limit_key,
-            name,
-        )
-        return future
-
-    def send(
-        self,
-        target: Any,
-        arg: Any = None,
-        *,
-        key: str | None = None,
-        delay: timedelta | None = None,
-        idempotency_key: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        scope: str | None = None,
-        limit_key: str | None = None,
-        name: str = "",
-    ) -> SendHandle:
-        """Have a handler called, now or after a delay, without waiting for its result."""
-        service, handler, parameter, _ = self._target(target, arg, key, Any)
-        handle = SendHandle(self)
-        time_ms = self.runner.now_ms() + delta_ms(delay) if delay else 0
-        self.machine.send(
-            handle.invocation_id,
-            service,
-            handler,
-            parameter,
-            key or "",
-            time_ms,
-            tuple(headers.items()) if headers else (),
-            idempotency_key,
-            scope,
-            limit_key,
-            name,
-        )
-        return handle
-
-    def _target(
-        self, target: Any, arg: Any, key: str | None, returns: Any
-    ) -> tuple[str, str, bytes, Serde[Any]]:
-        ref = target_of(target)
-        if isinstance(ref, HandlerRef):
-            if ref.needs_key != (key is not None):
-                needs = "needs a key" if ref.needs_key else "has no keys"
-                raise misuse(f"{ref.service} {needs}: it is a {ref.service_kind}")
-            return (
-                ref.service,
-                ref.name,
-                ref.input.encode(arg) if ref.takes_input else b"",
-                ref.output,
-            )
-        service, handler = ref
-        return service, handler, b"" if arg is None else encode_value(arg), as_serde(returns)
-
-    def invocation(self, invocation_id: str, returns: Any = Any) -> Invocation[Any]:
-        """Another invocation, by its id."""
-        return Invocation(self, invocation_id, returns)
-
     # -- awakeables and signals
 
     @overload
@@ -377,13 +288,6 @@ class Awakeable(Future[T]):
 
     __slots__ = ("id",)
     id: str
-
-
-def delta_ms(delta: timedelta) -> int:
-    """A duration in whole milliseconds, rounded up; what is negative is over at once."""
-    if not isinstance(delta, timedelta):
-        raise misuse(f"{delta!r} is no duration: give a datetime.timedelta")
-    return max(0, -(-(delta // _MICROSECONDS) // 1000))
 
 
 _TIME: Final = Traits("time", False, serde_for(float))

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from perdure.futures import Future
-from perdure.serde import as_serde, encode_value
+from perdure.serde import Serde, as_serde, encode_value
+from perdure.wire.calls import AttachTarget
 from perdure.wire.codes import CANCEL_SIGNAL
 from perdure.wire.values import WireFailure
 
 if TYPE_CHECKING:
-    from perdure.context import Context
+    from perdure.calling import Calling
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ class CallFuture(Future[T]):
     invocation_id: Future[str]
     """The id of the invocation, to be awaited."""
 
-    def __init__(self, ctx: Context, decode: Callable[[bytes], T]) -> None:
+    def __init__(self, ctx: Calling, decode: Callable[[bytes], T]) -> None:
         super().__init__(ctx.runner, decode)
         self._ctx = ctx
         self.invocation_id = Future(ctx.runner)
@@ -40,7 +41,7 @@ class SendHandle:
 
     __slots__ = ("_ctx", "_id", "invocation_id")
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Calling) -> None:
         self._ctx = ctx
         self.invocation_id: Future[str] = Future(ctx.runner)
         self._id: str | None = None
@@ -64,27 +65,37 @@ class SendHandle:
         self._ctx.invocation(self._id).cancel()
 
 
-class Invocation(Generic[T]):
-    """An invocation by its id."""
+class KnownInvocation(Generic[T]):
+    """An invocation by what its id follows from: the key of a workflow, or an idempotency key."""
 
-    __slots__ = ("_ctx", "_type", "id")
+    __slots__ = ("_ctx", "_serde", "_target")
 
-    def __init__(self, ctx: Context, invocation_id: str, returns: Any) -> None:
+    def __init__(self, ctx: Calling, target: AttachTarget, serde: Serde[T]) -> None:
         self._ctx = ctx
-        self._type = returns
-        self.id = invocation_id
+        self._serde = serde
+        self._target = target
 
     def attach(self) -> Future[T]:
         """Wait for its result."""
-        future: Future[T] = Future(self._ctx.runner, as_serde(self._type).decode)
-        self._ctx.machine.attach(future, self.id)
+        future: Future[T] = Future(self._ctx.runner, self._serde.decode)
+        self._ctx.machine.attach(future, self._target)
         return future
 
     def output(self) -> Future[T | None]:
         """Its result if it has ended, else None."""
-        future: Future[T | None] = Future(self._ctx.runner, as_serde(self._type).decode)
-        self._ctx.machine.get_output(future, self.id)
+        future: Future[T | None] = Future(self._ctx.runner, self._serde.decode)
+        self._ctx.machine.get_output(future, self._target)
         return future
+
+
+class Invocation(KnownInvocation[T]):
+    """An invocation by its id."""
+
+    __slots__ = ("id",)
+
+    def __init__(self, ctx: Calling, invocation_id: str, returns: Any) -> None:
+        super().__init__(ctx, invocation_id, as_serde(returns))
+        self.id = invocation_id
 
     def cancel(self) -> None:
         """Ask it to stop: it gets a Cancelled where it waits."""

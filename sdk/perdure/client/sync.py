@@ -26,11 +26,11 @@ from perdure.client.request import (
     workflow_request,
 )
 from perdure.client.retrying import DEFAULT_RETRY
-from perdure.client.targets import Blocking, BlockingNothing, In, Out, Takes, TakesNothing
-from perdure.client.workflows import run_of
 from perdure.definitions import HandlerRef, target_of
 from perdure.retry import Retry
 from perdure.serde import Serde, serde_for
+from perdure.targets import Blocking, BlockingNothing, In, Out, Takes, TakesNothing
+from perdure.workflows import run_of
 
 T = TypeVar("T")
 

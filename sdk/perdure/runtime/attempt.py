@@ -16,8 +16,9 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from perdure.blocking import SyncContext
-from perdure.context import Context, current, delta_ms
+from perdure.context import Context, current
 from perdure.definitions import HandlerDefinition
+from perdure.durations import delta_ms
 from perdure.errors import AttemptEnded, BadValue, ControlFlow, Suspended
 from perdure.futures import Future, wire_future
 from perdure.misuse import misuse
@@ -64,7 +65,7 @@ class Attempt(Driver):
         self.now_ms = now_ms
         self.steps: list[Step] = []  # to be executed when the handler waits
         self.running: set[StepRun] = set()
-        self._bridge: Bridge | None = None
+        self.bridge: Bridge | None = None  # whose thread runs, or did last
         self._ctx: Context | None = None
         self._send = send
         self._ended = ended
@@ -130,8 +131,7 @@ class Attempt(Driver):
             if handler.is_async:
                 coro = handler.bind(ctx)(*args)
             else:
-                self._bridge = Bridge(self)
-                coro = self._bridge.run(handler.bind(SyncContext(ctx)), *args)
+                coro = self.in_a_thread(handler.bind(SyncContext(ctx)), *args)
         except BadValue as error:
             self._refuse(f"the argument does not fit {handler.service}/{handler.name}: {error}")
             return
@@ -284,7 +284,11 @@ class Attempt(Driver):
     @property
     def waits_in_place(self) -> bool:
         """Whether the handler is a plain `def`, which waits in its thread."""
-        return self._bridge is not None
+        return self.bridge is not None
+
+    def in_a_thread(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Make a coroutine of plain work, which waits in its thread."""
+        return Bridge(self).run(work, *args, **kwargs)
 
     def execute(self, step: Step) -> None:
         """Have a step executed when the handler waits."""
@@ -296,7 +300,7 @@ class Attempt(Driver):
 
     def block(self, future: Future[Any]) -> None:
         """Wait in the thread of a plain `def` handler; an `async def` one must not."""
-        if self._bridge is not None:
-            self._bridge.block(future)
+        if self.bridge is not None:
+            self.bridge.block(future)
             return
         raise misuse("result() waits only in plain def handlers; here the future is to be awaited")

@@ -11,7 +11,7 @@ from contextvars import copy_context
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from perdure.errors import ControlFlow
+from perdure.errors import AttemptEnded, ControlFlow
 from perdure.futures import Future
 from perdure.replay.slot import LOCAL, PENDING
 from perdure.runtime.threads import threads
@@ -51,10 +51,10 @@ class Bridge:
         self._asked: Future[Any] = Future(attempt)
         self._answers: SimpleQueue[BaseException | None] = SimpleQueue()
 
-    async def run(self, call: Callable[..., Any], *args: Any) -> Any:
-        """Run the handler and give its result."""
-        self._attempt.in_thread = True
-        threads.run(copy_context(), lambda: self._work(call, args))
+    async def run(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run the handler, or a member of its group, and give its result."""
+        self._hand_over()
+        threads.run(copy_context(), lambda: self._work(call, args, kwargs))
         while True:
             asked = await self._asked
             if type(asked) is _Ended:
@@ -70,8 +70,12 @@ class Bridge:
                 self._answers.put(ended)
                 raise
             self._asked = Future(self._attempt)
-            self._attempt.in_thread = True
+            self._hand_over()
             self._answers.put(error)
+
+    def _hand_over(self) -> None:
+        self._attempt.in_thread = True
+        self._attempt.bridge = self
 
     def block(self, future: Future[Any]) -> None:
         """Wait for a future; called in the thread."""
@@ -80,9 +84,11 @@ class Bridge:
         if error is not None:
             raise error
 
-    def _work(self, call: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def _work(
+        self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         try:
-            ended = _Ended(call(*args), None)
+            ended = _Ended(call(*args, **kwargs), None)
         except BaseException as error:  # noqa: BLE001 - the attempt tells them apart
             ended = _Ended(None, error)
         try:
@@ -92,6 +98,10 @@ class Bridge:
 
     def _take(self, asked: Any) -> None:
         """In the loop: the thread waits, or its handler has ended."""
+        if self._attempt.over:
+            if type(asked) is not _Ended:
+                self._answers.put(AttemptEnded())
+            return
         self._attempt.in_thread = False
         if self._asked.kind == PENDING:
             self._asked.settle(LOCAL, asked)

@@ -160,6 +160,8 @@ class Driver:
             if machine.broken is not None or (fiber.finished and fiber.result is None):
                 self._ended_with = (error,)
                 return False
+            if self.in_thread:  # one at a time
+                return False
         return True
 
     @property

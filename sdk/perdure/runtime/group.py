@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -39,10 +40,40 @@ class FiberGroup:
             return coro
         if not inspect.iscoroutine(coro):
             raise misuse(f"a group runs coroutines, not a {type(coro).__name__}")
+        return self._begin(coro)
+
+    def start_plain(self, work: Any, *args: Any, **kwargs: Any) -> Future[Any]:
+        """The same in a plain `def` handler, for plain functions."""
+        if isinstance(work, Future):
+            return self.start(work)
+        if not self._open:
+            raise misuse("a group takes work only inside its `with` block")
+        if not callable(work) or inspect.iscoroutinefunction(work):
+            raise misuse("a group of a plain def handler runs plain functions")
+        return self._begin(self._attempt.in_a_thread(work, *args, **kwargs))
+
+    def _begin(self, coro: Coroutine[Any, Any, Any]) -> Future[Any]:
         fiber, result = self._attempt.start(coro)
         self._members.append((fiber, result))
         self._futures.append(result)
         return result
+
+    def open(self) -> None:
+        """Take work from now on."""
+        self._open = True
+
+    def end_in_place(self, error: BaseException | None) -> None:
+        """End the block in a plain `def` handler, as `__aexit__` does it."""
+        if error is not None and not isinstance(error, Exception):
+            return  # the attempt is over
+        fiber, result = self._attempt.start(self.__aexit__(type(error), error, None))
+        try:
+            result.result()
+        except Exception as cut:
+            if not fiber.finished:  # cancelled: it passes that on to its members
+                fiber.throw(cut)
+                AllSettled(self._attempt, (result,)).result()
+            raise
 
     async def __aenter__(self) -> FiberGroup:
         self._open = True
@@ -50,7 +81,7 @@ class FiberGroup:
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
+        kind: Any,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:

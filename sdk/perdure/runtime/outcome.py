@@ -23,14 +23,14 @@ def wire_failure(error: Terminal) -> WireFailure:
 
 
 def give_result(machine: Machine, handler: HandlerDefinition, value: Any) -> None:
-    """End the invocation with what its handler returned. A value that cannot be encoded fails the
-    attempt: the code is at fault, and may be mended."""
+    """End the invocation with what its handler returned. What cannot be encoded ends it with a
+    Terminal: all effects are done, and to try again would make the same."""
     try:
         data = handler.output.encode(value)
     except (ValueError, TypeError) as error:
-        where = f"the result of {handler.service}/{handler.name}"
-        machine.fail(INTERNAL, f"{where} {error}", user_traceback(error))
-        _logger.error("%s %s", where, error)
+        message = f"the result of {handler.service}/{handler.name} {error}"
+        _logger.error("%s, invocation %s", message, machine.start.debug_id)
+        machine.output_failure(WireFailure(INTERNAL, message))
         return
     machine.output(data)
 

@@ -106,8 +106,8 @@ class StepRun:
         if error is None:
             try:
                 data = self._step.traits.serde.encode(value)
-            except (ValueError, TypeError) as bad:
-                error = bad
+            except (ValueError, TypeError) as bad:  # its effect is done, and would be again
+                error = Terminal(f"the result of step {self._step.traits.name!r} {bad}")
             else:
                 attempt.machine.propose_value(self._step.future, data)
         if error is not None and not settle_error(attempt, self._step, error, self._started_ms):

@@ -62,6 +62,29 @@ async def async_client(client: perdure.AsyncClient) -> None:
     assert_type(await handle, str)
 
 
+async def in_handlers(ctx: perdure.Context) -> None:
+    assert_type(await ctx.call(greet, "a"), str)
+    assert_type(await ctx.call(blocking, 1), list[int])
+    assert_type(await ctx.call(nothing), Item)
+    assert_type(ctx.call(Cart.add, Item("a", 1), key="k"), perdure.CallFuture[int])
+    assert_type(await ctx.call("A/h", 1, returns=int), int)
+    assert_type(await ctx.send(greet, "a", delay=timedelta(days=1)), perdure.SendHandle)
+    assert_type(await ctx.invocation("inv_1", int).attach(), int)
+    assert_type(await ctx.kafka.produce("t", {"a": 1}, key="k"), perdure.Produced)
+    ctx.kafka.send("t", b"raw", headers={"h": None})
+    ctx.call(greet, 1)  # type: ignore[arg-type]
+    ctx.call(greet, "a", keyy="k")  # type: ignore[call-overload]
+    ctx.send(Cart.add, 1, key="k")  # type: ignore[arg-type]
+
+
+def in_plain_handlers(ctx: perdure.SyncContext) -> None:
+    assert_type(ctx.call(greet, "a"), str)
+    assert_type(ctx.call(Cart.add, Item("a", 1), key="k"), int)
+    assert_type(ctx.call("A/h", 1, returns=int), int)
+    assert_type(ctx.kafka.produce("t", "text"), perdure.Produced)
+    ctx.call(greet, 1)  # type: ignore[arg-type]
+
+
 def wrong(client: perdure.Client) -> None:
     client.call(greet, 1)  # type: ignore[arg-type]
     client.call(Cart.add, key="k")  # type: ignore[arg-type]

@@ -232,6 +232,15 @@ class Invocation:
             self.promises[m.key] = m.value
             self.notify(wire.completion_void(code, number))
 
+    def _on_AttachInvocationCommand(self, m: Any) -> None:
+        code, number = codes.ATTACH_INVOCATION_COMPLETION, m.result_completion_id
+        value = b"[7]" if isinstance(m.target, wire.IdempotentRequestTarget) else b"7"
+        self.notify(wire.completion_value(code, number, value))
+
+    def _on_GetInvocationOutputCommand(self, m: Any) -> None:
+        code, number = codes.GET_INVOCATION_OUTPUT_COMPLETION, m.result_completion_id
+        self.notify(wire.completion_value(code, number, b"7"))
+
     def _on_OutputCommand(self, m: Any) -> None:
         self._output = m
 
