@@ -6,25 +6,28 @@ skipped.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
+from orchestrator.admin.journal_export import journal_document
 from orchestrator.codec import keys
+from orchestrator.codec.rows import row_decoder
 from orchestrator.config.options import NodeOptions, read_options
 from orchestrator.ingress.exchange import HttpReply, PendingRequest
 from orchestrator.invoker.apps import SCHEME, Apps, ServiceApp
 from orchestrator.log.memory import MemoryTopic
 from orchestrator.model.ids import key_partition_key, partition_of_key
 from orchestrator.model.records import Cancel
+from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.memory_node import MemoryNode
 from orchestrator.node.node import Node
 from orchestrator.node.surroundings import Memory
-from orchestrator.processor.asking import answer_to, collect
+from orchestrator.processor.asking import answer_to, collect, find
 from orchestrator.processor.port import OnAnswer, Unavailable
 from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
@@ -32,9 +35,12 @@ from orchestrator.registry.records import AnyMetadataRecord
 from orchestrator.registry.register import Plan, Registration, plan_registration
 from orchestrator.registry.stored import StoredDeployment
 from orchestrator.runtime.entropy import new_ulid
+from orchestrator.runtime.memory import collect_rarely, give_memory_back
 from orchestrator.runtime.virtual import VirtualClock
 from orchestrator.sql import keyed
-from perdure.wire.ids import deployment_id_to_str, parse_invocation_id
+from perdure.wire.ids import deployment_id_to_str, invocation_id_to_str, parse_invocation_id
+
+T = TypeVar("T")
 
 APP: Final = "app"
 """The name of an app that was given none."""
@@ -43,6 +49,13 @@ _QUIET_TURNS: Final = 3
 _STEPS_S: Final = 1.0
 """How long `settle` waits for steps that are being executed."""
 _LOOK_S: Final = 0.0005
+
+
+def tune_process() -> None:
+    """Set the process up as `perdure serve` does: for one that is an engine and its app, and
+    nothing else. Before threads are started."""
+    give_memory_back()
+    collect_rarely()
 
 
 class IngressReply(NamedTuple):
@@ -76,6 +89,7 @@ class EmbeddedEngine:
         self._memory = Memory(MemoryTopic(partitions))
         self.clock = clock
         self._waiting: dict[asyncio.Future[IngressReply], None] = {}
+        self._to_register: list[tuple[ServiceApp, str]] = []
         self._given_up: set[object] = set()  # busy attempts that `settle` waited for in vain
         self._node = self._make_node()
 
@@ -111,20 +125,37 @@ class EmbeddedEngine:
         return engine
 
     async def _start(self, apps: Sequence[ServiceApp]) -> None:
+        self._to_register = [
+            (app, f"{APP}-{number + 1}" if number else APP) for number, app in enumerate(apps)
+        ]
         try:
             await self._node.start()
-            for number, app in enumerate(apps):
-                await self.register(app, f"{APP}-{number + 1}" if number else APP)
         except BaseException:
             await self._node.stop()
             raise
 
+    async def _register_first(self) -> None:
+        """Before callers are let in."""
+        first, self._to_register = self._to_register, []
+        for app, name in first:
+            await self.register(app, name)
+
     def _make_node(self) -> Node | MemoryNode:
         ingress, admin = self._faces
         if self._directory is not None:
-            return Node(self._options, self._directory, self._apps, ingress, admin)
+            return Node(
+                self._options, self._directory, self._apps, ingress, admin, self._register_first
+            )
         assert self.clock is not None
-        return MemoryNode(self._options, self._memory, self.clock, self._apps, ingress, admin)
+        return MemoryNode(
+            self._options,
+            self._memory,
+            self.clock,
+            self._apps,
+            ingress,
+            admin,
+            self._register_first,
+        )
 
     @property
     def ingress_url(self) -> str:
@@ -165,6 +196,11 @@ class EmbeddedEngine:
 
         request = Registration(target, force=True)
         return plan_registration(state, request, discovered, frozenset(), new_id, now_ms)
+
+    async def watch(self) -> None:
+        """Never returns; raises LogRefused if the log no longer lets this engine run."""
+        assert isinstance(self._node, Node), "an engine in memory has nobody to refuse it"
+        await self._node.watch()
 
     async def close(self) -> None:
         """End in good order."""
@@ -224,15 +260,34 @@ class EmbeddedEngine:
 
     # --- to look at ---
 
+    async def journal(self, invocation_id: str) -> dict[str, Any] | None:
+        """An invocation and its journal, as `perdure invocations export` has it; None if there is
+        no such invocation."""
+        engine = self._node.parts.processor.engine
+        row = await find(engine, parse_invocation_id(invocation_id))
+        if not isinstance(row, InvocationRow | CompletedRow):
+            return None
+        entries = _held(await collect(engine.journal(row.invoke.id, row.incarnation)))
+        return journal_document(row, entries)
+
+    async def invocations(self) -> list[str]:
+        """The ids of all that are kept, the latest call first."""
+        engine = self._node.parts.processor.engine
+        found: list[tuple[int, bytes]] = []
+        for partition in range(engine.partition_count):
+            kinds = [keys.INVOCATION, keys.COMPLETED]
+            for raw, value in _held(await collect(engine.export(partition, kinds, [b""]))):
+                row = _DECODERS[raw[:1]](value)
+                found.append((row.invoke.created_at_ms, row.invoke.id))
+        return [invocation_id_to_str(one) for _, one in sorted(found, reverse=True)]
+
     async def state(self, service: str, key: str) -> dict[str, bytes]:
         """The state of an object or workflow."""
         engine = self._node.parts.processor.engine
         partition = partition_of_key(key_partition_key(key), engine.partition_count)
         start = keys.object_key(service, key)
         rows = await collect(engine.export(partition, [keys.OBJECT, keys.STATE], [start]))
-        if isinstance(rows, Unavailable):
-            raise EngineGone(rows.reason)
-        found = keyed.state(iter(rows))
+        found = keyed.state(iter(_held(rows)))
         mine = (service, key)
         return {
             row["key"]: row["value"]
@@ -277,6 +332,18 @@ class EmbeddedEngine:
     def _busy(self) -> set[object]:
         busy: set[object] = {link for link in self._apps.links if link.is_busy}
         return busy - self._given_up
+
+
+_DECODERS: Final[dict[bytes, Callable[[bytes], InvocationRow | CompletedRow]]] = {
+    keys.INVOCATION: row_decoder(InvocationRow),
+    keys.COMPLETED: row_decoder(CompletedRow),
+}
+
+
+def _held(found: list[T] | Unavailable) -> list[T]:
+    if isinstance(found, Unavailable):
+        raise EngineGone(found.reason)
+    return found
 
 
 def _unnumbered(deployment: StoredDeployment) -> StoredDeployment:

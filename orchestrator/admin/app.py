@@ -24,6 +24,7 @@ from orchestrator.admin.ports import AdminOptions, BrokerTroubles, Ports, Query
 from orchestrator.admin.versions import Versions
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.intake.views import LookAtSubscriptions
+from orchestrator.model.values import RESTATE_VERSION
 from orchestrator.processor.port import Engine
 from orchestrator.registry.discovery import Discover
 from orchestrator.registry.metadata import Metadata
@@ -69,7 +70,7 @@ def create_admin(
     )
     app = FastAPI(
         title="Perdure admin API",
-        version=system.COMPATIBLE_VERSION,
+        version=RESTATE_VERSION,
         openapi_url="/openapi",
         docs_url=None,
         redoc_url=None,

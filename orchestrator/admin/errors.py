@@ -1,7 +1,7 @@
 """Errors of the admin API: `{"message", "restate_code"}` and a status, never a traceback."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -17,6 +17,7 @@ from perdure.wire.errors import BadId
 
 _log = logging.getLogger("perdure.admin")
 
+_NAMED_MAX: Final = 5
 _BAD_REQUEST: Final = "PD0701"
 _NOT_ALLOWED: Final = "PD0702"
 _NOTHING: Final = "PD0703"
@@ -105,6 +106,12 @@ def install(app: FastAPI) -> None:
     async def _bug(request: Request, error: Exception) -> Response:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return refusal(500, "an error of the server, which its log tells more about")
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first of them, for people, and how many there are more."""
+    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
+    return ", ".join(names[:_NAMED_MAX]) + more
 
 
 def _text_of(error: dict[str, object]) -> str:

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from orchestrator.admin.broker_views import cluster_view, short_subscription
-from orchestrator.admin.errors import AdminError
+from orchestrator.admin.errors import AdminError, some_of
 from orchestrator.admin.operate import read
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.views import JsonView
@@ -46,7 +46,6 @@ from orchestrator.registry.records import (
 from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription
 from orchestrator.registry.subscribe import check_name, find_cluster
 
-_NAMED_MAX: Final = 5
 _CLOSED_MS: Final = 60_000  # how long a deletion waits for lanes to be closed
 _LOOK_S: Final = 0.2
 _IDENTITY_MAX: Final = 64  # bytes
@@ -298,8 +297,7 @@ async def _has_rows(ports: Ports, cluster: str) -> bool:
 def _users(subscriptions: Iterable[StoredSubscription], cluster: str) -> str:
     """The subscriptions that use a cluster, for people; "" if none does."""
     users = [one.name or one.id for one in subscriptions if one.cluster == cluster]
-    more = f" and {len(users) - _NAMED_MAX} more" if len(users) > _NAMED_MAX else ""
-    return ", ".join(users[:_NAMED_MAX]) + more
+    return some_of(users)
 
 
 def _refuse_log(name: str) -> None:

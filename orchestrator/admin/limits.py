@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.admin.errors import refusal
 
-SMALL_BYTES: Final = 64 * 1024
+SMALL_BODY_BYTES: Final = 64 * 1024
 """A body up to this size is taken however much others hold: the server limits connections."""
 
 BODY_BYTES_MAX: Final = 2 * 1024 * 1024
@@ -63,7 +63,7 @@ class BodyGuard:
     def hold(self, bytes_more: int, bytes_before: int) -> None:
         """Count a part of a body; 503 if it is a large one that does not fit."""
         self._held_bytes += bytes_more
-        if bytes_before + bytes_more > SMALL_BYTES and self._held_bytes > BODIES_BYTES_MAX:
+        if bytes_before + bytes_more > SMALL_BODY_BYTES and self._held_bytes > BODIES_BYTES_MAX:
             raise HTTPException(503, "other large bodies are being received: try again")
 
 

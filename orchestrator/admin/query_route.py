@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.ports import Ports, QueryAnswer
+from orchestrator.model.api_headers import MISSING_PARTITIONS
 
 _log = logging.getLogger("perdure.admin")
 
@@ -19,7 +20,6 @@ ARROW: Final = "application/vnd.apache.arrow.stream"
 JSON: Final = "application/json"
 TAKE_S_MAX: Final = 30.0  # for a client to take a part of an answer
 NO_SQL: Final = "queries need the extra sql: pip install 'perdure-server[sql]', then start again"
-MISSING: Final = "x-perdure-missing-partitions"
 """A header of a partial answer: the partitions whose rows are not in it, by number."""
 
 
@@ -55,7 +55,7 @@ async def _query(ports: Ports, sql: str, request: Request) -> Response:
         raise AdminError(getattr(error, "status", 500), str(error)) from None
     headers = {"content-type": JSON if as_json else ARROW}
     if answer.missing:
-        headers[MISSING] = ",".join(map(str, sorted(answer.missing)))
+        headers[MISSING_PARTITIONS] = ",".join(map(str, sorted(answer.missing)))
         _log.warning("a query was answered without the rows of %s", answer.missing)
     return _Rows(first, answer, headers, ports.query_errors)
 

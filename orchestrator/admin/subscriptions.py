@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from orchestrator.admin.broker_views import short_subscription, subscription_view
+from orchestrator.admin.errors import some_of
 from orchestrator.admin.kafka_clusters import check_more_options, no_facts
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.views import JsonView
@@ -41,7 +42,6 @@ from orchestrator.registry.subscribe import (
 from orchestrator.runtime.entropy import new_ulid
 from perdure.wire.ids import subscription_id_to_str
 
-_NAMED_MAX = 5
 OURS = "/perdure/v1/subscriptions"
 
 
@@ -219,10 +219,9 @@ async def _check_group(
             return
         raise no_facts(cluster.name, no) from None
     if members:
-        more = f" and {len(members) - _NAMED_MAX} more" if len(members) > _NAMED_MAX else ""
         raise RegistryError(
             GROUP_IN_USE,
-            f"the consumer group {group!r} is used by {', '.join(members[:_NAMED_MAX])}{more}: stop"
+            f"the consumer group {group!r} is used by {some_of(members)}: stop"
             " them, or name another group (--option group.id=…)",
         )
 

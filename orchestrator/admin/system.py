@@ -1,7 +1,6 @@
 """Routes about the server itself: health, version, cluster; and what is not served."""
 
 from importlib.metadata import version as distribution_version
-from typing import Final
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -10,8 +9,8 @@ from orchestrator.admin.errors import AdminError, refusal
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.versions import VERSION_MAX, VERSION_MIN
 from orchestrator.admin.views import JsonView
+from orchestrator.model.values import RESTATE_VERSION
 
-COMPATIBLE_VERSION: Final = "1.7.12"
 """What clients of this API take the server for: they choose their queries by it."""
 
 
@@ -28,7 +27,7 @@ def router(ports: Ports) -> APIRouter:
     async def version() -> JsonView:
         """The version this API is compatible with, and that of the server."""
         return {
-            "version": COMPATIBLE_VERSION,
+            "version": RESTATE_VERSION,
             "min_admin_api_version": VERSION_MIN,
             "max_admin_api_version": VERSION_MAX,
             "ingress_endpoint": ports.options.ingress_endpoint,

@@ -9,6 +9,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.admin.errors import refusal
+from orchestrator.model.api_headers import API_VERSION
 
 VERSION_MIN: Final = 2
 VERSION_MAX: Final = 4
@@ -28,7 +29,7 @@ class Versions:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._header = (b"x-perdure-version", version("perdure-server").encode())
+        self._header = (API_VERSION.encode(), version("perdure-server").encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def named(message: Message) -> None:

@@ -21,15 +21,10 @@ from orchestrator.registry.schema import (
     Service,
     ServiceType,
 )
-from orchestrator.registry.stored import Settings
+from orchestrator.registry.stored import SERVICE_TYPES, Settings
 
 JsonView = dict[str, Any]
 
-SERVICE_TYPES = {
-    ServiceType.SERVICE: "Service",
-    ServiceType.OBJECT: "VirtualObject",
-    ServiceType.WORKFLOW: "Workflow",
-}
 _HANDLER_TYPES = {
     SERVICE: None,
     OBJECT_EXCLUSIVE: "Exclusive",

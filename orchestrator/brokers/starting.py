@@ -7,11 +7,12 @@ import msgspec
 from orchestrator.brokers.asking import committed_of, offsets_of, topics_of
 from orchestrator.brokers.facts_port import EARLIEST, LATEST, TopicFact, TopicFacts
 from orchestrator.kafka.broker_options import GROUP, RESET, reset_point
+from orchestrator.registry import points
 from orchestrator.registry.errors import TOPIC_MISSING, RegistryError
 from orchestrator.registry.points import Point, bad_point, parse_point
 from orchestrator.registry.stored_topics import GO_ON, StoredStart
 
-POINT_DEFAULT = "latest"
+POINT_DEFAULT = points.LATEST
 
 
 class Decided(msgspec.Struct, frozen=True):

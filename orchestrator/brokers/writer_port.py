@@ -106,7 +106,8 @@ class TopicWriter(Protocol):
     def open(self, done: Callable[[WriterReady | ForeignLedger | Lost], None]) -> None:
         """Fence all earlier writers of this partition and log, and read the ledger.
 
-        It takes a second or so, and fences another candidate: only who leads may ask.
+        It takes a second or so, and fences another candidate: only who leads may ask. `Lost` is
+        fenced if another writer was opened while this one was.
         """
         ...
 

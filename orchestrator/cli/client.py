@@ -7,6 +7,8 @@ import sys
 from typing import Any, Final
 from urllib.parse import SplitResult, quote, urlsplit
 
+from orchestrator.model.api_headers import API_VERSION, MISSING_PARTITIONS
+
 EXIT_REFUSED: Final = 1
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -15,8 +17,6 @@ EXIT_PARTIAL: Final = 4  # an answer without the rows of partitions that could n
 
 DEFAULT_ADMIN: Final = "http://127.0.0.1:9070"
 _TIMEOUT_S: Final = 90  # beyond the time a query has, so that the server says it first
-_MISSING: Final = "x-perdure-missing-partitions"
-_VERSION: Final = "x-perdure-version"  # on every answer of the API
 _PREFIX: Final = "/v4"
 _ANY_HOST: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # addresses to listen on, not to call
 
@@ -64,10 +64,10 @@ class Admin:
             response, answer = self._exchange(method, at, content)
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             raise CliError(self._unreachable(error), EXIT_UNREACHABLE) from None
-        self._note_missing(response.headers.get(_MISSING, ""))
+        self._note_missing(response.headers.get(MISSING_PARTITIONS, ""))
         if response.status >= 400:
             raise ServerRefused(response.status, _message(response.status, answer))
-        if _VERSION not in response.headers:
+        if API_VERSION not in response.headers:
             raise CliError(
                 f"what answers at {self.address} is not the admin API of a Perdure server:"
                 " name its address with --admin or PERDURE_ADMIN",

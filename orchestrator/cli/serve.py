@@ -21,15 +21,12 @@ from orchestrator.model.operating import OperatingError
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.node import Node
 from orchestrator.runtime.logs import log_to_stderr
-from orchestrator.runtime.memory import give_memory_back
+from orchestrator.runtime.memory import collect_rarely, give_memory_back
 
 _log = logging.getLogger("perdure.node")
 
 EXIT_OK = 0
 END_S = 9.0  # the process ends within ten seconds of a signal
-# What a server allocates lives long or dies at once: look for cycles rarely, and walk at most
-# 125,000 objects then (40 ms). Only the last kind walks all, rows in the cache too (200 ms).
-GC_THRESHOLDS = (25_000, 4, 1_250)
 
 
 def run_server(argv: Sequence[str]) -> int:
@@ -108,8 +105,7 @@ async def run_until(asked: asyncio.Event, living: Coroutine[Any, Any, None]) -> 
 
 
 async def _live(node: Node, options: NodeOptions) -> None:
-    gc.set_threshold(*GC_THRESHOLDS)  # before the start: it may read much of the log
-    gc.collect()  # now, while nothing waits: after the start it would walk all rows that were read
+    collect_rarely()
     await node.start()
     gc.freeze()
     _log.info("Perdure is ready: %s log, %d partitions", options.log.kind, node.partitions)

@@ -5,7 +5,6 @@ It has no deployment: what is asked for is read here, and what is to be done is 
 
 import base64
 import binascii
-import re
 from typing import Final
 
 import msgspec
@@ -14,13 +13,12 @@ from orchestrator.door.refusals import RefusalCode, Refused
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import LOG_CLUSTER
 from orchestrator.model.own_topics import is_no_target
-from orchestrator.model.topics import ProduceRequest
-from orchestrator.model.values import SERVICE
+from orchestrator.model.topics import TOPIC_NAME, ProduceRequest
+from orchestrator.model.values import KAFKA, SERVICE
 from orchestrator.registry.schema import Registry, ServiceType
 from orchestrator.registry.snapshot import Defaults, resolve_deployment
 from orchestrator.registry.stored import Settings, StoredDeployment, StoredHandler, StoredService
 
-KAFKA: Final = "Kafka"
 _NO_JOURNAL: Final = Settings(journal_retention_ms=0)  # nothing ever runs
 _SEND_ITSELF: Final = StoredHandler("send", SERVICE)
 _ITSELF: Final = StoredService(
@@ -31,7 +29,6 @@ _NOWHERE: Final = StoredDeployment("", "", False, False, 0, 0, (), (), 0, "", (_
 KAFKA_SERVICE: Final = resolve_deployment(_NOWHERE, Defaults()).services[KAFKA]
 SEND_HANDLER: Final = KAFKA_SERVICE.handlers["send"]
 
-_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _PARTITION_MAX: Final = (1 << 31) - 1
 _VALUES: Final = ("value", "value_text", "value_base64")
 
@@ -61,7 +58,7 @@ def read_send(body: bytes, registry: Registry, engine: str, awaited: bool) -> Pr
         asked = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _bad(str(error)) from None
-    if not _TOPIC.fullmatch(asked.topic) or asked.topic in (".", ".."):
+    if not TOPIC_NAME.fullmatch(asked.topic) or asked.topic in (".", ".."):
         raise _bad("topic: no topic can have that name")
     if is_no_target(engine, asked.topic):
         raise _bad(f"topic: {asked.topic} belongs to the engine")

@@ -6,10 +6,10 @@ complete, since what is not known yet must not be denied.
 
 from orchestrator.door.keys import check_idempotency_key, key_of
 from orchestrator.door.refusals import RefusalCode, Refused
-from orchestrator.door.sends import KAFKA, KAFKA_SERVICE
+from orchestrator.door.sends import KAFKA_SERVICE
 from orchestrator.model.ids import idempotent_id, workflow_id
 from orchestrator.model.limits import NAME_BYTES_MAX
-from orchestrator.model.values import WORKFLOW_RUN
+from orchestrator.model.values import KAFKA, WORKFLOW_RUN
 from orchestrator.registry.schema import Handler, Registry, Service
 from perdure.wire.errors import BadId
 from perdure.wire.ids import AwakeableId, parse_awakeable_id, parse_invocation_id

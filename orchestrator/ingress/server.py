@@ -10,14 +10,13 @@ from orchestrator.ingress.face import Ingress
 from orchestrator.ingress.http1 import Http1
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.shared import ServedConnection, Shared
-from orchestrator.model.limits import LISTEN_BACKLOG_COUNT
+from orchestrator.model.limits import DRAIN_LOOK_S, LISTEN_BACKLOG_COUNT
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.telemetry import Telemetry
 
 _log = logging.getLogger("perdure.ingress")
 _SWEEP_S = 1.0
 _SWEPT_MAX = 1_000  # connections in one callback
-_POLL_S = 0.02
 _LAST_WRITES_S = 0.5
 
 
@@ -83,7 +82,7 @@ class IngressServer:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_s
         while self._shared.in_flight and loop.time() < deadline:
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(DRAIN_LOOK_S)
         if self._server is not None:
             self._server.close()
         for connection in list(self._shared.open):
@@ -92,6 +91,6 @@ class IngressServer:
                 self._ingress.abandon(exchange)
         deadline = loop.time() + _LAST_WRITES_S
         while self._shared.open and loop.time() < deadline:
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(DRAIN_LOOK_S)
         if self._sweeper is not None:
             self._sweeper.cancel()

@@ -10,7 +10,6 @@ from typing import Final
 import msgspec
 
 from orchestrator.door.keys import check_key, check_state_key
-from orchestrator.door.sends import KAFKA
 from orchestrator.door.targets import read_awakeable_id, read_invocation_id
 from orchestrator.invoker import codes
 from orchestrator.invoker.callees import Callees
@@ -21,6 +20,7 @@ from orchestrator.model.effects import AnyEffect
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import (
     CODE_INTERNAL,
+    KAFKA,
     OBJECT_SHARED,
     SERVICE,
     WORKFLOW_KINDS,

@@ -18,7 +18,7 @@ _VALUE: Final = re.compile(r"[\x20-\x7e]*\Z")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 # Services refuse a request whose head is too large (16 KiB in all is common), and a retry would
 # carry the same head: fields that only inform are left out instead.
-_KEY_BYTES_MAX: Final = 4 * 1024  # as escaped; the service has the key in its Start message too
+_ESCAPED_KEY_BYTES_MAX: Final = 4 * 1024  # the service has it in its Start message too
 # What belongs to the connection or to the protocol is not for deployments to set.
 _OWN: Final = frozenset(
     (
@@ -89,7 +89,7 @@ class Heads:
         key = invoke.key
         if key:
             escaped = key if key.isascii() and key.isalnum() else quote(key, safe="")
-            if len(escaped) <= _KEY_BYTES_MAX:
+            if len(escaped) <= _ESCAPED_KEY_BYTES_MAX:
                 head.append((b"x-restate-service-key", escaped.encode()))
         parent, state = invoke.trace
         if parent and _TRACEPARENT.match(parent):

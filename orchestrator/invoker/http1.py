@@ -16,7 +16,7 @@ from orchestrator.invoker.portions import PORTION_BYTES, Portions
 from orchestrator.runtime.scheduler import CallSoon
 
 _IDLE_S: Final = 60.0
-_HEAD_BYTES_MAX: Final = 64 * 1024  # of a response, with what comes before its final status
+_ANSWER_HEAD_BYTES_MAX: Final = 64 * 1024  # with what comes before its final status
 _WITHOUT_BODY: Final = (b"GET", b"HEAD")
 
 
@@ -198,8 +198,10 @@ class Http1Connection(asyncio.Protocol):
             self._head_bytes = 0
         else:
             self._head_bytes += len(data)
-            if self._head_bytes > _HEAD_BYTES_MAX:
-                self._fail(f"the head of the response is longer than {_HEAD_BYTES_MAX} bytes")
+            if self._head_bytes > _ANSWER_HEAD_BYTES_MAX:
+                self._fail(
+                    f"the head of the response is longer than {_ANSWER_HEAD_BYTES_MAX} bytes"
+                )
 
     def pause_writing(self) -> None:
         self._write_paused = True

@@ -18,6 +18,7 @@ from orchestrator.invoker.flusher import Flusher, half_close, propose
 from orchestrator.invoker.forgetting import Forgetting
 from orchestrator.invoker.heads import Heads
 from orchestrator.invoker.make_way import MakeWay
+from orchestrator.invoker.memory import AttemptMemory
 from orchestrator.invoker.openings import Openings
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.origin import BadUri
@@ -87,6 +88,8 @@ class Invoker:
         measure_slots(telemetry, self._slots, lambda: len(self._running), options.attempts_max)
         self._running: dict[bytes, RunningAttempt] = {}
         self._held_back: set[LedPartition] = set()
+        self._memory = AttemptMemory(self._slots, self._held_back, self._fill_slots)
+        self.hold_memory, self.wait_for_memory = self._memory.hold, self._memory.wait
         self._flusher = Flusher(scheduler)
         self.flush = self._flusher.add
         self._sweep = Sweep(clock, scheduler, self._pools)
@@ -152,8 +155,8 @@ class Invoker:
         """While a partition takes nothing: read at most a window more of each of its attempts."""
         (self._held_back.add if held_back else self._held_back.discard)(source)
         for running in list(self._running.values()):  # what had arrived may end some of them
-            if running.source is source and running.exchange is not None:
-                running.exchange.hold_back(held_back)
+            if running.source is source:
+                self._memory.hold_back(running)
 
     def half_close_all(self) -> None:
         """Before closing: ask every attempt to suspend, start no more."""
@@ -319,15 +322,6 @@ class Invoker:
         if self._slots.waiting_count:
             self._fill_slots()
 
-    def hold_memory(self, running: RunningAttempt, size_bytes: int) -> bool:
-        slots = self._slots
-        running.memory_bytes += size_bytes
-        running.window.memory_bytes += size_bytes
-        slots.memory_bytes += size_bytes
-        if size_bytes < 0 and slots.waiting_count:
-            self._fill_slots()
-        return size_bytes <= 0 or not slots.is_over_memory(running.deployment)
-
     def over(self, running: RunningAttempt) -> None:
         if self._running.get(running.id) is running:
             self._release(running)
@@ -369,9 +363,7 @@ class Invoker:
         self._sweep.disarm(running)
         if running.opening:
             self._openings.ended(running)
-        self._slots.give(running.deployment, running.memory_bytes)
-        running.window.release(running, running.memory_bytes)
-        running.memory_bytes = 0
+        self._memory.release(running)
 
     def _drop(self, running: RunningAttempt) -> None:
         self._release(running)

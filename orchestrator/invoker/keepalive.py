@@ -2,7 +2,7 @@
 
 from typing import Final
 
-NOTHING: Final = 0
+NOT_DUE: Final = 0
 PING: Final = 1
 DEAD: Final = 2
 
@@ -35,5 +35,5 @@ class KeepAlive:
         if said_goodbye:
             after_s, timeout_s = LAST_PING_AFTER_S, LAST_PING_TIMEOUT_S
         if self.pinged:
-            return DEAD if quiet_s > after_s + timeout_s else NOTHING
-        return PING if quiet_s > after_s else NOTHING
+            return DEAD if quiet_s > after_s + timeout_s else NOT_DUE
+        return PING if quiet_s > after_s else NOT_DUE

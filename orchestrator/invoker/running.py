@@ -48,6 +48,10 @@ class Shell(Protocol):
         """Count memory an attempt needs; False if that is more than there is."""
         ...
 
+    def wait_for_memory(self, running: "RunningAttempt") -> bool:
+        """Hold its service back until there is memory; False if too many wait already."""
+        ...
+
     def opened(self, running: "RunningAttempt", took_ms: int) -> None:
         """Its service has begun with it."""
         ...
@@ -135,6 +139,11 @@ class RunningAttempt:
     def may_close(self) -> bool:
         """Whether half-closing it would make the service suspend."""
         return self.duplex and not self.attempt.input_closed and not self.attempt.over
+
+    @property
+    def is_held_back(self) -> bool:
+        """Its service may say no more than a window holds."""
+        return self.exchange is not None and self.exchange.is_held_back
 
     # --- to the service ---
 
@@ -282,8 +291,7 @@ class RunningAttempt:
 
     def _hold(self, size_bytes: int) -> None:
         """Count the memory of a half received message. If there is not enough, one attempt of
-        each deployment goes on all the same: of several large messages none would ever be
-        complete otherwise."""
+        each deployment goes on all the same, and the others wait."""
         window = self.window
         if not self.attempt.in_message:
             if window.exceeds is self:
@@ -296,7 +304,7 @@ class RunningAttempt:
             return
         if window.exceeds is None:
             window.exceeds = self
-        if window.exceeds is not self:
+        if window.exceeds is not self and not self._shell.wait_for_memory(self):
             self.fail(codes.GENERIC, "there is no memory for a message this large now")
 
     def on_end(self) -> None:

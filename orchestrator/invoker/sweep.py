@@ -144,7 +144,11 @@ def _late_ms(timeout_ms: int) -> int:
 
 
 def _check(running: RunningAttempt, now_ms: int) -> bool:
-    """End or half-close it if its timeout has passed; whether it has."""
+    """End or half-close it if its timeout has passed; whether it has. One that is held back is not
+    quiet: it is we who do not listen."""
+    if running.is_held_back:
+        running.touched_ms = now_ms
+        return False
     quiet_ms = now_ms - running.touched_ms
     if running.may_close:
         if quiet_ms >= running.inactivity_ms:

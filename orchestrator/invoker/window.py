@@ -21,13 +21,14 @@ _FORGET: Final = 1 + 2**-16  # the shortest time is forgotten slowly, since path
 class OpeningWindow:
     """The attempts of one deployment that are opening, and how many may be."""
 
-    __slots__ = ("_shortest_ms", "count", "exceeds", "memory_bytes", "size")
+    __slots__ = ("_shortest_ms", "count", "exceeds", "memory_bytes", "size", "waiting_count")
 
     def __init__(self) -> None:
         self.count = 0
         self.size = LARGE
         self.memory_bytes = 0  # held by all attempts of the deployment
         self.exceeds: object = None  # the attempt that may exceed the share of its deployment
+        self.waiting_count = 0  # attempts that wait until there is memory
         self._shortest_ms = float("inf")
 
     def release(self, attempt: object, memory_bytes: int) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.kafka.options import OWNED
-from orchestrator.kafka.secrets import SHOWN, UnresolvedReference, check_references, resolved
+from orchestrator.kafka.secrets import UnresolvedReference, check_references, resolved
+from orchestrator.runtime.kinds import HIDDEN
 
 BOOTSTRAP: Final = ("bootstrap.servers", "metadata.broker.list")
 RESET: Final = "auto.offset.reset"
@@ -83,9 +84,9 @@ def merged(given: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]
     """`given`, where `***` stands for the value known before; BadOption if there is none."""
     whole = {}
     for name, value in given.items():
-        if value == SHOWN and name not in known:
-            raise BadOption(f"{name}: {SHOWN} stands for a value that is known, and there is none")
-        whole[name] = known[name] if value == SHOWN else value
+        if value == HIDDEN and name not in known:
+            raise BadOption(f"{name}: {HIDDEN} stands for a value that is known, and there is none")
+        whole[name] = known[name] if value == HIDDEN else value
     return whole
 
 

@@ -9,6 +9,14 @@ from orchestrator.model.refusal import LogRefused
 REQUEST_S: Final = 5.0
 """How long a question to the brokers may take."""
 
+TOPIC_APPEARS_S: Final = 10.0
+"""How long a topic that was made may take to be seen."""
+
+OUT_OF_RANGE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
+"""The topic does not hold the offset that is to be read."""
+
+NO_TOPIC: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
+
 _PERMISSION: Final = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,

@@ -8,8 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-SHOWN: Final = "***"
-"""What is shown instead of a secret; given back, it stands for the value there is."""
+from orchestrator.runtime.kinds import HIDDEN
 
 _SECRET: Final = re.compile(
     r"password|passphrase|secret|token|credential|username|jaas|key\.pem|private\.key"
@@ -33,7 +32,7 @@ def is_secret(option: str) -> bool:
 
 def shown_options(options: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Options as people may see them."""
-    return {name: SHOWN if is_secret(name) and value else value for name, value in options}
+    return {name: HIDDEN if is_secret(name) and value else value for name, value in options}
 
 
 def without_secrets(text: str, options: Mapping[str, str]) -> str:
@@ -41,7 +40,7 @@ def without_secrets(text: str, options: Mapping[str, str]) -> str:
     hidden = {value for name, value in options.items() if is_secret(name)}
     for value in sorted(hidden, key=len, reverse=True):
         if len(value) >= _HIDDEN_CHARS_MIN:
-            text = text.replace(value, SHOWN)
+            text = text.replace(value, HIDDEN)
     return text
 
 

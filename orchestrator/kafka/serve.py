@@ -21,6 +21,13 @@ from orchestrator.runtime.wake_up import WAKE_BYTES, WakeUp
 
 _KNOWN_LAYOUT: Final = ("2.16.",)
 _POLL_S: Final = 0.005
+
+CHUNK_COUNT: Final = 200
+"""Messages that one turn of the loop takes of a consumer."""
+
+FETCH_WAIT_MS: Final = 200
+"""So long a broker may hold a fetch back; it answers as soon as there is something."""
+
 _LOG = logging.getLogger("perdure.kafka")
 
 

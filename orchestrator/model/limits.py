@@ -10,6 +10,7 @@ TRACESTATE_BYTES_MAX = 512  # what the standard asks everyone to carry; more may
 KEY_BYTES_MAX = 4 * 1024  # object key, idempotency key, promise name: they become row keys
 NAME_BYTES_MAX = 512  # service and handler names
 LISTEN_BACKLOG_COUNT = 1_024  # connections that the kernel keeps until they are accepted
+DRAIN_LOOK_S = 0.02  # between two looks whether answers under way are out
 
 REPLY_RETENTION_MS = 60_000  # a waiting client finds its result at least this long
 REQUEST_DEDUPE_MS = 600_000  # the same request id is known at least this long

@@ -2,6 +2,9 @@
 
 from orchestrator.model.codes import CODES
 
+EXIT_CODE = 70
+"""Of a process that ends itself, since it cannot go on."""
+
 
 class OperatingError(Exception):
     """An error with a stable code; `perdure explain CODE` tells more.

@@ -3,8 +3,13 @@
 Kept in the log and in rows: never reorder a field; new fields go last with a default.
 """
 
+import re
+
 import msgspec
 from msgspec.structs import replace
+
+TOPIC_NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
+"""As Kafka's own rule, but for the names "." and ".."."""
 
 RecordHeaders = tuple[tuple[str, bytes | None], ...]
 """Headers of a record: raw, in order, names may come again; a value may be null."""

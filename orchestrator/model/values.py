@@ -2,6 +2,9 @@
 
 import msgspec
 
+KAFKA = "Kafka"  # the built-in service that sends records to topics; it has no deployment
+RESTATE_VERSION = "1.7.12"  # whose APIs we speak, as its clients look for
+
 # Kinds of target. Kept in records and rows: never reuse a number.
 SERVICE = 0
 OBJECT_EXCLUSIVE = 1

@@ -38,7 +38,11 @@ def make_log(options: NodeOptions, directory: DataDirectory, partitions: int) ->
     if options.log.kind == "embedded":
         return EmbeddedLog(
             EmbeddedOptions(
-                directory.log, partitions, message_bytes_max=message_bytes_max, known=known
+                directory.log,
+                partitions,
+                message_bytes_max=message_bytes_max,
+                mark_directory=directory.path,
+                known=known,
             )
         )
     from orchestrator.log.kafka.log import KafkaLog

@@ -13,25 +13,37 @@ from typing import Any
 
 import httptools
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from orchestrator.admin.errors import refusal_body
 from orchestrator.ingress.upgrade import head_without_offer
-from orchestrator.model.limits import LISTEN_BACKLOG_COUNT
+from orchestrator.model.limits import DRAIN_LOOK_S, LISTEN_BACKLOG_COUNT
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 _KEEP_ALIVE_S = 75
-_POLL_S = 0.02
 CONNECTIONS_MAX = 256
 """Each may hold a small body and 64 KiB of what was read ahead."""
 HEAD_BYTES_MAX = 64 * 1024
 HEAD_S_MAX = 10.0
+PART_BYTES = 4 * 1024
+"""Parsed in one callback of the loop: a chunk of one byte takes six, and a call of the parser."""
+
+
+class _Flow(FlowControl):
+    """Reads no more while some of what was read is not parsed."""
+
+    has_rest = False
+
+    def resume_reading(self) -> None:
+        if not self.has_rest:
+            super().resume_reading()
 
 
 class _Protocol(HttpToolsProtocol):
-    """Limits heads, their time and connections.
+    """Limits heads, their time, connections, and what one callback parses.
 
     Goes on in HTTP/1.1 when a client offers another protocol; else the body would be lost.
     """
@@ -39,9 +51,14 @@ class _Protocol(HttpToolsProtocol):
     _head_bytes = 0  # of the request whose head is being read
     _is_in_head = True
     _head_timer: asyncio.TimerHandle | None = None
+    _body_bytes = 0  # still to come of a body of known length, which is only copied
+    _rest = b""  # of what was read, not parsed yet
+    _has_eof = False  # the client closed its side after that
+    _is_parsing_due = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = self._own_flow = _Flow(transport)
         if len(self.connections) > CONNECTIONS_MAX:
             self._end(503, f"there are {CONNECTIONS_MAX} connections already")
         else:
@@ -49,20 +66,58 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._rest = b""
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._rest += data
+        if not self._is_parsing_due:
+            self._parse_part()
+
+    def _parse_part(self) -> None:
+        """The next part of what was read; the loop has its turn before the one after it."""
+        self._is_parsing_due = False
         self._unset_keepalive_if_required()
-        self._head_bytes += len(data)
-        rest = data
-        while rest:
-            rest = self._feed(rest)
-        if self._is_in_head and self._head_bytes > HEAD_BYTES_MAX:
-            self._end(431, f"a request's head may have {HEAD_BYTES_MAX} bytes")
+        part_bytes = max(PART_BYTES, self._body_bytes)
+        part, self._rest = self._rest[:part_bytes], self._rest[part_bytes:]
+        left = self._feed(part)
+        self._rest = left + self._rest
+        if self._is_in_head:
+            self._head_bytes += len(part) - len(left)
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self._end(431, f"a request's head may have {HEAD_BYTES_MAX} bytes")
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self.transport.is_closing():
+            self._rest = b""
+        flow = self._own_flow
+        flow.has_rest = bool(self._rest)
+        if self._rest:
+            flow.pause_reading()
+            # Requests that were sent ahead stay bytes until the one before is answered.
+            if not self._is_parsing_due and not self.pipeline:
+                self._is_parsing_due = True
+                self.loop.call_soon(self._parse_part)
+        elif self._has_eof:
+            if not self.eof_received():
+                self.transport.close()
+        elif not self.pipeline and not self._has_much_body():
+            flow.resume_reading()
+
+    def _has_much_body(self) -> bool:
+        """More than the application has taken: it reads on when it takes that."""
+        return self.cycle is not None and len(self.cycle.body) > HIGH_WATER_LIMIT
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._rest:
+            self._go_on()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._is_in_head = True
+        self._head_bytes = 0
         if self._head_timer is None:
             self._await_head()
 
@@ -121,6 +176,9 @@ class _Protocol(HttpToolsProtocol):
 
         One that closes it in the middle of a request is gone.
         """
+        self._has_eof = True
+        if self._rest:
+            return True
         if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
             return False
         self.cycle.keep_alive = False
@@ -128,8 +186,13 @@ class _Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._has_head()
+        self._body_bytes = next((int(v) for k, v in self.headers if k == b"content-length"), 0)
         if not self.parser.should_upgrade():
             super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes -= len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
@@ -171,6 +234,6 @@ class AdminServer:
             connection.shutdown()
         deadline = asyncio.get_running_loop().time() + grace_s
         while self._state.tasks and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(DRAIN_LOOK_S)
         for task in list(self._state.tasks):
             task.cancel()

@@ -2,6 +2,7 @@
 
 lock         held as long as the server runs; names its process
 node.json    which log the data belongs to, and its partitions
+durable      how far the embedded log was durable (log/embedded/durable_mark.py)
 log/         the embedded log
 metadata/    checkpoints of the metadata
 stores/<n>/  the databases of partition n
@@ -18,7 +19,7 @@ import msgspec
 from orchestrator.model.operating import OperatingError
 from orchestrator.runtime.directories import sync_directory
 
-_VERSION = 1
+_FORMAT = 1
 
 
 class DirectoryRefused(OperatingError):
@@ -113,10 +114,10 @@ class DataDirectory:
         kept = self.kept()
         if kept is None:
             return default if partitions is None else partitions
-        if kept.version != _VERSION:
+        if kept.version != _FORMAT:
             raise DirectoryRefused(
                 "PD0205",
-                f"The data directory has format {kept.version}, this server reads {_VERSION}.",
+                f"The data directory has format {kept.version}, this server reads {_FORMAT}.",
                 "Start the version of the server that wrote it.",
             )
         if (kept.log, kept.cluster) != (log, cluster):
@@ -142,7 +143,7 @@ class DataDirectory:
 
     def keep(self, log: str, cluster: str, partitions: int, identity: bytes) -> None:
         """Write down what later starts must agree with, once the log has agreed."""
-        keeping = NodeIdentity(_VERSION, log, cluster, partitions, b64encode(identity).decode())
+        keeping = NodeIdentity(_FORMAT, log, cluster, partitions, b64encode(identity).decode())
         if self.kept() == keeping:
             return
         content = msgspec.json.encode(keeping) + b"\n"

@@ -4,6 +4,7 @@ Its process may "die" at any moment: what `Memory` holds is then what a disk wou
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
@@ -29,8 +30,10 @@ class MemoryNode:
         apps: Apps,
         ingress: bool,
         admin: bool,
+        before_doors_open: Callable[[], Awaitable[None]],
     ) -> None:
         self._apps = apps
+        self._before_doors_open = before_doors_open
         self._scheduler = VirtualScheduler(clock)
         around = in_memory(memory, clock, self._scheduler, apps)
         self.partitions = around.log.partition_count
@@ -57,6 +60,7 @@ class MemoryNode:
         parts.processor.start()
         while len(parts.processor.leading()) < self.partitions:
             await asyncio.sleep(0)
+        await self._before_doors_open()
         parts.gate.open()
 
     async def stop(self) -> None:

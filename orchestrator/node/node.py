@@ -7,6 +7,7 @@ suspend, in-flight appends are awaited, waiting clients are answered, everything
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from orchestrator.config.options import NodeOptions
 from orchestrator.invoker.apps import Apps
@@ -40,8 +41,10 @@ class Node:
         apps: Apps | None = None,
         ingress: bool = True,
         admin: bool = True,
+        before_doors_open: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`apps`: those that this process runs itself. `ingress`, `admin`: whether it listens."""
+        self._before_doors_open = before_doors_open
         self._options = options
         self._directory = directory
         self.partitions = directory.check(
@@ -84,6 +87,8 @@ class Node:
         )
         self._ingress_topic = asyncio.create_task(keeper.run())
         await self._all_settled()
+        if self._before_doors_open is not None:
+            await self._before_doors_open()
         parts.gate.open()
 
     async def _all_settled(self) -> None:

@@ -10,9 +10,10 @@ import logging
 import os
 import threading
 
+from orchestrator.model.operating import EXIT_CODE
+
 _log = logging.getLogger("perdure.node")
-EXIT_CODE = 70
-TICK_S = 1.0
+BEAT_S = 1.0
 
 
 class Watchdog:
@@ -37,7 +38,7 @@ class Watchdog:
 
     def _watch(self) -> None:
         missed = 0
-        while not self._ended.wait(TICK_S):
+        while not self._ended.wait(BEAT_S):
             missed = 0 if self._answered else missed + 1
             if missed >= self._stall_ticks:
                 _log.critical("PD0201 the event loop has stalled for %d s: ending", missed)

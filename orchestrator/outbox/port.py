@@ -1,10 +1,13 @@
 """The ports of the outbox: the rows it reads, and what carries them to their destination."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from orchestrator.model.lanes import Lane
 from orchestrator.model.records import OutboxItem
+
+RETRY_FIRST_S: Final = 0.05  # before what failed is tried again, twice as long each time
+RETRY_MAX_S: Final = 2.0
 
 Rows = Callable[[], tuple[OutboxItem, ...]]
 """Rows of a lane, in order, as many as may travel together; none if they cannot be read."""

@@ -14,7 +14,7 @@ from orchestrator.model.lanes import Lane
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
 from orchestrator.model.records import Completion, OutboxItem, Signal
 from orchestrator.model.topic_records import Produce
-from orchestrator.outbox.port import Carrier, LaneRows
+from orchestrator.outbox.port import RETRY_FIRST_S, RETRY_MAX_S, Carrier, LaneRows
 from orchestrator.runtime.backoff import backoff_s
 from orchestrator.runtime.scheduler import Scheduler, Timer
 from orchestrator.store.port import StoreError
@@ -22,8 +22,6 @@ from orchestrator.store.port import StoreError
 ITEM_OVERHEAD_BYTES = 200
 ADVANCE_ROWS = 1_000  # rows that were taken, before they are trimmed at once
 ADVANCE_S = 1.0  # else they are trimmed this long after
-RETRY_FIRST_S = 0.05
-RETRY_MAX_S = 2.0
 
 Advance = Callable[[tuple[tuple[int, int], ...]], None]
 """Proposes to trim: pairs of (lane, number of the last row taken)."""

@@ -29,7 +29,7 @@ from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produce, 
 from orchestrator.model.topics import FEED_KINDS, LETTER
 from orchestrator.outbox.given import Given, rows_of
 from orchestrator.outbox.pace import CommitPace
-from orchestrator.outbox.port import Rows
+from orchestrator.outbox.port import RETRY_FIRST_S, RETRY_MAX_S, Rows
 from orchestrator.outbox.produced import CommittedRows
 from orchestrator.runtime.backoff import backoff_s
 from orchestrator.runtime.scheduler import Scheduler, Timer
@@ -37,8 +37,6 @@ from orchestrator.runtime.scheduler import Scheduler, Timer
 ROWS_MAX: Final = 1_000  # of a lane in one transaction
 LANES_MAX: Final = 100  # in one transaction
 QUIET_S: Final = 60.0  # after which the writer is closed
-RETRY_FIRST_S: Final = 0.05
-RETRY_MAX_S: Final = 2.0
 FOREIGN_S: Final = 30.0  # before a ledger of another log is looked at again
 DELETED_S: Final = 3.0  # without a broker cluster, before its lanes are closed: metadata may lag
 
@@ -196,7 +194,7 @@ class TopicCarrier:
         self._writer = None if options is None else self._term.open_writer(self._cluster)
         if self._writer is not None:
             self._missed_s = None
-            self._writer.open(self._opened)
+            self._writer.open(partial(self._opened, waiting[0]))
             return
         now_s = self._scheduler.time_s()
         if self._missed_s is None:
@@ -217,7 +215,7 @@ class TopicCarrier:
             self._writer.close()
             self._writer = None
 
-    def _opened(self, found: WriterReady | ForeignLedger | Lost) -> None:
+    def _opened(self, waiting: Given, found: WriterReady | ForeignLedger | Lost) -> None:
         if isinstance(found, WriterReady):
             self._failures = 0
             if not self._fenced_count:
@@ -232,6 +230,8 @@ class TopicCarrier:
         self._close_writer()
         if isinstance(found, ForeignLedger):
             self._wait(found.message, FOREIGN_S)
+        elif found.is_fenced:
+            self._prove(waiting, found.reason)
         else:
             self._wait(found.reason, self._backoff_s())
 

@@ -21,7 +21,7 @@ from orchestrator.registry.records import (
 from orchestrator.registry.stored import StoredDeployment
 from orchestrator.registry.stored_topics import TopicsState
 
-ENVELOPE_VERSION: Final = 1
+METADATA_VERSION: Final = 1
 
 T = TypeVar("T")
 
@@ -119,7 +119,7 @@ def _patch(state: MetadataState, record: ServicePatched) -> bool:
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 _RECORD: msgspec.msgpack.Decoder[AnyMetadataRecord] = msgspec.msgpack.Decoder(AnyMetadataRecord)
 _STATE = msgspec.msgpack.Decoder(MetadataState)
-_PREFIX = bytes([ENVELOPE_VERSION])
+_PREFIX = bytes([METADATA_VERSION])
 
 
 def encode_record(record: AnyMetadataRecord) -> bytes:

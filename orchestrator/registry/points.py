@@ -10,7 +10,7 @@ import msgspec
 from orchestrator.registry.errors import BAD_POINT, RegistryError
 
 _EARLIEST: Final = "earliest"
-_LATEST: Final = "latest"
+LATEST: Final = "latest"
 OFFSET_MAX: Final = 2**63 - 1
 
 _OFFSET: Final = re.compile(r"(?:([A-Za-z0-9._-]+)/)?(\d{1,9})=(\d{1,19})")
@@ -35,8 +35,8 @@ class Point(msgspec.Struct, frozen=True):
 def parse_point(text: str) -> Point:
     """Raises RegistryError for a text that is none."""
     word = text.strip()
-    if word in (_EARLIEST, _LATEST):
-        return Point(is_latest=word == _LATEST)
+    if word in (_EARLIEST, LATEST):
+        return Point(is_latest=word == LATEST)
     if "=" in word:
         return Point(offsets=_offsets(word))
     return Point(at_ms=_time_ms(word))

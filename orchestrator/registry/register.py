@@ -28,6 +28,7 @@ from orchestrator.registry.records import (
     DeploymentRegistered,
 )
 from orchestrator.registry.stored import (
+    SERVICE_TYPES,
     ServiceType,
     StoredDeployment,
     StoredHandler,
@@ -38,12 +39,6 @@ from perdure.wire import versions
 
 PROTOCOL_MIN: Final = versions.VERSION_MIN
 PROTOCOL_MAX: Final = versions.VERSION_MAX
-
-_TYPE_NAMES = {
-    ServiceType.SERVICE: "Service",
-    ServiceType.OBJECT: "VirtualObject",
-    ServiceType.WORKFLOW: "Workflow",
-}
 
 
 class RegistrationOutcome(enum.Enum):
@@ -170,7 +165,7 @@ def _check_types(state: MetadataState, services: tuple[StoredService, ...]) -> N
     for service in services:
         latest = _latest(state, service.name)
         if latest is not None and latest.ty != service.ty:
-            was, now = _TYPE_NAMES[ServiceType(latest.ty)], _TYPE_NAMES[ServiceType(service.ty)]
+            was, now = SERVICE_TYPES[ServiceType(latest.ty)], SERVICE_TYPES[ServiceType(service.ty)]
             raise RegistryError(
                 BREAKING_CHANGE,
                 f"service {service.name!r} would change its type from {was} to {now}:"

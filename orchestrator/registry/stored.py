@@ -18,6 +18,14 @@ class ServiceType(enum.IntEnum):
     WORKFLOW = 2
 
 
+SERVICE_TYPES = {
+    ServiceType.SERVICE: "Service",
+    ServiceType.OBJECT: "VirtualObject",
+    ServiceType.WORKFLOW: "Workflow",
+}
+"""As the admin API names them."""
+
+
 class Stored(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
     """Part of a record of the metadata log."""
 

@@ -14,6 +14,8 @@ from orchestrator.kafka.broker_options import GROUP, STARTING, BadOption, check_
 from orchestrator.model.lanes import LOG_CLUSTER
 from orchestrator.model.limits import SLOTS_MAX
 from orchestrator.model.own_topics import is_no_source
+from orchestrator.model.topics import TOPIC_NAME
+from orchestrator.model.values import KAFKA
 from orchestrator.registry.apply_topics import is_taken
 from orchestrator.registry.errors import (
     BAD_SUBSCRIPTION,
@@ -33,11 +35,9 @@ TOPICS_MAX: Final = 100  # of a subscription: each is asked for at its creation
 SUBSCRIPTIONS_MAX: Final = 1000  # the metadata are one snapshot in memory
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")  # as Kafka's own rule
 _SOURCE: Final = re.compile(r"(?:kafka://)?([^/]+)/([^/]+)")
 _SINK: Final = re.compile(r"(?:service://)?([^/]+)/([^/]+)")
 _ID: Final = "sub_1"
-_BUILT_IN: Final = "Kafka"  # a service without a deployment
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ def _read_source(text: str, clusters: Sequence[str]) -> tuple[str, list[str]]:
     cluster, topics = (match[1], match[2]) if match else (_only(text, clusters), text)
     names = topics.split(",")
     for name in names:
-        if not _TOPIC.fullmatch(name) or name in (".", ".."):
+        if not TOPIC_NAME.fullmatch(name) or name in (".", ".."):
             raise _bad(f"invalid source URI {text[:300]!r}: {name[:300]!r} is no name of a topic")
     return cluster, names
 
@@ -145,7 +145,7 @@ def check_wanted(registry: Registry, wanted: Wanted, engine_cluster: str) -> Sto
 def check_sink(registry: Registry, service: str, handler: str) -> None:
     found = registry.handler(service, handler)
     uri = f"service://{service}/{handler}"
-    if found is None and service == _BUILT_IN:
+    if found is None and service == KAFKA:
         raise _bad(
             f"invalid sink URI {uri!r}: {service} is built in, and no sink: let a handler of yours"
             f" call {service}/send"

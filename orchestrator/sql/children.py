@@ -22,8 +22,8 @@ from orchestrator.sql.errors import (
 RUNNING_MAX = 4  # queries at once: each in a process of its own
 WAITING_MAX = 32  # behind them
 WAIT_S_MAX = 10.0
-IDLE_S = 60.0  # a child that is idle for this long is ended: it is larger than the server
-END_S = 5.0  # for a child whose pipe broke to be gone
+CHILD_IDLE_S = 60.0  # a child that is idle for this long is ended: it is larger than the server
+CHILD_END_S = 5.0  # for a child whose pipe broke to be gone
 # These allocators would reserve memory in advance and reach the limit at once.
 ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "RUST_BACKTRACE": "0"}
 
@@ -61,7 +61,7 @@ class Child:
 
     async def _ended(self) -> QueryError:
         try:
-            code = await asyncio.wait_for(self._process.wait(), END_S)
+            code = await asyncio.wait_for(self._process.wait(), CHILD_END_S)
         except TimeoutError:
             return QueryError(STATUS_FAILED, "the SQL process does not answer: try again")
         if code == -signal.SIGABRT:  # what its allocators do at the limit
@@ -163,7 +163,7 @@ class Children:
 
     def _rest(self, child: Child) -> None:
         self._resting.append(child)
-        child.idle = asyncio.get_running_loop().call_later(IDLE_S, self._let_go, child)
+        child.idle = asyncio.get_running_loop().call_later(CHILD_IDLE_S, self._let_go, child)
 
     def _let_go(self, child: Child) -> None:
         if child in self._resting:

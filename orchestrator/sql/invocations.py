@@ -7,11 +7,9 @@ import orjson
 
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import CompletedRow, InvocationRow
-from orchestrator.model.values import INVOKED, Attempted, Failure
+from orchestrator.model.values import INVOKED, RESTATE_VERSION, Attempted, Failure
 from orchestrator.sql import words
 from perdure.wire.codes import COMMAND_NAMES
-
-SERVER_VERSION = "1.7.12"
 
 
 class InvocationView:
@@ -126,7 +124,7 @@ STATUS_COLUMNS: dict[str, Column] = {
     "journal_size": lambda v: v.row.entries,
     "journal_commands_size": lambda v: v.row.commands,
     "created_at": lambda v: v.invoke.created_at_ms,
-    "created_using_restate_version": lambda v: SERVER_VERSION,
+    "created_using_restate_version": lambda v: RESTATE_VERSION,
     "modified_at": _modified,
     "inboxed_at": lambda v: _or_none(v.row.inboxed_at_ms),
     "scheduled_at": lambda v: _or_none(v.row.scheduled_at_ms),

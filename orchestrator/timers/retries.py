@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-HELD_MAX: Final = 1_000  # past this, another one that is armed is packed
-PAGE_BYTES: Final = 16 << 10  # of packed ones: about 300, loaded at once
+ARMED_MAX: Final = 1_000  # past this, another one that is armed is packed
+PACKED_PAGE_BYTES: Final = 16 << 10  # of packed ones: about 300, loaded at once
 _BUCKET_MS: Final = 1_000
 _NUMBERS: Final = struct.Struct(">QQQ")
 
@@ -46,7 +46,7 @@ class RetryQueue:
     def arm(self, retry: Retry) -> None:
         """Arm a retry. Arming it again for the same time does not put it off."""
         armed = self._armed.get(retry.id)
-        if armed is None and len(self._armed) >= HELD_MAX:
+        if armed is None and len(self._armed) >= ARMED_MAX:
             self._pack(retry)
         elif armed is None or armed[2:] != retry[2:] or retry.due_ms < armed.due_ms:
             self._hold(retry)
@@ -99,7 +99,7 @@ class RetryQueue:
         if pages is None:
             pages = self._packed[bucket] = deque((bytearray(),))
             heapq.heappush(self._buckets, bucket)
-        elif len(pages[-1]) >= PAGE_BYTES:
+        elif len(pages[-1]) >= PACKED_PAGE_BYTES:
             pages.append(bytearray())
         page = pages[-1]
         page.append(len(retry.id))

@@ -9,6 +9,7 @@ async with app.embedded(".perdure") as engine:    # in a program that has an eve
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Mapping
 from os import PathLike
@@ -85,6 +86,10 @@ class Embedded:
         """Where operators, and the command line, reach it."""
         return self._running.admin_url
 
+    async def watch(self) -> None:
+        """Never returns; raises if its log no longer lets it run (its directory is gone)."""
+        await self._running.watch()
+
     @property
     def _running(self) -> EmbeddedEngine:
         if self._engine is None:
@@ -93,7 +98,13 @@ class Embedded:
 
 
 def run_until_asked(embedded: Embedded, ready: Callable[[Embedded], Any] | None = None) -> None:
-    """Run until SIGINT or SIGTERM; `ready` is called once it serves."""
+    """Run until SIGINT or SIGTERM, in a process that does nothing else; `ready` is called once it
+    serves."""
+    try:
+        from orchestrator.embedding import tune_process
+    except ImportError as error:
+        raise Misuse(f"{_NEEDS_SERVER} ({error})") from error
+    tune_process()
     try:
         import uvloop
     except ImportError:
@@ -108,6 +119,13 @@ async def _run(embedded: Embedded, ready: Callable[[Embedded], Any] | None) -> N
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
     async with embedded:
+        gc.freeze()  # what the start made stays
         if ready is not None:
             ready(embedded)
-        await asked.wait()
+        ended = asyncio.create_task(asked.wait())
+        watching = asyncio.create_task(embedded.watch())
+        await asyncio.wait((ended, watching), return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if watching.done():
+            watching.result()
+        watching.cancel()

@@ -47,8 +47,6 @@ class Endpoint:
         self.services: dict[str, ServiceDefinition] = {}
         for service in services:
             self._bind(definition_of(service))
-        if not self.services:
-            raise BadDefinition("app() serves nothing: give it services")
         keys = tuple(identity_keys)
         self._identity = Identity(keys) if keys else None
         self._handlers: dict[str, HandlerDefinition] = {}  # by path

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar, Unpack, overload
 
 from perdure.binding import (
     bind_function,
@@ -108,7 +108,10 @@ class BaseService:
         )
 
 
-class _WithHandler(BaseService):
+class _Functions(BaseService):
+    """The decorators that make functions handlers. They are not in the classes that users derive
+    from, whose methods may have any name."""
+
     @overload
     def handler(self, fn: F, /) -> F: ...
     @overload
@@ -123,18 +126,72 @@ class _WithHandler(BaseService):
         return self._decorate(fn, name, None, options)
 
 
-class Service(_WithHandler):
+class Service(BaseService):
     """Handlers without key or state; every call runs for itself."""
 
     _kind = "service"
     ctx: "Context"
 
+    @overload
+    def __new__(
+        cls,
+        name: str,
+        *,
+        implements: type[BaseService] | None = None,
+        **options: Unpack[ServiceFields],
+    ) -> "ServiceFunctions": ...
+    @overload
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return object.__new__(ServiceFunctions if cls is Service else cls)
 
-class Object(_WithHandler):
+
+class Object(BaseService):
     """Handlers of a key with state: one exclusive handler at a time for each key."""
 
     _kind = "object"
     ctx: "ObjectContext"
+
+    @overload
+    def __new__(
+        cls,
+        name: str,
+        *,
+        implements: type[BaseService] | None = None,
+        **options: Unpack[ServiceFields],
+    ) -> "ObjectFunctions": ...
+    @overload
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return object.__new__(ObjectFunctions if cls is Object else cls)
+
+
+class Workflow(BaseService):
+    """A handler that runs once for each key, and others that talk with it meanwhile."""
+
+    _kind = "workflow"
+    ctx: "WorkflowContext"
+
+    @overload
+    def __new__(
+        cls,
+        name: str,
+        *,
+        implements: type[BaseService] | None = None,
+        **options: Unpack[ServiceFields],
+    ) -> "WorkflowFunctions": ...
+    @overload
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return object.__new__(WorkflowFunctions if cls is Workflow else cls)
+
+
+class ServiceFunctions(Service, _Functions):
+    """A service of decorated functions: what `Service(name)` makes."""
+
+
+class ObjectFunctions(Object, _Functions):
+    """An object of decorated functions: what `Object(name)` makes."""
 
     @overload
     def shared(self, fn: F, /) -> F: ...
@@ -149,11 +206,8 @@ class Object(_WithHandler):
         return self._decorate(fn, name, "shared", options)
 
 
-class Workflow(_WithHandler):
-    """A handler that runs once for each key, and others that talk with it meanwhile."""
-
-    _kind = "workflow"
-    ctx: "WorkflowContext"
+class WorkflowFunctions(Workflow, _Functions):
+    """A workflow of decorated functions: what `Workflow(name)` makes."""
 
     @overload
     def run(self, fn: F, /) -> F: ...

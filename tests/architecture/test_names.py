@@ -2,6 +2,7 @@
 
 import ast
 from collections import defaultdict
+from collections.abc import Iterator
 
 import pytest
 
@@ -42,3 +43,50 @@ def test_a_public_name_is_defined_once(house: str) -> None:
     assert {name: found for name, found in doubles.items() if name not in CONVENTIONS} == {}
     if house == "orchestrator":
         assert set(doubles) == CONVENTIONS, "a convention that nobody follows any more"
+
+
+# Of equal value, and of different meaning.
+ACCIDENTS = {
+    "'latest'": {"LATEST_DEPLOYMENT", "LATEST"},  # of deployments, of offsets
+    "(OBJECT_EXCLUSIVE, WORKFLOW_RUN)": {"HOLDS_LOCK", "WRITES_STATE"},
+}
+_OF_A_MODULE = ("logging.getLogger", "TypeVar", "Struct", "struct.Struct", "wire.HEADER_BYTES")
+_SHORT = 4  # a number or a word that says nothing by itself
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Name and value of each; `Final` says nothing of the value."""
+    for node in tree.body:
+        target: ast.expr | None = None
+        if isinstance(node, ast.AnnAssign):
+            target, value = node.target, node.value
+        elif isinstance(node, ast.Assign):
+            target, value = node.targets[0], node.value
+        if not isinstance(target, ast.Name) or not target.id.lstrip("_").isupper():
+            continue
+        text = "" if value is None else ast.unparse(value)
+        try:
+            text = repr(eval(compile(text, "a constant", "eval"), {"__builtins__": {}}))
+        except (NameError, SyntaxError):
+            pass  # of other names
+        if text and not text.startswith(_OF_A_MODULE):
+            yield target.id.lstrip("_"), text
+
+
+def test_a_constant_has_one_home() -> None:
+    """What stands twice is changed once. The same number may mean two things, under two names; a
+    text or a pattern may not."""
+    homes = defaultdict(set)
+    names = defaultdict(set)
+    for path in source_files():
+        if name_of(path).startswith("orchestrator/"):
+            for name, value in _constants(ast.parse(path.read_text())):
+                homes[name, value].add(name_of(path))
+                if value[0] not in "0123456789-" and len(value) > _SHORT:
+                    homes[value, value].add(name_of(path))
+                    names[value].add(name)
+    doubles = {key: sorted(found) for key, found in homes.items() if len(found) > 1}
+    for value, accident in ACCIDENTS.items():
+        assert names[value] == accident, "no accident any more"
+        del doubles[value, value]
+    assert doubles == {}

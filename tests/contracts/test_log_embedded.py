@@ -1,6 +1,7 @@
 """What only the embedded log has to get right: processes that are killed and disks that fail."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,27 @@ def test_the_last_bytes_of_a_log_that_was_closed_are_missed(tmp_path: Path, cut:
             await EmbeddedLog(EmbeddedOptions(tmp_path, 2)).open()
 
     asyncio.run(start())
+
+
+def test_an_older_copy_of_the_directory_is_noticed(tmp_path: Path) -> None:
+    options = EmbeddedOptions(tmp_path / "log", 2, mark_directory=tmp_path)
+    older = tmp_path / "older"
+
+    async def write(count: int) -> None:
+        async with opened(EmbeddedLog(options)) as log:
+            for number in range(count):
+                await append(log, number % 2, [b"%d" % number])
+
+    asyncio.run(write(10))
+    shutil.copytree(options.directory, older)
+    asyncio.run(write(0))  # nothing has come since: the copy is as good
+    shutil.rmtree(options.directory)
+    shutil.copytree(older, options.directory)
+    asyncio.run(write(1))
+    shutil.rmtree(options.directory)
+    older.rename(options.directory)
+    with pytest.raises(LogCorrupt, match=r"everything below \d+ had been made durable"):
+        asyncio.run(write(0))
 
 
 def test_a_running_log_notes_how_far_it_is_durable(tmp_path: Path) -> None:

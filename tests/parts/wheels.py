@@ -14,6 +14,7 @@ from tests.parts.cache import fetched, run_to_fetch
 HELM = "helm-python-sdk==0.2.2"
 KUBERNETES_SCHEMAS = "kubernetes-validate==1.37.0"
 COMPOSE_SPEC = "compose-spec==0.2.1"
+PYRIGHT = "pyright==1.1.414"
 AGENTS = ("pydantic-ai-slim==2.68.0", "openai-agents==0.24.0")
 
 

@@ -32,6 +32,21 @@ FAR = 0.4  # of the steps of the wall clock
 ECHOES_AFTER_S = (0.0, 0.1, 0.4)  # some of them while the later life is at work
 
 
+async def take_over(world: "World", random: Random) -> None:
+    """Another process takes over, and this one is ended a while later."""
+    node = world.current
+    if world.plan.disk or node is None or not node.is_alive:
+        return
+    node.is_zombie = True
+    heir = await world.start_node()
+    over_s = world.loop.now_s + random.random() * 1.5
+    until_s = max(node.rivals_until_s, over_s + world.plan.log.tail_s)
+    for rival in (node, heir, *world.nodes):
+        rival.rivals_until_s = max(rival.rivals_until_s, until_s)
+    await asyncio.sleep(over_s - world.loop.now_s)
+    node.kill()
+
+
 class Trouble:
     """Everything that goes wrong in a world, at moments the seed decides."""
 
@@ -90,17 +105,7 @@ class Trouble:
 
     async def _zombie(self) -> None:
         """Another process takes over; this one does not know, until it is ended."""
-        node = self._world.current
-        if self._plan.disk or node is None or not node.is_alive:
-            return
-        node.is_zombie = True
-        heir = await self._world.start_node()
-        over_s = self._world.loop.now_s + self._random.random() * 1.5
-        until_s = max(node.rivals_until_s, over_s + self._plan.log.tail_s)
-        for rival in (node, heir, *self._world.nodes):
-            rival.rivals_until_s = max(rival.rivals_until_s, until_s)
-        await asyncio.sleep(over_s - self._world.loop.now_s)
-        node.kill()
+        await take_over(self._world, self._random)
 
     async def _revoke(self) -> None:
         node = await self._world.node()

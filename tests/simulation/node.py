@@ -66,7 +66,8 @@ class SimulatedInvoker(Invoker):
         for running in self._running.values():
             if running.exchange is None or cast(AttemptSource, running.source).is_over:
                 continue
-            if running.exchange.is_held_back != (running.source in self._held_back):
+            is_behind = running.source in self._held_back or running in self._memory._waiting
+            if running.exchange.is_held_back != is_behind:
                 self.life.oracle.broken("held back", "a service of a partition that is not behind")
 
     def _wait(self, waiter: SlotWaiter) -> None:

@@ -92,6 +92,26 @@ def a_writer_fences_nobody(patch: Patch) -> None:
 
 
 @topic_mutant
+def who_is_fenced_while_it_opens_needs_no_proof(patch: Patch) -> None:
+    def opened(self: TopicCarrier, waiting: Any, found: Any) -> None:
+        if isinstance(found, Lost):
+            found = Lost(found.reason, False)
+        before(self, waiting, found)
+
+    before = patch.set(TopicCarrier, "_opened", opened)
+
+
+@topic_mutant
+def who_is_fenced_while_it_writes_needs_no_proof(patch: Patch) -> None:
+    def written(self: TopicCarrier, chosen: Any, end: Any) -> None:
+        if isinstance(end, Lost):
+            end = Lost(end.reason, False)
+        before(self, chosen, end)
+
+    before = patch.set(TopicCarrier, "_written", written)
+
+
+@topic_mutant
 def an_unknown_commit_is_sent_again(patch: Patch) -> None:
     def written(self: TopicCarrier, chosen: Any, end: Any) -> None:
         if isinstance(end, Lost) and not end.is_fenced:

@@ -113,27 +113,27 @@ class UserReader:
 
 
 class KnownFences:
-    """The `Fences` of one partition in one process: who was fenced comes back only once a record
-    of its own epoch has been applied."""
+    """The `Fences` of one partition and broker cluster in one process: who was fenced comes back
+    only once a record of its own epoch has been applied."""
 
-    def __init__(self, world: "TopicWorld", node: Node, partition: int) -> None:
+    def __init__(self, world: "TopicWorld", node: Node, partition: int, cluster: str) -> None:
         self._world = world
         self._node = node
         self._partition = partition
+        self._at = (node.number, partition, cluster)
 
     def fenced(self) -> None:
         count = len(self._world.topic.messages[self._partition])
-        self._world.fenced[self._node.number, self._partition] = (self._epoch(), count)
+        self._world.fenced[self._at] = (self._epoch(), count)
 
     def opens(self) -> None:
-        at = (self._node.number, self._partition)
-        epoch, count = self._world.fenced.pop(at, (-1, 0))
+        epoch, count = self._world.fenced.pop(self._at, (-1, 0))
         if epoch < 0 or epoch != self._epoch():
             return
         since = self._world.topic.messages[self._partition][count:]
         records = [record for message in since for record in decode_message(message.value)]
         if not any(isinstance(one, Produced) and one.epoch == epoch for one in records):
-            self._world.oracle.broken("fences", f"{at} is fenced, and fences without a proof")
+            self._world.oracle.broken("fences", f"{self._at} is fenced, and fences without a proof")
 
     def _epoch(self) -> int:
         seat = self._node.processor._seats.get(self._partition)
@@ -159,7 +159,7 @@ def topics_of(world: "TopicWorld", node: Node, scheduler: Any) -> NodeTopics:
         def is_away() -> bool:
             return cluster != "log" and world.is_extra_away
 
-        fences = KnownFences(world, node, partition)
+        fences = KnownFences(world, node, partition, cluster)
         return UserWriter(world.broker, partition, node.lives, cluster, is_away, fences)
 
     def options_of(cluster: str) -> object:

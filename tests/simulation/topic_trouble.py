@@ -1,5 +1,6 @@
 """What brokers, operators and metadata do to topics while records come: at moments of the seed."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from functools import partial
@@ -14,12 +15,14 @@ from orchestrator.model.topic_records import DropDeadLetter, RedriveDeadLetter
 from orchestrator.model.topics import Source
 from orchestrator.model.values import SERVICE
 from tests.simulation.clients import Wish
+from tests.simulation.faults import take_over
 from tests.unit.processor.looking import journal
 
 if TYPE_CHECKING:
     from tests.simulation.topic_world import Subscribed, TopicWorld
 
 CALM_S = 1.5  # operators go on so long after the trouble
+AMID_S = 0.02  # between two looks for a transaction that is open
 LETTERS_S = 0.4  # between two looks at dead letters
 
 
@@ -30,6 +33,7 @@ class TopicTrouble:
         self._world = world
         self._broker = world.broker
         self._chance = chance
+        self._takeovers: set[asyncio.Task[None]] = set()
         self._drops = Random(f"drops {world.seed}")
         self._until_s = world.loop.now_s + world.plan.trouble_s + CALM_S
 
@@ -44,6 +48,9 @@ class TopicTrouble:
             later(chance.random() * trouble_s, self._restart)
         later(chance.random(), self._tend_letters)
         later(chance.random(), self._pass_gaps)
+        takeovers = Random(f"takeovers {self._world.seed}")
+        for _ in range(takeovers.choice((0, 0, 2, 4)) if self._world.user_faults.slow else 0):
+            later(takeovers.random() * trouble_s, self._take_over_amid, takeovers)
         cuts = Random(f"cuts {self._world.seed}")
         for _ in range(2 if cuts.random() < 0.5 else 0):
             count, grows = cuts.randrange(1, 4), cuts.random() < 0.7
@@ -58,6 +65,18 @@ class TopicTrouble:
         for act in acts:
             at_s = chance.random() * (self._world.plan.trouble_s + CALM_S)
             self._world.loop.call_later(at_s, partial(act, chance))
+
+    def _take_over_amid(self, chance: Random) -> None:
+        """Another process leads while a transaction of this one is open, as soon as one is."""
+        world = self._world
+        if world.is_calm or world.is_over:
+            return
+        if self._broker.opened:
+            task = world.loop.create_task(take_over(world, chance))
+            self._takeovers.add(task)
+            task.add_done_callback(self._takeovers.discard)
+        else:
+            world.loop.call_later(AMID_S, self._take_over_amid, chance)
 
     def _restart(self) -> None:
         """An invocation from a topic is done again as new: it has no reply and no slot."""

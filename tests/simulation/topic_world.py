@@ -83,7 +83,9 @@ class TopicWorld(World):
             commit_unknown=0.0 if calm else chance.choice((0.0, 0.2, 0.5)),
             latency_s=chance.choice((0.001, 0.02, 0.1)),
         )
-        self.broker = UserBroker(loop, Random(f"users {seed}"), self.user_faults)
+        slow = Random(f"slow {seed}")
+        self.user_faults.slow = 0.0 if calm else slow.choice((0.0, 0.0, 0.1, 0.3))
+        self.broker = UserBroker(loop, Random(f"users {seed}"), self.user_faults, slow)
         self.subscriptions = _subscriptions(seed, chance)
         for one in self.subscriptions:
             if one.topic not in self.broker.topics:
@@ -103,7 +105,7 @@ class TopicWorld(World):
         self.redriven: list[bytes] = []
         self.pauses: list[tuple[str, int, int]] = []  # subscription, from and until when
         self.is_late_served = True
-        self.fenced: dict[tuple[int, int], tuple[int, int]] = {}  # by process and partition
+        self.fenced: dict[tuple[int, int, str], tuple[int, int]] = {}
         self.version = 1_000_000
         self._stored: TopicsState | None = None
         self._has_feeds = False

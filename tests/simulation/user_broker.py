@@ -24,6 +24,7 @@ from tests.simulation.clockwork import VirtualLoop
 
 OPEN, COMMITTED, ABORTED = range(3)
 TRANSACTION_TIMEOUT_S = 3.0
+SLOW_S = 1.5  # below that: a commit that takes longer is not waited for
 BATCH_MAX = 6
 
 
@@ -34,6 +35,7 @@ class UserFaults:
     away: float = 0.0  # the brokers do not answer
     commit_unknown: float = 0.0  # committed or not, nobody is told
     reopened: float = 0.0  # a reading is disturbed, and says so
+    slow: float = 0.0  # a commit takes long
     latency_s: float = 0.002
 
 
@@ -86,7 +88,7 @@ class UserTopic:
 class UserBroker:
     """One broker cluster."""
 
-    def __init__(self, loop: VirtualLoop, random: Random, faults: UserFaults) -> None:
+    def __init__(self, loop: VirtualLoop, random: Random, faults: UserFaults, slow: Random) -> None:
         self.loop = loop
         self.random = random
         self.faults = faults
@@ -97,6 +99,7 @@ class UserBroker:
         self.ledger: dict[int, dict[int, int]] = {}  # engine partition -> lane -> last number
         self._listeners: list[Callable[[], None]] = []
         self._made = 0
+        self._slow = slow
 
     def make(self, name: str, partition_count: int) -> UserTopic:
         self._made += 1
@@ -134,6 +137,11 @@ class UserBroker:
     def later(self, then: Callable[[], None], delay_s: float | None = None) -> None:
         wait_s = self.random.random() * self.faults.latency_s if delay_s is None else delay_s
         self.loop.call_later(wait_s, then)
+
+    def commit_s(self) -> float | None:
+        """How long a commit takes; None: as long as anything."""
+        slow = self.faults.slow
+        return SLOW_S * self._slow.random() if slow and self._slow.random() < slow else None
 
     # --- writing ---
 

@@ -68,7 +68,12 @@ class UserWriter:
         self._broker.later(lambda: self._read(done))
 
     def _read(self, done: Opened) -> None:
-        """After the fence, so that nothing can come after what is read."""
+        """After the fence, so that nothing can come after what is read. Where another writer was
+        opened meanwhile, this one is told, or finds out when it writes."""
+        broker = self._broker
+        if broker.epochs.get(self._id) != self._epoch and broker.random.random() < 0.7:
+            self._tell_fenced(done)
+            return
         self._tell(done, WriterReady(dict(self._broker.ledger.get(self._partition, {}))))
 
     def write(self, rows: Sequence[TopicRows], done: Written) -> None:
@@ -83,7 +88,8 @@ class UserWriter:
         else:
             transaction = broker.begin(self._id)
             places = {one.lane: self._append(one, transaction) for one in rows}
-            broker.later(lambda: self._commit(rows, transaction, places, done))
+            commit_s = broker.commit_s()
+            broker.later(lambda: self._commit(rows, transaction, places, done), commit_s)
 
     def _problem(self, rows: TopicRows) -> Problem | None:
         if rows.topic not in self._broker.topics:
@@ -144,7 +150,7 @@ class UserWriter:
     def _goes_on(self) -> bool:
         return not self._is_closed and self._lives()
 
-    def _tell_fenced(self, done: Written) -> None:
+    def _tell_fenced(self, done: Callable[[Lost], None]) -> None:
         if self._goes_on():
             self._fences.fenced()
             done(Lost("fenced", True))

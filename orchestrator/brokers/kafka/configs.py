@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from orchestrator.brokers.kafka.fetch_budget import FetchBudget
+from orchestrator.kafka.serve import FETCH_WAIT_MS
 
 TRANSACTION_MS: Final = 15_000
 """A leader that stopped in a transaction holds up users' readers no longer than this."""
@@ -25,10 +26,6 @@ BATCH_BYTES: Final = 1_000_000
 
 PLACE_BYTES: Final = 128 << 10
 """Of one partition in an answer: what was fetched of a place that pauses is fetched again."""
-
-FETCH_WAIT_MS: Final = 200
-"""A broker wakes the fetch when there is something. A place that comes back waits for the fetch of
-the others to end: no longer than what is held of it lasts (`HELD_RECORDS_MAX` of the intake)."""
 
 MakeConfig = Callable[[], dict[str, Any]]
 """What every client of a broker cluster is configured with. It may read files, so that only
@@ -111,6 +108,7 @@ def places_config(options: ReaderOptions, share_bytes: int) -> dict[str, Any]:
         "isolation.level": "read_committed",
         "auto.offset.reset": "error",
         "enable.partition.eof": "true",  # tells how far gaps reach
+        # A place that comes back waits for the fetch of the others to end.
         "fetch.wait.max.ms": str(FETCH_WAIT_MS),
         "fetch.error.backoff.ms": "500",  # see reading.py
         "fetch.max.bytes": str(fetch_bytes),

@@ -19,6 +19,17 @@ _CREDENTIALS: Final = {
     KafkaError.ILLEGAL_SASL_STATE,
     KafkaError._SSL,
 }
+_FENCED: Final = {
+    KafkaError._FENCED,
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.INVALID_PRODUCER_ID_MAPPING,
+}
+
+
+def is_fenced(error: KafkaError) -> bool:
+    """Whether another producer of the same transactional id was opened meanwhile."""
+    return error.code() in _FENCED
 
 
 def is_about_credentials(error: KafkaError) -> bool:

@@ -46,7 +46,7 @@ from orchestrator.brokers.kafka.one_record import fetch_record
 from orchestrator.brokers.reader_port import InRecord
 from orchestrator.kafka.broker_options import broker_config, client_options
 from orchestrator.kafka.clients import make_admin, make_consumer
-from orchestrator.kafka.errors import error_of
+from orchestrator.kafka.errors import NO_TOPIC, error_of
 from orchestrator.kafka.groups import members_now
 from orchestrator.kafka.secrets import UnresolvedReference, without_secrets
 from orchestrator.model.refusal import LogRefused
@@ -59,7 +59,6 @@ _MOVING: Final = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
 }
-_NOT_MADE: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 _BEING_MADE: Final = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -164,7 +163,7 @@ class KafkaFacts:
             described = await self._until(future)
         except KafkaException as raised:
             error = error_of(raised)
-            if error.code() in _NOT_MADE:
+            if error.code() in NO_TOPIC:
                 return None
             no_answer = self._no_answer(error, f"describe the topic {name}")
             if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
@@ -214,7 +213,7 @@ class KafkaFacts:
         for one, answer in zip(topics, answers, strict=True):
             if isinstance(answer, KafkaException):
                 error = error_of(answer)
-                if error.code() not in (*_NOT_MADE, KafkaError.TOPIC_AUTHORIZATION_FAILED):
+                if error.code() not in (*NO_TOPIC, KafkaError.TOPIC_AUTHORIZATION_FAILED):
                     trouble = self._no_answer(error, f"read the topic {one.name}")
             elif isinstance(answer, BaseException):
                 raise answer

@@ -25,7 +25,7 @@ from orchestrator.brokers.kafka.configs import WriterOptions, ledger_reader_conf
 from orchestrator.brokers.kafka.making import create
 from orchestrator.brokers.ledger import ForeignEntry, UnreadableLedger, read_entry
 from orchestrator.kafka.clients import OnError, make_admin, make_consumer
-from orchestrator.kafka.errors import REQUEST_S, error_of
+from orchestrator.kafka.errors import REQUEST_S, TOPIC_APPEARS_S, error_of
 
 SEGMENT_BYTES: Final = 1 << 20
 SEGMENT_MS: Final = 10 * 60_000
@@ -38,7 +38,6 @@ _CONFIG: Final = {
     "min.cleanable.dirty.ratio": "0.1",
 }
 _READ_S: Final = 20.0
-_APPEARS_S: Final = 10.0
 
 
 class LedgerUnusable(Exception):
@@ -48,7 +47,7 @@ class LedgerUnusable(Exception):
 def ensure_ledger(options: WriterOptions, on_error: OnError) -> None:
     """Raises LedgerUnusable, KafkaException."""
     admin = make_admin(options.client(), on_error)
-    give_up = time.monotonic() + _APPEARS_S
+    give_up = time.monotonic() + TOPIC_APPEARS_S
     count = _partition_count(admin, options.ledger_topic)
     if count is None:
         _create(admin, options)

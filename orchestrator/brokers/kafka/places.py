@@ -1,10 +1,16 @@
-"""One consumer of many places, each at most once, by `assign`: no group is joined."""
+"""One consumer of many places, each at most once, by `assign`: no group is joined.
+
+Assigning waits for librdkafka's own thread, which may take long on a busy machine: it is done in
+a thread, in the order in which it was asked for, and so is all else that blocks.
+"""
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import groupby
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -12,37 +18,33 @@ from orchestrator.brokers.kafka.configs import ReaderOptions, places_config
 from orchestrator.brokers.kafka.reading import KafkaReading
 from orchestrator.brokers.reader_port import ReadProblem, ReadTrouble
 from orchestrator.kafka.clients import make_consumer
-from orchestrator.kafka.errors import REQUEST_S, text_of
-from orchestrator.kafka.serve import Served
+from orchestrator.kafka.errors import NO_TOPIC, OUT_OF_RANGE, REQUEST_S, text_of
+from orchestrator.kafka.serve import CHUNK_COUNT, Served
 from orchestrator.model.operating import OperatingError
 
-CHUNK_COUNT: Final = 200
-"""Taken by one turn of the loop."""
-
 _MAKE_AGAIN_S: Final = 2.0
-_OUT_OF_RANGE: Final = (
-    KafkaError._AUTO_OFFSET_RESET,
-    KafkaError.OFFSET_OUT_OF_RANGE,
-    KafkaError._LOG_TRUNCATION,
-)
+_OUT_OF_RANGE: Final = (*OUT_OF_RANGE, KafkaError._LOG_TRUNCATION)
 _RIGHTS: Final = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
 )
-_NOT_THERE: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 _LOG = logging.getLogger("perdure.brokers")
 _At = tuple[str, int]
+T = TypeVar("T")
 
 
 class PlacesConsumer:
-    """The client is made in a thread, since making it may read files; places wait for it."""
-
     def __init__(self, options: ReaderOptions, number: int) -> None:
         self._options = options
         self._share_bytes = options.budget.take()
         self._loop = asyncio.get_running_loop()
         self.readings: dict[_At, KafkaReading] = {}
         self._added: list[KafkaReading] = []  # to be assigned together
+        self._removed: list[_At] = []  # to be unassigned before that
+        self._assigned: dict[_At, KafkaReading] = {}  # whose messages may come
+        self._is_changing = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"intake-{number}")
+        self._made_consumer: Consumer | None = None  # the thread's
         self._client_id = ""
         self._consumer: Consumer | None = None
         self._served: Served | None = None
@@ -53,7 +55,7 @@ class PlacesConsumer:
     async def _make(self) -> None:
         while not self._is_closed:
             try:
-                self._consumer = await asyncio.to_thread(self._made)
+                self._consumer = await self._in_thread(self._make_consumer)
                 break
             except OperatingError as refused:
                 for reading in list(self.readings.values()):
@@ -61,12 +63,16 @@ class PlacesConsumer:
                 await asyncio.sleep(_MAKE_AGAIN_S)
         if self._consumer is not None and not self._is_closed:
             self._served = Served(self._consumer, self._client_id, self._serve, self._noted)
-            self._assign()
+            self._change_soon()
 
-    def _made(self) -> Consumer:
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(self._thread, call)
+
+    def _make_consumer(self) -> Consumer:
         config = places_config(self._options, self._share_bytes)
         self._client_id = config["client.id"]
-        return make_consumer(config, self._noted)
+        self._made_consumer = make_consumer(config, self._noted)
+        return self._made_consumer
 
     def close(self) -> None:
         if self._is_closed:
@@ -77,36 +83,52 @@ class PlacesConsumer:
             self._served.close()
         for task in self._tasks:
             task.cancel()
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            self._loop.run_in_executor(None, consumer.close)
+        self._consumer = None
+        self._thread.submit(self._end)
+        self._thread.shutdown(wait=False)
+
+    def _end(self) -> None:
+        """After all that the thread had to do."""
+        if self._made_consumer is not None:
+            self._made_consumer.close()
 
     def add(self, reading: KafkaReading) -> None:
         self.readings[_at(reading)] = reading
         self._added.append(reading)
-        if len(self._added) == 1:
-            self._loop.call_soon(self._assign)
-
-    def _assign(self) -> None:
-        if self._consumer is None or self._is_closed:
-            return
-        added, self._added = self._added, []
-        places = [one for one in added if self.readings.get(_at(one)) is one]
-        if places:
-            self._consumer.incremental_assign(
-                [
-                    TopicPartition(*_at(one), one.position, leader_epoch=one.leader_epoch)
-                    for one in places
-                ]
-            )
+        self._change_soon()
 
     def remove(self, reading: KafkaReading) -> None:
         """What was fetched of it is dropped."""
-        del self.readings[_at(reading)]
+        at = _at(reading)
+        del self.readings[at]
         if reading in self._added:
             self._added.remove(reading)
-        elif self._consumer is not None and not self._is_closed:
-            self._consumer.incremental_unassign([TopicPartition(*_at(reading))])
+        else:
+            self._assigned.pop(at, None)
+            self._removed.append(at)
+            self._change_soon()
+
+    def _change_soon(self) -> None:
+        if not (self._is_changing or self._is_closed or self._consumer is None):
+            self._is_changing = True
+            self._spawn(self._change(self._consumer))
+
+    async def _change(self, consumer: Consumer) -> None:
+        """Assign what was added and unassign what was removed, several at once."""
+        try:
+            await asyncio.sleep(0)  # all that comes in this turn of the loop
+            while self._removed or self._added:
+                gone = [TopicPartition(*at) for at in self._removed]
+                self._removed.clear()
+                if gone:
+                    await self._in_thread(partial(consumer.incremental_unassign, gone))
+                    continue  # more may have been removed meanwhile
+                places = [_place_of(one) for one in self._added]
+                self._assigned.update({_at(one): one for one in self._added})
+                self._added.clear()
+                await self._in_thread(partial(consumer.incremental_assign, places))
+        finally:
+            self._is_changing = False
 
     def _serve(self) -> None:
         """A chunk; more of it once the loop had its turn."""
@@ -114,10 +136,10 @@ class PlacesConsumer:
         if self._is_closed or self._consumer is None:
             return
         polled = self._consumer.consume(CHUNK_COUNT, 0)
-        before = dict(self.readings)  # a place that is assigned anew meanwhile is another reading
+        before = dict(self._assigned)  # a place that is assigned anew meanwhile is another reading
         moves = {at: one.moves for at, one in before.items()}
         for at, messages in groupby(polled, _at_of):
-            reading = self.readings.get(at)
+            reading = self._assigned.get(at)
             if reading is not None and before.get(at) is reading and moves[at] == reading.moves:
                 self._take(reading, list(messages))
         if polled and not self._is_due:
@@ -146,7 +168,7 @@ class PlacesConsumer:
             reading.ended(offset or 0)
         elif code in _OUT_OF_RANGE:
             self._spawn_bounds(reading)
-        elif code in _NOT_THERE:
+        elif code in NO_TOPIC:
             reading.look()
         elif code in _RIGHTS:
             reading.refused(ReadProblem(ReadTrouble.NO_RIGHT, str(error.str())))
@@ -154,7 +176,10 @@ class PlacesConsumer:
             reading.tell(ReadProblem(ReadTrouble.NO_ANSWER, str(error.str())))
 
     def _spawn_bounds(self, reading: KafkaReading) -> None:
-        task = self._loop.create_task(self._stop_out_of_range(reading, reading.moves))
+        self._spawn(self._stop_out_of_range(reading, reading.moves))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -164,8 +189,8 @@ class PlacesConsumer:
         assert consumer is not None
         while not reading.is_over and reading.moves == moves and not self._is_closed:
             try:
-                low, high = await asyncio.to_thread(
-                    consumer.get_watermark_offsets, place, timeout=REQUEST_S, cached=False
+                low, high = await self._in_thread(
+                    partial(consumer.get_watermark_offsets, place, timeout=REQUEST_S, cached=False)
                 )
             except KafkaException as raised:
                 reading.tell(ReadProblem(ReadTrouble.NO_ANSWER, text_of(raised)))
@@ -178,6 +203,10 @@ class PlacesConsumer:
     def _noted(self, error: KafkaError) -> None:
         """Errors of the client as a whole: librdkafka reconnects by itself."""
         _LOG.debug("reading topics of users: %s", error)
+
+
+def _place_of(reading: KafkaReading) -> TopicPartition:
+    return TopicPartition(*_at(reading), reading.position, leader_epoch=reading.leader_epoch)
 
 
 def _at(reading: KafkaReading) -> _At:

@@ -13,6 +13,7 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from orchestrator.brokers.kafka.configs import TRANSACTION_MS, WriterOptions
+from orchestrator.brokers.kafka.errors import is_fenced
 from orchestrator.brokers.kafka.making import make_topic
 from orchestrator.brokers.ledger import ledger_key, ledger_value
 from orchestrator.brokers.writer_port import (
@@ -45,12 +46,6 @@ _CODES: Final = {
     KafkaError.INVALID_MSG: ProblemCode.BAD_RECORD,
     KafkaError._INVALID_ARG: ProblemCode.BAD_RECORD,
 }
-_FENCED: Final = (
-    KafkaError._FENCED,
-    KafkaError.PRODUCER_FENCED,
-    KafkaError.INVALID_PRODUCER_EPOCH,
-    KafkaError.INVALID_PRODUCER_ID_MAPPING,
-)
 _PURGED: Final = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 
 WriteEnd = Committed | NotCommitted | Lost
@@ -210,4 +205,4 @@ def _problem(error: KafkaError, topic: str) -> Problem:
 
 
 def _lost(error: KafkaError) -> Lost:
-    return Lost(str(error.str()), error.code() in _FENCED)
+    return Lost(str(error.str()), is_fenced(error))

@@ -14,6 +14,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from orchestrator.brokers.kafka.configs import WriterOptions, transactions_config
+from orchestrator.brokers.kafka.errors import is_fenced
 from orchestrator.brokers.kafka.ledger_topic import (
     LedgerUnusable,
     ensure_ledger,
@@ -30,7 +31,7 @@ from orchestrator.brokers.writer_port import (
     WriterReady,
 )
 from orchestrator.kafka.clients import make_producer
-from orchestrator.kafka.errors import text_of
+from orchestrator.kafka.errors import error_of, text_of
 from orchestrator.model.operating import OperatingError
 
 FENCE_S: Final = 30.0
@@ -102,7 +103,7 @@ class KafkaTopicWriter:
                 f" take-over CLUSTER {log}"
             )
         except KafkaException as raised:
-            return Lost(text_of(raised), False)
+            return Lost(text_of(raised), is_fenced(error_of(raised)))
         except (LedgerUnusable, UnreadableLedger, OperatingError) as error:
             return Lost(str(error), False)
         self._transactions = Transactions(self._producer, options)

@@ -6,7 +6,6 @@ so that a journal that no longer fits is known before it is resumed.
 
 import asyncio
 import contextlib
-import gc
 import socket
 import time
 from typing import Any, Final
@@ -18,10 +17,11 @@ from orchestrator.cli.dev.samples import curls_of, kcats_of
 from orchestrator.cli.dev.screen import Screen
 from orchestrator.cli.dev.service import AppService
 from orchestrator.cli.dev.watching import Seen, changed_files, directory_of, look
-from orchestrator.cli.serve import EXIT_OK, GC_THRESHOLDS, end_when_asked, run_until
+from orchestrator.cli.serve import EXIT_OK, end_when_asked, run_until
 from orchestrator.config.options import NodeOptions
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.node import Node
+from orchestrator.runtime.memory import collect_rarely
 
 LOOK_S: Final = 0.15  # between two looks at the files
 SETTLED_S: Final = 0.03  # an editor may write a file in several steps
@@ -75,7 +75,7 @@ class DevSession:
         loading = asyncio.create_task(self._service.load())
         if self._broker is not None:
             await self._broker.start(self._screen.say)
-        gc.set_threshold(*GC_THRESHOLDS)
+        collect_rarely()
         node = self._node = Node(self._options, self._directory)
         await node.start()
         self._say_addresses(node)

@@ -4,6 +4,9 @@ It is never above what was synced. It is written after every append that became 
 exact whatever ends the process. It is synced about once a second and when the log is closed, so
 after a loss of power it may be a second old. Two slots, each in a page of its own, take turns: a
 torn write leaves the other.
+
+It is kept outside of the directory of the segments, so that an older copy of that directory does
+not bring an older mark along.
 """
 
 import threading
@@ -34,13 +37,14 @@ class DurableMark:
         self._lock = threading.Lock()
 
     def create(self, count: int = 0, position: int = 0) -> None:
-        """Begin; the name is durable with the next sync of names. Raises `OSError`."""
+        """Begin, durably. Raises `OSError`."""
         file = self._files.create(NAME + UNFINISHED)
         try:
             slot = self._slot(count, position)
             write_whole(file, 0, slot.ljust(_SLOT_BYTES, b"\0") + slot)
             file.sync()
             self._files.rename(NAME + UNFINISHED, NAME)
+            self._files.sync_names()
         except OSError:
             file.close()
             raise
@@ -106,7 +110,6 @@ class DurableMark:
             if self._file is None:
                 self.create(self._count + 1, position)
                 self._count, self.position = self._count + 1, position
-                self._files.sync_names()
             else:
                 self._write(self._file, position)
                 self._file.sync()

@@ -13,11 +13,15 @@ from orchestrator.log.port import LogCorrupt, LogRefused
 
 _NAME: Final = "log.json"
 _VERSION: Final = 1
-_IDENTITY_BYTES: Final = 16
+_LOG_IDENTITY_BYTES: Final = 16
 
 
 def open_journal(
-    files: Files, partition_count: int, sizes: SegmentSizes, known: bytes | None = None
+    files: Files,
+    partition_count: int,
+    sizes: SegmentSizes,
+    known: bytes | None = None,
+    marks: Files | None = None,
 ) -> tuple[bytes, SegmentChain]:
     """The log of the directory, made when there is none and none is `known`.
 
@@ -27,14 +31,14 @@ def open_journal(
     if _NAME in files.names():
         identity = _verify(files, partition_count)
         verify_known(known, identity)
-        journal = SegmentChain(files, identity, partition_count, sizes)
+        journal = SegmentChain(files, identity, partition_count, sizes, marks)
         journal.open()
         return identity, journal
     if known is not None:
         raise LogGone(known, "its directory is empty")
     _discard_unfinished(files)
-    identity = secrets.token_bytes(_IDENTITY_BYTES)
-    journal = SegmentChain(files, identity, partition_count, sizes)
+    identity = secrets.token_bytes(_LOG_IDENTITY_BYTES)
+    journal = SegmentChain(files, identity, partition_count, sizes, marks)
     journal.create()
     _keep(files, identity, partition_count)  # last: what it names is there
     return identity, journal

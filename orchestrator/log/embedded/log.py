@@ -48,6 +48,7 @@ class EmbeddedOptions:
     partitions: int = 4
     message_bytes_max: int = 64 << 20
     sizes: SegmentSizes = field(default_factory=SegmentSizes)
+    mark_directory: Path | None = None  # of the durable mark; None: that of the log
     known: bytes | None = None  # which log it must be; None: it may be another one, or a new one
 
 
@@ -112,7 +113,9 @@ class EmbeddedLog:
         options = self._options
         files = take_directory(self._make_files, options.directory)
         try:
-            return files, *open_journal(files, options.partitions, options.sizes, options.known)
+            marks = None if options.mark_directory is None else Disk(options.mark_directory)
+            journal = open_journal(files, options.partitions, options.sizes, options.known, marks)
+            return files, *journal
         except OSError as error:
             files.unlock()
             raise refuse_files(error) from error

@@ -40,13 +40,19 @@ class SegmentChain:
     """All partitions of one log in one run of segments."""
 
     def __init__(
-        self, files: Files, identity: bytes, partition_count: int, sizes: SegmentSizes
+        self,
+        files: Files,
+        identity: bytes,
+        partition_count: int,
+        sizes: SegmentSizes,
+        marks: Files | None = None,
     ) -> None:
+        """`marks` is the directory of the durable mark; None: that of the segments."""
         self._files = files
         self._identity = identity
         self._partition_count = partition_count
         self._head_bytes = head_bytes_of(partition_count)
-        self._mark = DurableMark(files, identity)
+        self._mark = DurableMark(files if marks is None else marks, identity)
         self._spares = Spares(files, sizes, self._head_bytes)
         self._segments: list[Segment] = []
         self._nexts = [0] * (partition_count + 1)  # by partition + 1, as everywhere below

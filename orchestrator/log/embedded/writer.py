@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 from orchestrator.log.embedded.segment_chain import SegmentChain, Written
 from orchestrator.log.port import AppendError, Batch, Done, LogCorrupt
+from orchestrator.model.operating import EXIT_CODE
 from orchestrator.runtime.wake_up import WakeUp
 
-EXIT_CODE: Final = 70
 TURN_BYTES_MAX: Final = 16 << 20
 """Appends beyond this wait for the next turn, so that one write does not take seconds."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.kafka.options import KafkaConnection, client_config
+from orchestrator.kafka.serve import FETCH_WAIT_MS
 from orchestrator.log.port import META
 
 BATCH_HEAD_BYTES: Final = 64 << 10
@@ -13,9 +14,6 @@ BATCH_HEAD_BYTES: Final = 64 << 10
 
 RETRY_BACKOFF_MS: Final = 400
 """What a broker refuses sooner than this was sent once, and is certainly not in the log."""
-
-FETCH_WAIT_MS: Final = 200
-"""Who follows a partition learns of an append this late at most."""
 
 IN_FLIGHT_BYTES_MAX: Final = 64 << 20
 """Appends beyond this are refused, before librdkafka would hold them all in memory."""

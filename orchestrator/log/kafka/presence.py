@@ -5,7 +5,6 @@ from it or counted as acknowledged by it.
 """
 
 import time
-from typing import Final
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
@@ -16,13 +15,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
 
 from orchestrator.kafka.errors import text_of
 from orchestrator.log.kafka.options import KafkaOptions
-from orchestrator.log.kafka.topics import describe
+from orchestrator.log.kafka.topics import LOOK_AGAIN_S, LOOKS, describe
 from orchestrator.log.known import LogGone
 from orchestrator.log.port import LogRefused, LogUnavailable
-
-_LOOKS: Final = 3
-_LOOK_AGAIN_S: Final = 0.5
-"""A broker that has just started may not know of a topic yet: only repeated looks count."""
 
 
 class Presence:
@@ -36,9 +31,9 @@ class Presence:
 
     def verify(self) -> None:
         """Raises `LogGone`, or `LogUnavailable` while the brokers do not tell."""
-        for look in range(_LOOKS):
+        for look in range(LOOKS):
             if look:
-                time.sleep(_LOOK_AGAIN_S)
+                time.sleep(LOOK_AGAIN_S)
             found = self._problem()
             if not found:
                 return

@@ -15,7 +15,8 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from orchestrator.kafka.clients import OnError
-from orchestrator.kafka.serve import Served
+from orchestrator.kafka.errors import OUT_OF_RANGE
+from orchestrator.kafka.serve import CHUNK_COUNT, Served
 from orchestrator.log.port import (
     Deliver,
     FollowEnd,
@@ -26,9 +27,7 @@ from orchestrator.log.port import (
     OffsetOutOfRange,
 )
 
-CHUNK_COUNT: Final = 200
 _LOG = logging.getLogger("perdure.log.kafka")
-_OUT_OF_RANGE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 _LOOK_AGAIN_S: Final = 1.0
 TopicPlace = tuple[str, int]
 Bounds = Callable[[TopicPartition], Awaitable[tuple[int, int]]]
@@ -107,7 +106,7 @@ class Tail:
                 offset = message.offset()
                 assert offset is not None, "a message that was read has an offset"
                 chunk.append(LogMessage(offset, message.value() or b""))
-            elif error.code() in _OUT_OF_RANGE:
+            elif error.code() in OUT_OF_RANGE:
                 self._ask(following)
             else:
                 self._client_error(error)

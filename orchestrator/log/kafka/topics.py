@@ -12,15 +12,16 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
     TopicDescription,
 )
 
-from orchestrator.kafka.errors import REQUEST_S, error_of, lacking_rights, refuse
+from orchestrator.kafka.errors import REQUEST_S, TOPIC_APPEARS_S, error_of, lacking_rights, refuse
 from orchestrator.log.kafka.options import KafkaOptions
 from orchestrator.log.kafka.topic_configs import REPLICAS_FOR_TWO, verify_configs
 from orchestrator.log.known import LogGone, verify_known
 from orchestrator.log.port import LogRefused
 
-_APPEARS_S: Final = 10.0
-_LOOKS: Final = 3
-_LOOK_AGAIN_S: Final = 0.5
+LOOKS: Final = 3
+LOOK_AGAIN_S: Final = 0.5
+"""A broker that has just started may not know of a topic yet: only repeated looks count."""
+
 _NEEDED_OPERATIONS: Final = ("READ", "WRITE", "DESCRIBE_CONFIGS")
 
 
@@ -53,8 +54,8 @@ def ensure_topics(admin: AdminClient, options: KafkaOptions) -> bytes:
 
 def _confirm_missing(admin: AdminClient, missing: Mapping[str, int]) -> dict[str, int]:
     """A broker that has just started may not know of a topic yet."""
-    for _ in range(_LOOKS):
-        time.sleep(_LOOK_AGAIN_S)
+    for _ in range(LOOKS):
+        time.sleep(LOOK_AGAIN_S)
         found = describe(admin, list(missing))
         missing = {name: count for name, count in missing.items() if name not in found}
     return dict(missing)
@@ -80,7 +81,7 @@ def describe(admin: AdminClient, names: list[str]) -> dict[str, TopicDescription
 
 def _await(admin: AdminClient, names: list[str]) -> dict[str, TopicDescription]:
     """Topics just made: they appear on all brokers a little later."""
-    give_up = time.monotonic() + _APPEARS_S
+    give_up = time.monotonic() + TOPIC_APPEARS_S
     while True:
         found = describe(admin, names)
         if len(found) == len(names):

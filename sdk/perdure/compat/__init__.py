@@ -1,7 +1,8 @@
 """The names of `restate-sdk` (Python): `import perdure.compat as restate` and nothing else changed.
 
-Services, contexts, futures, serdes, errors, the client and the test harness. Left out is what
-needs Restate's own cloud (`connect`, `with_connection`) and the preview of explicit recovery.
+Services, contexts, futures, serdes, errors, the client and the test harness. Left out are what
+needs Restate's own cloud (`connect`, `with_connection`), the preview of explicit recovery, and the
+harness that was deprecated (`test_harness`).
 Better than there: dataclasses are rebuilt from JSON, and an input that does not parse is code 400.
 """
 
@@ -32,6 +33,7 @@ from perdure.compat.futures import (
     RestateDurableSleepFuture,
     SendHandle,
 )
+from perdure.compat.harness import HarnessEnvironment, create_test_harness
 from perdure.compat.logging import RestateLoggingFilter, getLogger
 from perdure.compat.object import VirtualObject
 from perdure.compat.retry_policy import InvocationRetryPolicy
@@ -41,6 +43,7 @@ from perdure.compat.workflow import Workflow
 __all__ = [
     "Context",
     "DurablePromise",
+    "HarnessEnvironment",
     "HttpError",
     "InvocationRetryPolicy",
     "JournalValueCodec",
@@ -66,6 +69,7 @@ __all__ = [
     "app",
     "as_completed",
     "create_client",
+    "create_test_harness",
     "gather",
     "getLogger",
     "is_internal_exception",

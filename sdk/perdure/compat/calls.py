@@ -43,11 +43,12 @@ class Calls:
         self, target: Any, arg: Any, options: dict[str, Any]
     ) -> RestateDurableCallFuture[Any]:
         ref, taken, given = serdes_of(target)
-        return self._call(ref.service, ref.name, self._encode(taken, arg), given, options)
+        data = self._encode(taken, arg) if ref.takes_input else b""
+        return self._call(ref.service, ref.name, data, given, options)
 
     def _send_handler(self, target: Any, arg: Any, options: dict[str, Any]) -> SendHandle:
         ref, taken, _ = serdes_of(target)
-        data = self._encode(taken, arg)
+        data = self._encode(taken, arg) if ref.takes_input else b""
         return SendHandle(self._ours.send(f"{ref.service}/{ref.name}", data, **options))
 
     def service_call(

@@ -43,7 +43,12 @@ class _Door:
             kind = ref.input.content_type
             headers["content-type"] = kind if "*" not in kind else "application/octet-stream"
         options["headers"] = headers
-        return await self.named(ref.service, ref.name, taken.serialize(arg), given, send, options)
+        data = self.encode(taken.serialize(arg)) if ref.takes_input else b""
+        return await self.named(ref.service, ref.name, data, given, send, options)
+
+    def encode(self, data: bytes) -> bytes:
+        """What is sent in place of the bytes of a value."""
+        return data if self._codec is None else self._codec.encode(data)
 
     async def named(
         self,
@@ -54,9 +59,7 @@ class _Door:
         send: bool,
         options: dict[str, Any],
     ) -> Any:
-        """Call a handler by its names, or send to it, with the bytes of its input."""
-        if self._codec is not None:
-            data = self._codec.encode(data)
+        """Call a handler by its names, or send to it, with what is its body."""
         headers = {name.lower(): value for name, value in (options.pop("headers") or {}).items()}
         for name, of in (("idempotency_key", "idempotency-key"), ("limit_key", _LIMIT_KEY)):
             if (value := options.get(name)) is not None:
@@ -216,7 +219,9 @@ class Client(_Calls, RestateClient):
             "scope": scope,
             "limit_key": limit_key,
         }
-        found: bytes = await self._door.named(service, handler, arg, BytesSerde(), False, options)
+        found: bytes = await self._door.named(
+            service, handler, self._door.encode(arg), BytesSerde(), False, options
+        )
         return found
 
     async def generic_send(
@@ -241,7 +246,7 @@ class Client(_Calls, RestateClient):
             "limit_key": limit_key,
         }
         found: RestateClientSendHandle = await self._door.named(
-            service, handler, arg, BytesSerde(), True, options
+            service, handler, self._door.encode(arg), BytesSerde(), True, options
         )
         return found
 

@@ -290,22 +290,23 @@ class DurablePromise(Generic[T]):
     def __init__(self, ctx: Context, inner: OurPromise[bytes], serde: Serde[T]) -> None:
         self._ctx = ctx
         self._inner = inner
-        self._serde = serde
+        self.name = inner.name
+        self.serde = serde
 
     def value(self) -> RestateDurableFuture[T]:
         """Its value, once it is completed."""
-        return self._ctx._future(self._inner.future(), self._serde)
+        return self._ctx._future(self._inner.future(), self.serde)
 
     def __await__(self) -> Any:
         return self.value().__await__()
 
     def peek(self) -> RestateDurableFuture[T | None]:
         """Its value if it is completed, else None."""
-        return self._ctx._future(self._inner.peek(), self._serde)
+        return self._ctx._future(self._inner.peek(), self.serde)
 
     def resolve(self, value: T) -> RestateDurableFuture[None]:
         """Complete it."""
-        data = self._ctx._encode(self._serde, value)
+        data = self._ctx._encode(self.serde, value)
         return RestateDurableFuture(self._inner.resolve(data))
 
     def reject(self, message: str, code: int = 500) -> RestateDurableFuture[None]:

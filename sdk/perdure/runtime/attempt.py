@@ -112,7 +112,9 @@ class Attempt(Driver):
     @property
     def is_busy(self) -> bool:
         """Whether it does something by itself: a step, a thread, something of asyncio."""
-        return bool(self.running) or self.in_thread or self.outside_count > 0
+        if self.running or self.in_thread or self.own_loop.ready:
+            return True
+        return self.waits_outside
 
     # -- running the handler
 

@@ -15,6 +15,7 @@ from perdure.in_process import InProcessApp
 from perdure.serde import ANY
 from perdure.service import definition_of
 from perdure.testing.fakes import AttemptUnderTest, Behaviour, Patch
+from perdure.testing.shown import is_failure, journals_text
 from perdure.transports.application import App
 from perdure.typed_state import StateField
 
@@ -82,8 +83,13 @@ class Env:
         trace: TracebackType | None,
     ) -> None:
         engine, self._engine = self._engine, None
-        if engine is not None:
-            await engine.close()
+        if engine is None:
+            return
+        if error is not None and is_failure(error):
+            error.add_note(await journals_text(engine))
+        await engine.close()
+
+    # -- in plain tests
 
     def __enter__(self) -> SyncEnv:
         from perdure.testing.sync import SyncEnv
@@ -151,6 +157,20 @@ class Env:
             entry: fields[entry].serde.decode(data) if entry in fields else ANY.decode(data)
             for entry, data in found.items()
         }
+
+    async def journal(self, invocation: str | Any) -> list[dict[str, Any]]:
+        """The entries of an invocation, by its id or its handle, as in `export`: what each is
+        (`type`), and what is in it (`shown`)."""
+        entries: list[dict[str, Any]] = (await self.export(invocation))["entries"]
+        return entries
+
+    async def export(self, invocation: str | Any) -> dict[str, Any]:
+        """An invocation with its journal, in the form of `perdure invocations export`."""
+        named = invocation if isinstance(invocation, str) else invocation.id
+        found = await self.engine.journal(named)
+        if found is None:
+            raise LookupError(f"there is no invocation {named}, or not any more")
+        return found
 
     def patch(self, step: Any, fake: Callable[..., Any]) -> Patch:
         """Have `fake` called instead of a step: its function, or its name. Until the end of the

@@ -95,6 +95,14 @@ class SyncEnv:
         """See Env.state."""
         return self.run(self._env.state(service, key))
 
+    def journal(self, invocation: str | Any) -> list[dict[str, Any]]:
+        """See Env.journal."""
+        return self.run(self._env.journal(invocation))
+
+    def export(self, invocation: str | Any) -> dict[str, Any]:
+        """See Env.export."""
+        return self.run(self._env.export(invocation))
+
     def patch(self, step: Any, fake: Callable[..., Any]) -> Patch:
         """See Env.patch."""
         return self._env.patch(step, fake)

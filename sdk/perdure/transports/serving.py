@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from perdure.errors import BadDefinition
 from perdure.runtime import Attempt
 from perdure.transports.application import App
 
@@ -17,4 +18,6 @@ def app(
     With `identity_keys` only requests that are signed by one of them are answered. `protocol`
     overrides what the transport offers. Raises BadDefinition.
     """
+    if not services:
+        raise BadDefinition("app() serves nothing: give it services")
     return App(services, Attempt, identity_keys, protocol)

@@ -116,7 +116,7 @@ async def step_then_gate(ctx: perdure.Context, gate: str) -> str:
 class Retained(perdure.Service, journal_retention=DAY):
     @perdure.handler
     def nap(self, text: str) -> str:
-        self.ctx.sleep(timedelta(milliseconds=100))  # type: ignore[unused-coroutine]
+        self.ctx.sleep(timedelta(milliseconds=100))
         return text
 
 
@@ -148,7 +148,8 @@ front = perdure.Service("Front")
 
 @front.handler(name="greet")
 async def greet_through(ctx: perdure.Context, name: str) -> str:
-    return await ctx.call(greet, name)
+    greeting: str = await ctx.call(greet, name)
+    return greeting
 
 
 brief = perdure.Workflow("Brief")

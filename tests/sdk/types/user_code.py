@@ -88,7 +88,86 @@ def in_plain_handlers(ctx: perdure.SyncContext) -> None:
 def wrong(client: perdure.Client) -> None:
     client.call(greet, 1)  # type: ignore[arg-type]
     client.call(Cart.add, key="k")  # type: ignore[arg-type]
-    perdure.Service("S", retyr=1)  # type: ignore[call-arg]
+    # mypy leaves this to the TypeError that comes at once.
+    perdure.Service("S", retyr=1)  # pyright: ignore[reportCallIssue]
 
 
-app = perdure.app(greeter, Cart)
+async def contexts(ctx: perdure.WorkflowContext, item: Item) -> None:
+    async def price(sku: str) -> int:
+        return len(sku)
+
+    def weight(sku: str, factor: float) -> float:
+        return len(sku) * factor
+
+    assert_type(await ctx.step(price, "a"), int)
+    assert_type(await ctx.step(weight, "a", 1.5, retry=perdure.Retry(max_attempts=3)), float)
+    assert_type(await ctx.get("n", int), int | None)
+    assert_type(await ctx.get("n", int, 0), int)
+    assert_type(await ctx.promise("p", str), str)
+    assert_type(await ctx.promise("p", str).peek(), str | None)
+    assert_type(await ctx.awakeable(Item), Item)
+    assert_type(ctx.awakeable(Item).id, str)
+    assert_type(await ctx.signal("s", int), int)
+    assert_type(await ctx.signal("s", int).timeout(timedelta(days=1)), int)
+    assert_type(await ctx.step(price, "a").map(str), str)
+    assert_type(await ctx.race(ctx.step(price, "a"), ctx.step(price, "b")), int)
+    assert_type(await ctx.any(ctx.step(price, "a"), ctx.step(price, "b")), int)
+    assert_type(ctx.key, str)
+    assert_type(ctx.request.headers.get("a"), str | None)
+    assert_type(await ctx.state_keys(), list[str])
+    async with ctx.saga() as saga:
+        saga.undo(weight, "a", 1.0)
+    async with ctx.group() as group:
+        group.start(price, "a")
+
+
+def plain(ctx: perdure.SyncContext) -> None:
+    assert_type(ctx.id, str)
+    ctx.sleep(timedelta(seconds=1))
+
+
+class SignUp(perdure.Workflow):
+    """Methods may have the names of decorators."""
+
+    def __init__(self, gateway: str) -> None:
+        self.gateway = gateway
+
+    @perdure.run
+    async def run(self, user: str) -> bool:
+        return bool(self.gateway)
+
+    @perdure.handler
+    async def handler(self) -> None:
+        assert_type(await self.ctx.promise("p", int), int)
+
+
+async def by_class(client: perdure.AsyncClient) -> None:
+    assert_type(await client.call(SignUp.run, "ann", key="k"), bool)
+
+
+@perdure.iface
+class Prices(perdure.Service):
+    @perdure.handler
+    async def price(self, sku: str) -> int:
+        raise NotImplementedError
+
+
+class OurPrices(Prices):
+    async def price(self, sku: str) -> int:
+        return len(sku)
+
+
+async def by_interface(client: perdure.AsyncClient) -> None:
+    assert_type(await client.call(Prices.price, "a"), int)
+
+
+@perdure.step
+async def charge(amount: int) -> str:
+    return str(amount)
+
+
+async def adopted() -> None:
+    assert_type(await charge(3), str)
+
+
+app = perdure.app(greeter, Cart, OurPrices, SignUp("x"))

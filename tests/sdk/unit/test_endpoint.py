@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+import perdure
 from orchestrator.registry.manifest import decode_manifest
 from perdure.endpoint import Accepted, Answer, Endpoint
 from perdure.errors import BadDefinition, Misuse
@@ -132,7 +133,7 @@ def test_two_services_of_one_name_are_refused() -> None:
         Endpoint(services)
     assert list(Endpoint([services[0], services[0]]).services) == ["Same"]
     with pytest.raises(BadDefinition, match="serves nothing"):
-        Endpoint([])
+        perdure.app()
 
 
 def _token(path: str, now_s: float, key: Ed25519PrivateKey, kid: str = KEY) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import os
 import threading
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import perdure
+from perdure.recorded import read_journals
 from perdure.testing import Env
 from tests.sdk import served_app as services
 
@@ -297,3 +299,33 @@ def test_cancel_goes_without_an_admin_api() -> None:
             await handle.result()
 
     run(test)
+
+
+def test_journals_can_be_looked_at() -> None:
+    async def test(env: Env) -> None:
+        handle = await env.client.send(tried, "seen")
+        await env.skip(timedelta(minutes=1))
+        kinds = [entry["type"] for entry in await env.journal(handle)]
+        assert kinds == ["Command: Input", "Command: Run", "Notification: Run", "Command: Output"]
+        document = await env.export(handle.id)
+        assert document["target"] == "Work/tried" and document["status"] == "completed"
+        (journal,) = read_journals(json.dumps(document))
+        assert journal.service == "Work"
+        with pytest.raises(LookupError):
+            await env.journal("inv_1aQpWKdR0ulB5WvcAgbKBdFwu6k3xGlWRW")
+
+    run(test)
+
+
+def test_a_failure_shows_the_journals() -> None:
+    with pytest.raises(AssertionError) as failed, Env(app) as env:
+        env.client.call(put, "cup", key="k")
+        env.client.send(naps, [5])
+        env.skip()
+        raise AssertionError("no")
+    (note,) = failed.value.__notes__
+    lines = note.splitlines()
+    assert any(line.startswith("Shelf/k/put completed (inv_") for line in lines)
+    assert any(line.startswith("Work/naps ") for line in lines)
+    assert any("SetState" in line and '"cup"' in line for line in lines)
+    assert any("Sleep" in line for line in lines)

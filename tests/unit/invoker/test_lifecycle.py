@@ -1,4 +1,4 @@
-"""Attempts that are stopped, paused, forgotten; slots, memory, draining, upkeep of connections."""
+"""Attempts that are stopped, paused, forgotten; slots, draining, upkeep of connections."""
 
 import asyncio
 import logging
@@ -7,7 +7,6 @@ import msgspec
 import pytest
 
 from orchestrator.invoker import draining
-from orchestrator.invoker.options import InvokerOptions
 from orchestrator.model.records import Kill, Pause, Resume, Suspended
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import PAUSED, Failure
@@ -234,64 +233,6 @@ def test_a_response_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch
             await answered(partition)
             assert partition.invoker.running_count == 0
             await asyncio.wait_for(service.requests[0].was_reset.wait(), 10)
-            assert partition.failures == []
-
-    run(test)
-
-
-def test_memory_of_half_received_messages_is_limited() -> None:
-    async def large(served: Served) -> None:
-        await served.start()
-        served.respond()
-        served.send(b"\x04\x01\x00\x00\x00\x10\x00\x00" + b"x" * 500_000)
-        await served.was_reset.wait()
-
-    async def test() -> None:
-        small = InvokerOptions(memory_bytes_max=600_000)
-        async with scripted(large, large, good, options=small) as (partition, _):
-            calls = [partition.call("Svc", "run") for _ in range(2)]
-            await asyncio.wait({asyncio.ensure_future(call) for call in calls}, timeout=0.5)
-            assert any("no memory" in f.why.message for f in partition.failures)
-            assert partition.invoker.running_count >= 1
-
-    run(test)
-
-
-def test_of_several_large_messages_one_always_becomes_whole() -> None:
-    """Together they are more than the memory there is, and each comes in many pieces."""
-    large = wire.encode(wire.OutputCommand(value=b"x" * 400_000), version=7)
-
-    async def in_pieces(served: Served) -> None:
-        await served.start()
-        served.respond()
-        for at in range(0, len(large), 20_000):
-            if served.was_reset.is_set():
-                return
-            served.send(large[at : at + 20_000])
-            await asyncio.sleep(0.005)
-        served.send(END)
-        served.end()
-
-    async def test() -> None:
-        small = InvokerOptions(memory_bytes_max=600_000)
-        retry = RetryPolicy(initial_interval_ms=10, max_interval_ms=20)
-        patient = msgspec.structs.replace(QUICK, retry=retry)
-        async with scripted(in_pieces, options=small, defaults=patient) as (partition, _):
-            calls = [partition.call("Svc", "run", b"y" * 100_000) for _ in range(8)]
-            outcomes = await asyncio.wait_for(asyncio.gather(*calls), 10)
-            assert outcomes == [b"x" * 400_000] * 8
-            assert any("no memory" in f.why.message for f in partition.failures)
-            assert partition.invoker._slots.memory_bytes == 0
-
-    run(test)
-
-
-def test_attempts_wait_for_memory_but_one_always_runs() -> None:
-    async def test() -> None:
-        small = InvokerOptions(memory_bytes_max=1)
-        async with scripted(good, options=small) as (partition, service):
-            await asyncio.gather(*(answered(partition) for _ in range(10)))
-            assert len(service.requests) == 10
             assert partition.failures == []
 
     run(test)

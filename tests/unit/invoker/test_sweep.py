@@ -73,6 +73,7 @@ class _Attempt:
         self._attempts = attempts
         self.inactivity_ms = self.abort_ms = timeout_ms
         self.touched_ms = attempts.timers.now
+        self.is_held_back = False
         self.look_ms = 0
         self.closes = False
         self.ended_ms = 0
@@ -156,6 +157,20 @@ def test_a_timeout_comes_in_time(timeout_ms: int) -> None:
     late_ms = max(20, min(timeout_ms / 4, 1_000), timeout_ms / 1_000)
     assert timeout_ms <= closed_ms - 1_000 <= timeout_ms + late_ms
     assert timeout_ms <= one.ended_ms - closed_ms <= timeout_ms + late_ms
+
+
+def test_who_is_held_back_is_not_timed_out() -> None:
+    attempts = _Attempts()
+    (one,) = attempts.begin(1, 5_000)
+    one.is_held_back = True
+    while attempts.timers.now < 60_000:
+        attempts.timers.ring()
+        assert not one.ended_ms
+    one.is_held_back = False
+    began_ms = attempts.timers.now
+    while not one.ended_ms:
+        attempts.timers.ring()
+    assert one.ended_ms - began_ms <= 7_000
 
 
 def test_one_that_may_be_closed_by_others_is_broken_off_in_time() -> None:

@@ -3,14 +3,14 @@
 import asyncio
 import json
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request
 
 from orchestrator.node import admin_server
-from orchestrator.node.admin_server import HEAD_BYTES_MAX, AdminServer
+from orchestrator.node.admin_server import HEAD_BYTES_MAX, PART_BYTES, AdminServer
 
 APP = FastAPI()
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQA\r\n"
@@ -138,6 +138,96 @@ def test_a_head_that_trickles_is_ended_and_so_is_silence(monkeypatch: pytest.Mon
         silent_writer.close()
 
     run(check)
+
+
+def chunked(body: bytes, size: int = 1) -> bytes:
+    chunks = [b"%x\r\n%b\r\n" % (size, body[at : at + size]) for at in range(0, len(body), size)]
+    return (
+        b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"".join(chunks)
+        + b"0\r\n\r\n"
+    )
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """How many parts of bodies, and requests, came in each callback that parses."""
+    counts: list[int] = []
+    protocol = admin_server._Protocol
+    parse, on_body = protocol._parse_part, protocol.on_body
+    begin = protocol.on_message_begin
+
+    def counted_parse(self: Any) -> None:
+        counts.append(0)
+        parse(self)
+
+    def counted_body(self: Any, body: bytes) -> None:
+        counts[-1] += 1
+        on_body(self, body)
+
+    def counted_begin(self: Any) -> None:
+        counts[-1] += 1
+        begin(self)
+
+    monkeypatch.setattr(protocol, "_parse_part", counted_parse)
+    monkeypatch.setattr(protocol, "on_body", counted_body)
+    monkeypatch.setattr(protocol, "on_message_begin", counted_begin)
+    yield counts
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_body_of_chunks_of_one_byte_is_parsed_a_part_at_a_time(
+    parts: list[int], closes: bool
+) -> None:
+    text = b"0123456789" * 20_000
+
+    async def check(server: AdminServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(chunked(text))
+        if closes:
+            writer.write_eof()
+        else:
+            writer.write(post(b"next"))
+        _, said = await answer(reader)
+        assert said["body"] == text.decode()
+        if not closes:
+            _, said = await answer(reader)
+            assert said["body"] == "next"
+        writer.close()
+
+    run(check)
+    assert sum(parts) >= len(text) and max(parts) <= PART_BYTES / 6 + 1
+
+
+def test_a_body_of_known_length_is_one_part(parts: list[int]) -> None:
+    async def check(server: AdminServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(3):  # the head that follows a large body is small, however it comes
+            data = post(b"x" * 3_000_000)
+            writer.write(data[:50])
+            await writer.drain()
+            await asyncio.sleep(0.01)
+            writer.write(data[50:])
+            _, said = await answer(reader)
+            assert len(said["body"]) == 3_000_000
+        writer.close()
+
+    run(check)
+    assert len(parts) < 1000
+
+
+def test_requests_that_are_sent_ahead_wait_as_bytes(parts: list[int]) -> None:
+    count = 3_000
+
+    async def check(server: AdminServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" * count)
+        for _ in range(count):
+            await answer(reader)
+        writer.close()
+
+    run(check)
+    assert sum(parts) == count and max(parts) < 100
 
 
 def test_connections_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:

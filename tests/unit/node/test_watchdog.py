@@ -6,7 +6,7 @@ import sys
 SCRIPT = """
 import asyncio, sys, time
 from orchestrator.node import watchdog
-watchdog.TICK_S = 0.05
+watchdog.BEAT_S = 0.05
 
 async def main():
     dog = watchdog.Watchdog(asyncio.get_running_loop(), stall_ticks=4)

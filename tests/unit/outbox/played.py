@@ -45,10 +45,13 @@ class Writer:
 
     # what the test does
 
-    def ready(self, **last: int) -> None:
+    def opened(self, found: WriterReady | ForeignLedger | Lost) -> None:
         assert self.opening is not None
         opening, self.opening = self.opening, None
-        opening(WriterReady({int(lane[1:]): number for lane, number in last.items()}))
+        opening(found)
+
+    def ready(self, **last: int) -> None:
+        self.opened(WriterReady({int(lane[1:]): number for lane, number in last.items()}))
 
     @property
     def sent(self) -> Sent:

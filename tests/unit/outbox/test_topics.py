@@ -14,8 +14,9 @@ from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produce, 
 from orchestrator.model.topics import EVENT, SEND
 from orchestrator.outbox.given import MISSING_S
 from orchestrator.outbox.pace import REST_S
+from orchestrator.outbox.port import RETRY_MAX_S
 from orchestrator.outbox.produced import TRIM_S
-from orchestrator.outbox.topics import DELETED_S, QUIET_S, RETRY_FIRST_S, RETRY_MAX_S
+from orchestrator.outbox.topics import DELETED_S, QUIET_S
 from tests.unit.outbox.played import Term
 from tests.unit.processor.virtual_loop import run
 
@@ -127,26 +128,6 @@ def test_a_row_waits_while_there_is_no_room_for_its_dead_letter() -> None:
     run(story())
 
 
-def test_who_uses_the_same_transactional_id_is_met_less_and_less_often() -> None:
-    async def story() -> None:
-        term = Term()
-        term.give(1)
-        for _ in range(20):
-            term.writer.ready()
-            term.writer.answer(Lost("fenced", True))
-            assert "transactional id" in dict(term.carrier.reasons())[1]
-            count = len(term.writers)
-            term.carrier.produced(Produced(5, 77, 1, 0))
-            while len(term.writers) == count:
-                await asyncio.sleep(RETRY_FIRST_S / 2)
-        assert asyncio.get_running_loop().time() > 10 * RETRY_MAX_S
-        term.writer.ready()
-        term.writer.commit()
-        assert not dict(term.carrier.reasons()) and not term.carrier.reason
-
-    run(story())
-
-
 def test_a_lane_whose_rows_cannot_be_sent_says_why() -> None:
     async def story() -> None:
         term = Term()
@@ -154,7 +135,7 @@ def test_a_lane_whose_rows_cannot_be_sent_says_why() -> None:
         term.give(1)
         term.give(2)
         assert not dict(reasons())
-        term.writer.opening(Lost("away", False))  # type: ignore[misc]
+        term.writer.opened(Lost("away", False))
         assert dict(reasons()) == {1: "away", 2: "away"}
         await asyncio.sleep(RETRY_MAX_S)
         term.writer.ready()
@@ -208,23 +189,6 @@ def test_after_an_unknown_end_another_writer_says_what_was_committed() -> None:
         assert term.writer is not first
         term.writer.ready(l1=3)
         assert term.taken == {1: 3} and term.writer.writing is None
-
-    run(story())
-
-
-def test_who_is_fenced_comes_back_only_after_a_record_of_its_own_epoch() -> None:
-    async def story() -> None:
-        term = Term()
-        term.give(1)
-        term.writer.ready()
-        term.writer.answer(Lost("fenced", True))
-        await asyncio.sleep(600)
-        assert len(term.writers) == 1
-        (proof,) = term.records
-        assert proof == Produced(5, 77, 1, 0)
-        term.carrier.produced(Produced(5, 77, 1, 0))
-        await asyncio.sleep(RETRY_FIRST_S)
-        assert len(term.writers) == 2
 
     run(story())
 

@@ -250,5 +250,5 @@ def test_the_child_is_let_go_after_a_failed_query_too(monkeypatch: pytest.Monkey
         assert await asyncio.wait_for(child._process.wait(), 10) == 0
         assert not _children(query)
 
-    monkeypatch.setattr(children, "IDLE_S", 0.1)
+    monkeypatch.setattr(children, "CHILD_IDLE_S", 0.1)
     run(check)

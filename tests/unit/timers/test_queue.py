@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from orchestrator.timers import queue as queue_module
 from orchestrator.timers.queue import AHEAD_MS, WINDOW_MS, TimerQueue, due_of
-from orchestrator.timers.retries import HELD_MAX as RETRIES_HELD_MAX
-from orchestrator.timers.retries import Retry, RetryQueue
+from orchestrator.timers.retries import ARMED_MAX, Retry, RetryQueue
 
 LOAD_COUNT = 500
 NOON_MS = 5_000_000  # by the wall clock, when the monotonic one is at 0
@@ -214,7 +213,7 @@ def test_retries_come_a_bounded_number_at_a_time() -> None:
 def test_of_very_many_retries_each_comes_once_in_its_time_if_it_is_owed() -> None:
     owed: dict[bytes, Retry] = {}
     retries = RetryQueue(lambda retry: owed.get(retry.id) == retry)
-    for number in range(RETRIES_HELD_MAX + 5_000):
+    for number in range(ARMED_MAX + 5_000):
         due_ms = 1_000 + 37 * number % 10_000
         retry = Retry(due_ms, number.to_bytes(24, "big"), number << 20, due_ms + 7)
         owed[retry.id] = retry
@@ -240,7 +239,7 @@ def test_of_very_many_retries_each_comes_once_in_its_time_if_it_is_owed() -> Non
 def test_a_retry_costs_few_bytes() -> None:
     """A million may wait: as objects they took 350 each."""
     retries = RetryQueue(lambda retry: True)
-    for number in range(RETRIES_HELD_MAX):
+    for number in range(ARMED_MAX):
         retries.arm(Retry(9, number.to_bytes(24, "big"), 1, 9))
     tracemalloc.start()
     try:

@@ -53,7 +53,8 @@ async def call(ctx: perdure.Context, order: ProxyRequest) -> list[int]:
 
 @proxy.handler(name="oneWayCall")
 async def one_way_call(ctx: perdure.Context, order: ProxyRequest) -> str:
-    return (await send_of(ctx, order)).id
+    invocation_id: str = await send_of(ctx, order).invocation_id
+    return invocation_id
 
 
 @dataclass
@@ -65,7 +66,7 @@ class ManyCallRequest:
 
 @proxy.handler(name="manyCalls")
 async def many_calls(ctx: perdure.Context, orders: list[ManyCallRequest]) -> None:
-    waited = []
+    waited: list[perdure.Future[bytes]] = []
     for order in orders:
         if order.oneWayCall:
             send_of(ctx, order.proxyRequest)
