@@ -11,14 +11,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from msgspec.structs import replace
-
 from orchestrator.admin.journal_export import journal_document
+from orchestrator.brokers.memory_broker import MemoryBroker
 from orchestrator.codec import keys
 from orchestrator.codec.rows import row_decoder
 from orchestrator.config.options import NodeOptions, read_options
+from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import HttpReply, PendingRequest
-from orchestrator.invoker.apps import SCHEME, Apps, ServiceApp
+from orchestrator.invoker.apps import Apps, ServiceApp
 from orchestrator.log.memory import MemoryTopic
 from orchestrator.model.ids import key_partition_key, partition_of_key
 from orchestrator.model.records import Cancel
@@ -26,19 +26,17 @@ from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.memory_node import MemoryNode
 from orchestrator.node.node import Node
+from orchestrator.node.registering import register_app, subscribe
 from orchestrator.node.surroundings import Memory
 from orchestrator.processor.asking import answer_to, collect, find
 from orchestrator.processor.port import OnAnswer, Unavailable
-from orchestrator.registry.apply_metadata import MetadataState
-from orchestrator.registry.discovery import Discovered, DiscoveryTarget
-from orchestrator.registry.records import AnyMetadataRecord
-from orchestrator.registry.register import Plan, Registration, plan_registration
-from orchestrator.registry.stored import StoredDeployment
-from orchestrator.runtime.entropy import new_ulid
 from orchestrator.runtime.memory import collect_rarely, give_memory_back
 from orchestrator.runtime.virtual import VirtualClock
 from orchestrator.sql import keyed
-from perdure.wire.ids import deployment_id_to_str, invocation_id_to_str, parse_invocation_id
+from perdure.wire.ids import (
+    invocation_id_to_str,
+    parse_invocation_id,
+)
 
 T = TypeVar("T")
 
@@ -86,8 +84,10 @@ class EmbeddedEngine:
         self._directory = directory
         self._apps = Apps()
         self._faces = (ingress, admin)
-        self._memory = Memory(MemoryTopic(partitions))
         self.clock = clock
+        self.broker = MemoryBroker(self._now_ms)
+        """Topics of an engine in memory; they outlive a crash."""
+        self._memory = Memory(MemoryTopic(partitions), self.broker)
         self._waiting: dict[asyncio.Future[IngressReply], None] = {}
         self._to_register: list[tuple[ServiceApp, str]] = []
         self._given_up: set[object] = set()  # busy attempts that `settle` waited for in vain
@@ -175,27 +175,17 @@ class EmbeddedEngine:
         Raises RegistryError for what cannot be registered.
         """
         self._apps.put(name, app)
-        parts = self._node.parts
-        target = DiscoveryTarget(f"{SCHEME}://{name}")
-        discovered = await parts.discovery.discover(target)
+        await register_app(self._node.parts, name)
 
-        def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:
-            plan = self._plan(state, target, discovered)
-            known = state.deployments.get(plan.deployment.id)
-            is_same = known is not None and _unnumbered(known) == _unnumbered(plan.deployment)
-            return None if is_same else plan.record, None
+    async def subscribe(self, topic: str, service: str, handler: str) -> None:
+        """Have the records of a topic in memory, from its beginning, invoke a handler.
 
-        await parts.metadata.change(decide)
+        Raises RegistryError for what is no handler.
+        """
+        await subscribe(self._node.parts, self.broker, topic, service, handler)
 
-    def _plan(self, state: MetadataState, target: DiscoveryTarget, discovered: Discovered) -> Plan:
-        clock, entropy = self._node.parts.clock, self._node.parts.entropy
-        now_ms = clock.now_ms()
-
-        def new_id() -> str:
-            return deployment_id_to_str(new_ulid(now_ms, entropy))
-
-        request = Registration(target, force=True)
-        return plan_registration(state, request, discovered, frozenset(), new_id, now_ms)
+    def _now_ms(self) -> int:
+        return 0 if self.clock is None else self.clock.now_ms()
 
     async def watch(self) -> None:
         """Never returns; raises LogRefused if the log no longer lets this engine run."""
@@ -235,7 +225,11 @@ class EmbeddedEngine:
         pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         exchange = PendingRequest(method.encode(), url.encode(), pairs, body, respond)
         self._waiting[waiter] = None
-        self._node.parts.ingress.handle(exchange)
+        limit = self._options.server.payload_bytes_max
+        if len(body) > limit:
+            respond(exchange, replies.refused(413, f"the body may have at most {limit} bytes"))
+        else:
+            self._node.parts.ingress.handle(exchange)
         try:
             return await waiter
         finally:
@@ -344,11 +338,6 @@ def _held(found: list[T] | Unavailable) -> list[T]:
     if isinstance(found, Unavailable):
         raise EngineGone(found.reason)
     return found
-
-
-def _unnumbered(deployment: StoredDeployment) -> StoredDeployment:
-    services = tuple(replace(one, revision=0) for one in deployment.services)
-    return replace(deployment, services=services)
 
 
 def _headers(lines: bytes) -> dict[str, str]:

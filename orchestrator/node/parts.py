@@ -18,11 +18,11 @@ from orchestrator.invoker.signing import load_signer
 from orchestrator.log.port import Log
 from orchestrator.model.limits import SERVICE_FRAME_BYTES
 from orchestrator.node import process_metrics
-from orchestrator.node.adapters import log_cluster, make_clusters, make_query
+from orchestrator.node.adapters import make_query
 from orchestrator.node.files import Shares
 from orchestrator.node.gate import NodeGate
 from orchestrator.node.surroundings import NodeSurroundings
-from orchestrator.node.topics import make_intake, make_writers
+from orchestrator.node.topics import make_intake
 from orchestrator.processor.loop import Processor
 from orchestrator.processor.topics import NodeTopics
 from orchestrator.registry.metadata import Metadata
@@ -76,7 +76,7 @@ def assemble(
         options.handlers.defaults(),
         around.metadata_directory,
         trim=around.trims,
-        log_cluster=log_cluster(options, clock.now_ms()),
+        log_cluster=around.topics.log_cluster,
     )
     registry = partial(_registry_of, metadata)
     invoker = Invoker(
@@ -93,10 +93,9 @@ def assemble(
     cache = Cache(options.processor.cache_bytes_max)
     telemetry.ask(CACHE, lambda: cache.used_bytes)
     telemetry.ask(CACHE_MAX, lambda: cache.bytes_max)
-    brokers = make_clusters(options)
-    intake = make_intake(
-        options, registry, brokers, partitions, scheduler, telemetry, around.look_every_s
-    )
+    topics = around.topics
+    brokers = topics.clusters
+    intake = make_intake(options, registry, topics, partitions, scheduler, telemetry)
     metadata.on_change(intake.metadata_changed)
     decider = StartDecider(metadata, brokers)
     processor = Processor(
@@ -114,9 +113,10 @@ def assemble(
         ),
         telemetry,
         NodeTopics(
-            make_writers(options, registry, log, partitions),
+            topics.writers(registry, log, partitions),
             intake,
             partial(_cluster_of, metadata),
+            topics.make_pace,
         ),
     )
     query = make_query(processor, metadata.known, invoker, intake, options.sql, telemetry)

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from orchestrator.brokers.memory_broker import MemoryBroker
 from orchestrator.config.options import NodeOptions
-from orchestrator.intake.intake import LOOK_EVERY_S
 from orchestrator.invoker.apps import Apps
 from orchestrator.log.memory import MemoryLog, MemoryTopic
 from orchestrator.log.port import Log
 from orchestrator.node.adapters import make_homes, make_log
 from orchestrator.node.data_directory import DataDirectory
+from orchestrator.node.topics import TopicAdapters, kafka_topics, memory_topics
 from orchestrator.runtime.clock import Clock, SystemClock
 from orchestrator.runtime.entropy import Entropy, SystemEntropy
 from orchestrator.runtime.scheduler import LoopScheduler, Scheduler
@@ -34,10 +35,9 @@ class NodeSurroundings:
     entropy: Entropy
     scheduler: Scheduler
     apps: Apps
+    topics: TopicAdapters
     is_measured: bool = True
     """Whether memory, time and files of the process are metrics of this node."""
-    look_every_s: float = LOOK_EVERY_S
-    """At which topics brokers have."""
 
 
 def on_disk(
@@ -54,6 +54,7 @@ def on_disk(
         entropy=SystemEntropy(),
         scheduler=LoopScheduler(),
         apps=apps,
+        topics=kafka_topics(options, SystemClock().now_ms()),
     )
 
 
@@ -62,6 +63,7 @@ class Memory:
     """What outlives a crash of a node that keeps nothing on disk."""
 
     topic: MemoryTopic
+    broker: MemoryBroker
     homes: dict[int, MemoryHome] = field(default_factory=dict)
 
     def home(self, partition: int) -> MemoryHome:
@@ -80,6 +82,6 @@ def in_memory(memory: Memory, clock: Clock, scheduler: Scheduler, apps: Apps) ->
         entropy=SystemEntropy(),
         scheduler=scheduler,
         apps=apps,
+        topics=memory_topics(memory.broker, scheduler.call_soon, clock.now_ms(), FAR_S),
         is_measured=False,
-        look_every_s=FAR_S,
     )

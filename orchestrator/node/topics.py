@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -9,44 +10,94 @@ from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.brokers.facts_port import BAD_OPTIONS, BrokerTrouble, FoundTopics
 from orchestrator.brokers.groups_port import GroupOffsets
 from orchestrator.brokers.kafka.fetch_budget import FetchBudget
+from orchestrator.brokers.memory_broker import (
+    KAFKA_ID,
+    MemoryBroker,
+    MemoryGroups,
+    MemoryReader,
+    MemoryWriter,
+)
 from orchestrator.brokers.reader_port import TopicReader
 from orchestrator.brokers.writer_port import TopicWriter
 from orchestrator.config.options import NodeOptions
 from orchestrator.intake.group_commits import OpenGroups
 from orchestrator.intake.intake import LOOK_EVERY_S, OpenReader, TopicIntake
 from orchestrator.log.port import Log
+from orchestrator.model.lanes import LOG_CLUSTER
 from orchestrator.model.operating import OperatingError
+from orchestrator.node.adapters import log_cluster, make_clusters
+from orchestrator.outbox.pace import CommitPace
 from orchestrator.processor.topics import OpenWriter
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored import StoredPairs
 from orchestrator.registry.stored_topics import StoredCluster
-from orchestrator.runtime.scheduler import Scheduler
+from orchestrator.runtime.scheduler import CallSoon, Scheduler
 from orchestrator.runtime.telemetry import Telemetry
 
 COMMIT_THREADS: Final = 2
 """Apart from the loop's own pool: brokers that are away hold a thread for seconds."""
 
 
+@dataclass(frozen=True)
+class TopicAdapters:
+    """How a node reaches topics of users."""
+
+    clusters: BrokerClusters
+    open_reader: OpenReader
+    open_groups: OpenGroups
+    writers: Callable[[Callable[[], Registry], Log, int], OpenWriter]
+    """By registry, log and count of partitions."""
+    log_cluster: StoredCluster | None
+    """The broker cluster that need not be registered."""
+    make_pace: Callable[[], CommitPace] = CommitPace
+    look_every_s: float = LOOK_EVERY_S
+
+
+def kafka_topics(options: NodeOptions, now_ms: int) -> TopicAdapters:
+    clusters = make_clusters(options)
+    return TopicAdapters(
+        clusters=clusters,
+        open_reader=_reader_opener(options, clusters),
+        open_groups=_groups_opener(options),
+        writers=partial(_writers, options),
+        log_cluster=log_cluster(options, now_ms),
+    )
+
+
+def memory_topics(
+    broker: MemoryBroker, call_soon: CallSoon, now_ms: int, look_every_s: float
+) -> TopicAdapters:
+    """All broker clusters are this one."""
+    return TopicAdapters(
+        clusters=BrokerClusters(lambda _: broker.facts()),
+        open_reader=lambda _, __: MemoryReader(broker, call_soon),
+        open_groups=lambda _, __: MemoryGroups(broker, call_soon),
+        writers=lambda *_: lambda _, partition: MemoryWriter(broker, call_soon, partition),
+        log_cluster=StoredCluster(LOG_CLUSTER, (), KAFKA_ID, now_ms),
+        make_pace=partial(CommitPace, 0.0, 0.0),
+        look_every_s=look_every_s,
+    )
+
+
 def make_intake(
     options: NodeOptions,
     registry: Callable[[], Registry],
-    clusters: BrokerClusters,
+    topics: TopicAdapters,
     partitions: int,
     scheduler: Scheduler,
     telemetry: Telemetry,
-    look_every_s: float = LOOK_EVERY_S,
 ) -> TopicIntake:
     return TopicIntake(
         registry,
-        clusters.facts,
-        _reader_opener(options, clusters),
-        _groups_opener(options),
+        topics.clusters.facts,
+        topics.open_reader,
+        topics.open_groups,
         scheduler,
         partitions,
         options.server.cluster,
         options.server.payload_bytes_max,
         telemetry,
-        look_every_s,
+        topics.look_every_s,
     )
 
 
@@ -92,7 +143,7 @@ def _groups_opener(options: NodeOptions) -> OpenGroups:
     return open_groups
 
 
-def make_writers(
+def _writers(
     options: NodeOptions, registry: Callable[[], Registry], log: Log, partitions: int
 ) -> OpenWriter:
     def open_writer(name: str, partition: int) -> TopicWriter | None:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from perdure.client.aio import AsyncClient
 from perdure.client.in_process import InProcessHttp
+from perdure.definitions import HandlerRef, target_of
 from perdure.errors import Misuse
 from perdure.in_process import InProcessApp
 from perdure.serde import ANY
 from perdure.service import definition_of
 from perdure.testing.fakes import AttemptUnderTest, Behaviour, Patch
 from perdure.testing.shown import is_failure, journals_text
+from perdure.testing.topics import Topic
 from perdure.transports.application import App
 from perdure.typed_state import StateField
 
@@ -53,6 +55,7 @@ class Env:
         self._engine: EmbeddedEngine | None = None
         self._client: AsyncClient | None = None
         self._sync: SyncEnv | None = None
+        self._topics: dict[str, Topic] = {}
 
     async def __aenter__(self) -> Env:
         try:
@@ -171,6 +174,21 @@ class Env:
         if found is None:
             raise LookupError(f"there is no invocation {named}, or not any more")
         return found
+
+    def topic(self, name: str, partitions: int = 1) -> Topic:
+        """A topic in memory: `await topic.produce(value, key=...)`, `await topic.consume()`."""
+        topic = self._topics.get(name)
+        if topic is None:
+            topic = self._topics[name] = Topic(self.engine.broker, name, partitions, self.skip)
+        return topic
+
+    async def subscribe(self, topic: str, handler: Any) -> None:
+        """Have each record of a topic invoke a handler, by its key for one of an object: as
+        `perdure subscriptions create` does."""
+        self.topic(topic)
+        target = target_of(handler)
+        names = (target.service, target.name) if isinstance(target, HandlerRef) else target
+        await self.engine.subscribe(topic, *names)
 
     def patch(self, step: Any, fake: Callable[..., Any]) -> Patch:
         """Have `fake` called instead of a step: its function, or its name. Until the end of the

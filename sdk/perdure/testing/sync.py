@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +12,7 @@ from perdure.client.in_process import InProcessHttp
 from perdure.client.request import Request, Response
 from perdure.client.sync import Client
 from perdure.testing.fakes import Patch
+from perdure.testing.topics import Topic, TopicRecord
 
 if TYPE_CHECKING:
     from perdure.testing.env import Env
@@ -31,6 +32,27 @@ class _BlockingHttp:
 
     def close(self) -> None:
         pass
+
+
+class SyncTopic:
+    """See Topic."""
+
+    def __init__(self, env: SyncEnv, topic: Topic) -> None:
+        self._env = env
+        self._topic = topic
+
+    def produce(
+        self,
+        value: Any,
+        key: str | bytes | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
+    ) -> None:
+        """See Topic.produce."""
+        self._env.run(self._topic.produce(value, key, headers))
+
+    def consume(self) -> list[TopicRecord]:
+        """See Topic.consume."""
+        return self._env.run(self._topic.consume())
 
 
 class SyncEnv:
@@ -102,6 +124,14 @@ class SyncEnv:
     def export(self, invocation: str | Any) -> dict[str, Any]:
         """See Env.export."""
         return self.run(self._env.export(invocation))
+
+    def topic(self, name: str, partitions: int = 1) -> SyncTopic:
+        """See Env.topic."""
+        return SyncTopic(self, self._env.topic(name, partitions))
+
+    def subscribe(self, topic: str, handler: Any) -> None:
+        """See Env.subscribe."""
+        self.run(self._env.subscribe(topic, handler))
 
     def patch(self, step: Any, fake: Callable[..., Any]) -> Patch:
         """See Env.patch."""

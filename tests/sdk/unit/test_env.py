@@ -87,6 +87,15 @@ async def later(ctx: perdure.ObjectContext, name: str) -> None:
     await ctx.send(put, name, key=ctx.key, delay=3 * DAY)
 
 
+@shelf.handler
+async def ordered(ctx: perdure.ObjectContext, order: dict[str, int]) -> None:
+    """Of a record: the key is that of the object."""
+    count = await ctx.get("count", int, 0) + order["count"]
+    ctx.set("count", count)
+    message = {"topic": "totals", "key": ctx.key, "value": {"total": count}}
+    await ctx.call("Kafka/send", message)
+
+
 app = perdure.app(work, shelf, Typed)
 
 
@@ -288,6 +297,10 @@ def test_plain_tests_need_no_coroutine() -> None:
         assert len(handle.result()) == 1
         assert env.state(shelf, "k") == {"count": 1, "last": "cup"}
         assert env.now - began >= 5 * DAY
+        env.subscribe("orders", ordered)
+        env.topic("orders").produce({"count": 2}, key="eve")
+        (total,) = env.topic("totals").consume()
+        assert total.key == b"eve" and total.json() == {"total": 2}
 
 
 def test_cancel_goes_without_an_admin_api() -> None:
@@ -329,3 +342,23 @@ def test_a_failure_shows_the_journals() -> None:
     assert any(line.startswith("Work/naps ") for line in lines)
     assert any("SetState" in line and '"cup"' in line for line in lines)
     assert any("Sleep" in line for line in lines)
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_topics_in_memory(crashes: bool) -> None:
+    async def test(env: Env) -> None:
+        orders = env.topic("orders", partitions=3)
+        await orders.produce({"count": 1}, key="ann")
+        await env.subscribe("orders", ordered)
+        for number in range(2, 5):
+            await orders.produce({"count": number}, key="ann")
+            if crashes:
+                await env.crash()
+        await orders.produce({"count": 7}, key="bob", headers={"x": "y"})
+        totals = await env.topic("totals").consume()
+        assert [one.json()["total"] for one in totals if one.key == b"ann"] == [1, 3, 6, 10]
+        assert [one.json()["total"] for one in totals if one.key == b"bob"] == [7]
+        assert await env.topic("totals").consume() == []
+        assert (await env.state(shelf, "ann"))["count"] == 10
+
+    run(test)
