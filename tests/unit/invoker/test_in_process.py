@@ -1,0 +1,206 @@
+"""Apps of this process that are missing, broken, slow or silent; what both ways do alike is in
+tests/contracts/test_service_ways.py."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from orchestrator.invoker.apps import Apps
+from orchestrator.invoker.discovery import Discovery
+from orchestrator.invoker.draining import DRAIN_S
+from orchestrator.invoker.exchange import Exchange
+from orchestrator.invoker.in_process import WINDOW_BYTES, InProcessPool
+from orchestrator.invoker.origin import parse_origin
+from orchestrator.invoker.pools import Pools
+from orchestrator.registry.discovery import DiscoveryTarget
+from orchestrator.registry.errors import RegistryError
+from orchestrator.runtime.clock import SystemClock
+from tests.unit.invoker.wires import Hears
+from tests.unit.invoker.worlds import run
+
+HEAD = [(b":method", b"POST"), (b":path", b"/invoke/Svc/run"), (b"content-type", b"x/y")]
+
+
+class ScriptedApp:
+    """An app and its one attempt; `refuses` is the answer to every request."""
+
+    server = "scripted/1"
+
+    def __init__(self, refuses: Any = None) -> None:
+        self.refuses = refuses
+        self.took = b""
+        self.pieces: list[int] = []
+        self.is_input_over = self.is_lost = self.is_busy = False
+        self.send: Callable[[bytes], None]
+        self.ended: Callable[[], None]
+
+    def manifest(self, version: int) -> bytes:
+        return b"{}"
+
+    def open(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        send: Callable[[bytes], None],
+        ended: Callable[[], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> Any:
+        if isinstance(self.refuses, Exception):
+            raise self.refuses
+        self.send, self.ended = send, ended
+        return self.refuses or self
+
+    def feed(self, data: bytes) -> None:
+        self.took += data
+        self.pieces.append(len(data))
+
+    def end_input(self) -> None:
+        self.is_input_over = True
+
+    def lost(self) -> None:
+        self.is_lost = True
+
+
+def _pool(app: ScriptedApp | None) -> tuple[InProcessPool, Apps, list[Callable[[], None]]]:
+    apps = Apps()
+    if app is not None:
+        apps.put("app", app)
+    soon: list[Callable[[], None]] = []
+    return InProcessPool("app", apps, soon.append, lambda: None, lambda: None), apps, soon
+
+
+def _turns(soon: list[Callable[[], None]], count: int = 100) -> None:
+    for _ in range(count):
+        if soon:
+            soon.pop(0)()
+
+
+@pytest.mark.parametrize(
+    ("app", "why"),
+    [(None, "there is no such app"), (ScriptedApp(KeyError("bug")), "failed: KeyError('bug')")],
+)
+def test_an_app_that_cannot_begin_breaks_its_exchange(app: ScriptedApp | None, why: str) -> None:
+    async def test() -> None:
+        pool, apps, soon = _pool(app)
+        hears = Hears()
+        pool.open(Exchange(HEAD, [b"x"], False, hears))
+        assert not hears.broken, "a callback came inside the call that asked for it"
+        _turns(soon)
+        assert why in hears.broken and pool.is_idle and not apps.links
+
+    run(test)
+
+
+def test_a_refusal_is_a_status() -> None:
+    async def test() -> None:
+        pool, _, soon = _pool(ScriptedApp((404, "no such handler")))
+        hears = Hears()
+        pool.open(Exchange(HEAD, [b"x"], True, hears))
+        _turns(soon)
+        assert hears.status == 404 and hears.is_ended and pool.is_idle
+
+    run(test)
+
+
+def test_requests_come_in_windows_and_say_when_there_is_room() -> None:
+    async def test() -> None:
+        app = ScriptedApp()
+        pool, _, soon = _pool(app)
+        hears = Hears()
+        exchange = Exchange(HEAD, [b"x" * (3 * WINDOW_BYTES)], False, hears)
+        pool.open(exchange)
+        exchange.want_room()
+        assert not exchange.has_room(1)
+        _turns(soon, 1)
+        assert app.pieces == [WINDOW_BYTES] and not hears.drained
+        _turns(soon)
+        assert app.pieces == [WINDOW_BYTES] * 3 and hears.drained == 1
+        assert exchange.has_room(1) and not app.is_input_over
+        exchange.end()
+        _turns(soon)
+        assert app.is_input_over
+
+    run(test)
+
+
+def test_what_is_cancelled_is_lost_in_a_later_turn_and_says_nothing_more() -> None:
+    async def test() -> None:
+        app = ScriptedApp()
+        pool, apps, soon = _pool(app)
+        hears = Hears()
+        exchange = Exchange(HEAD, [b"x"], False, hears)
+        pool.open(exchange)
+        _turns(soon)
+        app.send(b"unheard")
+        exchange.cancel()
+        assert not app.is_lost, "the service ran inside a call of the engine"
+        _turns(soon)
+        assert app.is_lost and not hears.body_bytes and not apps.links
+
+    run(test)
+
+
+def test_an_answer_that_does_not_end_is_cut_off_in_time() -> None:
+    async def test() -> None:
+        app = ScriptedApp()
+        pool, _, soon = _pool(app)
+        exchange = Exchange(HEAD, [b"x"], False, Hears())
+        pool.open(exchange)
+        _turns(soon)
+        exchange.drain()
+        _turns(soon)
+        assert app.is_input_over
+        pool.sweep(1.0)
+        pool.sweep(1.0 + DRAIN_S - 0.1)
+        _turns(soon)
+        assert not app.is_lost
+        pool.sweep(1.0 + DRAIN_S)
+        _turns(soon)
+        assert app.is_lost and pool.is_idle
+
+    run(test)
+
+
+def test_a_dead_process_tells_nobody() -> None:
+    async def test() -> None:
+        app = ScriptedApp()
+        pool, apps, soon = _pool(app)
+        hears = Hears()
+        pool.open(Exchange(HEAD, [b"x"], False, hears))
+        _turns(soon)
+        app.is_busy = True
+        assert apps.is_busy
+        apps.cut()
+        assert app.is_lost and not hears.broken and not apps.is_busy
+
+    run(test)
+
+
+def test_pools_of_apps_go_when_nothing_runs_in_them() -> None:
+    async def test() -> None:
+        soon: list[Callable[[], None]] = []
+        apps = Apps()
+        pools = Pools(None, apps, soon.append, lambda: None, lambda: None)  # type: ignore[arg-type]
+        app = ScriptedApp()
+        apps.put("app", app)
+        pool = pools.get(parse_origin("inproc://app"), False)
+        pool.open(Exchange(HEAD, [b"x"], True, Hears()))
+        _turns(soon)
+        pools.sweep(1.0)
+        assert pools.get(parse_origin("inproc://app"), False) is pool
+        app.ended()
+        _turns(soon)
+        pools.sweep(2.0)
+        assert not pools
+
+    run(test)
+
+
+def test_discovery_of_an_app_that_is_not_there() -> None:
+    async def test() -> None:
+        with pytest.raises(RegistryError, match="no app 'gone'"):
+            await Discovery(SystemClock(), None, "").discover(DiscoveryTarget("inproc://gone"))
+
+    run(test)
