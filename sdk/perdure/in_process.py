@@ -5,11 +5,13 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from perdure.discovery import ProtocolMode, manifest
 from perdure.endpoint import SDK_NAME, Answer, Endpoint
 
 BIDI: Final[ProtocolMode] = "BIDI_STREAM"
+_manifests: Final[WeakKeyDictionary[Endpoint, tuple[Any, list[Any], bytes]]] = WeakKeyDictionary()
 
 
 class InProcessApp:
@@ -26,8 +28,16 @@ class InProcessApp:
         self._mode = mode or BIDI
 
     def manifest(self, version: int) -> bytes:
-        """The endpoint manifest."""
-        return manifest(self._endpoint.services.values(), self._mode, version)
+        """The endpoint manifest; kept, since a suite of tests has an engine for each of them."""
+        services = self._endpoint.services.values()
+        handlers = [handler for one in services for handler in one.handlers.values()]
+        at = (version, self._mode, *map(id, handlers))
+        known = _manifests.get(self._endpoint)
+        if known is None or known[0] != at:
+            # The ids are theirs as long as they live: so they are kept, too.
+            known = (at, handlers, manifest(services, self._mode, version))
+            _manifests[self._endpoint] = known
+        return known[2]
 
     def open(
         self,
