@@ -1,6 +1,7 @@
-"""The admin API as an ASGI application. FastAPI is imported in this package only."""
+"""The admin API as an ASGI application. Starlette is imported in this package only."""
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
@@ -24,7 +25,6 @@ from orchestrator.admin.ports import AdminOptions, BrokerTroubles, Ports, Query
 from orchestrator.admin.versions import Versions
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.intake.views import LookAtSubscriptions
-from orchestrator.model.values import RESTATE_VERSION
 from orchestrator.processor.port import Engine
 from orchestrator.registry.discovery import Discover
 from orchestrator.registry.metadata import Metadata
@@ -68,27 +68,29 @@ def create_admin(
         clock or SystemClock(),
         entropy or SystemEntropy(),
     )
-    app = FastAPI(
-        title="Perdure admin API",
-        version=RESTATE_VERSION,
-        openapi_url="/openapi",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
+    parts = (
+        system.router(ports),
+        metrics.router(telemetry or Telemetry()),
+        deployments.router(ports),
+        services.router(ports),
+        invocation_routes.router(ports),
+        kafka_clusters.router(ports),
+        subscriptions.router(ports),
+        subscription_changes.router(ports),
+        feeds.router(ports),
+        dead_letters.router(ports),
+        query_route.router(ports),
+        system.absent_router(),
     )
-    errors.install(app)
-    app.include_router(system.router(ports))
-    app.include_router(metrics.router(telemetry or Telemetry()))
-    app.include_router(deployments.router(ports))
-    app.include_router(services.router(ports))
-    app.include_router(invocation_routes.router(ports))
-    app.include_router(kafka_clusters.router(ports))
-    app.include_router(subscriptions.router(ports))
-    app.include_router(subscription_changes.router(ports))
-    app.include_router(feeds.router(ports))
-    app.include_router(dead_letters.router(ports))
-    app.include_router(query_route.router(ports))
-    app.include_router(system.absent_router())
-    app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES_MIN, compresslevel=GZIP_LEVEL)
+    routes = [route for part in parts for route in part.all]
+    about = system.document_router(routes)
+    app = Starlette(
+        routes=[route.mounted() for route in (*routes, *about.all)],
+        middleware=[
+            Middleware(GZipMiddleware, minimum_size=GZIP_BYTES_MIN, compresslevel=GZIP_LEVEL)
+        ],
+        exception_handlers=errors.HANDLERS,
+    )
+    app.router.redirect_slashes = False
     guarded = HostGuard(BodyGuard(app, ports.options.body_bytes_max), ports.options.hosts)
     return Versions(guarded)

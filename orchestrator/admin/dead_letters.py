@@ -2,18 +2,18 @@
 
 import base64
 import binascii
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter
-from fastapi.responses import Response
+from msgspec import Meta
 from msgspec.structs import replace
-from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.kafka_clusters import no_facts
 from orchestrator.admin.operate import ask_row, operate_letter, read
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.redrive import Edits, RedriveRefused, redriven
+from orchestrator.admin.routing import AdminRoutes, StrictBody
 from orchestrator.admin.views import JsonView
 from orchestrator.brokers.asking import NoFacts, record_at, topics_of
 from orchestrator.codec import keys
@@ -32,17 +32,17 @@ _KEY_HEX: Final = 2 * len(keys.letter_key(0, 0))
 _decode = row_decoder(DeadLetterRow)
 
 
-class RedriveLetter(BaseModel, extra="forbid"):
+class RedriveLetter(StrictBody):
     """What is to be different the second time; what is not given stays."""
 
     key: str | None = None
-    sink: str | None = Field(None, description="Service/handler")
+    sink: Annotated[str | None, Meta(description="Service/handler")] = None
     value_text: str | None = None
     value_base64: str | None = None
 
 
-def router(ports: Ports) -> APIRouter:
-    routes = APIRouter(tags=["dead_letter"])
+def router(ports: Ports) -> AdminRoutes:
+    routes = AdminRoutes("dead_letter")
 
     @routes.post(OURS + "/{letter}/redrive")
     async def redrive(letter: str, asked: RedriveLetter) -> JsonView:
@@ -71,7 +71,7 @@ def router(ports: Ports) -> APIRouter:
         _check(letter, await operate_letter(ports, partition, record))
         return {"id": letter, "invocation_id": invocation_id_to_str(invoke.id)}
 
-    @routes.delete(OURS + "/{letter}", status_code=202, response_model=None)
+    @routes.delete(OURS + "/{letter}", status_code=202)
     async def drop(letter: str) -> Response:
         """Forget a dead letter."""
         partition, key = _place(ports, letter)

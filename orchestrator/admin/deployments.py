@@ -1,11 +1,14 @@
 """Routes of deployments: register, list, describe, move, delete."""
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from typing import Annotated, Any
+
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.ports import Ports
+from orchestrator.admin.routing import AdminRoutes, Body
 from orchestrator.admin.versions import version_of
 from orchestrator.admin.views import JsonView, deployment_view, service_views, short_services
 from orchestrator.registry.addresses import check_endpoint_headers, normalise_uri
@@ -29,10 +32,10 @@ LAMBDA_LATER = "AWS Lambda endpoints are not served by this version: register an
 AUTH_LATER = "auth of deployments is not served by this version: use additional_headers"
 
 
-class RegisterDeployment(BaseModel):
+class RegisterDeployment(Body):
     """An endpoint to discover and to register."""
 
-    uri: str | None = Field(None, description="http:// or https:// address of the endpoint")
+    uri: Annotated[str | None, Meta(description="http:// or https:// address")] = None
     additional_headers: dict[str, str] | None = None
     metadata: dict[str, str] | None = None
     use_http_11: bool = False
@@ -40,10 +43,10 @@ class RegisterDeployment(BaseModel):
     force: bool | None = None
     dry_run: bool = False
     arn: str | None = None
-    auth: object | None = None
+    auth: Any = None
 
 
-class UpdateDeployment(BaseModel):
+class UpdateDeployment(Body):
     """What to change of a deployment's address; `overwrite` takes the services found there."""
 
     uri: str | None = None
@@ -52,13 +55,13 @@ class UpdateDeployment(BaseModel):
     overwrite: bool = False
     dry_run: bool = False
     arn: str | None = None
-    auth: object | None = None
+    auth: Any = None
 
 
-def router(ports: Ports) -> APIRouter:
-    routes = APIRouter(tags=["deployment"])
+def router(ports: Ports) -> AdminRoutes:
+    routes = AdminRoutes("deployment")
 
-    @routes.post("/deployments", status_code=201, response_model=None)
+    @routes.post("/deployments", status_code=201)
     async def register(request: Request, asked: RegisterDeployment) -> Response:
         """Discover an endpoint and register its services."""
         return await _register(ports, version_of(request.scope), asked)
@@ -80,13 +83,13 @@ def router(ports: Ports) -> APIRouter:
         """Give a deployment another address."""
         return await _update(ports, deployment_id, asked)
 
-    @routes.put("/deployments/{deployment_id}", include_in_schema=False)
+    @routes.put("/deployments/{deployment_id}", in_document=False)
     async def replace(request: Request, deployment_id: str, asked: UpdateDeployment) -> JsonView:
         if version_of(request.scope) > 2:
             raise AdminError(405, "PUT belongs to version 2: use PATCH")
         return await _update(ports, deployment_id, asked)
 
-    @routes.delete("/deployments/{deployment_id}", status_code=202, response_model=None)
+    @routes.delete("/deployments/{deployment_id}", status_code=202)
     async def delete(deployment_id: str, force: bool = False) -> Response:
         """Delete a deployment; what still runs on it will fail."""
         _find(ports, deployment_id)

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ExceptionHandler
 
 from orchestrator.model.durations import DurationError
 from orchestrator.registry.addresses import AddressError
@@ -69,43 +69,9 @@ def refusal(status: int, message: str, code: str = "") -> Response:
     return JSONResponse(body, status, headers)
 
 
-def install(app: FastAPI) -> None:
-    """Turn every exception of a route into a refusal."""
-
-    @app.exception_handler(AdminError)
-    async def _admin(_: Request, error: AdminError) -> Response:
-        return refusal(error.status, error.message, error.code)
-
-    @app.exception_handler(RegistryError)
-    async def _registry(_: Request, error: RegistryError) -> Response:
-        return refusal(error.status, error.message, error.code)
-
-    @app.exception_handler(MetadataUnavailable)
-    async def _metadata(_: Request, error: MetadataUnavailable) -> Response:
-        if error.unknown:
-            return refusal(500, f"{error}; it is not known whether the change was made")
-        return refusal(503, str(error))
-
-    @app.exception_handler(BadId)
-    @app.exception_handler(AddressError)
-    @app.exception_handler(DurationError)
-    async def _bad_word(_: Request, error: Exception) -> Response:
-        return refusal(400, str(error))
-
-    @app.exception_handler(RequestValidationError)
-    async def _validation(_: Request, error: RequestValidationError) -> Response:
-        return refusal(400, "; ".join(_text_of(one) for one in error.errors()[:5]))
-
-    @app.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 404:
-            return refusal(404, f"there is nothing at {request.url.path}")
-        return refusal(error.status_code, str(error.detail))
-
-    @app.exception_handler(Exception)
-    async def _bug(request: Request, error: Exception) -> Response:
-        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return refusal(500, "an error of the server, which its log tells more about")
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, AdminError | RegistryError)
+    return refusal(error.status, error.message, error.code)
 
 
 def some_of(names: Sequence[str]) -> str:
@@ -114,7 +80,36 @@ def some_of(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED_MAX]) + more
 
 
-def _text_of(error: dict[str, object]) -> str:
-    place = error.get("loc")
-    words = [str(one) for one in place] if isinstance(place, tuple) else []
-    return f"{'.'.join(words)}: {error.get('msg')}"
+async def _no_metadata(_: Request, error: Exception) -> Response:
+    if isinstance(error, MetadataUnavailable) and error.unknown:
+        return refusal(500, f"{error}; it is not known whether the change was made")
+    return refusal(503, str(error))
+
+
+async def _bad_word(_: Request, error: Exception) -> Response:
+    return refusal(400, str(error))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return refusal(404, f"there is nothing at {request.url.path}")
+    return refusal(error.status_code, str(error.detail))
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return refusal(500, "an error of the server, which its log tells more about")
+
+
+HANDLERS: Final[Mapping[type[Exception], ExceptionHandler]] = {
+    AdminError: _refused,
+    RegistryError: _refused,
+    MetadataUnavailable: _no_metadata,
+    BadId: _bad_word,
+    AddressError: _bad_word,
+    DurationError: _bad_word,
+    HTTPException: _http,
+    Exception: _bug,
+}
+"""Turns every exception of a route into a refusal."""

@@ -1,11 +1,10 @@
 """Routes of the public feeds: which are on, and their switches."""
 
-from fastapi import APIRouter
-
 from orchestrator.admin.broker_views import feeds_view
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.kafka_clusters import no_facts
 from orchestrator.admin.ports import Ports
+from orchestrator.admin.routing import AdminRoutes
 from orchestrator.admin.views import JsonView
 from orchestrator.brokers.asking import NoFacts, made_topic, topics_of
 from orchestrator.brokers.facts_port import NOT_MADE, RIGHTS
@@ -24,8 +23,8 @@ from orchestrator.registry.schema import ServiceType
 OURS = "/perdure/v1/feeds"
 
 
-def router(ports: Ports) -> APIRouter:
-    routes = APIRouter(tags=["feed"])
+def router(ports: Ports) -> AdminRoutes:
+    routes = AdminRoutes("feed")
 
     @routes.get(OURS)
     async def show() -> JsonView:

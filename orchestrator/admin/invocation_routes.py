@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
-from fastapi.responses import Response
-from pydantic import BaseModel
+from msgspec import Meta
+from starlette.responses import Response
 
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.invocations import (
@@ -19,6 +18,7 @@ from orchestrator.admin.invocations import (
     simple,
 )
 from orchestrator.admin.ports import Ports
+from orchestrator.admin.routing import AdminRoutes, Body
 from orchestrator.admin.views import JsonView
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import Cancel, Kill, Pause, Purge, PurgeJournal
@@ -38,20 +38,20 @@ _ABOUT = {
     "purge": "Forget a completed invocation; of a workflow its state and promises, too.",
     "purge-journal": "Forget the journal of a completed invocation and keep its result.",
 }
-DeploymentChoice = Annotated[str, Query(description="latest, keep, or the id of a deployment")]
-From = Annotated[int, Query(alias="from", description="last index of the journal to keep")]
+DeploymentChoice = Annotated[str, Meta(description="latest, keep, or the id of a deployment")]
+From = Annotated[int, Meta(description="last index of the journal to keep", extra={"name": "from"})]
 Act = Callable[[str], Awaitable[object]]
 
 
-class InvocationBatch(BaseModel):
+class InvocationBatch(Body):
     """Up to 1000 invocations, and for resume and restart-as-new the deployment."""
 
     invocation_ids: list[str]
     deployment: str | None = None
 
 
-def router(ports: Ports) -> APIRouter:
-    routes = APIRouter(tags=["invocation"])
+def router(ports: Ports) -> AdminRoutes:
+    routes = AdminRoutes("invocation")
     for name, kind in _SIMPLE.items():
         _simple_routes(routes, ports, name, kind)
 
@@ -62,7 +62,7 @@ def router(ports: Ports) -> APIRouter:
         """Cancel, kill or purge: use the routes of those names."""
         await simple(ports, _SIMPLE[mode], invocation_id)
 
-    @routes.patch("/invocations/{invocation_id}/resume", response_model=None)
+    @routes.patch("/invocations/{invocation_id}/resume")
     async def resume_one(invocation_id: str, deployment: DeploymentChoice = KEEP) -> Response:
         """Go on now: a paused or suspended invocation, or one that waits to be tried again."""
         await resume(ports, invocation_id, deployment)
@@ -76,7 +76,7 @@ def router(ports: Ports) -> APIRouter:
         new_id = await restart_as_new(ports, invocation_id, upto, deployment)
         return {"new_invocation_id": new_id}
 
-    @routes.get("/perdure/v1/invocations/{invocation_id}/journal", response_model=None)
+    @routes.get("/perdure/v1/invocations/{invocation_id}/journal")
     async def export(invocation_id: str) -> Response:
         """An invocation and its journal, in the form that perdure replay reads."""
         content = await exported(ports, invocation_id)
@@ -100,7 +100,7 @@ def router(ports: Ports) -> APIRouter:
     return routes
 
 
-def _simple_routes(routes: APIRouter, ports: Ports, name: str, kind: Simple) -> None:
+def _simple_routes(routes: AdminRoutes, ports: Ports, name: str, kind: Simple) -> None:
     async def one(invocation_id: str) -> Response:
         answer = await simple(ports, kind, invocation_id)
         under_way = answer is Answer.ACCEPTED and name in ("cancel", "pause")
@@ -113,20 +113,12 @@ def _simple_routes(routes: APIRouter, ports: Ports, name: str, kind: Simple) -> 
 
         return await _batch(ports, asked, act)
 
-    routes.add_api_route(
-        f"/invocations/{{invocation_id}}/{name}",
-        one,
-        methods=["PATCH"],
-        response_model=None,
-        description=_ABOUT[name],
-        operation_id=f"{name.replace('-', '_')}_invocation",
-    )
-    routes.add_api_route(
+    routes.add("PATCH", f"/invocations/{{invocation_id}}/{name}", one, about=_ABOUT[name])
+    routes.add(
+        "POST",
         f"/internal/invocations_batch_operations/{name}",
         many,
-        methods=["POST"],
-        description=f"{_ABOUT[name]} Many at a time.",
-        operation_id=f"batch_{name.replace('-', '_')}_invocations",
+        about=f"{_ABOUT[name]} Many at a time.",
     )
 
 

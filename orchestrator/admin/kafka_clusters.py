@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from msgspec import Meta
+from starlette.responses import JSONResponse, Response
 
 from orchestrator.admin.broker_views import cluster_view, short_subscription
 from orchestrator.admin.errors import AdminError, some_of
 from orchestrator.admin.operate import read
 from orchestrator.admin.ports import Ports
+from orchestrator.admin.routing import AdminRoutes, Body, StrictBody
 from orchestrator.admin.views import JsonView
 from orchestrator.brokers.asking import NoFacts, topics_of
 from orchestrator.brokers.facts_port import BAD_OPTIONS
@@ -52,31 +52,31 @@ _IDENTITY_MAX: Final = 64  # bytes
 _partition = row_decoder(PartitionRow)
 
 
-class CreateKafkaCluster(BaseModel):
+class CreateKafkaCluster(Body):
     """A broker cluster to be known by a name."""
 
     name: str
-    properties: dict[str, str] = Field(description="options of librdkafka")
-    force: bool = Field(False, description="also if no broker answers")
+    properties: Annotated[dict[str, str], Meta(description="options of librdkafka")]
+    force: Annotated[bool, Meta(description="also if no broker answers")] = False
 
 
-class UpdateKafkaCluster(BaseModel):
+class UpdateKafkaCluster(Body):
     """All options it has from now on; `***` stands for the value there is."""
 
     properties: dict[str, str]
     force: bool = False
 
 
-class TakeOver(BaseModel, extra="forbid"):
+class TakeOver(StrictBody):
     """Whose ledger is taken over: `sys_lane` and the log of the server name it."""
 
     log: str
 
 
-def router(ports: Ports) -> APIRouter:
-    routes = APIRouter(tags=["kafka_cluster"])
+def router(ports: Ports) -> AdminRoutes:
+    routes = AdminRoutes("kafka_cluster")
 
-    @routes.post("/kafka-clusters", status_code=201, response_model=None)
+    @routes.post("/kafka-clusters", status_code=201)
     async def create(asked: CreateKafkaCluster, force: bool = False) -> Response:
         """Make a broker cluster known; its brokers are asked who they are."""
         cluster = await _create(ports, asked, force or asked.force)
@@ -104,7 +104,7 @@ def router(ports: Ports) -> APIRouter:
         """Reach a broker cluster by other options."""
         return cluster_view(await _update(ports, name, asked, force or asked.force))
 
-    @routes.delete("/kafka-clusters/{name}", status_code=202, response_model=None)
+    @routes.delete("/kafka-clusters/{name}", status_code=202)
     async def delete(name: str, force: bool = False) -> Response:
         """Forget a broker cluster that no subscription uses. What was still to be sent to it
         becomes dead letters: they are waited for, unless with force."""
@@ -113,7 +113,7 @@ def router(ports: Ports) -> APIRouter:
             await _all_closed(ports, name)
         return Response(status_code=202)
 
-    @routes.post("/perdure/v1/kafka-clusters/{name}/take-over", response_model=None)
+    @routes.post("/perdure/v1/kafka-clusters/{name}/take-over")
     async def take_over(name: str, asked: TakeOver) -> Response:
         """Go on with the ledger of a log that is gone for ever."""
         _find(ports, name)

@@ -1,16 +1,17 @@
 """`GET /metrics`: what Prometheus scrapes."""
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from starlette.requests import Request
+from starlette.responses import Response
 
+from orchestrator.admin.routing import AdminRoutes
 from orchestrator.runtime.exposition import OPENMETRICS, PROMETHEUS, exposition
 from orchestrator.runtime.telemetry import Telemetry
 
 
-def router(telemetry: Telemetry) -> APIRouter:
-    routes = APIRouter()
+def router(telemetry: Telemetry) -> AdminRoutes:
+    routes = AdminRoutes()
 
-    @routes.get("/metrics", tags=["cluster"], response_model=None)
+    @routes.get("/metrics", tag="cluster")
     async def metrics(request: Request) -> Response:
         """All metrics as text, in the format that is accepted; docs/metrics.md explains each."""
         openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")

@@ -3,15 +3,16 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response, StreamingResponse
-from pydantic import BaseModel, Field
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.ports import Ports, QueryAnswer
+from orchestrator.admin.routing import AdminRoutes, Body
 from orchestrator.model.api_headers import MISSING_PARTITIONS
 
 _log = logging.getLogger("perdure.admin")
@@ -23,16 +24,16 @@ NO_SQL: Final = "queries need the extra sql: pip install 'perdure-server[sql]', 
 """A header of a partial answer: the partitions whose rows are not in it, by number."""
 
 
-class QueryRequest(BaseModel):
+class QueryRequest(Body):
     """A query over the introspection tables, read only."""
 
-    query: str = Field(max_length=1_000_000)
+    query: Annotated[str, Meta(max_length=1_000_000)]
 
 
-def router(ports: Ports) -> APIRouter:
-    routes = APIRouter()
+def router(ports: Ports) -> AdminRoutes:
+    routes = AdminRoutes()
 
-    @routes.post("/query", tags=["introspection"], response_model=None)
+    @routes.post("/query", tag="introspection")
     async def query(request: Request, asked: QueryRequest) -> Response:
         """Run SQL; JSON if that is what is accepted, else an Arrow IPC stream.
 

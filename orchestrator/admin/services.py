@@ -1,14 +1,14 @@
 """Routes of services and handlers: list, describe, options, OpenAPI, state."""
 
 import msgspec
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
-from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
 
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.openapi import service_openapi
 from orchestrator.admin.operate import operate
 from orchestrator.admin.ports import Ports
+from orchestrator.admin.routing import AdminRoutes, Body
 from orchestrator.admin.state_changes import BadStateChange, read_state_change
 from orchestrator.admin.views import JsonView, handler_view, service_view
 from orchestrator.door.keys import check_key, check_state_key
@@ -23,7 +23,7 @@ from orchestrator.registry.schema import Service, ServiceType
 from orchestrator.registry.stored import StoredService
 
 
-class PatchService(BaseModel):
+class PatchService(Body):
     """Options to set until the service is discovered again; durations like `1h 30m` or PT1M."""
 
     public: bool | None = None
@@ -34,8 +34,8 @@ class PatchService(BaseModel):
     abort_timeout: str | None = None
 
 
-def router(ports: Ports) -> APIRouter:
-    routes = APIRouter(tags=["service"])
+def router(ports: Ports) -> AdminRoutes:
+    routes = AdminRoutes("service")
 
     @routes.get("/services")
     async def list_all() -> JsonView:
@@ -73,8 +73,7 @@ def router(ports: Ports) -> APIRouter:
     @routes.post(
         "/services/{service}/state",
         status_code=202,
-        response_model=None,
-        openapi_extra={"requestBody": _STATE_BODY},
+        body_schema=_STATE_BODY,
     )
     async def modify_state(service: str, request: Request) -> Response:
         """Replace the whole state of an object or workflow key."""
@@ -85,25 +84,18 @@ def router(ports: Ports) -> APIRouter:
 
 
 _STATE_BODY = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["object_key", "new_state"],
-                "properties": {
-                    "version": {"type": "string", "nullable": True},
-                    "object_key": {"type": "string"},
-                    "new_state": {
-                        "type": "object",
-                        "additionalProperties": {
-                            "type": "array",
-                            "items": {"type": "integer", "minimum": 0, "maximum": 255},
-                        },
-                    },
-                },
-            }
-        }
+    "type": "object",
+    "required": ["object_key", "new_state"],
+    "properties": {
+        "version": {"type": ["string", "null"]},
+        "object_key": {"type": "string"},
+        "new_state": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "array",
+                "items": {"type": "integer", "minimum": 0, "maximum": 255},
+            },
+        },
     },
 }
 

@@ -1,14 +1,15 @@
 """Routes that change a subscription: settings, pause, resume, seek, replay."""
 
 from collections.abc import Callable
+from typing import Annotated
 
-from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from msgspec import Meta
 
 from orchestrator.admin.broker_views import subscription_view
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.kafka_clusters import check_more_options, no_facts
 from orchestrator.admin.ports import Ports
+from orchestrator.admin.routing import AdminRoutes, StrictBody
 from orchestrator.admin.subscriptions import OURS, gone, known_subscription
 from orchestrator.admin.views import JsonView
 from orchestrator.brokers.asking import NoFacts
@@ -39,7 +40,7 @@ REASON_CHARS_MAX = 1000
 Change = Callable[[int, StoredSubscription], AnySubscriptionChange]
 
 
-class PatchSubscription(BaseModel, extra="forbid"):
+class PatchSubscription(StrictBody):
     """What is not given stays. Options are replaced as a whole; `***` stands for what there is."""
 
     name: str | None = None
@@ -48,23 +49,23 @@ class PatchSubscription(BaseModel, extra="forbid"):
     dead_letter_failures: bool | None = None
 
 
-class PauseSubscription(BaseModel, extra="forbid"):
-    reason: str = Field("paused by an operator", max_length=REASON_CHARS_MAX)
+class PauseSubscription(StrictBody):
+    reason: Annotated[str, Meta(max_length=REASON_CHARS_MAX)] = "paused by an operator"
 
 
-class ResumeSubscription(BaseModel, extra="forbid"):
-    past_gap: bool = Field(False, description="go past records that are gone, or do not exist")
+class ResumeSubscription(StrictBody):
+    past_gap: Annotated[bool, Meta(description="go past records that are gone")] = False
 
 
-class MoveSubscription(BaseModel, extra="forbid"):
+class MoveSubscription(StrictBody):
     """A new generation of a subscription starts at `to`."""
 
-    to: str = Field(description="earliest, latest, a time, or offsets")
-    force: bool = Field(False, description="also if a topic is missing")
+    to: Annotated[str, Meta(description="earliest, latest, a time, or offsets")]
+    force: Annotated[bool, Meta(description="also if a topic is missing")] = False
 
 
-def router(ports: Ports) -> APIRouter:
-    routes = APIRouter(tags=["subscription"])
+def router(ports: Ports) -> AdminRoutes:
+    routes = AdminRoutes("subscription")
 
     @routes.patch(OURS + "/{subscription}")
     async def patch(subscription: str, asked: PatchSubscription) -> JsonView:

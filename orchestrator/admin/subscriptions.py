@@ -1,15 +1,16 @@
 """Routes of subscriptions as Restate has them, and ours that make them with all there is."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from msgspec import Meta, field
+from starlette.responses import JSONResponse, Response
 
 from orchestrator.admin.broker_views import short_subscription, subscription_view
 from orchestrator.admin.errors import some_of
 from orchestrator.admin.kafka_clusters import check_more_options, no_facts
 from orchestrator.admin.ports import Ports
+from orchestrator.admin.routing import AdminRoutes, Body, StrictBody
 from orchestrator.admin.views import JsonView
 from orchestrator.brokers.asking import NoFacts, members_of
 from orchestrator.brokers.deciding import FROM_GROUP
@@ -45,34 +46,34 @@ from perdure.wire.ids import subscription_id_to_str
 OURS = "/perdure/v1/subscriptions"
 
 
-class CreateSubscription(BaseModel):
+class CreateSubscription(Body):
     """One topic that invokes a handler, as Restate's clients ask for it."""
 
-    source: str = Field(description="kafka://cluster/topic")
-    sink: str = Field(description="service://Service/handler")
+    source: Annotated[str, Meta(description="kafka://cluster/topic")]
+    sink: Annotated[str, Meta(description="service://Service/handler")]
     options: dict[str, str] | None = None
     force: bool = False
 
 
-class CreatePerdureSubscription(BaseModel, extra="forbid"):
+class CreatePerdureSubscription(StrictBody):
     """Topics of one broker cluster that invoke a handler; that of the sink, or with `ingress` the
     one that the headers of each record name."""
 
-    sources: list[str] = Field(min_length=1)
+    sources: Annotated[list[str], Meta(min_length=1)]
     sink: str = ""
     ingress: bool = False
     name: str = ""
-    start: str | None = Field(default=None, description="earliest, latest, a time, or offsets")
-    options: dict[str, str] = {}
+    start: Annotated[str | None, Meta(description="earliest, latest, a time, or offsets")] = None
+    options: dict[str, str] = field(default_factory=dict)
     max_in_flight: int = MAX_IN_FLIGHT_DEFAULT
     dead_letter_failures: bool = False
-    force: bool = Field(False, description="also if a topic is missing or no broker answers")
+    force: Annotated[bool, Meta(description="also if no topic or broker is found")] = False
 
 
-def router(ports: Ports) -> APIRouter:
-    routes = APIRouter(tags=["subscription"])
+def router(ports: Ports) -> AdminRoutes:
+    routes = AdminRoutes("subscription")
 
-    @routes.post("/subscriptions", status_code=201, response_model=None)
+    @routes.post("/subscriptions", status_code=201)
     async def create(asked: CreateSubscription, force: bool = False) -> Response:
         """Let the records of a topic invoke a handler."""
         whole = CreatePerdureSubscription(
@@ -99,14 +100,14 @@ def router(ports: Ports) -> APIRouter:
         """One subscription, by id or name."""
         return short_subscription(known_subscription(ports, subscription))
 
-    @routes.delete("/subscriptions/{subscription}", status_code=202, response_model=None)
-    @routes.delete(OURS + "/{subscription}", status_code=202, response_model=None)
+    @routes.delete("/subscriptions/{subscription}", status_code=202)
+    @routes.delete(OURS + "/{subscription}", status_code=202)
     async def delete(subscription: str) -> Response:
         """End a subscription: its topics invoke nothing any more."""
         await _delete(ports, known_subscription(ports, subscription).id)
         return Response(status_code=202)
 
-    @routes.post(OURS, status_code=201, response_model=None)
+    @routes.post(OURS, status_code=201)
     async def create_ours(asked: CreatePerdureSubscription) -> Response:
         """Let the records of several topics invoke a handler."""
         return _created(subscription_view(await _create(ports, asked)))

@@ -1,29 +1,29 @@
 """Routes about the server itself: health, version, cluster; and what is not served."""
 
+from collections.abc import Sequence
 from importlib.metadata import version as distribution_version
 
-from fastapi import APIRouter
-from fastapi.responses import Response
+from starlette.responses import Response
 
+from orchestrator.admin.document import api_document
 from orchestrator.admin.errors import AdminError, refusal
 from orchestrator.admin.ports import Ports
+from orchestrator.admin.routing import AdminRoute, AdminRoutes
 from orchestrator.admin.versions import VERSION_MAX, VERSION_MIN
 from orchestrator.admin.views import JsonView
 from orchestrator.model.values import RESTATE_VERSION
 
-"""What clients of this API take the server for: they choose their queries by it."""
 
+def router(ports: Ports) -> AdminRoutes:
+    routes = AdminRoutes()
 
-def router(ports: Ports) -> APIRouter:
-    routes = APIRouter()
-
-    @routes.get("/health", tags=["cluster"], response_model=None)
+    @routes.get("/health", tag="cluster")
     async def health() -> Response:
         """200 if new work is taken."""
         why_not = ports.engine.writable()
         return refusal(503, why_not) if why_not else Response(status_code=200)
 
-    @routes.get("/version", tags=["version"])
+    @routes.get("/version", tag="version")
     async def version() -> JsonView:
         """The version this API is compatible with, and that of the server."""
         return {
@@ -35,7 +35,7 @@ def router(ports: Ports) -> APIRouter:
             "perdure_version": distribution_version("perdure-server"),
         }
 
-    @routes.get("/cluster-health", tags=["cluster"])
+    @routes.get("/cluster-health", tag="cluster")
     async def cluster_health() -> JsonView:
         """The name of the cluster."""
         return {"cluster_name": ports.options.cluster_name, "metadata_cluster_health": None}
@@ -43,12 +43,23 @@ def router(ports: Ports) -> APIRouter:
     return routes
 
 
-def absent_router() -> APIRouter:
-    """Features of other servers: what would use one is refused."""
-    routes = APIRouter(include_in_schema=False)
+def document_router(routes: Sequence[AdminRoute]) -> AdminRoutes:
+    """The document of all the others."""
+    found = AdminRoutes()
 
-    @routes.put("/limits/rules", response_model=None)
-    @routes.post("/limits/rules/bulk-delete", response_model=None)
+    @found.get("/openapi")
+    async def openapi() -> JsonView:
+        return api_document(RESTATE_VERSION, routes)
+
+    return found
+
+
+def absent_router() -> AdminRoutes:
+    """Features of other servers: what would use one is refused."""
+    routes = AdminRoutes()
+
+    @routes.put("/limits/rules", in_document=False)
+    @routes.post("/limits/rules/bulk-delete", in_document=False)
     async def rules() -> None:
         raise AdminError(501, "rules and scopes are not served by this version")
 

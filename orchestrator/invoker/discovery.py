@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.invoker.apps import Apps
 from orchestrator.invoker.dialing import Dialer
@@ -11,11 +11,13 @@ from orchestrator.invoker.heads import Head, base_head, clean_headers
 from orchestrator.invoker.http2 import ANSWERED_HTTP1
 from orchestrator.invoker.origin import BadUri, parse_origin
 from orchestrator.invoker.pool import NO_HTTP2, Pool
-from orchestrator.invoker.signing import Signer
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.errors import BAD_MANIFEST, HTTP1_ANSWER, UNREACHABLE, RegistryError
 from orchestrator.registry.manifest import ACCEPT, MEDIA_TYPES, VERSIONS, decode_manifest
 from orchestrator.runtime.clock import Clock
+
+if TYPE_CHECKING:  # its library is loaded where requests are signed
+    from orchestrator.invoker.signing import Signer
 
 PATH: Final = "/discover"
 ATTEMPTS_MAX: Final = 5
@@ -76,7 +78,7 @@ class Discovery:
     def __init__(
         self,
         clock: Clock,
-        signer: Signer | None,
+        signer: "Signer | None",
         cluster_name: str,
         ca_file: Path | None = None,
         apps: Apps | None = None,

@@ -1,15 +1,17 @@
 """Heads of requests to services, in the form of HTTP/2; what never changes is made once."""
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from orchestrator.invoker.origin import Origin, parse_origin
-from orchestrator.invoker.signing import Signer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import TRACESTATE_BYTES_MAX
 from orchestrator.registry.schema import Deployment, StoredPairs
 from perdure.wire import media_type
+
+if TYPE_CHECKING:  # its library is loaded where requests are signed
+    from orchestrator.invoker.signing import Signer
 
 Head = list[tuple[bytes, bytes]]
 
@@ -59,7 +61,7 @@ def base_head(origin: Origin, method: str, path: str) -> Head:
 class Heads:
     """Makes the heads of invocation requests."""
 
-    def __init__(self, cluster_name: str, signer: Signer | None) -> None:
+    def __init__(self, cluster_name: str, signer: "Signer | None") -> None:
         self._cluster_name = cluster_name
         self._signer = signer
         self._made: dict[tuple[str, str, str, int], Head] = {}

@@ -5,7 +5,7 @@ stamps of last activity. What one read of a connection brings is one record per 
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.invoker import codes
 from orchestrator.invoker.apps import Apps
@@ -26,7 +26,6 @@ from orchestrator.invoker.placing import Placement, Places, Unplaced
 from orchestrator.invoker.pools import Pools
 from orchestrator.invoker.port import AttemptInput, AttemptView, LedPartition
 from orchestrator.invoker.running import RunningAttempt
-from orchestrator.invoker.signing import Signer
 from orchestrator.invoker.slices import in_slices
 from orchestrator.invoker.slot_queue import SlotWaiter
 from orchestrator.invoker.slots import Slots
@@ -39,6 +38,9 @@ from orchestrator.runtime.entropy import Entropy
 from orchestrator.runtime.scheduler import Scheduler, Timer
 from orchestrator.runtime.telemetry import Telemetry
 from perdure.wire import invocation_id_to_str
+
+if TYPE_CHECKING:  # its library is loaded where requests are signed
+    from orchestrator.invoker.signing import Signer
 
 _MAKE_WAY_S: Final = 0.01
 _STARTED_AT_ONCE: Final = 200
@@ -56,7 +58,7 @@ class Invoker:
         entropy: Entropy,
         scheduler: Scheduler,
         options: InvokerOptions | None = None,
-        signer: Signer | None = None,
+        signer: "Signer | None" = None,
         telemetry: Telemetry | None = None,
         apps: Apps | None = None,
     ) -> None:

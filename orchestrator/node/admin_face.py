@@ -1,8 +1,7 @@
 """Loads and serves the admin API beside a node that already takes calls.
 
-FastAPI takes half of a second to import, more than all else together, and who restarts after a
-crash waits for the ingress. So it is loaded in a thread, once the ingress takes calls, or after
-PATIENCE_S.
+Who restarts after a crash waits for the ingress. So the admin API, a quarter of all that a start
+has to import, is loaded in a thread, once the ingress takes calls, or after PATIENCE_S.
 """
 
 import asyncio

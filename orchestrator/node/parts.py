@@ -14,7 +14,6 @@ from orchestrator.intake.intake import TopicIntake
 from orchestrator.invoker.discovery import Discovery
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.invoker.options import InvokerOptions as InvokerOptions
-from orchestrator.invoker.signing import load_signer
 from orchestrator.log.port import Log
 from orchestrator.model.limits import SERVICE_FRAME_BYTES
 from orchestrator.node import process_metrics
@@ -70,7 +69,11 @@ def assemble(
         process_metrics.measure_process(telemetry, options.log.kind)
     server = options.server
     key_file = options.invoker.request_identity_key_file
-    signer = None if key_file is None else load_signer(key_file)
+    signer = None
+    if key_file is not None:  # its library is not loaded otherwise
+        from orchestrator.invoker.signing import load_signer
+
+        signer = load_signer(key_file)
     metadata = Metadata(
         log,
         options.handlers.defaults(),

@@ -7,24 +7,27 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from orchestrator.node import admin_server
 from orchestrator.node.admin_server import HEAD_BYTES_MAX, PART_BYTES, AdminServer
 
-APP = FastAPI()
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQA\r\n"
 
 
-@APP.post("/echo")
-async def echo(request: Request) -> dict[str, Any]:
-    return {"body": (await request.body()).decode(), "headers": dict(request.headers)}
+async def echo(request: Request) -> JSONResponse:
+    return JSONResponse({"body": (await request.body()).decode(), "headers": dict(request.headers)})
 
 
-@APP.get("/slow")
-async def slow() -> str:
+async def slow(request: Request) -> JSONResponse:
     await asyncio.sleep(0.2)
-    return "done"
+    return JSONResponse("done")
+
+
+APP = Starlette(routes=[Route("/echo", echo, methods=["POST"]), Route("/slow", slow)])
 
 
 def run(check: Callable[[AdminServer, int], Awaitable[None]]) -> None:

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 import uvloop
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from orchestrator.ingress.face import Ingress
 from orchestrator.ingress.server import IngressServer
@@ -37,7 +37,7 @@ async def _meet_many(server: IngressServer | AdminServer) -> None:
         await server.stop(0)
 
 
-@pytest.mark.parametrize("server", [_ingress, lambda: AdminServer(FastAPI())])
+@pytest.mark.parametrize("server", [_ingress, lambda: AdminServer(Starlette())])
 def test_many_clients_connect_while_the_loop_is_busy(server: object) -> None:
     assert callable(server)
     uvloop.run(_meet_many(server()))

@@ -1,0 +1,71 @@
+"""The OpenAPI document of the admin API, made of its routes when somebody asks for it."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from orchestrator.admin.routing import REQUIRED, AdminRoute, Parameter
+
+ApiDocument = dict[str, Any]
+
+_REF: Final = "#/components/schemas/{name}"
+_ERROR: Final[ApiDocument] = {
+    "type": "object",
+    "required": ["message"],
+    "properties": {"message": {"type": "string"}, "restate_code": {"type": "string"}},
+}
+_REFUSED: Final[ApiDocument] = {
+    "description": "The request is refused, or failed",
+    "content": {"application/json": {"schema": {"$ref": _REF.format(name="AdminError")}}},
+}
+
+
+def api_document(version: str, routes: Sequence[AdminRoute]) -> ApiDocument:
+    """OpenAPI 3.1, without routes that are kept out of it."""
+    shown = [route for route in routes if route.in_document]
+    bodies = list(dict.fromkeys(route.body for route in shown if route.body is not None))
+    found, schemas = msgspec.json.schema_components(bodies, ref_template=_REF)
+    schema_of = dict(zip(bodies, found, strict=True))
+    paths: ApiDocument = {}
+    for route in shown:
+        body = route.body_schema if route.body is None else schema_of[route.body]
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, body)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Perdure admin API", "version": version},
+        "paths": paths,
+        "components": {"schemas": {**schemas, "AdminError": _ERROR}},
+    }
+
+
+def _operation(route: AdminRoute, body: ApiDocument | None) -> ApiDocument:
+    words = re.sub(r"\W+", "_", route.path).strip("_")
+    operation: ApiDocument = {
+        "operationId": f"{route.method.lower()}_{words}",
+        "description": route.about,
+        "responses": {str(route.status): {"description": "Done"}, "default": _REFUSED},
+    }
+    if route.tag:
+        operation["tags"] = [route.tag]
+    if route.deprecated:
+        operation["deprecated"] = True
+    if route.parameters:
+        operation["parameters"] = [_parameter(one) for one in route.parameters]
+    if body is not None:
+        content = {"application/json": {"schema": body}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _parameter(one: Parameter) -> ApiDocument:
+    shown: ApiDocument = {
+        "name": one.wire_name,
+        "in": "path" if one.in_path else "query",
+        "required": one.in_path or one.default is REQUIRED,
+        "schema": msgspec.json.schema(one.kind),
+    }
+    if one.about:
+        shown["description"] = one.about
+    return shown
