@@ -57,6 +57,35 @@ def test_a_right_that_is_revoked_refuses_appends_until_it_is_back(
     assert len(lines) == 1 and lines[0].levelname == "ERROR" and lines[0].exc_info is None
 
 
+def test_a_right_to_read_that_is_revoked_is_named_once(
+    options: KafkaOptions, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = options.log_topic
+    found: list[bytes] = []
+
+    def errors() -> list[str]:
+        lines = [one for one in caplog.records if "PD0113" in one.getMessage()]
+        assert all(one.levelname == "ERROR" and one.exc_info is None for one in lines)
+        return [one.getMessage() for one in lines]
+
+    async def main() -> None:
+        async with opened(KafkaLog(options)) as log:
+            await append(log, 0, [b"a"])
+            log.follow(0, 0, lambda new: found.extend(m.value for m in new), lambda end: None)
+            await until(lambda: found == [b"a"])
+            operations = ["DESCRIBE", "DESCRIBE_CONFIGS", "WRITE"]
+            await asyncio.to_thread(allow_only, options.bootstrap, "TOPIC", topic, operations)
+            await until(errors)
+            await append(log, 0, [b"b"])
+            await asyncio.sleep(2)
+            assert len(errors()) == 1 and f"read topic {topic}" in errors()[0]
+            await asyncio.to_thread(allow_only, options.bootstrap, "TOPIC", topic, ["READ"])
+            await until(lambda: found == [b"a", b"b"])
+
+    asyncio.run(main())
+    assert len(errors()) == 1
+
+
 def test_a_missing_permission_to_create_a_topic_is_refused(options: KafkaOptions) -> None:
     all_but_create = ["DESCRIBE", "READ", "WRITE", "DESCRIBE_CONFIGS"]
     allow_only(options.bootstrap, "TOPIC", options.meta_topic, all_but_create)

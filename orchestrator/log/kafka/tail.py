@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from orchestrator.kafka.clients import OnError
-from orchestrator.kafka.errors import OUT_OF_RANGE
+from orchestrator.kafka.errors import OUT_OF_RANGE, is_about_rights, reason_of
 from orchestrator.kafka.serve import CHUNK_COUNT, Served
 from orchestrator.log.port import (
     Deliver,
@@ -64,6 +64,7 @@ class Tail:
         self._bounds = bounds
         self._followed: dict[TopicPlace, KafkaSubscription] = {}
         self._asking: set[asyncio.Task[None]] = set()
+        self._unreadable: set[str] = set()  # topics whose missing right was logged
         self._closed = False
         self._is_due = False
         self._consumer = make(self._client_error)
@@ -108,10 +109,19 @@ class Tail:
                 chunk.append(LogMessage(offset, message.value() or b""))
             elif error.code() in OUT_OF_RANGE:
                 self._ask(following)
+            elif is_about_rights(error):
+                self._log_once(following.place[0], error)
             else:
                 self._client_error(error)
         if chunk:
+            self._unreadable.discard(following.place[0])
             following.deliver(chunk)
+
+    def _log_once(self, topic: str, error: KafkaError) -> None:
+        """A right that is revoked may come back: librdkafka goes on asking."""
+        if topic not in self._unreadable:
+            self._unreadable.add(topic)
+            _LOG.error("%s", reason_of(error, f"read topic {topic}"))
 
     def _ask(self, following: KafkaSubscription) -> None:
         """Its offset is not in the log: ask for the bounds, and end with OffsetOutOfRange."""
