@@ -7,7 +7,7 @@ import msgspec
 
 from orchestrator.model.own_topics import LETTERS_KEPT_MS
 from orchestrator.processor.journal_limit import JournalLimits
-from orchestrator.runtime.kinds import duration_ms, duration_s, size, whole_number
+from orchestrator.runtime.kinds import PLACES, duration_ms, duration_s, size, whole_number
 from orchestrator.runtime.settings import Setting
 from orchestrator.tables.cache import CACHE_BYTES_MAX, Cache
 from orchestrator.timers.alarm import WAIT_MAX_MS
@@ -85,5 +85,9 @@ class ProcessorOptions(msgspec.Struct, frozen=True, kw_only=True):
     cache: Cache = msgspec.field(default_factory=Cache)
     """That memory, shared by the tables of all partitions."""
 
+    skip_messages: Annotated[
+        frozenset[tuple[int, int]],
+        Setting("messages of the log that cannot be decoded, to go on without", PLACES),
+    ] = frozenset()
     skip: Callable[[int, int], bool] = _skip_nothing
     """(partition, offset): an operator allowed to go on without this undecodable message."""

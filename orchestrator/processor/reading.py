@@ -115,10 +115,12 @@ class Reading:
             raise StoreMisfit(f"the log has another message at offset {message.offset}")
 
     def _undecodable(self, message: LogMessage, error: UndecodableMessage) -> None:
-        partition = self._partition
-        if not self._options.skip(partition.number, message.offset):
+        partition, options = self._partition, self._options
+        place = (partition.number, message.offset)
+        if not options.skip(*place) and place not in options.skip_messages:
             reason = f"the message at offset {message.offset} cannot be decoded: {error}"
             raise PartitionStopped("PD0300", reason) from error
+        logger.warning("the message at offset %d of partition %d is skipped", *reversed(place))
         partition.skip_message(message.offset, message.value)
 
     def _spill_if_large(self) -> None:

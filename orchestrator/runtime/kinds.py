@@ -113,6 +113,20 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(part.strip() for part in text.split(",") if part.strip())
 
 
+def _places(text: str) -> frozenset[tuple[int, int]]:
+    found = set()
+    for part in filter(None, map(str.strip, text.split(","))):
+        partition, between, offset = part.partition("/")
+        if not (between and partition.isdecimal() and offset.isdecimal()):
+            raise ValueError(f"{part!r} is not PARTITION/OFFSET, as in 3/1200")
+        found.add((int(partition), int(offset)))
+    return frozenset(found)
+
+
+def _shown_places(places: frozenset[tuple[int, int]]) -> str:
+    return ",".join(f"{partition}/{offset}" for partition, offset in sorted(places))
+
+
 def _shown_boolean(value: bool) -> str:
     return "true" if value else "false"
 
@@ -135,6 +149,7 @@ BROKERS: Final = SettingKind("HOST:PORT,...", _brokers)
 NAMES: Final = SettingKind(
     "names separated by commas", _names, lambda names: ",".join(sorted(names))
 )
+PLACES: Final = SettingKind("PARTITION/OFFSET,...", _places, _shown_places)
 PAIRS: Final = SettingKind("k=v,...", _pairs, _shown_pairs, is_secret=True)
 
 

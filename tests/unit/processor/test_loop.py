@@ -7,6 +7,7 @@ import pytest
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import AnnounceLeader, Invoke, Journal
 from orchestrator.processor.port import Accepted, NotReady, Reply, Result, Unavailable, Unknown
+from orchestrator.runtime.kinds import PLACES
 from orchestrator.store.memory import MemoryHome
 from tests.unit.processor.comparing import compare
 from tests.unit.processor.looking import export, find, journal
@@ -360,6 +361,9 @@ def test_an_undecodable_message_stops_its_partition_and_can_be_skipped(message: 
         third = await world.led(skip=lambda partition, at: (partition, at) == (0, offset))
         assert find(third.processor, uid) is not None
         await third.processor.close()
+        fourth = await world.led(skip_messages=PLACES.parse(f"1/0, 0/{offset}"))
+        assert find(fourth.processor, uid) is not None
+        await fourth.processor.close()
 
     run(story())
 
