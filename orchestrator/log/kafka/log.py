@@ -283,9 +283,15 @@ class KafkaLog:
             reason = str(self._gone)
         elif refused is not None:
             reason = refused.message
-        elif oldest_ms >= STALLED_MS:
+        elif oldest_ms >= STALLED_MS and self._is_stalled(self._writer):
             reason = f"an append has been waiting for {oldest_ms} ms. {reason}".rstrip()
         return Health(not reason, reason, oldest_ms, leads, refused)
+
+    def _is_stalled(self, writer: KafkaWriter) -> bool:
+        """Whether no partition of this node takes appends. One whose leader is away refuses new
+        work by itself: those of other brokers go on."""
+        led = set() if self._member is None else set(self._member.partitions)
+        return led <= writer.slow(STALLED_MS)
 
     def _ticked(self) -> None:
         """Once a second: serve clients that were silent, look whether brokers are back, and

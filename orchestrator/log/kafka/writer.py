@@ -148,6 +148,12 @@ class KafkaWriter:
         self._unknown.discard(partition)
         self._ends.pop(partition, None)
 
+    def slow(self, age_ms: int) -> set[int]:
+        """Partitions whose oldest append has been waiting for so long."""
+        since_ms = self._clock_ms() - age_ms
+        queues = self._queues.items()
+        return {number for number, queue in queues if queue and queue[0].since_ms <= since_ms}
+
     def oldest_ms(self) -> int:
         heads = [queue[0].since_ms for queue in self._queues.values() if queue]
         return self._clock_ms() - min(heads) if heads else 0
