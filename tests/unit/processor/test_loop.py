@@ -358,12 +358,11 @@ def test_an_undecodable_message_stops_its_partition_and_can_be_skipped(message: 
         assert f"PD0300: the message at offset {offset}" in again.processor.stopped()[0]
         assert len(await again.call(again.make(world.uid(1)))) == 2
         await again.processor.close()
-        third = await world.led(skip=lambda partition, at: (partition, at) == (0, offset))
-        assert find(third.processor, uid) is not None
-        await third.processor.close()
-        fourth = await world.led(skip_messages=PLACES.parse(f"1/0, 0/{offset}"))
-        assert find(fourth.processor, uid) is not None
-        await fourth.processor.close()
+        by_place = {"skip_messages": PLACES.parse(f"1/0, 0/{offset}")}
+        for skips in ({"skip": lambda *place: place == (0, offset)}, by_place):
+            third = await world.led(**skips)
+            assert find(third.processor, uid) is not None
+            await third.processor.close()
 
     run(story())
 
