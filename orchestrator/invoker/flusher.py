@@ -4,14 +4,9 @@ One read of a connection may bring several messages of several attempts: each at
 record of its own. Timers are shared by all attempts.
 """
 
-from typing import Final
-
 from orchestrator.invoker.running import RunningAttempt
 from orchestrator.invoker.urgency import LATER, NOTHING, NOW, SOON
 from orchestrator.runtime.scheduler import Scheduler, Timer
-
-SOON_S: Final = 0.005
-LATER_S: Final = 0.1  # a step that takes longer shows in the journal while it runs
 
 
 def propose(running: RunningAttempt) -> None:
@@ -30,8 +25,10 @@ def half_close(running: RunningAttempt) -> None:
 class Flusher:
     """Attempts with something to propose, by how long it may wait."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: Scheduler, soon_s: float, later_s: float) -> None:
         self._scheduler = scheduler
+        self._soon_s = soon_s
+        self._later_s = later_s
         self._now: list[RunningAttempt] = []
         self._soon: list[RunningAttempt] = []
         self._later: dict[RunningAttempt, None] = {}  # each once, however often it has more
@@ -46,11 +43,11 @@ class Flusher:
         elif wants == LATER:
             self._later[running] = None
             if self._later_timer is None:
-                self._later_timer = self._scheduler.call_later(LATER_S, self._flush_later)
+                self._later_timer = self._scheduler.call_later(self._later_s, self._flush_later)
         elif wants == SOON:
             self._soon.append(running)
             if self._soon_timer is None:
-                self._soon_timer = self._scheduler.call_later(SOON_S, self._flush_soon)
+                self._soon_timer = self._scheduler.call_later(self._soon_s, self._flush_soon)
 
     def flush_now(self) -> None:
         """What came in one read has been delivered."""

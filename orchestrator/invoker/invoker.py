@@ -92,7 +92,7 @@ class Invoker:
         self._held_back: set[LedPartition] = set()
         self._memory = AttemptMemory(self._slots, self._held_back, self._fill_slots)
         self.hold_memory, self.wait_for_memory = self._memory.hold, self._memory.wait
-        self._flusher = Flusher(scheduler)
+        self._flusher = Flusher(scheduler, options.flush_soon_s, options.flush_later_s)
         self.flush = self._flusher.add
         self._sweep = Sweep(clock, scheduler, self._pools)
         self._make_way_timer: Timer | None = None

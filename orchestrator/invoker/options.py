@@ -34,6 +34,8 @@ class InvokerOptions(msgspec.Struct, frozen=True, kw_only=True):
             "PEM with an Ed25519 key: requests to services are signed", FILE, default="not signed"
         ),
     ] = None
+    flush_soon_s: float = 0.005  # how long it may wait to be proposed that others will see
+    flush_later_s: float = 0.1  # the rest; a step that takes longer shows in the journal meanwhile
     cluster_name: str = ""  # told to services, if any
     services_ca_file: Annotated[
         Path | None,

@@ -40,12 +40,15 @@ class MemoryNode:
         processor = replace(
             options.processor,
             turn_gap_max_s=0.0,
+            turn_patience_s=FAR_S,  # appends are answered in the next turn
             tick_s=5.0,
             cleanup_s=FAR_S,
             timers_ahead_ms=int(FAR_S * 1000),
             look_every_ms=int(FAR_S * 1000),
         )
-        options = replace(options, processor=processor)
+        # What is on its way is never put off: `settle` need not wait for real time to pass.
+        invoker = replace(options.invoker, flush_soon_s=0.0, flush_later_s=0.0)
+        options = replace(options, processor=processor, invoker=invoker)
         self.parts = assemble(options, around, self.partitions, SHARES)
         self.faces = Faces(self.parts, options, ingress, admin)
 

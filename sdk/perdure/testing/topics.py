@@ -56,10 +56,13 @@ class Topic:
         key: str | bytes | None = None,
         headers: Mapping[str, str | bytes] | None = None,
     ) -> None:
-        """Put a record in; what is no bytes is written as JSON, None is a tombstone. Returns when
-        all has come to rest."""
+        """Put a record in: `str` and `bytes` as they are, None as a tombstone, all else as JSON.
+        Returns when all has come to rest."""
         pairs = tuple((name, _bytes(one)) for name, one in (headers or {}).items())
-        data = value if value is None or isinstance(value, bytes) else ANY.encode(value)
+        if value is None or isinstance(value, bytes):
+            data = value
+        else:
+            data = value.encode() if isinstance(value, str) else ANY.encode(value)
         self._broker.produce(self.name, None if key is None else _bytes(key), data, pairs)
         await self._settle()
 
