@@ -364,7 +364,7 @@ def test_topics_in_memory(crashes: bool) -> None:
 
 
 def test_nothing_that_is_on_its_way_waits_for_time_to_pass() -> None:
-    """What is left after a skip waits a second at least: housekeeping, and what handlers ask for."""
+    """What is left after a skip waits about a second: housekeeping."""
 
     async def test(env: Env) -> None:
         await env.client.send(later, "cup", key="k")
