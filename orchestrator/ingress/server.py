@@ -11,6 +11,7 @@ from orchestrator.ingress.http1 import Http1
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.shared import ServedConnection, Shared
 from orchestrator.model.limits import DRAIN_LOOK_S, LISTEN_BACKLOG_COUNT
+from orchestrator.runtime.beat import until_beat_s
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.telemetry import Telemetry
 
@@ -41,7 +42,7 @@ class IngressServer:
         self._server = await loop.create_server(
             lambda: Http1(self._shared), sock=listening, backlog=LISTEN_BACKLOG_COUNT
         )
-        self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
+        self._sweeper = loop.call_later(until_beat_s(loop.time(), _SWEEP_S), self._sweep)
 
     def handle(self, exchange: PendingRequest) -> None:
         """Answer a request, wherever it came from; never raises."""
@@ -67,7 +68,7 @@ class IngressServer:
             return
         self._shared.uploads.sweep()
         self._shared.unsent.sweep()
-        self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
+        self._sweeper = loop.call_later(until_beat_s(loop.time(), _SWEEP_S), self._sweep)
 
     def drain(self) -> None:
         """From now on each answer is the last of its connection, and idle ones are closed."""

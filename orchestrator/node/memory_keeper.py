@@ -5,6 +5,7 @@ import time
 
 from orchestrator.node.process_metrics import resident_bytes
 from orchestrator.runtime import memory
+from orchestrator.runtime.beat import until_beat_s
 from orchestrator.tables.cache import Cache
 
 LOOK_S = 1.0
@@ -27,7 +28,8 @@ class MemoryKeeper:
     async def run(self) -> None:
         """Never returns."""
         while True:
-            await asyncio.sleep(LOOK_S)
+            now_s = asyncio.get_running_loop().time()
+            await asyncio.sleep(until_beat_s(now_s, LOOK_S))
             await self.shrink_caches()
 
     async def shrink_caches(self) -> None:

@@ -22,6 +22,7 @@ from orchestrator.node.parts import assemble
 from orchestrator.node.surroundings import on_disk
 from orchestrator.node.watchdog import Watchdog
 from orchestrator.processor.port import Engine
+from orchestrator.runtime.beat import until_beat_s
 
 _log = logging.getLogger("perdure.node")
 
@@ -106,7 +107,8 @@ class Node:
     async def watch(self) -> None:
         """Never returns; raises LogRefused if the log no longer lets this node run."""
         while True:
-            await asyncio.sleep(_HEALTH_S)
+            now_s = asyncio.get_running_loop().time()
+            await asyncio.sleep(until_beat_s(now_s, _HEALTH_S))
             self._raise_refusal()
 
     async def stop(self) -> None:

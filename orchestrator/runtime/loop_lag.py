@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from orchestrator.runtime.beat import until_beat_s
 from orchestrator.runtime.metrics import LOOP_BUSY, LOOP_LAG, LOOP_SILENCE
 from orchestrator.runtime.scheduler import Scheduler, Timer
 from orchestrator.runtime.telemetry import Telemetry
@@ -52,8 +53,11 @@ class LoopLag:
             self._timer.cancel()
 
     def _wait(self) -> None:
-        self._due_s = self._scheduler.time_s() + self._tick_s
-        self._timer = self._scheduler.call_later(self._tick_s, self._measure)
+        now_s, wait_s = self._scheduler.time_s(), self._tick_s
+        if wait_s == QUIET_TICK_S:
+            wait_s = until_beat_s(now_s, wait_s)
+        self._due_s = now_s + wait_s
+        self._timer = self._scheduler.call_later(wait_s, self._measure)
 
     def _measure(self) -> None:
         late_s = max(0.0, self._scheduler.time_s() - self._due_s)

@@ -38,6 +38,7 @@ from orchestrator.log.port import (
     Subscription,
     monotonic_ms,
 )
+from orchestrator.runtime.beat import until_beat_s
 
 T = TypeVar("T")
 
@@ -297,7 +298,7 @@ class KafkaLog:
         """Once a second: serve clients that were silent, look whether brokers are back, and
         whether another node has joined."""
         loop = asyncio.get_running_loop()
-        self._tick = loop.call_later(_TICK_S, self._ticked)
+        self._tick = loop.call_later(until_beat_s(loop.time(), _TICK_S), self._ticked)
         if self._member is not None:
             self._member.serve()
             self._member.check_for_others(self._threads)
