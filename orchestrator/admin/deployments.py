@@ -11,7 +11,12 @@ from orchestrator.admin.ports import Ports
 from orchestrator.admin.routing import AdminRoutes, Body
 from orchestrator.admin.versions import version_of
 from orchestrator.admin.views import JsonView, deployment_view, service_views, short_services
-from orchestrator.registry.addresses import check_endpoint_headers, normalise_uri
+from orchestrator.registry.addresses import (
+    check_endpoint_headers,
+    check_function,
+    check_role,
+    normalise_uri,
+)
 from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.discovery import DiscoveryTarget
 from orchestrator.registry.errors import CONFLICT
@@ -24,11 +29,10 @@ from orchestrator.registry.register import (
     plan_move,
     plan_registration,
 )
-from orchestrator.registry.schema import Deployment
+from orchestrator.registry.schema import Deployment, StoredPairs
 from orchestrator.runtime.entropy import new_ulid
 from perdure.wire.ids import deployment_id_to_str
 
-LAMBDA_LATER = "AWS Lambda endpoints are not served by this version: register an HTTP endpoint"
 AUTH_LATER = "auth of deployments is not served by this version: use additional_headers"
 
 
@@ -42,7 +46,8 @@ class RegisterDeployment(Body):
     breaking: bool = False
     force: bool | None = None
     dry_run: bool = False
-    arn: str | None = None
+    arn: Annotated[str | None, Meta(description="a function of AWS Lambda, in place of uri")] = None
+    assume_role_arn: Annotated[str | None, Meta(description="to call the function as")] = None
     auth: Any = None
 
 
@@ -55,6 +60,7 @@ class UpdateDeployment(Body):
     overwrite: bool = False
     dry_run: bool = False
     arn: str | None = None
+    assume_role_arn: str | None = None
     auth: Any = None
 
 
@@ -115,21 +121,41 @@ def _find(ports: Ports, deployment_id: str) -> Deployment:
 
 
 def _refuse_unserved(asked: RegisterDeployment | UpdateDeployment) -> None:
-    if asked.arn is not None:
-        raise AdminError(501, LAMBDA_LATER)
     if asked.auth is not None:
         raise AdminError(501, AUTH_LATER)
 
 
+def _target(
+    asked: RegisterDeployment | UpdateDeployment,
+    uri: str,
+    http1: bool,
+    headers: StoredPairs,
+    role: str,
+) -> DiscoveryTarget:
+    """What is asked for, and for the rest what holds already."""
+    if asked.uri is not None and asked.arn is not None:
+        raise AdminError(400, "a deployment has a uri or an arn, not both")
+    if asked.arn is not None:
+        uri, http1 = check_function(asked.arn), False
+    elif asked.uri is not None:
+        uri, role = normalise_uri(asked.uri), ""
+    if asked.assume_role_arn is not None:
+        role = check_role(asked.assume_role_arn)
+    is_function = uri.startswith("arn:")
+    if role and not is_function:
+        raise AdminError(400, "assume_role_arn is for functions of AWS Lambda")
+    if asked.use_http_11 is not None and not is_function:
+        http1 = asked.use_http_11
+    if asked.additional_headers is not None:
+        headers = check_endpoint_headers(asked.additional_headers)
+    return DiscoveryTarget(uri, http1, headers, role)
+
+
 async def _register(ports: Ports, version: int, asked: RegisterDeployment) -> Response:
     _refuse_unserved(asked)
-    if asked.uri is None:
+    if asked.uri is None and asked.arn is None:
         raise AdminError(400, "uri is missing: the address of the endpoint to register")
-    target = DiscoveryTarget(
-        normalise_uri(asked.uri),
-        asked.use_http_11,
-        check_endpoint_headers(asked.additional_headers or {}),
-    )
+    target = _target(asked, "", False, (), "")
     request = Registration(
         target=target,
         metadata=tuple((asked.metadata or {}).items()),
@@ -184,12 +210,7 @@ def _registration_view(ports: Ports, plan: Plan) -> JsonView:
 async def _update(ports: Ports, deployment_id: str, asked: UpdateDeployment) -> JsonView:
     _refuse_unserved(asked)
     known = _find(ports, deployment_id).stored
-    headers = asked.additional_headers
-    target = DiscoveryTarget(
-        known.uri if asked.uri is None else normalise_uri(asked.uri),
-        known.http1 if asked.use_http_11 is None else asked.use_http_11,
-        known.additional_headers if headers is None else check_endpoint_headers(headers),
-    )
+    target = _target(asked, known.uri, known.http1, known.additional_headers, known.assume_role)
     discovered = await ports.discover(target)
 
     def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, Plan]:

@@ -41,13 +41,8 @@ def timestamp(at_ms: int) -> str:
 
 
 def deployment_view(deployment: Deployment, services: list[JsonView]) -> JsonView:
-    """An HTTP deployment; `services` are short in a listing, whole in the detail."""
-    view: JsonView = {
-        "id": deployment.id,
-        "uri": deployment.uri,
-        "protocol_type": "BidiStream" if deployment.bidi else "RequestResponse",
-        "http_version": "HTTP/1.1" if deployment.http1 else "HTTP/2.0",
-    }
+    """A deployment; `services` are short in a listing, whole in the detail."""
+    view: JsonView = {"id": deployment.id, **_address(deployment)}
     if deployment.additional_headers:
         view["additional_headers"] = dict(deployment.additional_headers)
     if deployment.metadata:
@@ -60,6 +55,18 @@ def deployment_view(deployment: Deployment, services: list[JsonView]) -> JsonVie
     if deployment.sdk_version:
         view["sdk_version"] = deployment.sdk_version
     return view | {"services": services}
+
+
+def _address(deployment: Deployment) -> JsonView:
+    """Of a function of AWS Lambda, or of an endpoint that speaks HTTP."""
+    if deployment.uri.startswith("arn:"):
+        role = deployment.stored.assume_role
+        return {"arn": deployment.uri, **({"assume_role_arn": role} if role else {})}
+    return {
+        "uri": deployment.uri,
+        "protocol_type": "BidiStream" if deployment.bidi else "RequestResponse",
+        "http_version": "HTTP/1.1" if deployment.http1 else "HTTP/2.0",
+    }
 
 
 def short_services(deployment: Deployment) -> list[JsonView]:

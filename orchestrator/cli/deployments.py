@@ -22,7 +22,12 @@ def add(nouns: Nouns) -> None:
 
 def _add_register(noun: Noun) -> None:
     register = noun.verb("register", "Discover an endpoint and register its services.", _register)
-    register.add_argument("uri", help="address of the endpoint, like http://localhost:9080")
+    register.add_argument(
+        "uri",
+        help="address of the endpoint, like http://localhost:9080, or the ARN of a version of a"
+        " function of AWS Lambda",
+    )
+    register.add_argument("--assume-role", metavar="ARN", help="role to call the function as")
     register.add_argument("--force", action="store_true", help="overwrite what is registered there")
     register.add_argument("--breaking", action="store_true", help="a service may change its type")
     register.add_argument("--dry-run", action="store_true", help="say what would be registered")
@@ -43,7 +48,7 @@ def _list(args: argparse.Namespace, admin: Admin) -> int:
     rows = [
         (
             one["id"],
-            one.get("uri"),
+            one.get("uri") or one.get("arn"),
             ", ".join(f"{s['name']} r{s['revision']}" for s in one["services"]),
             one.get("sdk_version"),
             one["created_at"],
@@ -73,7 +78,8 @@ def _print_services(services: list[dict[str, Any]]) -> None:
 
 def _register(args: argparse.Namespace, admin: Admin) -> int:
     body = {
-        "uri": args.uri,
+        "arn" if args.uri.startswith("arn:") else "uri": args.uri,
+        "assume_role_arn": args.assume_role,
         "force": args.force,
         "breaking": args.breaking,
         "dry_run": args.dry_run,

@@ -5,14 +5,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.invoker.apps import Apps
+from orchestrator.invoker.aws import AwsLambda
 from orchestrator.invoker.dialing import Dialer
 from orchestrator.invoker.exchange import Exchange, HeaderLines
+from orchestrator.invoker.functions import CallThreads, FunctionCaller, FunctionPool
 from orchestrator.invoker.heads import Head, base_head, clean_headers
 from orchestrator.invoker.http2 import ANSWERED_HTTP1
-from orchestrator.invoker.origin import BadUri, parse_origin
+from orchestrator.invoker.origin import BadUri, Origin, parse_origin
 from orchestrator.invoker.pool import NO_HTTP2, Pool
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
-from orchestrator.registry.errors import BAD_MANIFEST, HTTP1_ANSWER, UNREACHABLE, RegistryError
+from orchestrator.registry.errors import (
+    BAD_MANIFEST,
+    HTTP1_ANSWER,
+    NO_BIDI,
+    UNREACHABLE,
+    RegistryError,
+)
 from orchestrator.registry.manifest import ACCEPT, MEDIA_TYPES, VERSIONS, decode_manifest
 from orchestrator.runtime.clock import Clock
 
@@ -22,6 +30,7 @@ if TYPE_CHECKING:  # its library is loaded where requests are signed
 PATH: Final = "/discover"
 ATTEMPTS_MAX: Final = 5
 ATTEMPT_TIMEOUT_S: Final = 5.0
+FUNCTION_TIMEOUT_S: Final = 20.0
 _PAUSE_S: Final = 0.1  # before the second attempt; doubles
 _MANIFEST_BYTES_MAX: Final = 16 * 1024 * 1024
 _WORTH_RETRYING: Final = frozenset((408, 429, 500, 502, 503, 504))
@@ -82,7 +91,10 @@ class Discovery:
         cluster_name: str,
         ca_file: Path | None = None,
         apps: Apps | None = None,
+        functions: FunctionCaller | None = None,
     ) -> None:
+        self._functions = functions or AwsLambda()
+        self._threads = CallThreads()
         self._apps = Apps() if apps is None else apps
         self._clock = clock
         self._signer = signer
@@ -106,25 +118,36 @@ class Discovery:
 
     async def _ask(self, target: DiscoveryTarget) -> Discovered:
         try:
-            origin = parse_origin(target.uri)
+            origin = parse_origin(target.uri, target.assume_role)
         except BadUri as error:
             raise RegistryError(UNREACHABLE, str(error)) from None
         if origin.in_process:
             return self._ask_app(origin.host)
         head = base_head(origin, "GET", PATH) + self._headers(target)
-        pool = Pool(origin, target.http1, self._dialer, _nothing, _nothing)
+        pool = self._pool(origin, target.http1)
         answer = _Answer()
         exchange = Exchange(head, [], True, answer)
         try:
             pool.open(exchange)
-            async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
+            # A function may have to be started first.
+            patience_s = FUNCTION_TIMEOUT_S if origin.function else ATTEMPT_TIMEOUT_S
+            async with asyncio.timeout(patience_s):
                 await answer.done
         except TimeoutError:
-            raise _Retryable(f"no answer within {ATTEMPT_TIMEOUT_S:.0f} s") from None
+            raise _Retryable(f"no answer within {patience_s:.0f} s") from None
         finally:
             exchange.cancel()
             pool.close("done")
-        return _read(answer, exchange.http_version)
+        found = _read(answer, exchange.http_version)
+        if origin.function and found.manifest.protocol_mode == "BIDI_STREAM":
+            raise RegistryError(NO_BIDI, "AWS Lambda has no bidirectional streams", status=400)
+        return found
+
+    def _pool(self, origin: Origin, http1: bool) -> Pool | FunctionPool:
+        if origin.function:
+            calls = (self._functions, self._threads)
+            return FunctionPool(origin.function, origin.role, *calls, _nothing, _nothing)
+        return Pool(origin, http1, self._dialer, _nothing, _nothing)
 
     def _ask_app(self, name: str) -> Discovered:
         app = self._apps.get(name)

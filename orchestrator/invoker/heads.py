@@ -67,11 +67,12 @@ class Heads:
         self._made: dict[tuple[str, str, str, int], Head] = {}
         self._origins: dict[str, Origin] = {}
 
-    def origin(self, uri: str) -> Origin:
-        """Where a URI points; raises BadUri."""
-        origin = self._origins.get(uri)
+    def origin(self, deployment: Deployment) -> Origin:
+        """Where a deployment is; raises BadUri."""
+        origin = self._origins.get(deployment.id)
         if origin is None:
-            origin = self._origins[uri] = parse_origin(uri)
+            role = deployment.stored.assume_role
+            origin = self._origins[deployment.id] = parse_origin(deployment.uri, role)
         return origin
 
     def forget(self) -> None:
@@ -104,7 +105,7 @@ class Heads:
         return head
 
     def _static(self, deployment: Deployment, invoke: Invoke, protocol: int) -> Head:
-        origin = self.origin(deployment.uri)
+        origin = self.origin(deployment)
         head = base_head(origin, "POST", f"/invoke/{invoke.service}/{invoke.handler}")
         stream = media_type(protocol).encode()
         head += [(b"content-type", stream), (b"accept", stream)]

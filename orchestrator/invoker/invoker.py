@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.invoker import codes
 from orchestrator.invoker.apps import Apps
 from orchestrator.invoker.attempt import Attempt
+from orchestrator.invoker.aws import AwsLambda
 from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.counts import AttemptCounts, measure_slots
 from orchestrator.invoker.dialing import Dialer
 from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.flusher import Flusher, half_close, propose
 from orchestrator.invoker.forgetting import Forgetting
+from orchestrator.invoker.functions import CALLS_MAX
 from orchestrator.invoker.heads import Heads
 from orchestrator.invoker.make_way import MakeWay
 from orchestrator.invoker.memory import AttemptMemory
 from orchestrator.invoker.openings import Openings
 from orchestrator.invoker.options import InvokerOptions
-from orchestrator.invoker.origin import BadUri
+from orchestrator.invoker.origin import FUNCTION, BadUri
 from orchestrator.invoker.placing import Placement, Places, Unplaced
 from orchestrator.invoker.pools import Pools
 from orchestrator.invoker.port import AttemptInput, AttemptView, LedPartition
@@ -75,6 +77,7 @@ class Invoker:
         self._pools = Pools(
             Dialer(options.services_ca_file),
             Apps() if apps is None else apps,
+            AwsLambda(options.lambda_endpoint),
             scheduler.call_soon,
             self.on_read,
             self.on_batch,
@@ -249,10 +252,12 @@ class Invoker:
             self._slots.bound(deployment.id, options.attempts_per_http1_deployment_max)
         if not duplex:
             attempt.close_input()
+            if deployment.uri.startswith(FUNCTION):
+                self._slots.bound(deployment.id, CALLS_MAX)
         self._sweep.arm(running)
         debug_id = invocation_id_to_str(invoke.id)
         try:
-            pool = self._pools.get(self._heads.origin(deployment.uri), deployment.http1)
+            pool = self._pools.get(self._heads.origin(deployment), deployment.http1)
             head = self._heads.invoke(deployment, invoke, where.protocol, debug_id, now_ms)
         except BadUri as error:
             running.fail(codes.NETWORK, str(error))

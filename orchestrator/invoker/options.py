@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from orchestrator.model.limits import PAYLOAD_BYTES_MAX
-from orchestrator.runtime.kinds import FILE, whole_number
+from orchestrator.runtime.kinds import FILE, URL, whole_number
 from orchestrator.runtime.settings import Setting
 from perdure.wire import VERSION_MAX, VERSION_MIN
 
@@ -37,6 +37,10 @@ class InvokerOptions(msgspec.Struct, frozen=True, kw_only=True):
     flush_soon_s: float = 0.005  # how long it may wait to be proposed that others will see
     flush_later_s: float = 0.1  # the rest; a step that takes longer shows in the journal meanwhile
     cluster_name: str = ""  # told to services, if any
+    lambda_endpoint: Annotated[
+        str | None,
+        Setting("URL of the API of AWS Lambda", URL, default="Amazon's, in the function's region"),
+    ] = None
     services_ca_file: Annotated[
         Path | None,
         Setting(

@@ -1,10 +1,14 @@
 """Where a service listens: the parts of a deployment's URI that connections and requests need."""
 
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from orchestrator.invoker.apps import SCHEME
+
+FUNCTION: Final = "arn:"
+"""How the address of a function of AWS Lambda begins."""
 
 
 class BadUri(ValueError):
@@ -14,7 +18,8 @@ class BadUri(ValueError):
 class Origin(msgspec.Struct, frozen=True, gc=False):
     """Parts of `http[s]://host[:port][/prefix]`; `prefix` has no slash at its end.
 
-    Of `inproc://name`, an app of this process, only `host` means anything.
+    Of `inproc://name`, an app of this process, only `host` means anything; of a function of AWS
+    Lambda `function`, its ARN, and `role`, the ARN of a role to call it as, or "".
     """
 
     tls: bool
@@ -23,10 +28,14 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
     authority: bytes
     prefix: str
     in_process: bool = False
+    function: str = ""
+    role: str = ""
 
 
-def parse_origin(uri: str) -> Origin:
-    """Take a deployment's URI apart; raises BadUri."""
+def parse_origin(uri: str, role: str = "") -> Origin:
+    """Take a deployment's URI or ARN apart; raises BadUri."""
+    if uri.startswith(FUNCTION):
+        return Origin(True, "", 0, b"lambda", "", function=uri, role=role)
     try:
         parts = urlsplit(uri)
         port = parts.port

@@ -1,13 +1,17 @@
-"""The pools of connections, one per endpoint that is in use."""
+"""The pools of connections, one per endpoint that is in use, and the ways to what has none."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from orchestrator.invoker.apps import Apps
 from orchestrator.invoker.dialing import Dialer
+from orchestrator.invoker.functions import CallThreads, FunctionCaller, FunctionPool
 from orchestrator.invoker.in_process import InProcessPool
 from orchestrator.invoker.origin import Origin
 from orchestrator.invoker.pool import Pool
 from orchestrator.runtime.scheduler import CallSoon
+
+ExchangePool: TypeAlias = Pool | InProcessPool | FunctionPool
 
 
 class Pools:
@@ -17,29 +21,41 @@ class Pools:
         self,
         dialer: Dialer,
         apps: Apps,
+        functions: FunctionCaller,
         call_soon: CallSoon,
         on_read: Callable[[], None],
         on_batch: Callable[[], None],
     ) -> None:
         self._dialer = dialer
         self._apps = apps
+        self._functions = functions
+        self._threads = CallThreads()
         self._call_soon = call_soon
         self._on_read = on_read
         self._on_batch = on_batch
-        self._pools: dict[tuple[Origin, bool], Pool | InProcessPool] = {}
+        self._pools: dict[tuple[Origin, bool], ExchangePool] = {}
 
     def __bool__(self) -> bool:
         return bool(self._pools)
 
-    def get(self, origin: Origin, http1: bool) -> Pool | InProcessPool:
-        """The connections to one endpoint, or the way to an app of this process."""
+    def get(self, origin: Origin, http1: bool) -> ExchangePool:
+        """The connections to one endpoint, or the way to an app of this process or a function."""
         at = (origin, http1)
         pool = self._pools.get(at)
         if pool is None:
             pool = self._pools[at] = self._make(origin, http1)
         return pool
 
-    def _make(self, origin: Origin, http1: bool) -> Pool | InProcessPool:
+    def _make(self, origin: Origin, http1: bool) -> ExchangePool:
+        if origin.function:
+            return FunctionPool(
+                origin.function,
+                origin.role,
+                self._functions,
+                self._threads,
+                self._on_read,
+                self._on_batch,
+            )
         if origin.in_process:
             return InProcessPool(
                 origin.host, self._apps, self._call_soon, self._on_read, self._on_batch

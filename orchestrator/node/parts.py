@@ -11,6 +11,7 @@ from orchestrator.config.options import NodeOptions
 from orchestrator.ingress.face import Ingress
 from orchestrator.ingress.server import IngressServer
 from orchestrator.intake.intake import TopicIntake
+from orchestrator.invoker.aws import AwsLambda
 from orchestrator.invoker.discovery import Discovery
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.invoker.options import InvokerOptions as InvokerOptions
@@ -145,7 +146,12 @@ def assemble(
         gate=gate,
         ingress=IngressServer(ingress, clock, ingress_options, telemetry),
         discovery=Discovery(
-            clock, signer, server.cluster, options.invoker.services_ca_file, around.apps
+            clock,
+            signer,
+            server.cluster,
+            options.invoker.services_ca_file,
+            around.apps,
+            AwsLambda(options.invoker.lambda_endpoint),
         ),
         clock=clock,
         entropy=entropy,

@@ -9,6 +9,10 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t -~]*")
 _HOST = re.compile(r"[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\]")
 _PATH = re.compile(r"[!$&-;=@-Z_a-z~%]*")  # the characters of a path, RFC 3986
+_FUNCTION = re.compile(
+    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]+:function:[A-Za-z0-9_-]{1,64}:[A-Za-z0-9_$-]{1,128}"
+)
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]+:role/[A-Za-z0-9+=,.@/_-]{1,512}")
 _URI_CHARS_MAX = 2048
 _HEADERS_BYTES_MAX = 16 * 1024
 _OURS = frozenset(
@@ -36,6 +40,23 @@ def normalise_uri(text: str) -> str:
     known = {"http": 80, "https": 443}[parts.scheme]
     shown = "" if port is None or port == known else f":{port}"
     return f"{parts.scheme}://{host}{shown}{parts.path or '/'}"
+
+
+def check_function(arn: str) -> str:
+    """The ARN of a version or an alias of a function of AWS Lambda; raises AddressError."""
+    if not _FUNCTION.fullmatch(arn):
+        raise AddressError(
+            f"{arn!r} names no version of a function: write"
+            " arn:aws:lambda:REGION:ACCOUNT:function:NAME:VERSION, with a version or an alias"
+        )
+    return arn
+
+
+def check_role(arn: str) -> str:
+    """The ARN of a role; raises AddressError."""
+    if not _ROLE.fullmatch(arn):
+        raise AddressError(f"{arn!r} is no role: write arn:aws:iam::ACCOUNT:role/NAME")
+    return arn
 
 
 def _host_of(parts: SplitResult) -> str:

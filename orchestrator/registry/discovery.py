@@ -9,11 +9,13 @@ from orchestrator.registry.stored import StoredPairs
 
 
 class DiscoveryTarget(msgspec.Struct, frozen=True):
-    """Where to ask: a normalised URI, over HTTP/1.1 if `http1`, with these headers."""
+    """Where to ask: a normalised URI, over HTTP/1.1 if `http1`, with these headers; or the ARN of
+    a function of AWS Lambda, as a role if one is to be assumed."""
 
     uri: str
     http1: bool = False
     additional_headers: StoredPairs = ()
+    assume_role: str = ""
 
 
 class Discovered(msgspec.Struct, frozen=True):

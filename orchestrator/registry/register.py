@@ -209,6 +209,7 @@ def _deployment(
         created_at_ms=created_at_ms,
         sdk_version=discovered.sdk_version,
         services=services,
+        assume_role=target.assume_role,
     )
 
 

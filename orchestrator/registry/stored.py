@@ -102,3 +102,4 @@ class StoredDeployment(Stored, frozen=True):
     created_at_ms: int
     sdk_version: str
     services: tuple[StoredService, ...]
+    assume_role: str = ""  # to call a function of AWS Lambda as; `uri` is its ARN
