@@ -19,17 +19,21 @@ T = TypeVar("T")
 Status = Literal["unknown", "running", "succeeded", "failed"]
 
 _SOURCE: Final = "x-restate-error-source"
+_LIMIT_KEY: Final = "x-restate-limit-key"
 _NOT_READY: Final = 470
 _JSON_KINDS: Final = (JSON_TYPE, "+json")
 
 
 class CallFields(TypedDict, total=False):
-    """The keywords of calls. `timeout` ends the waiting, not the work."""
+    """The keywords of calls. `timeout` ends the waiting, not the work; `scope` and `limit_key` are
+    for servers with flow control."""
 
     key: str
     idempotency_key: str
     headers: Mapping[str, str]
     timeout: timedelta | None
+    scope: str
+    limit_key: str
 
 
 class SendFields(TypedDict, total=False):
@@ -40,6 +44,8 @@ class SendFields(TypedDict, total=False):
     headers: Mapping[str, str]
     delay: timedelta
     timeout: timedelta | None
+    scope: str
+    limit_key: str
 
 
 @dataclass(slots=True)
@@ -75,12 +81,17 @@ class Asked(Generic[T]):
 
 
 def call_request(
-    target: Any, arg: Any, fields: CallFields | SendFields, returns: Any, retries: bool
+    target: Any,
+    arg: Any,
+    fields: CallFields | SendFields,
+    returns: Any,
+    retries: bool,
+    send: bool = False,
 ) -> Asked[Any]:
     """Return the request of a call, or of a send."""
     found = target_of(target)
     ref = found if isinstance(found, HandlerRef) else None
-    path = _path(found, fields.get("key"))
+    path = _path(found, fields, send)
     headers = dict(fields.get("headers") or {})
     body = _body(ref, arg, headers)
     is_run = ref is not None and ref.kind == "workflow"
@@ -93,19 +104,18 @@ def call_request(
         key = str(uuid.uuid4())  # a request that is made again finds the first one's work
     if key is not None:
         headers["idempotency-key"] = key
+    if "limit_key" in fields:
+        headers[_LIMIT_KEY] = fields["limit_key"]
     carry_trace(headers)
-    serde = ref.output if ref is not None else None
-    if returns is not None:
-        serde = serde_for(returns)
-    return Asked(Request("POST", path, headers, body, is_safe=key is not None), serde)
+    request = Request("POST", path, headers, body, is_safe=key is not None)
+    return Asked(request, serde_of(target, returns))
 
 
 def send_request(
     target: Any, arg: Any, fields: SendFields, returns: Any, retries: bool
 ) -> Asked[Any]:
     """Return the request of a send; it answers with an id, its result is read by the serde."""
-    asked = call_request(target, arg, fields, returns, retries)
-    asked.request.path += "/send"
+    asked = call_request(target, arg, fields, returns, retries, send=True)
     delay = fields.get("delay")
     if delay is not None:
         asked.request.path += f"?delay={max(0, round(delay / timedelta(milliseconds=1)))}ms"
@@ -122,7 +132,16 @@ def submit_request(run: Any, arg: Any, fields: SendFields) -> Asked[Any]:
     return asked
 
 
-def _path(found: HandlerRef | tuple[str, str], key: str | None) -> str:
+def _path(found: HandlerRef | tuple[str, str], fields: CallFields | SendFields, send: bool) -> str:
+    place = _place(found, fields.get("key"))
+    if "scope" in fields:
+        verb = "send" if send else "call"
+        return f"/restate/scope/{quote(fields['scope'], safe='')}/{verb}{place}"
+    return f"{place}/send" if send else place
+
+
+def _place(found: HandlerRef | tuple[str, str], key: str | None, last: str | None = None) -> str:
+    """The segments that name a handler, and what is behind it."""
     if isinstance(found, HandlerRef):
         service, name = found.service, found.name
         if found.needs_key and key is None:
@@ -133,8 +152,8 @@ def _path(found: HandlerRef | tuple[str, str], key: str | None) -> str:
         service, name = found
     if key == "":
         raise Misuse("a key is not empty")
-    middle = "" if key is None else quote(key, safe="") + "/"
-    return f"/{quote(service, safe='')}/{middle}{quote(name, safe='')}"
+    parts = [one for one in (service, key, name, last) if one is not None]
+    return "".join("/" + quote(one, safe="") for one in parts)
 
 
 def _body(ref: HandlerRef | None, arg: Any, headers: dict[str, str]) -> bytes:
@@ -165,9 +184,30 @@ def carry_trace(headers: dict[str, str]) -> None:
     inject(headers)
 
 
-def read_request(invocation_id: str, what: Literal["attach", "output"]) -> Request:
-    """Return the request for the result of an invocation."""
-    return Request("GET", f"/restate/invocation/{quote(invocation_id, safe='')}/{what}", {})
+def read_request(place: str, what: Literal["attach", "output"]) -> Request:
+    """Return the request for the result of an invocation, by what `place_of_id` or
+    `place_of_key` says of it."""
+    return Request("GET", f"/restate/invocation{place}/{what}", {})
+
+
+def place_of_id(invocation_id: str) -> str:
+    """Return where the invocation of an id is."""
+    return f"/{quote(invocation_id, safe='')}"
+
+
+def place_of_key(target: Any, key: str | None, idempotency_key: str) -> str:
+    """Return where the invocation of a handler with an idempotency key is."""
+    if idempotency_key == "":
+        raise Misuse("an idempotency key is not empty")
+    return _place(target_of(target), key, idempotency_key)
+
+
+def serde_of(target: Any, returns: Any) -> Serde[Any] | None:
+    """Return the serde of a handler's results; None where nothing says it."""
+    if returns is not None:
+        return serde_for(returns)
+    ref = target_of(target)
+    return ref.output if isinstance(ref, HandlerRef) else None
 
 
 def workflow_request(name: str, key: str, what: Literal["attach", "output"]) -> Request:

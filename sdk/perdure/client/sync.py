@@ -14,6 +14,8 @@ from perdure.client.request import (
     Status,
     call_request,
     cancel_request,
+    place_of_id,
+    place_of_key,
     read_invocation_id,
     read_nothing,
     read_request,
@@ -22,6 +24,7 @@ from perdure.client.request import (
     reject_request,
     resolve_request,
     send_request,
+    serde_of,
     submit_request,
     workflow_request,
 )
@@ -152,6 +155,33 @@ class Client:
         serde = None if returns is None else serde_for(returns)
         return Handle(self, invocation_id, serde)
 
+    @overload
+    def invocation_of(
+        self, target: Takes[In, Out], *, idempotency_key: str, key: str | None = None
+    ) -> "KnownHandle[Out]": ...
+    @overload
+    def invocation_of(
+        self, target: TakesNothing[Out], *, idempotency_key: str, key: str | None = None
+    ) -> "KnownHandle[Out]": ...
+    @overload
+    def invocation_of(
+        self, target: Blocking[In, Out], *, idempotency_key: str, key: str | None = None
+    ) -> "KnownHandle[Out]": ...
+    @overload
+    def invocation_of(
+        self, target: BlockingNothing[Out], *, idempotency_key: str, key: str | None = None
+    ) -> "KnownHandle[Out]": ...
+    @overload
+    def invocation_of(
+        self, target: str, *, idempotency_key: str, key: str | None = None, returns: Any = None
+    ) -> "KnownHandle[Any]": ...
+    def invocation_of(
+        self, target: Any, *, idempotency_key: str, key: str | None = None, returns: Any = None
+    ) -> Any:
+        """Return the handle of what a call or send with this idempotency key runs, or has run."""
+        place = place_of_key(target, key, idempotency_key)
+        return KnownHandle(self, place, serde_of(target, returns))
+
     def workflow(self, workflow: Any, key: str) -> "WorkflowHandle":
         """Return the handle of a workflow: what it was defined by, its class, its run handler or
         its name."""
@@ -171,17 +201,17 @@ class Client:
         return self._admin.exchange(request, timeout_s)
 
 
-class Handle(Generic[T]):
-    """An invocation that was sent; its result is there as long as the server keeps it."""
+class KnownHandle(Generic[T]):
+    """An invocation, whose result is there as long as the server keeps it."""
 
-    def __init__(self, client: Client, invocation_id: str, serde: Serde[T] | None) -> None:
+    def __init__(self, client: Client, place: str, serde: Serde[T] | None) -> None:
         self._client = client
+        self._place = place
         self._serde = serde
-        self.id = invocation_id
 
     def result(self, timeout: timedelta | None = None) -> T:
         """Wait for the result. Raises Terminal if it failed, TimeoutError after `timeout`."""
-        request = read_request(self.id, "attach")
+        request = read_request(self._place, "attach")
         return read_result(self._client._ask(request, timeout), self._serde)
 
     def attach(self) -> T:
@@ -190,13 +220,21 @@ class Handle(Generic[T]):
 
     def output(self) -> T:
         """Return the result if there is one; raises NotReady otherwise."""
-        request = read_request(self.id, "output")
+        request = read_request(self._place, "output")
         return read_result(self._client._ask(request, None), self._serde)
 
     def status(self) -> Status:
         """Return "running", "succeeded", "failed" or, for what the server does not know (any
         more), "unknown"."""
-        return read_status(self._client._ask(read_request(self.id, "output"), None))
+        return read_status(self._client._ask(read_request(self._place, "output"), None))
+
+
+class Handle(KnownHandle[T]):
+    """An invocation by its id."""
+
+    def __init__(self, client: Client, invocation_id: str, serde: Serde[T] | None) -> None:
+        super().__init__(client, place_of_id(invocation_id), serde)
+        self.id = invocation_id
 
     def cancel(self) -> None:
         """Ask it to end: Cancelled is raised in it where it waits."""

@@ -230,6 +230,37 @@ def test_a_send_has_a_handle(place: ScriptedIngress, make: Any) -> None:
     assert client.handle("inv_2", list[Item]).id == "inv_2"
 
 
+def test_what_ran_under_an_idempotency_key(place: ScriptedIngress, make: Any) -> None:
+    client = make(place.url)
+    place.reply = lambda asked: (200, JSON, b'[{"sku":"s"}]')
+    handle = client.invocation_of(add, key="a/b", idempotency_key="i 1")
+    assert handle.result() == handle.attach() == handle.output() == [Item("s")]
+    assert handle.status() == "succeeded"
+    assert {asked.path.rpartition("/")[0] for asked in place.asked} == {
+        "/restate/invocation/Cart/a%2Fb/add/i%201"
+    }
+    by_name = client.invocation_of("A/h", idempotency_key="i", returns=list[Item])
+    assert by_name.output() == [Item("s")]
+    assert place.asked[-1].path == "/restate/invocation/A/h/i/output"
+    for ask, said in (
+        (lambda: client.invocation_of(add, idempotency_key="i"), "give key="),
+        (lambda: client.invocation_of("A/h", idempotency_key=""), "is not empty"),
+    ):
+        with pytest.raises(Misuse, match=said):
+            ask()
+
+
+def test_a_scope_and_a_limit_key(place: ScriptedIngress, make: Any) -> None:
+    client = make(place.url)
+    place.reply = lambda asked: (200, JSON, b'[{"sku":"s"}]')
+    client.call(add, Item("a"), key="k", scope="tenant/1", limit_key="u1")
+    assert place.asked[-1].path == "/restate/scope/tenant%2F1/call/Cart/k/add"
+    assert place.asked[-1].headers["x-restate-limit-key"] == "u1"
+    place.reply = lambda asked: (202, JSON, b'{"invocationId":"inv_1"}')
+    client.send(add, Item("a"), key="k", scope="t", delay=timedelta(seconds=1))
+    assert place.asked[-1].path == "/restate/scope/t/send/Cart/k/add?delay=1000ms"
+
+
 @pytest.mark.parametrize("named", [flow, go, "Flow/go"])
 def test_a_workflow(place: ScriptedIngress, make: Any, named: Any) -> None:
     client = make(place.url)
