@@ -167,15 +167,19 @@ def test_many_environments_leave_nothing_behind() -> None:
 def test_what_is_due_happens_at_its_own_time() -> None:
     start = datetime(2030, 1, 1, tzinfo=UTC)
 
+    def just_after(at: datetime, expected: datetime) -> bool:
+        """Time also passes by itself, and more of it on a machine that is busy."""
+        return timedelta(0) <= at - expected < timedelta(seconds=1)
+
     async def test(env: Env) -> None:
-        assert env.now == start
+        assert just_after(env.now, start)
         handle = await env.client.send(naps, [1, 2, 30])
         await env.skip(10 * DAY)
-        assert await handle.status() == "running" and env.now == start + 10 * DAY
+        assert await handle.status() == "running" and just_after(env.now, start + 10 * DAY)
         await env.skip(23 * DAY + timedelta(hours=1))
         seen = [datetime.fromisoformat(one) for one in await handle.result()]
         for expected, at in zip((1, 3, 33), seen, strict=True):
-            assert timedelta(0) <= at - (start + expected * DAY) < timedelta(seconds=1)
+            assert just_after(at, start + expected * DAY)
 
     run(test, start=start)
 
