@@ -51,6 +51,7 @@ def without_result(kind: str, official: Any) -> bool:
 
 
 @every_kind
+@settings(max_examples=40)  # of each of some thirty kinds
 @given(st.data())
 def test_encodes_as_the_official_encoder_and_reads_back(kind: str, draw: st.DataObject) -> None:
     message = draw.draw(MESSAGES[kind])
@@ -133,6 +134,7 @@ def _damage(payload: bytes, draw: Any) -> bytes:
 
 
 @every_kind
+@settings(max_examples=40)  # of each of some thirty kinds
 @given(st.data())
 def test_damaged_bytes_raise_nothing_but_wire_error(kind: str, draw: st.DataObject) -> None:
     frame_bytes = encode(draw.draw(MESSAGES[kind]))
