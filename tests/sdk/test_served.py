@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.parts.cache import REPOSITORY
-from tests.parts.client import Client, eventually, fresh
+from tests.parts.client import Client, at_once, eventually, fresh, in_background
 from tests.parts.part import Part
 from tests.parts.processes import Process, free_port
 from tests.parts.server import PerdureServer
@@ -111,3 +112,24 @@ def test_what_callers_are_told(client: Client) -> None:
     assert refused.status == 400
     assert "Expected `str`" in refused.text
     assert client.post(("Greeter", "fails")).status == 418
+
+
+def test_a_stop_under_load_loses_nothing(tmp_path: Path) -> None:
+    """Told to stop, our server suspends what waits and lets what runs end; whoever starts next
+    goes on with all of it."""
+    served = Served("own", tmp_path)
+    served.stop_timeout_s = 20.0
+    served.start()
+    server = PerdureServer(tmp_path, ServerOptions(retry_initial_interval="20ms")).start()
+    try:
+        client = Client(server.ingress, server.admin)
+        client.register(served.uri)
+        calls = [lambda: client.call(("Greeter", "steps"), 8, timeout_s=60) for _ in range(24)]
+        waiting = in_background(lambda: at_once(calls))
+        time.sleep(0.2)
+        assert served.stop() == 0
+        served.start()
+        assert waiting.result(90) == [[1] * 16] * len(calls)
+    finally:
+        server.stop()
+        served.stop()
