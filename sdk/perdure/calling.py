@@ -37,7 +37,7 @@ class CallOptions(TypedDict, total=False):
 class SendOptions(CallOptions, total=False):
     """The keywords of sends; the work begins after `delay`."""
 
-    delay: timedelta
+    delay: timedelta | None
 
 
 class Calling:

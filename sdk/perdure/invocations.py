@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from perdure.futures import Future
@@ -46,7 +46,7 @@ class SendHandle:
         self.invocation_id: Future[str] = Future(ctx.runner)
         self._id: str | None = None
 
-    def __await__(self) -> Any:
+    def __await__(self) -> Generator[Any, None, SendHandle]:
         self._id = yield from self.invocation_id.__await__()
         return self
 
