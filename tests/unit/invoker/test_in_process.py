@@ -182,7 +182,8 @@ def test_pools_of_apps_go_when_nothing_runs_in_them() -> None:
     async def test() -> None:
         soon: list[Callable[[], None]] = []
         apps = Apps()
-        pools = Pools(None, apps, soon.append, lambda: None, lambda: None)  # type: ignore[arg-type]
+        unused: Any = None  # what dials, and what calls functions
+        pools = Pools(unused, apps, unused, soon.append, lambda: None, lambda: None)
         app = ScriptedApp()
         apps.put("app", app)
         pool = pools.get(parse_origin("inproc://app"), False)
