@@ -54,10 +54,10 @@ async def take(ctx: perdure.Context, order: Order) -> None:
     try:
         left = await ctx.call(Stock.take, order.count, key=order.sku)
     except perdure.Terminal as refused:
-        await ctx.kafka.send("backorders", order, key=order.id, headers={"reason": str(refused)})
+        ctx.kafka.send("backorders", order, key=order.id, headers={"reason": str(refused)})
         return
     shipment = Shipment(order.id, order.sku, order.count, left)
-    await ctx.kafka.send("shipments", shipment, key=order.id)
+    ctx.kafka.send("shipments", shipment, key=order.id)
 
 
 app = perdure.app(orders, Stock)
