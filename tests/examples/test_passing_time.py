@@ -1,7 +1,9 @@
-"""What the examples do as time passes, on the engine in memory."""
+"""What the examples do as time passes and records come, on the engine in memory."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
@@ -60,6 +62,24 @@ def test_who_does_not_decide_is_reminded_three_times(always_replay: bool) -> Non
         env.skip(timedelta(days=2))
         assert handle.result() == "expired"
         assert notes[3:] == ["manager: reminder 3: ann still waits", "ann: nobody has decided"]
+
+
+def test_orders_go_from_a_topic_to_topics() -> None:
+    orders = _example("orders")
+
+    async def main() -> None:
+        async with Env(orders.app) as env:
+            await env.client.call(orders.Stock.refill, 5, key="pen")
+            await env.subscribe("orders", orders.take)
+            for number in range(3):
+                order = orders.Order(f"o{number}", "pen", 2)
+                await env.topic("orders").produce(order, key=order.id)
+            shipped = [json.loads(one.value) for one in await env.topic("shipments").consume()]
+            assert [(one["order"], one["left"]) for one in shipped] == [("o0", 3), ("o1", 1)]
+            (refused,) = await env.topic("backorders").consume()
+            assert (refused.key, refused.headers["reason"]) == (b"o2", b"pen: 1 left")
+
+    asyncio.run(main())
 
 
 def test_a_sign_up_without_a_click_ends_after_a_week() -> None:
