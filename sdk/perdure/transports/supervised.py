@@ -32,11 +32,19 @@ def main() -> int:
     app = load_or_say(given.app)
     if app is None:
         return 1
-    supervisor.send(LOADED)
-    if supervisor.recv(1) == SERVE:
+    if _is_wanted(supervisor):
         options = argparse.Namespace(http1=False, tls_cert=None, tls_key=None)
         run_server(app, options, None, lambda server: _serve(server, listening, supervisor), False)
     return 0
+
+
+def _is_wanted(supervisor: socket.socket) -> bool:
+    """Say that the app is loaded, and wait until it is to serve; False if the supervisor ended."""
+    try:
+        supervisor.send(LOADED)
+        return supervisor.recv(1) == SERVE
+    except OSError:
+        return False
 
 
 async def _serve(server: Server, listening: socket.socket, supervisor: socket.socket) -> None:

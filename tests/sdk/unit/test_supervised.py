@@ -1,0 +1,45 @@
+"""A process that serves for a supervisor ends quietly when that has ended."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+APP = """\
+import perdure
+
+greeter = perdure.Service("Greeter")
+
+
+@greeter.handler
+async def greet(ctx: perdure.Context) -> None:
+    pass
+
+
+app = perdure.app(greeter)
+"""
+
+
+@pytest.mark.parametrize("said", [None, b"", b"x"])
+def test_a_supervisor_that_has_ended(tmp_path: Path, said: bytes | None) -> None:
+    """`said` None: it ended before the app was loaded."""
+    (tmp_path / "app.py").write_text(APP)
+    ours, theirs = socket.socketpair()
+    with socket.create_server(("127.0.0.1", 0)) as listening, ours, theirs:
+        if said is None:
+            ours.close()
+        numbers = (listening.fileno(), theirs.fileno())
+        command = [sys.executable, "-m", "perdure.transports.supervised", str(tmp_path / "app.py")]
+        command += [f"--listening={numbers[0]}", f"--supervisor={numbers[1]}"]
+        child = subprocess.Popen(command, pass_fds=numbers, stderr=subprocess.PIPE)
+        theirs.close()
+        if said is not None:
+            assert ours.recv(1) == b"l"
+            ours.send(said)
+            ours.close()
+        _, errors = child.communicate(timeout=60)
+    assert (child.returncode, errors) == (0, b"")
