@@ -83,9 +83,14 @@ class Answering:
         return pipe.AnswerDone(status, text)
 
     def _arrow(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-        with Outward(self._line.send) as sink, pa.ipc.new_stream(sink, schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
+        with Outward(self._line.send) as sink:
+            try:
+                with pa.ipc.new_stream(sink, schema) as writer:
+                    for batch in batches:
+                        writer.write_batch(batch)
+            except BaseException:
+                sink.drop()  # an answer of which nothing was sent can still say why there is none
+                raise
 
     def _json(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
         out = bytearray(b'{"rows":[')
@@ -120,6 +125,9 @@ class Outward(io.BufferedIOBase):
             if len(self._kept) >= PART_BYTES:
                 self.flush()
         return len(given)
+
+    def drop(self) -> None:
+        self._kept.clear()
 
     def flush(self) -> None:
         if self._kept:

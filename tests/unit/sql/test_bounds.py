@@ -26,6 +26,7 @@ from tests.unit.sql.world import Rows, ask, run, whole
 
 ENDLESS = "SELECT SUM(value % 7) FROM range(0, 1000000000000000)"
 ONE = [{"one": 1}]
+TOO_MUCH = "SELECT array_agg(repeat('x', 100000)) FROM range(0, 100000)"
 
 
 async def one(query: SqlQuery) -> list[dict[str, int]]:
@@ -185,7 +186,7 @@ def test_a_query_that_waits_too_long_is_refused(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     "sql",
     [
-        "SELECT array_agg(repeat('x', 100000)) FROM range(0, 100000)",
+        TOO_MUCH,
         "SELECT a.value FROM range(0, 40000000) a JOIN range(0, 40000000) b ON a.value = b.value",
         "SELECT MAX(LENGTH(repeat('x', 2000000000))) FROM range(0, 3)",
     ],
@@ -197,6 +198,21 @@ def test_a_query_that_needs_too_much_memory_is_told_so_and_the_next_one_runs(sql
         assert refused.value.status == 422 and "memory" in str(refused.value)
         assert f"{SqlOptions().memory_bytes_max >> 20} MiB" in str(refused.value)
         assert await one(query) == ONE
+
+    run(check)
+
+
+def test_an_answer_in_arrow_that_fails_before_its_first_row_has_sent_nothing() -> None:
+    """So that the client gets the reason, and not the beginning of an answer that breaks off."""
+
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        sent: list[bytes] = []
+        with pytest.raises(QueryError) as refused:
+            async for part in query.arrow(TOO_MUCH).parts:
+                sent.append(part)  # noqa: PERF401 what came before it broke off counts
+        assert refused.value.status == 422 and sent == []
+        with pa.ipc.open_stream(await whole(query.arrow("SELECT 1 AS one").parts)) as stream:
+            assert stream.read_all().to_pylist() == ONE
 
     run(check)
 
