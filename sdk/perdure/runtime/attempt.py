@@ -9,7 +9,7 @@ suspended. While code of the handler runs, the event loop that it sees is `own_l
 from __future__ import annotations
 
 import time
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from datetime import timedelta
@@ -37,6 +37,8 @@ from perdure.wire.values import WireFailure
 
 T = TypeVar("T")
 
+_TELLING_S: Final = 0.05
+"""After a wait has begun that may take long."""
 _SPIN_S: Final = 0.02
 """How often code that polls is run while nothing comes."""
 
@@ -70,6 +72,7 @@ class Attempt(Driver):
         self._send = send
         self._ended = ended
         self._flush_is_due = False
+        self._telling: TimerHandle | None = None
 
     # -- what the transport tells
 
@@ -163,8 +166,16 @@ class Attempt(Driver):
         elif machine.input_ended:
             self._suspend()
         else:
-            if machine.version >= 7:
-                machine.awaiting_on(wire_future(self.awaited(), True))
+            self.flush()
+            if machine.version >= 7 and self._telling is None:
+                self._telling = self.loop.call_later(_TELLING_S, self._tell)
+
+    def _tell(self) -> None:
+        """Tell what the handler waits for: for people alone, so not at every turn of it. What a
+        fan-out waits for is as long as the fan-out."""
+        self._telling = None
+        if not (self.over or self.in_thread or self.running or self.waits_outside):
+            self.machine.awaiting_on(wire_future(self.awaited(), True))
             self.flush()
 
     def _execute_steps(self) -> None:
@@ -270,6 +281,8 @@ class Attempt(Driver):
         for task, callback in self.at_end:
             self.loop.call_soon(callback, task)
         self.at_end = ()
+        if self._telling is not None:
+            self._telling.cancel()
         self.fibers.clear()
         self.runnable.clear()
         self.steps.clear()
