@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
 
+from perdure.ambient import warn_of_ambient
 from perdure.definitions import HandlerDefinition, ServiceDefinition
 from perdure.discovery import ProtocolMode, manifest, manifest_type, pick_manifest_version
 from perdure.errors import BadDefinition
@@ -62,6 +63,8 @@ class Endpoint:
                 found.line,
             )
         self.services[found.name] = found
+        for handler in found.handlers.values():
+            warn_of_ambient(handler.fn)
 
     def unsigned(self) -> "Endpoint":
         """The same services for callers that need not sign."""

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from perdure.futures import Future
+from perdure.replay.mismatch import name_of
 from perdure.retry import Retry
 from perdure.serde import ANY, Serde, serde_for
 
@@ -64,6 +65,11 @@ class Step:
         self.command_index = command_index
         self.command = command
         self.inline = inline  # quick and never waits: neither a task nor a thread
+
+    @property
+    def name(self) -> str:
+        """As the journal has it."""
+        return name_of(self.command) or self.traits.name
 
 
 _traits: Final[WeakKeyDictionary[Any, Traits]] = WeakKeyDictionary()

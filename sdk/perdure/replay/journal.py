@@ -78,7 +78,7 @@ class Journal:
         self._notices: deque[tuple[int, bytes]] = deque()
         self._stored_notices = 0  # of those, how many were there when the attempt began
         self._awaited: dict[int | str, Slot | deque[Slot]] = {}
-        self._early: dict[int | str, deque[Notice]] = {}
+        self._early: dict[int | str, deque[tuple[Notice, int]]] = {}  # with the bytes of each
         self._proposed: dict[int, Notice] = {}  # results of runs whose acknowledgement is to come
         self._last = b""
         self._input: InputCommand | None = None
@@ -201,7 +201,9 @@ class Journal:
                 notice = read_notice(code, whole)
         except WireError as error:
             raise ProtocolViolation(f"{message_name(code)}: {error}") from None
-        self._settle(notice)
+        if not self._settle(notice):
+            self._gone_bytes -= len(whole)
+            self._early.setdefault(notice[0], deque()).append((notice, len(whole)))
         return True
 
     def _acknowledged(self, whole: bytes) -> Notice:
@@ -211,14 +213,14 @@ class Journal:
             raise ProtocolViolation(f"run {number} is acknowledged, but was not proposed")
         return notice
 
-    def _settle(self, notice: Notice) -> None:
+    def _settle(self, notice: Notice) -> bool:
+        """Settle a handle; False if it is of a signal that the code has not asked for yet."""
         key, kind, raw = notice
         waiting = self._awaited.pop(key, None)
         if waiting is None:
-            if key == _CANCEL_KEY:
-                self.cancelled = True
-            else:  # a signal that the code has not asked for yet
-                self._early.setdefault(key, deque()).append(notice)
+            if key != _CANCEL_KEY:
+                return False
+            self.cancelled = True
         elif isinstance(waiting, Slot):
             waiting.settle(kind, raw)
         else:
@@ -226,13 +228,15 @@ class Journal:
             if waiting:
                 self._awaited[key] = waiting
             handle.settle(kind, raw)
+        return True
 
     def _await(self, handle: Slot, key: int | str) -> None:
         """Have a handle settled by the next notification with a key, or by one that was early."""
         handle.number = key
         early = self._early.get(key)
         if early is not None:
-            _, kind, raw = early.popleft()
+            (_, kind, raw), size = early.popleft()
+            self._gone_bytes += size
             if not early:
                 del self._early[key]
             handle.settle(kind, raw)

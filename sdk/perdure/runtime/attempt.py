@@ -29,7 +29,7 @@ from perdure.runtime.contexts import context_class
 from perdure.runtime.driver import Driver
 from perdure.runtime.fiber import coroutine_of
 from perdure.runtime.group import FiberGroup
-from perdure.runtime.outcome import complain, give_result, report, used_late
+from perdure.runtime.outcome import complain, give_result, report, used_late, warn_of_steps
 from perdure.runtime.running import StepRun, start_step
 from perdure.steps import Step
 from perdure.wire.codes import BAD_REQUEST
@@ -226,6 +226,8 @@ class Attempt(Driver):
                 self.fail(self.machine.broken, error)
                 return
             if error is None:
+                if self.steps:
+                    warn_of_steps(self.handler, self.steps)
                 give_result(self.machine, self.handler, self.returned)
             else:
                 report(self.machine, self.handler, error)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 from perdure.definitions import HandlerDefinition
 from perdure.errors import INTERNAL, ControlFlow, Pause, RetryAfter, Terminal
-from perdure.misuse import misuse, raised_at, user_traceback
+from perdure.misuse import misuse, raised_at, user_traceback, warn_at
 from perdure.replay import Machine, ReplayError
+from perdure.replay.slot import PENDING
+from perdure.steps import Step
 from perdure.wire.codes import BEHAVIOR_PAUSE
 from perdure.wire.values import WireFailure
 
@@ -86,6 +89,18 @@ def fail_attempt(
 
 def _lines(error: BaseException) -> str:
     return "\n" + user_traceback(error).rstrip() if error.__traceback__ is not None else ""
+
+
+def warn_of_steps(handler: HandlerDefinition, steps: Iterable[Step]) -> None:
+    """Warn of steps that a handler has begun and never waited for."""
+    for step in steps:
+        if step.future.kind == PENDING:
+            warn_at(
+                f"step {step.name!r} of {handler.service}/{handler.name} was never awaited,"
+                " so it was not executed",
+                handler.file,
+                handler.line,
+            )
 
 
 def used_late() -> BaseException:

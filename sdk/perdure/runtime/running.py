@@ -107,7 +107,7 @@ class StepRun:
             try:
                 data = self._step.traits.serde.encode(value)
             except (ValueError, TypeError) as bad:  # its effect is done, and would be again
-                error = Terminal(f"the result of step {self._step.traits.name!r} {bad}")
+                error = Terminal(f"the result of step {self._step.name!r} {bad}")
             else:
                 attempt.machine.propose_value(self._step.future, data)
         if error is not None and not settle_error(attempt, self._step, error, self._started_ms):
@@ -130,7 +130,7 @@ def settle_error(attempt: Attempt, step: Step, error: BaseException, started_ms:
     command = (step.command_index, step.command)
     if again is None and not isinstance(error, RetryAfter | Pause):
         if step.retry is not None and step.retry.on_exhausted == "pause" and machine.version >= 7:
-            message = f"{step.traits.name}: {error}"
+            message = f"{step.name}: {error}"
             machine.fail(
                 INTERNAL,
                 message,
@@ -145,7 +145,7 @@ def settle_error(attempt: Attempt, step: Step, error: BaseException, started_ms:
         return True
     _logger.warning(
         "step %r failed, try %d, invocation %s\n%s",
-        step.traits.name,
+        step.name,
         tries,
         machine.start.debug_id,
         user_traceback(error).rstrip(),
