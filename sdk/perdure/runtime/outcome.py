@@ -94,7 +94,8 @@ def _lines(error: BaseException) -> str:
 def warn_of_steps(handler: HandlerDefinition, steps: Iterable[Step]) -> None:
     """Warn of steps that a handler has begun and never waited for."""
     for step in steps:
-        if step.future.kind == PENDING:
+        # Whoever waits, or waited until another future of a race came first, leaves a list.
+        if step.future.kind == PENDING and step.future.waiters is None:
             warn_at(
                 f"step {step.name!r} of {handler.service}/{handler.name} was never awaited,"
                 " so it was not executed",
