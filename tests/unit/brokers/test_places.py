@@ -62,17 +62,20 @@ class SlowConsumer:
         self._blocks_s = blocks_s
         self.assigned: dict[int, int] = {}
         self.threads: set[str] = set()
+        self._lock = threading.Lock()  # librdkafka may be called from several threads
 
     def incremental_assign(self, found: list[TopicPartition]) -> None:
         self._block()
-        for one in found:
-            assert one.partition not in self.assigned
-            self.assigned[one.partition] = one.offset
+        with self._lock:
+            for one in found:
+                assert one.partition not in self.assigned
+                self.assigned[one.partition] = one.offset
 
     def incremental_unassign(self, found: list[TopicPartition]) -> None:
         self._block()
-        for one in found:
-            del self.assigned[one.partition]
+        with self._lock:
+            for one in found:
+                del self.assigned[one.partition]
 
     def _block(self) -> None:
         self.threads.add(threading.current_thread().name)
@@ -81,9 +84,10 @@ class SlowConsumer:
     def consume(self, count: int, timeout_s: float) -> list[Message]:
         """One of each place."""
         found = []
-        for partition in list(self.assigned):
-            found.append(Message(partition, self.assigned[partition]))
-            self.assigned[partition] += 1
+        with self._lock:
+            for partition in self.assigned:
+                found.append(Message(partition, self.assigned[partition]))
+                self.assigned[partition] += 1
         return found
 
     def close(self) -> None:
