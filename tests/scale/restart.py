@@ -42,9 +42,10 @@ async def _append(log: EmbeddedLog, batch: Batch) -> None:
     await done
 
 
-async def write(directory: Path, count: int) -> None:
+async def write(data_dir: Path, count: int) -> None:
     """So many invocations into the log of a server that does not run."""
-    log = EmbeddedLog(EmbeddedOptions(directory, PARTITIONS))
+    options = EmbeddedOptions(data_dir / "log", PARTITIONS, mark_directory=data_dir)
+    log = EmbeddedLog(options)
     await log.open()
     try:
         each = count // PARTITIONS
@@ -67,7 +68,7 @@ def restart(count: int) -> Used:
     """Their services never answer; a call of another deployment has to be answered at once."""
     with World(PARTITIONS) as world:
         world.server.stop()
-        asyncio.run(write(world.server.data_dir / "log", count))
+        asyncio.run(write(world.server.data_dir, count))
         world.start(_START_S)  # applies the log
         world.server.stop()
         began_s = time.monotonic()
