@@ -7,6 +7,7 @@ import msgspec
 
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.processor.options import ProcessorOptions
+from tests.simulation.bounds import make_bounds
 from tests.simulation.broker import LogFaults
 from tests.simulation.clients import Wish
 from tests.simulation.network import NetworkFaults
@@ -123,6 +124,8 @@ def make_plan(seed: int) -> Plan:
     _fill_wishes(plan, random)
     if not calm:
         _hang(plan, Random(f"hung {seed}"))
+        if make_bounds(seed).places == 0:
+            _crowd(plan, Random(f"crowd {seed}"))
         more = Random(f"more trouble {seed}")
         plan.jump_count = more.choice((0, 0, 2, 6))
         plan.restart_count = more.choice((0, 0, 3, 8))
@@ -156,6 +159,16 @@ def _hang(plan: Plan, random: Random) -> None:
         at_s = random.random() * 0.3 * plan.trouble_s
         program = plan.programs.nap()
         plan.wishes.append(Wish(f"Hung{number % count}", "run", "", program, at_s))
+
+
+def _crowd(plan: Plan, random: Random) -> None:
+    """Many call one object at about the same time: somebody comes while its key is passed on,
+    which takes two records."""
+    key, count = random.choice(OBJECT_KEYS), random.choice((0, 30))
+    begin_s = random.random() * plan.trouble_s
+    for _ in range(count):
+        at_s = begin_s + random.random() * 0.6
+        plan.wishes.append(Wish(OBJECT, "write", key, plan.programs.brief(), at_s))
 
 
 def _trouble_deployments_and_stores(plan: Plan, random: Random) -> None:

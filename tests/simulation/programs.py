@@ -73,6 +73,12 @@ class Programs:
             program["ops"] += [["promise", "click"], ["call", *target]]
         return program
 
+    def brief(self) -> Program:
+        """Nothing but an answer."""
+        token = self.token()
+        self.sends[token], self.puts[token] = [], []
+        return {"token": token, "ops": []}
+
     def nap(self) -> Program:
         return {"token": self.token(), "ops": [["sleep", 50]]}
 
