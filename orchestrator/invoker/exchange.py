@@ -201,6 +201,13 @@ class Exchange:
         if self.carrier is not None:
             self.carrier.cancel(self)
 
+    def break_off(self, reason: str, untouched: bool = False) -> None:
+        """There will be no response, or no more of it: its receiver is told, and nothing else
+        after that. `untouched`: the peer has certainly done nothing for it."""
+        self.closed = True
+        receiver, self.receiver = self.receiver, IGNORE
+        receiver.on_broken(reason, untouched)
+
     def give_up(self, reason: str) -> None:
         """Break it off because the peer makes no progress; its connection takes no more
         exchanges."""

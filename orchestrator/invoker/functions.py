@@ -12,7 +12,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol
 
-from orchestrator.invoker.exchange import IGNORE, Exchange, HeaderLines
+from orchestrator.invoker.exchange import Exchange, HeaderLines
 
 CALLS_MAX: Final = 64
 """Threads, and calls that run at once; a call may take 15 minutes."""
@@ -215,9 +215,7 @@ class FunctionPool:
         self._on_read()
         exchange.answered = True
         if isinstance(result, FunctionFailed):
-            exchange.closed = True
-            receiver, exchange.receiver = exchange.receiver, IGNORE
-            receiver.on_broken(str(result), False)
+            exchange.break_off(str(result))
         else:
             exchange.receiver.on_response(result.status, result.headers)
             if result.body:

@@ -11,7 +11,7 @@ import httptools
 
 from orchestrator.invoker.dialing import alpn_of
 from orchestrator.invoker.draining import DRAIN_S
-from orchestrator.invoker.exchange import IGNORE, UNKNOWN, ConnectionOwner, Exchange, HeaderLines
+from orchestrator.invoker.exchange import UNKNOWN, ConnectionOwner, Exchange, HeaderLines
 from orchestrator.invoker.portions import PORTION_BYTES, Portions
 from orchestrator.runtime.scheduler import CallSoon
 
@@ -282,8 +282,6 @@ class Http1Connection(asyncio.Protocol):
             else:
                 transport.abort()
         if exchange is not None and not exchange.closed:
-            exchange.closed = True
-            receiver, exchange.receiver = exchange.receiver, IGNORE
             # A kept-alive connection may close just as the next request is written to it.
-            receiver.on_broken(reason, exchange.mark > 0 and not exchange.answered)
+            exchange.break_off(reason, exchange.mark > 0 and not exchange.answered)
             self._owner.on_batch()

@@ -13,7 +13,7 @@ import ngh2
 from orchestrator.invoker.dialing import alpn_of
 from orchestrator.invoker.drained import Drained
 from orchestrator.invoker.draining import Draining
-from orchestrator.invoker.exchange import IGNORE, ConnectionOwner, Exchange
+from orchestrator.invoker.exchange import ConnectionOwner, Exchange
 from orchestrator.invoker.goodbye import Goodbye
 from orchestrator.invoker.keepalive import DEAD, PING, KeepAlive
 from orchestrator.invoker.portions import PORTION_BYTES, Portions
@@ -96,8 +96,7 @@ class Http2Connection(asyncio.Protocol):
                     h2.end_stream(stream_id)
         except ngh2.NGH2Error as error:
             self._stop_taking(f"no new stream: {error}")
-            exchange.closed = True
-            exchange.receiver.on_broken(self._reason, True)
+            exchange.break_off(self._reason, untouched=True)
             return
         exchange.chunks = []
         exchange.carrier = self
@@ -325,23 +324,21 @@ class Http2Connection(asyncio.Protocol):
         if exchange.unread_bytes:
             self._give_back(exchange)
         if not exchange.closed:
-            exchange.closed = True
             reason = f"stream reset by the peer: {_code_name(event.error_code)}"
-            self._report_broken(exchange, reason, event.error_code == _REFUSED)
+            self._break_off(exchange, reason, event.error_code == _REFUSED)
         if self.is_open:
             self._owner.on_room(self)
         elif not self._streams:
             self._fail(self._reason)
 
-    def _report_broken(self, exchange: Exchange, reason: str, refused: bool) -> None:
-        receiver, exchange.receiver = exchange.receiver, IGNORE
+    def _break_off(self, exchange: Exchange, reason: str, refused: bool) -> None:
         skipped = self._goodbye.skipped(exchange.stream_id)
         # A connection that was good before and then closed without another word had most
         # likely been given up by the peer while it was idle.
         stale = self.was_useful and exchange.mark == self._read_count
         untouched = not exchange.answered and (refused or skipped or stale)
         # A peer that sends GOAWAY should finish what it has taken; some (hypercorn) do not.
-        receiver.on_broken(reason, untouched or self._goodbye.was_said)
+        exchange.break_off(reason, untouched or self._goodbye.was_said)
 
     def _on_rare(self, event: ngh2.Event) -> None:
         if isinstance(event, ngh2.SettingsReceived):
@@ -387,6 +384,5 @@ class Http2Connection(asyncio.Protocol):
         self._drained = Drained(self._h2.queued_body_size)
         for exchange in streams.values():
             if not exchange.closed:
-                exchange.closed = True
-                self._report_broken(exchange, reason, False)
+                self._break_off(exchange, reason, False)
         self._owner.on_batch()

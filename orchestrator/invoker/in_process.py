@@ -11,7 +11,7 @@ from typing import Final
 
 from orchestrator.invoker.apps import Apps, ServiceApp, ServiceAttempt
 from orchestrator.invoker.draining import Draining
-from orchestrator.invoker.exchange import IGNORE, Exchange
+from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.pieces import Pieces
 from orchestrator.runtime.scheduler import CallSoon
 
@@ -171,11 +171,8 @@ class Link:
 
     def break_off(self, reason: str) -> None:
         """End both sides at once."""
-        exchange = self.exchange
-        if not exchange.closed:
-            exchange.closed = True
-            receiver, exchange.receiver = exchange.receiver, IGNORE
-            receiver.on_broken(reason, False)
+        if not self.exchange.closed:
+            self.exchange.break_off(reason)
         self.cut()
 
 

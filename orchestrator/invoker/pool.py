@@ -7,7 +7,7 @@ from typing import Final
 
 from orchestrator.invoker.backoff import Backoff
 from orchestrator.invoker.dialing import Dialer, DialError
-from orchestrator.invoker.exchange import IGNORE, Exchange
+from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.http1 import Http1Connection
 from orchestrator.invoker.http2 import STREAMS_MAX, Http2Connection
 from orchestrator.invoker.origin import Origin
@@ -211,9 +211,7 @@ class Pool:
         for _ in range(min(len(doomed), _BROKEN_AT_ONCE)):
             exchange = doomed.popleft()
             if not exchange.closed:
-                exchange.closed = True
-                receiver, exchange.receiver = exchange.receiver, IGNORE
-                receiver.on_broken(reason, False)
+                exchange.break_off(reason)
         self.on_batch()
         if doomed:
             self._loop.call_soon(self._break, doomed, reason)
