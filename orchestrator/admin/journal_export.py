@@ -14,13 +14,7 @@ from orchestrator.door.targets import show_target
 from orchestrator.model.ids import random_seed
 from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.model.utc import utc_text
-from orchestrator.model.values import (
-    INBOXED,
-    INVOKED,
-    PAUSED,
-    SCHEDULED,
-    SUSPENDED,
-)
+from orchestrator.model.values import COMPLETED, STATUS_NAMES
 from orchestrator.processor.port import JournalEntry
 from perdure.wire import messages
 from perdure.wire.codes import ENTRY_NAMES
@@ -30,13 +24,6 @@ from perdure.wire.ids import invocation_id_to_str
 
 FORMAT: Final = "perdure-journal/1"
 JournalDocument = dict[str, Any]
-_STATUS: Final = {
-    SCHEDULED: "scheduled",
-    INBOXED: "inboxed",
-    INVOKED: "invoked",
-    SUSPENDED: "suspended",
-    PAUSED: "paused",
-}
 
 
 def journal_document(
@@ -51,7 +38,7 @@ def journal_document(
         "service": invoke.service,
         "handler": invoke.handler,
         "key": invoke.key,
-        "status": _STATUS[row.status] if isinstance(row, InvocationRow) else "completed",
+        "status": STATUS_NAMES[row.status if isinstance(row, InvocationRow) else COMPLETED],
         "created_at": utc_text(invoke.created_at_ms),
         "deployment_id": row.deployment or None,
         "protocol_version": row.protocol or None,

@@ -15,6 +15,7 @@ from orchestrator.model.values import (
     NEW,
     PAUSED,
     SCHEDULED,
+    STATUS_NAMES,
     SUSPENDED,
 )
 
@@ -62,15 +63,6 @@ _AFTER = {before << _CAUSE_BITS | cause: after for (before, cause), after in TRA
 
 EVENT_OF = {BEGIN: "started", SUSPEND: "suspended", BACK_OFF: "retrying", PAUSE: "paused"}
 
-STATUS_NAMES = {
-    NEW: "new",
-    SCHEDULED: "scheduled",
-    INBOXED: "inboxed",
-    INVOKED: "invoked",
-    SUSPENDED: "suspended",
-    PAUSED: "paused",
-    COMPLETED: "completed",
-}
 CAUSE_NAMES = {
     SCHEDULE: "schedule",
     QUEUE: "queue",

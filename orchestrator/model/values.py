@@ -25,6 +25,16 @@ LIVE_STATUSES = 5  # how many there are
 # Before the first and after the last one: never in a row that is kept.
 NEW = -1
 COMPLETED = 5
+# As people see them.
+STATUS_NAMES = {
+    NEW: "new",
+    SCHEDULED: "scheduled",
+    INBOXED: "inboxed",
+    INVOKED: "invoked",
+    SUSPENDED: "suspended",
+    PAUSED: "paused",
+    COMPLETED: "completed",
+}
 
 # Who asked for an invocation.
 BY_INGRESS = 0

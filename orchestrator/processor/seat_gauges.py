@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from orchestrator.machine.status import STATUS_NAMES
 from orchestrator.model.rows import PartitionRow
-from orchestrator.model.values import LIVE_STATUSES
+from orchestrator.model.values import LIVE_STATUSES, STATUS_NAMES
 from orchestrator.processor.seat import Seat
 from orchestrator.runtime.metrics import (
     APPEND_AGE,

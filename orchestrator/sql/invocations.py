@@ -7,7 +7,14 @@ import orjson
 
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import CompletedRow, InvocationRow
-from orchestrator.model.values import INVOKED, RESTATE_VERSION, Attempted, Failure
+from orchestrator.model.values import (
+    COMPLETED,
+    INVOKED,
+    RESTATE_VERSION,
+    STATUS_NAMES,
+    Attempted,
+    Failure,
+)
 from orchestrator.sql import words
 from perdure.wire.codes import COMMAND_NAMES
 
@@ -43,7 +50,7 @@ def _done(view: InvocationView) -> CompletedRow | None:
 
 
 def _status(view: InvocationView) -> str:
-    return "completed" if view.live is None else words.STATUS[view.live.status]
+    return STATUS_NAMES[COMPLETED if view.live is None else view.live.status]
 
 
 def _shown_status(view: InvocationView) -> str:

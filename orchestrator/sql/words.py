@@ -7,13 +7,6 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.values import Failure, Future
 from perdure.wire.ids import invocation_id_to_str
 
-STATUS = {
-    values.SCHEDULED: "scheduled",
-    values.INBOXED: "inboxed",
-    values.INVOKED: "invoked",
-    values.SUSPENDED: "suspended",
-    values.PAUSED: "paused",
-}
 SERVICE_TY = {
     values.SERVICE: "service",
     values.OBJECT_EXCLUSIVE: "virtual_object",

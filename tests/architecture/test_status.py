@@ -8,8 +8,8 @@ import os
 import re
 from pathlib import Path
 
-from orchestrator.machine.status import CAUSE_NAMES, STATUS_NAMES, TRANSITIONS
-from orchestrator.model.values import COMPLETED, NEW
+from orchestrator.machine.status import CAUSE_NAMES, TRANSITIONS
+from orchestrator.model.values import COMPLETED, NEW, STATUS_NAMES
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```mermaid\nstateDiagram-v2\n.*?```\n", re.DOTALL)

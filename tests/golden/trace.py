@@ -15,12 +15,12 @@ import msgspec
 from orchestrator.codec import keys
 from orchestrator.codec.rows import row_decoder
 from orchestrator.machine.recover import recover
-from orchestrator.machine.status import STATUS_NAMES
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
 from orchestrator.model.limits import POSITION_INDEX_BITS
 from orchestrator.model.records import AnyRecord, Transfer
 from orchestrator.model.rows import PartitionRow
+from orchestrator.model.values import STATUS_NAMES
 from tests.unit.machine.bench import Bench
 
 ID_BYTES = 24

@@ -3,9 +3,9 @@
 import pytest
 
 from orchestrator.machine.apply import apply_item
-from orchestrator.machine.status import CAUSE_NAMES, STATUS_NAMES, TRANSITIONS, change_status
+from orchestrator.machine.status import CAUSE_NAMES, TRANSITIONS, change_status
 from orchestrator.machine.step import Step
-from orchestrator.model.values import COMPLETED, NEW, Future
+from orchestrator.model.values import COMPLETED, NEW, STATUS_NAMES, Future
 from tests.unit.machine.bench import Bench, uid
 
 CELLS = [(status, cause) for status in STATUS_NAMES for cause in CAUSE_NAMES]
