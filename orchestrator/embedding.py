@@ -227,7 +227,7 @@ class EmbeddedEngine:
         self._waiting[waiter] = None
         limit = self._options.server.payload_bytes_max
         if len(body) > limit:
-            respond(exchange, replies.refused(413, f"the body may have at most {limit} bytes"))
+            respond(exchange, replies.body_too_large(limit))
         else:
             self._node.parts.ingress.handle(exchange)
         try:

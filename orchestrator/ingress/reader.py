@@ -242,5 +242,4 @@ class Reader:
         )
 
     def _refuse_size(self) -> None:
-        limit = self._options.payload_bytes_max
-        self.refuse(replies.refused(413, f"the body may have at most {limit} bytes"))
+        self.refuse(replies.body_too_large(self._options.payload_bytes_max))

@@ -96,6 +96,11 @@ def refused(status: int, message: str, extra: bytes = b"") -> HttpReply:
     return HttpReply(status, _BY_INGRESS + _JSON + extra, body)
 
 
+def body_too_large(limit_bytes: int) -> HttpReply:
+    """The body of a request is larger than the node takes."""
+    return refused(413, f"the body may have at most {limit_bytes} bytes")
+
+
 def refusal_reply(refusal: Refusal) -> HttpReply:
     """What the door refused."""
     return refused(status_of(refusal.code), refusal.message)
