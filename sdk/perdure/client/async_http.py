@@ -3,9 +3,10 @@
 import asyncio
 from typing import Final
 
+from perdure.client.async_exchange import AsyncExchange
 from perdure.client.places import Place
 from perdure.client.request import Request, Response
-from perdure.client.retrying import Pauses, Unsent
+from perdure.client.retrying import Unsent
 from perdure.retry import Retry
 
 _IDLE_MAX: Final = 256
@@ -94,25 +95,15 @@ class _Connection:
         return line.rstrip(b"\r\n").decode("latin-1")
 
 
-class AsyncHttp:
+class AsyncHttp(AsyncExchange):
     """Makes requests to one server, on one event loop."""
 
     def __init__(self, place: Place, headers: dict[str, str], retry: Retry) -> None:
+        super().__init__(retry)
         self._place = place
         self._headers = {"host": place.authority, **headers}
-        self._retry = retry
         self._idle: list[_Connection] = []
         self._closed = False
-
-    async def exchange(self, request: Request, timeout_s: float | None) -> Response:
-        """Return the answer; raises TimeoutError after so many seconds, and ConnectionError."""
-        if timeout_s is None:
-            return await self._with_retries(request)
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await self._with_retries(request)
-        except TimeoutError:
-            raise TimeoutError(f"no answer within {timeout_s} s") from None
 
     async def close(self) -> None:
         """Close what is idle; requests under way end by themselves."""
@@ -121,20 +112,6 @@ class AsyncHttp:
         for connection in idle:
             connection.close()
         await asyncio.sleep(0)
-
-    async def _with_retries(self, request: Request) -> Response:
-        pauses = Pauses(request, self._retry)
-        while True:
-            try:
-                response = await self._once(request)
-            except OSError as error:
-                pause_s = pauses.after_error(error)
-            else:
-                again_s = pauses.after(response)
-                if again_s is None:
-                    return response
-                pause_s = again_s
-            await asyncio.sleep(pause_s)
 
     async def _once(self, request: Request) -> Response:
         connection = await self._take()

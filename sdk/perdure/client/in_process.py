@@ -1,14 +1,13 @@
 """Requests to an engine in the same process: as over HTTP, without sockets."""
 
-import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
 import msgspec
 
+from perdure.client.async_exchange import AsyncExchange
 from perdure.client.request import Request, Response
-from perdure.client.retrying import Pauses
 from perdure.retry import Retry
 
 RETRY: Final = Retry(
@@ -49,38 +48,15 @@ class InProcessEngine(Protocol):
         ...
 
 
-class InProcessHttp:
+class InProcessHttp(AsyncExchange):
     """Makes requests to one engine, on its event loop."""
 
     def __init__(self, engine: InProcessEngine) -> None:
+        super().__init__(RETRY)
         self._engine = engine
-
-    async def exchange(self, request: Request, timeout_s: float | None) -> Response:
-        """Return the answer; raises TimeoutError after so many seconds, and ConnectionError."""
-        if timeout_s is None:
-            return await self._with_retries(request)
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await self._with_retries(request)
-        except TimeoutError:
-            raise TimeoutError(f"no answer within {timeout_s} s") from None
 
     async def close(self) -> None:
         """There are no connections."""
-
-    async def _with_retries(self, request: Request) -> Response:
-        pauses = Pauses(request, RETRY)
-        while True:
-            try:
-                response = await self._once(request)
-            except OSError as error:
-                pause_s = pauses.after_error(error)
-            else:
-                again_s = pauses.after(response)
-                if again_s is None:
-                    return response
-                pause_s = again_s
-            await asyncio.sleep(pause_s)
 
     async def _once(self, request: Request) -> Response:
         if request.to_admin:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 Status = Literal["unknown", "running", "succeeded", "failed"]
 
 _SOURCE: Final = "x-restate-error-source"
-_LIMIT_KEY: Final = "x-restate-limit-key"
+LIMIT_KEY: Final = "x-restate-limit-key"
 _NOT_READY: Final = 470
 _JSON_KINDS: Final = (JSON_TYPE, "+json")
 
@@ -36,16 +36,10 @@ class CallFields(TypedDict, total=False):
     limit_key: str
 
 
-class SendFields(TypedDict, total=False):
+class SendFields(CallFields, total=False):
     """The keywords of sends; the work begins after `delay`."""
 
-    key: str
-    idempotency_key: str
-    headers: Mapping[str, str]
     delay: timedelta
-    timeout: timedelta | None
-    scope: str
-    limit_key: str
 
 
 @dataclass(slots=True)
@@ -83,15 +77,16 @@ class Asked(Generic[T]):
 def call_request(
     target: Any,
     arg: Any,
-    fields: CallFields | SendFields,
+    fields: CallFields,
     returns: Any,
     retries: bool,
     send: bool = False,
+    delay: timedelta | None = None,
 ) -> Asked[Any]:
     """Return the request of a call, or of a send."""
     found = target_of(target)
     ref = found if isinstance(found, HandlerRef) else None
-    path = _path(found, fields, send)
+    path = path_of(_place(found, fields.get("key")), send, fields.get("scope"), delay)
     headers = dict(fields.get("headers") or {})
     body = _body(ref, arg, headers)
     is_run = ref is not None and ref.kind == "workflow"
@@ -105,7 +100,7 @@ def call_request(
     if key is not None:
         headers["idempotency-key"] = key
     if "limit_key" in fields:
-        headers[_LIMIT_KEY] = fields["limit_key"]
+        headers[LIMIT_KEY] = fields["limit_key"]
     carry_trace(headers)
     request = Request("POST", path, headers, body, is_safe=key is not None)
     return Asked(request, serde_of(target, returns))
@@ -115,10 +110,8 @@ def send_request(
     target: Any, arg: Any, fields: SendFields, returns: Any, retries: bool
 ) -> Asked[Any]:
     """Return the request of a send; it answers with an id, its result is read by the serde."""
-    asked = call_request(target, arg, fields, returns, retries, send=True)
     delay = fields.get("delay")
-    if delay is not None:
-        asked.request.path += f"?delay={max(0, round(delay / timedelta(milliseconds=1)))}ms"
+    asked = call_request(target, arg, fields, returns, retries, send=True, delay=delay)
     ref = target_of(target)
     if isinstance(ref, HandlerRef) and ref.kind == "workflow":
         asked.request.is_safe = True  # sent again it is accepted as the same
@@ -132,12 +125,20 @@ def submit_request(run: Any, arg: Any, fields: SendFields) -> Asked[Any]:
     return asked
 
 
-def _path(found: HandlerRef | tuple[str, str], fields: CallFields | SendFields, send: bool) -> str:
-    place = _place(found, fields.get("key"))
-    if "scope" in fields:
-        verb = "send" if send else "call"
-        return f"/restate/scope/{quote(fields['scope'], safe='')}/{verb}{place}"
-    return f"{place}/send" if send else place
+def path_of(place: str, send: bool, scope: str | None, delay: timedelta | None) -> str:
+    """Return the path of a call, or of a send, from the segments that name its handler."""
+    if scope is not None:
+        path = f"/restate/scope/{quote(scope, safe='')}/{'send' if send else 'call'}{place}"
+    else:
+        path = f"{place}/send" if send else place
+    if send and delay is not None:
+        path += f"?delay={max(0, round(delay / timedelta(milliseconds=1)))}ms"
+    return path
+
+
+def segments(*parts: str | None) -> str:
+    """Return a path of the parts that there are, each escaped."""
+    return "".join("/" + quote(one, safe="") for one in parts if one is not None)
 
 
 def _place(found: HandlerRef | tuple[str, str], key: str | None, last: str | None = None) -> str:
@@ -152,8 +153,7 @@ def _place(found: HandlerRef | tuple[str, str], key: str | None, last: str | Non
         service, name = found
     if key == "":
         raise Misuse("a key is not empty")
-    parts = [one for one in (service, key, name, last) if one is not None]
-    return "".join("/" + quote(one, safe="") for one in parts)
+    return segments(service, key, name, last)
 
 
 def _body(ref: HandlerRef | None, arg: Any, headers: dict[str, str]) -> bytes:

@@ -59,7 +59,7 @@ class Calls:
         headers: Headers | None = None,
     ) -> RestateDurableCallFuture[Any]:
         """Call a handler of a service."""
-        return self._call_handler(tpe, arg, _options(idempotency_key, headers))
+        return self._call_handler(tpe, arg, call_keywords(idempotency_key, headers))
 
     def service_send(
         self,
@@ -70,7 +70,7 @@ class Calls:
         headers: Headers | None = None,
     ) -> SendHandle:
         """Have a handler of a service called."""
-        options = _options(idempotency_key, headers, delay=send_delay)
+        options = call_keywords(idempotency_key, headers, delay=send_delay)
         return self._send_handler(tpe, arg, options)
 
     def object_call(
@@ -82,7 +82,7 @@ class Calls:
         headers: Headers | None = None,
     ) -> RestateDurableCallFuture[Any]:
         """Call a handler of an object."""
-        return self._call_handler(tpe, arg, _options(idempotency_key, headers, key=key))
+        return self._call_handler(tpe, arg, call_keywords(idempotency_key, headers, key=key))
 
     def object_send(
         self,
@@ -94,7 +94,7 @@ class Calls:
         headers: Headers | None = None,
     ) -> SendHandle:
         """Have a handler of an object called."""
-        options = _options(idempotency_key, headers, key=key, delay=send_delay)
+        options = call_keywords(idempotency_key, headers, key=key, delay=send_delay)
         return self._send_handler(tpe, arg, options)
 
     workflow_call = object_call
@@ -112,7 +112,7 @@ class Calls:
         limit_key: str | None = None,
     ) -> RestateDurableCallFuture[bytes]:
         """Call a handler by its name with bytes."""
-        options = _options(idempotency_key, headers, key=key, scope=scope, limit_key=limit_key)
+        options = call_keywords(idempotency_key, headers, key=key, scope=scope, limit_key=limit_key)
         data = self._encode(BytesSerde(), arg)
         return self._call(service, handler, data, BytesSerde(), options)
 
@@ -130,7 +130,7 @@ class Calls:
     ) -> SendHandle:
         """Have a handler called by its name with bytes."""
         more = {"key": key, "delay": send_delay, "scope": scope, "limit_key": limit_key}
-        options = _options(idempotency_key, headers, **more)
+        options = call_keywords(idempotency_key, headers, **more)
         data = self._encode(BytesSerde(), arg)
         return SendHandle(self._ours.send(f"{service}/{handler}", data, **options))
 
@@ -201,10 +201,13 @@ class ScopedContext:
     def _options(
         self, idempotency_key: str | None, headers: Headers | None, **more: Any
     ) -> dict[str, Any]:
-        return _options(idempotency_key, headers, scope=self._scope, **more)
+        return call_keywords(idempotency_key, headers, scope=self._scope, **more)
 
 
-def _options(idempotency_key: str | None, headers: Headers | None, **more: Any) -> dict[str, Any]:
+def call_keywords(
+    idempotency_key: str | None, headers: Headers | None, **more: Any
+) -> dict[str, Any]:
+    """Return the keywords of a call as they are passed on."""
     return {"idempotency_key": idempotency_key, "headers": headers, **more}
 
 

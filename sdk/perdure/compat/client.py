@@ -7,15 +7,14 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
 from perdure.client.async_http import AsyncHttp
 from perdure.client.places import read_url
-from perdure.client.request import Request, carry_trace
+from perdure.client.request import LIMIT_KEY, Request, carry_trace, path_of, segments
 from perdure.client.retrying import NO_RETRY
-from perdure.compat.calls import serdes_of
+from perdure.compat.calls import call_keywords, serdes_of
 from perdure.compat.client_types import (
     HttpError,
     RestateClient,
@@ -61,11 +60,12 @@ class _Door:
     ) -> Any:
         """Call a handler by its names, or send to it, with what is its body."""
         headers = {name.lower(): value for name, value in (options.pop("headers") or {}).items()}
-        for name, of in (("idempotency_key", "idempotency-key"), ("limit_key", _LIMIT_KEY)):
+        for name, of in (("idempotency_key", "idempotency-key"), ("limit_key", LIMIT_KEY)):
             if (value := options.get(name)) is not None:
                 headers[of] = value
         carry_trace(headers)
-        path = _path(service, handler, send, options)
+        place = segments(service, options.get("key") or None, handler)
+        path = path_of(place, send, options.get("scope"), options.get("send_delay"))
         response = await self.http.exchange(Request("POST", path, headers, data, False), None)
         if response.status >= 400:
             raise HttpError(response.status, _phrase(response.status), _text(response.body))
@@ -76,21 +76,6 @@ class _Door:
         if self._codec is not None:
             body = await self._codec.decode(body)
         return serde.deserialize(body)
-
-
-_LIMIT_KEY = "x-restate-limit-key"
-
-
-def _path(service: str, handler: str, send: bool, options: dict[str, Any]) -> str:
-    key, scope, delay = options.get("key"), options.get("scope"), options.get("send_delay")
-    place = "/".join(quote(one, safe="") for one in (service, key, handler) if one)
-    if scope is not None:
-        path = f"/restate/scope/{quote(scope, safe='')}/{'send' if send else 'call'}/{place}"
-    else:
-        path = f"/{place}/send" if send else f"/{place}"
-    if send and delay is not None:
-        path += f"?delay={max(0, round(delay / timedelta(milliseconds=1)))}ms"
-    return path
 
 
 def _phrase(status: int) -> str:
@@ -181,8 +166,8 @@ class _Calls:
         headers: Headers | None,
         **more: Any,
     ) -> Any:
-        options = {"idempotency_key": idempotency_key, "headers": headers, **more}
-        return await self._door.handler(target, arg, send, {**options, "scope": self._scope})
+        options = call_keywords(idempotency_key, headers, scope=self._scope, **more)
+        return await self._door.handler(target, arg, send, options)
 
 
 class ScopedClient(_Calls, RestateScopedClient):
@@ -212,13 +197,7 @@ class Client(_Calls, RestateClient):
         limit_key: str | None = None,
     ) -> bytes:
         """Call a handler by its names with bytes."""
-        options = {
-            "key": key,
-            "idempotency_key": idempotency_key,
-            "headers": headers,
-            "scope": scope,
-            "limit_key": limit_key,
-        }
+        options = call_keywords(idempotency_key, headers, key=key, scope=scope, limit_key=limit_key)
         found: bytes = await self._door.named(
             service, handler, self._door.encode(arg), BytesSerde(), False, options
         )
@@ -237,14 +216,8 @@ class Client(_Calls, RestateClient):
         limit_key: str | None = None,
     ) -> RestateClientSendHandle:
         """Have a handler run by its names with bytes."""
-        options = {
-            "key": key,
-            "send_delay": send_delay,
-            "idempotency_key": idempotency_key,
-            "headers": headers,
-            "scope": scope,
-            "limit_key": limit_key,
-        }
+        more = {"key": key, "send_delay": send_delay, "scope": scope, "limit_key": limit_key}
+        options = call_keywords(idempotency_key, headers, **more)
         found: RestateClientSendHandle = await self._door.named(
             service, handler, self._door.encode(arg), BytesSerde(), True, options
         )
