@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 from perdure.client.aio import AsyncClient
 from perdure.client.in_process import InProcessHttp
 from perdure.errors import Misuse
-from perdure.in_process import InProcessApp
+from perdure.in_process import InProcessApp, needing_server
 
 if TYPE_CHECKING:
     from orchestrator.embedding import EmbeddedEngine
 
-_NEEDS_SERVER = "an embedded engine needs the server: pip install 'perdure[embedded]'"
+_NEEDED = ("an embedded engine needs the server", "embedded")
 
 
 class Embedded:
@@ -52,10 +52,8 @@ class Embedded:
         self._engine: EmbeddedEngine | None = None
 
     async def __aenter__(self) -> Embedded:
-        try:
+        with needing_server(*_NEEDED):
             from orchestrator.embedding import EmbeddedEngine
-        except ImportError as error:
-            raise Misuse(f"{_NEEDS_SERVER} ({error})") from error
         engine = self._engine = await EmbeddedEngine.start(
             data_dir=self._data_dir,
             apps=[self._app],
@@ -100,10 +98,8 @@ class Embedded:
 def run_until_asked(embedded: Embedded, ready: Callable[[Embedded], Any] | None = None) -> None:
     """Run until SIGINT or SIGTERM, in a process that does nothing else; `ready` is called once it
     serves."""
-    try:
+    with needing_server(*_NEEDED):
         from orchestrator.embedding import tune_process
-    except ImportError as error:
-        raise Misuse(f"{_NEEDS_SERVER} ({error})") from error
     tune_process()
     try:
         import uvloop

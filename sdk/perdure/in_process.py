@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from perdure.discovery import ProtocolMode, manifest
 from perdure.endpoint import SDK_NAME, Answer, Endpoint
+from perdure.errors import Misuse
 
 BIDI: Final[ProtocolMode] = "BIDI_STREAM"
 _manifests: Final[WeakKeyDictionary[Endpoint, tuple[Any, list[Any], bytes]]] = WeakKeyDictionary()
+
+
+@contextmanager
+def needing_server(what: str, extra: str) -> Iterator[None]:
+    """Around imports of the engine, which an extra brings; raises Misuse if it is not there."""
+    try:
+        yield
+    except ImportError as error:
+        message = f"{what}: pip install 'perdure[{extra}]' ({error})"
+        raise Misuse(message) from error
 
 
 class InProcessApp:

@@ -21,7 +21,7 @@ from typing import Any, Final
 from perdure.definitions import HandlerDefinition
 from perdure.endpoint import Endpoint
 from perdure.errors import Misuse
-from perdure.misuse import is_own, raised_at
+from perdure.misuse import raised_at, where_waits
 from perdure.recorded import BadJournal, RecordedJournal, read_journals
 from perdure.replay import Machine, ReplayError
 from perdure.replay.mismatch import describe
@@ -163,23 +163,12 @@ class _ReplayAttempt(Attempt):
             file, line = raised_at(one.__traceback__) if one is not None else ("", 0)
             if line:
                 return file, line
-        places = (_waits_at(fiber.coro) for fiber in self.fibers)
+        places = (where_waits(fiber.coro) for fiber in self.fibers)
         return next((place for place in places if place[1]), ("", 0))
 
 
 def _drop(data: bytes) -> None:
     """What the code would have a server do is in the machine already."""
-
-
-def _waits_at(coro: Any) -> tuple[str, int]:
-    """The innermost line of the user's code in a coroutine that waits."""
-    place = ("", 0)
-    while coro is not None:
-        frame = getattr(coro, "cr_frame", None)
-        if frame is not None and not is_own(frame.f_code.co_filename):
-            place = (frame.f_code.co_filename, frame.f_lineno)
-        coro = getattr(coro, "cr_await", None)
-    return place
 
 
 def shown_report(report: ReplayReport) -> str:

@@ -92,13 +92,16 @@ class _Types:
         if is_typeddict(cls):
             needed = cast(frozenset[str], cls.__required_keys__)
             return _fields(dict, parts, needed)
-        given = {one.name for one in fields(cls) if one.init}
-        needed = frozenset(
-            one.name
-            for one in fields(cls)
-            if one.init and one.default is MISSING and one.default_factory is MISSING
-        )
+        given = frozenset(one.name for one in fields(cls) if one.init)
+        needed = given.intersection(_without_default(cls))
         return _fields(cls, {name: parts[name] for name in parts if name in given}, needed)
+
+
+def _without_default(cls: Any) -> list[str]:
+    """The fields of a dataclass that have to be given."""
+    return [
+        one.name for one in fields(cls) if one.default is MISSING and one.default_factory is MISSING
+    ]
 
 
 def _unfinished(value: Any, path: str) -> Any:
@@ -238,11 +241,7 @@ def _object_schema(cls: Any, of: Callable[[Any], dict[str, Any]]) -> dict[str, A
     if is_typeddict(cls):
         needed = [name for name in hints if name in cls.__required_keys__]
     else:
-        needed = [
-            one.name
-            for one in fields(cls)
-            if one.default is MISSING and one.default_factory is MISSING
-        ]
+        needed = _without_default(cls)
     properties = {name: of(one) for name, one in hints.items()}
     return {
         "title": cls.__name__,

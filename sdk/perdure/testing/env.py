@@ -12,7 +12,7 @@ from perdure.client.aio import AsyncClient
 from perdure.client.in_process import InProcessHttp
 from perdure.definitions import HandlerRef, target_of
 from perdure.errors import Misuse
-from perdure.in_process import InProcessApp
+from perdure.in_process import InProcessApp, needing_server
 from perdure.serde import ANY
 from perdure.service import definition_of
 from perdure.testing.fakes import AttemptUnderTest, Behaviour, Patch
@@ -24,8 +24,6 @@ from perdure.typed_state import StateField
 if TYPE_CHECKING:
     from orchestrator.embedding import EmbeddedEngine
     from perdure.testing.sync import SyncEnv
-
-_NEEDS_SERVER = "perdure.testing needs the engine: pip install 'perdure[testing]'"
 
 
 class Env:
@@ -58,11 +56,9 @@ class Env:
         self._topics: dict[str, Topic] = {}
 
     async def __aenter__(self) -> Env:
-        try:
+        with needing_server("perdure.testing needs the engine", "testing"):
             from orchestrator.embedding import EmbeddedEngine
             from orchestrator.runtime.virtual import VirtualClock
-        except ImportError as error:
-            raise Misuse(f"{_NEEDS_SERVER} ({error})") from error
         start = self._start
         clock = VirtualClock(None if start is None else round(start.timestamp() * 1000))
         begin: Callable[..., Any] = partial(AttemptUnderTest, self._behaviour, now_ms=clock.now_ms)
