@@ -101,13 +101,14 @@ class Client:
             wish.invoke = None
 
     def _resolve(self, node: Node) -> Invoke | None:
-        """The id is made once: the same one again is the same request, at another time."""
+        """The id is made once: the same one again is the same wish, at another time and, as over
+        HTTP, by another request."""
         wish = self._wish
         if wish.invoke is not None:
             now_ms = self._world.now_ms()
             start_at_ms = now_ms + wish.delay_ms if wish.delay_ms else 0
             return msgspec.structs.replace(
-                wish.invoke, created_at_ms=now_ms, start_at_ms=start_at_ms
+                wish.invoke, created_at_ms=now_ms, start_at_ms=start_at_ms, request=0
             )
         handler = node.registry().handler(wish.service, wish.handler)
         if handler is None:
