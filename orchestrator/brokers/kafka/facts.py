@@ -63,6 +63,9 @@ _BEING_MADE: Final = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    # Who was asked has heard of the leader's term later, or earlier, than we have.
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.FENCED_LEADER_EPOCH,
 }
 _LOOK_S: Final = 0.05  # how often an open question looks whether the credentials were refused
 
