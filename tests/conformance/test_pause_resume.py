@@ -75,9 +75,10 @@ def test_a_failure_may_ask_for_its_own_delay(client: Client, laboratory: Laborat
 
 def test_pause_a_waiting_invocation(client: Client) -> None:
     """What runs is asked to stop; what is suspended uses nothing and may stay as it is."""
-    sleep = {"type": "awaitOne", "command": {"type": "sleep", "timeoutMillis": 1_500}}
-    target = ("VirtualObjectCommandInterpreter", fresh(), "interpretCommands")
-    invocation = client.send(target, {"commands": [sleep]}, key=fresh())
+    key = fresh()
+    wait = {"type": "awaitOne", "command": {"type": "createAwakeable", "awakeableKey": "a"}}
+    target = ("VirtualObjectCommandInterpreter", key, "interpretCommands")
+    invocation = client.send(target, {"commands": [wait]}, key=fresh())
     client.wait_status(invocation, "running", "suspended")
     reply = client.operate(invocation, "pause")
     if reply.status == 202:  # it ran when it was asked
@@ -88,7 +89,15 @@ def test_pause_a_waiting_invocation(client: Client) -> None:
         reply.expect(200)
         client.wait_status(invocation, "suspended", "paused")
         client.operate(invocation, "resume").expect(200)
-    assert client.attach(invocation).expect(200).json() == "sleep"
+
+    def registered() -> None:
+        interpreter = ("VirtualObjectCommandInterpreter", key, "hasAwakeable")
+        assert client.call(interpreter, "a") is True
+
+    eventually(registered)
+    resolve = {"awakeableKey": "a", "value": "woken"}
+    client.call(("VirtualObjectCommandInterpreter", key, "resolveAwakeable"), resolve)
+    assert client.attach(invocation).expect(200).json() == "woken"
     client.operate(invocation, "pause").expect(409)
 
 
