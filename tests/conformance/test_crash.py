@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.world import World
-from tests.parts.client import Client, at_once, eventually, fresh, in_background
+from tests.parts.client import NOTHING, Client, Target, at_once, eventually, fresh, in_background
 
 INTERPRETER = "VirtualObjectCommandInterpreter"
 Check = Callable[[], Any]
@@ -24,16 +24,31 @@ def answers(client: Client, invocation: str, expected: Any) -> None:
     eventually(answered, 60.0)
 
 
+def sent(client: Client, target: Target, payload: Any = NOTHING, **options: Any) -> str:
+    """The id of what was accepted. A broker that was killed by the test before may just have had
+    the partitions given out anew: 503 says that nothing was accepted, and to ask again."""
+
+    def once() -> str | None:
+        reply = client.post(target, payload, send=True, **options)
+        return None if reply.status == 503 else reply.expect(202, 200).json()["invocationId"]
+
+    deadline_s = time.monotonic() + 30.0
+    while (found := once()) is None:
+        assert time.monotonic() < deadline_s, f"{target} is not taken"
+        time.sleep(0.2)
+    return found
+
+
 def a_sleep(client: Client) -> Check:
     command = {"type": "awaitOne", "command": {"type": "sleep", "timeoutMillis": 1_500}}
     order = {"commands": [command, command]}
-    invocation = client.send((INTERPRETER, fresh(), "interpretCommands"), order, key=fresh())
+    invocation = sent(client, (INTERPRETER, fresh(), "interpretCommands"), order, key=fresh())
     return partial(answers, client, invocation, "sleep")
 
 
 def an_awakeable(client: Client) -> Check:
     key = fresh()
-    invocation = client.send(("Versioned", key, "aroundAwakeable"), key=fresh())
+    invocation = sent(client, ("Versioned", key, "aroundAwakeable"), key=fresh())
 
     def resolve() -> None:
         awakeable = client.call(("Versioned", key, "awakeableId"), timeout_s=5.0)
@@ -49,7 +64,7 @@ def an_awakeable(client: Client) -> Check:
 
 def a_workflow(client: Client) -> Check:
     key = fresh()
-    invocation = client.send(("BlockAndWaitWorkflow", key, "run"), "kept")
+    invocation = sent(client, ("BlockAndWaitWorkflow", key, "run"), "kept")
 
     def check() -> None:
         client.insist(("BlockAndWaitWorkflow", key, "unblock"), "clicked")
@@ -61,7 +76,7 @@ def a_workflow(client: Client) -> Check:
 
 def a_delayed_send(client: Client) -> Check:
     key = fresh()
-    client.send(("Counter", key, "add"), 7, delay="1s")
+    sent(client, ("Counter", key, "add"), 7, delay="1s")
 
     def added() -> None:
         assert client.call(("Counter", key, "get"), timeout_s=5.0) == 7
@@ -74,10 +89,10 @@ def a_queue(client: Client) -> Check:
     key = fresh()
     command = {"type": "awaitOne", "command": {"type": "sleep", "timeoutMillis": 1_000}}
     target = (INTERPRETER, key, "interpretCommands")
-    client.send(target, {"commands": [command]})
+    sent(client, target, {"commands": [command]})
     returns = [{"type": "runReturns", "value": str(number)} for number in range(5)]
     for one in returns:
-        client.send(target, {"commands": [{"type": "awaitOne", "command": one}]})
+        sent(client, target, {"commands": [{"type": "awaitOne", "command": one}]})
 
     def in_order() -> None:
         results = client.call((INTERPRETER, key, "getResults"), timeout_s=5.0)
@@ -89,7 +104,7 @@ def a_queue(client: Client) -> Check:
 def many_steps(world: World) -> Check:
     name, count = fresh("steps"), 20
     order = {"name": name, "count": count, "pauseMs": 40}
-    invocation = world.client.send(("Steps", "manySteps"), order, key=fresh())
+    invocation = sent(world.client, ("Steps", "manySteps"), order, key=fresh())
 
     def check() -> None:
         answers(world.client, invocation, [number * number for number in range(count)])
