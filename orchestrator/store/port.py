@@ -41,7 +41,7 @@ class StoreHome(Protocol):
     def candidates(self) -> Iterator[DurableStore]:
         """Stores to try, open, best first, the last one empty.
 
-        Asking for the next one closes and discards the one before.
+        Asking for the next one closes and discards the one before; after the last, it too.
         """
         ...
 

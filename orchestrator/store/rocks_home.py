@@ -52,7 +52,10 @@ class RocksHome:
             _put_aside(checkpoint)
         self._made_of = None
         _remove(self._live)
-        yield self._open()
+        empty = self._open()
+        yield empty
+        empty.close()
+        _remove(self._live)  # the next look must not put it aside over what is there
 
     def checkpoints(self) -> list[int]:
         if not self._checkpoints.is_dir():

@@ -363,7 +363,8 @@ class BrokerLog:
     def trim(self, partition: int, below_offset: int) -> None:
         if self._owner.lives() and not self._owner.is_zombie:
             firsts = self.topic.firsts
-            firsts[partition] = max(firsts[partition], below_offset)
+            if below_offset <= self.topic.nexts[partition]:  # as Kafka refuses it
+                firsts[partition] = max(firsts[partition], below_offset)
 
     # --- assignment ---
 

@@ -126,7 +126,7 @@ class Trouble:
 
     async def _lose_tail(self) -> None:
         """Under a leader that does not know."""
-        self._world.lose_tail()
+        self._world.lose_tail(is_led=True)
 
     async def _deploy(self) -> None:
         self._world.metadata.deploy()

@@ -213,8 +213,9 @@ class TopicTrouble:
                 if gap.low <= row.position:
                     self._seek_back(facts.source, row)
                 else:
-                    missing = (facts.source, facts.generation, row.position, gap.low)
-                    world.gaps.append(missing)
+                    held = self._broker.topics[facts.source.topic].partitions
+                    low = held[facts.source.partition].lacked_from(row.position, row.leader_epoch)
+                    world.gaps.append((facts.source, facts.generation, low, gap.low))
                     world.oracle.counts["gaps"] += 1
                     seen.add(facts.subscription.id)
         for known_as in sorted(seen):

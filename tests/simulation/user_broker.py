@@ -69,6 +69,14 @@ class UserPartition:
         """The end of what a reader of this epoch may have read; -1: it does not know."""
         return min([self.next, *self.cuts[epoch:]]) if epoch >= 0 else self.next
 
+    def lacked_from(self, position: int, epoch: int) -> int:
+        """From where on a reader that stands before all that is kept may lack records.
+
+        Brokers forget where an epoch ended below what they keep: of what came in the place of a
+        lost tail, and was gone before it was read, they cannot tell.
+        """
+        return min(position, self.end_for(epoch))
+
     def stable(self) -> int:
         """The end for who reads only what is committed."""
         opened = [r.offset for r in self.records if r.transaction.state == OPEN]

@@ -162,12 +162,16 @@ class World:
                 self.is_over = True  # nobody serves any more
                 self.current.kill()
 
-    def lose_tail(self) -> int:
-        """The broker is without its last messages, how many; stores may be ahead of it."""
-        low = self.topic.firsts[0]
-        if low:
-            low = min(self.homes[0].copies)
-        end = self.topic.nexts[0]
+    def lose_tail(self, is_led: bool = False) -> int:
+        """The broker is without its last messages, how many; stores may be ahead of it.
+
+        One copy of each store stays within the log: where a process leads that may make another
+        one before it hears of the loss, the newest, for then the older one is dropped.
+        """
+        first, end = self.topic.firsts[0], self.topic.nexts[0]
+        low = first
+        if first:
+            low = (max if is_led else min)(self.homes[0].copies, default=end)
         return self.topic.cut(0, max(low, end - self.random.randrange(12)))
 
     def _grow_again(self, lost: int) -> None:

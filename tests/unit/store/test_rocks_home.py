@@ -41,6 +41,10 @@ def spill(store: RocksStore, applied: int) -> None:
     stamped.write([(b"a", b"%d" % applied)])
 
 
+def aside(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.rglob("*.unfit"))
+
+
 def test_a_killed_process_leaves_whole_batches_with_their_offset(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)
     assert child.stdout is not None
@@ -174,15 +178,29 @@ def test_what_does_not_fit_is_put_aside_until_a_checkpoint_replaces_it(tmp_path:
     spill(store, 4)
     store.checkpoint(checkpoint_name(4))
     store.close()
-    candidates = list(RocksHome(tmp_path).candidates())
-    assert len(candidates) == 3
-    aside = sorted(path.name for path in tmp_path.rglob("*.unfit"))
-    assert aside == [checkpoint_name(4) + ".unfit", "live.unfit"]
+    candidates = RocksHome(tmp_path).candidates()
+    last = [next(candidates) for _ in range(3)][-1]
+    assert aside(tmp_path) == [checkpoint_name(4) + ".unfit", "live.unfit"]
     assert RocksHome(tmp_path).checkpoints() == []
-    spill(candidates[-1], 1)
-    candidates[-1].checkpoint(checkpoint_name(1))
-    assert list(tmp_path.rglob("*.unfit")) == []
-    candidates[-1].close()
+    spill(last, 1)
+    last.checkpoint(checkpoint_name(1))
+    assert aside(tmp_path) == []
+    last.close()
+
+
+def test_what_was_put_aside_outlives_further_starts_at_which_nothing_fits(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    spill(store, 4)
+    store.checkpoint(checkpoint_name(4))
+    spill(store, 5)
+    store.close()
+    assert [len(list(RocksHome(tmp_path).candidates())) for _ in range(3)] == [3, 1, 1]
+    assert aside(tmp_path) == [checkpoint_name(4) + ".unfit", "live.unfit"]
+    assert not (tmp_path / "live").exists()
+    (tmp_path / "live.unfit").rename(tmp_path / "live")
+    store = opened(tmp_path)
+    assert store.get(b"a") == b"5"
+    store.close()
 
 
 def test_a_directory_in_use_is_an_error_of_the_store(tmp_path: Path) -> None:
@@ -192,7 +210,7 @@ def test_a_directory_in_use_is_an_error_of_the_store(tmp_path: Path) -> None:
         list(RocksHome(tmp_path).candidates())
     assert store.get(b"a") == b"1"
     store.close()
-    assert list(tmp_path.rglob("*.unfit")) == []
+    assert aside(tmp_path) == []
 
 
 def test_a_closed_store_answers_with_an_error_of_the_store(tmp_path: Path) -> None:
