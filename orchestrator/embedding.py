@@ -16,9 +16,9 @@ from orchestrator.brokers.memory_broker import MemoryBroker
 from orchestrator.codec import keys
 from orchestrator.codec.rows import row_decoder
 from orchestrator.config.options import NodeOptions, read_options
+from orchestrator.exchanges.apps import Apps, ServiceApp
 from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import HttpReply, PendingRequest
-from orchestrator.invoker.apps import Apps, ServiceApp
 from orchestrator.log.memory import MemoryTopic
 from orchestrator.model.ids import key_partition_key, partition_of_key
 from orchestrator.model.records import Cancel

@@ -7,25 +7,25 @@ stamps of last activity. What one read of a connection brings is one record per 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.exchanges.apps import Apps
+from orchestrator.exchanges.aws import AwsLambda
+from orchestrator.exchanges.dialing import Dialer
+from orchestrator.exchanges.exchange import Exchange
+from orchestrator.exchanges.functions import CALLS_MAX
+from orchestrator.exchanges.heads import Heads
+from orchestrator.exchanges.origin import FUNCTION, BadUri
+from orchestrator.exchanges.pools import Pools
 from orchestrator.invoker import codes
-from orchestrator.invoker.apps import Apps
 from orchestrator.invoker.attempt import Attempt
-from orchestrator.invoker.aws import AwsLambda
 from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.counts import AttemptCounts, measure_slots
-from orchestrator.invoker.dialing import Dialer
-from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.flusher import Flusher, half_close, propose
 from orchestrator.invoker.forgetting import Forgetting
-from orchestrator.invoker.functions import CALLS_MAX
-from orchestrator.invoker.heads import Heads
 from orchestrator.invoker.make_way import MakeWay
 from orchestrator.invoker.memory import AttemptMemory
 from orchestrator.invoker.openings import Openings
 from orchestrator.invoker.options import InvokerOptions
-from orchestrator.invoker.origin import FUNCTION, BadUri
 from orchestrator.invoker.placing import Placement, Places, Unplaced
-from orchestrator.invoker.pools import Pools
 from orchestrator.invoker.port import AttemptInput, AttemptView, LedPartition
 from orchestrator.invoker.running import RunningAttempt
 from orchestrator.invoker.slices import in_slices
@@ -42,7 +42,7 @@ from orchestrator.runtime.telemetry import Telemetry
 from perdure.wire import invocation_id_to_str
 
 if TYPE_CHECKING:  # its library is loaded where requests are signed
-    from orchestrator.invoker.signing import Signer
+    from orchestrator.exchanges.signing import Signer
 
 _MAKE_WAY_S: Final = 0.01
 _STARTED_AT_ONCE: Final = 200

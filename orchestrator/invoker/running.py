@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final, Protocol
 
+from orchestrator.exchanges.exchange import Exchange
 from orchestrator.invoker import codes
 from orchestrator.invoker.attempt import Attempt
-from orchestrator.invoker.exchange import Exchange
 from orchestrator.invoker.feed import Feed
 from orchestrator.invoker.placing import Placement
 from orchestrator.invoker.port import AttemptInput, LedPartition

@@ -10,7 +10,7 @@ import heapq
 from functools import lru_cache
 from typing import Final
 
-from orchestrator.invoker.pools import Pools
+from orchestrator.exchanges.pools import Pools
 from orchestrator.invoker.running import RunningAttempt
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.scheduler import Scheduler, Timer

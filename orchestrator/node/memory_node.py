@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from msgspec.structs import replace
 
 from orchestrator.config.options import NodeOptions
-from orchestrator.invoker.apps import Apps
+from orchestrator.exchanges.apps import Apps
 from orchestrator.node.faces import Faces
 from orchestrator.node.files import Shares
 from orchestrator.node.parts import assemble

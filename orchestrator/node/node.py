@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from orchestrator.config.options import NodeOptions
-from orchestrator.invoker.apps import Apps
+from orchestrator.exchanges.apps import Apps
 from orchestrator.log.options import PARTITIONS_DEFAULT
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.faces import Faces

@@ -8,11 +8,11 @@ from msgspec.structs import replace
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.brokers.deciding import StartDecider
 from orchestrator.config.options import NodeOptions
+from orchestrator.exchanges.aws import AwsLambda
+from orchestrator.exchanges.discovery import Discovery
 from orchestrator.ingress.face import Ingress
 from orchestrator.ingress.server import IngressServer
 from orchestrator.intake.intake import TopicIntake
-from orchestrator.invoker.aws import AwsLambda
-from orchestrator.invoker.discovery import Discovery
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.invoker.options import InvokerOptions as InvokerOptions
 from orchestrator.log.port import Log
@@ -72,7 +72,7 @@ def assemble(
     key_file = options.invoker.request_identity_key_file
     signer = None
     if key_file is not None:  # its library is not loaded otherwise
-        from orchestrator.invoker.signing import load_signer
+        from orchestrator.exchanges.signing import load_signer
 
         signer = load_signer(key_file)
     metadata = Metadata(

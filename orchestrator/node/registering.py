@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from orchestrator.brokers.memory_broker import MemoryBroker
 from orchestrator.brokers.starting import decide_starts
-from orchestrator.invoker.apps import SCHEME
+from orchestrator.exchanges.apps import SCHEME
 from orchestrator.model.lanes import LOG_CLUSTER
 from orchestrator.node.parts import Parts
 from orchestrator.registry.apply_metadata import MetadataState

@@ -7,7 +7,7 @@ from typing import Final
 
 from orchestrator.brokers.memory_broker import MemoryBroker
 from orchestrator.config.options import NodeOptions
-from orchestrator.invoker.apps import Apps
+from orchestrator.exchanges.apps import Apps
 from orchestrator.log.memory import MemoryLog, MemoryTopic
 from orchestrator.log.port import Log
 from orchestrator.node.adapters import make_homes, make_log

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import perdure
-from orchestrator.invoker.apps import SCHEME, Apps
-from orchestrator.invoker.discovery import Discovery
+from orchestrator.exchanges.apps import SCHEME, Apps
+from orchestrator.exchanges.discovery import Discovery
 from orchestrator.model.records import Failed, Suspended
 from orchestrator.model.values import Failure
 from orchestrator.registry.discovery import DiscoveryTarget

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from orchestrator.invoker.exchange import Exchange
+from orchestrator.exchanges.exchange import Exchange
 from orchestrator.invoker.running import RunningAttempt
 from perdure import wire
 from tests.simulation.broker import Owner

@@ -7,10 +7,10 @@ from functools import partial
 from random import Random
 from typing import Any, cast
 
+from orchestrator.exchanges.origin import Origin
+from orchestrator.exchanges.pool import Pool
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.invoker.options import InvokerOptions
-from orchestrator.invoker.origin import Origin
-from orchestrator.invoker.pool import Pool
 from orchestrator.invoker.port import LedPartition
 from orchestrator.invoker.slot_queue import SlotWaiter
 from orchestrator.log import known

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from orchestrator.codec.keys import object_key
 from orchestrator.door.invocations import invocation_id_for, make_invoke
-from orchestrator.invoker.apps import Apps
+from orchestrator.exchanges.apps import Apps
+from orchestrator.exchanges.signing import Signer
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.port import AttemptInput, JournalPlace
-from orchestrator.invoker.signing import Signer
 from orchestrator.machine import kv
 from orchestrator.machine.apply import apply
 from orchestrator.machine.inputs import whole_invoke

@@ -3,7 +3,7 @@
 import asyncio
 
 from orchestrator.codec.keys import chunk_key
-from orchestrator.invoker.exchange import Exchange
+from orchestrator.exchanges.exchange import Exchange
 from orchestrator.invoker.feed import Feed
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.port import JOURNAL_BEGIN, JournalPlace

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from orchestrator.exchanges.discovery import Discovery
 from orchestrator.invoker import slot_queue
-from orchestrator.invoker.discovery import Discovery
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.slot_queue import SlotWaiter
 from orchestrator.model.records import Signal, Suspended

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.invoker.apps import Apps
-from orchestrator.invoker.discovery import Discovery
-from orchestrator.invoker.draining import DRAIN_S
-from orchestrator.invoker.exchange import Exchange
-from orchestrator.invoker.in_process import WINDOW_BYTES, InProcessPool
-from orchestrator.invoker.origin import parse_origin
-from orchestrator.invoker.pools import Pools
+from orchestrator.exchanges.apps import Apps
+from orchestrator.exchanges.discovery import Discovery
+from orchestrator.exchanges.draining import DRAIN_S
+from orchestrator.exchanges.exchange import Exchange
+from orchestrator.exchanges.in_process import WINDOW_BYTES, InProcessPool
+from orchestrator.exchanges.origin import parse_origin
+from orchestrator.exchanges.pools import Pools
 from orchestrator.registry.discovery import DiscoveryTarget
 from orchestrator.registry.errors import RegistryError
 from orchestrator.runtime.clock import SystemClock

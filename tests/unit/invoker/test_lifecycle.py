@@ -6,7 +6,7 @@ import logging
 import msgspec
 import pytest
 
-from orchestrator.invoker import draining
+from orchestrator.exchanges import draining
 from orchestrator.model.records import Kill, Pause, Resume, Suspended
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import PAUSED, Failure

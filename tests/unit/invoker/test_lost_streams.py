@@ -7,9 +7,9 @@ import weakref
 
 import pytest
 
-from orchestrator.invoker.exchange import Exchange
-from orchestrator.invoker.http1 import Http1Connection
-from orchestrator.invoker.http2 import Http2Connection
+from orchestrator.exchanges.exchange import Exchange
+from orchestrator.exchanges.http1 import Http1Connection
+from orchestrator.exchanges.http2 import Http2Connection
 from tests.unit.invoker.scripted import END, OUT, Served
 from tests.unit.invoker.test_faults import answered, good
 from tests.unit.invoker.wires import HEAD, Hears, Wire

@@ -4,7 +4,8 @@ import asyncio
 
 import msgspec
 
-from orchestrator.invoker import http2, memory
+from orchestrator.exchanges import http2
+from orchestrator.invoker import memory
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.registry.schema import RetryPolicy
 from perdure import wire

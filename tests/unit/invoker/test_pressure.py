@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.invoker import http2
-from orchestrator.invoker.dialing import Dialer
-from orchestrator.invoker.exchange import Exchange, HeaderLines
-from orchestrator.invoker.origin import parse_origin
-from orchestrator.invoker.pool import Pool
+from orchestrator.exchanges import http2
+from orchestrator.exchanges.dialing import Dialer
+from orchestrator.exchanges.exchange import Exchange, HeaderLines
+from orchestrator.exchanges.origin import parse_origin
+from orchestrator.exchanges.pool import Pool
 from orchestrator.model.records import Failed
 from perdure import wire
 from perdure.wire import encode

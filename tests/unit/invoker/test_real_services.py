@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from orchestrator.exchanges.signing import parse_signer
 from orchestrator.invoker.options import InvokerOptions
-from orchestrator.invoker.signing import parse_signer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import Cancel, Ended, Suspended
 from orchestrator.model.values import Failure
@@ -18,8 +18,8 @@ from perdure import wire
 from perdure.wire import invocation_id_to_str
 from tests.parts.python_services import PythonServices
 from tests.parts.typescript_services import TypeScriptServices
+from tests.unit.exchanges.test_signing import KEY_ID, PEM
 from tests.unit.invoker.partition import Partition
-from tests.unit.invoker.test_signing import KEY_ID, PEM
 from tests.unit.invoker.worlds import QUICK, real, run
 
 Services = TypeScriptServices | PythonServices

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from orchestrator.invoker.pools import Pools
+from orchestrator.exchanges.pools import Pools
 from orchestrator.invoker.running import RunningAttempt
 from orchestrator.invoker.sweep import ACTED_AT_ONCE, Sweep
 

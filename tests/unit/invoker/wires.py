@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import ngh2
 
-from orchestrator.invoker.exchange import Exchange, HeaderLines
-from orchestrator.invoker.http1 import Http1Connection
-from orchestrator.invoker.http2 import Http2Connection
+from orchestrator.exchanges.exchange import Exchange, HeaderLines
+from orchestrator.exchanges.http1 import Http1Connection
+from orchestrator.exchanges.http2 import Http2Connection
 
 HEAD = [
     (b":method", b"POST"),

@@ -7,9 +7,9 @@ from typing import Any
 
 import uvloop
 
-from orchestrator.invoker.discovery import Discovery
+from orchestrator.exchanges.discovery import Discovery
+from orchestrator.exchanges.signing import Signer
 from orchestrator.invoker.options import InvokerOptions
-from orchestrator.invoker.signing import Signer
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.manifest import decode_manifest
 from orchestrator.registry.schema import RetryPolicy

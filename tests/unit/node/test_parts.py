@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config.options import read_options
-from orchestrator.invoker.apps import Apps
+from orchestrator.exchanges.apps import Apps
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.files import share_out
 from orchestrator.node.parts import assemble

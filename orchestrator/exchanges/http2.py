@@ -10,13 +10,13 @@ from typing import Final, cast
 
 import ngh2
 
-from orchestrator.invoker.dialing import alpn_of
-from orchestrator.invoker.drained import Drained
-from orchestrator.invoker.draining import Draining
-from orchestrator.invoker.exchange import ConnectionOwner, Exchange
-from orchestrator.invoker.goodbye import Goodbye
-from orchestrator.invoker.keepalive import DEAD, PING, KeepAlive
-from orchestrator.invoker.portions import PORTION_BYTES, Portions
+from orchestrator.exchanges.dialing import alpn_of
+from orchestrator.exchanges.drained import Drained
+from orchestrator.exchanges.draining import Draining
+from orchestrator.exchanges.exchange import ConnectionOwner, Exchange
+from orchestrator.exchanges.goodbye import Goodbye
+from orchestrator.exchanges.keepalive import DEAD, PING, KeepAlive
+from orchestrator.exchanges.portions import PORTION_BYTES, Portions
 from orchestrator.runtime.scheduler import CallSoon
 
 STREAMS_MAX: Final = 128  # per connection; above it batches get no larger and windows would

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from orchestrator.invoker.exchange import Exchange
+from orchestrator.exchanges.exchange import Exchange
 
 _TOLD_AT_ONCE: Final = 4  # each may queue a window more
 

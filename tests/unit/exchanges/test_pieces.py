@@ -2,7 +2,7 @@
 
 import random
 
-from orchestrator.invoker.pieces import Pieces
+from orchestrator.exchanges.pieces import Pieces
 
 
 def test_nothing_is_lost_or_reordered() -> None:

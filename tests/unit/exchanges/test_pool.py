@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from orchestrator.invoker import pool as pool_module
-from orchestrator.invoker.backoff import FIRST_S, MAX_S, Backoff
-from orchestrator.invoker.dialing import Dialer, DialError
-from orchestrator.invoker.exchange import Exchange, HeaderLines
-from orchestrator.invoker.origin import Origin, parse_origin
-from orchestrator.invoker.pool import Pool
+from orchestrator.exchanges import pool as pool_module
+from orchestrator.exchanges.backoff import FIRST_S, MAX_S, Backoff
+from orchestrator.exchanges.dialing import Dialer, DialError
+from orchestrator.exchanges.exchange import Exchange, HeaderLines
+from orchestrator.exchanges.origin import Origin, parse_origin
+from orchestrator.exchanges.pool import Pool
 from tests.unit.invoker.scripted import ScriptedService, Served
 from tests.unit.invoker.worlds import run
 

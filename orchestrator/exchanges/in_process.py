@@ -9,10 +9,10 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from orchestrator.invoker.apps import Apps, ServiceApp, ServiceAttempt
-from orchestrator.invoker.draining import Draining
-from orchestrator.invoker.exchange import Exchange
-from orchestrator.invoker.pieces import Pieces
+from orchestrator.exchanges.apps import Apps, ServiceApp, ServiceAttempt
+from orchestrator.exchanges.draining import Draining
+from orchestrator.exchanges.exchange import Exchange
+from orchestrator.exchanges.pieces import Pieces
 from orchestrator.runtime.scheduler import CallSoon
 
 _log = logging.getLogger("perdure.invoker")

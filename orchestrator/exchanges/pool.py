@@ -5,12 +5,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from orchestrator.invoker.backoff import Backoff
-from orchestrator.invoker.dialing import Dialer, DialError
-from orchestrator.invoker.exchange import Exchange
-from orchestrator.invoker.http1 import Http1Connection
-from orchestrator.invoker.http2 import STREAMS_MAX, Http2Connection
-from orchestrator.invoker.origin import Origin
+from orchestrator.exchanges.backoff import Backoff
+from orchestrator.exchanges.dialing import Dialer, DialError
+from orchestrator.exchanges.exchange import Exchange
+from orchestrator.exchanges.http1 import Http1Connection
+from orchestrator.exchanges.http2 import STREAMS_MAX, Http2Connection
+from orchestrator.exchanges.origin import Origin
 
 PooledConnection = Http1Connection | Http2Connection
 

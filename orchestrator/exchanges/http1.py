@@ -9,10 +9,10 @@ from typing import Final, cast
 
 import httptools
 
-from orchestrator.invoker.dialing import alpn_of
-from orchestrator.invoker.draining import DRAIN_S
-from orchestrator.invoker.exchange import UNKNOWN, ConnectionOwner, Exchange, HeaderLines
-from orchestrator.invoker.portions import PORTION_BYTES, Portions
+from orchestrator.exchanges.dialing import alpn_of
+from orchestrator.exchanges.draining import DRAIN_S
+from orchestrator.exchanges.exchange import UNKNOWN, ConnectionOwner, Exchange, HeaderLines
+from orchestrator.exchanges.portions import PORTION_BYTES, Portions
 from orchestrator.runtime.scheduler import CallSoon
 
 _IDLE_S: Final = 60.0

@@ -4,7 +4,7 @@ from struct import pack
 
 import pytest
 
-from orchestrator.invoker.portions import PORTION_BYTES, Portions
+from orchestrator.exchanges.portions import PORTION_BYTES, Portions
 from tests.unit.invoker.wires import Http2Peer, Wire, h2_frame, http1_connection
 
 READ_BYTES = 256 * 1024  # what one read brings at most

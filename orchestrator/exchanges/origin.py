@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from orchestrator.invoker.apps import SCHEME
+from orchestrator.exchanges.apps import SCHEME
 
 FUNCTION: Final = "arn:"
 """How the address of a function of AWS Lambda begins."""

@@ -4,15 +4,15 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.invoker.apps import Apps
-from orchestrator.invoker.aws import AwsLambda
-from orchestrator.invoker.dialing import Dialer
-from orchestrator.invoker.exchange import Exchange, HeaderLines
-from orchestrator.invoker.functions import CallThreads, FunctionCaller, FunctionPool
-from orchestrator.invoker.heads import Head, base_head, clean_headers
-from orchestrator.invoker.http2 import ANSWERED_HTTP1
-from orchestrator.invoker.origin import BadUri, Origin, parse_origin
-from orchestrator.invoker.pool import NO_HTTP2, Pool
+from orchestrator.exchanges.apps import Apps
+from orchestrator.exchanges.aws import AwsLambda
+from orchestrator.exchanges.dialing import Dialer
+from orchestrator.exchanges.exchange import Exchange, HeaderLines
+from orchestrator.exchanges.functions import CallThreads, FunctionCaller, FunctionPool
+from orchestrator.exchanges.heads import Head, base_head, clean_headers
+from orchestrator.exchanges.http2 import ANSWERED_HTTP1
+from orchestrator.exchanges.origin import BadUri, Origin, parse_origin
+from orchestrator.exchanges.pool import NO_HTTP2, Pool
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.errors import (
     BAD_MANIFEST,
@@ -25,7 +25,7 @@ from orchestrator.registry.manifest import ACCEPT, MEDIA_TYPES, VERSIONS, decode
 from orchestrator.runtime.clock import Clock
 
 if TYPE_CHECKING:  # its library is loaded where requests are signed
-    from orchestrator.invoker.signing import Signer
+    from orchestrator.exchanges.signing import Signer
 
 PATH: Final = "/discover"
 ATTEMPTS_MAX: Final = 5

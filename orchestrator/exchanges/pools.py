@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from orchestrator.invoker.apps import Apps
-from orchestrator.invoker.dialing import Dialer
-from orchestrator.invoker.functions import CallThreads, FunctionCaller, FunctionPool
-from orchestrator.invoker.in_process import InProcessPool
-from orchestrator.invoker.origin import Origin
-from orchestrator.invoker.pool import Pool
+from orchestrator.exchanges.apps import Apps
+from orchestrator.exchanges.dialing import Dialer
+from orchestrator.exchanges.functions import CallThreads, FunctionCaller, FunctionPool
+from orchestrator.exchanges.in_process import InProcessPool
+from orchestrator.exchanges.origin import Origin
+from orchestrator.exchanges.pool import Pool
 from orchestrator.runtime.scheduler import CallSoon
 
 ExchangePool: TypeAlias = Pool | InProcessPool | FunctionPool

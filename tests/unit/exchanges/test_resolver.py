@@ -7,9 +7,9 @@ from time import monotonic
 
 import pytest
 
-from orchestrator.invoker.dialing import Dialer, DialError
-from orchestrator.invoker.origin import Origin
-from orchestrator.invoker.resolver import HostResolver, system_look_up
+from orchestrator.exchanges.dialing import Dialer, DialError
+from orchestrator.exchanges.origin import Origin
+from orchestrator.exchanges.resolver import HostResolver, system_look_up
 from tests.unit.invoker.worlds import run
 
 

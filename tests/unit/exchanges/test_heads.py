@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from orchestrator.invoker.heads import Heads, clean_headers
-from orchestrator.invoker.origin import BadUri, Origin, parse_origin
-from orchestrator.invoker.signing import parse_signer
+from orchestrator.exchanges.heads import Heads, clean_headers
+from orchestrator.exchanges.origin import BadUri, Origin, parse_origin
+from orchestrator.exchanges.signing import parse_signer
 from orchestrator.registry.schema import Deployment
+from tests.unit.exchanges.test_signing import PEM
 from tests.unit.invoker.samples import deployment, invoke
-from tests.unit.invoker.test_signing import PEM
 
 
 def test_parts_of_a_uri() -> None:

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from orchestrator.invoker import discovery
-from orchestrator.invoker.discovery import ATTEMPTS_MAX, Discovery
+from orchestrator.exchanges import discovery
+from orchestrator.exchanges.discovery import ATTEMPTS_MAX, Discovery
+from orchestrator.exchanges.signing import parse_signer
 from orchestrator.invoker.options import InvokerOptions
-from orchestrator.invoker.signing import parse_signer
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.errors import RegistryError
 from orchestrator.runtime.clock import SystemClock
 from tests.parts.certificates import make_certificate
+from tests.unit.exchanges.test_signing import PEM
 from tests.unit.invoker.partition import Partition
 from tests.unit.invoker.scripted import MANIFEST, ScriptedService
 from tests.unit.invoker.scripted_http1 import Request, ScriptedHttp1
 from tests.unit.invoker.test_faults import good
-from tests.unit.invoker.test_signing import PEM
 from tests.unit.invoker.worlds import run
 
 V4 = "application/vnd.restate.endpointmanifest.v4+json"

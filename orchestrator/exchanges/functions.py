@@ -12,7 +12,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol
 
-from orchestrator.invoker.exchange import Exchange, HeaderLines
+from orchestrator.exchanges.exchange import Exchange, HeaderLines
 
 CALLS_MAX: Final = 64
 """Threads, and calls that run at once; a call may take 15 minutes."""

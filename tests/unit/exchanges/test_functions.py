@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.invoker import functions
-from orchestrator.invoker.exchange import Exchange, HeaderLines
-from orchestrator.invoker.functions import (
+from orchestrator.exchanges import functions
+from orchestrator.exchanges.exchange import Exchange, HeaderLines
+from orchestrator.exchanges.functions import (
     CallThreads,
     FunctionFailed,
     FunctionPool,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from orchestrator.invoker.origin import Origin
-from orchestrator.invoker.resolver import HostResolver
+from orchestrator.exchanges.origin import Origin
+from orchestrator.exchanges.resolver import HostResolver
 
 CONNECT_S: Final = 10.0  # look-up, TCP and TLS together
 

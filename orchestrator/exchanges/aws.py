@@ -8,7 +8,7 @@ import json
 import threading
 from typing import Any, Final
 
-from orchestrator.invoker.functions import CALLS_MAX, FunctionFailed, FunctionReply, read_reply
+from orchestrator.exchanges.functions import CALLS_MAX, FunctionFailed, FunctionReply, read_reply
 
 CONNECT_S: Final = 10
 READ_S: Final = 15 * 60 + 10

@@ -4,14 +4,14 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from orchestrator.invoker.origin import Origin, parse_origin
+from orchestrator.exchanges.origin import Origin, parse_origin
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import TRACESTATE_BYTES_MAX
 from orchestrator.registry.schema import Deployment, StoredPairs
 from perdure.wire import media_type
 
 if TYPE_CHECKING:  # its library is loaded where requests are signed
-    from orchestrator.invoker.signing import Signer
+    from orchestrator.exchanges.signing import Signer
 
 Head = list[tuple[bytes, bytes]]
 

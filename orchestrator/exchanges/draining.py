@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from orchestrator.invoker.exchange import Exchange
+from orchestrator.exchanges.exchange import Exchange
 
 DRAIN_S: Final = 5.0
 
