@@ -6,7 +6,7 @@ skipped.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -60,8 +60,15 @@ class IngressReply(NamedTuple):
     """An answer of the ingress; names of headers are in lower case."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
+
+
+class _Request(PendingRequest):
+    """A request of the client of this process, which asks for no id beside a result."""
+
+    __slots__ = ()
+    wants_id = False
 
 
 class EngineGone(ConnectionError):
@@ -215,15 +222,18 @@ class EmbeddedEngine:
     async def request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b""
     ) -> IngressReply:
-        """What the ingress answers; raises EngineGone."""
+        """What the ingress answers, without the id of the invocation beside the result of a call;
+        raises EngineGone."""
         waiter: asyncio.Future[IngressReply] = asyncio.get_running_loop().create_future()
 
         def respond(exchange: PendingRequest, reply: HttpReply) -> None:
             if not waiter.done():
-                waiter.set_result(IngressReply(reply.status, _headers(reply.headers), reply.body))
+                waiter.set_result(
+                    IngressReply(reply.status, ReplyHeaders(reply.headers), reply.body)
+                )
 
         pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        exchange = PendingRequest(method.encode(), url.encode(), pairs, body, respond)
+        exchange = _Request(method.encode(), url.encode(), pairs, body, respond)
         self._waiting[waiter] = None
         limit = self._options.server.payload_bytes_max
         if len(body) > limit:
@@ -340,9 +350,30 @@ def _held(found: list[T] | Unavailable) -> list[T]:
     return found
 
 
-def _headers(lines: bytes) -> dict[str, str]:
-    found = (line.partition(": ") for line in lines.decode("latin-1").split("\r\n") if line)
-    return {name.lower(): value for name, _, value in found}
+class ReplyHeaders(Mapping[str, str]):
+    """Headers of an answer, read where somebody looks at them; names are in lower case."""
+
+    __slots__ = ("_found", "_lines")
+
+    def __init__(self, lines: bytes) -> None:
+        self._lines = lines
+        self._found: dict[str, str] | None = None
+
+    def _read(self) -> dict[str, str]:
+        if self._found is None:
+            lines = self._lines.decode("latin-1").split("\r\n")
+            found = (line.partition(": ") for line in lines if line)
+            self._found = {name.lower(): value for name, _, value in found}
+        return self._found
+
+    def __getitem__(self, name: str) -> str:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
 
 
 @lru_cache(16)

@@ -4,11 +4,16 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
+from perdure.wire import InputCommand, Start
+
 SCHEME: Final = "inproc"
 
 
 class ServiceAttempt(Protocol):
     """One attempt in a service. Nothing of it raises or blocks."""
+
+    def open(self, start: Start, given: InputCommand, /) -> None:
+        """The first messages, instead of their bytes, where no more entries are stored."""
 
     def feed(self, data: bytes, /) -> None:
         """More of the request's body, cut anywhere."""
@@ -43,16 +48,17 @@ class ServiceApp(Protocol):
 
     def open(
         self,
-        path: str,
+        path: bytes,
+        content_type: bytes,
         headers: Mapping[str, str],
-        send: Callable[[bytes], None],
+        send: Callable[[list[bytes]], None],
         ended: Callable[[], None],
         loop: asyncio.AbstractEventLoop,
     ) -> ServiceAttempt | Declined:
         """Begin an attempt of the handler that `/invoke/<service>/<handler>` names.
 
-        `send` takes bytes of the response; `ended` is called once, after the last of them, and
-        neither is after `lost`.
+        `send` takes whole frames of the response; `ended` is called once, after the last of them,
+        and neither is after `lost`.
         """
         ...
 

@@ -53,7 +53,9 @@ class _Answer:
     def on_response(self, status: int, headers: HeaderLines) -> None:
         self.status, self.headers = status, headers
 
-    def on_body(self, data: bytes) -> None:
+    def on_body(self, data: bytes | list[bytes]) -> None:
+        if isinstance(data, list):
+            data = b"".join(data)
         if len(self.body) + len(data) > _MANIFEST_BYTES_MAX:
             self._fail(RegistryError(BAD_MANIFEST, "the endpoint manifest is too large"))
         else:

@@ -6,6 +6,8 @@ Everything runs on the event loop and by callbacks: no task or future per exchan
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
+from perdure.wire import InputCommand, Start
+
 HeaderLines = Sequence[tuple[bytes, bytes]]
 
 
@@ -14,7 +16,9 @@ class Receiver(Protocol):
 
     def on_response(self, status: int, headers: HeaderLines) -> None: ...
 
-    def on_body(self, data: bytes) -> None: ...
+    def on_body(self, data: bytes | list[bytes]) -> None:
+        """More of the body: bytes, cut anywhere, or a list of whole frames."""
+        ...
 
     def on_drained(self) -> None:
         """What was sent is on its way, or half of it: there is room for more. Once for each
@@ -85,7 +89,7 @@ class _Ignore:
     def on_response(self, status: int, headers: HeaderLines) -> None:
         pass
 
-    def on_body(self, data: bytes) -> None:
+    def on_body(self, data: bytes | list[bytes]) -> None:
         pass
 
     def on_drained(self) -> None:
@@ -107,7 +111,8 @@ class Exchange:
     """One request and its response.
 
     `head` is in the form of HTTP/2: method, scheme, authority and path first. Until a connection
-    carries it, what is sent waits in `chunks`.
+    carries it, what is sent waits in `chunks`. An app of this process is given the first two
+    messages of an attempt as objects, `opening`, before the bytes.
     """
 
     __slots__ = (
@@ -122,6 +127,7 @@ class Exchange:
         "http_version",
         "is_held_back",
         "mark",
+        "opening",
         "receiver",
         "room_bytes",
         "sent_bytes",
@@ -132,9 +138,15 @@ class Exchange:
     )
 
     def __init__(
-        self, head: HeaderLines, chunks: list[bytes], ended: bool, receiver: Receiver
+        self,
+        head: HeaderLines,
+        chunks: list[bytes],
+        ended: bool,
+        receiver: Receiver,
+        opening: tuple[Start, InputCommand] | None = None,
     ) -> None:
         self.head = head
+        self.opening = opening
         self.chunks = chunks
         self.ended = ended
         self.receiver = receiver

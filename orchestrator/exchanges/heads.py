@@ -83,12 +83,14 @@ class Heads:
     def invoke(
         self, deployment: Deployment, invoke: Invoke, protocol: int, debug_id: str, now_ms: int
     ) -> Head:
-        """The head of a request for an attempt; raises BadUri."""
+        """The head of a request for an attempt, without its id if that is ""; raises BadUri."""
         at = (deployment.id, invoke.service, invoke.handler, protocol)
         made = self._made.get(at)
         if made is None:
             made = self._made[at] = self._static(deployment, invoke, protocol)
-        head = [*made, (b"x-restate-invocation-id", debug_id.encode())]
+        head = [*made]
+        if debug_id:
+            head.append((b"x-restate-invocation-id", debug_id.encode()))
         key = invoke.key
         if key:
             escaped = key if key.isascii() and key.isalnum() else quote(key, safe="")

@@ -1,25 +1,55 @@
 """Services in this process: exchanges without connections.
 
-What either side sends is handed over in the next turn of the loop, with what else came meanwhile:
-so neither side ever runs inside a call of the other one.
+What either side sends is handed over in the next turn of the loop, with what else came meanwhile,
+and what a service answers at once in the same turn: neither side ever runs inside a call of the
+other one.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from orchestrator.exchanges.apps import Apps, ServiceApp, ServiceAttempt
 from orchestrator.exchanges.draining import Draining
 from orchestrator.exchanges.exchange import Exchange
-from orchestrator.exchanges.pieces import Pieces
+from orchestrator.exchanges.pieces import Frames, Pieces
 from orchestrator.runtime.scheduler import CallSoon
+from perdure.wire.ids import invocation_id_to_str
 
 _log = logging.getLogger("perdure.invoker")
 
 WINDOW_BYTES: Final = 256 * 1024
 """One turn takes no more of an exchange, and while it is held back no more is taken in all."""
 _SERVED_AT_ONCE: Final = 64  # exchanges in one callback of the loop
+
+
+class _Headers(Mapping[str, str]):
+    """Of the request of an attempt: made where a handler looks at them."""
+
+    __slots__ = ("_found", "_head", "_id")
+
+    def __init__(self, head: dict[bytes, bytes], invocation_id: bytes | None) -> None:
+        self._head = head
+        self._id = invocation_id  # unless it is in the head
+        self._found: dict[str, str] | None = None
+
+    def _all(self) -> dict[str, str]:
+        if self._found is None:
+            head = self._head.items()
+            self._found = {name.decode("latin-1"): value.decode("latin-1") for name, value in head}
+            if self._id is not None:
+                self._found["x-restate-invocation-id"] = invocation_id_to_str(self._id)
+        return self._found
+
+    def __getitem__(self, name: str) -> str:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
 
 
 class Link:
@@ -41,7 +71,7 @@ class Link:
         self._pool = pool
         self.exchange = exchange
         self._inbox = Pieces(exchange.chunks)
-        self._outbox = Pieces()
+        self._outbox = Frames()
         self._attempt: ServiceAttempt | None = None
         self._has_begun = False
         self._is_input_over = False
@@ -82,8 +112,8 @@ class Link:
 
     # --- from the service ---
 
-    def _take(self, data: bytes) -> None:
-        self._outbox.add(data)
+    def _take(self, frames: list[bytes]) -> None:
+        self._outbox.add(frames)
         self._touch()
 
     def _ended(self) -> None:
@@ -97,12 +127,16 @@ class Link:
     # --- a turn ---
 
     def serve(self, find: Callable[[], ServiceApp | None], loop: asyncio.AbstractEventLoop) -> None:
-        """Hand over what either side has sent."""
-        self.is_touched = False
-        if not self._has_begun and not self.exchange.closed:
+        """Hand over what either side has sent. What the service answers at once goes along."""
+        exchange = self.exchange
+        if not self._has_begun and not exchange.closed:
             self._begin(find(), loop)
-        if self._attempt is not None:
-            self._give(self._attempt)
+        attempt = self._attempt
+        if attempt is not None:
+            self._give(attempt)
+        self.is_touched = False
+        if attempt is not None and (self._inbox.size_bytes or exchange.wants_room):
+            self._touch()
         self._deliver()
 
     def _begin(self, app: ServiceApp | None, loop: asyncio.AbstractEventLoop) -> None:
@@ -111,17 +145,21 @@ class Link:
         if app is None:
             self.break_off("there is no such app in this process")
             return
-        head = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.head}
-        opened = app.open(head[":path"], head, self._take, self._ended, loop)
+        head = dict(exchange.head)
+        content_type = head.get(b"content-type", b"")
+        opening, exchange.opening = exchange.opening, None
+        headers = _Headers(head, None if opening is None else opening[0].id)
+        opened = app.open(head[b":path"], content_type, headers, self._take, self._ended, loop)
         exchange.answered = True
         if isinstance(opened, tuple):
             self._is_over = True
             exchange.receiver.on_response(opened[0], ())
             return
         self._attempt = opened
-        content_type = head["content-type"].encode()
-        headers = ((b"content-type", content_type), (b"x-restate-server", app.server.encode()))
-        exchange.receiver.on_response(200, headers)
+        said = ((b"content-type", content_type), (b"x-restate-server", app.server.encode()))
+        exchange.receiver.on_response(200, said)
+        if opening is not None and not exchange.closed:
+            opened.open(*opening)
 
     def _give(self, attempt: ServiceAttempt) -> None:
         """Hand over what was sent to the service."""
@@ -133,9 +171,9 @@ class Link:
         if exchange.wants_room and 2 * inbox.size_bytes <= exchange.room_bytes:
             exchange.wants_room = False
             exchange.receiver.on_drained()
-        if inbox.size_bytes:
-            self._touch()
-        elif exchange.ended and not (exchange.closed or self._is_over or self._is_input_over):
+        if exchange.ended and not (
+            inbox.size_bytes or exchange.closed or self._is_over or self._is_input_over
+        ):
             self._is_input_over = True
             attempt.end_input()
 
@@ -143,21 +181,31 @@ class Link:
         """Hand over what the service has sent."""
         exchange, outbox = self.exchange, self._outbox
         if outbox.size_bytes and not exchange.closed:
-            window_bytes = WINDOW_BYTES
-            if exchange.is_held_back:
-                window_bytes -= exchange.unread_bytes
-            if window_bytes > 0:
-                data = outbox.take(window_bytes)
-                exchange.unread_bytes += len(data)
-                exchange.receiver.on_body(data)
-                if outbox.size_bytes:
-                    self._touch()
-        if exchange.closed:
+            unread_bytes = exchange.unread_bytes if exchange.is_held_back else 0
+            frames, size_bytes = outbox.take(WINDOW_BYTES - unread_bytes, not unread_bytes)
+            if not frames:
+                return
+            exchange.unread_bytes += size_bytes
+            is_last = self._is_over and not outbox.size_bytes
+            if is_last:  # nothing that is asked of the link now is to be done any more
+                exchange.ended, exchange.carrier = True, None
+            exchange.receiver.on_body(frames)
+            if is_last:
+                self._end()
+            elif outbox.size_bytes:
+                self._touch()
+        elif exchange.closed:
             self.cut()
-        elif self._is_over and not outbox.size_bytes:
-            exchange.closed = exchange.ended = True
-            self._pool.forget(self)
-            exchange.receiver.on_end()
+        elif self._is_over:
+            self._end()
+
+    def _end(self) -> None:
+        """All was handed over."""
+        exchange = self.exchange
+        exchange.closed = exchange.ended = True
+        self._pool.forget(self)
+        exchange.carrier = self._attempt = None  # both are gone at once, without a collector
+        exchange.receiver.on_end()
 
     def cut(self) -> None:
         """Nobody wants the answer: end the attempt."""

@@ -1,4 +1,4 @@
-"""Bytes on their way, in the pieces in which they came. Pure."""
+"""Bytes and frames on their way, in the pieces in which they came. Pure."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -43,3 +43,39 @@ class Pieces:
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         self.size_bytes -= len(data)
         return data
+
+
+class Frames:
+    """A queue of whole frames, which are neither cut nor joined."""
+
+    __slots__ = ("_waiting", "size_bytes")
+
+    def __init__(self) -> None:
+        self._waiting: list[bytes] = []
+        self.size_bytes = 0
+
+    def add(self, frames: list[bytes]) -> None:
+        self._waiting += frames
+        for frame in frames:
+            self.size_bytes += len(frame)
+
+    def clear(self) -> None:
+        self._waiting = []
+        self.size_bytes = 0
+
+    def take(self, bytes_max: int, one_at_least: bool) -> tuple[list[bytes], int]:
+        """The first ones, of at most so many bytes in all, and how many they are. `one_at_least`:
+        the first one however large it is."""
+        frames, size_bytes = self._waiting, self.size_bytes
+        if size_bytes <= bytes_max:
+            self._waiting, self.size_bytes = [], 0
+            return frames, size_bytes
+        size_bytes = count = 0
+        for frame in frames:
+            if size_bytes + len(frame) > bytes_max and (count or not one_at_least):
+                break
+            size_bytes += len(frame)
+            count += 1
+        self._waiting = frames[count:]
+        self.size_bytes -= size_bytes
+        return frames[:count], size_bytes

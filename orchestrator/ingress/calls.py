@@ -97,7 +97,7 @@ class _Waiting(msgspec.Struct, eq=False):
     def called(self, reply: Reply) -> None:
         """A call is answered with its result; a workflow runs once."""
         if isinstance(reply, Result):
-            id_text = invocation_id_to_str(self.invocation_id)
+            id_text = invocation_id_to_str(self.invocation_id) if self.exchange.wants_id else ""
             expires_at_ms = reply.expires_at_ms if reply.replayed else 0
             again = None
             if is_large(reply.outcome):

@@ -1,6 +1,7 @@
 """One request and its way back, free of any transport."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import msgspec
 
@@ -39,6 +40,9 @@ class PendingRequest:
         "repeatable",
         "url",
     )
+
+    wants_id: ClassVar[bool] = True
+    """Whether a result is to name its invocation."""
 
     def __init__(
         self,

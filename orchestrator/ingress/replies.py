@@ -50,8 +50,9 @@ def result(
     expires_at_ms: int,
     again: ReadAgain | None = None,
 ) -> HttpReply:
-    """An outcome; `expires_at_ms` is not 0 for a stored one that was asked for again."""
-    headers = id_line(id_text)
+    """An outcome; `expires_at_ms` is not 0 for a stored one that was asked for again. `id_text` may
+    be "": it is not named then."""
+    headers = id_line(id_text) if id_text else b""
     if expires_at_ms:
         headers += b"idempotency-expires: " + rfc3339(expires_at_ms).encode() + b"\r\n"
     if isinstance(outcome, Failure):

@@ -18,7 +18,7 @@ from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.delivered import Delivered
 from orchestrator.invoker.entries import ENTRIES, CommandContext, failure_of
 from orchestrator.invoker.failures import CommandRefused, attempted, of_refusal, reported
-from orchestrator.invoker.opening import opening
+from orchestrator.invoker.opening import opening, opening_objects
 from orchestrator.invoker.port import AttemptInput
 from orchestrator.invoker.retry import after_failure
 from orchestrator.invoker.urgency import NOTHING, NOW
@@ -144,9 +144,20 @@ class Attempt:
     ) -> list[bytes]:
         """Start and the input, as bytes to send; the stored entries follow (see `feed.py`)."""
         frames = opening(self._given, self.protocol, debug_id, state, partial, now_ms)
+        self._drop_large_body()
+        return frames
+
+    def start_objects(
+        self, state: list[tuple[bytes, bytes]], partial: bool, now_ms: int
+    ) -> tuple[wire.Start, wire.InputCommand]:
+        """The same as objects, for an attempt of which nothing but the input is stored."""
+        objects = opening_objects(self._given, self.protocol, state, partial, now_ms)
+        self._drop_large_body()
+        return objects
+
+    def _drop_large_body(self) -> None:
         if len(self._given.invoke.body) > INPUT_INLINE_BYTES:  # not in its row: nobody else has it
             self._given.invoke = self._door.invoke = replace(self._given.invoke, body=b"")
-        return frames
 
     def discard(self) -> None:
         """Drop the attempt: nothing of it is proposed any more, not even what it has sent."""
@@ -160,13 +171,17 @@ class Attempt:
 
     # --- from the service ---
 
-    def receive(self, data: bytes, now_ms: int) -> int:
-        """Take in bytes that arrived; returns how urgently records are to be taken, NOTHING if
-        these bytes change nothing."""
+    def receive(self, data: bytes | list[bytes], now_ms: int) -> int:
+        """Take in bytes that arrived, or whole frames; returns how urgently records are to be
+        taken, NOTHING if these change nothing."""
         if self.over:
             return NOTHING
-        size_bytes = len(data) - _H
         try:
+            if isinstance(data, list):
+                self._door.now_ms = now_ms
+                self._whole_messages(data)
+                return self._wants
+            size_bytes = len(data) - _H
             if size_bytes >= 0 and not self.in_message:
                 # Nearly always one whole message comes at a time.
                 number, flags, payload_bytes = _header(data)
@@ -182,6 +197,8 @@ class Attempt:
             self._refuse(of_refusal(refused.refusal))
         except CommandRefused as refusal:
             self._refuse(refusal)
+        except wire.FrameTooLarge as error:
+            self._refuse(CommandRefused(codes.TOO_LARGE, str(error)))
         except wire.FutureTooLarge as error:
             self._refuse(CommandRefused(codes.FUTURE_TOO_LARGE, str(error), then=THEN_PAUSE))
         except wire.WireError as error:
@@ -219,6 +236,15 @@ class Attempt:
 
     # --- inside ---
 
+    def _whole_messages(self, frames: list[bytes]) -> None:
+        for frame in frames:
+            number, flags, payload_bytes = _header(frame)
+            if payload_bytes >= self._payload_bytes_max:
+                raise wire.FrameTooLarge(number, payload_bytes, self._payload_bytes_max, [])
+            self._message(number, flags, frame)
+            if self.over:
+                return  # what follows the end means nothing
+
     def _messages(self, data: bytes) -> None:
         """Any number of messages, the last one perhaps only begun."""
         too_large = None
@@ -238,7 +264,7 @@ class Attempt:
             if self.over:
                 return  # what follows the end means nothing
         if too_large is not None:
-            raise CommandRefused(codes.TOO_LARGE, str(too_large))
+            raise too_large
 
     def _message(self, number: int, flags: int, frame: bytes) -> None:
         entry = ENTRIES.get(number)

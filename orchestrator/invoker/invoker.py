@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # its library is loaded where requests are signed
 _MAKE_WAY_S: Final = 0.01
 _STARTED_AT_ONCE: Final = 200
 _RESTARTS_MAX: Final = 3
+_OBJECT_BYTES: Final = 1024  # what an attempt in this process begins with, but for its body
 
 
 class Invoker:
@@ -255,24 +256,31 @@ class Invoker:
             if deployment.uri.startswith(FUNCTION):
                 self._slots.bound(deployment.id, CALLS_MAX)
         self._sweep.arm(running)
-        debug_id = invocation_id_to_str(invoke.id)
+        feed, objects = running.feed, None
         try:
-            pool = self._pools.get(self._heads.origin(deployment), deployment.http1)
+            origin = self._heads.origin(deployment)
+            takes_objects = origin.in_process and not feed.is_replaying
+            debug_id = "" if takes_objects else invocation_id_to_str(invoke.id)
+            pool = self._pools.get(origin, deployment.http1)
             head = self._heads.invoke(deployment, invoke, where.protocol, debug_id, now_ms)
         except BadUri as error:
             running.fail(codes.NETWORK, str(error))
             return
         state, partial = self._state(source, given, handler.lazy_state, handler.keyed)
-        chunks = attempt.start_frames(debug_id, state, partial, now_ms)
-        start_bytes = len(chunks[0]) if len(chunks) == 1 else sum(map(len, chunks))
+        chunks: list[bytes] = []
+        if takes_objects:
+            start_bytes = _OBJECT_BYTES + len(invoke.body)
+            objects = attempt.start_objects(state, partial, now_ms)
+        else:
+            chunks = attempt.start_frames(debug_id, state, partial, now_ms)
+            start_bytes = len(chunks[0]) if len(chunks) == 1 else sum(map(len, chunks))
         running.start_bytes = running.memory_bytes = start_bytes
         running.window.memory_bytes += start_bytes
         self._slots.memory_bytes += start_bytes
-        feed = running.feed
         if feed.is_replaying:
             chunks += running.read_journal(options.stream_bytes_max)
         is_whole = not duplex and not feed.is_replaying
-        running.exchange = exchange = Exchange(head, chunks, is_whole, running)
+        running.exchange = exchange = Exchange(head, chunks, is_whole, running, objects)
         if deployment.http1:
             exchange.body_bytes = start_bytes + given.replay_bytes
         exchange.room_bytes = options.stream_bytes_max

@@ -1,4 +1,5 @@
-"""The first bytes of an attempt, Start and Input, put together with few steps.
+"""The first messages of an attempt, Start and Input: as bytes, put together with few steps, and
+as objects for an app of this process.
 
 Each attempt needs them, and most of their fields are nearly always absent: what is common is
 written here at once, the rest is left to `perdure.wire`, whose bytes these are (a test holds it).
@@ -111,3 +112,30 @@ def opening(
     )
     start = _header(code.START, 0, len(payload)) + payload
     return _input(start, invoke)
+
+
+def opening_objects(
+    given: AttemptInput,
+    protocol: int,
+    state: list[tuple[bytes, bytes]],
+    partial: bool,
+    now_ms: int,
+) -> tuple[wire.Start, wire.InputCommand]:
+    """What `opening` writes, as it is read on the other side, but for the id as a text: who wants
+    it makes it."""
+    invoke = given.invoke
+    start = wire.Start(
+        invoke.id,
+        "",
+        given.entries,
+        tuple(state),
+        partial,
+        invoke.key,
+        given.failures_since_entry,
+        max(0, now_ms - given.last_entry_at_ms),
+        invoke.seed or random_seed(invoke.id) if protocol >= 6 else 0,
+        None,
+        None,
+        invoke.idempotency_key if protocol >= 7 else None,
+    )
+    return start, wire.InputCommand(invoke.headers, invoke.body)

@@ -262,7 +262,7 @@ class RunningAttempt:
             delay_ms = parse_retry_after(retry_after.decode("latin-1"), self._shell.now_ms())
         self.fail(restate_code, f"{why}: HTTP status {status}", delay_ms)
 
-    def on_body(self, data: bytes) -> None:
+    def on_body(self, data: bytes | list[bytes]) -> None:
         shell, attempt = self._shell, self.attempt
         self.touched_ms = shell.read_touch_ms
         self.is_told = False

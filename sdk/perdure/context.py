@@ -110,7 +110,7 @@ class Context(Calling):
         """The request as it came."""
         start, given = self._machine.start, self._machine.input
         return InvocationRequest(
-            start.debug_id,
+            self._machine.invocation_id,
             dict(given.headers),
             given.value or b"",
             start.retry_count_since_last_stored_entry,
@@ -123,7 +123,7 @@ class Context(Calling):
     @property
     def id(self) -> str:
         """The id of the invocation."""
-        return self._machine.start.debug_id
+        return self._machine.invocation_id
 
     @property
     def logger(self) -> logs.Logger:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from perdure.discovery import ProtocolMode, manifest
-from perdure.endpoint import SDK_NAME, Answer, Endpoint
+from perdure.endpoint import SDK_NAME, Accepted, Answer, Endpoint
 from perdure.errors import Misuse
 
 BIDI: Final[ProtocolMode] = "BIDI_STREAM"
@@ -38,6 +38,7 @@ class InProcessApp:
         self._endpoint = endpoint.unsigned()
         self._start = start
         self._mode = mode or BIDI
+        self._accepted: dict[tuple[bytes, bytes], Accepted] = {}  # the engine asks for its own
 
     def manifest(self, version: int) -> bytes:
         """The endpoint manifest; kept, since a suite of tests has an engine for each of them."""
@@ -53,14 +54,20 @@ class InProcessApp:
 
     def open(
         self,
-        path: str,
+        path: bytes,
+        content_type: bytes,
         headers: Mapping[str, str],
-        send: Callable[[bytes], None],
+        send: Callable[[list[bytes]], None],
         ended: Callable[[], None],
         loop: AbstractEventLoop,
     ) -> Any:
         """Begin an attempt; status and reason where there is no such handler."""
-        found = self._endpoint.answer("POST", path, headers, self._mode)
-        if isinstance(found, Answer):
-            return found.status, found.body.decode()
-        return self._start(found.handler, found.version, send, ended, loop, headers)
+        accepted = self._accepted.get((path, content_type))
+        if accepted is None:
+            found = self._endpoint.answer("POST", path.decode("latin-1"), headers, self._mode)
+            if isinstance(found, Answer):
+                return found.status, found.body.decode()
+            accepted = self._accepted[path, content_type] = found
+        attempt = self._start(accepted.handler, accepted.version, send, ended, loop, headers)
+        attempt.sends_frames = True
+        return attempt

@@ -14,7 +14,7 @@ class _HandlerLogger(logging.LoggerAdapter[logging.Logger]):
     """Logs with the id of the invocation, once."""
 
     def __init__(self, machine: Machine) -> None:
-        super().__init__(_logger, {"invocation_id": machine.start.debug_id})
+        super().__init__(_logger, {"invocation_id": machine.invocation_id})
         self._machine = machine
 
     def isEnabledFor(self, level: int) -> bool:

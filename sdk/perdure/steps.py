@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
+import msgspec
+
 from perdure.futures import Future
 from perdure.replay.mismatch import name_of
 from perdure.retry import Retry
@@ -29,42 +31,19 @@ class Traits(NamedTuple):
     serde: Serde[Any]
 
 
-class Step:
+class Step(msgspec.Struct, eq=False):
     """One step of one attempt, to be executed unless the journal has its result."""
 
-    __slots__ = (
-        "args",
-        "command",
-        "command_index",
-        "fn",
-        "future",
-        "inline",
-        "kwargs",
-        "retry",
-        "traits",
-    )
-
-    def __init__(
-        self,
-        future: Future[Any],
-        fn: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        traits: Traits,
-        retry: Retry | None,
-        command_index: int,
-        command: bytes,
-        inline: bool = False,
-    ) -> None:
-        self.future = future
-        self.fn = fn
-        self.args = args
-        self.kwargs = kwargs
-        self.traits = traits
-        self.retry = retry
-        self.command_index = command_index
-        self.command = command
-        self.inline = inline  # quick and never waits: neither a task nor a thread
+    future: Future[Any]
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    traits: Traits
+    retry: Retry | None
+    command_index: int
+    command: bytes
+    inline: bool = False
+    """It is quick and never waits: neither a task nor a thread."""
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import uvloop
 import perdure
 from tests.bench import proc
 from tests.bench.flows import FLOWS
+from tests.bench.in_process_parts import Sampled, table
 from tests.parts.client import Client
 from tests.parts.processes import Process, free_port, port_open
 from tests.parts.server import PerdureServer
@@ -123,9 +125,12 @@ def in_process(directory: Path, flow: str, connections: int, seconds: float) -> 
         engine.stop()
 
 
-def as_library(directory: Path, flow: str, connections: int, seconds: float) -> dict[str, Any]:
+def as_library(
+    directory: Path, flow: str, connections: int, seconds: float, parts: bool = False
+) -> dict[str, Any]:
     """`app.embedded`, called by its own client: no socket anywhere."""
     command = [sys.executable, "-m", "tests.bench.in_process", "--call", str(directory)]
+    command += ["--parts"] if parts else []
     command += ["--flow", flow, "--connections", str(connections), "--seconds", str(seconds)]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     found: dict[str, Any] = json.loads(run.stdout)
@@ -135,7 +140,9 @@ def as_library(directory: Path, flow: str, connections: int, seconds: float) -> 
 WAYS = {"over HTTP/2": over_http2, "in process": in_process, "as a library": as_library}
 
 
-async def _call(directory: str, flow: str, connections: int, seconds: float) -> dict[str, Any]:
+async def _call(
+    directory: str, flow: str, connections: int, seconds: float, sampled: Sampled | None
+) -> dict[str, Any]:
     async with app.embedded(
         directory, ingress=False, admin=False, settings={"partitions": str(PARTITIONS)}
     ) as engine:
@@ -154,10 +161,13 @@ async def _call(directory: str, flow: str, connections: int, seconds: float) -> 
         counts[:] = [0] * connections
         cpu_s, began_s = time.process_time(), time.monotonic()
         until_s = began_s + seconds
-        await asyncio.gather(*map(loop, range(connections)))
+        with sampled or nullcontext():
+            await asyncio.gather(*map(loop, range(connections)))
         count, took_s = sum(counts), time.monotonic() - began_s
         cpu_us = (time.process_time() - cpu_s) / count * 1e6
-        return {"per_s": count / took_s, "cpu_us": cpu_us}
+        used_us = {} if sampled is None else sampled.used_s
+        parts = {part: used_s / count * 1e6 for part, used_s in used_us.items()}
+        return {"per_s": count / took_s, "cpu_us": cpu_us, "parts": parts}
 
 
 def compare(connections: int, seconds: float, flows: tuple[str, ...] = FLOWS_SHOWN) -> list[str]:
@@ -177,10 +187,24 @@ def compare(connections: int, seconds: float, flows: tuple[str, ...] = FLOWS_SHO
     return lines
 
 
+def parts(connections: int, seconds: float, flows: tuple[str, ...] = FLOWS_SHOWN) -> list[str]:
+    """Lines of a table of the document: where the CPU of a call goes, as a library."""
+    columns = {}
+    for flow in flows:
+        with tempfile.TemporaryDirectory(prefix="perdure-bench-") as directory:
+            found = as_library(Path(directory), flow, connections, seconds, parts=True)
+        columns[flow] = found["parts"]
+    lines = table(columns, lambda cells: f"| {' | '.join(cells)} |")
+    return [lines[0], "| --- |" + " ---: |" * len(columns), *lines[1:]]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.in_process", description=__doc__)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument(
+        "--parts", action="store_true", help="show where the CPU goes, as a table of the document"
+    )
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--call", help=argparse.SUPPRESS)
     parser.add_argument("--flow", default="greet", help=argparse.SUPPRESS)
@@ -191,8 +215,11 @@ def main() -> None:
         addresses = {"ingress": f"127.0.0.1:{asked.port}", "admin": f"127.0.0.1:{asked.admin_port}"}
         app.run_embedded(asked.serve, settings={"partitions": str(PARTITIONS), **addresses})
     elif asked.call:
-        calling = _call(asked.call, asked.flow, asked.connections, asked.seconds)
+        sampled = Sampled() if asked.parts else None
+        calling = _call(asked.call, asked.flow, asked.connections, asked.seconds, sampled)
         print(json.dumps(uvloop.run(calling)))
+    elif asked.parts:
+        print("\n".join(parts(asked.connections, asked.seconds)))
     else:
         print("\n".join(compare(asked.connections, asked.seconds)))
 

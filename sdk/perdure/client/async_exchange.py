@@ -4,7 +4,7 @@ those that derive from this."""
 import asyncio
 
 from perdure.client.request import Request, Response
-from perdure.client.retrying import Pauses
+from perdure.client.retrying import WORTH_RETRYING, Pauses
 from perdure.retry import Retry
 
 
@@ -25,13 +25,17 @@ class AsyncExchange:
             raise TimeoutError(f"no answer within {timeout_s} s") from None
 
     async def _with_retries(self, request: Request) -> Response:
-        pauses = Pauses(request, self._retry)
+        pauses: Pauses | None = None
         while True:
             try:
                 response = await self._once(request)
             except OSError as error:
+                pauses = pauses or Pauses(request, self._retry)
                 pause_s = pauses.after_error(error)
             else:
+                if response.status not in WORTH_RETRYING:
+                    return response
+                pauses = pauses or Pauses(request, self._retry)
                 again_s = pauses.after(response)
                 if again_s is None:
                     return response

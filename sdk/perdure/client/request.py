@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final, Generic, Literal, TypedDict, TypeVar
 from urllib.parse import quote
 
@@ -59,7 +60,7 @@ class Response:
     """An answer; names of headers are lower case."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
 
@@ -136,6 +137,7 @@ def path_of(place: str, send: bool, scope: str | None, delay: timedelta | None) 
     return path
 
 
+@lru_cache(1024)
 def segments(*parts: str | None) -> str:
     """Return a path of the parts that there are, each escaped."""
     return "".join("/" + quote(one, safe="") for one in parts if one is not None)

@@ -15,7 +15,8 @@ DEFAULT_RETRY: Final = Retry(
     max_attempts=6,
 )
 NO_RETRY: Final = Retry(max_attempts=1)
-_WORTH_RETRYING: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
+WORTH_RETRYING: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
+"""Statuses of answers after which another attempt may fare better."""
 
 
 class Unsent(ConnectionError):
@@ -46,7 +47,7 @@ class Pauses:
     def after(self, response: Response) -> float | None:
         """The same for an answer; None if it is final."""
         if (
-            response.status not in _WORTH_RETRYING
+            response.status not in WORTH_RETRYING
             or response.headers.get("x-restate-error-source") == "invocation"
             or not self._request.is_safe
         ):

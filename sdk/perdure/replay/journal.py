@@ -28,8 +28,9 @@ from perdure.wire.control import (
     encode_suspension,
 )
 from perdure.wire.errors import FrameTooLarge, WireError
-from perdure.wire.frames import HEADER_BYTES, FrameReader, code_of, frame
+from perdure.wire.frames import HEADER, HEADER_BYTES, FrameReader, code_of, frame
 from perdure.wire.futures import WireFuture
+from perdure.wire.ids import invocation_id_to_str
 from perdure.wire.start import Start, decode_start
 from perdure.wire.versions import V6, V7
 
@@ -44,6 +45,10 @@ WAITING_ENTRIES: Final = 1
 OPEN: Final = 2
 CLOSED: Final = 3
 
+_ACK_HEAD: Final = HEADER.pack(codes.PROPOSE_RUN_COMPLETION_ACK, 0, 2) + b"\x08"
+_ACK_BYTES: Final = len(_ACK_HEAD) + 1
+_NO_START: Final = Start(b"", "", 0)
+_NO_STATE: Final = StateView((), True)  # until Start has come; nothing writes before that
 _CANCEL_KEY: Final = -codes.CANCEL_SIGNAL
 
 
@@ -60,8 +65,8 @@ class Journal:
         self.state = WAITING_START
         self.out: list[bytes] = []
         self.input_ended = False
-        self.start = Start(b"", "", 0)
-        self.view = StateView((), True)
+        self.start = _NO_START
+        self.view = _NO_STATE
         self.command_index = -1
         self.fresh_commands = 0
         """Commands that no earlier attempt has made."""
@@ -69,13 +74,16 @@ class Journal:
         self.over: Callable[[], BaseException] = Closed
         """What is raised where the code asks for something after the end."""
         self.cancelled = False  # signal 1 was settled and not yet raised
-        self._reader = FrameReader(message_bytes_max)
+        self._message_bytes_max = message_bytes_max
+        self._reader: FrameReader | None = None  # once there are bytes to be cut
         self._buffer_bytes_max = buffer_bytes_max
         self._came_bytes = 0  # two counts: the thread of a handler takes, the loop's gives
         self._gone_bytes = 0
         self._entries_left = 0
         self._stored: deque[bytes] = deque()  # commands that the code has not made again yet
-        self._notices: deque[tuple[int, bytes]] = deque()
+        self.notices: deque[tuple[int, bytes | int]] = deque()
+        """Notifications that were not settled yet, by code: whole frames, and of acknowledgements
+        the completion ids."""
         self._stored_notices = 0  # of those, how many were there when the attempt began
         self._awaited: dict[int | str, Slot | deque[Slot]] = {}
         self._early: dict[int | str, deque[tuple[Notice, int]]] = {}  # with the bytes of each
@@ -106,6 +114,12 @@ class Journal:
         return bool(self._stored) or self._stored_notices > 0
 
     @property
+    def invocation_id(self) -> str:
+        """The id of the invocation, as people and clients write it."""
+        start = self.start
+        return start.debug_id or invocation_id_to_str(start.id)
+
+    @property
     def seed(self) -> int:
         """What the random numbers of the invocation are made from; the same in every attempt."""
         if self.version >= V6:
@@ -116,8 +130,21 @@ class Journal:
         """Take in a piece of the request, cut anywhere; raises ReplayError."""
         if self.state == CLOSED:
             return
+        reader = self._reader
+        if (
+            len(data) == _ACK_BYTES
+            and data.startswith(_ACK_HEAD)
+            and data[-1] < 0x80
+            and self.state == OPEN
+            and (reader is None or not reader.pending)
+        ):
+            # One for each step, and nearly always by itself.
+            self.notices.append((codes.PROPOSE_RUN_COMPLETION_ACK, data[-1]))
+            return
+        if reader is None:
+            reader = self._reader = FrameReader(self._message_bytes_max)
         try:
-            frames = self._reader.feed(data)
+            frames = reader.feed(data)
         except FrameTooLarge as error:
             raise ProtocolViolation(str(error)) from None
         for code, _, whole in frames:
@@ -125,6 +152,14 @@ class Journal:
                 self._take_in(code, whole)
             except WireError as error:
                 raise ProtocolViolation(f"{message_name(code)}: {error}") from None
+
+    def open(self, start: Start, given: InputCommand) -> None:
+        """Take in Start and Input as they were decoded; the journal holds nothing else."""
+        self.start = start
+        self.view = StateView(start.state_map, start.partial_state)
+        self._input = given
+        self.command_index = 0
+        self.state = OPEN
 
     def end_input(self) -> None:
         """Take note that nothing more will come; raises ReplayError if the journal is not whole."""
@@ -139,7 +174,7 @@ class Journal:
                 raise ProtocolViolation(f"{message_name(code)} came before Start")
             if code >= 0x8000:
                 self._keep(whole)
-                self._notices.append((code, whole))
+                self.notices.append((code, whole))
             elif state == WAITING_ENTRIES:
                 self._keep(whole)
                 self._stored.append(whole)
@@ -150,7 +185,8 @@ class Journal:
                 if not self._entries_left:
                     self._open()
         elif code == codes.PROPOSE_RUN_COMPLETION_ACK and state == OPEN:
-            self._notices.append((code, whole))
+            number = decode_propose_run_completion_ack(whole, HEADER_BYTES).completion_id
+            self.notices.append((code, number))
         elif code == codes.START and state == WAITING_START:
             self._begin(decode_start(whole, HEADER_BYTES))
         elif state != CLOSED:
@@ -175,7 +211,7 @@ class Journal:
             raise ProtocolViolation("the journal does not begin with Input")
         self._input = decode_input(stored.popleft(), HEADER_BYTES)
         self.command_index = 0
-        self._stored_notices = len(self._notices)
+        self._stored_notices = len(self.notices)
         self.state = OPEN
 
     @property
@@ -188,30 +224,26 @@ class Journal:
 
     def deliver(self) -> bool:
         """Settle the handle of the next notification; False if there is none. ReplayError."""
-        if not self._notices:
+        if not self.notices:
             return False
-        code, whole = self._notices.popleft()
+        code, whole = self.notices.popleft()
         if self._stored_notices:
             self._stored_notices -= 1
+        if isinstance(whole, int):
+            proposed = self._proposed.pop(whole, None)
+            if proposed is None:
+                raise ProtocolViolation(f"run {whole} is acknowledged, but was not proposed")
+            self._settle(proposed)
+            return True
         try:
-            if code == codes.PROPOSE_RUN_COMPLETION_ACK:
-                notice = self._acknowledged(whole)
-            else:
-                self._gone_bytes += len(whole)
-                notice = read_notice(code, whole)
+            notice = read_notice(code, whole)
         except WireError as error:
             raise ProtocolViolation(f"{message_name(code)}: {error}") from None
-        if not self._settle(notice):
-            self._gone_bytes -= len(whole)
+        if self._settle(notice):
+            self._gone_bytes += len(whole)
+        else:
             self._early.setdefault(notice[0], deque()).append((notice, len(whole)))
         return True
-
-    def _acknowledged(self, whole: bytes) -> Notice:
-        number = decode_propose_run_completion_ack(whole, HEADER_BYTES).completion_id
-        notice = self._proposed.pop(number, None)
-        if notice is None:
-            raise ProtocolViolation(f"run {number} is acknowledged, but was not proposed")
-        return notice
 
     def _settle(self, notice: Notice) -> bool:
         """Settle a handle; False if it is of a signal that the code has not asked for yet."""
@@ -329,7 +361,7 @@ class Journal:
         """Drop all that is kept; what is in `out` may still be sent."""
         self.state = CLOSED
         self._stored.clear()
-        self._notices.clear()
+        self.notices.clear()
         self._awaited.clear()
         self._early.clear()
         self._proposed.clear()

@@ -54,6 +54,11 @@ class Machine(Journal):
         self._children: list[tuple[Slot, Slot]] = []  # (invocation id, result) of calls
         self._children_max = _CHILDREN_MIN
 
+    def close(self) -> None:
+        """Drop all that is kept; what is in `out` may still be sent."""
+        super().close()
+        self._children = []
+
     def _completion(self, handle: Slot) -> int:
         number = self._next_completion_id
         self._next_completion_id = number + 1
@@ -95,7 +100,8 @@ class Machine(Journal):
         number = self._next_completion_id
         replayed = bool(self._stored)
         self._command(written.run_command(number, name))
-        self._completion(handle)
+        self._next_completion_id = number + 1
+        self._await(handle, number)
         return replayed
 
     def propose_value(self, handle: Slot, value: bytes) -> None:

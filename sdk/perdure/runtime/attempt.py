@@ -29,10 +29,13 @@ from perdure.runtime.contexts import context_class
 from perdure.runtime.driver import Driver
 from perdure.runtime.fiber import coroutine_of
 from perdure.runtime.group import FiberGroup
+from perdure.runtime.loop import NO_LOOP
 from perdure.runtime.outcome import complain, give_result, report, used_late, warn_of_steps
 from perdure.runtime.running import StepRun, start_step
 from perdure.steps import Step
 from perdure.wire.codes import BAD_REQUEST
+from perdure.wire.commands import InputCommand
+from perdure.wire.start import Start
 from perdure.wire.values import WireFailure
 
 T = TypeVar("T")
@@ -41,6 +44,10 @@ _TELLING_S: Final = 0.05
 """After a wait has begun that may take long."""
 _SPIN_S: Final = 0.02
 """How often code that polls is run while nothing comes."""
+
+
+def _nothing(*_: object) -> None:
+    """What an attempt that is over tells its transport."""
 
 
 def unix_ms() -> int:
@@ -69,12 +76,19 @@ class Attempt(Driver):
         self.running: set[StepRun] = set()
         self.bridge: Bridge | None = None  # whose thread runs, or did last
         self._ctx: Context | None = None
-        self._send = send
-        self._ended = ended
+        self.sends_frames = False
+        self._send: Callable[[Any], None] = send
+        self._ended: Callable[..., None] = ended
         self._flush_is_due = False
+        self._starts_steps = False
         self._telling: TimerHandle | None = None
 
     # -- what the transport tells
+
+    def open(self, start: Start, given: InputCommand) -> None:
+        """Take in the first messages, where the journal holds nothing but the input."""
+        self.machine.open(start, given)
+        self._begin()
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take in a piece of the request body."""
@@ -159,7 +173,8 @@ class Attempt(Driver):
             if not self.waits_outside:
                 self.fail(machine.stuck())
             return
-        if self.steps:
+        has_steps = bool(self.steps)
+        if has_steps:
             self._execute_steps()
         if self.over or self.running or self.waits_outside:
             self.flush()
@@ -167,7 +182,8 @@ class Attempt(Driver):
             self._suspend()
         else:
             self.flush()
-            if machine.version >= 7 and self._telling is None:
+            # What steps have given is stored soon: of that nothing is to be told.
+            if machine.version >= 7 and self._telling is None and not has_steps:
                 self._telling = self.loop.call_later(_TELLING_S, self._tell)
 
     def _tell(self) -> None:
@@ -179,21 +195,27 @@ class Attempt(Driver):
             self.flush()
 
     def _execute_steps(self) -> None:
+        """Announcements and the results of what ends at once go out in one piece, by `wait`."""
         steps, self.steps = self.steps, []
-        waiting = [step for step in steps if step.future.kind == PENDING]
-        if waiting:
-            self.flush()  # the announcement goes out before the effect
-        for step in waiting:
-            start_step(self, step)
-            if self.over:
-                return
+        self._starts_steps = True
+        try:
+            for step in steps:
+                if step.future.kind == PENDING:
+                    start_step(self, step)
+                    if self.over:
+                        return
+        finally:
+            self._starts_steps = False
 
     def flush(self) -> None:
         """Send what was written."""
         out = self.machine.out
         if out:
             self.machine.out = []
-            self._send(out[0] if len(out) == 1 else b"".join(out))
+            if self.sends_frames:
+                self._send(out)
+            else:
+                self._send(out[0] if len(out) == 1 else b"".join(out))
 
     def flush_soon(self) -> None:
         """Send what was written with what else this turn of the loop brings."""
@@ -210,7 +232,7 @@ class Attempt(Driver):
 
     def step_done(self) -> None:
         """A step has ended, and its result was proposed or the attempt has failed by it."""
-        if self.over:
+        if self.over or self._starts_steps:
             return
         if self.machine.input_ended and not self.running:
             self.drive()  # nothing will come any more: suspend
@@ -288,13 +310,18 @@ class Attempt(Driver):
         self.fibers.clear()
         self.runnable.clear()
         self.steps.clear()
+        # Without circles it is gone at once: the collector has nothing to find.
+        self._ctx = self.variables = None
+        self.own_loop = NO_LOOP
+        self._send = self._ended = _nothing
 
     # -- what contexts ask for
 
     def sleep_for(self, delta: timedelta, name: str = "") -> Future[None]:
         """Start a durable timer."""
         future: Future[None] = Future(self)
-        assert self._ctx is not None
+        if self._ctx is None:
+            raise self.machine.over()
         self._ctx.machine.sleep(future, self.now_ms() + delta_ms(delta), name)
         return future
 

@@ -90,8 +90,17 @@ class Driver:
 
     def drive(self) -> None:
         """Go on as far as what is known allows."""
-        if not (self.over or self.turn or self.in_thread or self.variables is None):
-            self.inside(self.run_all)
+        variables = self.variables
+        if self.over or self.turn or self.in_thread or variables is None:
+            return
+        if self._is_inside:
+            self.run_all()
+            return
+        self._is_inside = True
+        try:
+            variables.run(self.run_all)
+        finally:
+            self._is_inside = False
 
     def drive_soon(self) -> None:
         """Drive in a turn of the real loop of its own, unless the attempt is driven now."""
@@ -117,16 +126,16 @@ class Driver:
     def run_all(self) -> None:
         """Run until all waits and no notification is left."""
         broken: ReplayError | None = None
-        entered = self.own_loop.enter()
+        loop = self.own_loop
+        entered = loop.enter()
         self.turn = FIBERS
         try:
-            while self._run() and self._deliver():
-                pass
+            self._run_on()
         except ReplayError as error:
             broken = error
         finally:
             self.turn = NOBODYS
-            self.own_loop.leave(entered)
+            loop.leave(entered)
         # What follows calls the transport, which must find its own loop running.
         if broken is not None:
             self.fail(broken)
@@ -135,33 +144,37 @@ class Driver:
         elif not (self.over or self.in_thread):
             self.wait()
 
+    def _run_on(self) -> None:
+        """Settle one notification after the other, each when all that can run has run."""
+        machine, runnable, loop = self.machine, self.runnable, self.own_loop
+        notices = machine.notices
+        while True:
+            if (runnable or loop.ready or machine.broken is not None) and not self._run():
+                return
+            if not (notices and self._deliver()):
+                return
+
     def _run(self) -> bool:
         """Run all that can run; False if the attempt is over, or its thread runs."""
-        loop = self.own_loop
+        machine, runnable, loop = self.machine, self.runnable, self.own_loop
         for _ in range(_ROUNDS_MAX):
-            if not self._run_fibers():
-                return False
+            if machine.broken is not None:
+                raise machine.broken
+            while runnable:
+                fiber = runnable.popleft()
+                if fiber.finished:
+                    continue
+                error = fiber.advance()
+                if machine.broken is not None or (fiber.finished and fiber.result is None):
+                    self._ended_with = (error,)
+                    return False
+                if self.in_thread:  # one at a time
+                    return False
             if not loop.ready:
                 break
             self.turn = TASKS
             loop.run_round()
             self.turn = FIBERS
-        return not self.in_thread
-
-    def _run_fibers(self) -> bool:
-        runnable, machine = self.runnable, self.machine
-        if machine.broken is not None:
-            raise machine.broken
-        while runnable:
-            fiber = runnable.popleft()
-            if fiber.finished:
-                continue
-            error = fiber.advance()
-            if machine.broken is not None or (fiber.finished and fiber.result is None):
-                self._ended_with = (error,)
-                return False
-            if self.in_thread:  # one at a time
-                return False
         return True
 
     @property

@@ -249,6 +249,10 @@ class HandlerLoop(asyncio.AbstractEventLoop):
         self.ready.clear()
 
 
+NO_LOOP: Final = HandlerLoop(None)  # type: ignore[abstract, arg-type]
+"""That of an attempt which is over."""
+
+
 def _by_the_real(name: str) -> Callable[..., Any]:
     def call(self: HandlerLoop, *args: Any, **options: Any) -> Any:
         return getattr(self.attempt.loop, name)(*args, **options)

@@ -32,7 +32,7 @@ def give_result(machine: Machine, handler: HandlerDefinition, value: Any) -> Non
         data = handler.output.encode(value)
     except (ValueError, TypeError) as error:
         message = f"the result of {handler.service}/{handler.name} {error}"
-        _logger.error("%s, invocation %s", message, machine.start.debug_id)
+        _logger.error("%s, invocation %s", message, machine.invocation_id)
         machine.output_failure(WireFailure(INTERNAL, message))
         return
     machine.output(data)
@@ -58,7 +58,7 @@ def report(
             "an attempt of %s/%s failed, invocation %s%s",
             handler.service,
             handler.name,
-            machine.start.debug_id,
+            machine.invocation_id,
             _lines(error),
         )
 

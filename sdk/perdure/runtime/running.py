@@ -1,17 +1,23 @@
-"""Steps that are being executed: in place, as tasks of the event loop, or in threads."""
+"""Steps that are being executed: in place, as tasks that begin at once, or in threads."""
 
 from __future__ import annotations
 
 import inspect
 import logging
-from asyncio import CancelledError, Task
+from asyncio import AbstractEventLoop, CancelledError, Task
+from collections.abc import Callable
+from contextvars import Context as Variables
 from contextvars import copy_context
 from datetime import timedelta
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from perdure.context import current
 from perdure.errors import Pause, RetryAfter, Terminal
 from perdure.misuse import user_traceback
+from perdure.runtime.eager import Begun, begin_task
 from perdure.runtime.fiber import coroutine_of
 from perdure.runtime.outcome import fail_attempt, wire_failure
 from perdure.runtime.threads import threads
@@ -26,44 +32,55 @@ _logger = logging.getLogger("perdure")
 
 
 def start_step(attempt: Attempt, step: Step) -> None:
-    """Execute a step; its result is proposed when it has ended."""
+    """Execute a step; its result is proposed when it has ended. Of an `async def` function all
+    that it does before it waits is done when this returns."""
     if step.inline:
         attempt.machine.propose_value(step.future, step.traits.serde.encode(step.fn(*step.args)))
         attempt.step_done()
         return
-    run = StepRun(attempt, step)
-    attempt.running.add(run)
+    variables = copy_context()
+    run = StepRun(attempt, step, variables, attempt.now_ms())
     if step.traits.is_async:
-        run.start_task(None)
+        run.begin(_call, step, attempt.loop, variables)
     else:
-        run.start_thread()
+        attempt.running.add(run)
+        threads.run(variables, run.work)
 
 
-class StepRun:
+def _call(step: Step, loop: AbstractEventLoop, variables: Variables) -> Begun:
+    current.set(None)
+    return _await(step.fn(*step.args, **step.kwargs), step, loop, variables)
+
+
+def _await(awaitable: Any, step: Step, loop: AbstractEventLoop, variables: Variables) -> Begun:
+    coro = awaitable if type(awaitable) is CoroutineType else coroutine_of(awaitable)
+    return begin_task(coro, loop, variables, step.traits.name)
+
+
+class StepRun(msgspec.Struct, eq=False):
     """One execution of a step."""
 
-    __slots__ = ("_attempt", "_started_ms", "_step", "_task", "_variables")
+    attempt: Attempt
+    step: Step
+    variables: Variables
+    started_ms: int
+    task: Task[Any] | None = None
 
-    def __init__(self, attempt: Attempt, step: Step) -> None:
-        self._attempt = attempt
-        self._step = step
-        self._task: Task[Any] | None = None
-        self._variables = copy_context()
-        self._variables.run(current.set, None)
-        self._started_ms = attempt.now_ms()
-
-    def start_task(self, awaitable: Any) -> None:
-        """Run an `async def` function, or await what a plain one returned, as a task."""
-        step = self._step
-        if awaitable is None:
-            try:
-                awaitable = self._variables.run(step.fn, *step.args, **step.kwargs)
-            except BaseException as error:  # noqa: BLE001
-                self._end(None, error)
-                return
-        coro = awaitable if inspect.iscoroutine(awaitable) else coroutine_of(awaitable)
-        self._task = self._attempt.loop.create_task(coro, context=self._variables)
-        self._task.add_done_callback(self._task_done)
+    def begin(self, call: Callable[..., Begun], *args: Any) -> None:
+        """Call a function, and go on as soon as its task has ended."""
+        try:
+            task, value = self.variables.run(call, *args)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001
+            self._settle(None, error)
+            return
+        if task is None:
+            self._settle(value, None)
+            return
+        self.attempt.running.add(self)
+        self.task = task
+        task.add_done_callback(self._task_done)
 
     def _task_done(self, task: Task[Any]) -> None:
         if task.cancelled():
@@ -72,12 +89,10 @@ class StepRun:
         error = task.exception()
         self._end(None if error is not None else task.result(), error)
 
-    def start_thread(self) -> None:
-        """Run a plain function in a thread."""
-        threads.run(self._variables, self._work)
-
-    def _work(self) -> None:
-        step, loop = self._step, self._attempt.loop
+    def work(self) -> None:
+        """Call a plain function, in a thread."""
+        current.set(None)
+        step, loop = self.step, self.attempt.loop
         try:
             value = step.fn(*step.args, **step.kwargs)
         except BaseException as error:  # noqa: BLE001
@@ -86,31 +101,38 @@ class StepRun:
             _back(loop, self._returned, value)
 
     def _returned(self, value: Any) -> None:
-        if inspect.isawaitable(value):
-            # The thread may not have left its context yet, and only one can be in it.
-            self._variables = self._variables.copy()
-            self.start_task(value)
-        else:
+        attempt = self.attempt
+        if not inspect.isawaitable(value):
             self._end(value, None)
+        elif self in attempt.running:
+            attempt.running.discard(self)
+            # The thread may not have left its context yet, and only one can be in it.
+            self.variables = self.variables.copy()
+            self.begin(_await, value, self.step, attempt.loop, self.variables)
 
     def abandon(self) -> None:
         """The attempt is over: stop what can be stopped."""
-        if self._task is not None:
-            self._task.cancel()
+        if self.task is not None:
+            self.task.cancel()
 
     def _end(self, value: Any, error: BaseException | None) -> None:
-        attempt = self._attempt
-        if self not in attempt.running:
+        running = self.attempt.running
+        if self in running:
+            running.discard(self)
+            self._settle(value, error)
+
+    def _settle(self, value: Any, error: BaseException | None) -> None:
+        attempt, step = self.attempt, self.step
+        if attempt.over:
             return
-        attempt.running.discard(self)
         if error is None:
             try:
-                data = self._step.traits.serde.encode(value)
+                data = step.traits.serde.encode(value)
             except (ValueError, TypeError) as bad:  # its effect is done, and would be again
-                error = Terminal(f"the result of step {self._step.name!r} {bad}")
+                error = Terminal(f"the result of step {step.name!r} {bad}")
             else:
-                attempt.machine.propose_value(self._step.future, data)
-        if error is not None and not settle_error(attempt, self._step, error, self._started_ms):
+                attempt.machine.propose_value(step.future, data)
+        if error is not None and not settle_error(attempt, step, error, self.started_ms):
             attempt.fail_step()
             return
         attempt.step_done()
@@ -147,7 +169,7 @@ def settle_error(attempt: Attempt, step: Step, error: BaseException, started_ms:
         "step %r failed, try %d, invocation %s\n%s",
         step.name,
         tries,
-        machine.start.debug_id,
+        machine.invocation_id,
         user_traceback(error).rstrip(),
     )
     fail_attempt(machine, error, None if again is None else again.delay, command)

@@ -10,6 +10,7 @@ from typing import Any
 
 from perdure.runtime.attempt import Attempt
 from perdure.steps import Step
+from perdure.wire import InputCommand, Start
 
 
 class Behaviour:
@@ -67,6 +68,11 @@ class AttemptUnderTest(Attempt):
     def __init__(self, behaviour: Behaviour, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._behaviour = behaviour
+
+    def open(self, start: Start, given: InputCommand) -> None:
+        super().open(start, given)
+        if self._behaviour.always_replay:
+            self.end_input()
 
     def feed(self, data: bytes | memoryview) -> None:
         super().feed(data)

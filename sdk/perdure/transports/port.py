@@ -5,10 +5,17 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from perdure.definitions import HandlerDefinition
+from perdure.wire import InputCommand, Start
 
 
 class RunningAttempt(Protocol):
     """One attempt of an invocation. Nothing of it raises."""
+
+    sends_frames: bool
+    """Whether `send` is given lists of whole frames, not their bytes end to end. At first not."""
+
+    def open(self, start: Start, given: InputCommand, /) -> None:
+        """Take the first messages as objects, instead of their bytes: the journal holds no more."""
 
     def feed(self, data: bytes | memoryview, /) -> None:
         """Take bytes of the request's body, cut anywhere."""

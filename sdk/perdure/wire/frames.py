@@ -8,9 +8,10 @@ from perdure.wire.errors import FrameTooLarge, WireError
 
 HEADER_BYTES: Final = 8
 _CRUMB_BYTES: Final = 1024
-_HEADER: Final = Struct(">HHI")
-_pack = _HEADER.pack
-_unpack_from = _HEADER.unpack_from
+HEADER: Final = Struct(">HHI")
+"""Code, flags, bytes of the payload."""
+_pack = HEADER.pack
+_unpack_from = HEADER.unpack_from
 
 
 def frame(code: int, payload: bytes, flags: int = 0) -> bytes:
@@ -80,6 +81,10 @@ class FrameReader:
             self._chunks.clear()
             self._crumbs.clear()
             self._have_bytes = 0
+        elif len(data) >= HEADER_BYTES:
+            code, flags, size = _unpack_from(data)
+            if size + HEADER_BYTES == len(data) and size < self._limit_bytes:
+                return [(code, flags, data)]  # nearly always one whole frame comes at a time
         return self._cut(data)
 
     def _keep(self, data: bytes) -> None:

@@ -269,8 +269,8 @@ def test_always_replay(always_replay: bool) -> None:
         async with Env(services.app, always_replay=always_replay) as env:
             opened = env.engine._apps.get("app").open  # type: ignore[union-attr]
 
-            def counted(path: str, *args: object) -> object:
-                attempts.append(path)
+            def counted(path: bytes, *args: object) -> object:
+                attempts.append(path.decode())
                 return opened(path, *args)  # type: ignore[arg-type]
 
             env.engine._apps.get("app").open = counted  # type: ignore

@@ -1,8 +1,8 @@
-"""Bytes on their way between an exchange and an app."""
+"""Bytes and frames on their way between an exchange and an app."""
 
 import random
 
-from orchestrator.exchanges.pieces import Pieces
+from orchestrator.exchanges.pieces import Frames, Pieces
 
 
 def test_nothing_is_lost_or_reordered() -> None:
@@ -45,3 +45,28 @@ def test_clear() -> None:
     pieces.clear()
     pieces.add(b"def")
     assert pieces.take(10) == b"def"
+
+
+def test_frames_stay_whole_and_in_order() -> None:
+    draw = random.Random(6)
+    for _ in range(200):
+        sent = [draw.randbytes(draw.choice((8, 100, 5_000))) for _ in range(draw.randrange(1, 9))]
+        frames, taken = Frames(), []
+        frames.add(sent[:3])
+        frames.add(sent[3:])
+        while frames.size_bytes:
+            most = draw.choice((1, 7, 1_000, 100_000))
+            part, size_bytes = frames.take(most, True)
+            assert size_bytes == sum(map(len, part))
+            assert len(part) == 1 or size_bytes <= most
+            taken += part
+        assert taken == sent
+
+
+def test_a_frame_beyond_what_is_wanted_waits_unless_it_has_to_go() -> None:
+    frames = Frames()
+    frames.add([b"x" * 10, b"y"])
+    assert frames.take(9, False) == ([], 0)
+    assert frames.take(9, True) == ([b"x" * 10], 10)
+    frames.clear()
+    assert frames.take(9, True) == ([], 0) and not frames.size_bytes

@@ -17,6 +17,7 @@ from orchestrator.exchanges.pools import Pools
 from orchestrator.registry.discovery import DiscoveryTarget
 from orchestrator.registry.errors import RegistryError
 from orchestrator.runtime.clock import SystemClock
+from perdure.wire import InputCommand, Start, invocation_id_to_str
 from tests.unit.invoker.wires import Hears
 from tests.unit.invoker.worlds import run
 
@@ -24,7 +25,7 @@ HEAD = [(b":method", b"POST"), (b":path", b"/invoke/Svc/run"), (b"content-type",
 
 
 class ScriptedApp:
-    """An app and its one attempt; `refuses` is the answer to every request."""
+    """An app with one attempt; `refuses` is the answer to every request."""
 
     server = "scripted/1"
 
@@ -33,7 +34,9 @@ class ScriptedApp:
         self.took = b""
         self.pieces: list[int] = []
         self.is_input_over = self.is_lost = self.is_busy = False
-        self.send: Callable[[bytes], None]
+        self.opened: tuple[Start, InputCommand] | None = None
+        self.headers: Mapping[str, str] = {}
+        self.send: Callable[[list[bytes]], None]
         self.ended: Callable[[], None]
 
     def manifest(self, version: int) -> bytes:
@@ -41,16 +44,17 @@ class ScriptedApp:
 
     def open(
         self,
-        path: str,
+        path: bytes,
+        content_type: bytes,
         headers: Mapping[str, str],
-        send: Callable[[bytes], None],
+        send: Callable[[list[bytes]], None],
         ended: Callable[[], None],
         loop: asyncio.AbstractEventLoop,
     ) -> Any:
         if isinstance(self.refuses, Exception):
             raise self.refuses
-        self.send, self.ended = send, ended
-        return self.refuses or self
+        self.send, self.ended, self.headers = send, ended, headers
+        return self.refuses or ScriptedAttempt(self)
 
     def feed(self, data: bytes) -> None:
         self.took += data
@@ -61,6 +65,31 @@ class ScriptedApp:
 
     def lost(self) -> None:
         self.is_lost = True
+
+
+class ScriptedAttempt:
+    """The one attempt; what it is told is noted by its app."""
+
+    def __init__(self, app: ScriptedApp) -> None:
+        self._app = app
+        self.feed, self.end_input, self.lost = app.feed, app.end_input, app.lost
+
+    def open(self, start: Start, given: InputCommand) -> None:
+        self._app.opened = (start, given)
+
+    @property
+    def is_busy(self) -> bool:
+        return self._app.is_busy
+
+
+class EchoingApp(ScriptedApp):
+    """Answers at once with what it is given, and ends after b"end"."""
+
+    def feed(self, data: bytes) -> None:
+        super().feed(data)
+        self.send([data])
+        if data == b"end":
+            self.ended()
 
 
 def _pool(app: ScriptedApp | None) -> tuple[InProcessPool, Apps, list[Callable[[], None]]]:
@@ -125,6 +154,78 @@ def test_requests_come_in_windows_and_say_when_there_is_room() -> None:
     run(test)
 
 
+def test_what_is_answered_at_once_goes_along_in_the_same_turn() -> None:
+    async def test() -> None:
+        app = EchoingApp()
+        pool, apps, soon = _pool(app)
+        hears = Hears()
+        exchange = Exchange(HEAD, [b"a"], False, hears)
+        pool.open(exchange)
+        _turns(soon, 1)
+        assert hears.body_bytes == 1 and not soon
+        exchange.send(b"bcd")
+        assert len(soon) == 1
+        _turns(soon, 1)
+        assert hears.body_bytes == 4 and not soon
+        exchange.send(b"end")
+        _turns(soon, 1)
+        assert hears.body_bytes == 7 and hears.is_ended and exchange.closed
+        assert not soon and pool.is_idle and not apps.links and not app.is_lost
+        assert exchange.carrier is None  # no circle is left for the collector
+
+    run(test)
+
+
+def test_a_receiver_that_fails_at_the_last_bytes_is_told() -> None:
+    class Fails(Hears):
+        def on_body(self, data: bytes | list[bytes]) -> None:
+            raise KeyError("bug")
+
+    async def test() -> None:
+        app = EchoingApp()
+        pool, _, soon = _pool(app)
+        hears = Fails()
+        pool.open(Exchange(HEAD, [b"end"], False, hears))
+        _turns(soon)
+        assert "bug" in hears.broken and pool.is_idle and not hears.is_ended
+
+    run(test)
+
+
+def test_an_exchange_that_is_held_back_rests_until_it_goes_on() -> None:
+    async def test() -> None:
+        app = ScriptedApp()
+        pool, _, soon = _pool(app)
+        hears = Hears()
+        exchange = Exchange(HEAD, [b"x"], False, hears)
+        pool.open(exchange)
+        _turns(soon)
+        exchange.hold_back(True)
+        app.send([b"y" * WINDOW_BYTES, b"z"])
+        _turns(soon)
+        assert hears.body_bytes == WINDOW_BYTES and not soon
+        exchange.hold_back(False)
+        _turns(soon)
+        assert hears.body_bytes == WINDOW_BYTES + 1 and not soon
+
+    run(test)
+
+
+def test_headers_are_made_where_they_are_looked_at() -> None:
+    async def test() -> None:
+        app = ScriptedApp()
+        pool, _, soon = _pool(app)
+        opening = (Start(bytes(24), "", 1), InputCommand((), b"body"))
+        pool.open(Exchange(HEAD, [], False, Hears(), opening))
+        _turns(soon)
+        assert app.opened == opening
+        assert app.headers["content-type"] == "x/y" and "accept" not in app.headers
+        assert app.headers["x-restate-invocation-id"] == invocation_id_to_str(bytes(24))
+        assert len(app.headers) == len(dict(app.headers)) == 4
+
+    run(test)
+
+
 def test_what_is_cancelled_is_lost_in_a_later_turn_and_says_nothing_more() -> None:
     async def test() -> None:
         app = ScriptedApp()
@@ -133,7 +234,7 @@ def test_what_is_cancelled_is_lost_in_a_later_turn_and_says_nothing_more() -> No
         exchange = Exchange(HEAD, [b"x"], False, hears)
         pool.open(exchange)
         _turns(soon)
-        app.send(b"unheard")
+        app.send([b"unheard"])
         exchange.cancel()
         assert not app.is_lost, "the service ran inside a call of the engine"
         _turns(soon)

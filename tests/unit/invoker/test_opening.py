@@ -1,10 +1,11 @@
-"""The first bytes of an attempt are those that the codec of the protocol would write."""
+"""The first bytes of an attempt are those that the codec of the protocol would write, and the first
+objects what it would read."""
 
 import msgspec
 from hypothesis import given as forall
 from hypothesis import strategies as st
 
-from orchestrator.invoker.opening import opening
+from orchestrator.invoker.opening import opening, opening_objects
 from orchestrator.model.ids import random_seed
 from perdure import wire
 from tests.unit.invoker import samples
@@ -69,7 +70,13 @@ def test_the_bytes_are_the_codecs(
         random_seed=seed or random_seed(invoke.id),
         idempotency_key=idempotency_key,
     ) + wire.input_command(headers, body)
-    assert b"".join(opening(given, protocol, _ID, state, partial, now_ms)) == expected
+    data = b"".join(opening(given, protocol, _ID, state, partial, now_ms))
+    assert data == expected
+    start, asked = (
+        wire.decode_frame(code, frame) for code, _, frame in wire.FrameReader(1 << 20).feed(data)
+    )
+    start.debug_id = ""  # made of the id by who wants it
+    assert opening_objects(given, protocol, state, partial, now_ms) == (start, asked)
 
 
 def test_large_inputs_and_many_headers() -> None:

@@ -98,8 +98,8 @@ class Hears:
     def on_response(self, status: int, headers: HeaderLines) -> None:
         self.status = status
 
-    def on_body(self, data: bytes) -> None:
-        self.body_bytes += len(data)
+    def on_body(self, data: bytes | list[bytes]) -> None:
+        self.body_bytes += len(data) if isinstance(data, bytes) else sum(map(len, data))
         self.pieces += 1
 
     def on_drained(self) -> None:

@@ -1,0 +1,115 @@
+"""Tasks that take their first step at once: most steps never wait for anything, and end in it.
+
+From Python 3.12 on asyncio has such tasks. For 3.11 its task in pure Python is taken, and begun by
+hand: so code that asks for the current task finds the same one before and after it has waited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.tasks import _enter_task, _leave_task, current_task
+from collections.abc import Coroutine
+from contextvars import Context as Variables
+from typing import Any
+
+Begun = tuple[asyncio.Task[Any] | None, Any]
+"""The task of a coroutine that waits, or None and what it has returned."""
+
+if sys.version_info >= (3, 12):
+
+    def begin_task(
+        coro: Coroutine[Any, Any, Any],
+        loop: asyncio.AbstractEventLoop,
+        variables: Variables,
+        name: str,
+    ) -> Begun:
+        """Run a coroutine until it waits or ends; raises what it ends with. `loop` is the one that
+        runs, `variables` are those in force."""
+        task = asyncio.Task(coro, loop=loop, name=name, eager_start=True)
+        return (None, task.result()) if task.done() else (task, None)
+
+else:
+    from asyncio.tasks import _register_task
+
+    _Task: Any = asyncio.tasks._PyTask  # type: ignore[attr-defined]
+    _Future: Any = _Task.__base__
+
+    class _Begun(_Task):  # type: ignore[misc]
+        """A task whose first step is taken by who makes it."""
+
+        def __init__(
+            self,
+            coro: Coroutine[Any, Any, Any],
+            loop: asyncio.AbstractEventLoop,
+            variables: Variables,
+            name: str,
+        ) -> None:
+            # What the constructors of Future and Task set, without a callback for the first step.
+            self._loop = loop
+            self._callbacks: list[Any] = []
+            self._name = name
+            self._num_cancels_requested = 0
+            self._must_cancel = False
+            self._fut_waiter = None
+            self._coro: Any = coro
+            self._context = variables
+
+    class _Waiting:
+        """Stands for a coroutine that has said what it waits for, until its task asks it."""
+
+        def __init__(self, task: _Begun, waits_for: Any) -> None:
+            self._task = task
+            self._coro = task._coro
+            self._waits_for = waits_for
+
+        def send(self, _: None) -> Any:
+            self._task._coro = self._coro
+            return self._waits_for
+
+        def throw(self, _: BaseException) -> Any:
+            self._task._must_cancel = True  # it cancelled itself: then what it waits for is to end
+            return self.send(None)
+
+    def begin_task(
+        coro: Coroutine[Any, Any, Any],
+        loop: asyncio.AbstractEventLoop,
+        variables: Variables,
+        name: str,
+    ) -> Begun:
+        """Run a coroutine until it waits or ends; raises what it ends with. `loop` is the one that
+        runs, `variables` are those in force."""
+        task: Any = _Begun(coro, loop, variables, name)
+        outer = current_task(loop)
+        if outer is not None:
+            _leave_task(loop, outer)
+        _enter_task(loop, task)
+        try:
+            waits_for = coro.send(None)
+        except StopIteration as stop:
+            if task._must_cancel:
+                _Future.cancel(task)
+                raise asyncio.CancelledError from None
+            _Future.set_result(task, stop.value)
+            return None, stop.value
+        except asyncio.CancelledError:
+            _Future.cancel(task)
+            raise
+        except BaseException as error:
+            _Future.set_exception(task, error)
+            task._log_traceback = False  # it is raised here
+            raise
+        finally:
+            _leave_task(loop, task)
+            if outer is not None:
+                _enter_task(loop, outer)
+        task._coro = _Waiting(task, waits_for)
+        if outer is not None:
+            _leave_task(loop, outer)
+        try:
+            task._Task__step()
+        finally:
+            if outer is not None:
+                _enter_task(loop, outer)
+        _register_task(task)
+        return task, None
