@@ -7,34 +7,14 @@ import sys
 from typing import Any, Final
 from urllib.parse import SplitResult, quote, urlsplit
 
+from orchestrator.cli.exits import EXIT_UNREACHABLE, EXIT_USAGE, CliError, ServerRefused
+from orchestrator.config.variables import URL_VARIABLE
 from orchestrator.model.api_headers import API_VERSION, MISSING_PARTITIONS
-
-EXIT_REFUSED: Final = 1
-EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_UNREACHABLE: Final = 3
-EXIT_PARTIAL: Final = 4  # an answer without the rows of partitions that could not be read
 
 DEFAULT_ADMIN: Final = "http://127.0.0.1:9070"
 _TIMEOUT_S: Final = 90  # beyond the time a query has, so that the server says it first
 _PREFIX: Final = "/v4"
 _ANY_HOST: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # addresses to listen on, not to call
-
-
-class CliError(Exception):
-    """A command that was not done: what to tell, and the exit code."""
-
-    def __init__(self, message: str, exit_code: int = EXIT_REFUSED) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
-
-class ServerRefused(CliError):
-    """The server said no; `status` is HTTP's."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def path(*segments: str) -> str:
@@ -46,7 +26,7 @@ class Admin:
     """The admin API at one address, written as a URL or as HOST:PORT."""
 
     def __init__(self, address: str) -> None:
-        parts, self._port = _parsed(address)
+        parts, self._port = check_address(address)
         self.address = address
         self.missing = ""  # partitions whose rows were not in an answer, by number
         host = parts.hostname or ""
@@ -70,7 +50,7 @@ class Admin:
         if API_VERSION not in response.headers:
             raise CliError(
                 f"what answers at {self.address} is not the admin API of a Perdure server:"
-                " name its address with --admin or PERDURE_ADMIN",
+                f" name its address with --admin or {URL_VARIABLE}",
                 EXIT_UNREACHABLE,
             )
         return _decoded(answer)
@@ -110,12 +90,12 @@ class Admin:
         if isinstance(error, ConnectionRefusedError | socket.gaierror):
             return (
                 f"no server answers at {self.address}: start one with 'perdure serve',"
-                " or name another with --admin or PERDURE_ADMIN"
+                f" or name another with --admin or {URL_VARIABLE}"
             )
         return f"the server at {self.address} did not answer: {error or type(error).__name__}"
 
 
-def _parsed(address: str) -> tuple[SplitResult, int | None]:
+def check_address(address: str) -> tuple[SplitResult, int | None]:
     """The parts of an address, and its port; CliError for what is none."""
     try:
         parts = urlsplit(address if "://" in address else f"http://{address}")

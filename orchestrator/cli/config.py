@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from orchestrator.cli.client import EXIT_USAGE, CliError
+from orchestrator.cli.exits import EXIT_USAGE, CliError
 from orchestrator.cli.output import print_json, print_table
 from orchestrator.config.options import GROUPS, build
 from orchestrator.config.settings import ConfigError, FoundSetting, read_settings

@@ -1,48 +1,24 @@
 """perdure deployments: list, describe, register, delete."""
 
-import argparse
 from typing import Any
 
-from orchestrator.cli.client import Admin, CliError, ServerRefused, path, text_literal
+import click
+
+from orchestrator.cli.arguments import Options, force, pairs
+from orchestrator.cli.client import Admin, path, text_literal
+from orchestrator.cli.commands import Asked, Noun
+from orchestrator.cli.exits import CliError, ServerRefused
 from orchestrator.cli.output import print_fields, print_json, print_table
-from orchestrator.cli.parsing import Noun, Nouns, parse_pairs
 from orchestrator.cli.services import print_handlers
 
-
-def add(nouns: Nouns) -> None:
-    noun = Noun(nouns, "deployments", "endpoints that serve services")
-    noun.verb("list", "All deployments.", _list)
-    describe = noun.verb("describe", "One deployment and its services.", _describe)
-    describe.add_argument("id")
-    _add_register(noun)
-    delete = noun.verb("delete", "Delete a deployment nothing runs on.", _delete)
-    delete.add_argument("id")
-    delete.add_argument("--force", action="store_true", help="also if invocations run on it")
+command = Noun("deployments", "Endpoints that serve services.")
+_id = click.argument("identity", metavar="ID")
 
 
-def _add_register(noun: Noun) -> None:
-    register = noun.verb("register", "Discover an endpoint and register its services.", _register)
-    register.add_argument(
-        "uri",
-        help="address of the endpoint, like http://localhost:9080, or the ARN of a version of a"
-        " function of AWS Lambda",
-    )
-    register.add_argument("--assume-role", metavar="ARN", help="role to call the function as")
-    register.add_argument("--force", action="store_true", help="overwrite what is registered there")
-    register.add_argument("--breaking", action="store_true", help="a service may change its type")
-    register.add_argument("--dry-run", action="store_true", help="say what would be registered")
-    register.add_argument(
-        "--use-http1.1", dest="http1", action="store_true", help="speak HTTP/1.1 to it"
-    )
-    register.add_argument(
-        "--header", action="append", metavar="NAME=VALUE", help="send this with every request"
-    )
-    register.add_argument("--metadata", action="append", metavar="NAME=VALUE", help="keep this")
-
-
-def _list(args: argparse.Namespace, admin: Admin) -> int:
-    found = admin.get("/deployments")["deployments"]
-    if args.json:
+@command.verb("list", "All deployments.")
+def _list(asked: Asked) -> int:
+    found = asked.admin.get("/deployments")["deployments"]
+    if asked.json:
         print_json(found)
         return 0
     rows = [
@@ -60,9 +36,11 @@ def _list(args: argparse.Namespace, admin: Admin) -> int:
     return 0
 
 
-def _describe(args: argparse.Namespace, admin: Admin) -> int:
-    found = admin.get(path("deployments", args.id))
-    if args.json:
+@command.verb("describe", "One deployment and its services.")
+@_id
+def _describe(asked: Asked, identity: str) -> int:
+    found = asked.admin.get(path("deployments", identity))
+    if asked.json:
         print_json(found)
         return 0
     print_fields({name: value for name, value in found.items() if name != "services"})
@@ -76,26 +54,49 @@ def _print_services(services: list[dict[str, Any]]) -> None:
         print_handlers(service)
 
 
-def _register(args: argparse.Namespace, admin: Admin) -> int:
+@command.verb("register", "Discover an endpoint and register its services.")
+@click.argument(
+    "uri",
+    help="address of the endpoint, like http://localhost:9080, or the ARN of a version of a"
+    " function of AWS Lambda",
+)
+@click.option("--assume-role", metavar="ARN", help="role to call the function as")
+@force("overwrite what is registered there")
+@click.option("--breaking", is_flag=True, help="a service may change its type")
+@click.option("--dry-run", is_flag=True, help="say what would be registered")
+@click.option("--use-http1.1", "http1", is_flag=True, help="speak HTTP/1.1 to it")
+@pairs("--header", "headers", "send this with every request")
+@pairs("--metadata", "metadata", "keep this")
+def _register(
+    asked: Asked,
+    uri: str,
+    assume_role: str | None,
+    force: bool,
+    breaking: bool,
+    dry_run: bool,
+    http1: bool,
+    headers: Options,
+    metadata: Options,
+) -> int:
     body = {
-        "arn" if args.uri.startswith("arn:") else "uri": args.uri,
-        "assume_role_arn": args.assume_role,
-        "force": args.force,
-        "breaking": args.breaking,
-        "dry_run": args.dry_run,
-        "use_http_11": args.http1,
-        "additional_headers": parse_pairs(args.header, "--header"),
-        "metadata": parse_pairs(args.metadata, "--metadata"),
+        "arn" if uri.startswith("arn:") else "uri": uri,
+        "assume_role_arn": assume_role,
+        "force": force,
+        "breaking": breaking,
+        "dry_run": dry_run,
+        "use_http_11": http1,
+        "additional_headers": headers,
+        "metadata": metadata,
     }
-    known = {one["id"] for one in admin.get("/deployments")["deployments"]}
-    found = admin.ask("POST", "/deployments", body)
-    if args.json:
+    known = {one["id"] for one in asked.admin.get("/deployments")["deployments"]}
+    found = asked.admin.ask("POST", "/deployments", body)
+    if asked.json:
         print_json(found)
         return 0
     if found["id"] not in known:
-        said = "would be registered" if args.dry_run else "registered"
-    elif args.force:
-        said = "would be overwritten" if args.dry_run else "overwritten"
+        said = "would be registered" if dry_run else "registered"
+    elif force:
+        said = "would be overwritten" if dry_run else "overwritten"
     else:
         said = "was registered already and is unchanged (--force discovers it again)"
     print(f"deployment {found['id']} {said}")
@@ -103,14 +104,17 @@ def _register(args: argparse.Namespace, admin: Admin) -> int:
     return 0
 
 
-def _delete(args: argparse.Namespace, admin: Admin) -> int:
-    if not args.force:
-        _refuse_if_in_use(args.id, admin)
-    admin.ask("DELETE", path("deployments", args.id) + "?force=true")
-    if args.json:
-        print_json({"deleted": args.id})
+@command.verb("delete", "Delete a deployment nothing runs on.")
+@_id
+@force("also if invocations run on it")
+def _delete(asked: Asked, identity: str, force: bool) -> int:
+    if not force:
+        _refuse_if_in_use(identity, asked.admin)
+    asked.admin.ask("DELETE", path("deployments", identity) + "?force=true")
+    if asked.json:
+        print_json({"deleted": identity})
     else:
-        print(f"deployment {args.id} deleted")
+        print(f"deployment {identity} deleted")
     return 0
 
 

@@ -1,52 +1,56 @@
 """perdure feeds: which public feeds are on; enable, disable."""
 
-import argparse
 from typing import Any
 
-from orchestrator.cli.client import EXIT_USAGE, Admin, CliError, path
+import click
+
+from orchestrator.cli.arguments import Decorated, force
+from orchestrator.cli.client import path
+from orchestrator.cli.commands import Asked, Noun
+from orchestrator.cli.exits import EXIT_USAGE, CliError
 from orchestrator.cli.output import print_json
-from orchestrator.cli.parsing import Noun, Nouns
 
 _AT = ("perdure", "v1", "feeds")
+command = Noun("feeds", "Public topics of what happens: invocations, changes of state.")
 
 
-def add(nouns: Nouns) -> None:
-    noun = Noun(nouns, "feeds", "public topics of what happens: invocations, changes of state")
-    noun.verb("list", "The feeds that are on.", _list)
-    noun.verb("enable", "Publish a feed.", _enable)
-    noun.verb("disable", "Publish a feed no more.", _disable)
-    for verb in noun.verbs("enable", "disable"):
-        verb.add_argument("feed", choices=["events", "state"])
-        verb.add_argument("service", nargs="?", help="whose state; events have none")
-
-    enable = noun.verbs("enable")[0]
-    enable.add_argument("--force", action="store_true", help="also if its topic is missing")
+def _feed(run: Decorated) -> Decorated:
+    """Its arguments."""
+    service = click.argument("service", default="", help="whose state; events have none")
+    return click.argument("feed", type=click.Choice(["events", "state"]))(service(run))
 
 
-def _list(args: argparse.Namespace, admin: Admin) -> int:
-    return _show(args, admin.get(path(*_AT)))
+@command.verb("list", "The feeds that are on.")
+def _list(asked: Asked) -> int:
+    return _show(asked, asked.admin.get(path(*_AT)))
 
 
-def _enable(args: argparse.Namespace, admin: Admin) -> int:
-    return _show(args, admin.ask("PUT", _place(args) + ("?force=true" if args.force else "")))
+@command.verb("enable", "Publish a feed.")
+@_feed
+@force("also if its topic is missing")
+def _enable(asked: Asked, feed: str, service: str, force: bool) -> int:
+    at = _place(feed, service) + ("?force=true" if force else "")
+    return _show(asked, asked.admin.ask("PUT", at))
 
 
-def _disable(args: argparse.Namespace, admin: Admin) -> int:
-    return _show(args, admin.ask("DELETE", _place(args)))
+@command.verb("disable", "Publish a feed no more.")
+@_feed
+def _disable(asked: Asked, feed: str, service: str) -> int:
+    return _show(asked, asked.admin.ask("DELETE", _place(feed, service)))
 
 
-def _place(args: argparse.Namespace) -> str:
-    if args.feed == "events":
-        if args.service:
+def _place(feed: str, service: str) -> str:
+    if feed == "events":
+        if service:
             raise CliError("events are of all services: leave the service out", EXIT_USAGE)
         return path(*_AT, "events")
-    if not args.service:
+    if not service:
         raise CliError("say of which service the state is published", EXIT_USAGE)
-    return path(*_AT, "state", args.service)
+    return path(*_AT, "state", service)
 
 
-def _show(args: argparse.Namespace, feeds: dict[str, Any]) -> int:
-    if args.json:
+def _show(asked: Asked, feeds: dict[str, Any]) -> int:
+    if asked.json:
         print_json(feeds)
         return 0
     print(f"events: {'on' if feeds['events'] else 'off'}")

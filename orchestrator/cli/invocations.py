@@ -1,12 +1,17 @@
 """perdure invocations: list, describe, and what can be done to one or several."""
 
-import argparse
 from typing import Any
 from urllib.parse import urlencode
 
-from orchestrator.cli.client import Admin, CliError, ServerRefused, path, text_literal
+import click
+import msgspec
+
+from orchestrator.cli.arguments import limit
+from orchestrator.cli.client import Admin, path, text_literal
+from orchestrator.cli.commands import Asked, Noun
+from orchestrator.cli.exits import CliError, ServerRefused
+from orchestrator.cli.journals import export_journal
 from orchestrator.cli.output import print_fields, print_json, print_table
-from orchestrator.cli.parsing import Noun, Nouns, count_to_show
 
 STATUSES = (
     "pending", "scheduled", "ready", "running", "backing-off", "suspended", "paused", "completed",
@@ -30,66 +35,32 @@ _DONE = {
     "purge-journal": "journal purged",
     "resume": "resumed",
 }
+command = Noun("invocations", "What runs, waits, or has completed.")
+_id = click.argument("identity", metavar="ID")
+_ids = click.argument("ids", metavar="ID", nargs=-1, required=True)
+_deployment = click.option("--deployment", metavar="latest|keep|ID", help="where to go on")
 
 
-def add(nouns: Nouns) -> None:
-    noun = Noun(nouns, "invocations", "what runs, waits, or has completed")
-    _add_list(noun)
-    noun.verb("describe", "One invocation and its journal.", _describe).add_argument("id")
-    about = "Invocations with their journals as JSON, for perdure replay."
-    export = noun.verb("export", about, _export)
-    export.add_argument("ids", nargs="+", metavar="id")
-    for name, about in _VERBS.items():
-        verb = noun.verb(name, about, _operate)
-        verb.set_defaults(operation=name, deployment=None, upto=0)
-    resume = noun.verb("resume", "Go on with paused or failing invocations, now.", _operate)
-    resume.set_defaults(operation="resume", upto=0)
-    restart = noun.verb("restart-as-new", "Start completed invocations again.", _operate)
-    restart.set_defaults(operation="restart-as-new")
-    restart.add_argument(
-        "--from", dest="upto", type=int, default=0, metavar="INDEX",
-        help="last entry of the journal to keep (default 0: the input)",
-    )  # fmt: skip
-    for verb in (resume, restart):
-        verb.add_argument("--deployment", metavar="latest|keep|ID", help="where to go on")
-    for verb in noun.verbs(*_VERBS, "resume", "restart-as-new"):
-        verb.add_argument("ids", nargs="+", metavar="id")
+class _Filter(msgspec.Struct):
+    service: str | None
+    handler: str | None
+    key: str | None
+    deployment: str | None
+    statuses: tuple[str, ...]
+    all_of_them: bool
 
 
-def _add_list(noun: Noun) -> None:
-    listing = noun.verb("list", "Invocations, the newest first.", _list)
-    listing.add_argument("--service")
-    listing.add_argument("--handler")
-    listing.add_argument("--key")
-    listing.add_argument("--deployment", metavar="ID")
-    listing.add_argument("--status", action="append", choices=STATUSES)
-    listing.add_argument("--all", action="store_true", help="completed ones, too")
-    listing.add_argument("--limit", type=count_to_show, default=50)
-
-
-def list_sql(args: argparse.Namespace) -> str:
-    """The query of a listing."""
-    wanted = {
-        "target_service_name": args.service,
-        "target_handler_name": args.handler,
-        "target_service_key": args.key,
-        "pinned_deployment_id": args.deployment,
-    }
-    terms = [
-        f"{name} = {text_literal(value)}" for name, value in wanted.items() if value is not None
-    ]
-    if args.status:
-        terms.append(f"status IN ({', '.join(map(text_literal, args.status))})")
-    elif not args.all:
-        terms.append("status != 'completed'")
-    where = f" WHERE {' AND '.join(terms)}" if terms else ""
-    order = f"ORDER BY created_at DESC LIMIT {args.limit}"
-    return f"SELECT {_LISTED} FROM sys_invocation{where} {order}"
-
-
-def _list(args: argparse.Namespace, admin: Admin) -> int:
-    rows = admin.query(list_sql(args))
-    if args.json:
+@command.verb("list", "Invocations, the newest first.")
+@click.option("--service")
+@click.option("--handler")
+@click.option("--key")
+@click.option("--deployment", metavar="ID")
+@click.option("--status", "statuses", multiple=True, type=click.Choice(STATUSES))
+@click.option("--all", "all_of_them", is_flag=True, help="completed ones, too")
+@limit(50)
+def _list(asked: Asked, limit: int, **given: Any) -> int:
+    rows = asked.admin.query(_list_sql(_Filter(**given), limit))
+    if asked.json:
         print_json(rows)
         return 0
     columns = ("ID", "TARGET", "STATUS", "CREATED", "RETRIES", "DEPLOYMENT", "LAST FAILURE")
@@ -109,21 +80,42 @@ def _list(args: argparse.Namespace, admin: Admin) -> int:
     return 0
 
 
+def _list_sql(wanted: _Filter, limit: int) -> str:
+    columns = {
+        "target_service_name": wanted.service,
+        "target_handler_name": wanted.handler,
+        "target_service_key": wanted.key,
+        "pinned_deployment_id": wanted.deployment,
+    }
+    terms = [
+        f"{name} = {text_literal(value)}" for name, value in columns.items() if value is not None
+    ]
+    if wanted.statuses:
+        terms.append(f"status IN ({', '.join(map(text_literal, wanted.statuses))})")
+    elif not wanted.all_of_them:
+        terms.append("status != 'completed'")
+    where = f" WHERE {' AND '.join(terms)}" if terms else ""
+    order = f"ORDER BY created_at DESC LIMIT {limit}"
+    return f"SELECT {_LISTED} FROM sys_invocation{where} {order}"
+
+
 def _status(row: dict[str, Any]) -> str:
     result = row.get("completion_result")
     return f"{row.get('status')} ({result})" if result else str(row.get("status"))
 
 
-def _describe(args: argparse.Namespace, admin: Admin) -> int:
-    named = text_literal(args.id)
-    rows = admin.query(f"SELECT * FROM sys_invocation WHERE id = {named}")
+@command.verb("describe", "One invocation and its journal.")
+@_id
+def _describe(asked: Asked, identity: str) -> int:
+    named = text_literal(identity)
+    rows = asked.admin.query(f"SELECT * FROM sys_invocation WHERE id = {named}")
     if not rows:
-        raise CliError(f"there is no invocation {args.id}")
-    journal = admin.query(
+        raise CliError(f"there is no invocation {identity}")
+    journal = asked.admin.query(
         'SELECT "index", entry_type, name, appended_at, raw_length FROM sys_journal'
         f' WHERE id = {named} ORDER BY "index"'
     )
-    if args.json:
+    if asked.json:
         print_json(rows[0] | {"journal": journal})
         return 0
     print_fields(rows[0])
@@ -134,24 +126,56 @@ def _describe(args: argparse.Namespace, admin: Admin) -> int:
     return 0
 
 
-def export_journal(admin: Admin, identity: str) -> dict[str, Any]:
-    """The document of docs/python/replay.md; ServerRefused if its journal is gone."""
-    found: dict[str, Any] = admin.get(path("perdure", "v1", "invocations", identity, "journal"))
-    return found
-
-
-def _export(args: argparse.Namespace, admin: Admin) -> int:
+@command.verb("export", "Invocations with their journals as JSON, for perdure replay.")
+@_ids
+def _export(asked: Asked, ids: tuple[str, ...]) -> int:
     """One document, or a list of them for several ids."""
-    found = [export_journal(admin, identity) for identity in args.ids]
+    found = [export_journal(asked.admin, identity) for identity in ids]
     print_json(found[0] if len(found) == 1 else found)
     return 0
 
 
-def _operate(args: argparse.Namespace, admin: Admin) -> int:
+def _add_verb(name: str, about: str) -> None:
+    @command.verb(name, about)
+    @_ids
+    def _(asked: Asked, ids: tuple[str, ...]) -> int:
+        return _operate(asked, name, ids, {})
+
+
+for _name, _about in _VERBS.items():
+    _add_verb(_name, _about)
+
+
+@command.verb("resume", "Go on with paused or failing invocations, now.")
+@_ids
+@_deployment
+def _resume(asked: Asked, ids: tuple[str, ...], deployment: str | None) -> int:
+    return _operate(asked, "resume", ids, {"deployment": deployment})
+
+
+@command.verb("restart-as-new", "Start completed invocations again.")
+@_ids
+@_deployment
+@click.option(
+    "--from",
+    "upto",
+    type=int,
+    default=0,
+    metavar="INDEX",
+    help="last entry of the journal to keep (default 0: the input)",
+)
+def _restart(asked: Asked, ids: tuple[str, ...], deployment: str | None, upto: int) -> int:
+    return _operate(asked, "restart-as-new", ids, {"deployment": deployment, "from": upto})
+
+
+def _operate(
+    asked: Asked, operation: str, ids: tuple[str, ...], how: dict[str, str | int | None]
+) -> int:
     """The operation on each id; exit code 1 if any was refused."""
-    results = [_one(args, admin, identity) for identity in args.ids]
+    query = urlencode({name: value for name, value in how.items() if value})
+    results = [_one(asked.admin, operation, identity, query) for identity in ids]
     failed = any("error" in result for result in results)
-    if args.json:
+    if asked.json:
         print_json(results)
     else:
         rows = [(one["id"], one.get("error") or one["result"]) for one in results]
@@ -159,18 +183,13 @@ def _operate(args: argparse.Namespace, admin: Admin) -> int:
     return int(failed)
 
 
-def _one(args: argparse.Namespace, admin: Admin, identity: str) -> dict[str, str]:
-    asked: dict[str, object] = {}
-    if args.deployment:
-        asked["deployment"] = args.deployment
-    if args.upto:
-        asked["from"] = args.upto
-    at = path("invocations", identity, args.operation)
+def _one(admin: Admin, operation: str, identity: str, query: str) -> dict[str, str]:
+    at = path("invocations", identity, operation)
     try:
-        answer = admin.ask("PATCH", f"{at}?{urlencode(asked)}" if asked else at)
+        answer = admin.ask("PATCH", f"{at}?{query}" if query else at)
     except ServerRefused as error:
         return {"id": identity, "error": str(error).removeprefix(f"{identity}: ")}
-    if args.operation == "restart-as-new":
+    if operation == "restart-as-new":
         new_id = answer["new_invocation_id"]
         return {"id": identity, "result": f"restarted as {new_id}", "new_invocation_id": new_id}
-    return {"id": identity, "result": _DONE[args.operation]}
+    return {"id": identity, "result": _DONE[operation]}

@@ -1,67 +1,72 @@
-"""perdure kafka-clusters: create, list, describe, update, delete."""
+"""perdure kafka-clusters: create, list, describe, update, take-over, delete."""
 
-import argparse
 from typing import Any
 
-from orchestrator.cli.client import Admin, CliError, path
+import click
+
+from orchestrator.cli.arguments import Decorated, Options, force, pairs
+from orchestrator.cli.client import path
+from orchestrator.cli.commands import Asked, Noun
+from orchestrator.cli.exits import CliError
 from orchestrator.cli.output import print_fields, print_json, print_table
-from orchestrator.cli.parsing import Noun, Nouns, parse_pairs
 
 _OPTION = (
     "an option of librdkafka; ${VARIABLE} and ${file:/path} are looked up where the server runs"
 )
+command = Noun("kafka-clusters", "Kafka clusters that topics are read from and sent to.")
+_name = click.argument("name")
 
 
-def add(nouns: Nouns) -> None:
-    noun = Noun(nouns, "kafka-clusters", "Kafka clusters that topics are read from and sent to")
-    create = noun.verb("create", "Make a Kafka cluster known by a name.", _create)
-    create.add_argument("name")
-    update = noun.verb("update", "Change options of a Kafka cluster.", _update)
-    update.add_argument("name")
-    update.add_argument("--unset", action="append", metavar="NAME", help="leave this option out")
-    for verb in (create, update):
-        verb.add_argument("--bootstrap", metavar="HOST:PORT,…", help="some of its brokers")
-        verb.add_argument("--option", action="append", metavar="NAME=VALUE", help=_OPTION)
-        verb.add_argument("--force", action="store_true", help="also if no broker answers")
-    noun.verb("list", "All Kafka clusters.", _list)
-    describe = noun.verb("describe", "One Kafka cluster and its subscriptions.", _describe)
-    describe.add_argument("name")
-    take_over = noun.verb("take-over", "Use the ledger of a log that is gone for ever.", _take_over)
-    take_over.add_argument("name")
-    take_over.add_argument("log", help="its identity, as sys_lane and the server's log name it")
-    delete = noun.verb("delete", "Forget a Kafka cluster that no subscription uses.", _delete)
-    delete.add_argument("name")
-    delete.add_argument("--force", action="store_true", help="wait for nothing that is to be sent")
+def _reached_by(run: Decorated) -> Decorated:
+    """How its brokers are reached."""
+    for option in (
+        force("also if no broker answers"),
+        pairs("--option", "options", _OPTION),
+        click.option("--bootstrap", metavar="HOST:PORT,…", help="some of its brokers"),
+    ):
+        run = option(run)
+    return run
 
 
-def _given(args: argparse.Namespace) -> dict[str, str]:
-    options = parse_pairs(args.option, "--option")
-    if args.bootstrap:
-        options["bootstrap.servers"] = args.bootstrap
-    return options
+def _given(options: Options, bootstrap: str | None) -> Options:
+    return options | ({"bootstrap.servers": bootstrap} if bootstrap else {})
 
 
-def _create(args: argparse.Namespace, admin: Admin) -> int:
-    body = {"name": args.name, "properties": _given(args), "force": args.force}
-    made = admin.ask("POST", "/kafka-clusters", body)
-    _say(args, made, f"Kafka cluster {args.name} is known now")
+@command.verb("create", "Make a Kafka cluster known by a name.")
+@_name
+@_reached_by
+def _create(asked: Asked, name: str, bootstrap: str | None, options: Options, force: bool) -> int:
+    body = {"name": name, "properties": _given(options, bootstrap), "force": force}
+    made = asked.admin.ask("POST", "/kafka-clusters", body)
+    _say(asked, made, f"Kafka cluster {name} is known now")
     return 0
 
 
-def _update(args: argparse.Namespace, admin: Admin) -> int:
-    at = path("kafka-clusters", args.name)
-    options: dict[str, str] = admin.get(at)["properties"]
-    for name in args.unset or []:
-        if options.pop(name, None) is None:
-            raise CliError(f"{args.name} has no option {name}")
-    body = {"properties": options | _given(args), "force": args.force}
-    made = admin.ask("PATCH", at, body)
-    _say(args, made, f"Kafka cluster {args.name} is reached by these options now")
+@command.verb("update", "Change options of a Kafka cluster.")
+@_name
+@_reached_by
+@click.option("--unset", multiple=True, metavar="NAME", help="leave this option out")
+def _update(
+    asked: Asked,
+    name: str,
+    bootstrap: str | None,
+    options: Options,
+    force: bool,
+    unset: tuple[str, ...],
+) -> int:
+    at = path("kafka-clusters", name)
+    known: Options = asked.admin.get(at)["properties"]
+    for one in unset:
+        if known.pop(one, None) is None:
+            raise CliError(f"{name} has no option {one}")
+    body = {"properties": known | _given(options, bootstrap), "force": force}
+    made = asked.admin.ask("PATCH", at, body)
+    _say(asked, made, f"Kafka cluster {name} is reached by these options now")
     return 0
 
 
-def _say(args: argparse.Namespace, cluster: dict[str, Any], said: str) -> None:
-    if args.json:
+def _say(asked: Asked, cluster: dict[str, Any], said: str) -> None:
+    if asked.json:
         print_json(cluster)
         return
     known = cluster.get("kafka_cluster_id")
@@ -70,9 +75,10 @@ def _say(args: argparse.Namespace, cluster: dict[str, Any], said: str) -> None:
     )
 
 
-def _list(args: argparse.Namespace, admin: Admin) -> int:
-    found = admin.get("/kafka-clusters")["clusters"]
-    if args.json:
+@command.verb("list", "All Kafka clusters.")
+def _list(asked: Asked) -> int:
+    found = asked.admin.get("/kafka-clusters")["clusters"]
+    if asked.json:
         print_json(found)
         return 0
     rows = [
@@ -86,7 +92,11 @@ def _list(args: argparse.Namespace, admin: Admin) -> int:
         for one in found
     ]
     columns = ("NAME", "BROKERS", "OPTIONS", "CREATED", "REASON")
-    print_table(columns, rows, "no Kafka clusters: perdure kafka-clusters create makes one known")
+    nothing = (
+        "no Kafka clusters: perdure kafka-clusters create NAME --bootstrap HOST:PORT makes one"
+        " known"
+    )
+    print_table(columns, rows, nothing)
     return 0
 
 
@@ -96,9 +106,11 @@ def _brokers(cluster: dict[str, Any]) -> str | None:
     return found
 
 
-def _describe(args: argparse.Namespace, admin: Admin) -> int:
-    found = admin.get(path("kafka-clusters", args.name))
-    if args.json:
+@command.verb("describe", "One Kafka cluster and its subscriptions.")
+@_name
+def _describe(asked: Asked, name: str) -> int:
+    found = asked.admin.get(path("kafka-clusters", name))
+    if asked.json:
         print_json(found)
         return 0
     print_fields({name: value for name, value in found.items() if isinstance(value, str)})
@@ -111,20 +123,26 @@ def _describe(args: argparse.Namespace, admin: Admin) -> int:
     return 0
 
 
-def _delete(args: argparse.Namespace, admin: Admin) -> int:
-    admin.ask("DELETE", path("kafka-clusters", args.name) + ("?force=true" if args.force else ""))
-    if args.json:
-        print_json({"deleted": args.name})
+@command.verb("take-over", "Use the ledger of a log that is gone for ever.")
+@_name
+@click.argument("log", help="its identity, as sys_lane and the server's log name it")
+def _take_over(asked: Asked, name: str, log: str) -> int:
+    at = path("perdure", "v1", "kafka-clusters", name, "take-over")
+    asked.admin.ask("POST", at, {"log": log})
+    if asked.json:
+        print_json({"taken_over": log})
     else:
-        print(f"Kafka cluster {args.name} is forgotten")
+        print(f"what is to be sent to {name} goes on within a minute")
     return 0
 
 
-def _take_over(args: argparse.Namespace, admin: Admin) -> int:
-    at = path("perdure", "v1", "kafka-clusters", args.name, "take-over")
-    admin.ask("POST", at, {"log": args.log})
-    if args.json:
-        print_json({"taken_over": args.log})
+@command.verb("delete", "Forget a Kafka cluster that no subscription uses.")
+@_name
+@force("wait for nothing that is to be sent")
+def _delete(asked: Asked, name: str, force: bool) -> int:
+    asked.admin.ask("DELETE", path("kafka-clusters", name) + ("?force=true" if force else ""))
+    if asked.json:
+        print_json({"deleted": name})
     else:
-        print(f"what is to be sent to {args.name} goes on within a minute")
+        print(f"Kafka cluster {name} is forgotten")
     return 0

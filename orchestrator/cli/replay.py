@@ -3,56 +3,64 @@
 The app is imported here, so this command runs where the app can be imported.
 """
 
-import argparse
 import json
 import sys
 from typing import Any, Final
 
-from orchestrator.cli.client import EXIT_USAGE, Admin, CliError, ServerRefused, text_literal
-from orchestrator.cli.invocations import export_journal
-from orchestrator.cli.parsing import Nouns, count_to_show, shared_options
+import click
+import msgspec
+
+from orchestrator.cli.arguments import limit
+from orchestrator.cli.client import Admin, text_literal
+from orchestrator.cli.commands import Asked, single
+from orchestrator.cli.exits import EXIT_USAGE, CliError, ServerRefused
+from orchestrator.cli.journals import export_journal
 from orchestrator.model.durations import DurationError, parse_duration_ms
 
 _GONE: Final = (404, 410)
 
 
-def add(nouns: Nouns) -> None:
-    about = "Whether the code of an app still replays journals: nothing of it is executed."
-    parser = nouns.add_parser("replay", help=about, description=about, parents=[shared_options()])
-    parser.add_argument(
-        "journals", nargs="*", help="files of perdure invocations export; - is stdin"
-    )
-    parser.add_argument("app", help="app.py, app.py:name or package.module:name")
-    many = parser.add_argument_group("journals of a running server")
-    many.add_argument("--since", metavar="TIME", help="invocations begun in this time, like 7d")
-    many.add_argument("--service", help="of this service alone")
-    many.add_argument("--handler", help="of this handler alone")
-    many.add_argument("--running", action="store_true", help="only what has not completed")
-    many.add_argument("--limit", type=count_to_show, default=1000, help="the newest so many")
-    parser.set_defaults(run=_replay)
+class _Chosen(msgspec.Struct):
+    """Journals of a running server."""
+
+    since: str | None
+    service: str | None
+    handler: str | None
+    running: bool
+    limit: int
+
+    def __bool__(self) -> bool:
+        return bool(self.since or self.service or self.handler or self.running)
 
 
-def _replay(args: argparse.Namespace, admin: Admin) -> int:
+@single("replay", "Whether the code of an app still replays journals: nothing of it is executed.")
+@click.argument("journals", nargs=-1, help="files of perdure invocations export; - is stdin")
+@click.argument("app", help="app.py, app.py:name or package.module:name")
+@click.option("--since", metavar="TIME", help="of a server: begun in this time, like 7d")
+@click.option("--service", help="of a server: those of this service")
+@click.option("--handler", help="of a server: those of this handler")
+@click.option("--running", is_flag=True, help="of a server: only what has not completed")
+@limit(1000, "of a server: the newest so many")
+def command(asked: Asked, journals: tuple[str, ...], app: str, **chosen: Any) -> int:
     from perdure import recorded, replaying  # they load the SDK
 
-    asks = bool(args.since or args.service or args.handler or args.running)
-    if asks == bool(args.journals):
+    wanted = _Chosen(**chosen)
+    if bool(wanted) == bool(journals):
         raise CliError(
             "name files with journals, or choose those of a server by --since or --service",
             EXIT_USAGE,
         )
-    if not asks:
-        return replaying.replay_files(args.journals, args.app, args.json)
-    documents = _documents(args, admin)
-    journals = recorded.read_journals(json.dumps(documents))
-    return replaying.replay_with(journals, args.app, args.json)
+    if journals:
+        return replaying.replay_files(list(journals), app, asked.json)
+    found = recorded.read_journals(json.dumps(_documents(wanted, asked.admin)))
+    return replaying.replay_with(found, app, asked.json)
 
 
-def _documents(args: argparse.Namespace, admin: Admin) -> list[dict[str, Any]]:
+def _documents(wanted: _Chosen, admin: Admin) -> list[dict[str, Any]]:
     """The journals that are asked for; some may go while they are read."""
     found = []
     gone_count = 0
-    for row in admin.query(_chosen_sql(args)):
+    for row in admin.query(_chosen_sql(wanted)):
         try:
             found.append(export_journal(admin, row["id"]))
         except ServerRefused as error:
@@ -64,19 +72,19 @@ def _documents(args: argparse.Namespace, admin: Admin) -> list[dict[str, Any]]:
     return found
 
 
-def _chosen_sql(args: argparse.Namespace) -> str:
+def _chosen_sql(wanted: _Chosen) -> str:
     terms = []
-    if args.since:
-        terms.append(f"created_at >= now() - INTERVAL '{_seconds(args.since)} seconds'")
-    if args.service:
-        terms.append(f"target_service_name = {text_literal(args.service)}")
-    if args.handler:
-        terms.append(f"target_handler_name = {text_literal(args.handler)}")
-    if args.running:
+    if wanted.since:
+        terms.append(f"created_at >= now() - INTERVAL '{_seconds(wanted.since)} seconds'")
+    if wanted.service:
+        terms.append(f"target_service_name = {text_literal(wanted.service)}")
+    if wanted.handler:
+        terms.append(f"target_handler_name = {text_literal(wanted.handler)}")
+    if wanted.running:
         terms.append("status != 'completed'")
     return (
         f"SELECT id FROM sys_invocation WHERE {' AND '.join(terms)}"
-        f" ORDER BY created_at DESC LIMIT {args.limit}"
+        f" ORDER BY created_at DESC LIMIT {wanted.limit}"
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import uvloop
 
-from orchestrator.cli.client import EXIT_FAILED, EXIT_USAGE
+from orchestrator.cli.exits import EXIT_FAILED, EXIT_USAGE
 from orchestrator.cli.last_line import said_of
 from orchestrator.config.options import NodeOptions, read_options
 from orchestrator.config.settings import ConfigError

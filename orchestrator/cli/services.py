@@ -1,11 +1,14 @@
 """perdure services: list, describe, patch, openapi."""
 
-import argparse
 from typing import Any
 
-from orchestrator.cli.client import Admin, CliError, path
+import click
+
+from orchestrator.cli.arguments import Decorated
+from orchestrator.cli.client import path
+from orchestrator.cli.commands import Asked, Noun
+from orchestrator.cli.exits import EXIT_USAGE, CliError
 from orchestrator.cli.output import print_fields, print_json, print_table
-from orchestrator.cli.parsing import Noun, Nouns
 
 _OPTIONS = (
     "idempotency_retention",
@@ -14,26 +17,21 @@ _OPTIONS = (
     "inactivity_timeout",
     "abort_timeout",
 )
+command = Noun("services", "What is deployed, by name.")
+_name = click.argument("name")
 
 
-def add(nouns: Nouns) -> None:
-    noun = Noun(nouns, "services", "what is deployed, by name")
-    noun.verb("list", "The latest revision of every service.", _list)
-    for name, about, run in (
-        ("describe", "One service, its options and handlers.", _describe),
-        ("openapi", "The OpenAPI document of a service.", _openapi),
-    ):
-        noun.verb(name, about, run).add_argument("name")
-    patch = noun.verb("patch", "Set options until the service is discovered again.", _patch)
-    patch.add_argument("name")
-    patch.add_argument("--public", choices=("true", "false"), help="callable at the ingress")
-    for option in _OPTIONS:
-        patch.add_argument(f"--{option.replace('_', '-')}", metavar="DURATION")
+def _durations(run: Decorated) -> Decorated:
+    for option in reversed(_OPTIONS):
+        flag = f"--{option.replace('_', '-')}"
+        run = click.option(flag, metavar="DURATION", help="like 90s, 2h, 7d")(run)
+    return run
 
 
-def _list(args: argparse.Namespace, admin: Admin) -> int:
-    found = admin.get("/services")["services"]
-    if args.json:
+@command.verb("list", "The latest revision of every service.")
+def _list(asked: Asked) -> int:
+    found = asked.admin.get("/services")["services"]
+    if asked.json:
         print_json(found)
         return 0
     rows = [
@@ -52,9 +50,11 @@ def _list(args: argparse.Namespace, admin: Admin) -> int:
     return 0
 
 
-def _describe(args: argparse.Namespace, admin: Admin) -> int:
-    found = admin.get(path("services", args.name))
-    if args.json:
+@command.verb("describe", "One service, its options and handlers.")
+@_name
+def _describe(asked: Asked, name: str) -> int:
+    found = asked.admin.get(path("services", name))
+    if asked.json:
         print_json(found)
         return 0
     print_fields({name: value for name, value in found.items() if name != "handlers"})
@@ -78,20 +78,25 @@ def print_handlers(service: dict[str, Any]) -> None:
     print_table(("HANDLER", "TYPE", "PUBLIC", "INPUT", "OUTPUT"), rows, "no handlers")
 
 
-def _openapi(args: argparse.Namespace, admin: Admin) -> int:
-    print_json(admin.get(path("services", args.name) + "/openapi"))
+@command.verb("openapi", "The OpenAPI document of a service.")
+@_name
+def _openapi(asked: Asked, name: str) -> int:
+    print_json(asked.admin.get(path("services", name) + "/openapi"))
     return 0
 
 
-def _patch(args: argparse.Namespace, admin: Admin) -> int:
-    given = vars(args)
-    body: dict[str, Any] = {name: given[name] for name in _OPTIONS if given[name] is not None}
-    if args.public is not None:
-        body["public"] = args.public == "true"
+@command.verb("patch", "Set options until the service is discovered again.")
+@_name
+@click.option("--public", type=click.Choice(("true", "false")), help="callable at the ingress")
+@_durations
+def _patch(asked: Asked, name: str, public: str | None, **durations: str | None) -> int:
+    body: dict[str, Any] = {name: value for name, value in durations.items() if value is not None}
+    if public is not None:
+        body["public"] = public == "true"
     if not body:
-        raise CliError("nothing to set: name at least one option, see --help", 2)
-    found = admin.ask("PATCH", path("services", args.name), body)
-    if args.json:
+        raise CliError("nothing to set: name at least one option, see --help", EXIT_USAGE)
+    found = asked.admin.ask("PATCH", path("services", name), body)
+    if asked.json:
         print_json(found)
     else:
         print_fields({name: found.get(name) for name in body})

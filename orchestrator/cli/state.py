@@ -4,7 +4,6 @@ A change carries the version of the state it was made for: if the state has chan
 server drops it.
 """
 
-import argparse
 import json
 import os
 import shlex
@@ -12,80 +11,89 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from orchestrator.cli.client import EXIT_USAGE, Admin, CliError, path, text_literal
+import click
+
+from orchestrator.cli.arguments import Decorated, force
+from orchestrator.cli.client import path, text_literal
+from orchestrator.cli.commands import Asked, Noun
+from orchestrator.cli.confirming import confirm
+from orchestrator.cli.exits import EXIT_USAGE, CliError
 from orchestrator.cli.output import print_json, print_table
-from orchestrator.cli.parsing import Noun, Nouns
 from orchestrator.cli.values import JsonError, changed, parse_object, show_value
 
 StateValues = dict[str, bytes]
+command = Noun("state", "The state of objects and workflows.")
+_force = force("even if it changes meanwhile")
 
 
-def add(nouns: Nouns) -> None:
-    noun = Noun(nouns, "state", "the state of objects and workflows")
-    get = noun.verb("get", "The state of a key.", _get)
-    clear = noun.verb("clear", "Remove all state of a key, or some of it.", _clear)
-    edit = noun.verb("edit", "Change the state of a key in an editor ($EDITOR).", _edit)
-    patch = noun.verb("patch", "Set or remove (null) parts of the state of a key.", _patch)
-    for verb in (get, clear, edit, patch):
-        verb.add_argument("service")
-        verb.add_argument("key")
-    get.add_argument("name", nargs="?", help="only this one, as it is stored")
-    clear.add_argument("names", nargs="*", metavar="name", help="only these")
-    clear.add_argument("--yes", action="store_true", help="do not ask")
-    patch.add_argument("patch", help='JSON like {"count": 3, "old": null}; - reads it from stdin')
-    for verb in (clear, edit, patch):
-        verb.add_argument("--force", action="store_true", help="even if it changes meanwhile")
+def _place(run: Decorated) -> Decorated:
+    return click.argument("service")(click.argument("key")(run))
 
 
-def read_state(admin: Admin, service: str, key: str) -> StateValues:
+class _Place(NamedTuple):
+    """A key whose state is read or changed."""
+
+    asked: Asked
+    service: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.service}/{self.key}"
+
+
+def _read(at: _Place) -> StateValues:
     """The stored bytes by name."""
-    rows = admin.query(
+    rows = at.asked.admin.query(
         "SELECT key, value FROM state WHERE"
-        f" service_name = {text_literal(service)} AND service_key = {text_literal(key)}"
+        f" service_name = {text_literal(at.service)} AND service_key = {text_literal(at.key)}"
     )
-    return {row["key"]: bytes.fromhex(row.get("value", "")) for row in rows}
+    return {row["key"]: bytes.fromhex(row.get("value") or "") for row in rows}
 
 
-def _write(args: argparse.Namespace, admin: Admin, old: StateValues, new: StateValues) -> int:
+def _write(at: _Place, old: StateValues, new: StateValues, force: bool) -> int:
     from orchestrator.machine.state_patch import state_version
 
     if new == old:
-        print_json({"changed": False}) if args.json else print("nothing to change")
+        print_json({"changed": False}) if at.asked.json else print("nothing to change")
         return 0
     body: dict[str, Any] = {
-        "object_key": args.key,
+        "object_key": at.key,
         "new_state": {name: list(value) for name, value in new.items()},
     }
-    if not args.force:
+    if not force:
         body["version"] = state_version((name.encode(), value) for name, value in old.items())
-    admin.ask("POST", path("services", args.service, "state"), body)
-    if args.json:
+    at.asked.admin.ask("POST", path("services", at.service, "state"), body)
+    if at.asked.json:
         print_json({"changed": True})
     else:
         print("accepted: it takes effect behind what runs on the key, if the state is still this")
     return 0
 
 
-def _get(args: argparse.Namespace, admin: Admin) -> int:
-    state = read_state(admin, args.service, args.key)
-    if args.name is not None:
-        return _get_one(args, state)
+@command.verb("get", "The state of a key.")
+@_place
+@click.argument("name", default="", help="only this one, as it is stored")
+def _get(asked: Asked, service: str, key: str, name: str) -> int:
+    at = _Place(asked, service, key)
+    state = _read(at)
+    if name:
+        return _get_one(at, state, name)
     values = {name: show_value(value) for name, value in sorted(state.items())}
-    if args.json:
+    if asked.json:
         print_json(values)
     else:
         rows = [(name, json.dumps(value, ensure_ascii=False)) for name, value in values.items()]
-        print_table(("NAME", "VALUE"), rows, f"no state under {args.service}/{args.key}")
+        print_table(("NAME", "VALUE"), rows, f"no state under {at}")
     return 0
 
 
-def _get_one(args: argparse.Namespace, state: StateValues) -> int:
-    value = state.get(args.name)
+def _get_one(at: _Place, state: StateValues, name: str) -> int:
+    value = state.get(name)
     if value is None:
-        raise CliError(f"there is no {args.name!r} under {args.service}/{args.key}")
-    if args.json:
+        raise CliError(f"there is no {name!r} under {at}")
+    if at.asked.json:
         print_json(show_value(value))
     else:
         sys.stdout.flush()
@@ -94,32 +102,36 @@ def _get_one(args: argparse.Namespace, state: StateValues) -> int:
     return 0
 
 
-def _clear(args: argparse.Namespace, admin: Admin) -> int:
-    old = read_state(admin, args.service, args.key)
-    missing = [name for name in args.names if name not in old]
+@command.verb("clear", "Remove all state of a key, or some of it.")
+@_place
+@click.argument("names", metavar="NAME", nargs=-1, help="only these")
+@click.option("--yes", is_flag=True, help="do not ask")
+@_force
+def _clear(
+    asked: Asked, service: str, key: str, names: tuple[str, ...], yes: bool, force: bool
+) -> int:
+    at = _Place(asked, service, key)
+    old = _read(at)
+    missing = [name for name in names if name not in old]
     if missing:
-        raise CliError(f"there is no {missing[0]!r} under {args.service}/{args.key}")
-    gone = args.names or list(old)
-    if gone and not args.yes:
-        _confirm(f"Remove {', '.join(gone)} of {args.service}/{args.key}?")
-    return _write(args, admin, old, {n: value for n, value in old.items() if n not in gone})
+        raise CliError(f"there is no {missing[0]!r} under {at}")
+    gone = names or tuple(old)
+    if gone and not yes:
+        confirm(f"Remove {', '.join(gone)} of {at}?", "nothing was removed")
+    return _write(at, old, {n: value for n, value in old.items() if n not in gone}, force)
 
 
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise CliError(f"{question} Add --yes to say so.", EXIT_USAGE)
-    print(f"{question} [y/N] ", end="", flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise CliError("nothing was removed")
-
-
-def _edit(args: argparse.Namespace, admin: Admin) -> int:
-    old = read_state(admin, args.service, args.key)
+@command.verb("edit", "Change the state of a key in an editor ($EDITOR).")
+@_place
+@_force
+def _edit(asked: Asked, service: str, key: str, force: bool) -> int:
+    at = _Place(asked, service, key)
+    old = _read(at)
     before = {name: show_value(value) for name, value in sorted(old.items())}
     text = json.dumps(before, indent=2, ensure_ascii=False) + "\n"
     try:
         after = parse_object(_edited(text))
-        return _write(args, admin, old, changed(old, after))
+        return _write(at, old, changed(old, after), force)
     except JsonError as error:
         raise CliError(f"nothing was changed: {error}") from None
 
@@ -141,20 +153,21 @@ def _edited(text: str) -> str:
             raise CliError(f"nothing was changed: the edited file: {error}") from None
 
 
-def _patch(args: argparse.Namespace, admin: Admin) -> int:
+@command.verb("patch", "Set or remove (null) parts of the state of a key.")
+@_place
+@click.argument("patch", help='JSON like {"count": 3, "old": null}; - reads it from stdin')
+@_force
+def _patch(asked: Asked, service: str, key: str, patch: str, force: bool) -> int:
+    at = _Place(asked, service, key)
     try:
-        text = sys.stdin.read() if args.patch == "-" else args.patch
+        text = sys.stdin.read() if patch == "-" else patch
     except UnicodeDecodeError as error:
         raise CliError(f"the input is not UTF-8: {error}", EXIT_USAGE) from None
     try:
         parts = parse_object(text)
-        old = read_state(admin, args.service, args.key)
-        wanted = {name: show_value(value) for name, value in old.items()}
-        for name, value in parts.items():
-            if value is None:
-                wanted.pop(name, None)
-            else:
-                wanted[name] = value
-        return _write(args, admin, old, changed(old, wanted))
+        old = _read(at)
+        kept = {name: show_value(value) for name, value in old.items() if name not in parts}
+        given = {name: value for name, value in parts.items() if value is not None}
+        return _write(at, old, changed(old, kept | given), force)
     except JsonError as error:
         raise CliError(str(error), EXIT_USAGE) from None

@@ -1,108 +1,97 @@
 """perdure subscriptions: create, list, describe, update, pause, resume, seek, replay, delete."""
 
-import argparse
+from collections.abc import Callable
 from typing import Any
 
-from orchestrator.cli.client import EXIT_USAGE, Admin, CliError, path
+import click
+
+from orchestrator.cli.arguments import Decorated, Options, force, pairs
+from orchestrator.cli.client import Admin, path
+from orchestrator.cli.commands import Asked, Noun
+from orchestrator.cli.exits import EXIT_USAGE, CliError
 from orchestrator.cli.output import print_fields, print_json, print_table
-from orchestrator.cli.parsing import Noun, Nouns, parse_pairs
 
 _AT = ("perdure", "v1", "subscriptions")
 _POINT = (
     "earliest, latest, a time like 2026-11-26T18:00:00Z, or offsets like 0=100,1=250"
     " (orders/0=100,… with several topics)"
 )
+_IN_FLIGHT_DEFAULT = 1000
+command = Noun("subscriptions", "Topics whose records invoke a handler.")
+_which = click.argument("subscription", help="its id or its name")
 
 
-def add(nouns: Nouns) -> None:
-    noun = Noun(nouns, "subscriptions", "topics whose records invoke a handler")
-    _add_create(noun)
-    noun.verb("list", "All subscriptions, with their lag in records.", _list)
-    noun.verb("describe", "One subscription, with where each of its sources stands.", _describe)
-    update = noun.verb("update", "Change settings; nothing is read again.", _update)
-    noun.verb("pause", "Read nothing more until it is resumed.", _pause)
-    noun.verb("resume", "Read on, from where each source stands.", _resume)
-    noun.verb("seek", "Go to a point, where it is named; a new generation.", _seek)
-    noun.verb("replay", "Begin again at a point, in all partitions; a new generation.", _replay)
-    noun.verb("delete", "End a subscription.", _delete)
-    every = ("describe", "update", "pause", "resume", "seek", "replay", "delete")
-    for verb in noun.verbs(*every):
-        verb.add_argument("subscription", help="its id or its name")
-    for verb in noun.verbs("seek", "replay"):
-        verb.add_argument("point", help=_POINT)
-        verb.add_argument("--force", action="store_true", help="also if a topic is missing")
-    pause, resume = noun.verbs("pause", "resume")
-    pause.add_argument("--reason", default="", help="shown until it is resumed")
-    resume.add_argument(
-        "--past-gap", action="store_true", help="go past records that are gone, or never were"
-    )
-    update.add_argument("--name")
-    _add_settings(update, None)
+def _settings(in_flight: int | None, failures: bool | None) -> Callable[[Decorated], Decorated]:
+    """Options of those that make and change one, and what they are if they are not given."""
+
+    def add(run: Decorated) -> Decorated:
+        for option in (
+            pairs("--option", "options", "an option of librdkafka"),
+            click.option(
+                "--dead-letter-failures/--no-dead-letter-failures",
+                default=failures,
+                help="make a dead letter of what fails terminally",
+            ),
+            click.option(
+                "--max-in-flight",
+                type=int,
+                default=in_flight,
+                metavar="N",
+                help="invocations at a time of each partition; 0: no limit"
+                f" (default {_IN_FLIGHT_DEFAULT})",
+            ),
+        ):
+            run = option(run)
+        return run
+
+    return add
 
 
-def _add_create(noun: Noun) -> None:
-    create = noun.verb("create", "Let the records of topics invoke a handler.", _create)
-    create.usage = "perdure subscriptions create SOURCE… SINK [options]"
-    create.add_argument(
-        "places",
-        nargs="+",
-        metavar="SOURCE… SINK",
-        help="CLUSTER/TOPIC, or TOPIC of the log's or the only cluster; at last Service/handler",
-    )
-    create.add_argument(
-        "--ingress",
-        action="store_true",
-        help="no sink: headers of the records name their handlers, as on <cluster>.ingress",
-    )
-    create.add_argument("--name", default="", help="a name for it, given once")
-    create.add_argument("--from", dest="start", metavar="POINT", help=f"{_POINT}; default: latest")
-    create.add_argument(
-        "--force", action="store_true", help="also if a topic is missing or no broker answers"
-    )
-    create.add_argument(
-        "--if-absent", action="store_true", help="leave one of this name as it is, if there is one"
-    )
-    _add_settings(create, 1000)
-
-
-def _add_settings(verb: argparse.ArgumentParser, limit: int | None) -> None:
-    verb.add_argument(
-        "--max-in-flight",
-        type=int,
-        default=limit,
-        metavar="N",
-        help="invocations at a time of each partition; 0: no limit (default 1000)",
-    )
-    verb.add_argument(
-        "--dead-letter-failures",
-        action=argparse.BooleanOptionalAction,
-        default=None if limit is None else False,
-        help="make a dead letter of what fails terminally",
-    )
-    verb.add_argument(
-        "--option", action="append", metavar="NAME=VALUE", help="an option of librdkafka"
-    )
-
-
-def _create(args: argparse.Namespace, admin: Admin) -> int:
-    if args.if_absent:
-        there = _of_name(args.name, admin)
+@command.verb("create", "Let the records of topics invoke a handler.")
+@click.argument(
+    "places",
+    nargs=-1,
+    required=True,
+    metavar="SOURCE… SINK",
+    help="CLUSTER/TOPIC, or TOPIC of the log's or the only cluster; at last Service/handler",
+)
+@click.option(
+    "--ingress",
+    "by_headers",
+    is_flag=True,
+    help="no sink: headers of the records name their handlers, as on <cluster>.ingress",
+)
+@click.option("--name", default="", help="a name for it, given once")
+@click.option("--from", "start", metavar="POINT", help=f"{_POINT}; default: latest")
+@force("also if a topic is missing or no broker answers")
+@click.option("--if-absent", is_flag=True, help="leave one of this name as it is, if there is one")
+@_settings(_IN_FLIGHT_DEFAULT, False)
+def _create(
+    asked: Asked,
+    places: tuple[str, ...],
+    by_headers: bool,
+    name: str,
+    start: str | None,
+    if_absent: bool,
+    options: Options,
+    **settings: Any,
+) -> int:
+    if if_absent:
+        there = _of_name(name, asked.admin)
         if there is not None:
-            return _said(args, there, "is there")
-    if len(args.places) == 1 and not args.ingress:
+            return _said(asked, there, "is there")
+    if len(places) == 1 and not by_headers:
         raise CliError("name the sink behind the sources: Service/handler", EXIT_USAGE)
     body = {
-        "sources": args.places if args.ingress else args.places[:-1],
-        "sink": "" if args.ingress else args.places[-1],
-        "ingress": args.ingress,
-        "name": args.name,
-        "start": args.start,
-        "options": parse_pairs(args.option, "--option"),
-        "max_in_flight": args.max_in_flight,
-        "dead_letter_failures": args.dead_letter_failures,
-        "force": args.force,
+        "sources": places if by_headers else places[:-1],
+        "sink": "" if by_headers else places[-1],
+        "ingress": by_headers,
+        "name": name,
+        "start": start,
+        "options": options,
+        **settings,
     }
-    return _said(args, admin.ask("POST", path(*_AT), body), "created")
+    return _said(asked, asked.admin.ask("POST", path(*_AT), body), "created")
 
 
 def _of_name(name: str, admin: Admin) -> dict[str, Any] | None:
@@ -112,68 +101,25 @@ def _of_name(name: str, admin: Admin) -> dict[str, Any] | None:
     return next((one for one in found if one["name"] == name), None)
 
 
-def _update(args: argparse.Namespace, admin: Admin) -> int:
-    at = path(*_AT, args.subscription)
-    body: dict[str, Any] = {
-        "name": args.name,
-        "max_in_flight": args.max_in_flight,
-        "dead_letter_failures": args.dead_letter_failures,
-    }
-    if args.option:
-        known = admin.get(at)["options"]
-        body["options"] = known | parse_pairs(args.option, "--option")
-    return _said(args, admin.ask("PATCH", at, body), "updated")
-
-
-def _pause(args: argparse.Namespace, admin: Admin) -> int:
-    return _do(args, admin, "pause", {"reason": args.reason}, "paused")
-
-
-def _resume(args: argparse.Namespace, admin: Admin) -> int:
-    return _do(args, admin, "resume", {"past_gap": args.past_gap}, "resumed")
-
-
-def _seek(args: argparse.Namespace, admin: Admin) -> int:
-    return _do(args, admin, "seek", {"to": args.point, "force": args.force}, "moved")
-
-
-def _replay(args: argparse.Namespace, admin: Admin) -> int:
-    return _do(args, admin, "replay", {"to": args.point, "force": args.force}, "begins again")
-
-
-def _do(args: argparse.Namespace, admin: Admin, verb: str, body: dict[str, Any], said: str) -> int:
-    return _said(args, admin.ask("POST", path(*_AT, args.subscription, verb), body), said)
-
-
-def _said(args: argparse.Namespace, view: dict[str, Any], said: str) -> int:
-    if args.json:
-        print_json(view)
-        return 0
-    sink = view["sink"] or "what the headers name"
-    print(f"subscription {view['id']} {said}: {view['source']} -> {sink}")
-    if view["undecided"]:
-        print(f"no broker answers yet: it starts at {view['undecided']} once one does")
-    for topic in view["topics"]:
-        if not view["undecided"] and topic not in view["starts"]:
-            print(f"there is no topic {topic} yet: it is read from its beginning")
-    return 0
-
-
-def _list(args: argparse.Namespace, admin: Admin) -> int:
-    found = admin.get(path(*_AT))["subscriptions"]
-    if args.json:
+@command.verb("list", "All subscriptions, with their lag in records.")
+def _list(asked: Asked) -> int:
+    found = asked.admin.get(path(*_AT))["subscriptions"]
+    if asked.json:
         print_json(found)
         return 0
     names = ("id", "name", "source", "sink", "status", "lag", "reason")
     rows = [[one[name] for name in names] for one in found]
     columns = [name.upper() for name in names]
-    print_table(columns, rows, "no subscriptions: perdure subscriptions create makes one")
+    nothing = "no subscriptions: perdure subscriptions create TOPIC SERVICE/HANDLER makes one"
+    print_table(columns, rows, nothing)
     return 0
 
 
-def _describe(args: argparse.Namespace, admin: Admin) -> int:
-    found = admin.get(path(*_AT, args.subscription))
-    if args.json:
+@command.verb("describe", "One subscription, with where each of its sources stands.")
+@_which
+def _describe(asked: Asked, subscription: str) -> int:
+    found = asked.admin.get(path(*_AT, subscription))
+    if asked.json:
         print_json(found)
         return 0
     starts, sources = found.pop("starts"), found.pop("sources")
@@ -191,12 +137,75 @@ def _describe(args: argparse.Namespace, admin: Admin) -> int:
     return 0
 
 
-def _delete(args: argparse.Namespace, admin: Admin) -> int:
-    at = path(*_AT, args.subscription)
-    identity = admin.get(at)["id"]
-    admin.ask("DELETE", at)
-    if args.json:
+@command.verb("update", "Change settings; nothing is read again.")
+@_which
+@click.option("--name")
+@_settings(None, None)
+def _update(asked: Asked, subscription: str, options: Options, **settings: Any) -> int:
+    at = path(*_AT, subscription)
+    body: dict[str, Any] = settings
+    if options:
+        body["options"] = asked.admin.get(at)["options"] | options
+    return _said(asked, asked.admin.ask("PATCH", at, body), "updated")
+
+
+@command.verb("pause", "Read nothing more until it is resumed.")
+@_which
+@click.option("--reason", default="", help="shown until it is resumed")
+def _pause(asked: Asked, subscription: str, reason: str) -> int:
+    return _do(asked, subscription, "pause", {"reason": reason}, "paused")
+
+
+@command.verb("resume", "Read on, from where each source stands.")
+@_which
+@click.option("--past-gap", is_flag=True, help="go past records that are gone, or never were")
+def _resume(asked: Asked, subscription: str, past_gap: bool) -> int:
+    return _do(asked, subscription, "resume", {"past_gap": past_gap}, "resumed")
+
+
+@command.verb("seek", "Go to a point, where it is named; a new generation.")
+@_which
+@click.argument("point", help=_POINT)
+@force("also if a topic is missing")
+def _seek(asked: Asked, subscription: str, point: str, force: bool) -> int:
+    return _do(asked, subscription, "seek", {"to": point, "force": force}, "moved")
+
+
+@command.verb("replay", "Begin again at a point, in all partitions; a new generation.")
+@_which
+@click.argument("point", help=_POINT)
+@force("also if a topic is missing")
+def _replay(asked: Asked, subscription: str, point: str, force: bool) -> int:
+    return _do(asked, subscription, "replay", {"to": point, "force": force}, "begins again")
+
+
+@command.verb("delete", "End a subscription.")
+@_which
+def _delete(asked: Asked, subscription: str) -> int:
+    at = path(*_AT, subscription)
+    identity = asked.admin.get(at)["id"]
+    asked.admin.ask("DELETE", at)
+    if asked.json:
         print_json({"deleted": identity})
     else:
         print(f"subscription {identity} deleted")
+    return 0
+
+
+def _do(asked: Asked, subscription: str, verb: str, body: dict[str, Any], said: str) -> int:
+    view = asked.admin.ask("POST", path(*_AT, subscription, verb), body)
+    return _said(asked, view, said)
+
+
+def _said(asked: Asked, view: dict[str, Any], said: str) -> int:
+    if asked.json:
+        print_json(view)
+        return 0
+    sink = view["sink"] or "what the headers name"
+    print(f"subscription {view['id']} {said}: {view['source']} -> {sink}")
+    if view["undecided"]:
+        print(f"no broker answers yet: it starts at {view['undecided']} once one does")
+    for topic in view["topics"]:
+        if not view["undecided"] and topic not in view["starts"]:
+            print(f"there is no topic {topic} yet: it is read from its beginning")
     return 0

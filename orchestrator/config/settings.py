@@ -10,13 +10,13 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 import msgspec
 
+from orchestrator.config.variables import FILE_VARIABLE, PROFILE_VARIABLE, URL_VARIABLE
 from orchestrator.model.operating import OperatingError
 from orchestrator.runtime.kinds import HIDDEN
 from orchestrator.runtime.settings import Declared, declared
 
 PREFIX: Final = "PERDURE_"
 FILE_FLAG: Final = "--config"
-FILE_VARIABLE: Final = "PERDURE_CONFIG"
 # Kubernetes tells every container of the services around it: one named `perdure` is no setting.
 _KUBERNETES: Final = re.compile(
     r"PERDURE(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
@@ -109,7 +109,7 @@ def settings_of(
 
 def _refuse_unknown(settings: Iterable[Declared], environ: Mapping[str, str]) -> None:
     """Refuse unknown PERDURE_ variables: a misspelt one would have no effect."""
-    known = {FILE_VARIABLE, *(one.variable for one in settings)}
+    known = {FILE_VARIABLE, URL_VARIABLE, PROFILE_VARIABLE, *(one.variable for one in settings)}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known and not _KUBERNETES.fullmatch(name):
             raise _unknown(name, known)

@@ -14,6 +14,7 @@ HOMES = {
     "backports": ("sdk/perdure/transports/compression.py",),
     "boto3": ("orchestrator/exchanges/aws.py",),
     "botocore": ("orchestrator/exchanges/aws.py",),
+    "click": ("orchestrator/cli/",),
     "confluent_kafka": (
         "orchestrator/kafka/",
         "orchestrator/log/kafka/",

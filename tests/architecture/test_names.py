@@ -10,7 +10,7 @@ from tests.architecture.sources import name_of, source_files
 
 # Each stands for one convention that several modules follow, and is called through its module.
 CONVENTIONS = {
-    "add",  # a file of commands adds its nouns to the command line
+    "command",  # of a file of commands: what Root loads by its name
     "main",  # where a process begins
     "router",  # the routes of one part of the admin API
 }

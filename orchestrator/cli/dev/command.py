@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from orchestrator.cli.client import EXIT_FAILED, EXIT_USAGE
 from orchestrator.cli.dev.broker import KAFKA_PORT, DevBroker
 from orchestrator.cli.dev.screen import Screen, show_log_on
 from orchestrator.cli.dev.session import DevSession
+from orchestrator.cli.exits import EXIT_FAILED, EXIT_USAGE
 from orchestrator.cli.last_line import said_of
 from orchestrator.cli.serve import run_on_loop
 from orchestrator.config.options import GROUPS, NodeOptions, build

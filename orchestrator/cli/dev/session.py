@@ -10,13 +10,14 @@ import socket
 import time
 from typing import Any, Final
 
-from orchestrator.cli.client import Admin, CliError
+from orchestrator.cli.client import Admin
 from orchestrator.cli.dev.broker import DevBroker
 from orchestrator.cli.dev.in_flight import misfits
 from orchestrator.cli.dev.samples import curls_of, kcats_of
 from orchestrator.cli.dev.screen import Screen
 from orchestrator.cli.dev.service import AppService
 from orchestrator.cli.dev.watching import Seen, changed_files, directory_of, look
+from orchestrator.cli.exits import CliError
 from orchestrator.cli.serve import EXIT_OK, end_when_asked, run_until
 from orchestrator.config.options import NodeOptions
 from orchestrator.node.data_directory import DataDirectory

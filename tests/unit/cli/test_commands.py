@@ -56,10 +56,7 @@ def run(
     monkeypatch.setenv("PERDURE_ADMIN", it.url.removeprefix("http://"))
 
     def run(*arguments: str) -> Printed:
-        try:
-            code = main(arguments)
-        except SystemExit as error:
-            code = error.code if isinstance(error.code, int) else 1
+        code = main(arguments)
         out, err = capfdbinary.readouterr()
         return Printed(code, out.decode(), err.decode())
 

@@ -1,0 +1,85 @@
+"""Values of arguments and options: what is taken, and what is said of others."""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import click
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Options = dict[str, str]
+_Parameter = click.Parameter | None
+_Context = click.Context | None
+_DAY_S: Final = 86_400
+
+
+class Count(click.ParamType):
+    """A number of things to show: from 1 to a million."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: _Parameter, ctx: _Context) -> int:
+        text = str(value)
+        if text.isascii() and text.isdecimal() and len(text) <= 7 and 1 <= int(text) <= 1_000_000:
+            return int(text)
+        self.fail(f"{text!r} is no whole number from 1 to 1000000", param, ctx)
+
+
+class Seconds(click.ParamType):
+    """A time to wait, in seconds: from 0 to a day."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: _Parameter, ctx: _Context) -> float:
+        try:
+            found = float(value)
+        except ValueError:
+            found = -1.0
+        if not 0 <= found <= _DAY_S:
+            self.fail(f"{value!r} is no number of seconds from 0 to {_DAY_S}", param, ctx)
+        return found
+
+
+class _Pair(click.ParamType):
+    name = "pair"
+
+    def convert(self, value: Any, param: _Parameter, ctx: _Context) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, rest = str(value).partition("=")
+        if not equals or not name:
+            self.fail(f"{value!r}: write NAME=VALUE", param, ctx)
+        return name, rest
+
+
+def _as_options(_: click.Context, __: click.Parameter, given: Any) -> Options:
+    return dict(given or ())
+
+
+def pairs(flag: str, name: str, about: str) -> Callable[[Decorated], Decorated]:
+    """An option that is given again and again: a dict by NAME."""
+    return click.option(
+        flag,
+        name,
+        multiple=True,
+        type=_Pair(),
+        metavar="NAME=VALUE",
+        callback=_as_options,
+        help=about,
+    )
+
+
+def limit(default: int, about: str = "how many at most") -> Callable[[Decorated], Decorated]:
+    """--limit."""
+    return click.option(
+        "--limit",
+        type=Count(),
+        default=default,
+        metavar="N",
+        show_default=True,
+        help=about,
+    )
+
+
+def force(about: str) -> Callable[[Decorated], Decorated]:
+    """--force; `about` says what it does all the same."""
+    return click.option("--force", is_flag=True, help=about)

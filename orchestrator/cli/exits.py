@@ -1,0 +1,27 @@
+"""How commands end: the exit codes, and the errors that become one."""
+
+from typing import Final
+
+EXIT_FAILED: Final = 1
+"""The server refused, or it was not done; also where only some of several were done."""
+EXIT_USAGE: Final = 2
+EXIT_UNREACHABLE: Final = 3
+EXIT_PARTIAL: Final = 4
+"""An answer without the rows of partitions that could not be read."""
+EXIT_INTERRUPTED: Final = 130
+
+
+class CliError(Exception):
+    """A command that was not done: what to tell, and the exit code."""
+
+    def __init__(self, message: str, exit_code: int = EXIT_FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class ServerRefused(CliError):
+    """The server said no; `status` is HTTP's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
