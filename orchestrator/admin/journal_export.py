@@ -23,6 +23,7 @@ from perdure.wire.frames import HEADER_BYTES, code_of
 from perdure.wire.ids import invocation_id_to_str
 
 FORMAT: Final = "perdure-journal/1"
+_NAMES: Final = ("key", "keys", "state_keys")
 JournalDocument = dict[str, Any]
 
 
@@ -74,11 +75,20 @@ def _shown(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
         return {
-            name: _shown(held) for name, held in fields.items() if held not in (None, "", (), b"")
+            name: _shown_name(held) if name in _NAMES else _shown(held)
+            for name, held in fields.items()
+            if held not in (None, "", (), b"") and not name.endswith("_span")
         }
     if isinstance(value, tuple | list):
         return [_shown(one) for one in value]
     return value
+
+
+def _shown_name(value: Any) -> Any:
+    """Names of state are bytes, and text to people."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return [_shown_name(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _shown_bytes(value: bytes) -> Any:

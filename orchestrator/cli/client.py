@@ -1,20 +1,21 @@
 """Speaks to the admin API over HTTP."""
 
-import http.client
 import json
-import socket
 import sys
-from typing import Any, Final
-from urllib.parse import SplitResult, quote, urlsplit
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
-from orchestrator.cli.exits import EXIT_UNREACHABLE, EXIT_USAGE, CliError, ServerRefused
+from orchestrator.cli.exits import EXIT_UNREACHABLE, CliError, ServerRefused
+from orchestrator.cli.web_address import HttpAnswer, WebAddress
 from orchestrator.config.variables import URL_VARIABLE
 from orchestrator.model.api_headers import API_VERSION, MISSING_PARTITIONS
 
 DEFAULT_ADMIN: Final = "http://127.0.0.1:9070"
 _TIMEOUT_S: Final = 90  # beyond the time a query has, so that the server says it first
+_JSON: Final = "application/json"
+_JSON_WITH_NULLS: Final = "application/json; nulls=true"
 _PREFIX: Final = "/v4"
-_ANY_HOST: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # addresses to listen on, not to call
+_NAMED_BY: Final = f"--admin, --profile or {URL_VARIABLE}"
 
 
 def path(*segments: str) -> str:
@@ -22,53 +23,64 @@ def path(*segments: str) -> str:
     return "/" + "/".join(quote(one, safe="") for one in segments)
 
 
+class Answered(NamedTuple):
+    """An answer that is no refusal; `json` is None for an empty one."""
+
+    status: int
+    json: Any
+
+
+def admin_address(address: str) -> WebAddress:
+    """CliError if it is no address."""
+    return WebAddress(
+        address,
+        f"an admin API: write {DEFAULT_ADMIN}",
+        f"start one with 'perdure serve', or name another with {_NAMED_BY}",
+    )
+
+
 class Admin:
-    """The admin API at one address, written as a URL or as HOST:PORT."""
+    """The admin API at one address."""
 
     def __init__(self, address: str) -> None:
-        parts, self._port = check_address(address)
+        self._at = admin_address(address)
         self.address = address
         self.missing = ""  # partitions whose rows were not in an answer, by number
-        host = parts.hostname or ""
-        self._host = _ANY_HOST.get(host, host)
-        self._secure = parts.scheme == "https"
-        self._prefix = parts.path.rstrip("/") + _PREFIX
 
     def get(self, at: str) -> Any:
         return self.ask("GET", at)
 
     def ask(self, method: str, at: str, body: object = None) -> Any:
         """The JSON of the answer, None for an empty one; raises CliError."""
+        return self.send(method, at, body).json
+
+    def text(self, at: str) -> str:
+        """An answer that is no JSON."""
+        return self._answer("GET", at, None, "text/plain").body.decode()
+
+    def send(self, method: str, at: str, body: object = None, accept: str = _JSON) -> Answered:
+        """As `ask`, with the status of the answer."""
+        answer = self._answer(method, at, body, accept)
+        return Answered(answer.status, _decoded(answer.body))
+
+    def _answer(self, method: str, at: str, body: object, accept: str) -> HttpAnswer:
         content = None if body is None else json.dumps(body).encode()
-        try:
-            response, answer = self._exchange(method, at, content)
-        except (OSError, http.client.HTTPException, UnicodeError) as error:
-            raise CliError(self._unreachable(error), EXIT_UNREACHABLE) from None
-        self._note_missing(response.headers.get(MISSING_PARTITIONS, ""))
-        if response.status >= 400:
-            raise ServerRefused(response.status, _message(response.status, answer))
-        if API_VERSION not in response.headers:
+        headers = {"accept": accept} | ({} if content is None else {"content-type": _JSON})
+        answer = self._at.exchange(method, _PREFIX + at, content, headers, _TIMEOUT_S)
+        self._note_missing(answer.headers.get(MISSING_PARTITIONS, ""))
+        if answer.status >= 400:
+            raise ServerRefused(answer.status, refusal_text(answer.status, answer.body))
+        if API_VERSION not in answer.headers:
             raise CliError(
                 f"what answers at {self.address} is not the admin API of a Perdure server:"
-                f" name its address with --admin or {URL_VARIABLE}",
+                f" name its address with {_NAMED_BY}",
                 EXIT_UNREACHABLE,
             )
-        return _decoded(answer)
-
-    def _exchange(
-        self, method: str, at: str, content: bytes | None
-    ) -> tuple[http.client.HTTPResponse, bytes]:
-        connection = self._connection()
-        try:
-            connection.request(method, self._prefix + at, content, _headers(content))
-            response = connection.getresponse()
-            return response, response.read()
-        finally:
-            connection.close()
+        return answer
 
     def query(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of a query; columns that are null are not there."""
-        answer = self.ask("POST", "/query", {"query": sql})
+        """Rows of a query; an older server leaves columns out that are null."""
+        answer = self.send("POST", "/query", {"query": sql}, _JSON_WITH_NULLS).json
         rows: list[dict[str, Any]] = answer["rows"]
         return rows
 
@@ -81,39 +93,6 @@ class Admin:
                 file=sys.stderr,
             )
 
-    def _connection(self) -> http.client.HTTPConnection:
-        if self._secure:
-            return http.client.HTTPSConnection(self._host, self._port, timeout=_TIMEOUT_S)
-        return http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
-
-    def _unreachable(self, error: Exception) -> str:
-        if isinstance(error, ConnectionRefusedError | socket.gaierror):
-            return (
-                f"no server answers at {self.address}: start one with 'perdure serve',"
-                f" or name another with --admin or {URL_VARIABLE}"
-            )
-        return f"the server at {self.address} did not answer: {error or type(error).__name__}"
-
-
-def check_address(address: str) -> tuple[SplitResult, int | None]:
-    """The parts of an address, and its port; CliError for what is none."""
-    try:
-        parts = urlsplit(address if "://" in address else f"http://{address}")
-        if parts.scheme in ("http", "https") and parts.hostname and parts.username is None:
-            http.client.HTTPConnection(parts.hostname, parts.port)  # it checks the host
-            return parts, parts.port
-    except (ValueError, http.client.InvalidURL):
-        pass
-    shown = address.rpartition("@")[2]  # what stands before it may be a password
-    raise CliError(f"{shown!r} is no address of an admin API: write {DEFAULT_ADMIN}", EXIT_USAGE)
-
-
-def _headers(content: bytes | None) -> dict[str, str]:
-    headers = {"accept": "application/json"}
-    if content is not None:
-        headers["content-type"] = "application/json"
-    return headers
-
 
 def _decoded(answer: bytes) -> Any:
     if not answer:
@@ -124,7 +103,8 @@ def _decoded(answer: bytes) -> Any:
         raise CliError("the answer is no JSON: is this the admin port?") from None
 
 
-def _message(status: int, answer: bytes) -> str:
+def refusal_text(status: int, answer: bytes) -> str:
+    """What the admin API or the ingress says of a request it does not do."""
     try:
         said = json.loads(answer)
         text, code = str(said["message"]), said.get("restate_code")

@@ -154,7 +154,7 @@ class _OwnFlags(click.Command):
 class Known(NamedTuple):
     """A command by its name, without its module being loaded."""
 
-    module: str  # its `command` is the command; "" if it reads its flags itself
+    module: str  # its `command`, or one of its `VERBS`; "" for one that reads its flags itself
     about: str
 
 
@@ -176,7 +176,8 @@ class Root(click.Group):
             return None
         if not known.module:
             return _OwnFlags(cmd_name, known.about)
-        command: click.Command = import_module(known.module).command
+        module = import_module(known.module)
+        command: click.Command = getattr(module, "VERBS", {}).get(cmd_name) or module.command
         return command
 
     def resolve_command(

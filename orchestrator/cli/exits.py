@@ -20,8 +20,9 @@ class CliError(Exception):
 
 
 class ServerRefused(CliError):
-    """The server said no; `status` is HTTP's."""
+    """The server said no, or a handler failed; `status` is HTTP's."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, is_of_handler: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.is_of_handler = is_of_handler

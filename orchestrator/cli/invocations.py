@@ -1,133 +1,122 @@
-"""perdure invocations: list, describe, and what can be done to one or several."""
+"""perdure invocations: list, describe, export; what can be done to them is in `operations`."""
 
-from typing import Any
-from urllib.parse import urlencode
+import sys
+import time
+from typing import Any, Final
 
 import click
-import msgspec
 
-from orchestrator.cli.arguments import limit
-from orchestrator.cli.client import Admin, path, text_literal
+from orchestrator.cli.arguments import Seconds, limit
+from orchestrator.cli.choosing import Chosen, choosing, count_of, where
+from orchestrator.cli.client import Admin
 from orchestrator.cli.commands import Asked, Noun
-from orchestrator.cli.exits import CliError, ServerRefused
+from orchestrator.cli.describing import describe
 from orchestrator.cli.journals import export_journal
-from orchestrator.cli.output import print_fields, print_json, print_table
+from orchestrator.cli.operations import add_operations
+from orchestrator.cli.output import Coloured, print_json, print_table, say
+from orchestrator.cli.times import ago
 
-STATUSES = (
-    "pending", "scheduled", "ready", "running", "backing-off", "suspended", "paused", "completed",
-)  # fmt: skip
-_LISTED = (
-    "id, target, status, created_at, retry_count, pinned_deployment_id, completion_result,"
-    " last_failure"
+_LISTED: Final = (
+    "id, target, status, created_at, modified_at, retry_count, next_retry_at,"
+    " pinned_deployment_id, completion_result, completion_failure, last_failure"
 )
-_VERBS = {
-    "cancel": "Ask invocations to come to an end.",
-    "kill": "End invocations at once, and what they have started.",
-    "pause": "Hold invocations where they are.",
-    "purge": "Forget completed invocations.",
-    "purge-journal": "Forget the journals of completed invocations, keep their results.",
+_COLUMNS: Final = ("ID", "TARGET", "STATUS", "CREATED", "RETRIES", "DEPLOYMENT", "LAST FAILURE")
+_FAILURE_CHARS: Final = 60
+_HOW: Final = {
+    "running": "good",
+    "ready": "good",
+    "backing-off": "bad",
+    "paused": "bad",
+    "suspended": "waits",
+    "pending": "waits",
+    "scheduled": "waits",
 }
-_DONE = {
-    "cancel": "cancelled",
-    "kill": "killed",
-    "pause": "paused",
-    "purge": "purged",
-    "purge-journal": "journal purged",
-    "resume": "resumed",
-}
+_CLEAR: Final = "\x1b[H\x1b[2J"
 command = Noun("invocations", "What runs, waits, or has completed.")
-_id = click.argument("identity", metavar="ID")
-_ids = click.argument("ids", metavar="ID", nargs=-1, required=True)
-_deployment = click.option("--deployment", metavar="latest|keep|ID", help="where to go on")
-
-
-class _Filter(msgspec.Struct):
-    service: str | None
-    handler: str | None
-    key: str | None
-    deployment: str | None
-    statuses: tuple[str, ...]
-    all_of_them: bool
 
 
 @command.verb("list", "Invocations, the newest first.")
-@click.option("--service")
-@click.option("--handler")
-@click.option("--key")
-@click.option("--deployment", metavar="ID")
-@click.option("--status", "statuses", multiple=True, type=click.Choice(STATUSES))
-@click.option("--all", "all_of_them", is_flag=True, help="completed ones, too")
+@choosing()
+@click.option("--all", "completed_too", is_flag=True, help="completed ones, too")
 @limit(50)
-def _list(asked: Asked, limit: int, **given: Any) -> int:
-    rows = asked.admin.query(_list_sql(_Filter(**given), limit))
+@click.option(
+    "--watch",
+    "watch_s",
+    type=Seconds(),
+    flag_value=2.0,
+    is_flag=False,
+    metavar="[SECONDS]",
+    help="again every so many seconds (2)",
+)
+def _list(
+    asked: Asked, completed_too: bool, limit: int, watch_s: float | None, **given: Any
+) -> int:
+    chosen = Chosen(**given)
+    terms = chosen.terms()
+    if not (chosen.statuses or chosen.result or completed_too):
+        terms.append("status != 'completed'")
+    while True:
+        rows = _rows(asked.admin, where(terms), limit)
+        if watch_s is not None and sys.stdout.isatty():
+            print(_CLEAR, end="")
+        _show(asked, rows)
+        _say_rest(asked.admin, where(terms), limit, len(rows))
+        if watch_s is None:
+            return 0
+        sys.stdout.flush()
+        time.sleep(max(0.1, watch_s))
+
+
+def _rows(admin: Admin, matching: str, limit: int) -> list[dict[str, Any]]:
+    return admin.query(
+        f"SELECT {_LISTED} FROM sys_invocation{matching} ORDER BY created_at DESC LIMIT {limit}"
+    )
+
+
+def _say_rest(admin: Admin, matching: str, limit: int, shown: int) -> None:
+    """Whoever is not shown everything is told so."""
+    if shown < limit:
+        return
+    (row,) = admin.query(f"SELECT COUNT(1) AS n FROM sys_invocation{matching}")
+    if count_of(row) > shown:
+        say(f"{shown} of {count_of(row)}: --limit shows more")
+
+
+def _show(asked: Asked, rows: list[dict[str, Any]]) -> None:
     if asked.json:
         print_json(rows)
-        return 0
-    columns = ("ID", "TARGET", "STATUS", "CREATED", "RETRIES", "DEPLOYMENT", "LAST FAILURE")
+        return
     shown = [
         (
             row["id"],
             row.get("target"),
             _status(row),
-            row.get("created_at"),
-            row.get("retry_count", 0),
+            ago(row.get("created_at")),
+            row.get("retry_count") or 0,
             row.get("pinned_deployment_id"),
-            (row.get("last_failure") or "")[:60],
+            (row.get("completion_failure") or row.get("last_failure") or "")[:_FAILURE_CHARS],
         )
         for row in rows
     ]
-    print_table(columns, shown, "no invocations")
-    return 0
+    print_table(_COLUMNS, shown, "no invocations")
 
 
-def _list_sql(wanted: _Filter, limit: int) -> str:
-    columns = {
-        "target_service_name": wanted.service,
-        "target_handler_name": wanted.handler,
-        "target_service_key": wanted.key,
-        "pinned_deployment_id": wanted.deployment,
-    }
-    terms = [
-        f"{name} = {text_literal(value)}" for name, value in columns.items() if value is not None
-    ]
-    if wanted.statuses:
-        terms.append(f"status IN ({', '.join(map(text_literal, wanted.statuses))})")
-    elif not wanted.all_of_them:
-        terms.append("status != 'completed'")
-    where = f" WHERE {' AND '.join(terms)}" if terms else ""
-    order = f"ORDER BY created_at DESC LIMIT {limit}"
-    return f"SELECT {_LISTED} FROM sys_invocation{where} {order}"
+def _status(row: dict[str, Any]) -> Coloured:
+    status, result = str(row.get("status")), row.get("completion_result")
+    if result:
+        return Coloured(f"{status} ({result})", "bad" if result == "failure" else "quiet")
+    next_at = row.get("next_retry_at") if status == "backing-off" else None
+    return Coloured(f"{status}, {ago(next_at)}" if next_at else status, _HOW.get(status, ""))
 
 
-def _status(row: dict[str, Any]) -> str:
-    result = row.get("completion_result")
-    return f"{row.get('status')} ({result})" if result else str(row.get("status"))
-
-
-@command.verb("describe", "One invocation and its journal.")
-@_id
+@command.verb("describe", "One invocation: what it does or waits for, its attempts, its journal.")
+@click.argument("identity", metavar="ID")
 def _describe(asked: Asked, identity: str) -> int:
-    named = text_literal(identity)
-    rows = asked.admin.query(f"SELECT * FROM sys_invocation WHERE id = {named}")
-    if not rows:
-        raise CliError(f"there is no invocation {identity}")
-    journal = asked.admin.query(
-        'SELECT "index", entry_type, name, appended_at, raw_length FROM sys_journal'
-        f' WHERE id = {named} ORDER BY "index"'
-    )
-    if asked.json:
-        print_json(rows[0] | {"journal": journal})
-        return 0
-    print_fields(rows[0])
-    print()
-    columns = ("INDEX", "ENTRY", "NAME", "APPENDED", "BYTES")
-    names = ("index", "entry_type", "name", "appended_at", "raw_length")
-    print_table(columns, [[row.get(name) for name in names] for row in journal], "no journal")
-    return 0
+    return describe(asked, identity)
 
 
 @command.verb("export", "Invocations with their journals as JSON, for perdure replay.")
-@_ids
+@click.argument("ids", metavar="ID", nargs=-1, required=True)
 def _export(asked: Asked, ids: tuple[str, ...]) -> int:
     """One document, or a list of them for several ids."""
     found = [export_journal(asked.admin, identity) for identity in ids]
@@ -135,61 +124,4 @@ def _export(asked: Asked, ids: tuple[str, ...]) -> int:
     return 0
 
 
-def _add_verb(name: str, about: str) -> None:
-    @command.verb(name, about)
-    @_ids
-    def _(asked: Asked, ids: tuple[str, ...]) -> int:
-        return _operate(asked, name, ids, {})
-
-
-for _name, _about in _VERBS.items():
-    _add_verb(_name, _about)
-
-
-@command.verb("resume", "Go on with paused or failing invocations, now.")
-@_ids
-@_deployment
-def _resume(asked: Asked, ids: tuple[str, ...], deployment: str | None) -> int:
-    return _operate(asked, "resume", ids, {"deployment": deployment})
-
-
-@command.verb("restart-as-new", "Start completed invocations again.")
-@_ids
-@_deployment
-@click.option(
-    "--from",
-    "upto",
-    type=int,
-    default=0,
-    metavar="INDEX",
-    help="last entry of the journal to keep (default 0: the input)",
-)
-def _restart(asked: Asked, ids: tuple[str, ...], deployment: str | None, upto: int) -> int:
-    return _operate(asked, "restart-as-new", ids, {"deployment": deployment, "from": upto})
-
-
-def _operate(
-    asked: Asked, operation: str, ids: tuple[str, ...], how: dict[str, str | int | None]
-) -> int:
-    """The operation on each id; exit code 1 if any was refused."""
-    query = urlencode({name: value for name, value in how.items() if value})
-    results = [_one(asked.admin, operation, identity, query) for identity in ids]
-    failed = any("error" in result for result in results)
-    if asked.json:
-        print_json(results)
-    else:
-        rows = [(one["id"], one.get("error") or one["result"]) for one in results]
-        print_table(("ID", "RESULT"), rows, "")
-    return int(failed)
-
-
-def _one(admin: Admin, operation: str, identity: str, query: str) -> dict[str, str]:
-    at = path("invocations", identity, operation)
-    try:
-        answer = admin.ask("PATCH", f"{at}?{query}" if query else at)
-    except ServerRefused as error:
-        return {"id": identity, "error": str(error).removeprefix(f"{identity}: ")}
-    if operation == "restart-as-new":
-        new_id = answer["new_invocation_id"]
-        return {"id": identity, "result": f"restarted as {new_id}", "new_invocation_id": new_id}
-    return {"id": identity, "result": _DONE[operation]}
+add_operations(command)

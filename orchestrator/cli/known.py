@@ -14,6 +14,10 @@ KNOWN: Final = {
     "deployments": Known(_CLI + "deployments", "endpoints that serve services"),
     "services": Known(_CLI + "services", "what is deployed, by name"),
     "invocations": Known(_CLI + "invocations", "what runs, waits, or has completed"),
+    "invoke": Known(_CLI + "calling", "call a handler, and wait for its result"),
+    "send": Known(_CLI + "calling", "have a handler called, and do not wait for it"),
+    "attach": Known(_CLI + "calling", "wait for the result of an invocation"),
+    "output": Known(_CLI + "calling", "the result of an invocation, if there is one already"),
     "replay": Known(_CLI + "replay", "whether the code of an app still replays journals"),
     "state": Known(_CLI + "state", "the state of objects and workflows"),
     "kafka-clusters": Known(
@@ -23,6 +27,7 @@ KNOWN: Final = {
     "feeds": Known(_CLI + "feeds", "public topics of what happens: invocations, changes of state"),
     "dlq": Known(_CLI + "dead_letters", "dead letters: records that could not be used, or sent"),
     "sql": Known(_CLI + "sql", "a query over the introspection tables"),
+    "status": Known(_CLI + "status", "how a server does: partitions, log, lag, memory"),
     "health": Known(_CLI + "health", "whether the server takes new work"),
     "whoami": Known(_CLI + "whoami", "which server is asked, and who said so"),
     "profiles": Known(_CLI + "profiles", "addresses of servers by name"),

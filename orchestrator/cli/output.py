@@ -5,10 +5,33 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TextIO
 
 OutputRow = Sequence[object]
+_COLOURS: Final = {"good": "32", "bad": "31", "waits": "33", "quiet": "2", "bold": "1"}
+
+
+class Coloured(str):
+    """A text that means something good or bad, or is quiet: shown so on a terminal."""
+
+    how: str
+
+    def __new__(cls, text: str, how: str) -> "Coloured":
+        made = super().__new__(cls, text)
+        made.how = how
+        return made
+
+
+def is_coloured(stream: TextIO) -> bool:
+    """Whether a person looks at it, and wants colours (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+def coloured(text: str, how: str) -> str:
+    """A text as a terminal shows it."""
+    code = _COLOURS.get(how)
+    return f"\x1b[{code}m{text}\x1b[0m" if code else text
 
 
 def prepare_streams() -> None:
@@ -49,19 +72,43 @@ def print_table(columns: Sequence[str], rows: Sequence[OutputRow], nothing: str)
     if not rows:
         print(nothing)
         return
-    lines = [list(columns), *([cell(value) for value in row] for row in rows)]
-    widths = [max(len(line[n]) for line in lines) for n in range(len(columns))]
-    for line in lines:
-        padded = (text.ljust(width) for text, width in zip(line, widths, strict=True))
-        print("  ".join(padded).rstrip())
+    heads = [Coloured(one, "bold") for one in columns]
+    for line in table_lines([heads, *rows], is_coloured(sys.stdout)):
+        print(line)
+
+
+def table_lines(rows: Sequence[OutputRow], in_colour: bool) -> Iterable[str]:
+    """Rows of cells below each other."""
+    lines = [[cell(value) for value in row] for row in rows]
+    widths = [max(len(line[n]) for line in lines) for n in range(len(lines[0]))]
+    for line, row in zip(lines, rows, strict=True):
+        padded = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
+        padded[-1] = padded[-1].rstrip()
+        if in_colour:
+            shown = zip(padded, (getattr(value, "how", "") for value in row), strict=True)
+            padded = [coloured(text, how) for text, how in shown]
+        yield "  ".join(padded).rstrip()
+
+
+def print_heading(text: str) -> None:
+    """A line above others."""
+    print(coloured(cell(text), "bold") if is_coloured(sys.stdout) else cell(text))
+
+
+def say(text: str) -> None:
+    """A line about the answer, for people: on stderr, so that the answer stays what it is."""
+    print(coloured(text, "quiet") if is_coloured(sys.stderr) else text, file=sys.stderr)
 
 
 def print_fields(fields: dict[str, Any]) -> None:
     """One line for each name and value; values that are None are left out."""
-    shown = {name: cell(value) for name, value in fields.items() if value not in (None, "", {})}
+    shown = {name: value for name, value in fields.items() if value not in (None, "", {})}
     width = max(map(len, shown), default=0)
-    for name, text in shown.items():
-        print(f"{name.ljust(width)}  {text}")
+    in_colour = is_coloured(sys.stdout)
+    for name, value in shown.items():
+        text = cell(value)
+        how = getattr(value, "how", "")
+        print(f"{name.ljust(width)}  {coloured(text, how) if in_colour else text}")
 
 
 def print_rows(rows: Sequence[dict[str, Any]]) -> None:

@@ -3,9 +3,10 @@
 import click
 import msgspec
 
-from orchestrator.cli.client import DEFAULT_ADMIN, check_address
+from orchestrator.cli.client import DEFAULT_ADMIN, admin_address
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.exits import EXIT_USAGE, CliError
+from orchestrator.cli.ingress import ingress_address
 from orchestrator.cli.output import print_json, print_table
 from orchestrator.cli.profile_file import Profile, place, read_profiles, write_profiles
 
@@ -33,9 +34,9 @@ def _list(asked: Asked) -> int:
 def _set(asked: Asked, name: str) -> int:
     if not asked.admin_address:
         raise CliError(f"say --admin {DEFAULT_ADMIN}, or where else it is", EXIT_USAGE)
-    for address in (asked.admin_address, asked.ingress_address):
-        if address:
-            check_address(address)
+    admin_address(asked.admin_address)
+    if asked.ingress_address:
+        ingress_address(asked.ingress_address)
     found = read_profiles()
     found.profiles[name] = Profile(asked.admin_address, asked.ingress_address)
     write_profiles(found)

@@ -15,7 +15,7 @@ from orchestrator.cli.client import Admin, text_literal
 from orchestrator.cli.commands import Asked, single
 from orchestrator.cli.exits import EXIT_USAGE, CliError, ServerRefused
 from orchestrator.cli.journals import export_journal
-from orchestrator.model.durations import DurationError, parse_duration_ms
+from orchestrator.cli.times import duration_s
 
 _GONE: Final = (404, 410)
 
@@ -75,7 +75,8 @@ def _documents(wanted: _Chosen, admin: Admin) -> list[dict[str, Any]]:
 def _chosen_sql(wanted: _Chosen) -> str:
     terms = []
     if wanted.since:
-        terms.append(f"created_at >= now() - INTERVAL '{_seconds(wanted.since)} seconds'")
+        since_s = duration_s(wanted.since, "--since")
+        terms.append(f"created_at >= now() - INTERVAL '{since_s} seconds'")
     if wanted.service:
         terms.append(f"target_service_name = {text_literal(wanted.service)}")
     if wanted.handler:
@@ -86,10 +87,3 @@ def _chosen_sql(wanted: _Chosen) -> str:
         f"SELECT id FROM sys_invocation WHERE {' AND '.join(terms)}"
         f" ORDER BY created_at DESC LIMIT {wanted.limit}"
     )
-
-
-def _seconds(text: str) -> int:
-    try:
-        return max(1, parse_duration_ms(text) // 1000)
-    except DurationError as error:
-        raise CliError(f"--since: {error}", EXIT_USAGE) from None

@@ -5,13 +5,13 @@ import sys
 import time
 from typing import Final, TextIO
 
+from orchestrator.cli.output import coloured, is_coloured
 from orchestrator.invoker.telling import ENDED_LINE, FAILED_LINE
 from orchestrator.runtime.logs import log_by, logger_of
 
 _TARGET_CHARS: Final = 32
 _REASON_CHARS: Final = 400
 _HOW: Final = {"completed": "good", "suspended": "quiet", "dropped": "quiet"}
-_COLORS: Final = {"good": "32", "bad": "31", "quiet": "2", "bold": "1"}
 
 
 class Screen(logging.Handler):
@@ -20,12 +20,11 @@ class Screen(logging.Handler):
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__()
         self._stream = stream or sys.stdout
-        self._colored = self._stream.isatty()
+        self._is_coloured = is_coloured(self._stream)
 
     def say(self, text: str, how: str = "") -> None:
         """A line, or several."""
-        code = _COLORS.get(how) if self._colored else None
-        self._stream.write(f"\x1b[{code}m{text}\x1b[0m\n" if code else f"{text}\n")
+        self._stream.write(f"{coloured(text, how) if self._is_coloured else text}\n")
         self._stream.flush()
 
     def timed(self, text: str, how: str = "") -> None:

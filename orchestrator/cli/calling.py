@@ -1,0 +1,181 @@
+"""perdure invoke, send, attach, output: what a caller of handlers can do, from the command line."""
+
+import contextlib
+import json
+import sys
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import click
+
+from orchestrator.cli.arguments import Decorated, Options, pairs
+from orchestrator.cli.client import path
+from orchestrator.cli.commands import Asked, Verb, single
+from orchestrator.cli.exits import EXIT_USAGE, CliError, ServerRefused
+from orchestrator.cli.ingress import Ingress
+from orchestrator.cli.output import print_json, say
+from orchestrator.cli.times import duration_s
+from orchestrator.cli.values import BINARY, show_value
+from orchestrator.cli.web_address import HttpAnswer
+
+_NOT_READY: Final = 470
+_JSON: Final = "application/json"
+_ID: Final = "x-restate-id"
+
+
+def _call(run: Decorated) -> Decorated:
+    """What is called, and with what."""
+    for option in (
+        pairs("--header", "headers", "a header that the handler sees"),
+        click.option("--content-type", help=f"of the body; {_JSON} must be JSON"),
+        click.option("--idempotency-key", help="of calls with the same one, one is done"),
+        click.option("--key", help="of the object or workflow"),
+        click.argument("body", default=None, required=False, help="JSON; - reads it from stdin"),
+        click.argument("target", metavar="SERVICE/HANDLER"),
+    ):
+        run = option(run)
+    return run
+
+
+@single("invoke", "Call a handler, and wait for its result.")
+@_call
+def _invoke(asked: Asked, target: str, **call: Any) -> int:
+    answer = _asked_for(asked, target, "", **call)
+    identity = answer.headers.get(_ID)
+    if asked.json:
+        print_json({"invocation_id": identity, "result": _value(answer)})
+    else:
+        _write(answer)
+    return 0
+
+
+@single("send", "Have a handler called, and do not wait for it.")
+@_call
+@click.option("--delay", metavar="TIME", help="not before this time has passed, like 10m")
+def _send(asked: Asked, target: str, delay: str | None, **call: Any) -> int:
+    if delay:
+        duration_s(delay, "--delay")
+    query = f"?{urlencode({'delay': delay})}" if delay else ""
+    found = json.loads(_asked_for(asked, target, f"/send{query}", **call).body)
+    if asked.json:
+        print_json(found)
+        return 0
+    print(found["invocationId"])
+    if found["status"] != "Accepted":
+        say("it was sent before, with the same key")
+    elif at := found.get("executionTime"):
+        say(f"it starts at {at}")
+    else:
+        say(f"accepted; for its result: perdure attach {found['invocationId']}")
+    return 0
+
+
+@single("attach", "Wait for the result of an invocation.")
+@click.argument("identity", metavar="ID")
+def _attach(asked: Asked, identity: str) -> int:
+    return _result(asked, identity, "attach")
+
+
+@single("output", "The result of an invocation, if there is one already; exit code 1 if not.")
+@click.argument("identity", metavar="ID")
+def _output(asked: Asked, identity: str) -> int:
+    return _result(asked, identity, "output")
+
+
+VERBS: Final[dict[str, Verb]] = {
+    "invoke": _invoke,
+    "send": _send,
+    "attach": _attach,
+    "output": _output,
+}
+
+
+def _asked_for(
+    asked: Asked,
+    target: str,
+    how: str,
+    body: str | None,
+    key: str | None,
+    idempotency_key: str | None,
+    content_type: str | None,
+    headers: Options,
+) -> HttpAnswer:
+    sent = dict(headers)
+    if idempotency_key:
+        sent["idempotency-key"] = idempotency_key
+    content = _content(body, content_type)
+    if content is not None:
+        sent["content-type"] = content_type or _JSON
+    try:
+        return Ingress(asked).ask("POST", _place(target, key) + how, content, sent)
+    except ServerRefused as error:
+        if error.is_of_handler:
+            raise CliError(f"{target} failed with {error.status}: {error}") from None
+        hint = ""
+        if body is None and "content-type" in str(error):
+            hint = f": {target} takes an input, give it as JSON behind the target"
+        elif key is None and "{key}" in str(error):
+            hint = ": name the key with --key"
+        raise CliError(f"{error}{hint}") from None
+
+
+def _place(target: str, key: str | None) -> str:
+    """The path of a target: Service/handler, or Service/key/handler."""
+    parts = target.strip("/").split("/")
+    if len(parts) == 2 and all(parts):
+        named = [] if key is None else [key]
+        return path(parts[0], *named, parts[1])
+    if len(parts) == 3 and all(parts) and key is None:
+        return path(*parts)
+    raise CliError(
+        f"{target!r} is no target: write SERVICE/HANDLER, and --key KEY for an object or workflow",
+        EXIT_USAGE,
+    )
+
+
+def _content(body: str | None, content_type: str | None) -> bytes | None:
+    if body is None:
+        return None
+    content = sys.stdin.buffer.read() if body == "-" else body.encode()
+    if content_type in (None, _JSON):
+        try:
+            json.loads(content)
+        except ValueError as error:
+            quoted = json.dumps(body, ensure_ascii=False)
+            hint = f"; as a text: '{quoted}'" if body != "-" and "'" not in quoted else ""
+            raise CliError(f"the body is no JSON ({error}){hint}", EXIT_USAGE) from None
+    return content
+
+
+def _result(asked: Asked, identity: str, how: str) -> int:
+    try:
+        answer = Ingress(asked).ask("GET", path("restate", "invocation", identity, how))
+    except ServerRefused as error:
+        if error.status != _NOT_READY:
+            raise
+        raise CliError(f"{identity} has no result yet: perdure attach waits for it") from None
+    if asked.json:
+        print_json({"invocation_id": identity, "result": _value(answer)})
+    else:
+        _write(answer)
+    return 0
+
+
+def _value(answer: HttpAnswer) -> Any:
+    """JSON as it is; other texts as texts, other bytes as base64 in an object."""
+    if not answer.body:
+        return None
+    found = show_value(answer.body)
+    if isinstance(found, dict) and list(found) == [BINARY]:
+        with contextlib.suppress(UnicodeDecodeError):
+            return answer.body.decode()
+    return found
+
+
+def _write(answer: HttpAnswer) -> None:
+    """The bytes of a result as they are."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(answer.body)
+    if sys.stdout.isatty() and not answer.body.endswith(b"\n"):
+        sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
