@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 
 import click
 
-from orchestrator.cli.arguments import Decorated, force
+from orchestrator.cli.arguments import Decorated, force, limit
+from orchestrator.cli.choosing import count_of, where
 from orchestrator.cli.client import path, text_literal
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.confirming import confirm
 from orchestrator.cli.exits import EXIT_USAGE, CliError
-from orchestrator.cli.output import print_json, print_table
+from orchestrator.cli.output import print_json, print_table, say
 from orchestrator.cli.values import JsonError, changed, parse_object, show_value
 
 StateValues = dict[str, bytes]
@@ -69,6 +70,35 @@ def _write(at: _Place, old: StateValues, new: StateValues, force: bool) -> int:
         print_json({"changed": True})
     else:
         print("accepted: it takes effect behind what runs on the key, if the state is still this")
+    return 0
+
+
+@command.verb("list", "Keys that have state.")
+@click.argument("service", default="", help="of this service alone")
+@limit(100)
+def _list(asked: Asked, service: str, limit: int) -> int:
+    matching = where([f"service_name = {text_literal(service)}"] if service else [])
+    rows = asked.admin.query(
+        "SELECT service_name, service_key, COUNT(1) AS n, SUM(value_length) AS bytes FROM state"
+        f"{matching} GROUP BY service_name, service_key ORDER BY service_name, service_key"
+        f" LIMIT {limit + 1}"
+    )
+    if len(rows) > limit:
+        say(f"the first {limit}: --limit shows more")
+    found = [
+        {
+            "service": row["service_name"],
+            "key": row["service_key"],
+            "values": count_of(row),
+            "bytes": int(row.get("bytes") or 0),
+        }
+        for row in rows[:limit]
+    ]
+    if asked.json:
+        print_json(found)
+    else:
+        shown = [tuple(one.values()) for one in found]
+        print_table(("SERVICE", "KEY", "VALUES", "BYTES"), shown, "no state")
     return 0
 
 
@@ -128,12 +158,20 @@ def _edit(asked: Asked, service: str, key: str, force: bool) -> int:
     at = _Place(asked, service, key)
     old = _read(at)
     before = {name: show_value(value) for name, value in sorted(old.items())}
-    text = json.dumps(before, indent=2, ensure_ascii=False) + "\n"
+    text = _edited(json.dumps(before, indent=2, ensure_ascii=False) + "\n")
     try:
-        after = parse_object(_edited(text))
-        return _write(at, old, changed(old, after), force)
+        return _write(at, old, changed(old, parse_object(text)), force)
     except JsonError as error:
-        raise CliError(f"nothing was changed: {error}") from None
+        kept = f"what you wrote is in {_kept(text)}"
+        raise CliError(f"nothing was changed: {error}; {kept}") from None
+
+
+def _kept(text: str) -> str:
+    """A file with what a person has written."""
+    number, path = tempfile.mkstemp(prefix="perdure-state-", suffix=".json")
+    with open(number, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
 
 
 def _edited(text: str) -> str:

@@ -35,6 +35,8 @@ def it() -> Iterator[World]:
 
 def _answer(made: World, sql: str) -> list[dict[str, Any]]:
     """The queries of the command line, answered from the bench."""
+    if " FROM state GROUP BY" in sql:
+        return [{"service_name": "Counter", "service_key": key, "n": 3} for key in "kl"]
     if " FROM state " in sql:
         key = sql.rsplit("'", 2)[1]
         owner = made.bench.state.objects.get(object_key("Counter", key))
@@ -43,7 +45,7 @@ def _answer(made: World, sql: str) -> list[dict[str, Any]]:
     if "sys_journal_events" in sql:
         return []
     if "COUNT(1)" in sql:
-        return [{"n": 2 if "dp_busy" in sql else 0}]
+        return [{"status": "running", "n": 2}] if "dp_busy" in sql else []
     if "sys_invocation" in sql and B not in sql:
         return [{"id": A, "target": "Greeter/greet", "status": "running", "retry_count": 0}]
     return []
@@ -154,6 +156,9 @@ def test_state_is_shown(run: Run) -> None:
     assert run("state", "get", "Counter", "k", "count").out == " 3 "
     assert run("state", "get", "Counter", "k", "none").code == 1
     assert "no state" in run("state", "get", "Counter", "other").out
+    assert run("state", "list").out.splitlines()[1].split() == ["Counter", "k", "3", "0"]
+    listed = run("state", "list", "--limit", "1", "--json")
+    assert [one["key"] for one in listed.json] == ["k"] and "--limit shows more" in listed.err
 
 
 @pytest.mark.usefixtures("with_state")
@@ -195,8 +200,13 @@ def test_state_is_edited(
     monkeypatch.setenv("EDITOR", f"'{editor}'")
     assert run("state", "edit", "Counter", "k").code == 0
     assert counter_state(it)[b"count"] == b"4" and counter_state(it)[b"raw"] == b"\xff\x00"
-    for broken in ("false", "/nowhere/at/all", "'"):
-        monkeypatch.setenv("EDITOR", broken)
+    editor.write_text("#!/bin/sh\necho '{' > \"$1\"\n")
+    broken = run("state", "edit", "Counter", "k")
+    kept = Path(broken.err.strip().rpartition(" ")[2])
+    assert broken.code == 1 and kept.read_text() == "{\n"  # what was typed is not lost
+    kept.unlink()
+    for wrong in ("false", "/nowhere/at/all", "'"):
+        monkeypatch.setenv("EDITOR", wrong)
         assert run("state", "edit", "Counter", "k").code == 1
 
 
@@ -242,7 +252,7 @@ def test_a_partial_answer_is_told_and_is_no_success(it: World, run: Run) -> None
         assert done.err == (
             "warning: partitions 1,3 cannot be read now: what they hold is not shown\n"
         )
-    it.query.rows = lambda sql: [{"n": 0}]
+    it.query.rows = lambda sql: []
     unsure = run("deployments", "delete", "dp_1")
     assert unsure.code == 1 and "cannot say" in unsure.err
 
