@@ -13,12 +13,11 @@ from starlette.types import Message, Receive, Scope, Send
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.ports import Ports, QueryAnswer
 from orchestrator.admin.routing import AdminRoutes, Body
-from orchestrator.model.api_headers import MISSING_PARTITIONS
+from orchestrator.model.api_headers import JSON_TYPE, MISSING_PARTITIONS
 
 _log = logging.getLogger("perdure.admin")
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
-JSON: Final = "application/json"
 TAKE_S_MAX: Final = 30.0  # for a client to take a part of an answer
 NO_SQL: Final = "queries need the extra sql: pip install 'perdure-server[sql]', then start again"
 """A header of a partial answer: the partitions whose rows are not in it, by number."""
@@ -48,13 +47,13 @@ async def _query(ports: Ports, sql: str, request: Request) -> Response:
     if ports.query is None:
         raise AdminError(501, NO_SQL)
     accept = request.headers.get("accept", "")
-    as_json = accept.partition(";")[0].strip().lower() == JSON
+    as_json = accept.partition(";")[0].strip().lower() == JSON_TYPE
     answer = ports.query.json(sql) if as_json else ports.query.arrow(sql)
     try:
         first = await _first_part(answer, request)
     except ports.query_errors as error:
         raise AdminError(getattr(error, "status", 500), str(error)) from None
-    headers = {"content-type": JSON if as_json else ARROW}
+    headers = {"content-type": JSON_TYPE if as_json else ARROW}
     if answer.missing:
         headers[MISSING_PARTITIONS] = ",".join(map(str, sorted(answer.missing)))
         _log.warning("a query was answered without the rows of %s", answer.missing)

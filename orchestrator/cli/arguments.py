@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 import click
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-Options = dict[str, str]
+GivenPairs = dict[str, str]
 _Parameter = click.Parameter | None
 _Context = click.Context | None
 _DAY_S: Final = 86_400
@@ -51,11 +51,11 @@ class _Pair(click.ParamType):
         return name, rest
 
 
-def _as_options(_: click.Context, __: click.Parameter, given: Any) -> Options:
+def _as_options(_: click.Context, __: click.Parameter, given: Any) -> GivenPairs:
     return dict(given or ())
 
 
-def pairs(flag: str, name: str, about: str) -> Callable[[Decorated], Decorated]:
+def pairs_option(flag: str, name: str, about: str) -> Callable[[Decorated], Decorated]:
     """An option that is given again and again: a dict by NAME."""
     return click.option(
         flag,
@@ -68,7 +68,7 @@ def pairs(flag: str, name: str, about: str) -> Callable[[Decorated], Decorated]:
     )
 
 
-def limit(default: int, about: str = "how many at most") -> Callable[[Decorated], Decorated]:
+def limit_option(default: int, about: str = "how many at most") -> Callable[[Decorated], Decorated]:
     """--limit."""
     return click.option(
         "--limit",
@@ -80,6 +80,6 @@ def limit(default: int, about: str = "how many at most") -> Callable[[Decorated]
     )
 
 
-def force(about: str) -> Callable[[Decorated], Decorated]:
+def force_option(about: str) -> Callable[[Decorated], Decorated]:
     """--force; `about` says what it does all the same."""
     return click.option("--force", is_flag=True, help=about)

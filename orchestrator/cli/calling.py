@@ -8,26 +8,26 @@ from urllib.parse import urlencode
 
 import click
 
-from orchestrator.cli.arguments import Decorated, Options, pairs
+from orchestrator.cli.arguments import Decorated, GivenPairs, pairs_option
 from orchestrator.cli.client import path
 from orchestrator.cli.commands import Asked, Verb, single
 from orchestrator.cli.exits import EXIT_USAGE, CliError, ServerRefused
-from orchestrator.cli.ingress import Ingress
+from orchestrator.cli.ingress import IngressClient
 from orchestrator.cli.output import print_json, say
-from orchestrator.cli.times import duration_s
+from orchestrator.cli.times import flag_duration_s
 from orchestrator.cli.values import BINARY, show_value
 from orchestrator.cli.web_address import HttpAnswer
+from orchestrator.model.api_headers import JSON_TYPE
+from perdure.wire.codes import NOT_READY
 
-_NOT_READY: Final = 470
-_JSON: Final = "application/json"
 _ID: Final = "x-restate-id"
 
 
 def _call(run: Decorated) -> Decorated:
     """What is called, and with what."""
     for option in (
-        pairs("--header", "headers", "a header that the handler sees"),
-        click.option("--content-type", help=f"of the body; {_JSON} must be JSON"),
+        pairs_option("--header", "headers", "a header that the handler sees"),
+        click.option("--content-type", help=f"of the body; {JSON_TYPE} must be JSON"),
         click.option("--idempotency-key", help="of calls with the same one, one is done"),
         click.option("--key", help="of the object or workflow"),
         click.argument("body", default=None, required=False, help="JSON; - reads it from stdin"),
@@ -54,7 +54,7 @@ def _invoke(asked: Asked, target: str, **call: Any) -> int:
 @click.option("--delay", metavar="TIME", help="not before this time has passed, like 10m")
 def _send(asked: Asked, target: str, delay: str | None, **call: Any) -> int:
     if delay:
-        duration_s(delay, "--delay")
+        flag_duration_s(delay, "--delay")
     query = f"?{urlencode({'delay': delay})}" if delay else ""
     found = json.loads(_asked_for(asked, target, f"/send{query}", **call).body)
     if asked.json:
@@ -98,16 +98,16 @@ def _asked_for(
     key: str | None,
     idempotency_key: str | None,
     content_type: str | None,
-    headers: Options,
+    headers: GivenPairs,
 ) -> HttpAnswer:
     sent = dict(headers)
     if idempotency_key:
         sent["idempotency-key"] = idempotency_key
     content = _content(body, content_type)
     if content is not None:
-        sent["content-type"] = content_type or _JSON
+        sent["content-type"] = content_type or JSON_TYPE
     try:
-        return Ingress(asked).ask("POST", _place(target, key) + how, content, sent)
+        return IngressClient(asked).ask("POST", _place(target, key) + how, content, sent)
     except ServerRefused as error:
         if error.is_of_handler:
             raise CliError(f"{target} failed with {error.status}: {error}") from None
@@ -137,7 +137,7 @@ def _content(body: str | None, content_type: str | None) -> bytes | None:
     if body is None:
         return None
     content = sys.stdin.buffer.read() if body == "-" else body.encode()
-    if content_type in (None, _JSON):
+    if content_type in (None, JSON_TYPE):
         try:
             json.loads(content)
         except ValueError as error:
@@ -149,9 +149,9 @@ def _content(body: str | None, content_type: str | None) -> bytes | None:
 
 def _result(asked: Asked, identity: str, how: str) -> int:
     try:
-        answer = Ingress(asked).ask("GET", path("restate", "invocation", identity, how))
+        answer = IngressClient(asked).ask("GET", path("restate", "invocation", identity, how))
     except ServerRefused as error:
-        if error.status != _NOT_READY:
+        if error.status != NOT_READY:
             raise
         raise CliError(f"{identity} has no result yet: perdure attach waits for it") from None
     if asked.json:

@@ -8,7 +8,7 @@ import msgspec
 
 from orchestrator.cli.arguments import Decorated
 from orchestrator.cli.client import text_literal
-from orchestrator.cli.times import duration_s
+from orchestrator.cli.times import flag_duration_s
 
 STATUSES: Final = (
     "pending", "scheduled", "ready", "running", "backing-off", "suspended", "paused", "completed",
@@ -73,7 +73,7 @@ class Chosen(msgspec.Struct, kw_only=True):
 
 
 def _before(text: str, flag: str) -> str:
-    return f"now() - INTERVAL '{duration_s(text, flag)} seconds'"
+    return f"now() - INTERVAL '{flag_duration_s(text, flag)} seconds'"
 
 
 def choosing(deployment_flag: str = "--deployment") -> Callable[[Decorated], Decorated]:

@@ -8,11 +8,10 @@ from urllib.parse import quote
 from orchestrator.cli.exits import EXIT_UNREACHABLE, CliError, ServerRefused
 from orchestrator.cli.web_address import HttpAnswer, WebAddress
 from orchestrator.config.variables import URL_VARIABLE
-from orchestrator.model.api_headers import API_VERSION, MISSING_PARTITIONS
+from orchestrator.model.api_headers import API_VERSION, JSON_TYPE, MISSING_PARTITIONS
 
 DEFAULT_ADMIN: Final = "http://127.0.0.1:9070"
 _TIMEOUT_S: Final = 90  # beyond the time a query has, so that the server says it first
-_JSON: Final = "application/json"
 _JSON_WITH_NULLS: Final = "application/json; nulls=true"
 _PREFIX: Final = "/v4"
 _NAMED_BY: Final = f"--admin, --profile or {URL_VARIABLE}"
@@ -58,14 +57,14 @@ class Admin:
         """An answer that is no JSON."""
         return self._answer("GET", at, None, "text/plain").body.decode()
 
-    def send(self, method: str, at: str, body: object = None, accept: str = _JSON) -> Answered:
+    def send(self, method: str, at: str, body: object = None, accept: str = JSON_TYPE) -> Answered:
         """As `ask`, with the status of the answer."""
         answer = self._answer(method, at, body, accept)
         return Answered(answer.status, _decoded(answer.body))
 
     def _answer(self, method: str, at: str, body: object, accept: str) -> HttpAnswer:
         content = None if body is None else json.dumps(body).encode()
-        headers = {"accept": accept} | ({} if content is None else {"content-type": _JSON})
+        headers = {"accept": accept} | ({} if content is None else {"content-type": JSON_TYPE})
         answer = self._at.exchange(method, _PREFIX + at, content, headers, _TIMEOUT_S)
         self._note_missing(answer.headers.get(MISSING_PARTITIONS, ""))
         if answer.status >= 400:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.arguments import limit
+from orchestrator.cli.arguments import limit_option
 from orchestrator.cli.client import path, text_literal
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.exits import EXIT_USAGE, CliError
@@ -20,7 +20,7 @@ command = Noun("dlq", "Dead letters: records that could not be used, or sent.")
 @command.verb("list", "The newest dead letters.")
 @click.option("--subscription", metavar="ID", help="only those of this subscription")
 @click.option("--topic", help="only those of this topic")
-@limit(100)
+@limit_option(100)
 def _list(asked: Asked, subscription: str | None, topic: str | None, limit: int) -> int:
     wanted = [
         f"{column} = {text_literal(value)}"

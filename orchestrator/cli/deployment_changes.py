@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 View = Mapping[str, Any]
-Services = dict[str, View]
+ServicesByName = dict[str, View]
 _SETTINGS: Final = (
     "public",
     "idempotency_retention",
@@ -25,50 +25,54 @@ _WORDS: Final = {
 }
 
 
-class Change(msgspec.Struct):
+class DeploymentChange(msgspec.Struct):
     """One line of the difference; `breaks` if what works today would not any more."""
 
     text: str
     breaks: bool = False
 
 
-def by_name(views: list[View]) -> Services:
+def by_name(views: list[View]) -> ServicesByName:
     return {one["name"]: one for one in views}
 
 
-def changes(known: Services, replaced: Services, found: Services) -> list[Change]:
+def changes(
+    known: ServicesByName,
+    replaced: ServicesByName,
+    found: ServicesByName,
+) -> list[DeploymentChange]:
     """`known` are the latest revisions, `replaced` those of the deployment that is overwritten."""
-    lines: list[Change] = []
+    lines: list[DeploymentChange] = []
     for name, service in found.items():
         old = known.get(name)
         if old is None:
             handlers = ", ".join(one["name"] for one in service["handlers"])
-            lines.append(Change(f"+ {name} ({service['ty']}): {handlers}"))
+            lines.append(DeploymentChange(f"+ {name} ({service['ty']}): {handlers}"))
         else:
             lines += _of_service(old, service)
     for name in replaced.keys() - found.keys():
-        lines.append(Change(f"- {name}: it is not served any more", breaks=True))
+        lines.append(DeploymentChange(f"- {name}: it is not served any more", breaks=True))
     return lines
 
 
-def _of_service(old: View, new: View) -> Iterator[Change]:
+def _of_service(old: View, new: View) -> Iterator[DeploymentChange]:
     name = new["name"]
     if old["ty"] != new["ty"]:
-        yield Change(f"! {name}: type {old['ty']} -> {new['ty']}", breaks=True)
+        yield DeploymentChange(f"! {name}: type {old['ty']} -> {new['ty']}", breaks=True)
     for text in _differences(old, new, _SETTINGS):
-        yield Change(f"~ {name}: {text}")
+        yield DeploymentChange(f"~ {name}: {text}")
     before, after = by_name(old["handlers"]), by_name(new["handlers"])
     for handler in before.keys() - after.keys():
-        yield Change(f"- {name}/{handler}: calls to it are refused", breaks=True)
+        yield DeploymentChange(f"- {name}/{handler}: calls to it are refused", breaks=True)
     for handler, view in after.items():
         if handler not in before:
-            yield Change(f"+ {name}/{handler}")
+            yield DeploymentChange(f"+ {name}/{handler}")
             continue
         if before[handler].get("ty") != view.get("ty"):
             was, now = before[handler].get("ty"), view.get("ty")
-            yield Change(f"! {name}/{handler}: type {was} -> {now}", breaks=True)
+            yield DeploymentChange(f"! {name}/{handler}: type {was} -> {now}", breaks=True)
         for text in _differences(before[handler], view, _OF_HANDLERS[1:]):
-            yield Change(f"~ {name}/{handler}: {text}")
+            yield DeploymentChange(f"~ {name}/{handler}: {text}")
 
 
 def _differences(old: View, new: View, names: tuple[str, ...]) -> Iterator[str]:

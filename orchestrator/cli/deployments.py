@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.arguments import force
+from orchestrator.cli.arguments import force_option
 from orchestrator.cli.choosing import count_of
 from orchestrator.cli.client import Admin, path
 from orchestrator.cli.commands import Asked, Noun
@@ -93,7 +93,7 @@ add_register(command)
 
 @command.verb("delete", "Delete a deployment nothing runs on.")
 @_id
-@force("also if invocations run on it")
+@force_option("also if invocations run on it")
 def _delete(asked: Asked, identity: str, force: bool) -> int:
     if not force:
         _refuse_if_in_use(identity, asked.admin)

@@ -7,7 +7,8 @@ from orchestrator.cli.client import Admin, text_literal
 from orchestrator.cli.commands import Asked
 from orchestrator.cli.exits import EXIT_FAILED, CliError, ServerRefused
 from orchestrator.cli.journals import (
-    Entry,
+    GONE,
+    EntryView,
     commands_by_completion,
     export_journal,
     kind_of,
@@ -20,14 +21,13 @@ from orchestrator.cli.waiting import waits_for
 from perdure.wire.errors import BadId
 from perdure.wire.ids import parse_invocation_id
 
-Row = dict[str, Any]
-_GONE: Final = (404, 410)
+_Row = dict[str, Any]
 _VALUE_CHARS: Final = 2_000
 _TRACE_LINES: Final = 15
 _ENTRIES_SHOWN: Final = 200
 
 
-def describe(asked: Asked, identity: str) -> int:
+def describe_invocation(asked: Asked, identity: str) -> int:
     """CliError if there is no such invocation."""
     _check_id(identity)
     admin, named = asked.admin, text_literal(identity)
@@ -74,18 +74,18 @@ def _check_id(identity: str) -> None:
         ) from None
 
 
-def _entries(admin: Admin, identity: str) -> list[Entry]:
+def _entries(admin: Admin, identity: str) -> list[EntryView]:
     """Without the bytes of each, which are in the export."""
     try:
         found = export_journal(admin, identity)["entries"]
     except ServerRefused as error:
-        if error.status not in _GONE:
+        if error.status not in GONE:
             raise
         return []
     return [{name: value for name, value in one.items() if name != "payload"} for one in found]
 
 
-def _blocked_by(admin: Admin, row: Row) -> str:
+def _blocked_by(admin: Admin, row: _Row) -> str:
     """The invocation that holds the key for which this one waits, "" if it waits for none."""
     if row.get("status") != "pending":
         return ""
@@ -100,7 +100,7 @@ def _blocked_by(admin: Admin, row: Row) -> str:
 # --- the first lines: what it does, and what to do
 
 
-def _print_state(row: Row, entries: list[Entry], blocked: str) -> None:
+def _print_state(row: _Row, entries: list[EntryView], blocked: str) -> None:
     status = str(row.get("status"))
     result = row.get("completion_result")
     print_heading(f"{row.get('target')}  {status}{f' ({result})' if result else ''}")
@@ -111,7 +111,7 @@ def _print_state(row: Row, entries: list[Entry], blocked: str) -> None:
     print()
 
 
-def _waiting(row: Row, entries: list[Entry], blocked: str) -> str:
+def _waiting(row: _Row, entries: list[EntryView], blocked: str) -> str:
     """What happens next, or what has to."""
     modified = row.get("modified_at")
     match row.get("status"):
@@ -141,7 +141,7 @@ def _waiting(row: Row, entries: list[Entry], blocked: str) -> str:
     return ""
 
 
-def _advice(row: Row) -> str | None:
+def _advice(row: _Row) -> str | None:
     """What a person can do about it."""
     identity, status = row["id"], row.get("status")
     code = row.get("last_failure_error_code")
@@ -164,7 +164,7 @@ def _advice(row: Row) -> str | None:
 # --- the rest
 
 
-def _print_fields(row: Row) -> None:
+def _print_fields(row: _Row) -> None:
     by = row.get("invoked_by_target") or row.get("invoked_by_subscription_id")
     caller = " ".join(str(one) for one in (by, row.get("invoked_by_id")) if one)
     print_fields(
@@ -188,7 +188,7 @@ def _at(text: str | None) -> str | None:
     return f"{text} ({ago(text)})" if text else None
 
 
-def _print_attempts(row: Row, events: list[Row]) -> None:
+def _print_attempts(row: _Row, events: list[_Row]) -> None:
     failures = [(one, json.loads(one.get("event_json") or "{}")) for one in events]
     failures = [pair for pair in failures if "error_message" in pair[1]]
     if not failures and not row.get("last_failure"):
@@ -206,7 +206,7 @@ def _print_attempts(row: Row, events: list[Row]) -> None:
         print(row["last_failure"])
 
 
-def _failure_text(said: Row) -> str:
+def _failure_text(said: _Row) -> str:
     """The message of a failure and the command it belongs to, in one line."""
     message = " ".join(str(said.get("error_message", "")).split())
     name = said.get("related_command_name") or said.get("related_command_type")
@@ -214,7 +214,7 @@ def _failure_text(said: Row) -> str:
     return message + (f" (at {name}, command {index})" if name is not None else "")
 
 
-def _print_values(row: Row, entries: list[Entry]) -> None:
+def _print_values(row: _Row, entries: list[EntryView]) -> None:
     given = {kind_of(one): shown_of(one) for one in entries}
     for kind, title in (("Input", "input"), ("Output", "output")):
         shown = given.get((kind, False))
@@ -232,7 +232,7 @@ def _print_value(title: str, text: str) -> None:
     print(text[:_VALUE_CHARS] + (f"… and {rest:,} more characters (--json)" if rest > 0 else ""))
 
 
-def _print_journal(entries: list[Entry]) -> None:
+def _print_journal(entries: list[EntryView]) -> None:
     print()
     print_heading("journal")
     commands = commands_by_completion(entries)

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.arguments import Decorated, force
+from orchestrator.cli.arguments import Decorated, force_option
 from orchestrator.cli.client import path
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.exits import EXIT_USAGE, CliError
@@ -27,7 +27,7 @@ def _list(asked: Asked) -> int:
 
 @command.verb("enable", "Publish a feed.")
 @_feed
-@force("also if its topic is missing")
+@force_option("also if its topic is missing")
 def _enable(asked: Asked, feed: str, service: str, force: bool) -> int:
     at = _place(feed, service) + ("?force=true" if force else "")
     return _show(asked, asked.admin.ask("PUT", at))

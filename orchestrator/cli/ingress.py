@@ -17,7 +17,7 @@ def ingress_address(address: str) -> WebAddress:
     return WebAddress(address, _EXAMPLE, _REMEDY)
 
 
-class Ingress:
+class IngressClient:
     """The ingress of the server that is asked; without an address the admin API names it."""
 
     def __init__(self, asked: Asked) -> None:

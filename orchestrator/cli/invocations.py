@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import click
 
-from orchestrator.cli.arguments import Seconds, limit
+from orchestrator.cli.arguments import Seconds, limit_option
 from orchestrator.cli.choosing import Chosen, choosing, count_of, where
 from orchestrator.cli.client import Admin
 from orchestrator.cli.commands import Asked, Noun
-from orchestrator.cli.describing import describe
+from orchestrator.cli.describing import describe_invocation
 from orchestrator.cli.journals import export_journal
 from orchestrator.cli.operations import add_operations
 from orchestrator.cli.output import Coloured, print_json, print_table, say
@@ -38,7 +38,7 @@ command = Noun("invocations", "What runs, waits, or has completed.")
 @command.verb("list", "Invocations, the newest first.")
 @choosing()
 @click.option("--all", "completed_too", is_flag=True, help="completed ones, too")
-@limit(50)
+@limit_option(50)
 @click.option(
     "--watch",
     "watch_s",
@@ -112,7 +112,7 @@ def _status(row: dict[str, Any]) -> Coloured:
 @command.verb("describe", "One invocation: what it does or waits for, its attempts, its journal.")
 @click.argument("identity", metavar="ID")
 def _describe(asked: Asked, identity: str) -> int:
-    return describe(asked, identity)
+    return describe_invocation(asked, identity)
 
 
 @command.verb("export", "Invocations with their journals as JSON, for perdure replay.")

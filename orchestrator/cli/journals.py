@@ -7,7 +7,8 @@ from typing import Any, Final
 from orchestrator.cli.client import Admin, path
 from orchestrator.model.utc import utc_text
 
-Entry = dict[str, Any]
+EntryView = dict[str, Any]
+GONE: Final = (404, 410)  # statuses of a journal that is not there any more
 _VALUE_CHARS: Final = 80
 
 
@@ -17,13 +18,13 @@ def export_journal(admin: Admin, identity: str) -> dict[str, Any]:
     return found
 
 
-def kind_of(entry: Entry) -> tuple[str, bool]:
+def kind_of(entry: EntryView) -> tuple[str, bool]:
     """Run, Sleep, …; and whether it is the result of one."""
     kind, _, name = entry["type"].partition(": ")
     return name or kind, kind == "Notification"
 
 
-def shown_of(entry: Entry) -> dict[str, Any]:
+def shown_of(entry: EntryView) -> dict[str, Any]:
     """What is in it; empty if it cannot be read."""
     return entry["shown"] if isinstance(entry["shown"], dict) else {}
 
@@ -40,7 +41,7 @@ def callee(shown: dict[str, Any]) -> str:
     return "/".join(str(part) for part in parts if part)
 
 
-def target_of(shown: dict[str, Any]) -> str:
+def attached_to(shown: dict[str, Any]) -> str:
     """What an attach names."""
     target = shown.get("target")
     if not isinstance(target, dict):
@@ -49,7 +50,7 @@ def target_of(shown: dict[str, Any]) -> str:
     return "/".join(str(target[name]) for name in names if target.get(name))
 
 
-def what(entry: Entry) -> str:
+def what(entry: EntryView) -> str:
     """What an entry says, beside its kind."""
     kind, is_result = kind_of(entry)
     shown = shown_of(entry)
@@ -70,7 +71,7 @@ def _words(kind: str, shown: dict[str, Any]) -> Iterator[str]:
             yield callee(shown)
             yield short(shown["parameter"]) if "parameter" in shown else ""
         case "AttachInvocation" | "GetInvocationOutput":
-            yield target_of(shown)
+            yield attached_to(shown)
         case "SendSignal":
             yield f"{shown.get('signal')} to {shown.get('target_invocation_id')}"
         case "CompleteAwakeable":
@@ -91,7 +92,7 @@ def _result(shown: dict[str, Any]) -> str:
     return ""
 
 
-def commands_by_completion(entries: list[Entry]) -> dict[int, Entry]:
+def commands_by_completion(entries: list[EntryView]) -> dict[int, EntryView]:
     """Commands by the number under which their result comes."""
     found = {}
     for entry in entries:
@@ -102,7 +103,7 @@ def commands_by_completion(entries: list[Entry]) -> dict[int, Entry]:
     return found
 
 
-def call_ids(entries: list[Entry]) -> dict[int, str]:
+def call_ids(entries: list[EntryView]) -> dict[int, str]:
     """Invocation ids of calls, by the number under which they came."""
     return {
         shown["completion_id"]: shown["invocation_id"]
@@ -111,7 +112,7 @@ def call_ids(entries: list[Entry]) -> dict[int, str]:
     }
 
 
-def line(entry: Entry, commands: dict[int, Entry]) -> tuple[str, str]:
+def line(entry: EntryView, commands: dict[int, EntryView]) -> tuple[str, str]:
     """An entry for a table: its kind, and what it says; a result names its command."""
     kind, is_result = kind_of(entry)
     if not is_result:

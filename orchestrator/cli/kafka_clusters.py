@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.arguments import Decorated, Options, force, pairs
+from orchestrator.cli.arguments import Decorated, GivenPairs, force_option, pairs_option
 from orchestrator.cli.client import path
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.exits import CliError
@@ -20,22 +20,24 @@ _name = click.argument("name")
 def _reached_by(run: Decorated) -> Decorated:
     """How its brokers are reached."""
     for option in (
-        force("also if no broker answers"),
-        pairs("--option", "options", _OPTION),
+        force_option("also if no broker answers"),
+        pairs_option("--option", "options", _OPTION),
         click.option("--bootstrap", metavar="HOST:PORT,…", help="some of its brokers"),
     ):
         run = option(run)
     return run
 
 
-def _given(options: Options, bootstrap: str | None) -> Options:
+def _given(options: GivenPairs, bootstrap: str | None) -> GivenPairs:
     return options | ({"bootstrap.servers": bootstrap} if bootstrap else {})
 
 
 @command.verb("create", "Make a Kafka cluster known by a name.")
 @_name
 @_reached_by
-def _create(asked: Asked, name: str, bootstrap: str | None, options: Options, force: bool) -> int:
+def _create(
+    asked: Asked, name: str, bootstrap: str | None, options: GivenPairs, force: bool
+) -> int:
     body = {"name": name, "properties": _given(options, bootstrap), "force": force}
     made = asked.admin.ask("POST", "/kafka-clusters", body)
     _say(asked, made, f"Kafka cluster {name} is known now")
@@ -50,12 +52,12 @@ def _update(
     asked: Asked,
     name: str,
     bootstrap: str | None,
-    options: Options,
+    options: GivenPairs,
     force: bool,
     unset: tuple[str, ...],
 ) -> int:
     at = path("kafka-clusters", name)
-    known: Options = asked.admin.get(at)["properties"]
+    known: GivenPairs = asked.admin.get(at)["properties"]
     for one in unset:
         if known.pop(one, None) is None:
             raise CliError(f"{name} has no option {one}")
@@ -138,7 +140,7 @@ def _take_over(asked: Asked, name: str, log: str) -> int:
 
 @command.verb("delete", "Forget a Kafka cluster that no subscription uses.")
 @_name
-@force("wait for nothing that is to be sent")
+@force_option("wait for nothing that is to be sent")
 def _delete(asked: Asked, name: str, force: bool) -> int:
     asked.admin.ask("DELETE", path("kafka-clusters", name) + ("?force=true" if force else ""))
     if asked.json:

@@ -72,7 +72,7 @@ _OPERATIONS: Final = {
         "purge requested",
     ),
 }
-Result = dict[str, str]
+_Result = dict[str, str]
 
 
 class _Work(NamedTuple):
@@ -141,7 +141,7 @@ def _do_named(work: _Work, ids: tuple[str, ...]) -> int:
     return int(any("error" in one for one in results))
 
 
-def _do_one(work: _Work, identity: str) -> Result:
+def _do_one(work: _Work, identity: str) -> _Result:
     query = urlencode(work.how)
     at = path("invocations", identity, work.name)
     try:
@@ -172,7 +172,7 @@ def _do_chosen(work: _Work, terms: list[str], yes: bool) -> int:
     if count and not yes:
         confirm(f"{work.name} {_invocations(count)}?", "nothing was done")
     done: list[Any] = []
-    refused: list[Result] = []
+    refused: list[_Result] = []
     if count:
         # What begins from now on is not meant.
         terms.append(f"created_at <= TIMESTAMP {text_literal(found['newest'])}")
@@ -184,9 +184,9 @@ def _invocations(count: int) -> str:
     return f"{count:,} invocation" + ("" if count == 1 else "s")
 
 
-def _in_batches(work: _Work, terms: list[str], count: int) -> tuple[list[Any], list[Result]]:
+def _in_batches(work: _Work, terms: list[str], count: int) -> tuple[list[Any], list[_Result]]:
     done: list[Any] = []
-    refused: list[Result] = []
+    refused: list[_Result] = []
     with click.progressbar(
         length=count, label=work.name, file=sys.stderr, show_pos=True, hidden=count <= BATCH_MAX
     ) as bar:
@@ -214,7 +214,7 @@ def _batches(admin: Admin, terms: list[str]) -> Iterator[list[str]]:
         after = [f"id > {text_literal(ids[-1])}"]
 
 
-def _report(work: _Work, done: list[Any], refused: list[Result]) -> int:
+def _report(work: _Work, done: list[Any], refused: list[_Result]) -> int:
     if work.asked.json:
         print_json({"operation": work.name, "succeeded": done, "failed": refused})
         return int(bool(refused))

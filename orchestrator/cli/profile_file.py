@@ -36,7 +36,7 @@ class Profiles(msgspec.Struct):
         return self.profiles[name]
 
 
-def place() -> Path:
+def profile_path() -> Path:
     """Where the file is."""
     home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(home) / "perdure" / "profiles.json"
@@ -45,20 +45,20 @@ def place() -> Path:
 def read_profiles() -> Profiles:
     """None are in a file that is not there; CliError for one that cannot be read."""
     try:
-        return msgspec.json.decode(place().read_bytes(), type=Profiles)
+        return msgspec.json.decode(profile_path().read_bytes(), type=Profiles)
     except (FileNotFoundError, NotADirectoryError, RuntimeError):  # or there is no home
         return Profiles()
     except OSError as error:
-        raise CliError(f"{place()} cannot be read: {error.strerror}", EXIT_USAGE) from None
+        raise CliError(f"{profile_path()} cannot be read: {error.strerror}", EXIT_USAGE) from None
     except msgspec.DecodeError as error:
         raise CliError(
-            f"{place()} does not hold profiles ({error}): mend or remove it", EXIT_USAGE
+            f"{profile_path()} does not hold profiles ({error}): mend or remove it", EXIT_USAGE
         ) from None
 
 
 def write_profiles(profiles: Profiles) -> None:
     """Readable by its owner alone: an address may be a secret."""
-    path = place()
+    path = profile_path()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     written = path.with_suffix(".new")
     text = msgspec.json.format(msgspec.json.encode(profiles), indent=2) + b"\n"

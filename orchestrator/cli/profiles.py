@@ -8,7 +8,7 @@ from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.exits import EXIT_USAGE, CliError
 from orchestrator.cli.ingress import ingress_address
 from orchestrator.cli.output import print_json, print_table
-from orchestrator.cli.profile_file import Profile, place, read_profiles, write_profiles
+from orchestrator.cli.profile_file import Profile, profile_path, read_profiles, write_profiles
 
 command = Noun("profiles", "Addresses of servers by name, for --profile and PERDURE_PROFILE.")
 _name = click.argument("name")
@@ -18,7 +18,7 @@ _name = click.argument("name")
 def _list(asked: Asked) -> int:
     found = read_profiles()
     if asked.json:
-        print_json({"file": str(place()), **msgspec.to_builtins(found)})
+        print_json({"file": str(profile_path()), **msgspec.to_builtins(found)})
         return 0
     rows = [
         ("*" if name == found.used else "", name, one.admin, one.ingress or "as the server says")

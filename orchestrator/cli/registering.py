@@ -6,17 +6,17 @@ from typing import Any, Final
 import click
 import msgspec
 
-from orchestrator.cli.arguments import Options, force, pairs
+from orchestrator.cli.arguments import GivenPairs, force_option, pairs_option
 from orchestrator.cli.client import Admin, path
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.confirming import confirm
-from orchestrator.cli.deployment_changes import Change, by_name, changes
+from orchestrator.cli.deployment_changes import DeploymentChange, by_name, changes
 from orchestrator.cli.exits import ServerRefused
 from orchestrator.cli.output import coloured, is_coloured, print_heading, print_json, say
 from orchestrator.cli.pinned import count_pinned, print_services
 
 _HOW: Final = {"+": "good", "-": "bad", "!": "bad", "~": "waits"}
-Body = dict[str, Any]
+_Body = dict[str, Any]
 
 
 def add_register(noun: Noun) -> None:
@@ -30,13 +30,13 @@ def add_register(noun: Noun) -> None:
     " function of AWS Lambda",
 )
 @click.option("--assume-role", metavar="ARN", help="role to call the function as")
-@force("overwrite what is registered there")
+@force_option("overwrite what is registered there")
 @click.option("--breaking", is_flag=True, help="a service may change its type; do not ask")
 @click.option("--dry-run", is_flag=True, help="say what would be registered")
 @click.option("--yes", is_flag=True, help="do not ask before what breaks")
 @click.option("--use-http1.1", "http1", is_flag=True, help="speak HTTP/1.1 to it")
-@pairs("--header", "headers", "send this with every request")
-@pairs("--metadata", "metadata", "keep this")
+@pairs_option("--header", "headers", "send this with every request")
+@pairs_option("--metadata", "metadata", "keep this")
 def _register(
     asked: Asked,
     uri: str,
@@ -46,10 +46,10 @@ def _register(
     dry_run: bool,
     yes: bool,
     http1: bool,
-    headers: Options,
-    metadata: Options,
+    headers: GivenPairs,
+    metadata: GivenPairs,
 ) -> int:
-    body: Body = {
+    body: _Body = {
         "arn" if uri.startswith("arn:") else "uri": uri,
         "assume_role_arn": assume_role,
         "force": force,
@@ -79,13 +79,13 @@ def _register(
     return 0
 
 
-def _changes(admin: Admin, planned: Body, is_new: bool) -> list[Change]:
+def _changes(admin: Admin, planned: _Body, is_new: bool) -> list[DeploymentChange]:
     latest = by_name(admin.get("/services")["services"])
     replaced = {} if is_new else by_name(admin.get(path("deployments", planned["id"]))["services"])
     return changes(latest, replaced, by_name(planned["services"]))
 
 
-def _print_changes(lines: list[Change]) -> None:
+def _print_changes(lines: list[DeploymentChange]) -> None:
     in_colour = is_coloured(sys.stdout)
     for one in lines:
         print(coloured(one.text, _HOW[one.text[0]]) if in_colour else one.text)
@@ -109,7 +109,7 @@ def _warn_of_pinned(admin: Admin, deployment_id: str) -> None:
         )
 
 
-def _say(found: Body, is_new: bool, force: bool, dry_run: bool) -> None:
+def _say(found: _Body, is_new: bool, force: bool, dry_run: bool) -> None:
     if is_new:
         said = "would be registered" if dry_run else "registered"
     elif force:

@@ -5,19 +5,17 @@ The app is imported here, so this command runs where the app can be imported.
 
 import json
 import sys
-from typing import Any, Final
+from typing import Any
 
 import click
 import msgspec
 
-from orchestrator.cli.arguments import limit
+from orchestrator.cli.arguments import limit_option
 from orchestrator.cli.client import Admin, text_literal
 from orchestrator.cli.commands import Asked, single
 from orchestrator.cli.exits import EXIT_USAGE, CliError, ServerRefused
-from orchestrator.cli.journals import export_journal
-from orchestrator.cli.times import duration_s
-
-_GONE: Final = (404, 410)
+from orchestrator.cli.journals import GONE, export_journal
+from orchestrator.cli.times import flag_duration_s
 
 
 class _Chosen(msgspec.Struct):
@@ -40,7 +38,7 @@ class _Chosen(msgspec.Struct):
 @click.option("--service", help="of a server: those of this service")
 @click.option("--handler", help="of a server: those of this handler")
 @click.option("--running", is_flag=True, help="of a server: only what has not completed")
-@limit(1000, "of a server: the newest so many")
+@limit_option(1000, "of a server: the newest so many")
 def command(asked: Asked, journals: tuple[str, ...], app: str, **chosen: Any) -> int:
     from perdure import recorded, replaying  # they load the SDK
 
@@ -64,7 +62,7 @@ def _documents(wanted: _Chosen, admin: Admin) -> list[dict[str, Any]]:
         try:
             found.append(export_journal(admin, row["id"]))
         except ServerRefused as error:
-            if error.status not in _GONE:
+            if error.status not in GONE:
                 raise
             gone_count += 1
     if gone_count:
@@ -75,7 +73,7 @@ def _documents(wanted: _Chosen, admin: Admin) -> list[dict[str, Any]]:
 def _chosen_sql(wanted: _Chosen) -> str:
     terms = []
     if wanted.since:
-        since_s = duration_s(wanted.since, "--since")
+        since_s = flag_duration_s(wanted.since, "--since")
         terms.append(f"created_at >= now() - INTERVAL '{since_s} seconds'")
     if wanted.service:
         terms.append(f"target_service_name = {text_literal(wanted.service)}")

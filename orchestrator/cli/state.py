@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from orchestrator.cli.arguments import Decorated, force, limit
+from orchestrator.cli.arguments import Decorated, force_option, limit_option
 from orchestrator.cli.choosing import count_of, where
 from orchestrator.cli.client import path, text_literal
 from orchestrator.cli.commands import Asked, Noun
@@ -26,7 +26,7 @@ from orchestrator.cli.values import JsonError, changed, parse_object, show_value
 
 StateValues = dict[str, bytes]
 command = Noun("state", "The state of objects and workflows.")
-_force = force("even if it changes meanwhile")
+_force = force_option("even if it changes meanwhile")
 
 
 def _place(run: Decorated) -> Decorated:
@@ -75,7 +75,7 @@ def _write(at: _Place, old: StateValues, new: StateValues, force: bool) -> int:
 
 @command.verb("list", "Keys that have state.")
 @click.argument("service", default="", help="of this service alone")
-@limit(100)
+@limit_option(100)
 def _list(asked: Asked, service: str, limit: int) -> int:
     matching = where([f"service_name = {text_literal(service)}"] if service else [])
     rows = asked.admin.query(

@@ -10,8 +10,8 @@ from orchestrator.cli.exits import EXIT_FAILED, ServerRefused
 from orchestrator.cli.output import Coloured, print_fields, print_heading, print_json, print_table
 from orchestrator.cli.times import span
 
-Labels = tuple[tuple[str, str], ...]
-Metrics = dict[str, dict[Labels, float]]
+_Labels = tuple[tuple[str, str], ...]
+_Metrics = dict[str, dict[_Labels, float]]
 _SAMPLE: Final = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _MIB: Final = 1 << 20
@@ -42,9 +42,9 @@ def command(asked: Asked) -> int:
     return EXIT_FAILED if reason else 0
 
 
-def _read(text: str) -> Metrics:
+def _read(text: str) -> _Metrics:
     """Samples of the text format of Prometheus, by name and labels."""
-    found: Metrics = defaultdict(dict)
+    found: _Metrics = defaultdict(dict)
     for line in text.splitlines():
         sample = _SAMPLE.fullmatch(line)
         if sample is not None:
@@ -53,7 +53,7 @@ def _read(text: str) -> Metrics:
     return found
 
 
-def _measured(metrics: Metrics) -> dict[str, Any]:
+def _measured(metrics: _Metrics) -> dict[str, Any]:
     """What people look at, by name and with units."""
 
     def one(name: str) -> float:

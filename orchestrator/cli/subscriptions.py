@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.arguments import Decorated, Options, force, pairs
+from orchestrator.cli.arguments import Decorated, GivenPairs, force_option, pairs_option
 from orchestrator.cli.client import Admin, path
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.exits import EXIT_USAGE, CliError
@@ -26,7 +26,7 @@ def _settings(in_flight: int | None, failures: bool | None) -> Callable[[Decorat
 
     def add(run: Decorated) -> Decorated:
         for option in (
-            pairs("--option", "options", "an option of librdkafka"),
+            pairs_option("--option", "options", "an option of librdkafka"),
             click.option(
                 "--dead-letter-failures/--no-dead-letter-failures",
                 default=failures,
@@ -63,7 +63,7 @@ def _settings(in_flight: int | None, failures: bool | None) -> Callable[[Decorat
 )
 @click.option("--name", default="", help="a name for it, given once")
 @click.option("--from", "start", metavar="POINT", help=f"{_POINT}; default: latest")
-@force("also if a topic is missing or no broker answers")
+@force_option("also if a topic is missing or no broker answers")
 @click.option("--if-absent", is_flag=True, help="leave one of this name as it is, if there is one")
 @_settings(_IN_FLIGHT_DEFAULT, False)
 def _create(
@@ -73,7 +73,7 @@ def _create(
     name: str,
     start: str | None,
     if_absent: bool,
-    options: Options,
+    options: GivenPairs,
     **settings: Any,
 ) -> int:
     if if_absent:
@@ -141,7 +141,7 @@ def _describe(asked: Asked, subscription: str) -> int:
 @_which
 @click.option("--name")
 @_settings(None, None)
-def _update(asked: Asked, subscription: str, options: Options, **settings: Any) -> int:
+def _update(asked: Asked, subscription: str, options: GivenPairs, **settings: Any) -> int:
     at = path(*_AT, subscription)
     body: dict[str, Any] = settings
     if options:
@@ -166,7 +166,7 @@ def _resume(asked: Asked, subscription: str, past_gap: bool) -> int:
 @command.verb("seek", "Go to a point, where it is named; a new generation.")
 @_which
 @click.argument("point", help=_POINT)
-@force("also if a topic is missing")
+@force_option("also if a topic is missing")
 def _seek(asked: Asked, subscription: str, point: str, force: bool) -> int:
     return _do(asked, subscription, "seek", {"to": point, "force": force}, "moved")
 
@@ -174,7 +174,7 @@ def _seek(asked: Asked, subscription: str, point: str, force: bool) -> int:
 @command.verb("replay", "Begin again at a point, in all partitions; a new generation.")
 @_which
 @click.argument("point", help=_POINT)
-@force("also if a topic is missing")
+@force_option("also if a topic is missing")
 def _replay(asked: Asked, subscription: str, point: str, force: bool) -> int:
     return _do(asked, subscription, "replay", {"to": point, "force": force}, "begins again")
 

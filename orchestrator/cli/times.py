@@ -51,7 +51,7 @@ def since(text: str | None) -> str:
     return f" since {span((now() - found).total_seconds())}" if found else ""
 
 
-def duration_s(text: str, flag: str) -> int:
+def flag_duration_s(text: str, flag: str) -> int:
     """Whole seconds of a duration that a flag was given, at least one."""
     try:
         return max(1, parse_duration_ms(text) // 1000)

@@ -5,27 +5,26 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from orchestrator.cli.journals import (
-    Entry,
+    EntryView,
+    attached_to,
     call_ids,
     callee,
     commands_by_completion,
     kind_of,
     shown_of,
-    target_of,
 )
 from orchestrator.cli.times import ago
 from orchestrator.model.utc import utc_text
+from perdure.wire.codes import CANCEL_SIGNAL, USER_SIGNAL_MIN
 from perdure.wire.ids import awakeable_id_to_str, parse_invocation_id
 
 _JOINED: Final = {
     "FirstCompleted": "the first of ",
     "FirstSucceededOrAllFailed": "the first success of ",
 }
-_AWAKEABLE_FIRST: Final = 17  # signals before it are the engine's own
-_CANCEL: Final = 1
 
 
-def waits_for(identity: str, future_json: str | None, entries: list[Entry]) -> str:
+def waits_for(identity: str, future_json: str | None, entries: list[EntryView]) -> str:
     """`promise approved`, `the first of timer (in 3 m), promise approved`; "" if nothing is known.
 
     `entries` is the journal, empty if it is gone.
@@ -37,7 +36,7 @@ def waits_for(identity: str, future_json: str | None, entries: list[Entry]) -> s
 
 
 class _Words:
-    def __init__(self, identity: str, entries: list[Entry]) -> None:
+    def __init__(self, identity: str, entries: list[EntryView]) -> None:
         self._identity = identity
         self._commands = commands_by_completion(entries)
         self._called = call_ids(entries)
@@ -53,7 +52,7 @@ class _Words:
 
     def _parts(self, inner: list[dict[str, Any]]) -> Iterator[str]:
         for one in inner:
-            if "Single" in one and one["Single"] == {"SignalIndex": _CANCEL}:
+            if "Single" in one and one["Single"] == {"SignalIndex": CANCEL_SIGNAL}:
                 continue  # every handler can be cancelled
             if text := self.future(one):
                 yield text
@@ -68,13 +67,13 @@ class _Words:
         return _command(entry, self._called) if entry else f"result {value}"
 
     def _signal(self, index: int) -> str:
-        if index < _AWAKEABLE_FIRST:
-            return "its cancellation" if index == _CANCEL else f"signal {index}"
+        if index < USER_SIGNAL_MIN:
+            return "its cancellation" if index == CANCEL_SIGNAL else f"signal {index}"
         raw = parse_invocation_id(self._identity)
         return f"awakeable {awakeable_id_to_str(raw, index)}"
 
 
-def _command(entry: Entry, called: dict[int, str]) -> str:
+def _command(entry: EntryView, called: dict[int, str]) -> str:
     kind, _ = kind_of(entry)
     shown = shown_of(entry)
     match kind:
@@ -88,7 +87,7 @@ def _command(entry: Entry, called: dict[int, str]) -> str:
         case "GetPromise":
             return f"promise {shown.get('key')}"
         case "AttachInvocation":
-            return f"the result of {target_of(shown)}"
+            return f"the result of {attached_to(shown)}"
         case "Run":
             return f"step {shown.get('name', '')}".strip()
         case _:

@@ -4,3 +4,4 @@ from typing import Final
 
 MISSING_PARTITIONS: Final = "x-perdure-missing-partitions"  # of those that could not be read
 API_VERSION: Final = "x-perdure-version"  # of the server, on every answer
+JSON_TYPE: Final = "application/json"

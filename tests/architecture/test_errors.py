@@ -34,12 +34,19 @@ def test_what_is_used_is_in_the_table_and_the_other_way_round() -> None:
     assert set(_used()) == set(CODES)
 
 
+PARTS = ("**Sample.** `", "**Impact.** ", "**Check.** ", "**What to do.** ")
+
+
 def test_every_code_has_a_page_that_says_what_to_do() -> None:
+    """How it looks, what it does to callers, where to look, and what helps: in this order."""
     pages = {page.stem: page.read_text() for page in PAGES.glob("PD*.md")}
     assert set(pages) == set(CODES)
     for code, text in pages.items():
         assert text.startswith(f"# {code}: {CODES[code].title}\n\n")
-        assert "**What to do.**" in text
+        paragraphs = text.split("\n\n")
+        at = [n for part in PARTS for n, one in enumerate(paragraphs) if one.startswith(part)]
+        assert len(at) == len(PARTS) and at == sorted(at) and at[0] > 1, code
+        assert code in paragraphs[at[0]], f"{code}: the sample is a line with the code"
 
 
 def test_a_code_belongs_to_one_room() -> None:

@@ -8,7 +8,107 @@ from pathlib import Path
 import click
 import pytest
 
-from orchestrator.cli.dev.command import flags_of_dev
+from orchestrator.cli.commands import Noun
 from orchestrator.cli.known import root
 from orchestrator.cli.own_flags import OWN_FLAGS, flags_of_serve
 from tests.architecture.sources import ROOT, name_of, source_files
+
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+)
+_FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9.-]*[a-z0-9](?![a-z0-9-])")
+_LINE = re.compile(r"perdure ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)?)([^`\n\"|;&]*)")
+# Parsers of their own, whose flags are read off their sources.
+_OTHERS = ("sdk/perdure", "demo", "tests/bench", "tests/simulation", "tests/scale", "tests/compose")
+# Other programs, in commands that stand on pages whole.
+_FOREIGN = {
+    "docker": {"--reuse-values", "--set", "--ulimit", "--namespace", "--from-literal"},
+    "kafka": {
+        *("--bootstrap-server", "--command-config", "--add", "--allow-principal", "--operation"),
+        *("--topic", "--topics", "--group", "--transactional-id", "--resource-pattern-type"),
+        *("--alter", "--entity-type", "--entity-name", "--add-config", "--create", "--describe"),
+        *("--members", "--all", "--list", "--delete"),
+        *("--partitions", "--replication-factor", "--config", "--if-not-exists"),
+    },
+    "others": {"--json", "--workers", "--host", "--port", "--cov"},
+}
+
+
+def _commands() -> dict[str, click.Command]:
+    """Every command by its words."""
+    found: dict[str, click.Command] = {}
+    made = root()
+    context = click.Context(made)
+    for name in made.list_commands(context):
+        command = made.get_command(context, name)
+        assert command is not None
+        found[name] = command
+        if isinstance(command, Noun):
+            found |= {f"{name} {verb}": one for verb, one in command.commands.items()}
+    return found
+
+
+COMMANDS = _commands()
+
+
+def _flags(words: str) -> set[str]:
+    if words in OWN_FLAGS:
+        dev = (ROOT / "orchestrator/cli/dev/command.py").read_text()
+        return {*flags_of_serve(), *_FLAG.findall(dev), "--json", "--help"}
+    command = COMMANDS[words]
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    return {flag for one in options for flag in (*one.opts, *one.secondary_opts)} | {"--help"}
+
+
+def _known() -> set[str]:
+    own = set().union(*(_flags(words) for words in COMMANDS), *_FOREIGN.values())
+    for place in _OTHERS:
+        for path in (ROOT / place).rglob("*.py"):
+            if "add_argument" in (text := path.read_text()):
+                own |= set(_FLAG.findall(text))
+    return own
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """A page, or the texts of a module; what stands between braces may be anything."""
+    if path.suffix == ".md":
+        yield path.read_text()
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            parts = (one.value if isinstance(one, ast.Constant) else " … " for one in node.values)
+            yield "".join(str(part) for part in parts)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def _of_product() -> list[Path]:
+    return [*PAGES, *(path for path in source_files() if name_of(path).startswith("orchestrator/"))]
+
+
+def test_every_flag_that_is_named_exists() -> None:
+    known = _known()
+    unknown = {
+        (name_of(path), flag)
+        for path in _of_product()
+        for text in _texts(path)
+        for flag in _FLAG.findall(text)
+        if flag not in known
+    }
+    assert not unknown
+
+
+@pytest.mark.parametrize("path", _of_product(), ids=name_of)
+def test_every_command_that_is_named_exists(path: Path) -> None:
+    """`perdure noun verb --flag`: the verb is of the noun, and the flag of the verb."""
+    for text in _texts(path):
+        for words, rest in _LINE.findall(text):
+            noun, _, verb = words.partition(" ")
+            if noun not in COMMANDS:
+                continue  # a sentence
+            whole = words if words in COMMANDS else noun
+            if isinstance(COMMANDS[whole], Noun):
+                assert not verb, f"perdure {noun} has no {verb}"
+                continue
+            own = rest.partition(".sh")[0]  # a message may name another program's command
+            assert set(_FLAG.findall(own)) <= _flags(whole), (words, rest)

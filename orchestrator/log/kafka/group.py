@@ -21,7 +21,7 @@ from confluent_kafka.admin import AdminClient
 from orchestrator.kafka.errors import REQUEST_S, error_of, is_about_rights, refusal_of
 from orchestrator.kafka.serve import Served
 from orchestrator.log.kafka.clients import Clients
-from orchestrator.log.kafka.options import KafkaOptions
+from orchestrator.log.kafka.options import OWN_DIRECTORY, KafkaOptions
 from orchestrator.log.port import LogRefused
 
 _LOOK_AGAIN_S: Final = 0.2
@@ -95,16 +95,18 @@ def await_sole_member(
 
 
 def _other_node(options: KafkaOptions, other: str) -> LogRefused:
+    stop = f"Stop it, or give this one another --cluster{OWN_DIRECTORY}"
     if other == options.node_name:
+        names = "." if options.one_node else ", or each a --node-name of its own."
         return LogRefused(
             "PD0118",
             f"A node named {other} runs on cluster {options.cluster} with another data directory.",
-            "Stop it, or give each node a --node-name of its own.",
+            f"{stop}{names}",
         )
     return LogRefused(
         "PD0117",
         f"Node {other} runs on cluster {options.cluster}, and a cluster has one node.",
-        "Stop it, or give this node another --cluster.",
+        f"{stop}.",
     )
 
 

@@ -22,6 +22,10 @@ _READ_AHEAD_KBYTES: Final = 8 << 10
 _FETCH_BYTES: Final = 8 << 20
 
 
+OWN_DIRECTORY: Final = " with a --data-dir of its own"
+"""What is in the data directory belongs to the cluster that it was first used with."""
+
+
 @dataclass(frozen=True, slots=True)
 class KafkaOptions:
     """Which cluster and topics, under which name, and the options passed on to librdkafka."""

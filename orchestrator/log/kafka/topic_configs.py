@@ -31,9 +31,11 @@ _WANTED: Final = (
 def verify_configs(
     admin: AdminClient, options: KafkaOptions, topics: Mapping[str, TopicDescription]
 ) -> None:
-    """Raises `LogRefused` for what would lose data, and warns of what may."""
+    """Raises `LogRefused` for what would lose data, all of it at once; warns of what may."""
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in topics]
     asked = admin.describe_configs(resources, request_timeout=REQUEST_S)
+    found: list[str] = []
+    wanted: dict[str, dict[str, str]] = {}
     for resource, future in asked.items():
         try:
             entries = future.result()
@@ -41,54 +43,59 @@ def verify_configs(
             refuse(error_of(raised), f"see the configuration of topic {resource.name}")
             raise
         values = {name: entry.value for name, entry in entries.items()}
-        _verify_config(resource.name, values, options.batch_bytes_max)
         replicas = min(len(one.replicas) for one in topics[resource.name].partitions)
-        _verify_copies(resource.name, values.get("min.insync.replicas"), replicas)
+        faults = _faults(values, options.batch_bytes_max, replicas)
+        if faults:
+            said = (f"{name}={values[name]} ({why})" for name, _, why in faults)
+            found.append(f"Topic {resource.name} has {', '.join(said)}.")
+            wanted[resource.name] = {name: value for name, value, _ in faults}
+        else:
+            _warn_of_copies(options, resource.name, values, replicas)
+    if found:
+        raise LogRefused("PD0115", " ".join(found), _alter(options, wanted))
 
 
-def _verify_config(topic: str, values: Mapping[str, str | None], bytes_max: int) -> None:
-    for name, wanted, why in _WANTED:
-        if values.get(name, wanted) != wanted:
-            raise _refused(f"Topic {topic} has {name}={values[name]}: {why}.", topic, name, wanted)
+def _faults(
+    values: Mapping[str, str | None], bytes_max: int, replicas: int
+) -> list[tuple[str, str, str]]:
+    """Name, value as it should be, and why."""
+    faults = [one for one in _WANTED if values.get(one[0], one[1]) != one[1]]
     allowed = values.get("max.message.bytes")
     if allowed is not None and int(allowed) < bytes_max:
-        raise _refused(
-            f"Topic {topic} has max.message.bytes={allowed}, but a message may have {bytes_max}.",
-            topic,
-            "max.message.bytes",
-            str(bytes_max),
-        )
+        faults.append(("max.message.bytes", str(bytes_max), f"a message may have {bytes_max}"))
+    if _copies(values) > replicas:
+        enough = str(max(1, replicas - 1))
+        why = f"it has {replicas} replicas, so nothing could be written"
+        faults.append(("min.insync.replicas", enough, why))
+    return faults
 
 
-def _verify_copies(topic: str, needed: str | None, replicas: int) -> None:
-    """An acknowledgement stands for `min.insync.replicas` copies."""
-    copies = int(needed or 1)
-    if copies > replicas:
-        raise _refused(
-            f"Topic {topic} has {replicas} replicas, but min.insync.replicas={copies}: nothing"
-            " could be written to it.",
-            topic,
-            "min.insync.replicas",
-            str(max(1, replicas - 1)),
-        )
-    if copies < 2 and replicas >= REPLICAS_FOR_TWO:
+def _copies(values: Mapping[str, str | None]) -> int:
+    """What an acknowledgement stands for."""
+    return int(values.get("min.insync.replicas") or 1)
+
+
+def _warn_of_copies(
+    options: KafkaOptions, topic: str, values: Mapping[str, str | None], replicas: int
+) -> None:
+    if _copies(values) < 2 and replicas >= REPLICAS_FOR_TWO:
         _LOG.warning(
             "PD0115: Topic %s has %d replicas, but min.insync.replicas=1: what was acknowledged may"
             " be lost with one broker. %s",
             topic,
             replicas,
-            _alter(topic, "min.insync.replicas", "2"),
+            _alter(options, {topic: {"min.insync.replicas": "2"}}),
         )
     elif replicas < 2:
         _LOG.info("Topic %s has a single replica: its log is lost with that broker.", topic)
 
 
-def _refused(message: str, topic: str, name: str, wanted: str) -> LogRefused:
-    return LogRefused("PD0115", message, _alter(topic, name, wanted))
-
-
-def _alter(topic: str, name: str, value: str) -> str:
-    return (
-        f"Set it: kafka-configs.sh --alter --entity-type topics --entity-name {topic}"
-        f" --add-config {name}={value}"
+def _alter(options: KafkaOptions, wanted: Mapping[str, Mapping[str, str]]) -> str:
+    """Commands to type as they stand; brokers that ask for credentials want --command-config."""
+    lines = (
+        f"kafka-configs.sh --bootstrap-server {options.bootstrap} --alter --entity-type topics"
+        f" --entity-name {topic}"
+        f" --add-config {','.join(f'{name}={value}' for name, value in values.items())}"
+        for topic, values in wanted.items()
     )
+    return f"Set it, and start again: {'; '.join(lines)}"

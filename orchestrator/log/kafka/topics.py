@@ -13,7 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
 )
 
 from orchestrator.kafka.errors import REQUEST_S, TOPIC_APPEARS_S, error_of, lacking_rights, refuse
-from orchestrator.log.kafka.options import KafkaOptions
+from orchestrator.log.kafka.options import OWN_DIRECTORY, KafkaOptions
 from orchestrator.log.kafka.topic_configs import REPLICAS_FOR_TWO, verify_configs
 from orchestrator.log.known import LogGone, verify_known
 from orchestrator.log.port import LogRefused
@@ -42,7 +42,7 @@ def ensure_topics(admin: AdminClient, options: KafkaOptions) -> bytes:
         _create(admin, options, missing)
         found = _await(admin, list(wanted))
     for name, description in found.items():
-        _verify_partitions(description, wanted[name])
+        _verify_partitions(description, wanted[name], options)
         _verify_permissions(description)
     cluster = admin.describe_cluster(request_timeout=REQUEST_S).result().cluster_id
     topics = [str(found[name].topic_id) for name in wanted]
@@ -116,15 +116,24 @@ def _create(admin: AdminClient, options: KafkaOptions, missing: Mapping[str, int
             raise
 
 
-def _verify_partitions(description: TopicDescription, wanted: int) -> None:
+def _verify_partitions(description: TopicDescription, wanted: int, options: KafkaOptions) -> None:
     count = len(description.partitions)
-    if count != wanted:
-        advice = f"Start with --partitions {count}, or give" if wanted > 1 or count < 1 else "Give"
-        raise LogRefused(
-            "PD0114",
-            f"Topic {description.name} has {count} partitions, not {wanted}.",
-            f"{advice} another --cluster; the count of a cluster cannot be changed.",
-        )
+    if count == wanted:
+        return
+    name, the, began = description.name, "", ""
+    anew = f"give another --cluster{OWN_DIRECTORY}"
+    if options.known is not None:
+        the = "the "
+        began = " that this cluster began with: partitions were added, and Kafka takes none away"
+        advice = f"Bring the topic back as it was, from a copy; or {anew}."
+    elif name == options.meta_topic:
+        delete = f"kafka-topics.sh --bootstrap-server {options.bootstrap} --delete --topic {name}"
+        advice = f"If nothing is in it, delete it, and it is made right: {delete}. Else {anew}."
+    else:
+        advice = f"Start with --partitions {count}, or {anew}."
+    raise LogRefused(
+        "PD0114", f"Topic {name} has {count} partitions, not {the}{wanted}{began}.", advice
+    )
 
 
 def _verify_permissions(description: TopicDescription) -> None:

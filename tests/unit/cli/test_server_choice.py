@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.main import main
-from orchestrator.cli.profile_file import place
+from orchestrator.cli.profile_file import profile_path
 from tests.unit.admin.world import World, world
 from tests.unit.cli.printed import Printed
 
@@ -85,7 +85,7 @@ def test_profiles(capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, "profiles", "use", "one")
     line = run(capsys, "profiles", "list").out.splitlines()[1].split()
     assert line[:3] == ["*", "one", "http://one:1"]
-    assert place().stat().st_mode & 0o777 == 0o600
+    assert profile_path().stat().st_mode & 0o777 == 0o600
     assert run(capsys, "profiles", "remove", "one").code == 0
     assert asked(capsys)[1] == "nobody: it is the default"
     assert run(capsys, "profiles", "list", "--json").json["profiles"] == {}
@@ -97,8 +97,8 @@ def test_profiles_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "profiles", "use", "prod").code == 2
     assert run(capsys, "profiles", "set", "prod").code == 2
     assert run(capsys, "profiles", "set", "prod", "--admin", "ftp://x").code == 2
-    place().parent.mkdir(parents=True, exist_ok=True)
+    profile_path().parent.mkdir(parents=True, exist_ok=True)
     for broken in (b"{", b'{"profiles": 3}', b"\xff"):
-        place().write_bytes(broken)
+        profile_path().write_bytes(broken)
         refused = run(capsys, "services", "list")
-        assert refused.code == 2 and str(place()) in refused.err
+        assert refused.code == 2 and str(profile_path()) in refused.err
