@@ -11,6 +11,7 @@ import pytest
 from orchestrator.cli.commands import Noun
 from orchestrator.cli.known import root
 from orchestrator.cli.own_flags import OWN_FLAGS, flags_of_serve
+from tests.architecture.generated import check
 from tests.architecture.sources import ROOT, name_of, source_files
 
 PAGES = sorted(
@@ -112,3 +113,13 @@ def test_every_command_that_is_named_exists(path: Path) -> None:
                 continue
             own = rest.partition(".sh")[0]  # a message may name another program's command
             assert set(_FLAG.findall(own)) <= _flags(whole), (words, rest)
+
+
+def test_the_page_of_the_command_line_is_current() -> None:
+    lines = [
+        f"| `perdure {words}` | {command.get_short_help_str(200).rstrip('.')} |\n"
+        for words, command in COMMANDS.items()
+        if not isinstance(command, Noun)
+    ]
+    head = "| command | what it does |\n|---|---|\n"
+    check(ROOT / "docs/cli.md", head + "".join(lines), "commands")
