@@ -11,15 +11,27 @@ WORKERS ?= 4
 .PHONY: demo test check unit bench bench-full sim scale conformance compose-test clean
 .DEFAULT_GOAL := test
 
+define CHECK_PYTHON
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+  { echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python3"; exit 1; }
+endef
+
 $(STAMP): pyproject.toml sdk/pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python3"; exit 1; }
+	@$(CHECK_PYTHON)
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ./sdk -e '.[dev]'
 	@touch $@
 
+# What running it needs, without the tools of development; nothing if those are there.
+$(VENV)/.running $(VENV)/.running-kafka: pyproject.toml sdk/pyproject.toml
+	@$(CHECK_PYTHON)
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@test $(STAMP) -nt pyproject.toml || $(PY) -m pip install --quiet --disable-pip-version-check --no-compile \
+	  -e ./sdk -e '.$(if $(findstring kafka,$@),[broker])'
+	@touch $@
+
 # Start a server and a sign-up workflow, kill the service twice, show that nothing is lost.
-demo: $(STAMP)
+demo: $(VENV)/.running$(if $(filter kafka,$(LOG)),-kafka)
 	@$(PY) -m demo --log $(LOG)
 
 # Everything that must hold before a change is taken.

@@ -1,4 +1,4 @@
-"""The service of the demo: an ordinary workflow on the Restate SDK for Python.
+"""The service of the demo: an ordinary workflow.
 
 Each step leaves a line in a file once its work is done: that is the side effect that must happen
 once. A step that takes long can be killed before its work is done; it is tried again.
@@ -8,14 +8,13 @@ import asyncio
 import os
 from pathlib import Path
 
-import restate
-from restate import Workflow, WorkflowContext, WorkflowSharedContext
+import perdure
 
 STEPS = Path(os.environ.get("DEMO_STEPS", "steps.log"))
 EFFECTS = Path(os.environ.get("DEMO_EFFECTS", "effects.log"))
 SLOW_S = 2.0
 
-signup = Workflow("Signup")
+signup = perdure.Workflow("Signup")
 
 
 def _note(path: Path, line: str) -> None:
@@ -26,7 +25,7 @@ def _note(path: Path, line: str) -> None:
 async def create_account(email: str) -> str:
     _note(STEPS, "create account")
     _note(EFFECTS, f"account for {email}")
-    return f"user-{abs(hash(email)) % 1000:03}"
+    return "user-417"
 
 
 async def send_mail(email: str) -> None:
@@ -40,19 +39,19 @@ async def activate(user: str) -> None:
     _note(EFFECTS, f"activation of {user}")
 
 
-@signup.main()
-async def run(ctx: WorkflowContext, email: str) -> str:
-    user = await ctx.run_typed("create account", create_account, email=email)
-    await ctx.run_typed("send mail", send_mail, email=email)
+@signup.run
+async def run(ctx: perdure.WorkflowContext, email: str) -> str:
+    user = await ctx.step(create_account, email)
+    await ctx.step(send_mail, email)
     _note(STEPS, "wait for the click")
-    link = await ctx.promise("clicked", type_hint=str)
-    await ctx.run_typed("activate", activate, user=user)
+    link = await ctx.promise("clicked", str)
+    await ctx.step(activate, user)
     return f"{user} has signed up with {email} through {link}"
 
 
-@signup.handler()
-async def click(ctx: WorkflowSharedContext, link: str) -> None:
-    await ctx.promise("clicked", type_hint=str).resolve(link)
+@signup.handler
+async def click(ctx: perdure.WorkflowSharedContext, link: str) -> None:
+    await ctx.promise("clicked", str).resolve(link)
 
 
-app = restate.app([signup])
+app = perdure.app(signup)

@@ -1,20 +1,15 @@
 """What the demo does, step by step: start, submit, kill, restart, kill, restart, click, look."""
 
-import sys
+import asyncio
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from tests.parts.client import Client, in_background
-from tests.parts.kafka import KafkaBroker
-from tests.parts.processes import Process, free_port, port_open, wait_until
-from tests.parts.server import PerdureServer
-from tests.parts.server_options import ServerOptions
+from demo.running import Program, ask, free_port, wait_until
+from orchestrator.cli.dev.broker import DevBroker
 
 EMAIL = "ann@example.com"
-TARGET = ("Signup", "ann", "run")
-WAIT_S = 30.0
 
 
 class Story:
@@ -26,24 +21,23 @@ class Story:
         self._effects = directory / "effects.log"
         self._log = log
         self._directory = directory
-        self._broker: KafkaBroker | None = None
-        self._server: Any = None
-        self._service = self._make_service()
+        self._ingress, self._admin, self._port = free_port(), free_port(), free_port()
+        self._runner = asyncio.Runner()
+        self._broker = DevBroker(directory / "kafka", free_port())
+        self._server = self._make_server()
+        self._service = Program(
+            ["perdure", "demo/signup.py", "--port", str(self._port)],
+            self._port,
+            directory / "service.log",
+            {"DEMO_STEPS": str(self._steps), "DEMO_EFFECTS": str(self._effects)},
+        )
 
-    def _make_service(self) -> Process:
-        port = free_port()
-        self._uri = f"http://127.0.0.1:{port}"
-        self._port = port
-        command = [sys.executable, "-m", "hypercorn", "demo.signup:app"]
-        command += ["--bind", f"127.0.0.1:{port}"]
-        env = {
-            "DEMO_STEPS": str(self._steps),
-            "DEMO_EFFECTS": str(self._effects),
-            "RESTATE_CORE_LOG": "error",
-            "PYTHONHASHSEED": "0",
-        }
-        root = Path(__file__).resolve().parents[1]
-        return Process("signup-service", command, env, cwd=root, log_dir=self._directory)
+    def _make_server(self) -> Program:
+        words = ["orchestrator.cli.main", "serve", "--data-dir", str(self._directory / "data")]
+        words += ["--ingress", f"127.0.0.1:{self._ingress}", "--admin", f"127.0.0.1:{self._admin}"]
+        if self._log == "kafka":
+            words += ["--log", "kafka", "--kafka-bootstrap", self._broker.bootstrap]
+        return Program(words, self._ingress, self._directory / "server.log", {})
 
     def say(self, text: str) -> None:
         print(f"{time.monotonic() - self._began_s:6.1f} s  {text}", flush=True)
@@ -55,73 +49,62 @@ class Story:
             return self._act()
         finally:
             self._service.kill()
-            if self._server is not None:
-                self._server.stop()
-            if self._broker is not None:
-                self._broker.stop()
+            self._server.end()
+            self._runner.run(self._broker.stop())
+            self._runner.close()
 
     def _start(self) -> None:
-        bootstrap = None
         if self._log == "kafka":
             self.say("starting a Kafka broker (the first time its parts are downloaded)")
-            self._broker = KafkaBroker(self._directory / "kafka").start()
-            bootstrap = self._broker.bootstrap
+            self._runner.run(self._broker.start(self.say))
         self.say(f"starting the Perdure server on the {self._log} log")
-        options = ServerOptions(log=self._log, kafka_bootstrap=bootstrap)
-        self._server = PerdureServer(self._directory, options)
         self._server.start()
-        self._client = Client(self._server.ingress, self._server.admin)
         self.say("starting the sign-up service and registering it")
-        self._start_service()
-        self._client.register(self._uri)
-
-    def _start_service(self) -> None:
         self._service.start()
-        self._service.wait_ready(lambda: port_open(self._port), WAIT_S)
+        uri = f"http://127.0.0.1:{self._port}"
+        ask(f"http://127.0.0.1:{self._admin}/deployments", {"uri": uri})
 
     def _act(self) -> int:
         self.say(f"submitting the workflow: sign up {EMAIL}")
-        invocation = self._client.send(TARGET, EMAIL)
-        result = in_background(lambda: self._client.attach(invocation, 120.0))
-        self._reached("send mail", 1)
-        self._kill("in the middle of the step 'send mail'")
-        self._reached("send mail", 2)
-        self.say("the step 'send mail' runs again; 'create account' came from the journal")
-        self._reached("wait for the click", 1)
-        time.sleep(0.5)
-        self._kill("while it waits for the click")
-        self.say("ann clicks on the link in her mail")
-        self._client.post(("Signup", "ann", "click"), "the link").expect(200)
-        reply = result.result(WAIT_S).expect(200)
-        self.say(f"the workflow is done: {reply.json()}")
+        ingress = f"http://127.0.0.1:{self._ingress}"
+        invocation = ask(f"{ingress}/Signup/ann/run/send", EMAIL)["invocationId"]
+        with ThreadPoolExecutor(1) as pool:
+            attach = f"{ingress}/restate/invocation/{invocation}/attach"
+            result = pool.submit(ask, attach)
+            self._reached("send mail", 1)
+            self._kill("in the middle of the step 'send mail'")
+            self._reached("send mail", 2)
+            self.say("the step 'send mail' runs again; 'create account' came from the journal")
+            self._reached("wait for the click", 1)
+            time.sleep(0.5)
+            self._kill("while it waits for the click")
+            self.say("ann clicks on the link in her mail")
+            ask(f"{ingress}/Signup/ann/click", "the link")
+            self.say(f"the workflow is done: {result.result()}")
         self._show_journal(invocation)
         return self._show_effects()
 
     def _reached(self, step: str, times: int) -> None:
-        def reached() -> bool:
-            return self._counts(self._steps)[step] >= times
-
-        wait_until(reached, WAIT_S, f"the step {step!r} has begun {times} times")
+        what = f"the step {step!r} has begun {times} times"
+        wait_until(lambda: self._counts(self._steps)[step] >= times, what)
 
     def _kill(self, when: str) -> None:
         self.say(f"kill -9 of the service {when}")
         self._service.kill()
         time.sleep(0.5)
         self.say("starting the service again")
-        self._start_service()
+        self._service.start()
 
     @staticmethod
     def _counts(path: Path) -> Counter[str]:
         return Counter(path.read_text().splitlines() if path.exists() else [])
 
     def _show_journal(self, invocation: str) -> None:
-        rows = self._client.query(
-            f"SELECT index, entry_type, name FROM sys_journal WHERE id = '{invocation}' "
-            "ORDER BY index"
-        )
+        at = f"http://127.0.0.1:{self._admin}/perdure/v1/invocations/{invocation}/journal"
         print(f"\nThe journal of {invocation}:")
-        for row in rows:
-            print(f"  {row['index']:>3}  {row['entry_type']:<32} {row.get('name') or ''}")
+        for one in ask(at)["entries"]:
+            name = (one["shown"] or {}).get("name", "")
+            print(f"  {one['index']:>3}  {one['type']:<32} {name}")
 
     def _show_effects(self) -> int:
         print("\nWhat happened in the world, and how often:")

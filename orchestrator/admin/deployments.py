@@ -1,5 +1,6 @@
 """Routes of deployments: register, list, describe, move, delete."""
 
+import logging
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -32,6 +33,8 @@ from orchestrator.registry.register import (
 from orchestrator.registry.schema import Deployment, StoredPairs
 from orchestrator.runtime.entropy import new_ulid
 from perdure.wire.ids import deployment_id_to_str
+
+_log = logging.getLogger("perdure.admin")
 
 AUTH_LATER = "auth of deployments is not served by this version: use additional_headers"
 
@@ -163,6 +166,8 @@ async def _register(ports: Ports, version: int, asked: RegisterDeployment) -> Re
         breaking=asked.breaking,
     )
     plan = await _registered(ports, request, asked.dry_run)
+    if not asked.dry_run:
+        _tell(plan)
     if plan.outcome is RegistrationOutcome.UNCHANGED and version <= 2:
         raise AdminError(
             409, f"{target.uri} is registered already: use force to overwrite it", CONFLICT
@@ -172,6 +177,12 @@ async def _register(ports: Ports, version: int, asked: RegisterDeployment) -> Re
         return JSONResponse(view, 201, {"location": f"deployments/{plan.deployment.id}"})
     overwritten = plan.outcome is RegistrationOutcome.OVERWRITTEN
     return JSONResponse(view, 201 if overwritten and version <= 2 else 200)
+
+
+def _tell(plan: Plan) -> None:
+    one = plan.deployment
+    services = ", ".join(f"{service.name} r{service.revision}" for service in one.services)
+    _log.info("deployment %s %s: %s serves %s", one.id, plan.outcome.value, one.uri, services)
 
 
 async def _registered(ports: Ports, request: Registration, dry_run: bool) -> Plan:

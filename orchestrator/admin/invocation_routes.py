@@ -1,6 +1,7 @@
 """Routes of invocation operations, one by one and in batches."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
@@ -24,6 +25,7 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.records import Cancel, Kill, Pause, Purge, PurgeJournal
 from perdure.wire.errors import BadId
 
+_log = logging.getLogger("perdure.admin")
 _SIMPLE: dict[str, Simple] = {
     "cancel": Cancel,
     "kill": Kill,
@@ -85,7 +87,11 @@ def router(ports: Ports) -> AdminRoutes:
     @routes.post("/internal/invocations_batch_operations/resume")
     async def resume_batch(asked: InvocationBatch) -> JsonView:
         """Resume many."""
-        return await _batch(ports, asked, lambda one: resume(ports, one, asked.deployment or KEEP))
+
+        def one(text: str) -> Awaitable[None]:
+            return resume(ports, text, asked.deployment or KEEP)
+
+        return await _batch(ports, "resume", asked, one)
 
     @routes.post("/internal/invocations_batch_operations/restart-as-new")
     async def restart_batch(asked: InvocationBatch) -> JsonView:
@@ -95,7 +101,7 @@ def router(ports: Ports) -> AdminRoutes:
             new_id = await restart_as_new(ports, text, 0, asked.deployment or LATEST_DEPLOYMENT)
             return {"old_invocation_id": text, "new_invocation_id": new_id}
 
-        return await _batch(ports, asked, one)
+        return await _batch(ports, "restart-as-new", asked, one)
 
     return routes
 
@@ -111,7 +117,7 @@ def _simple_routes(routes: AdminRoutes, ports: Ports, name: str, kind: Simple) -
             await simple(ports, kind, text)
             return text
 
-        return await _batch(ports, asked, act)
+        return await _batch(ports, name, asked, act)
 
     routes.add("PATCH", f"/invocations/{{invocation_id}}/{name}", one, about=_ABOUT[name])
     routes.add(
@@ -122,7 +128,7 @@ def _simple_routes(routes: AdminRoutes, ports: Ports, name: str, kind: Simple) -
     )
 
 
-async def _batch(ports: Ports, asked: InvocationBatch, act: Act) -> JsonView:
+async def _batch(ports: Ports, what: str, asked: InvocationBatch, act: Act) -> JsonView:
     count = len(asked.invocation_ids)
     if count > ports.options.batch_count_max:
         raise AdminError(400, f"a batch has at most {ports.options.batch_count_max} ids: {count}")
@@ -137,4 +143,8 @@ async def _batch(ports: Ports, asked: InvocationBatch, act: Act) -> JsonView:
             return None
 
     done = await asyncio.gather(*(attempt(text) for text in dict.fromkeys(asked.invocation_ids)))
-    return {"succeeded": [one for one in done if one is not None], "failed": failed}
+    succeeded = [one for one in done if one is not None]
+    _log.info(
+        "%s of %d invocations: %d done, %d refused", what, count, count - len(failed), len(failed)
+    )
+    return {"succeeded": succeeded, "failed": failed}

@@ -64,7 +64,9 @@ class Admin:
 
     def _answer(self, method: str, at: str, body: object, accept: str) -> HttpAnswer:
         content = None if body is None else json.dumps(body).encode()
-        headers = {"accept": accept} | ({} if content is None else {"content-type": JSON_TYPE})
+        headers = {"accept": accept, "user-agent": "perdure"}
+        if content is not None:
+            headers["content-type"] = JSON_TYPE
         answer = self._at.exchange(method, _PREFIX + at, content, headers, _TIMEOUT_S)
         self._note_missing(answer.headers.get(MISSING_PARTITIONS, ""))
         if answer.status >= 400:

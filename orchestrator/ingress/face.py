@@ -1,7 +1,8 @@
 """The ingress itself: a request becomes a record or a read of the engine, and its answer."""
 
+import logging
 from collections.abc import Callable
-from typing import Protocol, assert_never
+from typing import Final, Protocol, assert_never
 
 from orchestrator.door.refusals import Refused
 from orchestrator.ingress import replies
@@ -25,6 +26,9 @@ from orchestrator.processor.port import Engine
 from orchestrator.registry.schema import Registry
 from orchestrator.runtime.clock import Clock
 from perdure.wire.ids import invocation_id_to_str
+
+_log = logging.getLogger("perdure.ingress")
+_URL_BYTES: Final = 200
 
 
 class Gate(Protocol):
@@ -63,8 +67,10 @@ class Ingress:
         try:
             self._handle(exchange)
         except Refused as refused:
+            _tell(exchange, refused.refusal.message)
             exchange.respond(replies.refusal_reply(refused.refusal))
         except HttpRefused as refused:
+            _tell(exchange, refused.message)
             exchange.respond(replies.refused(refused.status, refused.message, refused.headers))
 
     def _handle(self, exchange: PendingRequest) -> None:
@@ -138,6 +144,12 @@ class Ingress:
         else:
             reason = "this server is shutting down"
             exchange.respond(replies.unavailable_reply(reason, self._options.retry_after_s))
+
+
+def _tell(exchange: PendingRequest, why: str) -> None:
+    """At debug: a caller that is refused is told why, an operator wants to see it too."""
+    if _log.isEnabledFor(logging.DEBUG):
+        _log.debug("refused: %r %r: %s", exchange.method, exchange.url[:_URL_BYTES], why)
 
 
 def _origin_form(url: bytes) -> bytes:

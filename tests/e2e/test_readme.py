@@ -13,6 +13,7 @@ import pytest
 
 from tests.parts.cache import REPOSITORY
 from tests.parts.client import http_request
+from tests.parts.node import NODE, npm_directory
 from tests.parts.processes import Process, free_port, http_status, port_open, wait_until
 
 README = (REPOSITORY / "README.md").read_text()
@@ -31,23 +32,16 @@ EXAMPLE = [
     "kcat -C -b localhost:9092 -t counts -K : -o beginning -e -X isolation.level=read_committed",
 ]
 _BUILT = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
-GREETER = """
-import restate
 
-greeter = restate.Service("Greeter")
 
-@greeter.handler()
-async def greet(ctx: restate.Context, name: str) -> str:
-    return f"Hello {name}"
-
-app = restate.app([greeter])
-"""
+def blocks(language: str) -> list[str]:
+    """The blocks of a language, in order."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
 def commands() -> list[str]:
     """Every line of the shell blocks, in order."""
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line]
+    return [line for block in blocks("sh") for line in block.splitlines() if line]
 
 
 def test_the_commands_are_these() -> None:
@@ -64,6 +58,17 @@ def test_the_commands_are_these() -> None:
         "make test",
     ]
     assert "`make demo LOG=kafka`" in README
+
+
+def test_a_service_fits_on_a_page() -> None:
+    for language in ("python", "typescript", "java"):
+        lines = [line for line in blocks(language)[-1].splitlines() if line.strip()]
+        assert len(lines) <= 15, language
+
+
+def test_every_link_to_a_page_leads_to_one() -> None:
+    for page in re.findall(r"\]\(([^)#]+)", README):
+        assert page.startswith("https://") or (REPOSITORY / page).exists(), page
 
 
 def test_ci_runs_the_test_command() -> None:
@@ -107,11 +112,24 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return programs
 
 
-@pytest.fixture
-def greeter(tmp_path: Path) -> Iterator[str]:
-    (tmp_path / "greeter.py").write_text(GREETER)
+def python_greeter(installed: Path, directory: Path, port: int) -> list[str]:
+    (directory / "greeter.py").write_text(blocks("python")[1])
+    return [str(installed / "python"), "-m", "perdure", "greeter.py", "--port", str(port)]
+
+
+def typescript_greeter(installed: Path, directory: Path, port: int) -> list[str]:
+    (program,) = blocks("typescript")
+    assert "port: 9080" in program
+    (directory / "greeter.ts").write_text(program.replace("9080", str(port)))
+    (directory / "package.json").write_text('{"type": "module"}')
+    (directory / "node_modules").symlink_to(npm_directory() / "node_modules")
+    return [str(NODE), "--disable-warning=ExperimentalWarning", "greeter.ts"]
+
+
+@pytest.fixture(params=[python_greeter, typescript_greeter])
+def greeter(request: pytest.FixtureRequest, installed: Path, tmp_path: Path) -> Iterator[str]:
     port = free_port()
-    command = [sys.executable, "-m", "hypercorn", "greeter:app", "--bind", f"127.0.0.1:{port}"]
+    command = request.param(installed, tmp_path, port)
     service = Process("greeter", command, cwd=tmp_path, log_dir=tmp_path)
     service.start()
     try:
@@ -145,7 +163,7 @@ def test_a_server_that_was_installed(installed: Path, greeter: str, tmp_path: Pa
         reply = http_request(
             f"127.0.0.1:{ingress}", "POST", "/Greeter/greet", b'"Ann"', json
         ).expect(200)
-        assert reply.json() == "Hello Ann"
+        assert reply.json() == "Hello Ann!"
         assert "Greeter" in run("invocations", "list", "--all")
         assert (tmp_path / ".perdure").is_dir()
         assert server.stop() == 0
@@ -156,8 +174,7 @@ def test_a_server_that_was_installed(installed: Path, greeter: str, tmp_path: Pa
 @pytest.mark.timeout(600)
 def test_the_quick_start(installed: Path, tmp_path: Path) -> None:
     """The program and the commands of the README, but for the ports."""
-    (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    (tmp_path / "app.py").write_text(program)
+    (tmp_path / "app.py").write_text(blocks("python")[0])
     ingress, admin, service = free_port(), free_port(), free_port()
     env = {"PERDURE_INGRESS": f"127.0.0.1:{ingress}", "PERDURE_ADMIN": f"127.0.0.1:{admin}"}
     command = [str(installed / "perdure"), *shlex.split(QUICK_START[1])[1:]]

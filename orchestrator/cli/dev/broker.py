@@ -80,6 +80,10 @@ class DevBroker:
     def log(self) -> Path:
         return self._directory / "broker.log"
 
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
     async def start(self, say: Callable[[str], None]) -> None:
         """Returns once it takes connections; raises BrokerUnavailable."""
         if _is_taken(self._port):
