@@ -12,7 +12,7 @@ _Context = click.Context | None
 _DAY_S: Final = 86_400
 
 
-class Count(click.ParamType):
+class Count(click.ParamType[int]):
     """A number of things to show: from 1 to a million."""
 
     name = "count"
@@ -24,7 +24,7 @@ class Count(click.ParamType):
         self.fail(f"{text!r} is no whole number from 1 to 1000000", param, ctx)
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType[float]):
     """A time to wait, in seconds: from 0 to a day."""
 
     name = "seconds"
@@ -39,7 +39,7 @@ class Seconds(click.ParamType):
         return found
 
 
-class _Pair(click.ParamType):
+class _Pair(click.ParamType[tuple[str, str]]):
     name = "pair"
 
     def convert(self, value: Any, param: _Parameter, ctx: _Context) -> tuple[str, str]:
