@@ -22,7 +22,7 @@ from orchestrator.admin import (
 from orchestrator.admin.hosts import HostGuard
 from orchestrator.admin.limits import BodyGuard
 from orchestrator.admin.ports import AdminOptions, BrokerTroubles, Ports, Query
-from orchestrator.admin.told import Told
+from orchestrator.admin.told import RequestLog
 from orchestrator.admin.versions import Versions
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.intake.views import LookAtSubscriptions
@@ -94,4 +94,4 @@ def create_admin(
     )
     app.router.redirect_slashes = False
     guarded = HostGuard(BodyGuard(app, ports.options.body_bytes_max), ports.options.hosts)
-    return Told(Versions(guarded))
+    return RequestLog(Versions(guarded))

@@ -16,7 +16,7 @@ _LINE: Final = "%s %s: %d, asked by %s (%s), took_ms=%d"
 _AGENT_CHARS: Final = 100
 
 
-class Told:
+class RequestLog:
     """A line for each request."""
 
     def __init__(self, app: ASGIApp) -> None:
