@@ -24,6 +24,7 @@ DETAIL = b"d"
 WAITER = b"w"
 SOURCE = b"a"
 LETTER = b"l"
+LISTING = b"y"
 
 _timer = struct.Struct(">Q24sI").pack
 _pair = struct.Struct(">QQ").pack
@@ -37,6 +38,7 @@ _detail = struct.Struct(">24sQBI").pack
 _owner = struct.Struct(">24sQ").pack
 _caller = struct.Struct(">24sQI").pack
 _u32 = struct.Struct(">I").pack
+_listing = struct.Struct(">QI").pack
 
 
 _REMEMBERED_COUNT: Final = 256  # of 8 KiB at most
@@ -111,6 +113,11 @@ def source_key(source: Source) -> bytes:
 def letter_key(position: int, number: int) -> bytes:
     """Of a dead letter: in the order of the records that made them."""
     return _chore(position, number)
+
+
+def listing_key(bucket_ms: int, number: int) -> bytes:
+    """Of the listings of one bucket in the order they were begun."""
+    return _listing(bucket_ms, number)
 
 
 def detail_key(invocation_id: bytes, incarnation: int, kind: int, page: int) -> bytes:

@@ -3,7 +3,16 @@
 from msgspec.structs import replace
 
 from orchestrator.codec.keys import object_key, retention_key, timer_key
-from orchestrator.machine import event_feed, inputs, kv, objects, origins, results, sends
+from orchestrator.machine import (
+    event_feed,
+    inputs,
+    kv,
+    listings,
+    objects,
+    origins,
+    results,
+    sends,
+)
 from orchestrator.machine.arming import arm
 from orchestrator.machine.chores import add_chore
 from orchestrator.machine.details import COMPLETIONS, SIGNALS, move_out
@@ -144,6 +153,7 @@ def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = Fals
         drop_chunks(step, done)
     else:
         results.set_result_apart(step, done)
+        listings.list_completed(step, done)
         state.completed.put(invoke.id, done)
         if not invoke.journal_retention_ms:
             drop_journal(step, done)

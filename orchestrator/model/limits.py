@@ -18,6 +18,12 @@ RETENTION_FINE_MS = 1_000  # bucket of retentions below an hour
 RETENTION_COARSE_MS = 60_000  # bucket of the longer ones
 RETENTION_COARSE_FROM_MS = 3_600_000
 
+LISTING_FINE_MS = 60_000  # bucket of listings, of retentions below an hour
+LISTING_COARSE_MS = 3_600_000  # of the longer ones
+LISTED_COUNT_MAX = 1_024  # invocations of one listing: about 64 KiB
+LISTED_KEYS_BYTES_MAX = 64 * 1024  # of their object keys
+LISTINGS_DROPPED_MAX = 8  # listings one purge record may remove: it removes 500 invocations
+
 INPUT_INLINE_BYTES = 1024  # past this an input is a row of its own, so that no spill rewrites it
 RESULT_INLINE_BYTES = 1024  # the same for a result
 JOURNAL_INLINE_BYTES = 16 * 1024  # past this the journal's tail moves to a chunk row

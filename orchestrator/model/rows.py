@@ -4,6 +4,7 @@ Kept on disk: never reorder a field; new fields go last with a default and need 
 """
 
 from collections.abc import Sequence
+from struct import Struct
 
 import msgspec
 
@@ -166,6 +167,7 @@ class CompletedRow(Row):
     retry_count: int = 0
     events: tuple[Event, ...] = ()
     result_bytes: int = 0
+    listed: int = -1  # number of its listing and its place there: see machine/listings.py
 
 
 class InputRow(Row):
@@ -306,6 +308,27 @@ class RetentionRow(Row):
 
     items: list[tuple[bytes, int]]
     journal_only: bool = False
+
+
+class ListingRow(Row):
+    """Columns of up to LISTED_COUNT_MAX completed invocations whose retention ends in one bucket.
+
+    `entries` is made of LISTED, end to end; `keys` are their object keys, end to end; `names` are
+    (service, handler, kind, deployment, protocol) by number; `gone` are the places of those that
+    were purged before their time.
+    """
+
+    entries: bytearray = msgspec.field(default_factory=bytearray)
+    keys: bytearray = msgspec.field(default_factory=bytearray)
+    names: dict[tuple[str, str, int, str, int], int] = {}
+    gone: list[int] = []
+
+
+LISTED = Struct("<24sqqqHHH")
+"""Id, created, completed and expires (Unix ms), bytes of the key, number of the names, flags."""
+
+LISTED_FAILED = 1  # flag; the others are `Invoke.by` << LISTED_BY_SHIFT
+LISTED_BY_SHIFT = 1
 
 
 class ChoreRow(Row):

@@ -13,6 +13,7 @@ from orchestrator.model.rows import (
     InboxRow,
     InputRow,
     InvocationRow,
+    ListingRow,
     ObjectRow,
     OutboxRow,
     PartitionRow,
@@ -46,6 +47,7 @@ class State:
         "inputs",
         "invocations",
         "letters",
+        "listings",
         "objects",
         "outbox",
         "partition",
@@ -91,6 +93,7 @@ class State:
         self.waiters = Table(store, keys.WAITER, WaiterRow, account)
         self.sources = Table(store, keys.SOURCE, SourceRow, account)
         self.letters = Table(store, keys.LETTER, DeadLetterRow, account)
+        self.listings = Table(store, keys.LISTING, ListingRow, account, rarely_read=True)
         self.tables: tuple[Table, ...] = (  # type: ignore[type-arg]
             self.invocations,
             self.completed,
@@ -109,6 +112,7 @@ class State:
             self.waiters,
             self.sources,
             self.letters,
+            self.listings,
         )
         self._dirty_keys = tuple(table.dirty_keys for table in self.tables)
 

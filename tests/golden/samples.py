@@ -29,6 +29,8 @@ def _value(name: str, info: inspect.Type, depth: int) -> Any:
             return f"{name}-é"
         case inspect.BytesType():
             return name.encode() + b"\x00\xff"
+        case inspect.ByteArrayType():
+            return bytearray(name.encode() + b"\x00\xff")
         case inspect.StructType():
             return _struct(info, depth)
         case inspect.ListType():

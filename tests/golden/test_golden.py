@@ -76,6 +76,7 @@ def test_keys() -> None:
         "chore": keys.chore_key(1 << 40, 2),
         "source": keys.source_key(sample(Source)),
         "letter": keys.letter_key(1 << 40, 2),
+        "listing": keys.listing_key(1_700_000_040_000, 2),
         "record that waits": keys.record_key(sample(RecordOrigin)),
     }
     _compare("keys.txt", {name: key.hex() for name, key in made.items()})

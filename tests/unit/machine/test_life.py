@@ -5,6 +5,7 @@ import pytest
 from orchestrator.model.actions import ArmRetry, ArmTimer, Complete, StartAttempt
 from orchestrator.model.answers import Answer
 from orchestrator.model.effects import Sleep
+from orchestrator.model.limits import LISTING_COARSE_MS
 from orchestrator.model.records import (
     Failed,
     Purge,
@@ -194,7 +195,8 @@ def test_retention_purges_workflow_state_with_its_run() -> None:
     bench.flush(A, SetState(b"s", 0, 8), CompletePromise("p", 1, 0, 8))
     bench.finish(A)
     ((retention, _),) = bench.state.retention.scan()
-    bench.do(PurgeExpired(bench.epoch, bench.now_ms + DAY_MS, (retention,)))
+    later_ms = bench.now_ms + DAY_MS + LISTING_COARSE_MS  # the bucket of its listing is over too
+    bench.do(PurgeExpired(bench.epoch, later_ms, (retention,)))
     while chores := [k for k, _ in bench.state.chores.scan()]:
         from orchestrator.model.records import ChoreStep
 

@@ -22,7 +22,7 @@ from orchestrator.model.records import (
 )
 from orchestrator.model.values import OBJECT_EXCLUSIVE, THEN_PAUSE, THEN_RETRY, Attempted, Future
 from perdure.wire.notifications import Notification, decode_notification
-from tests.unit.machine.bench import Bench, uid
+from tests.unit.machine.bench import DAY_MS, Bench, uid
 
 A, HOLDER, ASKER = uid(1), uid(2), uid(3)
 SCHEDULED, INBOXED, INVOKED, BACKING_OFF, SUSPENDED, PAUSED = range(6)
@@ -157,7 +157,7 @@ def test_an_operation_twice_does_no_harm(name: str, state: str) -> None:
             bench.do(Kill(identity, bench.now_ms))
     bench.do(Purge(A, bench.now_ms))
     expired = tuple(key for key, _ in bench.state.retention.scan())
-    bench.do(PurgeExpired(bench.epoch, bench.now_ms + 10_000_000, expired))
+    bench.do(PurgeExpired(bench.epoch, bench.now_ms + 2 * DAY_MS, expired))
     assert [key for key, _ in bench.rows()] == [b"m"]
 
 

@@ -1,0 +1,110 @@
+"""Listings: columns of completed invocations, for questions about many of them.
+
+Reading a million rows takes seconds, so what people filter and count by is kept a second time,
+side by side for many: see `ListingRow`. Rules:
+- What is listed of a completed invocation never changes; one that is purged by hand is marked.
+- Those whose retention is over stay listed until the bucket is over: readers look at the time.
+"""
+
+from itertools import islice
+
+from orchestrator.codec.keys import listing_key, prefix_end
+from orchestrator.machine.step import Step
+from orchestrator.model.limits import (
+    LISTED_COUNT_MAX,
+    LISTED_KEYS_BYTES_MAX,
+    LISTING_COARSE_MS,
+    LISTING_FINE_MS,
+    LISTINGS_DROPPED_MAX,
+    RETENTION_COARSE_FROM_MS,
+)
+from orchestrator.model.rows import (
+    LISTED,
+    LISTED_BY_SHIFT,
+    LISTED_FAILED,
+    CompletedRow,
+    ListingRow,
+)
+from orchestrator.model.values import Failure
+
+_BUCKET_BYTES = 8
+_FULL_BYTES = LISTED_COUNT_MAX * LISTED.size
+
+
+def list_completed(step: Step, done: CompletedRow) -> None:
+    """Add a new one to the open listing of its bucket."""
+    if done.expires_at_ms <= step.now_ms:
+        return  # nobody is ever shown it
+    invoke = done.invoke
+    number, row = _open_listing(step, _bucket_ms(done))
+    raw_key = invoke.key.encode()
+    names = (invoke.service, invoke.handler, invoke.kind, done.deployment, done.protocol)
+    failed = LISTED_FAILED if isinstance(done.outcome, Failure) else 0
+    done.listed = number * LISTED_COUNT_MAX + len(row.entries) // LISTED.size
+    row.entries += LISTED.pack(
+        invoke.id,
+        invoke.created_at_ms,
+        done.completed_at_ms,
+        done.expires_at_ms,
+        len(raw_key),
+        row.names.setdefault(names, len(row.names)),
+        invoke.by << LISTED_BY_SHIFT | failed,
+    )
+    row.keys += raw_key
+
+
+def unlist(step: Step, done: CompletedRow) -> None:
+    """It is purged before its retention is over."""
+    if done.listed < 0:
+        return
+    number, place = divmod(done.listed, LISTED_COUNT_MAX)
+    key = listing_key(_bucket_ms(done), number)
+    row = step.state.listings.get(key)
+    assert row is not None, "a listing is kept until its bucket is over"
+    row.gone.append(place)
+    step.state.listings.touch(key)
+
+
+def drop_listings(step: Step) -> None:
+    """Remove some of those whose bucket is over."""
+    state = step.state
+    over = state.listings.scan(b"", listing_key(step.now_ms + 1, 0))
+    for key in [key for key, _ in islice(over, LISTINGS_DROPPED_MAX)]:
+        state.listings.delete(key)
+        state.derived.pop(key[:_BUCKET_BYTES], None)
+
+
+def _bucket_ms(done: CompletedRow) -> int:
+    """When the last of its bucket expires, at the latest."""
+    retention_ms = done.expires_at_ms - done.completed_at_ms
+    size = LISTING_COARSE_MS if retention_ms >= RETENTION_COARSE_FROM_MS else LISTING_FINE_MS
+    return -(-done.expires_at_ms // size) * size
+
+
+def _open_listing(step: Step, bucket_ms: int) -> tuple[int, ListingRow]:
+    """The last listing of a bucket, to be changed in place; a new one if that is full."""
+    state = step.state
+    prefix = listing_key(bucket_ms, 0)[:_BUCKET_BYTES]
+    number: int | None = state.derived.get(prefix)
+    if number is None:
+        number = state.derived[prefix] = _last_number(step, prefix)
+    key = listing_key(bucket_ms, number)
+    row = state.listings.get(key)
+    if row is not None:
+        if len(row.entries) < _FULL_BYTES and len(row.keys) < LISTED_KEYS_BYTES_MAX:
+            state.listings.touch(key)
+            return number, row
+        number += 1
+        state.derived[prefix] = number
+        key = listing_key(bucket_ms, number)
+    row = ListingRow()
+    state.listings.add(key, row)
+    return number, row
+
+
+def _last_number(step: Step, prefix: bytes) -> int:
+    """Of the listings of a bucket; 0 if there is none."""
+    last = b""
+    for last in step.state.listings.keys(prefix, prefix_end(prefix)):
+        pass
+    return int.from_bytes(last[_BUCKET_BYTES:], "big")

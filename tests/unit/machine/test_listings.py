@@ -1,0 +1,125 @@
+"""Listings: what is kept of completed invocations side by side, and when it goes."""
+
+import pytest
+
+from orchestrator.codec import keys
+from orchestrator.codec.rows import row_decoder
+from orchestrator.machine import listings
+from orchestrator.model.limits import LISTING_COARSE_MS, LISTINGS_DROPPED_MAX
+from orchestrator.model.records import Kill, Purge, PurgeExpired
+from orchestrator.model.rows import LISTED, LISTED_FAILED, ListingRow
+from orchestrator.model.values import OBJECT_EXCLUSIVE
+from orchestrator.tables.state import State
+from tests.unit.machine.bench import DAY_MS, Bench, uid
+
+Listed = tuple[bytes, int, int, int, int, int, int]
+
+
+def listed(bench: Bench) -> dict[bytes, ListingRow]:
+    """The listings by key, read back from their bytes."""
+    bench.state.spill()
+    start, decode = keys.LISTING, row_decoder(ListingRow)
+    found = bench.store.scan(start, keys.prefix_end(start))
+    return {key[1:]: decode(value) for key, value in found}
+
+
+def entries(row: ListingRow) -> list[Listed]:
+    return list(LISTED.iter_unpack(row.entries))
+
+
+def complete(bench: Bench, number: int, **named: object) -> bytes:
+    bench.invoke(uid(number), **named)  # type: ignore[arg-type]
+    bench.finish(uid(number))
+    return uid(number)
+
+
+def test_a_completed_invocation_is_listed_with_what_people_ask_for() -> None:
+    bench = Bench()
+    complete(bench, 1)
+    complete(bench, 2, service="Counter", handler="add", key="ké", kind=OBJECT_EXCLUSIVE)
+    ((key, row),) = listed(bench).items()
+    first, second = entries(row)
+    expires_ms = bench.now_ms + DAY_MS
+    assert first == (uid(1), bench.now_ms, bench.now_ms, expires_ms, 0, 0, 0)
+    assert second == (uid(2), bench.now_ms, bench.now_ms, expires_ms, 3, 1, 0)
+    assert row.keys == "ké".encode() and row.gone == []
+    assert row.names == {
+        ("Greeter", "greet", 0, "dp_1", 6): 0,
+        ("Counter", "add", OBJECT_EXCLUSIVE, "dp_1", 6): 1,
+    }
+    bucket_ms = int.from_bytes(key[:8], "big")
+    assert 0 <= bucket_ms - expires_ms < LISTING_COARSE_MS
+
+
+def test_a_failure_is_told_from_a_success() -> None:
+    bench = Bench()
+    bench.invoke(uid(1))
+    bench.do(Kill(uid(1), bench.now_ms))
+    ((_, row),) = listed(bench).items()
+    assert entries(row)[0][-1] & LISTED_FAILED
+
+
+def test_what_nobody_is_shown_is_not_listed() -> None:
+    bench = Bench()
+    complete(bench, 1, retention_ms=0)
+    assert listed(bench) == {}
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_full_listing_is_followed_by_another(
+    monkeypatch: pytest.MonkeyPatch, forgets: bool
+) -> None:
+    """Also after a restart, which has to look for the last one."""
+    monkeypatch.setattr(listings, "_FULL_BYTES", 3 * LISTED.size)
+    bench = Bench()
+    for number in range(8):
+        complete(bench, number)
+        if forgets:
+            bench.state.spill()
+            bench.state = State(0, 1, bench.store)
+    counts = {key[8:]: len(entries(row)) for key, row in listed(bench).items()}
+    assert list(counts.values()) == [3, 3, 2]
+    done = bench.state.completed.get(uid(7))
+    assert done is not None and done.listed == 2 * 1_024 + 1
+
+
+def test_long_keys_fill_a_listing_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listings, "LISTED_KEYS_BYTES_MAX", 1_000)
+    bench = Bench()
+    for number in range(4):
+        complete(bench, number, key=f"{number}" * 600, kind=OBJECT_EXCLUSIVE)
+    assert [len(row.keys) for row in listed(bench).values()] == [1_200, 1_200]
+
+
+def test_one_that_is_purged_by_hand_is_marked() -> None:
+    bench = Bench()
+    for number in range(3):
+        complete(bench, number)
+    bench.do(Purge(uid(1), bench.now_ms))
+    ((_, row),) = listed(bench).items()
+    assert row.gone == [1] and len(entries(row)) == 3
+
+
+def test_listings_go_when_their_bucket_is_over() -> None:
+    bench = Bench()
+    for number in range(2 * LISTINGS_DROPPED_MAX):
+        complete(bench, number)
+        bench.now_ms += LISTING_COARSE_MS
+    before = listed(bench)
+    assert len(before) == 2 * LISTINGS_DROPPED_MAX
+    assert len(bench.state.derived) == len(before)
+    bench.now_ms = int.from_bytes(max(before)[:8], "big")
+    for left in (LISTINGS_DROPPED_MAX, 0):
+        bench.do(PurgeExpired(bench.epoch, bench.now_ms, ()))
+        assert len(listed(bench)) == len(bench.state.derived) == left
+
+
+def test_the_last_listing_is_found_again_with_the_same_bytes() -> None:
+    """A replica that was restarted writes what one writes that was not."""
+    whole, restarted = Bench(), Bench()
+    for number in range(20):
+        for bench in (whole, restarted):
+            complete(bench, number)
+        restarted.state.spill()
+        restarted.state = State(0, 1, restarted.store)
+    assert listed(whole) == listed(restarted)
