@@ -10,6 +10,7 @@ from itertools import islice
 
 from orchestrator.codec.keys import listing_key, prefix_end
 from orchestrator.machine.step import Step
+from orchestrator.model.ids import INVOCATION_ID_BYTES
 from orchestrator.model.limits import (
     LISTED_COUNT_MAX,
     LISTED_KEYS_BYTES_MAX,
@@ -19,16 +20,18 @@ from orchestrator.model.limits import (
     RETENTION_COARSE_FROM_MS,
 )
 from orchestrator.model.rows import (
-    LISTED,
     LISTED_BY_SHIFT,
+    LISTED_CODES,
     LISTED_FAILED,
+    LISTED_TIMES,
+    LISTED_TROUBLED,
     CompletedRow,
     ListingRow,
 )
-from orchestrator.model.values import Failure
+from orchestrator.model.values import SERVICE, Failure
 
 _BUCKET_BYTES = 8
-_FULL_BYTES = LISTED_COUNT_MAX * LISTED.size
+_FULL_BYTES = LISTED_COUNT_MAX * INVOCATION_ID_BYTES
 
 
 def list_completed(step: Step, done: CompletedRow) -> None:
@@ -38,19 +41,26 @@ def list_completed(step: Step, done: CompletedRow) -> None:
     invoke = done.invoke
     number, row = _open_listing(step, _bucket_ms(done))
     raw_key = invoke.key.encode()
-    names = (invoke.service, invoke.handler, invoke.kind, done.deployment, done.protocol)
-    failed = LISTED_FAILED if isinstance(done.outcome, Failure) else 0
-    done.listed = number * LISTED_COUNT_MAX + len(row.entries) // LISTED.size
-    row.entries += LISTED.pack(
-        invoke.id,
-        invoke.created_at_ms,
-        done.completed_at_ms,
-        done.expires_at_ms,
-        len(raw_key),
-        row.names.setdefault(names, len(row.names)),
-        invoke.by << LISTED_BY_SHIFT | failed,
+    service, handler, kind = invoke.service, invoke.handler, invoke.kind
+    raw_key = b"" if kind == SERVICE else invoke.key.encode()
+    names = (service, handler, kind, done.deployment, done.protocol, done.server)
+    number_of_names = row.names.setdefault(names, len(row.names))
+    done.listed = number * LISTED_COUNT_MAX + len(row.ids) // INVOCATION_ID_BYTES
+    row.ids += invoke.id
+    row.times += LISTED_TIMES.pack(
+        invoke.created_at_ms, done.running_at_ms, done.completed_at_ms, done.expires_at_ms
     )
+    row.codes += LISTED_CODES.pack(len(raw_key), number_of_names, _flags(done))
     row.keys += raw_key
+
+
+def _flags(done: CompletedRow) -> int:
+    flags = done.invoke.by << LISTED_BY_SHIFT
+    if isinstance(done.outcome, Failure):
+        flags |= LISTED_FAILED
+    if done.events or done.retry_count:
+        flags |= LISTED_TROUBLED
+    return flags
 
 
 def unlist(step: Step, done: CompletedRow) -> None:
@@ -91,7 +101,7 @@ def _open_listing(step: Step, bucket_ms: int) -> tuple[int, ListingRow]:
     key = listing_key(bucket_ms, number)
     row = state.listings.get(key)
     if row is not None:
-        if len(row.entries) < _FULL_BYTES and len(row.keys) < LISTED_KEYS_BYTES_MAX:
+        if len(row.ids) < _FULL_BYTES and len(row.keys) < LISTED_KEYS_BYTES_MAX:
             state.listings.touch(key)
             return number, row
         number += 1
@@ -104,7 +114,5 @@ def _open_listing(step: Step, bucket_ms: int) -> tuple[int, ListingRow]:
 
 def _last_number(step: Step, prefix: bytes) -> int:
     """Of the listings of a bucket; 0 if there is none."""
-    last = b""
-    for last in step.state.listings.keys(prefix, prefix_end(prefix)):
-        pass
+    last = max(step.state.listings.keys(prefix, prefix_end(prefix)), default=b"")
     return int.from_bytes(last[_BUCKET_BYTES:], "big")

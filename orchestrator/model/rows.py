@@ -313,22 +313,28 @@ class RetentionRow(Row):
 class ListingRow(Row):
     """Columns of up to LISTED_COUNT_MAX completed invocations whose retention ends in one bucket.
 
-    `entries` is made of LISTED, end to end; `keys` are their object keys, end to end; `names` are
-    (service, handler, kind, deployment, protocol) by number; `gone` are the places of those that
-    were purged before their time.
+    `ids` end to end, `times` of LISTED_TIMES, `codes` of LISTED_CODES, object `keys` end to end.
+    `names` are (service, handler, kind, deployment, protocol, server) by number. `gone` are the
+    places of those that were purged before their time.
     """
 
-    entries: bytearray = msgspec.field(default_factory=bytearray)
+    ids: bytearray = msgspec.field(default_factory=bytearray)
+    times: bytearray = msgspec.field(default_factory=bytearray)
+    codes: bytearray = msgspec.field(default_factory=bytearray)
     keys: bytearray = msgspec.field(default_factory=bytearray)
-    names: dict[tuple[str, str, int, str, int], int] = {}
+    names: dict[tuple[str, str, int, str, int, str], int] = {}
     gone: list[int] = []
 
 
-LISTED = Struct("<24sqqqHHH")
-"""Id, created, completed and expires (Unix ms), bytes of the key, number of the names, flags."""
+LISTED_TIMES = Struct("<qqqq")
+"""Created, began to run (0: never), completed, expires: Unix ms."""
 
-LISTED_FAILED = 1  # flag; the others are `Invoke.by` << LISTED_BY_SHIFT
-LISTED_BY_SHIFT = 1
+LISTED_CODES = Struct("<HHH")
+"""Bytes of the key, number of the names, flags."""
+
+LISTED_FAILED = 1  # flag: the outcome is a failure
+LISTED_TROUBLED = 2  # flag: an attempt failed, so that its row tells more
+LISTED_BY_SHIFT = 2  # above the flags: `Invoke.by`
 
 
 class ChoreRow(Row):

@@ -18,6 +18,7 @@ from orchestrator.sql.errors import (
     out_of_memory,
 )
 from orchestrator.sql.json_rows import json_rows
+from orchestrator.sql.plans import Hint, hints_of
 from orchestrator.sql.schemas import SCHEMAS
 from orchestrator.sql.server_pipe import ServerPipe
 
@@ -35,6 +36,7 @@ class Answering:
     def __init__(self, inward: BinaryIO, outward: BinaryIO, memory_bytes_max: int) -> None:
         self._line = ServerPipe(inward, outward)
         self._memory_bytes_max = memory_bytes_max
+        self._hints: dict[str, Hint] = {}
         settings = {
             "datafusion.execution.target_partitions": "1",  # one pipe feeds them all
             "datafusion.execution.batch_size": str(BATCH_ROWS),
@@ -47,7 +49,7 @@ class Answering:
             memory.with_fair_spill_pool(memory_bytes_max // POOL_SHARE),
         )
         for name in SCHEMAS:
-            self._context.register_dataset(name, TableDataset(name, self._line))
+            self._context.register_dataset(name, TableDataset(name, self._line, self._hints))
 
     def serve(self) -> None:
         while (ask := self._line.next_question()) is not None:
@@ -63,6 +65,8 @@ class Answering:
                 .with_allow_statements(False),
             )
             schema = frame.schema()
+            self._hints.clear()
+            self._hints.update(hints_of(frame.optimized_logical_plan()))
             stream = frame.execute_stream()
         except Exception as error:  # noqa: BLE001 the library raises bare exceptions
             return self._failed(error, STATUS_BAD_QUERY)

@@ -5,23 +5,26 @@ fragments, with the filter, and executes the one fragment there is with a scanne
 whichever thread and as often as the plan needs it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from orchestrator.sql.asked import Narrowed, Need, RowIterator, Scanned
+from orchestrator.sql.plans import Hint
 from orchestrator.sql.schemas import SCHEMAS
 from orchestrator.sql.server_pipe import ServerPipe
-from orchestrator.sql.sources import TableSource, source_of
+from orchestrator.sql.sources import source_of
 
 
 class TableDataset(pads.Dataset):  # type: ignore[misc]
     """A table by name: projections and filters reach its source."""
 
-    def __init__(self, name: str, line: ServerPipe) -> None:
+    def __init__(self, name: str, line: ServerPipe, hints: Mapping[str, Hint]) -> None:
         self._name = name
         self._line = line
+        self._hints = hints  # of the query that runs
 
     @property
     def schema(self) -> pa.Schema:
@@ -31,21 +34,22 @@ class TableDataset(pads.Dataset):  # type: ignore[misc]
         return pads.dataset(self.schema.empty_table()).scanner(columns=columns)
 
     def get_fragments(self, filter: Any = None) -> Any:  # noqa: A002
-        return iter([Fragment(self._name, self._line, filter)])
+        narrowed = Narrowed(filter, self._hints.get(self._name))
+        return iter([Fragment(self._name, self._line, narrowed)])
 
 
 class Fragment:
     """All rows of a table that a filter lets pass, and perhaps others."""
 
-    def __init__(self, name: str, line: ServerPipe, where: Any) -> None:
-        self._name = name
+    def __init__(self, name: str, line: ServerPipe, narrowed: Narrowed) -> None:
+        self._schema = SCHEMAS[name]
+        self._source = source_of(name)
         self._line = line
-        self._where = where
+        self._narrowed = narrowed
         self._planned = self._plan()
 
     def _plan(self) -> list[int]:
-        needs = source_of(self._name).needs(self._where)
-        return [self._line.plan(need.source, need.kinds, need.starts) for need in needs]
+        return [self._line.plan(*need) for need in self._source.needs(self._narrowed)]
 
     def scanner(
         self,
@@ -56,27 +60,39 @@ class Fragment:
     ) -> Any:
         # A plan that is executed again (a recursive query) reads it anew.
         scans, self._planned = self._planned or self._plan(), []
-        names = _needed(SCHEMAS[self._name].names, columns, filter)
-        wanted = pa.schema([SCHEMAS[self._name].field(name) for name in names])
+        asked = self._asked(columns)
         return pads.Scanner.from_batches(
-            self._batches(source_of(self._name), scans, wanted),
-            schema=wanted,
+            self._batches(scans, asked),
+            schema=asked.schema,
             columns=columns,
             filter=filter,
             use_threads=False,
             batch_readahead=1,
         )
 
-    def _batches(
-        self, source: TableSource, scans: list[int], wanted: pa.Schema
-    ) -> Iterator[pa.RecordBatch]:
-        yield from source.batches([self._line.rows(number) for number in scans], wanted)
+    def _asked(self, columns: list[str] | None) -> Scanned:
+        names = self._schema.names
+        filtered = _filtered(names, self._narrowed)
+        hint = self._narrowed.hint
+        more = () if hint is None else [name for name, _ in hint.more]
+        wanted = [name for name in names if columns is None or name in columns or name in filtered]
+        # A count wants rows without columns, which a batch cannot hold: any serves.
+        schema = pa.schema([self._schema.field(name) for name in wanted or names[:1]])
+        return Scanned(self._narrowed, schema, filtered.union(more), self._fetch)
+
+    def _fetch(self, need: Need) -> RowIterator:
+        return self._line.rows(self._line.plan(*need))
+
+    def _batches(self, scans: list[int], asked: Scanned) -> Iterator[pa.RecordBatch]:
+        yield from self._source.batches([self._line.rows(number) for number in scans], asked)
 
 
-def _needed(names: list[str], columns: list[str] | None, where: Any) -> list[str]:
-    """The columns that are read: a filter may name some that are not in the projection."""
-    text = "" if where is None else str(where)
-    if columns is None or "..." in text:  # cut short: it may name any
-        return names
-    # A count wants rows without columns, which a batch cannot hold: the first is a cheap one.
-    return [name for name in names if name in columns or name in text] or names[:1]
+def _filtered(names: list[str], narrowed: Narrowed) -> frozenset[str]:
+    """The columns that the filter names, and perhaps others."""
+    if narrowed.where is None:
+        return frozenset()
+    if narrowed.hint is not None:
+        return narrowed.hint.filtered.intersection(names)
+    text = str(narrowed.where)
+    # Cut short it may name any.
+    return frozenset(name for name in names if "..." in text or name in text)

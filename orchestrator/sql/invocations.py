@@ -146,6 +146,14 @@ STATUS_COLUMNS: dict[str, Column] = {
 }
 
 
+WAITING_COLUMNS = (
+    "suspended_waiting_for_completions",
+    "suspended_waiting_for_signals",
+    "suspended_waiting_future_json",
+)
+"""Of those of live ones only."""
+
+
 def _of_attempt(name: str) -> Column:
     return lambda v: _or_none(v.attempt[name]) if v.attempt is not None else None
 

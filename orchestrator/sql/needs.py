@@ -1,21 +1,11 @@
 """Which raw rows a table is read from, narrowed by what the filter pins."""
 
-from typing import NamedTuple
-
 from orchestrator.codec import keys
-from orchestrator.sql import pushdown
+from orchestrator.sql.asked import Narrowed, Need
 from perdure.wire.errors import BadId
 from perdure.wire.ids import parse_invocation_id
 
 ALL = b""
-
-
-class Need(NamedTuple):
-    """One scan; of `source` "rows" those of the tables `kinds` whose keys go on with `starts`."""
-
-    source: str
-    kinds: list[bytes]
-    starts: list[bytes]
 
 
 ATTEMPTS = Need("attempts", [], [])
@@ -31,19 +21,29 @@ def of_all(kind: bytes) -> Need:
     return Need("numbered rows", [kind], [ALL])
 
 
-def of_ids(where: object, *kinds: bytes) -> Need:
+def nothing(kind: bytes) -> Need:
+    """No rows."""
+    return Need("rows", [kind], [])
+
+
+def of_completed(ids: list[bytes]) -> Need:
+    """Rows of completed invocations."""
+    return Need("rows", [keys.COMPLETED], sorted(ids))
+
+
+def of_ids(narrowed: Narrowed, *kinds: bytes) -> Need:
     """Rows whose key is, or begins with, an invocation id."""
-    return Need("rows", list(kinds), _ids_in(where))
+    return Need("rows", list(kinds), _ids_in(narrowed))
 
 
-def of_keys(where: object, *kinds: bytes) -> Need:
+def of_keys(narrowed: Narrowed, *kinds: bytes) -> Need:
     """Rows whose key is, or begins with, a service and the key of its object."""
-    return Need("rows", list(kinds), _keys_in(where))
+    return Need("rows", list(kinds), _keys_in(narrowed))
 
 
-def _ids_in(where: object) -> list[bytes]:
+def _ids_in(narrowed: Narrowed) -> list[bytes]:
     """The ids the filter names, else all; what is no id has no rows."""
-    ids = pushdown.pinned(where, "id")
+    ids = narrowed.pinned("id")
     if ids is None:
         return [ALL]
     known = set()
@@ -55,12 +55,12 @@ def _ids_in(where: object) -> list[bytes]:
     return sorted(known)
 
 
-def _keys_in(where: object) -> list[bytes]:
+def _keys_in(narrowed: Narrowed) -> list[bytes]:
     """The services, or services and keys, that the filter names, else all."""
-    services = pushdown.pinned(where, "service_name")
+    services = narrowed.pinned("service_name")
     if services is None:
         return [ALL]
-    names = pushdown.pinned(where, "service_key")
+    names = narrowed.pinned("service_key")
     if names is None:
         return sorted({service.encode() + b"\0" for service in services})
     return sorted({keys.object_key(service, key) for service in services for key in names})

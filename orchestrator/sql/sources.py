@@ -1,9 +1,8 @@
 """Every table: the raw rows it is read from, and how they become columns."""
 
-import time
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import orjson
@@ -21,62 +20,46 @@ from orchestrator.model.rows import (
 )
 from orchestrator.model.values import SUSPENDED
 from orchestrator.sql import batching, invocations, keyed, needs, topics, words
+from orchestrator.sql.asked import Narrowed, Need, RowIterator, Scanned
 from orchestrator.sql.entries import entries
 from orchestrator.sql.entry_shapes import Callee
 from orchestrator.sql.events import events_columns, suspended_columns
-from orchestrator.sql.needs import Need
+from orchestrator.sql.invocation_table import InvocationTable
+from orchestrator.sql.views import view_of, views, wall_ms
 from orchestrator.tables.port import Pair
 from perdure.wire.ids import invocation_id_to_str
 
-RowIterator = Iterator[Pair]
 Dicts = Iterator[dict[str, Any]]
 
-_live = row_decoder(InvocationRow)
-_done = row_decoder(CompletedRow)
 _chunk = row_decoder(ChunkRow)
 _input = row_decoder(InputRow)
 
 
-class TableSource(NamedTuple):
+class TableSource(Protocol):
     """A table. `needs` gives its scans by filter; `batches` makes the rows of them, in that order,
-    into batches of a schema; rows that the filter refuses may be among them."""
+    into batches of the schema asked for; rows that the filter refuses may be among them."""
 
-    needs: Callable[[object], list[Need]]
-    batches: Callable[[list[RowIterator], pa.Schema], Iterator[pa.RecordBatch]]
+    def needs(self, narrowed: Narrowed) -> list[Need]: ...
+
+    def batches(self, scans: list[RowIterator], asked: Scanned) -> Iterator[pa.RecordBatch]: ...
+
+
+class PlainTable(NamedTuple):
+    """A `TableSource` of two functions."""
+
+    of: Callable[[Narrowed], list[Need]]
+    rows: Callable[[list[RowIterator], pa.Schema], Iterator[pa.RecordBatch]]
+
+    def needs(self, narrowed: Narrowed) -> list[Need]:
+        return self.of(narrowed)
+
+    def batches(self, scans: list[RowIterator], asked: Scanned) -> Iterator[pa.RecordBatch]:
+        return self.rows(scans, asked.schema)
 
 
 def source_of(table: str) -> TableSource:
     """The source of a table by its name; of a feature that is off, one without rows."""
     return SOURCES.get(table, _NOTHING)
-
-
-# invocations
-
-
-def _invocation_source(columns: dict[str, invocations.Column], *kinds: bytes) -> TableSource:
-    def views(scans: list[RowIterator], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        return batching.of_views(_views(*scans), columns, schema)
-
-    return TableSource(lambda where: [needs.ATTEMPTS, needs.of_ids(where, *kinds)], views)
-
-
-def _views(attempts: RowIterator, rows: RowIterator) -> Iterator[invocations.InvocationView]:
-    running = {key: _json(value) for key, value in attempts}
-    now_ms = time.time_ns() // 1_000_000
-    for raw, value in rows:
-        view = _view(raw, value, running, now_ms)
-        if view is not None:
-            yield view
-
-
-def _view(
-    raw: bytes, value: bytes, attempts: dict[bytes, dict[str, Any]], now_ms: int
-) -> invocations.InvocationView | None:
-    """An invocation; None if it has outlived its retention."""
-    if raw[:1] == keys.INVOCATION:
-        return invocations.InvocationView(_live(value), attempts.get(raw[1:]), len(value))
-    row = _done(value)
-    return invocations.InvocationView(row, None, len(value)) if row.expires_at_ms > now_ms else None
 
 
 def _whose(view: invocations.InvocationView) -> dict[str, Any]:
@@ -87,7 +70,7 @@ def _whose(view: invocations.InvocationView) -> dict[str, Any]:
 
 
 def _events(rows: RowIterator) -> Dicts:
-    for view in _views(iter(()), rows):
+    for view in views(iter(()), rows):
         whose = _whose(view)
         for columns in events_columns(view.row.events):
             yield whose | columns
@@ -106,7 +89,7 @@ def _journal_batches(scans: list[RowIterator], schema: pa.Schema) -> Iterator[pa
 
 def _journal_entries(services: RowIterator, rows: RowIterator, wanted: list[str]) -> Dicts:
     callees = _callees(services)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_ms()
     for _, own in groupby(rows, key=lambda pair: pair[0][1:25]):  # what is of one id lies together
         for view, chunks in _journals(list(own), now_ms):
             whose = _whose(view)
@@ -129,7 +112,7 @@ def _journals(
     for raw, value in own:
         if raw[:1] in (keys.INPUT, keys.CHUNK):
             continue
-        view = _view(raw, value, {}, now_ms)
+        view = view_of(raw, value, {}, now_ms)
         if view is None or _journal_is_gone(view.row, now_ms):
             continue
         row, invoke = view.row, view.invoke
@@ -169,7 +152,7 @@ def _json(value: bytes) -> dict[str, Any]:
 def _of_one_scan(
     scan: Callable[[object], Need], rows: Callable[[RowIterator], Dicts]
 ) -> TableSource:
-    return TableSource(
+    return PlainTable(
         lambda where: [scan(where)],
         lambda scans, schema: batching.of_dicts(rows(scans[0]), schema),
     )
@@ -179,17 +162,13 @@ def _keyed(rows: Callable[[RowIterator], Dicts], *kinds: bytes) -> TableSource:
     return _of_one_scan(lambda where: needs.of_keys(where, *kinds), rows)
 
 
-_NOTHING = TableSource(lambda where: [], lambda scans, schema: iter(()))
+_NOTHING = PlainTable(lambda where: [], lambda scans, schema: iter(()))
 
-SOURCES = {
-    "sys_invocation": _invocation_source(
-        invocations.INVOCATION_COLUMNS, keys.INVOCATION, keys.COMPLETED
-    ),
-    "sys_invocation_status": _invocation_source(
-        invocations.STATUS_COLUMNS, keys.INVOCATION, keys.COMPLETED
-    ),
-    "sys_invocation_state": _invocation_source(invocations.STATE_COLUMNS, keys.INVOCATION),
-    "sys_journal": TableSource(
+SOURCES: dict[str, TableSource] = {
+    "sys_invocation": InvocationTable(invocations.INVOCATION_COLUMNS),
+    "sys_invocation_status": InvocationTable(invocations.STATUS_COLUMNS),
+    "sys_invocation_state": InvocationTable(invocations.STATE_COLUMNS, live_only=True),
+    "sys_journal": PlainTable(
         lambda where: [
             needs.SERVICES,
             needs.of_ids(where, keys.INVOCATION, keys.COMPLETED, keys.INPUT, keys.CHUNK),
@@ -207,12 +186,12 @@ SOURCES = {
     "sys_service": _of_one_scan(lambda where: needs.SERVICES, _documents),
     "sys_deployment": _of_one_scan(lambda where: needs.DEPLOYMENTS, _documents),
     "sys_subscription": _of_one_scan(lambda where: needs.SUBSCRIPTIONS, _documents),
-    "sys_source": TableSource(
+    "sys_source": PlainTable(
         lambda where: [needs.SOURCES, needs.of_all(keys.SOURCE)],
         lambda scans, schema: batching.of_dicts(topics.sources(*scans), schema),
     ),
     "sys_dead_letter": _of_one_scan(lambda where: needs.of_all(keys.LETTER), topics.letters),
-    "sys_lane": TableSource(
+    "sys_lane": PlainTable(
         lambda where: [needs.LANES, needs.of_all(keys.PARTITION)],
         lambda scans, schema: batching.of_dicts(topics.lanes(*scans), schema),
     ),

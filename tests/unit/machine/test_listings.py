@@ -6,13 +6,20 @@ from orchestrator.codec import keys
 from orchestrator.codec.rows import row_decoder
 from orchestrator.machine import listings
 from orchestrator.model.limits import LISTING_COARSE_MS, LISTINGS_DROPPED_MAX
-from orchestrator.model.records import Kill, Purge, PurgeExpired
-from orchestrator.model.rows import LISTED, LISTED_FAILED, ListingRow
-from orchestrator.model.values import OBJECT_EXCLUSIVE
+from orchestrator.model.records import Failed, Kill, Purge, PurgeExpired
+from orchestrator.model.rows import (
+    LISTED_BY_SHIFT,
+    LISTED_CODES,
+    LISTED_FAILED,
+    LISTED_TIMES,
+    LISTED_TROUBLED,
+    ListingRow,
+)
+from orchestrator.model.values import BY_INGRESS, OBJECT_EXCLUSIVE, THEN_RETRY, Attempted
 from orchestrator.tables.state import State
 from tests.unit.machine.bench import DAY_MS, Bench, uid
 
-Listed = tuple[bytes, int, int, int, int, int, int]
+Listed = tuple[bytes, tuple[int, ...], tuple[int, ...]]
 
 
 def listed(bench: Bench) -> dict[bytes, ListingRow]:
@@ -24,7 +31,9 @@ def listed(bench: Bench) -> dict[bytes, ListingRow]:
 
 
 def entries(row: ListingRow) -> list[Listed]:
-    return list(LISTED.iter_unpack(row.entries))
+    ids = [bytes(row.ids[at : at + 24]) for at in range(0, len(row.ids), 24)]
+    times, codes = LISTED_TIMES.iter_unpack(row.times), LISTED_CODES.iter_unpack(row.codes)
+    return list(zip(ids, times, codes, strict=True))
 
 
 def complete(bench: Bench, number: int, **named: object) -> bytes:
@@ -40,12 +49,13 @@ def test_a_completed_invocation_is_listed_with_what_people_ask_for() -> None:
     ((key, row),) = listed(bench).items()
     first, second = entries(row)
     expires_ms = bench.now_ms + DAY_MS
-    assert first == (uid(1), bench.now_ms, bench.now_ms, expires_ms, 0, 0, 0)
-    assert second == (uid(2), bench.now_ms, bench.now_ms, expires_ms, 3, 1, 0)
+    times = (bench.now_ms, bench.now_ms, bench.now_ms, expires_ms)
+    assert first == (uid(1), times, (0, 0, BY_INGRESS << LISTED_BY_SHIFT))
+    assert second == (uid(2), times, (3, 1, BY_INGRESS << LISTED_BY_SHIFT))
     assert row.keys == "ké".encode() and row.gone == []
     assert row.names == {
-        ("Greeter", "greet", 0, "dp_1", 6): 0,
-        ("Counter", "add", OBJECT_EXCLUSIVE, "dp_1", 6): 1,
+        ("Greeter", "greet", 0, "dp_1", 6, ""): 0,
+        ("Counter", "add", OBJECT_EXCLUSIVE, "dp_1", 6, ""): 1,
     }
     bucket_ms = int.from_bytes(key[:8], "big")
     assert 0 <= bucket_ms - expires_ms < LISTING_COARSE_MS
@@ -56,7 +66,17 @@ def test_a_failure_is_told_from_a_success() -> None:
     bench.invoke(uid(1))
     bench.do(Kill(uid(1), bench.now_ms))
     ((_, row),) = listed(bench).items()
-    assert entries(row)[0][-1] & LISTED_FAILED
+    assert entries(row)[0][2][2] & LISTED_FAILED
+
+
+def test_a_failed_attempt_is_told_of_a_success() -> None:
+    bench = Bench()
+    bench.invoke(uid(1))
+    why = Attempted(500, "boom", "", "", -1, "", 0, bench.now_ms)
+    bench.flush(uid(1), end=Failed(why, THEN_RETRY, 2, bench.now_ms))
+    bench.finish(uid(1))
+    ((_, row),) = listed(bench).items()
+    assert entries(row)[0][2][2] & (LISTED_TROUBLED | LISTED_FAILED) == LISTED_TROUBLED
 
 
 def test_what_nobody_is_shown_is_not_listed() -> None:
@@ -70,7 +90,7 @@ def test_a_full_listing_is_followed_by_another(
     monkeypatch: pytest.MonkeyPatch, forgets: bool
 ) -> None:
     """Also after a restart, which has to look for the last one."""
-    monkeypatch.setattr(listings, "_FULL_BYTES", 3 * LISTED.size)
+    monkeypatch.setattr(listings, "_FULL_BYTES", 3 * 24)
     bench = Bench()
     for number in range(8):
         complete(bench, number)

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -43,14 +44,20 @@ class Rows:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.asked: list[bytes] = []  # starts of keys
+        self.read: Counter[bytes] = Counter()  # rows by the prefix of their table
 
     def export(
         self, partition: int, kinds: Sequence[bytes], starts: Sequence[bytes]
     ) -> LocalStream[Pair]:
         self.asked += starts
         self.bench.state.spill()
-        rows = reads.export_rows(self.bench.store, kinds, starts)
+        rows = self._counted(reads.export_rows(self.bench.store, kinds, starts))
         return LocalStream(rows, LoopScheduler(), lambda error: Unavailable(str(error), False))
+
+    def _counted(self, rows: Iterator[Pair]) -> Iterator[Pair]:
+        for key, value in rows:
+            self.read[key[:1]] += 1
+            yield key, value
 
     def unreadable(self) -> dict[int, str]:
         return {}

@@ -1,0 +1,206 @@
+"""What the plan of a query says of the rows that it needs of each table.
+
+DataFusion hands tables only such filters as it can write for PyArrow: lists of texts and LIKE are
+not among them, nor is what is sorted by. The optimized plan has them all. What is not understood
+for certain is left out: then more rows are read, never fewer; DataFusion filters, sorts and cuts
+what was read.
+"""
+
+import re
+from collections import Counter
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_NAMED = re.compile(r"\w\"?\.\"?(\w+)")  # perhaps also what is within a text
+_SCANNED = re.compile(r"TableScan: (\w+) ")
+
+
+class Top(NamedTuple):
+    """Of the rows that pass the filters only the first `count` by a column are wanted."""
+
+    column: str
+    relation: str  # table or alias that the column is of
+    descending: bool
+    count: int
+
+
+class Hint(NamedTuple):
+    """Of a table that is scanned once. `pins`: the only values that columns may have; `excluded`:
+    values they may not have; `filtered`: the columns of the filters that DataFusion hands to the
+    table; `more`: others, by the column they are about."""
+
+    pins: dict[str, set[str]]
+    excluded: dict[str, set[str]]
+    filtered: frozenset[str]
+    more: list[tuple[str, pc.Expression]]
+    top: Top | None
+
+
+def hints_of(plan: Any) -> dict[str, Hint]:
+    """By table. A table that is scanned more than once has none."""
+    found: dict[str, Hint] = {}
+    _visit(plan, None, [], found)
+    counts = Counter(_SCANNED.findall(plan.display_indent()))  # subqueries too
+    return {table: hint for table, hint in found.items() if counts[table] == 1}
+
+
+def _visit(plan: Any, top: Top | None, filters: list[Any], found: dict[str, Hint]) -> None:
+    node = plan.to_variant()
+    kind = type(node).__name__
+    inputs = plan.inputs()
+    if kind == "TableScan":
+        found[node.table_name()] = _hint(node, top, filters)
+    elif kind == "Filter":
+        _visit(inputs[0], top, [*filters, *_conjuncts(node.predicate())], found)
+    elif kind == "SubqueryAlias":
+        _visit(inputs[0], top, filters, found)
+    elif kind == "Sort":
+        _visit(inputs[0], _top_of(node), [], found)
+    elif kind == "Projection":
+        # A filter above one may name what is computed there.
+        passed = None if filters else _through(node, top)
+        _visit(inputs[0], passed, [], found)
+    elif kind == "Join" and str(node.join_type()) == "Left":
+        # Each row of the left side gives one at least.
+        left = None if filters else _of_left(node, top)
+        _visit(inputs[0], left, [], found)
+        _visit(inputs[1], None, [], found)
+    else:
+        for each in inputs:
+            _visit(each, None, [], found)
+
+
+def _top_of(sort: Any) -> Top | None:
+    count = sort.get_fetch_val()
+    first = sort.sort_exprs()[0]
+    named = _sorted_by(first.expr())
+    return None if count is None or named is None else Top(*named, not first.ascending(), count)
+
+
+def _sorted_by(expression: Any) -> tuple[str, str] | None:
+    """A column and what it is of."""
+    column = _column(expression)
+    return None if column is None else (column, expression.to_variant().relation() or "")
+
+
+def _through(projection: Any, top: Top | None) -> Top | None:
+    """The same below a projection, which may have renamed the column."""
+    if top is None:
+        return None
+    for expression in projection.projections():
+        node = expression.to_variant()
+        if type(node).__name__ == "Alias":
+            if node.alias() == top.column:
+                named = _sorted_by(node.expr())
+                return named and Top(*named, top.descending, top.count)
+        elif _column(expression) == top.column:
+            return top
+    return None
+
+
+def _of_left(join: Any, top: Top | None) -> Top | None:
+    """If what is sorted by is a column of the left side for certain."""
+    if top is None or top.relation in _relations(join.right()):
+        return None
+    return top if top.relation in _relations(join.left()) else None
+
+
+def _relations(plan: Any) -> set[str]:
+    """The names by which columns of a plan may be told."""
+    node = plan.to_variant()
+    kind = type(node).__name__
+    if kind == "SubqueryAlias":
+        return {str(node.alias())}
+    if kind == "TableScan":
+        return {str(node.table_name())}
+    return {name for each in plan.inputs() for name in _relations(each)}
+
+
+def _hint(scan: Any, top: Top | None, filters: list[Any]) -> Hint:
+    pins: dict[str, set[str]] = {}
+    excluded: dict[str, set[str]] = {}
+    handed = [each for one in scan.filters() for each in _conjuncts(one)]
+    for each in (*handed, *filters):
+        pinned = _pinned(each)
+        if pinned is not None:
+            column, values = pinned
+            pins[column] = pins[column] & values if column in pins else values
+        elif (other := _compared(each, "!=")) is not None:
+            excluded.setdefault(other[0], set()).add(other[1])
+    more = [written for each in filters if (written := _written(each)) is not None]
+    # The first of what passes only some of the filters are not the first of what passes all.
+    named = frozenset(name for each in handed for name in _NAMED.findall(str(each)))
+    return Hint(pins, excluded, named, more, top if len(more) == len(filters) else None)
+
+
+def _conjuncts(expression: Any) -> list[Any]:
+    node = expression.to_variant()
+    if type(node).__name__ == "BinaryExpr" and node.op() == "AND":
+        return [*_conjuncts(node.left()), *_conjuncts(node.right())]
+    return [expression]
+
+
+def _pinned(expression: Any) -> tuple[str, set[str]] | None:
+    """The column and the only texts with which it can pass."""
+    node = expression.to_variant()
+    if type(node).__name__ == "InList":
+        column, values = _column(node.expr()), _texts(node.list())
+        return None if node.negated() or column is None or values is None else (column, values)
+    equal = _compared(expression, "=")
+    if equal is not None:
+        return equal[0], {equal[1]}
+    if type(node).__name__ == "BinaryExpr" and node.op() == "OR":
+        left, right = _pinned(node.left()), _pinned(node.right())
+        if left is not None and right is not None and left[0] == right[0]:
+            return left[0], left[1] | right[1]
+    return None
+
+
+def _compared(expression: Any, operator: str) -> tuple[str, str] | None:
+    """A column and the text it is compared with."""
+    node = expression.to_variant()
+    if type(node).__name__ != "BinaryExpr" or node.op() != operator:
+        return None
+    column, values = _column(node.left()), _texts([node.right()])
+    return None if column is None or values is None else (column, values.pop())
+
+
+def _written(expression: Any) -> tuple[str, pc.Expression] | None:
+    """The filter for PyArrow, which keeps the very rows that SQL keeps."""
+    node = expression.to_variant()
+    kind = type(node).__name__
+    if kind not in ("InList", "Like") or (column := _column(node.expr())) is None:
+        return None
+    field = pc.field(column)
+    texts = _texts(node.list() if kind == "InList" else [node.pattern()])
+    if texts is None:
+        return None
+    if kind == "InList":
+        passes = field.isin(pa.array(sorted(texts), pa.large_string()))
+    else:
+        (pattern,) = texts
+        if node.escape_char() or "\\" in pattern:
+            return None
+        passes = pc.match_like(field, pattern)
+    return column, ~passes & field.is_valid() if node.negated() else passes
+
+
+def _column(expression: Any) -> str | None:
+    node = expression.to_variant()
+    return str(node.name()) if type(node).__name__ == "Column" else None
+
+
+def _texts(expressions: list[Any]) -> set[str] | None:
+    """The values of literal texts."""
+    found = set()
+    for each in expressions:
+        if each.variant_name() != "Literal":
+            return None
+        value = each.python_value()  # of LargeUtf8 an Arrow scalar
+        value = value.as_py() if isinstance(value, pa.Scalar) else value
+        if not isinstance(value, str):
+            return None
+        found.add(value)
+    return found or None
