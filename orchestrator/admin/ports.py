@@ -33,8 +33,8 @@ class QueryAnswer(Protocol):
 class Query(Protocol):
     """SQL over what the engine knows."""
 
-    def json(self, sql: str) -> QueryAnswer:
-        """A JSON document `{"rows": […]}`."""
+    def json(self, sql: str, nulls: bool = False) -> QueryAnswer:
+        """A JSON document `{"rows": […]}`, without nulls unless these are asked for."""
         ...
 
     def arrow(self, sql: str) -> QueryAnswer:

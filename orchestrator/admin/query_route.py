@@ -36,6 +36,8 @@ def router(ports: Ports) -> AdminRoutes:
     async def query(request: Request, asked: QueryRequest) -> Response:
         """Run SQL; JSON if that is what is accepted, else an Arrow IPC stream.
 
+        JSON leaves out what is null; `accept: application/json; nulls=true` asks for it too.
+
         The header x-perdure-missing-partitions names partitions that could not be read.
         """
         return await _query(ports, asked.query, request)
@@ -46,9 +48,12 @@ def router(ports: Ports) -> AdminRoutes:
 async def _query(ports: Ports, sql: str, request: Request) -> Response:
     if ports.query is None:
         raise AdminError(501, NO_SQL)
-    accept = request.headers.get("accept", "")
-    as_json = accept.partition(";")[0].strip().lower() == JSON_TYPE
-    answer = ports.query.json(sql) if as_json else ports.query.arrow(sql)
+    kind, *parameters = request.headers.get("accept", "").lower().replace(" ", "").split(";")
+    as_json = kind == JSON_TYPE
+    if as_json:
+        answer = ports.query.json(sql, "nulls=true" in parameters)
+    else:
+        answer = ports.query.arrow(sql)
     try:
         first = await _first_part(answer, request)
     except ports.query_errors as error:

@@ -17,6 +17,8 @@ from orchestrator.sql.errors import (
     STATUS_TOO_LARGE,
     out_of_memory,
 )
+from orchestrator.sql.json_functions import JSON_FUNCTIONS, KEYS_MAX, NUMBERED, applied
+from orchestrator.sql.json_operators import with_json
 from orchestrator.sql.json_rows import json_rows
 from orchestrator.sql.plans import Hint, hints_of
 from orchestrator.sql.schemas import SCHEMAS
@@ -27,6 +29,7 @@ POOL_SHARE = 2  # of the child's memory the half is for what DataFusion counts: 
 BATCH_ROWS = 1_024
 _OUT_OF_MEMORY = ("Resources exhausted", "MemoryError", "memory allocation", "malloc of size")
 _OF_PYTHON = "Python error PyErr"
+_OURS = (_OF_PYTHON, "External error", "Internal error")  # not about what was asked
 logger = logging.getLogger("perdure.sql")
 
 
@@ -37,11 +40,13 @@ class Answering:
         self._line = ServerPipe(inward, outward)
         self._memory_bytes_max = memory_bytes_max
         self._hints: dict[str, Hint] = {}
+        self._has_json_functions = False
         settings = {
             "datafusion.execution.target_partitions": "1",  # one pipe feeds them all
             "datafusion.execution.batch_size": str(BATCH_ROWS),
             # The generic one takes `cluster` and `end`, columns of ours, for the end of a list.
             "datafusion.sql_parser.dialect": "postgresql",
+            "datafusion.catalog.default_catalog": "restate",
         }
         memory = datafusion.RuntimeEnvBuilder().with_disk_manager_disabled()
         self._context = datafusion.SessionContext(
@@ -58,7 +63,7 @@ class Answering:
     def _answer(self, ask: pipe.Ask) -> pipe.AnswerDone:
         try:
             frame = self._context.sql_with_options(
-                ask.sql,
+                self._with_functions(ask.sql),
                 datafusion.SQLOptions()
                 .with_allow_ddl(False)
                 .with_allow_dml(False)
@@ -69,38 +74,62 @@ class Answering:
             self._hints.update(hints_of(frame.optimized_logical_plan()))
             stream = frame.execute_stream()
         except Exception as error:  # noqa: BLE001 the library raises bare exceptions
-            return self._failed(error, STATUS_BAD_QUERY)
+            return self._failed(error)
         try:
             batches = (batch.to_pyarrow() for batch in stream)
-            (self._arrow if ask.arrow else self._json)(schema, batches)
+            if ask.arrow:
+                self._arrow(_plainly_named(schema), batches)
+            else:
+                self._json(_plainly_named(schema), batches, ask.nulls)
         except Exception as error:  # noqa: BLE001 and so it does while it runs
-            return self._failed(error, STATUS_FAILED)
+            return self._failed(error)
         return pipe.AnswerDone(STATUS_OK)
 
-    def _failed(self, error: Exception, status: int) -> pipe.AnswerDone:
+    def _with_functions(self, sql: str) -> str:
+        """The query as DataFusion can read it; the functions it may need are there."""
+        written = with_json(sql)
+        if written != sql and not self._has_json_functions:
+            self._has_json_functions = True
+            for name, function in JSON_FUNCTIONS.items():
+                for keys in range(KEYS_MAX + 1):
+                    self._context.register_udf(
+                        datafusion.udf(
+                            applied(function),
+                            [pa.large_string()] * (1 + keys),
+                            function.returns,
+                            "immutable",
+                            f"{name}_{keys}",
+                        )
+                    )
+        return written
+
+    def _failed(self, error: Exception) -> pipe.AnswerDone:
         text = str(error) or type(error).__name__
         if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
             return pipe.AnswerDone(STATUS_TOO_LARGE, out_of_memory(self._memory_bytes_max))
         if _OF_PYTHON in text:  # raised by a table, within the library: not what was asked
             logger.error("a query failed: %s", text)
             return pipe.AnswerDone(STATUS_FAILED, f"the query failed: {_value_in(text)}")
-        return pipe.AnswerDone(status, text)
+        if any(sign in text for sign in _OURS):
+            logger.error("a query failed: %s", text)
+            return pipe.AnswerDone(STATUS_FAILED, text)
+        return pipe.AnswerDone(STATUS_BAD_QUERY, text)
 
     def _arrow(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
         with Outward(self._line.send) as sink:
             try:
                 with pa.ipc.new_stream(sink, schema) as writer:
                     for batch in batches:
-                        writer.write_batch(batch)
+                        writer.write_batch(batch.rename_columns(schema.names))
             except BaseException:
                 sink.drop()  # an answer of which nothing was sent can still say why there is none
                 raise
 
-    def _json(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    def _json(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch], nulls: bool) -> None:
         out = bytearray(b'{"rows":[')
         first = True
         for batch in batches:
-            for row in json_rows(batch):
+            for row in json_rows(batch.rename_columns(schema.names), nulls):
                 if not first:
                     out += b","
                 first = False
@@ -137,6 +166,14 @@ class Outward(io.BufferedIOBase):
         if self._kept:
             self._send(bytes(self._kept))
             self._kept.clear()
+
+
+def _plainly_named(schema: pa.Schema) -> pa.Schema:
+    """Its columns, where one is called by an expression, as the query wrote that."""
+    return pa.schema(
+        [field.with_name(NUMBERED.sub(r"\1(", field.name)) for field in schema],
+        metadata=schema.metadata,
+    )
 
 
 def _value_in(text: str) -> str:

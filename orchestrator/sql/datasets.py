@@ -76,8 +76,9 @@ class Fragment:
         hint = self._narrowed.hint
         more = () if hint is None else [name for name, _ in hint.more]
         wanted = [name for name in names if columns is None or name in columns or name in filtered]
-        # A count wants rows without columns, which a batch cannot hold: any serves.
-        schema = pa.schema([self._schema.field(name) for name in wanted or names[:1]])
+        # A count wants rows without columns, which a batch cannot hold: one that costs little.
+        cheap = "created_at" if "created_at" in names else names[0]
+        schema = pa.schema([self._schema.field(name) for name in wanted or [cheap]])
         return Scanned(self._narrowed, schema, filtered.union(more), self._fetch)
 
     def _fetch(self, need: Need) -> RowIterator:

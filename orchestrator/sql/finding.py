@@ -46,7 +46,7 @@ def wanted_of(asked: Scanned, of_trouble: frozenset[str]) -> Wanted:
 
 
 def _is_usable(top: Top) -> bool:
-    return top.column in _TIMES and top.count <= TOP_COUNT_MAX
+    return top.column in _TIMES and top.limit <= TOP_COUNT_MAX
 
 
 def found(listings: Iterator[Listed], wanted: Wanted, schema: pa.Schema) -> Iterator[Listed]:
@@ -75,7 +75,7 @@ def _first(some: Iterator[Listed], top: Top) -> list[Listed]:
     for each in some:
         kept.append(each)
         count += len(each)
-        if count > top.count + _CUT_AT_ROWS:
+        if count > top.limit + _CUT_AT_ROWS:
             kept = _cut(kept, top)
             count = sum(map(len, kept))
     return _cut(kept, top)
@@ -84,10 +84,10 @@ def _first(some: Iterator[Listed], top: Top) -> list[Listed]:
 def _cut(kept: list[Listed], top: Top) -> list[Listed]:
     column = _TIMES[top.column]
     times = pa.chunked_array([each[column] for each in kept], pa.int64())
-    if len(times) <= top.count:
+    if len(times) <= top.limit:
         return kept
     order = "descending" if top.descending else "ascending"
-    firsts = pc.select_k_unstable(pa.table({"t": times}), top.count, [("t", order)])
+    firsts = pc.select_k_unstable(pa.table({"t": times}), top.limit, [("t", order)])
     last: Any = times[firsts[-1].as_py()]
     is_first = pc.greater_equal if top.descending else pc.less_equal
     cut = (each.where(is_first(each[column], last)) for each in kept)

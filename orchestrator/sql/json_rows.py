@@ -1,4 +1,4 @@
-"""Batches of an answer as JSON: nulls left out, binary as hex, times as ISO text in UTC."""
+"""Batches of an answer as JSON: binary as hex, times as ISO text in UTC."""
 
 import json
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ _BINARY = (
 )
 
 
-def json_rows(batch: pa.RecordBatch) -> Iterator[bytes]:
-    """Each row as a JSON object."""
+def json_rows(batch: pa.RecordBatch, nulls: bool = False) -> Iterator[bytes]:
+    """Each row as a JSON object, its columns in their order; without nulls unless they count."""
     columns = [_column(batch.column(index)) for index in range(batch.num_columns)]
     names = batch.schema.names
     for row in range(batch.num_rows):
         shown = zip(names, (column[row] for column in columns), strict=True)
-        yield orjson.dumps({name: value for name, value in shown if value is not None})
+        yield orjson.dumps({name: value for name, value in shown if nulls or value is not None})
 
 
 def _column(array: pa.Array) -> list[Any]:

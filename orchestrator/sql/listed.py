@@ -195,14 +195,24 @@ def _id(listed: Listed) -> pa.Array:
     return id_texts(_raw_ids(listed))
 
 
-def _raw_ids(listed: Listed) -> memoryview:
+def _raw_ids(listed: Listed) -> bytes:
     array = listed["_id"]
     first = array.offset * INVOCATION_ID_BYTES
-    return memoryview(array.buffers()[1])[first : first + len(array) * INVOCATION_ID_BYTES]
+    content = array.buffers()[1].slice(first, len(array) * INVOCATION_ID_BYTES)
+    return content.to_pybytes()  # type: ignore[no-any-return]
 
 
 def _partition_key(listed: Listed) -> pa.Array:
-    return pa.array([words.partition_key(one) for one in listed.ids], pa.uint64())
+    """The first eight bytes of the id, the highest first."""
+    flat = pa.Array.from_buffers(
+        pa.uint8(), len(listed) * INVOCATION_ID_BYTES, [None, pa.py_buffer(_raw_ids(listed))]
+    )
+    rows = pa.FixedSizeListArray.from_arrays(flat, INVOCATION_ID_BYTES)
+    whole = pa.repeat(pa.scalar(0, pa.uint64()), len(listed))
+    for at in range(8):
+        byte = pc.list_element(rows, at).cast(pa.uint64())
+        whole = pc.bit_wise_or(pc.shift_left(whole, pa.scalar(8, pa.uint64())), byte)
+    return whole
 
 
 def _time(name: str) -> ListedColumn:

@@ -19,10 +19,11 @@ PARTITION_BYTES = 2
 
 
 class Ask(msgspec.Struct, tag=1, array_like=True):
-    """Server to child: run this; the answer as Arrow or as JSON."""
+    """Server to child: run this; the answer as Arrow or as JSON, there with `nulls` or without."""
 
     sql: str
     arrow: bool
+    nulls: bool = False
 
 
 class Scan(msgspec.Struct, array_like=True):

@@ -6,6 +6,7 @@ for certain is left out: then more rows are read, never fewer; DataFusion filter
 what was read.
 """
 
+import logging
 import re
 from collections import Counter
 from typing import Any, NamedTuple
@@ -13,17 +14,18 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+logger = logging.getLogger("perdure.sql")
 _NAMED = re.compile(r"\w\"?\.\"?(\w+)")  # perhaps also what is within a text
 _SCANNED = re.compile(r"TableScan: (\w+) ")
 
 
 class Top(NamedTuple):
-    """Of the rows that pass the filters only the first `count` by a column are wanted."""
+    """Of the rows that pass the filters only the first `limit` by a column are wanted."""
 
     column: str
     relation: str  # table or alias that the column is of
     descending: bool
-    count: int
+    limit: int
 
 
 class Hint(NamedTuple):
@@ -41,13 +43,25 @@ class Hint(NamedTuple):
 def hints_of(plan: Any) -> dict[str, Hint]:
     """By table. A table that is scanned more than once has none."""
     found: dict[str, Hint] = {}
-    _visit(plan, None, [], found)
+    try:
+        _visit(plan, None, [], found)
+    except Exception:  # noqa: BLE001 a plan that is not understood is read without hints
+        logger.warning("a plan was not understood", exc_info=True)
+        return {}
     counts = Counter(_SCANNED.findall(plan.display_indent()))  # subqueries too
     return {table: hint for table, hint in found.items() if counts[table] == 1}
 
 
+def _node(part: Any) -> Any:
+    """A part of a plan as the class of its kind; None of those that the library has none for."""
+    try:
+        return part.to_variant()
+    except Exception:  # noqa: BLE001 the library raises bare exceptions
+        return None
+
+
 def _visit(plan: Any, top: Top | None, filters: list[Any], found: dict[str, Hint]) -> None:
-    node = plan.to_variant()
+    node = _node(plan)
     kind = type(node).__name__
     inputs = plan.inputs()
     if kind == "TableScan":
@@ -82,7 +96,7 @@ def _top_of(sort: Any) -> Top | None:
 def _sorted_by(expression: Any) -> tuple[str, str] | None:
     """A column and what it is of."""
     column = _column(expression)
-    return None if column is None else (column, expression.to_variant().relation() or "")
+    return None if column is None else (column, _node(expression).relation() or "")
 
 
 def _through(projection: Any, top: Top | None) -> Top | None:
@@ -90,11 +104,11 @@ def _through(projection: Any, top: Top | None) -> Top | None:
     if top is None:
         return None
     for expression in projection.projections():
-        node = expression.to_variant()
+        node = _node(expression)
         if type(node).__name__ == "Alias":
             if node.alias() == top.column:
                 named = _sorted_by(node.expr())
-                return named and Top(*named, top.descending, top.count)
+                return named and Top(*named, top.descending, top.limit)
         elif _column(expression) == top.column:
             return top
     return None
@@ -109,7 +123,7 @@ def _of_left(join: Any, top: Top | None) -> Top | None:
 
 def _relations(plan: Any) -> set[str]:
     """The names by which columns of a plan may be told."""
-    node = plan.to_variant()
+    node = _node(plan)
     kind = type(node).__name__
     if kind == "SubqueryAlias":
         return {str(node.alias())}
@@ -136,7 +150,7 @@ def _hint(scan: Any, top: Top | None, filters: list[Any]) -> Hint:
 
 
 def _conjuncts(expression: Any) -> list[Any]:
-    node = expression.to_variant()
+    node = _node(expression)
     if type(node).__name__ == "BinaryExpr" and node.op() == "AND":
         return [*_conjuncts(node.left()), *_conjuncts(node.right())]
     return [expression]
@@ -144,7 +158,7 @@ def _conjuncts(expression: Any) -> list[Any]:
 
 def _pinned(expression: Any) -> tuple[str, set[str]] | None:
     """The column and the only texts with which it can pass."""
-    node = expression.to_variant()
+    node = _node(expression)
     if type(node).__name__ == "InList":
         column, values = _column(node.expr()), _texts(node.list())
         return None if node.negated() or column is None or values is None else (column, values)
@@ -160,7 +174,7 @@ def _pinned(expression: Any) -> tuple[str, set[str]] | None:
 
 def _compared(expression: Any, operator: str) -> tuple[str, str] | None:
     """A column and the text it is compared with."""
-    node = expression.to_variant()
+    node = _node(expression)
     if type(node).__name__ != "BinaryExpr" or node.op() != operator:
         return None
     column, values = _column(node.left()), _texts([node.right()])
@@ -169,7 +183,7 @@ def _compared(expression: Any, operator: str) -> tuple[str, str] | None:
 
 def _written(expression: Any) -> tuple[str, pc.Expression] | None:
     """The filter for PyArrow, which keeps the very rows that SQL keeps."""
-    node = expression.to_variant()
+    node = _node(expression)
     kind = type(node).__name__
     if kind not in ("InList", "Like") or (column := _column(node.expr())) is None:
         return None
@@ -188,7 +202,7 @@ def _written(expression: Any) -> tuple[str, pc.Expression] | None:
 
 
 def _column(expression: Any) -> str | None:
-    node = expression.to_variant()
+    node = _node(expression)
     return str(node.name()) if type(node).__name__ == "Column" else None
 
 

@@ -55,9 +55,9 @@ class SqlQuery:
         telemetry.ask(QUERIES_WAITING, lambda: children.waiting_count)
         self._ended = telemetry.counters(QUERIES)
 
-    def json(self, sql: str) -> StreamedAnswer:
-        """Parts of a JSON document; QueryError instead of one."""
-        return self._answer(pipe.Ask(sql, False))
+    def json(self, sql: str, nulls: bool = False) -> StreamedAnswer:
+        """Parts of a JSON document; QueryError instead of one. `nulls`: those are told too."""
+        return self._answer(pipe.Ask(sql, False, nulls))
 
     def arrow(self, sql: str) -> StreamedAnswer:
         """Parts of an Arrow IPC stream."""

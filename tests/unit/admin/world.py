@@ -178,7 +178,7 @@ class ScriptedQuery:
         self.missing: dict[int, str] = {}
         self.rows: Callable[[str], list[dict[str, Any]] | None] = lambda sql: None
 
-    def json(self, sql: str) -> ScriptedAnswer:
+    def json(self, sql: str, nulls: bool = False) -> ScriptedAnswer:
         return ScriptedAnswer(self._json(sql), self.missing)
 
     def arrow(self, sql: str) -> ScriptedAnswer:

@@ -102,6 +102,9 @@ WHERE = {
     "last_failure IS NOT NULL": lambda r: "last_failure" in r,
     "last_failure IS NULL": lambda r: "last_failure" not in r,
     "retry_count > 0": lambda r: r.get("retry_count", 0) > 0,
+    "upper(target) = 'GREETER/GREET' AND status = 'completed'": lambda r: r["target"]
+    == "Greeter/greet"
+    and r["status"] == "completed",
     "trace_id IS NULL": lambda r: "trace_id" not in r,
     "journal_size > 1 AND target_service_name = 'Counter'": lambda r: (
         r["journal_size"] > 1 and r["target_service_name"] == "Counter"

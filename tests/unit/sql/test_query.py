@@ -134,7 +134,16 @@ def test_arrow_counts_are_int64_and_empty_tables_are_there() -> None:
 
 @pytest.mark.parametrize(
     "sql",
-    ["SELEC 1", "SELECT nothing FROM state", "DROP TABLE state", "CREATE TABLE x AS SELECT 1", ""],
+    [
+        "SELEC 1",
+        "SELECT nothing FROM state",
+        "DROP TABLE state",
+        "CREATE TABLE x AS SELECT 1",
+        "",
+        "SELECT 1/0",
+        "SELECT 1/(value-1) FROM range(0, 3)",
+        "SELECT CAST('a' AS INT)",
+    ],
 )
 def test_what_is_not_a_query_is_refused_and_the_next_one_runs(sql: str) -> None:
     async def check(query: SqlQuery, rows: Rows) -> None:
@@ -160,7 +169,7 @@ def test_a_fault_in_a_table_is_told_without_its_traceback() -> None:
         "DataFusion error: External error: Python error PyErr { type: <class 'KeyError'>, value:"
         " KeyError('x'), traceback: Some(\"Traceback (most recent call last):\\n\") }"
     )
-    answered = Answering.__new__(Answering)._failed(Exception(said), 400)
+    answered = Answering.__new__(Answering)._failed(Exception(said))
     assert answered.status == 500
     assert answered.message == "the query failed: KeyError('x')"
 
