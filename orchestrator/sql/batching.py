@@ -8,6 +8,7 @@ import pyarrow as pa
 from orchestrator.sql.invocations import Column, InvocationView
 
 BATCH_ROWS = 4_000
+FIRST_ROWS = 250  # of the first batch: it may be all that is wanted
 BATCH_BYTES = 1 << 20
 ROW_BYTES = 200  # of a row beside its texts and bytes, about
 T = TypeVar("T")
@@ -40,12 +41,12 @@ def _weight(row: dict[str, Any]) -> int:
 
 def _handfuls(items: Iterable[T], weigh: Callable[[T], int]) -> Iterator[list[T]]:
     some: list[T] = []
-    room = BATCH_BYTES
+    room, rows = BATCH_BYTES, FIRST_ROWS
     for item in items:
         some.append(item)
         room -= weigh(item) + ROW_BYTES
-        if room <= 0 or len(some) == BATCH_ROWS:
+        if room <= 0 or len(some) == rows:
             yield some
-            some, room = [], BATCH_BYTES
+            some, room, rows = [], BATCH_BYTES, BATCH_ROWS
     if some:
         yield some

@@ -85,7 +85,18 @@ class Fragment:
         return self._line.rows(self._line.plan(*need))
 
     def _batches(self, scans: list[int], asked: Scanned) -> Iterator[pa.RecordBatch]:
-        yield from self._source.batches([self._line.rows(number) for number in scans], asked)
+        hint = self._narrowed.hint
+        left = hint.top.limit if hint and hint.top and not hint.top.column else None
+        for batch in self._source.batches([self._line.rows(number) for number in scans], asked):
+            yield batch
+            if left is not None:
+                left -= batch.num_rows if asked.filter is None else _passing(batch, asked.filter)
+                if left <= 0:
+                    return  # LIMIT: DataFusion would not say so before much was read ahead
+
+
+def _passing(batch: pa.RecordBatch, where: Any) -> int:
+    return int(pa.table(batch).filter(where).num_rows)
 
 
 def _filtered(names: list[str], narrowed: Narrowed) -> frozenset[str]:

@@ -40,19 +40,31 @@ def wanted_of(asked: Scanned, of_trouble: frozenset[str]) -> Wanted:
     decidable = asked.filtered - of_trouble <= LISTED_COLUMNS.keys()
     hint = asked.narrowed.hint
     top = None if hint is None else hint.top
-    if top is not None and (unsure or not decidable or not _is_usable(top)):
+    if top is not None and not (decidable and _is_usable(top, bool(unsure))):
         top = None
     return Wanted(asked.filter if decidable else None, asked.filtered, unsure, top)
 
 
-def _is_usable(top: Top) -> bool:
+def _is_usable(top: Top, unsure: bool) -> bool:
+    if not top.column:
+        return not unsure
     return top.column in _TIMES and top.limit <= TOP_COUNT_MAX
 
 
 def found(listings: Iterator[Listed], wanted: Wanted, schema: pa.Schema) -> Iterator[Listed]:
     """Those that pass. If the filter is `unsure`, all of those too whose attempts failed."""
     passing = (_passing(each, wanted, schema) for each in listings)
-    return passing if wanted.top is None else iter(_first(passing, wanted.top))
+    if wanted.top is None:
+        return passing
+    return _first(passing, wanted) if wanted.top.column else _any(passing, wanted.top.limit)
+
+
+def _any(some: Iterator[Listed], limit: int) -> Iterator[Listed]:
+    for each in some:
+        yield each
+        limit -= len(each)
+        if limit <= 0:
+            return
 
 
 def _passing(listed: Listed, wanted: Wanted, schema: pa.Schema) -> Listed:
@@ -68,17 +80,22 @@ def _passing(listed: Listed, wanted: Wanted, schema: pa.Schema) -> Listed:
     return listed if len(passes) == len(listed) else listed.take(passes)
 
 
-def _first(some: Iterator[Listed], top: Top) -> list[Listed]:
-    """At least the first ones: those that are as early, or late, as the last of them, too."""
+def _first(some: Iterator[Listed], wanted: Wanted) -> Iterator[Listed]:
+    """At least the first ones: those that are as early, or late, as the last of them, too; and
+    those of which it is not sure that they pass."""
+    assert wanted.top is not None
     kept: list[Listed] = []
     count = 0
     for each in some:
+        if wanted.unsure:
+            yield each.where(each.troubled)
+            each = each.where(pc.invert(each.troubled))
         kept.append(each)
         count += len(each)
-        if count > top.limit + _CUT_AT_ROWS:
-            kept = _cut(kept, top)
+        if count > wanted.top.limit + _CUT_AT_ROWS:
+            kept = _cut(kept, wanted.top)
             count = sum(map(len, kept))
-    return _cut(kept, top)
+    yield from _cut(kept, wanted.top)
 
 
 def _cut(kept: list[Listed], top: Top) -> list[Listed]:

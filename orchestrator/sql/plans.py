@@ -20,7 +20,8 @@ _SCANNED = re.compile(r"TableScan: (\w+) ")
 
 
 class Top(NamedTuple):
-    """Of the rows that pass the filters only the first `limit` by a column are wanted."""
+    """Of the rows that pass the filters only the first `limit` by a column are wanted, or any if
+    that is ""."""
 
     column: str
     relation: str  # table or alias that the column is of
@@ -45,7 +46,7 @@ def hints_of(plan: Any) -> dict[str, Hint]:
     found: dict[str, Hint] = {}
     try:
         _visit(plan, None, [], found)
-    except Exception:  # noqa: BLE001 a plan that is not understood is read without hints
+    except Exception:  # a plan that is not understood is read without hints
         logger.warning("a plan was not understood", exc_info=True)
         return {}
     counts = Counter(_SCANNED.findall(plan.display_indent()))  # subqueries too
@@ -72,6 +73,8 @@ def _visit(plan: Any, top: Top | None, filters: list[Any], found: dict[str, Hint
         _visit(inputs[0], top, filters, found)
     elif kind == "Sort":
         _visit(inputs[0], _top_of(node), [], found)
+    elif kind == "Limit":
+        _visit(inputs[0], _any_of(node), [], found)
     elif kind == "Projection":
         # A filter above one may name what is computed there.
         passed = None if filters else _through(node, top)
@@ -93,6 +96,20 @@ def _top_of(sort: Any) -> Top | None:
     return None if count is None or named is None else Top(*named, not first.ascending(), count)
 
 
+def _any_of(limit: Any) -> Top | None:
+    counts = [_count(each) for each in (limit.skip(), limit.fetch()) if each is not None]
+    if limit.fetch() is None or None in counts:
+        return None
+    return Top("", "", False, sum(count for count in counts if count is not None))
+
+
+def _count(expression: Any) -> int | None:
+    if expression.variant_name() != "Literal":
+        return None
+    value = _value(expression)
+    return value if isinstance(value, int) else None
+
+
 def _sorted_by(expression: Any) -> tuple[str, str] | None:
     """A column and what it is of."""
     column = _column(expression)
@@ -101,8 +118,8 @@ def _sorted_by(expression: Any) -> tuple[str, str] | None:
 
 def _through(projection: Any, top: Top | None) -> Top | None:
     """The same below a projection, which may have renamed the column."""
-    if top is None:
-        return None
+    if top is None or not top.column:
+        return top
     for expression in projection.projections():
         node = _node(expression)
         if type(node).__name__ == "Alias":
@@ -116,7 +133,9 @@ def _through(projection: Any, top: Top | None) -> Top | None:
 
 def _of_left(join: Any, top: Top | None) -> Top | None:
     """If what is sorted by is a column of the left side for certain."""
-    if top is None or top.relation in _relations(join.right()):
+    if top is None or not top.column:
+        return top
+    if top.relation in _relations(join.right()):
         return None
     return top if top.relation in _relations(join.left()) else None
 
@@ -206,14 +225,18 @@ def _column(expression: Any) -> str | None:
     return str(node.name()) if type(node).__name__ == "Column" else None
 
 
+def _value(literal: Any) -> Any:
+    value = literal.python_value()  # of LargeUtf8 an Arrow scalar
+    return value.as_py() if isinstance(value, pa.Scalar) else value
+
+
 def _texts(expressions: list[Any]) -> set[str] | None:
     """The values of literal texts."""
     found = set()
     for each in expressions:
         if each.variant_name() != "Literal":
             return None
-        value = each.python_value()  # of LargeUtf8 an Arrow scalar
-        value = value.as_py() if isinstance(value, pa.Scalar) else value
+        value = _value(each)
         if not isinstance(value, str):
             return None
         found.add(value)

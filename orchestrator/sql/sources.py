@@ -150,7 +150,7 @@ def _json(value: bytes) -> dict[str, Any]:
 
 
 def _of_one_scan(
-    scan: Callable[[object], Need], rows: Callable[[RowIterator], Dicts]
+    scan: Callable[[Narrowed], Need], rows: Callable[[RowIterator], Dicts]
 ) -> TableSource:
     return PlainTable(
         lambda where: [scan(where)],

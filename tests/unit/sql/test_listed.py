@@ -125,6 +125,9 @@ def test_filters_and_orders_give_what_they_give_over_rows() -> None:
                 assert len({row["id"] for row in given}) == len(given), sql
                 if passes is not None:
                     assert {row["id"] for row in given} == right, sql
+                some = await ask(query, f"{sql} LIMIT 5 OFFSET 1")
+                assert len(some) == max(0, min(5, len(given) - 1)), sql
+                assert {row["id"] for row in some} <= {row["id"] for row in given}, sql
                 ordered = await ask(query, f"{sql} ORDER BY created_at DESC, id LIMIT 7")
                 wanted = sorted({r["id"] for r in given}, key=lambda i: i)
                 times = {row["id"]: row["created_at"] for row in whole}
@@ -172,6 +175,10 @@ def test_rows_of_completed_ones_are_read_for_few_only() -> None:
             rows.read.clear()
             await ask(query, sql)
             assert rows.read[keys.COMPLETED] < 45, sql
+        rows.read.clear()
+        await ask(query, "SELECT * FROM sys_invocation LIMIT 3")
+        await ask(query, "SELECT * FROM sys_invocation WHERE target LIKE 'Flow/%' LIMIT 1")
+        assert not rows.read[keys.COMPLETED]
 
     run(check, various(300))
 
