@@ -153,15 +153,11 @@ def main(count: int, names: list[str]) -> None:
                 notes.append(f"longest own work of the loop: {busy_s * 1000:.0f} ms")
         finally:
             filled.close()
-    print(
-        f"\n{count:,} completed, {LIVE_COUNT} live; ms of the first time, and the median of five\n"
-    )
+    print(f"\n{count:,} completed, {LIVE_COUNT} live; ms: the first time, the median of five\n")
     print("| question | " + " | ".join(TITLES[name] for name in names) + " |")
     print("|---" * (1 + len(names)) + "|")
     for question in QUESTIONS:
-        cells = (
-            f"{found[name][question][0]:.0f}, {found[name][question][1]:.0f}" for name in names
-        )
+        cells = ("{:.0f}, {:.0f}".format(*found[name][question]) for name in names)
         print(f"| {question} | " + " | ".join(cells) + " |")
     print("\n" + "\n".join(notes))
 
