@@ -120,6 +120,14 @@ def listing_key(bucket_ms: int, number: int) -> bytes:
     return _listing(bucket_ms, number)
 
 
+def listing_bucket_ms(key: bytes) -> int:
+    return int.from_bytes(key[:8], "big")
+
+
+def listing_number(key: bytes) -> int:
+    return int.from_bytes(key[8:], "big")
+
+
 def detail_key(invocation_id: bytes, incarnation: int, kind: int, page: int) -> bytes:
     return _detail(invocation_id, incarnation, kind, page)
 

@@ -8,7 +8,7 @@ side by side for many: see `ListingRow`. Rules:
 
 from itertools import islice
 
-from orchestrator.codec.keys import listing_key, prefix_end
+from orchestrator.codec.keys import listing_bucket_ms, listing_key, listing_number
 from orchestrator.machine.step import Step
 from orchestrator.model.ids import INVOCATION_ID_BYTES
 from orchestrator.model.limits import (
@@ -30,7 +30,6 @@ from orchestrator.model.rows import (
 )
 from orchestrator.model.values import SERVICE, Failure
 
-_BUCKET_BYTES = 8
 _FULL_BYTES = LISTED_COUNT_MAX * INVOCATION_ID_BYTES
 
 
@@ -81,7 +80,7 @@ def drop_listings(step: Step) -> None:
     over = state.listings.scan(b"", listing_key(step.now_ms + 1, 0))
     for key in [key for key, _ in islice(over, LISTINGS_DROPPED_MAX)]:
         state.listings.delete(key)
-        state.derived.pop(key[:_BUCKET_BYTES], None)
+        state.open_listings.pop(listing_bucket_ms(key), None)
 
 
 def _bucket_ms(done: CompletedRow) -> int:
@@ -94,10 +93,9 @@ def _bucket_ms(done: CompletedRow) -> int:
 def _open_listing(step: Step, bucket_ms: int) -> tuple[int, ListingRow]:
     """The last listing of a bucket, to be changed in place; a new one if that is full."""
     state = step.state
-    prefix = listing_key(bucket_ms, 0)[:_BUCKET_BYTES]
-    number: int | None = state.derived.get(prefix)
+    number = state.open_listings.get(bucket_ms)
     if number is None:
-        number = state.derived[prefix] = _last_number(step, prefix)
+        number = state.open_listings[bucket_ms] = _last_number(step, bucket_ms)
     key = listing_key(bucket_ms, number)
     row = state.listings.get(key)
     if row is not None:
@@ -105,14 +103,15 @@ def _open_listing(step: Step, bucket_ms: int) -> tuple[int, ListingRow]:
             state.listings.touch(key)
             return number, row
         number += 1
-        state.derived[prefix] = number
+        state.open_listings[bucket_ms] = number
         key = listing_key(bucket_ms, number)
     row = ListingRow()
     state.listings.add(key, row)
     return number, row
 
 
-def _last_number(step: Step, prefix: bytes) -> int:
+def _last_number(step: Step, bucket_ms: int) -> int:
     """Of the listings of a bucket; 0 if there is none."""
-    last = max(step.state.listings.keys(prefix, prefix_end(prefix)), default=b"")
-    return int.from_bytes(last[_BUCKET_BYTES:], "big")
+    start, stop = listing_key(bucket_ms, 0), listing_key(bucket_ms + 1, 0)
+    last = max(step.state.listings.keys(start, stop), default=start)
+    return listing_number(last)

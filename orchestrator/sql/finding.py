@@ -19,7 +19,7 @@ _TIMES = {
 _CUT_AT_ROWS = 32_000  # how many more than wanted may come together before they are cut
 
 
-class Wanted(NamedTuple):
+class Sought(NamedTuple):
     """`filter` is None if listings cannot decide it, or if there is none; `unsure`: columns that
     it asks for and that listings do not have of those whose attempts failed."""
 
@@ -33,7 +33,7 @@ class Wanted(NamedTuple):
         return self.filter is not None or self.top is not None
 
 
-def wanted_of(asked: Scanned, of_trouble: frozenset[str]) -> Wanted:
+def sought_of(asked: Scanned, of_trouble: frozenset[str]) -> Sought:
     """What listings can say to a question. `of_trouble`: columns that are null where no attempt
     ever failed."""
     unsure = asked.filtered & of_trouble
@@ -42,7 +42,7 @@ def wanted_of(asked: Scanned, of_trouble: frozenset[str]) -> Wanted:
     top = None if hint is None else hint.top
     if top is not None and not (decidable and _is_usable(top, bool(unsure))):
         top = None
-    return Wanted(asked.filter if decidable else None, asked.filtered, unsure, top)
+    return Sought(asked.filter if decidable else None, asked.filtered, unsure, top)
 
 
 def _is_usable(top: Top, unsure: bool) -> bool:
@@ -51,7 +51,7 @@ def _is_usable(top: Top, unsure: bool) -> bool:
     return top.column in _TIMES and top.limit <= TOP_COUNT_MAX
 
 
-def found(listings: Iterator[Listed], wanted: Wanted, schema: pa.Schema) -> Iterator[Listed]:
+def found(listings: Iterator[Listed], wanted: Sought, schema: pa.Schema) -> Iterator[Listed]:
     """Those that pass. If the filter is `unsure`, all of those too whose attempts failed."""
     passing = (_passing(each, wanted, schema) for each in listings)
     if wanted.top is None:
@@ -67,7 +67,7 @@ def _any(some: Iterator[Listed], limit: int) -> Iterator[Listed]:
             return
 
 
-def _passing(listed: Listed, wanted: Wanted, schema: pa.Schema) -> Listed:
+def _passing(listed: Listed, wanted: Sought, schema: pa.Schema) -> Listed:
     if wanted.filter is None:
         return listed
     asked_of = pa.schema([field for field in schema if field.name in wanted.filtered])
@@ -80,7 +80,7 @@ def _passing(listed: Listed, wanted: Wanted, schema: pa.Schema) -> Listed:
     return listed if len(passes) == len(listed) else listed.take(passes)
 
 
-def _first(some: Iterator[Listed], wanted: Wanted) -> Iterator[Listed]:
+def _first(some: Iterator[Listed], wanted: Sought) -> Iterator[Listed]:
     """At least the first ones: those that are as early, or late, as the last of them, too; and
     those of which it is not sure that they pass."""
     assert wanted.top is not None

@@ -16,7 +16,7 @@ from orchestrator.codec import keys
 from orchestrator.model.values import COMPLETED, STATUS_NAMES
 from orchestrator.sql import batching, needs
 from orchestrator.sql.asked import Narrowed, Need, RowIterator, Scanned
-from orchestrator.sql.finding import found, wanted_of
+from orchestrator.sql.finding import found, sought_of
 from orchestrator.sql.invocations import ATTEMPT_COLUMNS, WAITING_COLUMNS, Column, InvocationView
 from orchestrator.sql.listed import LISTED_COLUMNS, Listed, listed_batch, read_listings
 from orchestrator.sql.views import views, wall_ms
@@ -56,7 +56,7 @@ class InvocationTable:
         if asked.narrowed.pinned("id") is not None:
             yield from self._of_rows(views(iter(()), completed), asked.schema)
             return
-        wanted = wanted_of(asked, _OF_TROUBLE)
+        wanted = sought_of(asked, _OF_TROUBLE)
         some = found(read_listings(listings, wall_ms(), shown), wanted, asked.schema)
         if self._lacking.isdisjoint(asked.schema.names):
             yield from self._listed(some, completed, asked)

@@ -127,11 +127,11 @@ def test_listings_go_when_their_bucket_is_over() -> None:
         bench.now_ms += LISTING_COARSE_MS
     before = listed(bench)
     assert len(before) == 2 * LISTINGS_DROPPED_MAX
-    assert len(bench.state.derived) == len(before)
+    assert len(bench.state.open_listings) == len(before)
     bench.now_ms = int.from_bytes(max(before)[:8], "big")
     for left in (LISTINGS_DROPPED_MAX, 0):
         bench.do(PurgeExpired(bench.epoch, bench.now_ms, ()))
-        assert len(listed(bench)) == len(bench.state.derived) == left
+        assert len(listed(bench)) == len(bench.state.open_listings) == left
 
 
 def test_the_last_listing_is_found_again_with_the_same_bytes() -> None:

@@ -10,7 +10,7 @@ from orchestrator.codec import keys
 from orchestrator.model.records import Failed, Kill, Purge
 from orchestrator.model.values import OBJECT_EXCLUSIVE, THEN_RETRY, Attempted
 from orchestrator.sql import finding, listed
-from orchestrator.sql.finding import Wanted, found
+from orchestrator.sql.finding import Sought, found
 from orchestrator.sql.id_texts import id_texts
 from orchestrator.sql.listed import LISTED_COLUMNS, Listed, read_listings
 from orchestrator.sql.plans import Top
@@ -102,9 +102,9 @@ WHERE = {
     "last_failure IS NOT NULL": lambda r: "last_failure" in r,
     "last_failure IS NULL": lambda r: "last_failure" not in r,
     "retry_count > 0": lambda r: r.get("retry_count", 0) > 0,
-    "upper(target) = 'GREETER/GREET' AND status = 'completed'": lambda r: r["target"]
-    == "Greeter/greet"
-    and r["status"] == "completed",
+    "upper(target) = 'GREETER/GREET' AND status = 'completed'": lambda r: (
+        r["target"] == "Greeter/greet" and r["status"] == "completed"
+    ),
     "trace_id IS NULL": lambda r: "trace_id" not in r,
     "journal_size > 1 AND target_service_name = 'Counter'": lambda r: (
         r["journal_size"] > 1 and r["target_service_name"] == "Counter"
@@ -229,7 +229,7 @@ def test_the_first_ones_are_found_though_much_is_cut(
     whole = [pair for each in listings(bench) for pair in _pairs(each)]
     whole.sort(key=lambda pair: pair[0], reverse=descending)
     top = Top("created_at", "", descending, count)
-    some = found(listings(bench), Wanted(None, frozenset(), frozenset(), top), pa.schema([]))
+    some = found(listings(bench), Sought(None, frozenset(), frozenset(), top), pa.schema([]))
     kept = {pair for each in some for pair in _pairs(each)}
     last = whole[min(count, len(whole)) - 1][0]
     inside = {p for p in whole if (p[0] >= last if descending else p[0] <= last)}
