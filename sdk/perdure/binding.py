@@ -35,7 +35,7 @@ def kind_of(fn: Any, service_kind: ServiceKind, mark: Mark) -> HandlerKind:
     kind = mark.kind or usual
     if kind not in allowed:
         decorator = "run" if kind == "workflow" else kind
-        refuse(fn, f"@{decorator} is not for handlers of a {service_kind}")
+        refuse(fn, f"@{decorator} is not for {service_kind}s")
     return kind
 
 

@@ -100,7 +100,7 @@ class Calling:
             handler,
             parameter,
             key or "",
-            tuple(headers.items()) if headers else (),
+            _pairs(headers) if headers else (),
             idempotency_key,
             scope,
             limit_key,
@@ -146,7 +146,7 @@ class Calling:
             parameter,
             key or "",
             time_ms,
-            tuple(headers.items()) if headers else (),
+            _pairs(headers) if headers else (),
             idempotency_key,
             scope,
             limit_key,
@@ -188,8 +188,10 @@ def _read_target(
     target: Any, arg: Any, key: str | None, returns: Any
 ) -> tuple[str, str, bytes, Serde[Any]]:
     ref = target_of(target)
+    _check_key(ref, key)
     if isinstance(ref, HandlerRef):
-        _check_key(ref, key)
+        if not ref.takes_input and arg is not None:
+            raise misuse(f"{ref.service}/{ref.name} takes no argument, but {arg!r:.100} is given")
         return (
             ref.service,
             ref.name,
@@ -203,7 +205,16 @@ def _read_target(
 def _check_key(ref: HandlerRef | tuple[str, str], key: str | None) -> None:
     if isinstance(ref, HandlerRef) and ref.needs_key != (key is not None):
         needs = "needs a key" if ref.needs_key else "has no keys"
-        raise misuse(f"{ref.service} {needs}: it is a {ref.service_kind}")
+        raise misuse(f"{ref.service} {needs}: it is of kind {ref.service_kind!r}")
+    if key is not None and not isinstance(key, str):
+        raise misuse(f"a key is text, not {key!r}")
+
+
+def _pairs(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    for name, value in headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise misuse(f"headers are text, not {name!r}: {value!r}")
+    return tuple(headers.items())
 
 
 def _output_of(target: Any, returns: Any) -> Serde[Any]:

@@ -7,7 +7,8 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol, TypeVar, overload
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
 from perdure import logs
 from perdure.calling import Calling
@@ -51,6 +52,8 @@ class Runner(Owner, Protocol):
 
     machine: Machine
     request_headers: Mapping[str, str]
+    thread_id: int
+    """Of the thread that runs code of the handler, if any does."""
     in_thread: bool
     """Whether the thread of a plain `def` handler runs."""
 
@@ -86,9 +89,21 @@ class Context(Calling):
     @property
     def machine(self) -> Machine:
         runner = self.runner
-        if current.get() is self and (runner.turn or runner.in_thread):
+        if (
+            current.get() is self
+            and (runner.turn or runner.in_thread)
+            and get_ident() == runner.thread_id
+        ):
             return self._machine
         raise self._misused()
+
+    if not TYPE_CHECKING:  # to a type checker it would mean that there is any name
+
+        def __getattr__(self, name: str) -> Any:
+            """Say which contexts have it."""
+            message = f"{type(self).__name__} has no {name!r}"
+            where = _ELSEWHERE.get(name)
+            raise AttributeError(f"{message}: {where}" if where else message, name=name, obj=self)
 
     def _misused(self) -> BaseException:
         if self._machine.closed:
@@ -290,4 +305,16 @@ class Awakeable(Future[T]):
     id: str
 
 
+_READS: Final = "state is for handlers of objects and workflows"
+_WRITES: Final = "state is set by exclusive handlers of an object and the run of a workflow"
+_ELSEWHERE: Final = {
+    "clear": _WRITES,
+    "clear_all": _WRITES,
+    "get": _READS,
+    "key": "objects and workflows have keys",
+    "promise": "promises belong to workflows",
+    "set": _WRITES,
+    "state_keys": _READS,
+    "state_now": _READS,
+}
 _TIME: Final = Traits("time", False, serde_for(float))

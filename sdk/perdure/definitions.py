@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
-from perdure.errors import Misuse
+from perdure.misuse import misuse
 from perdure.options import NO_OPTIONS, HandlerOptions
 from perdure.serde import Serde
 
@@ -115,5 +115,10 @@ def target_of(target: Any) -> HandlerRef | tuple[str, str]:
         service, slash, handler = target.partition("/")
         if slash and service and handler and "/" not in handler:
             return service, handler
-        raise Misuse(f'{target!r} names no handler: write "Service/handler"')
-    raise Misuse(f"{target!r} is no handler: it has no @handler decorator of a service")
+        raise misuse(f'{target!r} names no handler: write "Service/handler"')
+    raise misuse(f"{_shown(target)} is no handler: it has no @handler decorator of a service")
+
+
+def _shown(target: Any) -> str:
+    named = getattr(target, "__qualname__", None)
+    return named if isinstance(named, str) else repr(target)

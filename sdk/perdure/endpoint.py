@@ -10,6 +10,7 @@ from perdure.definitions import HandlerDefinition, ServiceDefinition
 from perdure.discovery import ProtocolMode, manifest, manifest_type, pick_manifest_version
 from perdure.errors import BadDefinition
 from perdure.identity import BadIdentity, Identity
+from perdure.misuse import misuse
 from perdure.service import definition_of
 from perdure.wire.versions import is_supported, parse_media_type
 
@@ -48,6 +49,8 @@ class Endpoint:
         self.services: dict[str, ServiceDefinition] = {}
         for service in services:
             self._bind(definition_of(service))
+        if isinstance(identity_keys, str):
+            raise misuse("identity_keys is a list of keys, not one")
         keys = tuple(identity_keys)
         self._identity = Identity(keys) if keys else None
         self._handlers: dict[str, HandlerDefinition] = {}  # by path

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from perdure.errors import Misuse
+from perdure.misuse import misuse
 
 SCHEME_HEADER: Final = "x-restate-signature-scheme"
 TOKEN_HEADER: Final = "x-restate-jwt-v1"
@@ -76,11 +76,11 @@ def _load(key: str) -> Callable[[bytes, bytes], None]:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     except ImportError:
-        raise Misuse("identity_keys needs the extra: pip install 'perdure[identity]'") from None
+        raise misuse("identity_keys needs the extra: pip install 'perdure[identity]'") from None
     text = key.removeprefix(_PREFIX)
     raw = b"" if text == key else _base58(text)
     if len(raw) != _KEY_BYTES:
-        raise Misuse(f"{key!r} is no public key: they look like {_PREFIX}AfQwm…")
+        raise misuse(f"{key!r} is no public key: they look like {_PREFIX}AfQwm…")
     public = Ed25519PublicKey.from_public_bytes(raw)
 
     def verify(signature: bytes, signed: bytes) -> None:

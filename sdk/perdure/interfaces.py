@@ -50,7 +50,7 @@ def check_implements(made: ServiceDefinition, interface: ServiceDefinition) -> N
         raise BadDefinition(f"{made.name!r} {message}; see {where}", place.file, place.line)
 
     if made.kind != interface.kind:
-        refuse(f"is a {made.kind}, and its interface a {interface.kind}")
+        refuse(f"is of kind {made.kind!r}, and its interface of kind {interface.kind!r}")
     if made.name != interface.name:
         refuse(f"implements {interface.name!r}, so it has that name")
     for name, asked in interface.handlers.items():

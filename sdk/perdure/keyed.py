@@ -16,6 +16,14 @@ T = TypeVar("T")
 _NOTHING: Final = object()
 
 
+def name_bytes(name: str) -> bytes:
+    """The name of a value as the journal has it."""
+    try:
+        return name.encode()
+    except AttributeError:
+        raise misuse(f"the name of a value is text, not {name!r}") from None
+
+
 class ObjectSharedContext(Context):
     """The context of a shared handler of an object: it reads its state."""
 
@@ -35,14 +43,14 @@ class ObjectSharedContext(Context):
     def get(self, name: str, type: Any = Any, default: Any = None) -> Future[Any]:  # noqa: A002
         """The value of a name, or the default if there is none."""
         future: Future[Any] = Future(self.runner, as_serde(type).decode, default)
-        self.machine.get_state(future, name.encode())
+        self.machine.get_state(future, name_bytes(name))
         return future
 
     def state_now(self, name: str, type: Any = Any) -> Any:  # noqa: A002
         """The value of a name that the server sent with the attempt; raises KeyError if there is
         none. In a plain `def` handler, where it may wait, of any name."""
         future: Future[Any] = Future(self.runner, as_serde(type).decode, _NOTHING)
-        self.machine.get_state(future, name.encode())
+        self.machine.get_state(future, name_bytes(name))
         if future.kind == PENDING and not self.runner.waits_in_place:
             raise misuse(f"the state {name!r} was not sent with the attempt: set lazy_state=True")
         value = future.result()
@@ -65,11 +73,11 @@ class ObjectContext(ObjectSharedContext):
     def set(self, name: str, value: Any, type: Any = None) -> None:  # noqa: A002
         """Give a name a value; as JSON, unless a type or Serde is given or it is bytes."""
         data = encode_value(value) if type is None else as_serde(type).encode(value)
-        self.machine.set_state(name.encode(), data)
+        self.machine.set_state(name_bytes(name), data)
 
     def clear(self, name: str) -> None:
         """Take the value of a name away."""
-        self.machine.clear_state(name.encode())
+        self.machine.clear_state(name_bytes(name))
 
     def clear_all(self) -> None:
         """Take all values away."""

@@ -7,12 +7,14 @@ from typing import Any, Final, TypeVar, Unpack, overload
 from perdure.definitions import HandlerKind
 from perdure.errors import BadDefinition
 from perdure.interfaces import is_interface, own_handlers
+from perdure.misuse import caller
 from perdure.options import HandlerOptions, ServiceFields
 from perdure.serde import Serde
 from perdure.signatures import place_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_NO_METHODS: Final = (classmethod, property, staticmethod)
 _MARK: Final = "__perdure_mark__"
 
 
@@ -46,13 +48,27 @@ def make_mark(name: str | None, kind: HandlerKind | None, fields: HandlerFields)
     )
 
 
+def refuse_no_function(fn: Any) -> None:
+    """Raise BadDefinition for what a decorator of handlers is not for."""
+    if isinstance(fn, str):
+        raise BadDefinition(f"a handler's name is given by its keyword: name={fn!r}", *caller())
+    if isinstance(fn, _NO_METHODS) or not callable(fn):
+        kind = type(fn).__name__
+        raise BadDefinition(
+            f"a decorator of handlers is for functions, not for {kind!r}", *caller()
+        )
+
+
 def _mark(fn: Any, mark: Mark) -> Any:
-    if not callable(fn):
-        raise BadDefinition("a decorator of handlers is for functions")
+    refuse_no_function(fn)
     if hasattr(fn, _MARK):
         raise BadDefinition(f"{fn.__name__!r} has two decorators of handlers", *place_of(fn))
     setattr(fn, _MARK, mark)
     return fn
+
+
+def _function_of(value: Any) -> Any:
+    return value.fget if isinstance(value, property) else value.__func__
 
 
 def marked(cls: type) -> Iterator[tuple[str, Callable[..., Any], Mark]]:
@@ -62,6 +78,10 @@ def marked(cls: type) -> Iterator[tuple[str, Callable[..., Any], Mark]]:
     asked: dict[str, Mark] = {}
     for base in reversed(cls.__mro__):
         for attribute, value in vars(base).items():
+            if isinstance(value, _NO_METHODS) and hasattr(_function_of(value), _MARK):
+                kind = type(value).__name__
+                message = f"handler {attribute!r} is a plain method, no {kind}"
+                raise BadDefinition(message, *place_of(_function_of(value)))
             if hasattr(value, _MARK) or attribute in seen:
                 seen[attribute] = value
             if is_interface(base) and hasattr(value, _MARK):

@@ -74,6 +74,13 @@ def raised_at(trace: TracebackType | None) -> tuple[str, int]:
     return place
 
 
+def raised_inside(trace: TracebackType | None) -> bool:
+    """Whether it was the SDK that raised an exception."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and is_own(trace.tb_frame.f_code.co_filename)
+
+
 def user_traceback(error: BaseException) -> str:
     """The traceback of an exception without the frames of the SDK, as text."""
     shown = traceback.TracebackException.from_exception(error, compact=True)

@@ -53,6 +53,14 @@ _DURATIONS = (
     "idempotency_retention",
     "workflow_retention",
 )
+_TYPES: dict[str, tuple[type, str]] = {
+    **dict.fromkeys(_DURATIONS, (timedelta, "a timedelta")),
+    "retry": (Retry, "a Retry"),
+    "private": (bool, "a bool"),
+    "lazy_state": (bool, "a bool"),
+    "description": (str, "text"),
+    "metadata": (Mapping, "a mapping"),
+}
 
 
 def unfit_option(options: HandlerOptions, kind: str) -> str | None:
@@ -60,10 +68,15 @@ def unfit_option(options: HandlerOptions, kind: str) -> str | None:
 
     `kind` is a kind of service, or `"run"` for the run handler of a workflow.
     """
+    for name, (kind_of_value, says) in _TYPES.items():
+        value = getattr(options, name)
+        if value is not None and not isinstance(value, kind_of_value):
+            return f"{name} is {says}, not {value!r}"
+    for item in (options.metadata or {}).items():
+        if not all(isinstance(one, str) for one in item):
+            return f"metadata is text by name, not {item[0]!r}: {item[1]!r}"
     for name in _DURATIONS:
         delta = getattr(options, name)
-        if delta is not None and not isinstance(delta, timedelta):
-            return f"{name} is a timedelta, not {delta!r}"
         if delta is not None and delta < timedelta(0):
             return f"{name} is negative"
     if options.retry is not None and options.retry.max_duration is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from perdure.futures import Future
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from perdure.context import Context
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class DurablePromise(Generic[T]):
@@ -40,6 +42,10 @@ class DurablePromise(Generic[T]):
     def timeout(self, delta: timedelta) -> Future[T]:
         """Its value, or DurableTimeout once a durable timer has ended."""
         return self.future().timeout(delta)
+
+    def map(self, fn: Callable[[T], U]) -> Future[U]:
+        """What `fn`, which must be deterministic, makes of its value; failures pass by it."""
+        return self.future().map(fn)
 
     def peek(self) -> Future[T | None]:
         """Its value if it is completed, else None."""
@@ -67,8 +73,10 @@ def durable_futures(futures: tuple[Any, ...]) -> tuple[Future[Any], ...]:
         if isinstance(future, DurablePromise):
             return durable_futures(tuple(_as_future(one) for one in futures))
         if not isinstance(future, Future):
+            if iscoroutine(future):
+                future.close()
             raise misuse(
-                f"a {type(future).__name__} is no durable future: give what ctx.step, ctx.call,"
+                f"{type(future).__name__!r} is no durable future: give what ctx.step, ctx.call,"
                 " ctx.sleep and the like return; coroutines run in a ctx.group()"
             )
     return futures

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Final, Literal
+
+_KINDS: Final[dict[str, Any]] = {
+    "initial": timedelta,
+    "factor": int | float,
+    "max_interval": timedelta,
+    "max_attempts": int,
+    "max_duration": timedelta,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,11 @@ class Retry:
     on_exhausted: Literal["pause", "kill"] | None = None
 
     def __post_init__(self) -> None:
+        for name, kind in _KINDS.items():
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+                expected = "a timedelta" if kind is timedelta else "a number"
+                raise TypeError(f"{name} is {expected}, not {value!r}")
         if self.max_attempts is not None and self.max_attempts < 1:
             raise ValueError("max_attempts counts the first attempt, so it is at least 1")
         if self.factor is not None and self.factor < 1:

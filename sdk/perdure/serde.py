@@ -141,7 +141,7 @@ def _of_other_libraries(value: Any) -> Any:
     """Models of pydantic wherever they are in a value; anything else has no JSON."""
     if (dump := getattr(value, "model_dump", None)) is not None:
         return dump(mode="json", by_alias=True)
-    raise TypeError(f"a {type(value).__qualname__} has no JSON")
+    raise TypeError(f"{type(value).__qualname__} has no JSON")
 
 
 _encoder: Final = msgspec.json.Encoder(enc_hook=_of_other_libraries)

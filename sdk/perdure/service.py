@@ -27,7 +27,8 @@ from perdure.definitions import (
 )
 from perdure.errors import BadDefinition
 from perdure.interfaces import check_implements, interfaces_of, is_interface
-from perdure.marks import HandlerFields, Mark, make_mark, marked
+from perdure.marks import HandlerFields, Mark, make_mark, marked, refuse_no_function
+from perdure.misuse import caller
 from perdure.options import HandlerOptions, ServiceFields, unfit_option
 from perdure.serde import serde_for
 from perdure.signatures import place_of, refuse
@@ -101,6 +102,8 @@ class BaseService:
         self, fn: Any, name: str | None, kind: HandlerKind | None, fields: HandlerFields
     ) -> Any:
         """Define a handler now, or return the decorator that will."""
+        if fn is not None:
+            refuse_no_function(fn)
         mark = make_mark(name, kind, fields)
         frame = sys._getframe(2)
         return (
@@ -245,7 +248,8 @@ def definition_of(service: Any) -> ServiceDefinition:
     else:
         raise BadDefinition(
             f"{service!r} is no service: give Service(...), Object(...) or Workflow(...), or a"
-            " class of theirs"
+            " class of theirs",
+            *caller(),
         )
     _check_whole(found)
     return found
@@ -307,6 +311,9 @@ def _state_fields(cls: type, names: Mapping[str, Any]) -> dict[str, StateField]:
         for attribute, value in list(vars(base).items()):
             if not isinstance(value, StateField):
                 continue
+            if attribute == "ctx":
+                message = "the context is called 'ctx': the state needs another name"
+                raise BadDefinition(message, *place_of(base))
             annotation = annotations.get(attribute, Any)
             try:
                 if isinstance(annotation, str):

@@ -6,8 +6,11 @@ Everything that cannot work is an error here, with the file and the line of the 
 import inspect
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, NoReturn, TypeVar, get_type_hints
+from dataclasses import dataclass, is_dataclass
+from datetime import date, datetime, timedelta
+from enum import Enum
+from typing import Any, Final, NoReturn, TypeVar, get_origin, get_type_hints
+from uuid import UUID
 
 from perdure.errors import BadDefinition, BadValue
 from perdure.serde import Serde, serde_for
@@ -17,6 +20,11 @@ _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
 )
+
+_CONTAINERS: Final = (dict, frozenset, list, set, tuple)
+_VALUES: Final = (*_CONTAINERS, bool, bytes, date, datetime, float, int, str, timedelta, UUID)
+# Of attrs, msgspec, pydantic, and TypedDict.
+_FIELDS: Final = ("__attrs_attrs__", "__struct_fields__", "model_fields", "__total__")
 
 T = TypeVar("T")
 
@@ -75,14 +83,16 @@ def read_signature(
     `names` resolves annotations that are written as text and name something local.
     """
     label = f"handler {getattr(fn, '__name__', fn)!r}"
-    if not callable(fn) or isinstance(fn, type):
-        refuse(fn, f"{label} is no function")
-    inner = inspect.unwrap(fn)
+    inner = inspect.unwrap(fn) if callable(fn) else fn
+    if not inspect.isfunction(inner):
+        refuse(fn, f"{label} is no function: write async def or def")
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         refuse(fn, f"{label} yields: a handler returns one value")
     parameters = list(inspect.signature(fn).parameters.values())
     first, argument = _roles(fn, label, parameters)
     hints = _hints(inner, label, names)
+    if not _may_be_context(hints.get(first.name)):
+        refuse(fn, f"{label} takes no context: it comes first, before {first.name!r}")
     takes_input = argument is not None
     serde_in = input_serde or _serde(
         fn,
@@ -126,6 +136,15 @@ def _roles(
             " one value: make it a dataclass",
         )
     return positional[0], positional[1] if len(positional) > 1 else None
+
+
+def _may_be_context(annotation: Any) -> bool:
+    """False for types of values: their handler has forgotten the context."""
+    if not isinstance(annotation, type):
+        return get_origin(annotation) not in _CONTAINERS
+    if annotation in _VALUES or issubclass(annotation, Enum):
+        return False
+    return not (is_dataclass(annotation) or any(hasattr(annotation, one) for one in _FIELDS))
 
 
 def _hints(fn: Callable[..., Any], label: str, names: Mapping[str, Any]) -> dict[str, Any]:

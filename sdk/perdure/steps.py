@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from perdure.futures import Future
+from perdure.misuse import misuse
 from perdure.replay.mismatch import name_of
 from perdure.retry import Retry
 from perdure.serde import ANY, Serde, serde_for
@@ -73,6 +74,10 @@ def traits_of(fn: Callable[..., Any]) -> Traits:
 
 
 def _find(fn: Any) -> Traits:
+    if not callable(fn):
+        if inspect.iscoroutine(fn):
+            fn.close()
+        raise misuse(f"a step is a function and its arguments, not {fn!r:.100}: ctx.step(fn, arg)")
     inner = inspect.unwrap(fn)
     function = inner
     if not inspect.isroutine(inner) and not inspect.isclass(inner) and callable(inner):

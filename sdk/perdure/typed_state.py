@@ -7,7 +7,7 @@ was read or set, and can change, is encoded again and stored if its bytes differ
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar, overload
 
-from perdure.errors import Misuse
+from perdure.misuse import misuse
 from perdure.serde import BYTES, Serde, serde_for
 
 T = TypeVar("T")
@@ -100,10 +100,10 @@ def state(
     set gives the default, or an AttributeError where there is none.
     """
     if default is not _MISSING and default_factory is not None:
-        raise Misuse("state takes a default or a default_factory, not both")
+        raise misuse("state takes a default or a default_factory, not both")
     if isinstance(default, list | dict | set):
         kind = type(default).__name__
-        raise Misuse(f"a {kind} as default would be one for all keys: default_factory={kind}")
+        raise misuse(f"a {kind} as default would be one for all keys: default_factory={kind}")
     return StateField(default, default_factory, name)
 
 
@@ -111,7 +111,7 @@ def _loaded(instance: Any, field: StateField) -> dict[str, tuple[Any, bytes | No
     loaded: dict[str, tuple[Any, bytes | None]] | None = instance.__dict__.get(_LOADED)
     if loaded is None:
         if "ctx" not in instance.__dict__:
-            raise Misuse(f"state {field.attribute!r} is there only while a handler runs")
+            raise misuse(f"state {field.attribute!r} is there only while a handler runs")
         loaded = instance.__dict__[_LOADED] = {}
     return loaded
 
@@ -140,5 +140,5 @@ def store_changes(instance: Any, fields: Mapping[str, StateField]) -> None:
         if encoded == stored:
             continue
         if not hasattr(instance.ctx, "set"):
-            raise Misuse(f"state {name!r} was changed in a shared handler, which only reads it")
+            raise misuse(f"state {name!r} was changed in a shared handler, which only reads it")
         instance.ctx.set(name, encoded, BYTES)

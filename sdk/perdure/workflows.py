@@ -3,7 +3,8 @@
 from typing import Any
 
 from perdure.definitions import HandlerRef, ServiceDefinition, target_of
-from perdure.errors import BadDefinition, Misuse
+from perdure.errors import BadDefinition
+from perdure.misuse import misuse
 from perdure.service import definition_of
 
 
@@ -22,8 +23,8 @@ def run_of(workflow: Any) -> tuple[str, Any]:
         found = target_of(workflow)
         if isinstance(found, HandlerRef) and found.kind == "workflow":
             return found.service, workflow
-        raise Misuse(f"{workflow!r} is no workflow") from None
+        raise misuse(f"{workflow!r} is no workflow") from None
     for one in definition.handlers.values():
         if one.kind == "workflow":
             return definition.name, one.fn
-    raise Misuse(f"{definition.name!r} is a {definition.kind}, no workflow")
+    raise misuse(f"{definition.name!r} is no workflow, but of kind {definition.kind!r}")

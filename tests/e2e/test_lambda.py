@@ -162,3 +162,11 @@ def test_a_role_is_assumed(api: LambdaApi, server: PerdureServer) -> None:
 def test_bad_addresses(server: PerdureServer, words: list[str]) -> None:
     said = perdure_cli(server, "deployments", "register", *words, "--force", code=1)
     assert "Traceback" not in said and ("arn:aws" in said or "assume_role_arn" in said)
+
+
+def test_a_bad_argument_is_the_callers_fault(server: PerdureServer) -> None:
+    headers = {"content-type": "application/json"}
+    for target in ("Greeter/large", "Counter/k/add"):
+        answer = http_request(server.ingress, "POST", f"/{target}", b'"x"', headers, 60)
+        assert answer.status == 400
+        assert "Expected `int`, got `str`" in answer.text

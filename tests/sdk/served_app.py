@@ -45,6 +45,11 @@ def blocking(ctx: perdure.SyncContext, count: int) -> list[int]:
 
 
 @greeter.handler
+async def odd(ctx: perdure.Context) -> object:
+    return object()
+
+
+@greeter.handler
 async def fails(ctx: perdure.Context) -> None:
     raise perdure.Terminal("no luck", 418)
 

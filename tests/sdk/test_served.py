@@ -108,9 +108,17 @@ def test_sign_up(client: Client) -> None:
 
 
 def test_what_callers_are_told(client: Client) -> None:
-    refused = client.post(("Greeter", "greet"), 5)
-    assert refused.status == 400
-    assert "Expected `str`" in refused.text
+    for target, argument, said in (
+        (("Greeter", "greet"), 5, "Expected `str`"),
+        (("Greeter", "blocking"), "x", "Expected `int`"),
+        (("Counter", fresh(), "add"), "x", "Expected `int`"),
+        (("Cart", fresh(), "put"), 5, "Expected `str`"),
+        (("signup", fresh(), "run"), {"name": "a", "email": 1}, "`$.email`"),
+        (("Greeter", "odd"), None, "has no JSON"),
+    ):
+        refused = client.post(target, argument) if argument else client.post(target)
+        assert refused.status == (400 if argument else 500)
+        assert said in refused.text
     assert client.post(("Greeter", "fails")).status == 418
 
 

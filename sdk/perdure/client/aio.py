@@ -23,6 +23,7 @@ from perdure.client.request import (
     read_status,
     reject_request,
     resolve_request,
+    seconds,
     send_request,
     serde_of,
     submit_request,
@@ -196,7 +197,7 @@ class AsyncClient:
         return AsyncAwakeableHandle(self, awakeable_id)
 
     async def _ask(self, request: Request, timeout: timedelta | None) -> Response:
-        timeout_s = None if timeout is None else timeout.total_seconds()
+        timeout_s = seconds(timeout)
         if not request.to_admin:
             return await self._http.exchange(request, timeout_s)
         if self._admin is None:

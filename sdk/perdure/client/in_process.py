@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, Protocol
+from urllib.parse import unquote
 
 import msgspec
 
@@ -67,7 +68,10 @@ class InProcessHttp(AsyncExchange):
         return Response(found.status, found.headers, found.body)
 
     async def _cancel(self, invocation_id: str) -> Response:
-        answer = await self._engine.cancel(invocation_id)
+        try:
+            answer = await self._engine.cancel(unquote(invocation_id))
+        except ValueError as error:  # it is no id
+            return Response(400, {}, msgspec.json.encode({"message": str(error)}))
         status = _STATUSES.get(answer, 409)
         body: dict[str, Any] = {"message": f"{invocation_id}: {answer}"}
         return Response(status, {}, msgspec.json.encode(body))

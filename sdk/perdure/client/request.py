@@ -1,5 +1,6 @@
 """What a client asks and what it reads from answers; knows no sockets."""
 
+import re
 import sys
 import uuid
 from collections.abc import Mapping
@@ -12,13 +13,17 @@ from urllib.parse import quote
 import msgspec
 
 from perdure.definitions import HandlerRef, target_of
-from perdure.errors import Misuse, NotReady, RequestRefused, Terminal
+from perdure.durations import delta_ms
+from perdure.errors import BadValue, NotReady, RequestRefused, Terminal
+from perdure.misuse import misuse
 from perdure.serde import ANY, BYTES, BYTES_TYPE, JSON_TYPE, Serde, serde_for
 
 T = TypeVar("T")
 
 Status = Literal["unknown", "running", "succeeded", "failed"]
 
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LINE_END: Final = re.compile(r"[\r\n\0]")
 _SOURCE: Final = "x-restate-error-source"
 LIMIT_KEY: Final = "x-restate-limit-key"
 _NOT_READY: Final = 470
@@ -87,15 +92,20 @@ def call_request(
     """Return the request of a call, or of a send."""
     found = target_of(target)
     ref = found if isinstance(found, HandlerRef) else None
+    unknown = fields.keys() - SendFields.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"a call takes no {', '.join(map(repr, sorted(unknown)))}")
     path = path_of(_place(found, fields.get("key")), send, fields.get("scope"), delay)
     headers = dict(fields.get("headers") or {})
+    for name, value in headers.items():
+        _check_header(name, value)
     body = _body(ref, arg, headers)
     is_run = ref is not None and ref.kind == "workflow"
     key = fields.get("idempotency_key")
-    if key == "":
-        raise Misuse("an idempotency key is not empty")
+    if key is not None:
+        _check_text(key, "an idempotency key")
     if is_run and key is not None:
-        raise Misuse("a workflow runs once for its key: it takes no idempotency key")
+        raise misuse("a workflow runs once for its key: it takes no idempotency key")
     if key is None and retries and ref is not None and not is_run:
         key = str(uuid.uuid4())  # a request that is made again finds the first one's work
     if key is not None:
@@ -126,6 +136,25 @@ def submit_request(run: Any, arg: Any, fields: SendFields) -> Asked[Any]:
     return asked
 
 
+def _check_text(value: Any, what: str) -> None:
+    if not isinstance(value, str) or not value:
+        raise misuse(f"{what} is text that is not empty, not {value!r}")
+
+
+def _check_header(name: Any, value: Any) -> None:
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise misuse(f"headers are text, not {name!r}: {value!r}")
+    if not _HEADER_NAME.fullmatch(name) or _LINE_END.search(value):
+        raise misuse(f"HTTP has no header {name!r}: {value!r:.100}")
+
+
+def seconds(timeout: timedelta | None) -> float | None:
+    """Return a time limit in seconds."""
+    if timeout is not None and not isinstance(timeout, timedelta):
+        raise misuse(f"{timeout!r} is no duration: give a datetime.timedelta")
+    return None if timeout is None else timeout.total_seconds()
+
+
 def path_of(place: str, send: bool, scope: str | None, delay: timedelta | None) -> str:
     """Return the path of a call, or of a send, from the segments that name its handler."""
     if scope is not None:
@@ -133,7 +162,7 @@ def path_of(place: str, send: bool, scope: str | None, delay: timedelta | None) 
     else:
         path = f"{place}/send" if send else place
     if send and delay is not None:
-        path += f"?delay={max(0, round(delay / timedelta(milliseconds=1)))}ms"
+        path += f"?delay={delta_ms(delay)}ms"
     return path
 
 
@@ -148,13 +177,13 @@ def _place(found: HandlerRef | tuple[str, str], key: str | None, last: str | Non
     if isinstance(found, HandlerRef):
         service, name = found.service, found.name
         if found.needs_key and key is None:
-            raise Misuse(f"{service}/{name} is a handler of a key: give key=")
+            raise misuse(f"{service}/{name} is a handler of a key: give key=")
         if not found.needs_key and key is not None:
-            raise Misuse(f"{service}/{name} is a handler of a service, which has no keys")
+            raise misuse(f"{service}/{name} is a handler of a service, which has no keys")
     else:
         service, name = found
-    if key == "":
-        raise Misuse("a key is not empty")
+    if key is not None:
+        _check_text(key, "a key")
     return segments(service, key, name, last)
 
 
@@ -162,7 +191,7 @@ def _body(ref: HandlerRef | None, arg: Any, headers: dict[str, str]) -> bytes:
     if ref is not None:
         if not ref.takes_input:
             if arg is not None:
-                raise Misuse(f"{ref.service}/{ref.name} takes no argument")
+                raise misuse(f"{ref.service}/{ref.name} takes no argument")
             return b""
         serde: Serde[Any] = ref.input
     elif isinstance(arg, bytes):
@@ -194,13 +223,13 @@ def read_request(place: str, what: Literal["attach", "output"]) -> Request:
 
 def place_of_id(invocation_id: str) -> str:
     """Return where the invocation of an id is."""
+    _check_text(invocation_id, "an invocation id")
     return f"/{quote(invocation_id, safe='')}"
 
 
 def place_of_key(target: Any, key: str | None, idempotency_key: str) -> str:
     """Return where the invocation of a handler with an idempotency key is."""
-    if idempotency_key == "":
-        raise Misuse("an idempotency key is not empty")
+    _check_text(idempotency_key, "an idempotency key")
     return _place(target_of(target), key, idempotency_key)
 
 
@@ -248,7 +277,10 @@ def read_result(response: Response, serde: Serde[T] | None) -> T:
         raw = kind == BYTES_TYPE or not kind.endswith(_JSON_KINDS)
         found: Serde[Any] = BYTES if raw and response.body else ANY
         return found.decode(response.body)  # type: ignore[no-any-return]
-    return serde.decode(response.body)
+    try:
+        return serde.decode(response.body)
+    except BadValue as error:
+        raise BadValue(f"the result does not fit: {error}", error.path) from None
 
 
 def read_invocation_id(response: Response) -> str:

@@ -23,6 +23,7 @@ from perdure.client.request import (
     read_status,
     reject_request,
     resolve_request,
+    seconds,
     send_request,
     serde_of,
     submit_request,
@@ -192,7 +193,7 @@ class Client:
         return AwakeableHandle(self, awakeable_id)
 
     def _ask(self, request: Request, timeout: timedelta | None) -> Response:
-        timeout_s = None if timeout is None else timeout.total_seconds()
+        timeout_s = seconds(timeout)
         if not request.to_admin:
             return self._http.exchange(request, timeout_s)
         if self._admin is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextvars import copy_context
 from queue import SimpleQueue
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from perdure.errors import AttemptEnded, ControlFlow
@@ -50,6 +51,7 @@ class Bridge:
         self._attempt = attempt
         self._asked: Future[Any] = Future(attempt)
         self._answers: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._thread_id = 0
 
     async def run(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run the handler, or a member of its group, and give its result."""
@@ -75,6 +77,7 @@ class Bridge:
 
     def _hand_over(self) -> None:
         self._attempt.in_thread = True
+        self._attempt.thread_id = self._thread_id
         self._attempt.bridge = self
 
     def block(self, future: Future[Any]) -> None:
@@ -87,6 +90,7 @@ class Bridge:
     def _work(
         self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
+        self._thread_id = self._attempt.thread_id = get_ident()
         try:
             ended = _Ended(call(*args, **kwargs), None)
         except BaseException as error:  # noqa: BLE001 - the attempt tells them apart
@@ -103,6 +107,7 @@ class Bridge:
                 self._answers.put(AttemptEnded())
             return
         self._attempt.in_thread = False
+        self._attempt.thread_id = get_ident()
         if self._asked.kind == PENDING:
             self._asked.settle(LOCAL, asked)
             self._attempt.drive()

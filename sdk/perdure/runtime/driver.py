@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context as Variables
 from contextvars import copy_context
 from datetime import timedelta
+from threading import get_ident
 from typing import Any, Final, TypeVar
 
 from perdure.errors import Cancelled, ControlFlow
@@ -39,6 +40,7 @@ class Driver:
         self.outside_count = 0  # fibers that wait for something of asyncio
         self.at_end: tuple[tuple[Any, Callable[[Any], object]], ...] = ()
         self.turn = NOBODYS
+        self.thread_id = get_ident()
         self.in_thread = False  # the thread of a plain `def` handler runs: see Bridge
         self.variables: Variables | None = None
         self.returned: Any = None

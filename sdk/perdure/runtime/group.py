@@ -39,7 +39,7 @@ class FiberGroup:
             self._futures.append(coro)
             return coro
         if not inspect.iscoroutine(coro):
-            raise misuse(f"a group runs coroutines, not a {type(coro).__name__}")
+            raise misuse(f"a group runs coroutines, not {type(coro).__name__!r}")
         return self._begin(coro)
 
     def start_plain(self, work: Any, *args: Any, **kwargs: Any) -> Future[Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 from perdure.definitions import HandlerDefinition
-from perdure.errors import INTERNAL, ControlFlow, Pause, RetryAfter, Terminal
-from perdure.misuse import misuse, raised_at, user_traceback, warn_at
+from perdure.errors import INTERNAL, ControlFlow, Misuse, Pause, RetryAfter, Terminal
+from perdure.misuse import misuse, raised_at, raised_inside, user_traceback, warn_at
 from perdure.replay import Machine, ReplayError
 from perdure.replay.slot import PENDING
 from perdure.steps import Step
@@ -31,7 +32,10 @@ def give_result(machine: Machine, handler: HandlerDefinition, value: Any) -> Non
     try:
         data = handler.output.encode(value)
     except (ValueError, TypeError) as error:
-        message = f"the result of {handler.service}/{handler.name} {error}"
+        hint = "; is an await missing?" if inspect.isawaitable(value) else ""
+        message = f"the result of {handler.service}/{handler.name} {error}{hint}"
+        if inspect.iscoroutine(value):
+            value.close()
         _logger.error("%s, invocation %s", message, machine.invocation_id)
         machine.output_failure(WireFailure(INTERNAL, message))
         return
@@ -78,13 +82,21 @@ def fail_attempt(
     index, frame = command if command is not None else (None, None)
     machine.fail(
         INTERNAL,
-        f"{type(error).__name__}: {error}" if str(error) else type(error).__name__,
+        _told(error),
         user_traceback(error),
         retry_delay_ms=None if delay is None else delay // _MILLISECOND,
         behavior=behavior,
         command=frame,
         command_index=index,
     )
+
+
+def _told(error: BaseException) -> str:
+    text = str(error)
+    if not isinstance(error, Misuse) and raised_inside(error.__traceback__):
+        file, line = raised_at(error.__traceback__)
+        text += f" ({file}:{line})" if file else ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _lines(error: BaseException) -> str:

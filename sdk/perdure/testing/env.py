@@ -13,6 +13,7 @@ from perdure.client.in_process import InProcessHttp
 from perdure.definitions import HandlerRef, target_of
 from perdure.errors import Misuse
 from perdure.in_process import InProcessApp, needing_server
+from perdure.misuse import misuse
 from perdure.serde import ANY
 from perdure.service import definition_of
 from perdure.testing.fakes import AttemptUnderTest, Behaviour, Patch
@@ -45,6 +46,8 @@ class Env:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         """`settings`: of the engine, as the flags of `perdure serve`."""
+        if not isinstance(app, App):
+            raise misuse(f"Env is given what perdure.app(...) returns, not {app!r:.100}")
         self._app = app
         self._start = start
         self._partitions = partitions
@@ -138,6 +141,8 @@ class Env:
     async def skip(self, delta: timedelta = timedelta(0)) -> None:
         """Let so much time pass at once. What is due meanwhile happens, each at its time; returns
         when all has come to rest, but for steps that take longer than a second."""
+        if not isinstance(delta, timedelta) or delta < timedelta(0):
+            raise misuse(f"time passes by a timedelta that is not negative, not by {delta!r}")
         await self.engine.skip(delta.total_seconds())
 
     async def crash(self) -> None:

@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         listening = _listen(options.host, options.port)
     except OSError as error:
         return _fail(
-            f"cannot listen on {options.host}:{options.port}: {os.strerror(error.errno or 0)};"
+            f"cannot listen on {options.host}:{options.port}: {_reason(error)};"
             " choose another port by --port"
         )
     try:
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m perdure", description=__doc__)
     parser.add_argument("app", help="app.py, app.py:name or package.module:name")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=PORT, help=f"port to listen on ({PORT})")
+    parser.add_argument("--port", type=_port, default=PORT, help=f"port to listen on ({PORT})")
     parser.add_argument("--workers", type=_count, default=1, help="number of processes (1)")
     parser.add_argument("--http1", action="store_true", help="speak HTTP/1.1 alone")
     parser.add_argument("--tls-cert", help="file of the certificate, and the chain behind it")
@@ -71,6 +71,18 @@ def _count(text: str) -> int:
 def _fail(message: str) -> int:
     print(f"perdure: {message}", file=sys.stderr)
     return 1
+
+
+def _reason(error: OSError) -> str:
+    known = error.errno is not None and error.errno > 0  # what the resolver says is negative
+    return os.strerror(error.errno or 0) if known else str(error.strerror or error)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("between 0 and 65535")
+    return port
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -92,6 +104,8 @@ def load_or_say(spec: str) -> App | None:
         return load_app(spec)
     except (NoApp, Misuse) as error:
         _fail(str(error))
+    except SystemExit as error:
+        _fail(f"{spec} cannot be imported: it exits with {error.code!r}")
     except Exception as error:  # noqa: BLE001 - whatever a user's module raises
         print(import_traceback(error), file=sys.stderr)
         _fail(f"{spec} cannot be imported")

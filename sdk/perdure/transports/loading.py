@@ -37,7 +37,7 @@ def load_app(spec: str) -> App:
         isinstance(found, type) and issubclass(found, BaseService)
     ):
         raise NoApp(f"{attribute!r} in {place} is a service: write app = perdure.app({attribute})")
-    raise NoApp(f"{attribute!r} in {place} is a {type(found).__name__}, made by no perdure.app()")
+    raise NoApp(f"{attribute!r} in {place} is {type(found).__name__!r}, made by no perdure.app()")
 
 
 def import_traceback(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from perdure.errors import BadDefinition
+from perdure.misuse import caller
 from perdure.runtime import Attempt
 from perdure.transports.application import App
 
@@ -19,5 +20,5 @@ def app(
     overrides what the transport offers. Raises BadDefinition.
     """
     if not services:
-        raise BadDefinition("app() serves nothing: give it services")
+        raise BadDefinition("app() serves nothing: give it services", *caller())
     return App(services, Attempt, identity_keys, protocol)

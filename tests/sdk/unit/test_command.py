@@ -127,7 +127,7 @@ def test_what_cannot_be_served_is_said(tmp_path: Path) -> None:
     assert "there is no module 'nowhere'" in _fails("nowhere", cwd=tmp_path)
     assert "app.py has no 'wrong'; it has app" in _fails("app.py:wrong", cwd=tmp_path)
     assert "write app = perdure.app(service)" in _fails("app.py:service", cwd=tmp_path)
-    assert "is a int, made by no perdure.app()" in _fails("app.py:other", cwd=tmp_path)
+    assert "is 'int', made by no perdure.app()" in _fails("app.py:other", cwd=tmp_path)
     for workers in ("1", "2"):
         (tmp_path / "bad.py").write_text("import nothing_that_is_there\n")
         said = _fails("bad.py", "--workers", workers, cwd=tmp_path)

@@ -280,7 +280,7 @@ def test_a_service_that_is_not_whole_is_refused() -> None:
 
 
 def test_decorators_fit_the_kind_of_service() -> None:
-    with pytest.raises(BadDefinition, match="@run is not for handlers of a object"):
+    with pytest.raises(BadDefinition, match="@run is not for objects"):
 
         class Wrong(Object):
             @run
