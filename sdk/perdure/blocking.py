@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from types import TracebackType
-from typing import Any, TypeVar, Unpack, overload
+from typing import Any, TypeVar, Unpack, cast, overload
 
 from perdure import logs
-from perdure.calling import CallOptions
+from perdure.blocking_parts import (
+    SyncGroup,
+    SyncInvocation,
+    SyncKafka,
+    SyncKnownInvocation,
+    SyncPromise,
+)
+from perdure.calling import CallOptions, SendOptions
 from perdure.context import Awakeable, Context
 from perdure.futures import AsCompleted, Future, Outcome
 from perdure.invocation_request import InvocationRequest
 from perdure.invocations import SendHandle
-from perdure.kafka import Kafka, Produced, RecordOptions
-from perdure.promises import DurablePromise
+from perdure.keyed import WorkflowContext
 from perdure.retry import Retry
 from perdure.saga import Saga
 from perdure.targets import Blocking, BlockingNothing, In, Out, Takes, TakesNothing
@@ -33,37 +38,48 @@ class SyncContext:
 
     __slots__ = ("futures",)
 
-    futures: Any
-    """The context whose calls return futures; they are waited for by `result()`."""
+    futures: WorkflowContext
+    """The context whose calls return futures; they are waited for by `result()`. To type checkers
+    it has what any context has."""
 
     def __init__(self, futures: Context) -> None:
-        self.futures = futures
+        self.futures = cast("WorkflowContext", futures)
 
     @property
     def request(self) -> InvocationRequest:
-        return self.futures.request  # type: ignore[no-any-return]
+        return self.futures.request
 
     @property
     def id(self) -> str:
-        return self.futures.id  # type: ignore[no-any-return]
+        return self.futures.id
 
     @property
     def logger(self) -> logs.Logger:
-        return self.futures.logger  # type: ignore[no-any-return]
+        return self.futures.logger
 
     @property
     def random(self) -> random.Random:
-        return self.futures.random  # type: ignore[no-any-return]
+        return self.futures.random
 
     def uuid(self) -> uuid.UUID:
-        return self.futures.uuid()  # type: ignore[no-any-return]
+        return self.futures.uuid()
 
     def now(self) -> datetime:
-        return self.futures.now().result()  # type: ignore[no-any-return]
+        return self.futures.now().result()
 
     def time(self) -> float:
-        return self.futures.time().result()  # type: ignore[no-any-return]
+        return self.futures.time().result()
 
+    @overload
+    def step(
+        self,
+        fn: Callable[..., Awaitable[T]],
+        *args: Any,
+        name: str | None = None,
+        retry: Retry | None = None,
+        **kwargs: Any,
+    ) -> T: ...
+    @overload
     def step(
         self,
         fn: Callable[..., T],
@@ -71,9 +87,16 @@ class SyncContext:
         name: str | None = None,
         retry: Retry | None = None,
         **kwargs: Any,
-    ) -> T:
-        future = self.futures.step(fn, *args, name=name, retry=retry, **kwargs)
-        return future.result()  # type: ignore[no-any-return]
+    ) -> T: ...
+    def step(
+        self,
+        fn: Callable[..., Any],
+        *args: Any,
+        name: str | None = None,
+        retry: Retry | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        return self.futures.step(fn, *args, name=name, retry=retry, **kwargs).result()
 
     def sleep(self, delta: timedelta, name: str = "") -> None:
         self.futures.sleep(delta, name).result()
@@ -97,18 +120,65 @@ class SyncContext:
     def call(self, target: Any, arg: Any = None, **options: Any) -> Any:
         return self.futures.call(target, arg, **options).result()
 
+    @overload
+    def send(
+        self, target: Takes[In, Any], arg: In, **options: Unpack[SendOptions]
+    ) -> SendHandle: ...
+    @overload
+    def send(self, target: TakesNothing[Any], **options: Unpack[SendOptions]) -> SendHandle: ...
+    @overload
+    def send(
+        self, target: Blocking[In, Any], arg: In, **options: Unpack[SendOptions]
+    ) -> SendHandle: ...
+    @overload
+    def send(self, target: BlockingNothing[Any], **options: Unpack[SendOptions]) -> SendHandle: ...
+    @overload
+    def send(self, target: str, arg: Any = None, **options: Unpack[SendOptions]) -> SendHandle: ...
     def send(self, target: Any, arg: Any = None, **options: Any) -> SendHandle:
-        return self.futures.send(target, arg, **options)  # type: ignore[no-any-return]
+        return self.futures.send(target, arg, **options)
 
-    def invocation(self, invocation_id: str, returns: Any = Any) -> SyncInvocation:
+    @overload
+    def invocation(self, invocation_id: str, returns: type[T]) -> SyncInvocation[T]: ...
+    @overload
+    def invocation(self, invocation_id: str, returns: Any = ...) -> SyncInvocation[Any]: ...
+    def invocation(self, invocation_id: str, returns: Any = Any) -> SyncInvocation[Any]:
         return SyncInvocation(self.futures.invocation(invocation_id, returns))
 
-    def workflow(self, workflow: Any, key: str, returns: Any = None) -> SyncKnownInvocation:
+    @overload
+    def workflow(self, workflow: Takes[Any, Out], key: str) -> SyncKnownInvocation[Out]: ...
+    @overload
+    def workflow(self, workflow: TakesNothing[Out], key: str) -> SyncKnownInvocation[Out]: ...
+    @overload
+    def workflow(self, workflow: Any, key: str, returns: type[T]) -> SyncKnownInvocation[T]: ...
+    @overload
+    def workflow(self, workflow: Any, key: str, returns: Any = ...) -> SyncKnownInvocation[Any]: ...
+    def workflow(self, workflow: Any, key: str, returns: Any = None) -> SyncKnownInvocation[Any]:
         return SyncKnownInvocation(self.futures.workflow(workflow, key, returns))
 
+    @overload
+    def invocation_of(
+        self, target: Takes[Any, Out], *, idempotency_key: str, key: str | None = ...
+    ) -> SyncKnownInvocation[Out]: ...
+    @overload
+    def invocation_of(
+        self, target: TakesNothing[Out], *, idempotency_key: str, key: str | None = ...
+    ) -> SyncKnownInvocation[Out]: ...
+    @overload
+    def invocation_of(
+        self,
+        target: Any,
+        *,
+        idempotency_key: str,
+        key: str | None = ...,
+        returns: type[T],
+    ) -> SyncKnownInvocation[T]: ...
+    @overload
+    def invocation_of(
+        self, target: Any, *, idempotency_key: str, key: str | None = ..., returns: Any = ...
+    ) -> SyncKnownInvocation[Any]: ...
     def invocation_of(
         self, target: Any, *, idempotency_key: str, key: str | None = None, returns: Any = None
-    ) -> SyncKnownInvocation:
+    ) -> SyncKnownInvocation[Any]:
         return SyncKnownInvocation(
             self.futures.invocation_of(
                 target, idempotency_key=idempotency_key, key=key, returns=returns
@@ -124,9 +194,13 @@ class SyncContext:
         one at a time."""
         return SyncGroup(self.futures.group())
 
+    @overload
+    def awakeable(self, type: type[T]) -> Awakeable[T]: ...
+    @overload
+    def awakeable(self, type: Any = ...) -> Awakeable[Any]: ...
     def awakeable(self, type: Any = Any) -> Awakeable[Any]:  # noqa: A002
         """A future with an `id`; wait for it by `result()`."""
-        return self.futures.awakeable(type)  # type: ignore[no-any-return]
+        return self.futures.awakeable(type)
 
     def resolve_awakeable(self, awakeable_id: str, value: Any = None) -> None:
         self.futures.resolve_awakeable(awakeable_id, value)
@@ -134,43 +208,53 @@ class SyncContext:
     def reject_awakeable(self, awakeable_id: str, message: str, code: int = 500) -> None:
         self.futures.reject_awakeable(awakeable_id, message, code)
 
+    @overload
+    def signal(self, name: str, type: type[T]) -> T: ...
+    @overload
+    def signal(self, name: str, type: Any = ...) -> Any: ...
     def signal(self, name: str, type: Any = Any) -> Any:  # noqa: A002
         return self.futures.signal(name, type).result()
 
     def gather(self, *futures: Future[Any]) -> list[Any]:
-        return self.futures.gather(*futures).result()  # type: ignore[no-any-return]
+        return self.futures.gather(*futures).result()
 
-    def race(self, *futures: Future[Any]) -> Any:
+    def race(self, *futures: Future[T]) -> T:
         return self.futures.race(*futures).result()
 
-    def any(self, *futures: Future[Any]) -> Any:
+    def any(self, *futures: Future[T]) -> T:
         return self.futures.any(*futures).result()
 
     def all_settled(self, *futures: Future[Any]) -> list[Outcome[Any]]:
-        return self.futures.all_settled(*futures).result()  # type: ignore[no-any-return]
+        return self.futures.all_settled(*futures).result()
 
     def select(self, **futures: Future[Any]) -> tuple[str, Any]:
-        return self.futures.select(**futures).result()  # type: ignore[no-any-return]
+        return self.futures.select(**futures).result()
 
     def as_completed(self, *futures: Future[Any]) -> AsCompleted:
         """`for future in …`: the futures, in the order in which they are done."""
-        return self.futures.as_completed(*futures)  # type: ignore[no-any-return]
+        return self.futures.as_completed(*futures)
 
     def saga(self) -> Saga:
         """`with ctx.saga() as saga`."""
-        return self.futures.saga()  # type: ignore[no-any-return]
+        return self.futures.saga()
 
     # -- of objects and workflows
 
     @property
     def key(self) -> str:
-        return self.futures.key  # type: ignore[no-any-return]
+        return self.futures.key
 
+    @overload
+    def get(self, name: str, type: type[T], default: T) -> T: ...
+    @overload
+    def get(self, name: str, type: type[T]) -> T | None: ...
+    @overload
+    def get(self, name: str, type: Any = ..., default: Any = ...) -> Any: ...
     def get(self, name: str, type: Any = Any, default: Any = None) -> Any:  # noqa: A002
         return self.futures.get(name, type, default).result()
 
     def state_keys(self) -> list[str]:
-        return self.futures.state_keys().result()  # type: ignore[no-any-return]
+        return self.futures.state_keys().result()
 
     def set(self, name: str, value: Any, type: Any = None) -> None:  # noqa: A002
         self.futures.set(name, value, type)
@@ -184,117 +268,9 @@ class SyncContext:
     def clear_all(self) -> None:
         self.futures.clear_all()
 
-    def promise(self, name: str, type: Any = Any) -> SyncPromise:  # noqa: A002
+    @overload
+    def promise(self, name: str, type: type[T]) -> SyncPromise[T]: ...
+    @overload
+    def promise(self, name: str, type: Any = ...) -> SyncPromise[Any]: ...
+    def promise(self, name: str, type: Any = Any) -> SyncPromise[Any]:  # noqa: A002
         return SyncPromise(self.futures.promise(name, type))
-
-
-class SyncPromise:
-    """A durable promise in a plain `def` handler."""
-
-    __slots__ = ("_promise",)
-
-    def __init__(self, promise: DurablePromise[Any]) -> None:
-        self._promise = promise
-
-    def future(self) -> Future[Any]:
-        """Its value to come, to combine it with other futures."""
-        return self._promise.future()
-
-    def result(self, timeout: timedelta | None = None) -> Any:
-        """Its value, once it is completed; DurableTimeout after a durable timer."""
-        future = self._promise.future()
-        return (future if timeout is None else future.timeout(timeout)).result()
-
-    def peek(self) -> Any:
-        """Its value if it is completed, else None."""
-        return self._promise.peek().result()
-
-    def resolve(self, value: Any = None) -> None:
-        """Complete it."""
-        self._promise.resolve(value).result()
-
-    def reject(self, message: str, code: int = 500) -> None:
-        """Complete it with a failure."""
-        self._promise.reject(message, code).result()
-
-
-class SyncKnownInvocation:
-    """An invocation by its workflow's or its idempotency key in a plain `def` handler."""
-
-    __slots__ = ("_invocation",)
-
-    def __init__(self, invocation: Any) -> None:
-        self._invocation = invocation
-
-    def attach(self) -> Any:
-        """Wait for its result."""
-        return self._invocation.attach().result()
-
-    def output(self) -> Any:
-        """Its result if it has ended, else None."""
-        return self._invocation.output().result()
-
-
-class SyncInvocation(SyncKnownInvocation):
-    """Another invocation in a plain `def` handler."""
-
-    __slots__ = ("id",)
-
-    def __init__(self, invocation: Any) -> None:
-        super().__init__(invocation)
-        self.id: str = invocation.id
-
-    def cancel(self) -> None:
-        """Ask it to stop."""
-        self._invocation.cancel()
-
-    def signal(self, name: str, value: Any = None) -> None:
-        """Give it a signal."""
-        self._invocation.signal(name, value)
-
-    def reject_signal(self, name: str, message: str, code: int = 500) -> None:
-        """Give it a signal that fails where it is awaited."""
-        self._invocation.reject_signal(name, message, code)
-
-
-class SyncKafka:
-    """What `ctx.kafka` gives in a plain `def` handler; see Kafka."""
-
-    __slots__ = ("_kafka",)
-
-    def __init__(self, kafka: Kafka) -> None:
-        self._kafka = kafka
-
-    def send(self, topic: str, value: Any = None, **options: Unpack[RecordOptions]) -> SendHandle:
-        """Have a record written."""
-        return self._kafka.send(topic, value, **options)
-
-    def produce(self, topic: str, value: Any = None, **options: Unpack[RecordOptions]) -> Produced:
-        """The same, and wait until the record is there."""
-        return self._kafka.produce(topic, value, **options).result()
-
-
-class SyncGroup:
-    """What `with ctx.group() as g` gives in a plain `def` handler."""
-
-    __slots__ = ("_group",)
-
-    def __init__(self, group: Any) -> None:
-        self._group = group
-
-    def start(self, work: Any, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run a plain function beside the others; `result()` of what this returns waits for it.
-        A durable future is waited for like the others."""
-        return self._group.start_plain(work, *args, **kwargs)  # type: ignore[no-any-return]
-
-    def __enter__(self) -> SyncGroup:
-        self._group.open()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._group.end_in_place(error)

@@ -162,12 +162,41 @@ class Calling:
         """Another invocation, by its id."""
         return Invocation(self, invocation_id, returns)
 
+    @overload
+    def workflow(self, workflow: Takes[Any, Out], key: str) -> KnownInvocation[Out]: ...
+    @overload
+    def workflow(self, workflow: TakesNothing[Out], key: str) -> KnownInvocation[Out]: ...
+    @overload
+    def workflow(self, workflow: Any, key: str, returns: type[T]) -> KnownInvocation[T]: ...
+    @overload
+    def workflow(self, workflow: Any, key: str, returns: Any = ...) -> KnownInvocation[Any]: ...
     def workflow(self, workflow: Any, key: str, returns: Any = None) -> KnownInvocation[Any]:
         """The run of a workflow by its key: `workflow` is its object, its class, its run handler
         or its name (then `returns` is the type of the result)."""
         name, target = run_of(workflow)
         return KnownInvocation(self, WorkflowTarget(name, key), _output_of(target, returns))
 
+    @overload
+    def invocation_of(
+        self, target: Takes[Any, Out], *, idempotency_key: str, key: str | None = ...
+    ) -> KnownInvocation[Out]: ...
+    @overload
+    def invocation_of(
+        self, target: TakesNothing[Out], *, idempotency_key: str, key: str | None = ...
+    ) -> KnownInvocation[Out]: ...
+    @overload
+    def invocation_of(
+        self,
+        target: Any,
+        *,
+        idempotency_key: str,
+        key: str | None = ...,
+        returns: type[T],
+    ) -> KnownInvocation[T]: ...
+    @overload
+    def invocation_of(
+        self, target: Any, *, idempotency_key: str, key: str | None = ..., returns: Any = ...
+    ) -> KnownInvocation[Any]: ...
     def invocation_of(
         self, target: Any, *, idempotency_key: str, key: str | None = None, returns: Any = None
     ) -> KnownInvocation[Any]:

@@ -89,6 +89,17 @@ class Future(Slot, Generic[T]):
                 raise misuse("this future is awaited outside the handler that it belongs to")
         return self.value()
 
+    @property
+    def taken(self) -> bool:
+        """Whether it was awaited itself."""
+        return self._awaited
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether nobody has ever waited for it, alone or with others. Whoever waits, or waited
+        until another future of a race came first, leaves a list."""
+        return self.kind == PENDING and self.waiters is None and not self._awaited
+
     def take_once(self) -> None:
         """Take note that the future is awaited; raises Misuse the second time."""
         if self._awaited:
@@ -129,6 +140,12 @@ class Future(Slot, Generic[T]):
     def map(self, fn: Callable[[T], U]) -> Future[U]:
         """What `fn`, which must be deterministic, makes of the result; failures pass by it."""
         return Mapped(self.owner, self, fn)
+
+
+class Sleep(Future[None]):
+    """A durable timer."""
+
+    __slots__ = ()
 
 
 class Combined(Future[T]):

@@ -8,7 +8,7 @@ so every attempt sees them in the same order at the same places.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Final
 
@@ -261,6 +261,12 @@ class Journal:
                 self._awaited[key] = waiting
             handle.settle(kind, raw)
         return True
+
+    @property
+    def pending(self) -> Mapping[int | str, Slot | deque[Slot]]:
+        """Handles that are not settled, by the number of their notification; those of signals
+        queue by name."""
+        return self._awaited
 
     def _await(self, handle: Slot, key: int | str) -> None:
         """Have a handle settled by the next notification with a key, or by one that was early."""

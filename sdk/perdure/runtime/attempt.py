@@ -20,7 +20,7 @@ from perdure.context import Context, current
 from perdure.definitions import HandlerDefinition
 from perdure.durations import delta_ms
 from perdure.errors import AttemptEnded, BadValue, ControlFlow, Suspended
-from perdure.futures import Future, wire_future
+from perdure.futures import Future, Sleep, wire_future
 from perdure.misuse import misuse
 from perdure.replay import Machine, ReplayError
 from perdure.replay.slot import PENDING
@@ -30,7 +30,7 @@ from perdure.runtime.driver import Driver
 from perdure.runtime.fiber import coroutine_of
 from perdure.runtime.group import FiberGroup
 from perdure.runtime.loop import NO_LOOP
-from perdure.runtime.outcome import complain, give_result, report, used_late, warn_of_steps
+from perdure.runtime.outcome import complain, give_result, report, used_late, warn_of_forgotten
 from perdure.runtime.running import StepRun, start_step
 from perdure.steps import Step
 from perdure.wire.codes import BAD_REQUEST
@@ -248,8 +248,8 @@ class Attempt(Driver):
                 self.fail(self.machine.broken, error)
                 return
             if error is None:
-                if self.steps:
-                    warn_of_steps(self.handler, self.steps)
+                if self.steps or self.machine.pending:
+                    warn_of_forgotten(self.handler, self.steps, self.machine.pending.values())
                 give_result(self.machine, self.handler, self.returned)
             else:
                 report(self.machine, self.handler, error)
@@ -319,7 +319,7 @@ class Attempt(Driver):
 
     def sleep_for(self, delta: timedelta, name: str = "") -> Future[None]:
         """Start a durable timer."""
-        future: Future[None] = Future(self)
+        future = Sleep(self)
         if self._ctx is None:
             raise self.machine.over()
         self._ctx.machine.sleep(future, self.now_ms() + delta_ms(delta), name)

@@ -10,9 +10,10 @@ from typing import Any
 
 from perdure.definitions import HandlerDefinition
 from perdure.errors import INTERNAL, ControlFlow, Misuse, Pause, RetryAfter, Terminal
+from perdure.futures import Sleep
+from perdure.invocations import CallFuture
 from perdure.misuse import misuse, raised_at, raised_inside, user_traceback, warn_at
 from perdure.replay import Machine, ReplayError
-from perdure.replay.slot import PENDING
 from perdure.steps import Step
 from perdure.wire.codes import BEHAVIOR_PAUSE
 from perdure.wire.values import WireFailure
@@ -103,17 +104,22 @@ def _lines(error: BaseException) -> str:
     return "\n" + user_traceback(error).rstrip() if error.__traceback__ is not None else ""
 
 
-def warn_of_steps(handler: HandlerDefinition, steps: Iterable[Step]) -> None:
-    """Warn of steps that a handler has begun and never waited for."""
-    for step in steps:
-        # Whoever waits, or waited until another future of a race came first, leaves a list.
-        if step.future.kind == PENDING and step.future.waiters is None:
-            warn_at(
-                f"step {step.name!r} of {handler.service}/{handler.name} was never awaited,"
-                " so it was not executed",
-                handler.file,
-                handler.line,
-            )
+def warn_of_forgotten(
+    handler: HandlerDefinition, steps: Iterable[Step], pending: Iterable[object]
+) -> None:
+    """Warn of what a handler has begun and never waited for."""
+    said = [
+        f"step {step.name!r} of {{}} was never awaited, so it was not executed"
+        for step in steps
+        if step.future.forgotten
+    ]
+    for one in pending:
+        if isinstance(one, Sleep) and one.forgotten:
+            said.append("a sleep of {} was never awaited, so no time passed")
+        elif isinstance(one, CallFuture) and one.forgotten and not one.invocation_id.taken:
+            said.append("a call of {} was never awaited: ctx.send is for what nobody waits for")
+    for text in said:
+        warn_at(text.format(f"{handler.service}/{handler.name}"), handler.file, handler.line)
 
 
 def used_late() -> BaseException:

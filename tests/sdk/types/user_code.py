@@ -70,6 +70,9 @@ async def in_handlers(ctx: perdure.Context) -> None:
     assert_type(await ctx.call("A/h", 1, returns=int), int)
     assert_type(await ctx.send(greet, "a", delay=timedelta(days=1)), perdure.SendHandle)
     assert_type(await ctx.invocation("inv_1", int).attach(), int)
+    assert_type(await ctx.workflow(SignUp.run, "k").attach(), bool)
+    assert_type(await ctx.workflow(SignUp, "k", bool).output(), bool | None)
+    assert_type(await ctx.invocation_of(greet, idempotency_key="i").attach(), str)
     assert_type(await ctx.kafka.produce("t", {"a": 1}, key="k"), perdure.Produced)
     ctx.kafka.send("t", b"raw", headers={"h": None})
     ctx.call(greet, 1)  # type: ignore[arg-type]
@@ -83,6 +86,21 @@ def in_plain_handlers(ctx: perdure.SyncContext) -> None:
     assert_type(ctx.call("A/h", 1, returns=int), int)
     assert_type(ctx.kafka.produce("t", "text"), perdure.Produced)
     ctx.call(greet, 1)  # type: ignore[arg-type]
+    assert_type(ctx.send(greet, "a", delay=timedelta(days=1)), perdure.SendHandle)
+    ctx.send(greet, 1)  # type: ignore[arg-type]
+    ctx.send(greet, "a", keyy="k")  # type: ignore[call-overload]
+    assert_type(ctx.workflow(SignUp.run, "k").attach(), bool)
+    assert_type(ctx.workflow("SignUp", "k", bool).output(), bool | None)
+    assert_type(ctx.invocation_of(greet, idempotency_key="i").attach(), str)
+    assert_type(ctx.invocation("inv_1", int).output(), int | None)
+    assert_type(ctx.step(len, "a"), int)
+    assert_type(ctx.step(charge, 3), str)
+    assert_type(ctx.get("n", int), int | None)
+    assert_type(ctx.get("n", int, 0), int)
+    assert_type(ctx.promise("p", str).result(), str)
+    assert_type(ctx.awakeable(Item).result(), Item)
+    assert_type(ctx.signal("s", int), int)
+    assert_type(ctx.race(ctx.futures.step(len, "a"), ctx.awakeable(int)), int)
 
 
 def wrong(client: perdure.Client) -> None:

@@ -88,6 +88,36 @@ def test_a_step_that_nobody_waits_for_is_named() -> None:
     assert not executed
 
 
+def test_a_sleep_that_nobody_waits_for_is_named() -> None:
+    async def work(ctx: Any) -> int:
+        ctx.sleep(timedelta(days=1))
+        return 1
+
+    with pytest.warns(perdure.MisuseWarning, match="a sleep of Test/work was never awaited"):
+        assert run(work).output.value == b"1"
+
+
+def test_a_call_that_nobody_waits_for_is_named() -> None:
+    async def work(ctx: Any) -> int:
+        ctx.call("Other/h")
+        return 1
+
+    with pytest.warns(perdure.MisuseWarning, match="a call of Test/work was never awaited: ctx.s"):
+        assert run(work).output.value == b"1"
+
+
+def test_what_lost_a_race_is_not_forgotten() -> None:
+    async def work(ctx: Any) -> int:
+        called, unused = ctx.call("Other/h"), ctx.call("Other/h")
+        first = ctx.race(ctx.step(str), called.timeout(timedelta(days=1)), ctx.awakeable())
+        await first
+        ctx.awakeable()
+        unused.invocation_id.map(str)
+        return len(await ctx.select(a=ctx.step(str), b=unused))
+
+    assert run(work).output.value == b"2"
+
+
 def test_signals_that_nobody_takes_count_as_buffered() -> None:
     machine = Machine(7)
     machine._buffer_bytes_max = 10_000
