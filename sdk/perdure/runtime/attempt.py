@@ -32,6 +32,7 @@ from perdure.runtime.group import FiberGroup
 from perdure.runtime.loop import NO_LOOP
 from perdure.runtime.outcome import complain, give_result, report, used_late, warn_of_forgotten
 from perdure.runtime.running import StepRun, start_step
+from perdure.runtime.tracing import AttemptSpan, start_span
 from perdure.steps import Step
 from perdure.wire.codes import BAD_REQUEST
 from perdure.wire.commands import InputCommand
@@ -76,6 +77,7 @@ class Attempt(Driver):
         self.running: set[StepRun] = set()
         self.bridge: Bridge | None = None  # whose thread runs, or did last
         self._ctx: Context | None = None
+        self._span: AttemptSpan | None = None
         self.sends_frames = False
         self._send: Callable[[Any], None] = send
         self._ended: Callable[..., None] = ended
@@ -124,6 +126,7 @@ class Attempt(Driver):
         self.machine.close()
         self.machine.over = AttemptEnded
         self._unwind(AttemptEnded())
+        self._end_span("lost")
         self._release()
 
     @property
@@ -143,6 +146,7 @@ class Attempt(Driver):
         handler = self.handler
         ctx = self._ctx = context_class(handler.service_kind, handler.kind)(self)
         current.set(ctx)
+        self._span = start_span(handler, self.machine, self.request_headers)
         try:
             args: tuple[Any, ...] = ()
             if handler.takes_input:
@@ -252,6 +256,8 @@ class Attempt(Driver):
                     warn_of_forgotten(self.handler, self.steps, self.machine.pending.values())
                 give_result(self.machine, self.handler, self.returned)
             else:
+                if self._span is not None:
+                    self._span.failed(error)
                 report(self.machine, self.handler, error)
         except ReplayError as broken:
             self.fail(broken, error)
@@ -260,12 +266,14 @@ class Attempt(Driver):
 
     def fail(self, error: ReplayError, raised: BaseException | None = None) -> None:
         """End the attempt: the journal or the protocol is broken."""
+        if self._span is not None:
+            self._span.failed(error)
         report(self.machine, self.handler, error if raised is None else raised, error)
         self._finish()
 
     def fail_step(self) -> None:
         """End the attempt: a step failed, and the machine has the error."""
-        self._finish()
+        self._finish(outcome="step failed")
 
     def _refuse(self, message: str) -> None:
         """The caller is at fault: tell it, for good."""
@@ -280,10 +288,11 @@ class Attempt(Driver):
         self.machine.suspend(wire_future(self.awaited(), True))
         self._finish(Suspended())
 
-    def _finish(self, error: ControlFlow | None = None) -> None:
+    def _finish(self, error: ControlFlow | None = None, outcome: str = "ended") -> None:
         if self.over:
             return
         self.over = True
+        self._end_span(outcome if error is None else "suspended")
         self.flush()
         self.machine.over = AttemptEnded if error is None else type(error)
         self._unwind(error or AttemptEnded())
@@ -291,6 +300,10 @@ class Attempt(Driver):
             self.machine.over = used_late
         self._ended()
         self._release()
+
+    def _end_span(self, outcome: str) -> None:
+        if self._span is not None:
+            self._span.end(outcome)
 
     def _unwind(self, error: ControlFlow) -> None:
         """Leave all that still runs."""
