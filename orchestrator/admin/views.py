@@ -60,8 +60,9 @@ def deployment_view(deployment: Deployment, services: list[JsonView]) -> JsonVie
 def _address(deployment: Deployment) -> JsonView:
     """Of a function of AWS Lambda, or of an endpoint that speaks HTTP."""
     if deployment.uri.startswith("arn:"):
-        role = deployment.stored.assume_role
-        return {"arn": deployment.uri, **({"assume_role_arn": role} if role else {})}
+        stored = deployment.stored
+        said = {"assume_role_arn": stored.assume_role, "compression": stored.compression}
+        return {"arn": stored.uri, **{name: value for name, value in said.items() if value}}
     return {
         "uri": deployment.uri,
         "protocol_type": "BidiStream" if deployment.bidi else "RequestResponse",

@@ -12,6 +12,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol
 
+from orchestrator.exchanges import zstd
 from orchestrator.exchanges.exchange import Exchange, HeaderLines
 
 CALLS_MAX: Final = 64
@@ -19,7 +20,7 @@ CALLS_MAX: Final = 64
 EVENT_BYTES_MAX: Final = 6 * 1024 * 1024
 """What AWS Lambda takes, and gives back, at most."""
 BODY_BYTES_MAX: Final = (EVENT_BYTES_MAX - 64 * 1024) * 3 // 4
-"""Of a request, which travels in base64 with its headers."""
+"""Of a request, compressed where the function takes that: it travels in base64 with its headers."""
 _TOO_LARGE: Final = 413
 
 
@@ -43,9 +44,21 @@ class FunctionCaller(Protocol):
         ...
 
 
-def request_event(head: HeaderLines, body: bytes) -> bytes:
-    """What a function is called with: a request, in the form of an API gateway's events."""
+class TooLarge(Exception):
+    """A request that no function takes."""
+
+
+def request_event(head: HeaderLines, body: bytes, takes_zstd: bool = False) -> bytes:
+    """What a function is called with: a request, in the form of an API gateway's events. Raises
+    TooLarge."""
     fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in head}
+    if zstd.is_available():
+        fields["accept-encoding"] = zstd.NAME.decode()
+        if takes_zstd and len(body) >= zstd.COMPRESSED_FROM_BYTES:
+            fields["content-encoding"] = zstd.NAME.decode()
+            body = zstd.compress(body)
+    if len(body) > BODY_BYTES_MAX:
+        raise TooLarge
     event = {
         "path": fields.pop(":path"),
         "httpMethod": fields.pop(":method"),
@@ -66,6 +79,8 @@ def read_reply(payload: bytes) -> FunctionReply:
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in (found.get("headers") or {}).items()
         )
+        if (b"content-encoding", zstd.NAME) in headers:
+            body = zstd.decompress(body)
         return FunctionReply(int(found["statusCode"]), headers, body)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         shown = payload[:200].decode("utf-8", "replace")
@@ -113,9 +128,13 @@ class FunctionPool:
         threads: CallThreads,
         on_read: Callable[[], None],
         on_batch: Callable[[], None],
+        takes_zstd: bool = False,
     ) -> None:
+        """`takes_zstd`: the function has said so in its manifest."""
         self._arn = arn
         self._role = role
+        self._takes_zstd = takes_zstd and zstd.is_available()
+        self._body_bytes_max = zstd.BODY_BYTES_MAX if self._takes_zstd else BODY_BYTES_MAX
         self._caller = caller
         self._threads = threads
         self._on_read = on_read
@@ -149,7 +168,7 @@ class FunctionPool:
     def send(self, exchange: Exchange, data: bytes) -> None:
         exchange.chunks.append(data)
         self._body_bytes[exchange] += len(data)
-        if self._body_bytes[exchange] > BODY_BYTES_MAX:
+        if self._body_bytes[exchange] > self._body_bytes_max:
             # Not here: who sends is in the midst of it.
             self._loop.call_soon(self._settle, exchange, FunctionReply(_TOO_LARGE, (), b""))
 
@@ -182,7 +201,7 @@ class FunctionPool:
             exchange.receiver.on_drained()
 
     def _call(self, exchange: Exchange) -> None:
-        if self._body_bytes.get(exchange, 0) > BODY_BYTES_MAX:
+        if self._body_bytes.get(exchange, 0) > self._body_bytes_max:
             self._loop.call_soon(self._settle, exchange, FunctionReply(_TOO_LARGE, (), b""))
             return
         chunks, exchange.chunks = exchange.chunks, []
@@ -194,10 +213,12 @@ class FunctionPool:
         try:
             if exchange.closed:
                 raise FunctionFailed("nobody waits any more")
-            event = request_event(exchange.head, b"".join(chunks))
+            event = request_event(exchange.head, b"".join(chunks), self._takes_zstd)
             result = self._caller.call(self._arn, self._role, event)
         except FunctionFailed as failed:
             result = failed
+        except TooLarge:
+            result = FunctionReply(_TOO_LARGE, (), b"")
         except Exception as error:  # noqa: BLE001 - whatever the library raises, somebody waits
             result = FunctionFailed(f"the function cannot be called: {error!r}")
         try:

@@ -71,8 +71,9 @@ class Heads:
         """Where a deployment is; raises BadUri."""
         origin = self._origins.get(deployment.id)
         if origin is None:
-            role = deployment.stored.assume_role
-            origin = self._origins[deployment.id] = parse_origin(deployment.uri, role)
+            stored = deployment.stored
+            origin = parse_origin(stored.uri, stored.assume_role, stored.compression)
+            self._origins[deployment.id] = origin
         return origin
 
     def forget(self) -> None:

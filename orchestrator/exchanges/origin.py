@@ -19,7 +19,8 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
     """Parts of `http[s]://host[:port][/prefix]`; `prefix` has no slash at its end.
 
     Of `inproc://name`, an app of this process, only `host` means anything; of a function of AWS
-    Lambda `function`, its ARN, and `role`, the ARN of a role to call it as, or "".
+    Lambda `function`, its ARN, `role`, the ARN of a role to call it as, or "", and `takes_zstd`,
+    whether it reads compressed requests.
     """
 
     tls: bool
@@ -30,12 +31,14 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
     in_process: bool = False
     function: str = ""
     role: str = ""
+    takes_zstd: bool = False
 
 
-def parse_origin(uri: str, role: str = "") -> Origin:
+def parse_origin(uri: str, role: str = "", compression: str = "") -> Origin:
     """Take a deployment's URI or ARN apart; raises BadUri."""
     if uri.startswith(FUNCTION):
-        return Origin(True, "", 0, b"lambda", "", function=uri, role=role)
+        takes_zstd = compression == "zstd"
+        return Origin(True, "", 0, b"lambda", "", function=uri, role=role, takes_zstd=takes_zstd)
     try:
         parts = urlsplit(uri)
         port = parts.port

@@ -55,6 +55,7 @@ class Pools:
                 self._threads,
                 self._on_read,
                 self._on_batch,
+                origin.takes_zstd,
             )
         if origin.in_process:
             return InProcessPool(

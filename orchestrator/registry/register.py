@@ -210,6 +210,7 @@ def _deployment(
         sdk_version=discovered.sdk_version,
         services=services,
         assume_role=target.assume_role,
+        compression=manifest.lambda_compression or "",
     )
 
 

@@ -103,3 +103,4 @@ class StoredDeployment(Stored, frozen=True):
     sdk_version: str
     services: tuple[StoredService, ...]
     assume_role: str = ""  # to call a function of AWS Lambda as; `uri` is its ARN
+    compression: str = ""  # of bodies, that such a function takes

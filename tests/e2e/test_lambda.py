@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,11 +134,17 @@ def test_what_the_api_refuses_is_tried_again(api: LambdaApi, server: PerdureServ
 
 def test_a_request_that_no_function_can_take(server: PerdureServer) -> None:
     with perdure.Client(server.ingress) as client:
-        client.send("Greeter/greet", "x" * 5_000_000)
+        client.send("Greeter/greet", secrets.token_hex(6_000_000))  # compressed, half of it
     log = server.process.log
     wait_until(lambda: "code=RT0019" in log.read_text(), 60, "it is refused as too large")
     listed = json.loads(perdure_cli(server, "invocations", "list", "--json"))
     perdure_cli(server, "invocations", "kill", *(one["id"] for one in listed))
+
+
+def test_large_requests_and_replies_are_compressed(server: PerdureServer) -> None:
+    (found, *_) = json.loads(perdure_cli(server, "deployments", "list", "--json"))
+    assert found["compression"] == "zstd"
+    assert call(server, "Greeter/greet", "x" * 8_000_000) == "Hello " + "x" * 8_000_000
 
 
 def test_a_role_is_assumed(api: LambdaApi, server: PerdureServer) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.exchanges import functions
+from orchestrator.exchanges import functions, zstd
 from orchestrator.exchanges.exchange import Exchange, HeaderLines
 from orchestrator.exchanges.functions import (
     CallThreads,
@@ -77,9 +77,11 @@ class Caller:
         return self._answer(event)
 
 
-def pool_of(answer: Callable[[bytes], FunctionReply], count_max: int = 4) -> FunctionPool:
+def pool_of(
+    answer: Callable[[bytes], FunctionReply], count_max: int = 4, takes_zstd: bool = False
+) -> FunctionPool:
     calls = (Caller(answer), CallThreads(count_max))
-    return FunctionPool("arn:f", "arn:r", *calls, lambda: None, lambda: None)
+    return FunctionPool("arn:f", "arn:r", *calls, lambda: None, lambda: None, takes_zstd)
 
 
 def opened(pool: FunctionPool, *chunks: bytes, ended: bool = True) -> tuple[Exchange, Receiver]:
@@ -111,7 +113,7 @@ async def test_a_request_is_collected_and_answered_at_once() -> None:
     (event,) = pool._caller.events  # type: ignore[attr-defined]
     assert base64.b64decode(event["body"]) == b"onetwo"
     assert (event["httpMethod"], event["path"]) == ("POST", "/invoke/Greeter/greet")
-    assert event["headers"] == {"content-type": "application/x"}
+    assert event["headers"] == {"content-type": "application/x", "accept-encoding": "zstd"}
 
 
 @pytest.mark.parametrize(("answer", "said"), [(fails, "it failed"), (breaks, "library")])
@@ -137,6 +139,40 @@ async def test_too_large_a_request_is_refused_without_a_call(
         await receiver.over.wait()
         assert receiver.got == [413, "end"]
     assert pool.is_idle
+
+
+@on_a_loop
+async def test_large_requests_are_compressed_where_the_function_takes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    body = b"a journal " * 500_000
+    assert len(body) > functions.BODY_BYTES_MAX
+    pool = pool_of(lambda event: OK, takes_zstd=True)
+    for sent in (body, b"small"):
+        _, receiver = opened(pool, sent)
+        await receiver.over.wait()
+        assert receiver.got == [200, b"answer", "end"]
+    large, small = pool._caller.events  # type: ignore[attr-defined]
+    assert large["headers"]["content-encoding"] == "zstd"
+    assert zstd.decompress(base64.b64decode(large["body"])) == body
+    assert "content-encoding" not in small["headers"]
+    monkeypatch.setattr(functions, "BODY_BYTES_MAX", 10)  # what does not shrink enough
+    _, refused = opened(pool, body)
+    await refused.over.wait()
+    assert refused.got == [413, "end"]
+
+
+def test_compressed_replies_are_read() -> None:
+    def reply(body: bytes) -> bytes:
+        said = {"statusCode": 200, "headers": {"Content-Encoding": "zstd"}}
+        text = base64.b64encode(body).decode()
+        return json.dumps({**said, "body": text, "isBase64Encoded": True}).encode()
+
+    whole = zstd.compress(b"x" * 10_000)
+    assert read_reply(reply(whole)).body == b"x" * 10_000
+    for broken in (b"no zstd", whole[:-3], b""):
+        with pytest.raises(FunctionFailed, match="zstd"):
+            read_reply(reply(broken))
 
 
 @on_a_loop
