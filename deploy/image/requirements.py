@@ -4,5 +4,6 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-needed = project["dependencies"] + project["optional-dependencies"]["sql"]
+extras = project["optional-dependencies"]
+needed = project["dependencies"] + extras["sql"] + extras["lambda"]
 print("\n".join(line for line in needed if not line.startswith("perdure")))

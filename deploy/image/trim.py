@@ -29,6 +29,10 @@ UNUSED = (
 )
 
 
+# The APIs of AWS that functions and the credentials for them are called by; botocore knows 400.
+APIS = ("lambda", "signin", "sso", "sso-oidc", "sts")
+
+
 def main(environment: Path) -> None:
     for site in environment.glob("lib/python3*/site-packages"):
         for pattern in UNUSED:
@@ -37,6 +41,9 @@ def main(environment: Path) -> None:
                     shutil.rmtree(found)
                 else:
                     found.unlink(missing_ok=True)
+        for api in site.glob("botocore/data/*/"):
+            if api.name not in APIS:
+                shutil.rmtree(api)
         libraries = [str(path) for path in site.rglob("*.so*")]
         subprocess.run(["strip", "--strip-unneeded", *libraries], check=True)
 

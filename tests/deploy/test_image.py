@@ -85,7 +85,8 @@ def test_the_dependencies_are_those_of_the_project() -> None:
     done = subprocess.run(
         [sys.executable, str(script)], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
-    needed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["sql"]]
+    extras = PROJECT["optional-dependencies"]
+    needed = [*PROJECT["dependencies"], *extras["sql"], *extras["lambda"]]
     assert done.stdout.splitlines() == [one for one in needed if "perdure" not in one]
 
 
@@ -109,3 +110,31 @@ def test_queries_load_nothing_that_is_trimmed() -> None:
     loaded = {line.split("/site-packages/")[-1] for line in done.stdout.splitlines()}
     assert any(name.startswith("pyarrow/libarrow.so") for name in loaded)
     assert [one for one in loaded if any(fnmatch.fnmatch(one, p) for p in unused)] == []
+
+
+# What a call of a function reads of botocore's descriptions of APIs, with a role to assume.
+_CALL = """
+import os, sys
+os.environ.update(AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="s")
+os.environ.update(AWS_EC2_METADATA_DISABLED="true")
+os.environ.update(AWS_ENDPOINT_URL_STS="http://127.0.0.1:1", AWS_CONFIG_FILE=os.devnull)
+sys.addaudithook(lambda event, args: event == "open" and print(args[0]))
+from orchestrator.invoker.aws import AwsLambda
+from orchestrator.invoker.functions import FunctionFailed
+for role in ("", "arn:aws:iam::123456789012:role/r"):
+    try:
+        AwsLambda("http://127.0.0.1:1").call("arn:aws:lambda:eu-west-1:1:function:f:1", role, b"{}")
+    except FunctionFailed as failed:
+        assert "127.0.0.1:1" in str(failed), failed
+"""
+
+
+def test_functions_need_no_api_that_is_trimmed() -> None:
+    scope = runpy.run_path(str(REPOSITORY / "deploy" / "image" / "trim.py"), run_name="read")
+    done = subprocess.run([sys.executable, "-c", _CALL], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    read = [
+        line.split("/botocore/data/")[1] for line in done.stdout.splitlines() if "/data/" in line
+    ]
+    apis = {one.split("/")[0] for one in read if "/" in one}
+    assert {"lambda", "sts"} <= apis <= set(scope["APIS"])
