@@ -99,9 +99,12 @@ class Server:
 
     async def adopt(self, connection: socket.socket) -> None:
         """Serve a connection that was accepted elsewhere."""
-        await self._loop.connect_accepted_socket(
-            self._first, connection, ssl=self._tls, **self._patience
-        )
+        try:
+            await self._loop.connect_accepted_socket(
+                self._first, connection, ssl=self._tls, **self._patience
+            )
+        except OSError:  # the peer speaks no TLS, or has gone
+            connection.close()
 
     @property
     def _patience(self) -> dict[str, Any]:
