@@ -185,3 +185,33 @@ def test_a_file_that_cannot_be_served_at_first(dev: Dev) -> None:
     dev.file.write_text(APP)
     dev.wait_for("; try\n")
     assert dev.call("Greeter/greet", "Ann") == "Hello Ann"
+
+
+def test_what_an_app_imports_from_elsewhere_is_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    (beside / "words.py").write_text("HELLO = 'Hello'\n")
+    monkeypatch.setenv("PYTHONPATH", str(beside))
+    (tmp_path / "app").mkdir()
+    dev = Dev(tmp_path / "app")
+    text = APP.replace("import perdure\n", "import perdure\nimport words\n", 1)
+    dev.file.write_text(text.replace('f"Hello {name}"', 'f"{words.HELLO} {name}"'))
+    try:
+        dev.start()
+        assert dev.call("Greeter/greet", "Ann") == "Hello Ann"
+        (beside / "words.py").write_text("HELLO = 'Good day,'\n")
+        dev.wait_for("words.py changed")
+        assert dev.call("Greeter/greet", "Ann") == "Good day, Ann"
+        (beside / "words.py").write_text("HELLO = (\n")
+        dev.wait_for("cannot be served")
+        (beside / "words.py").write_text("HELLO = 'Bye'\n")
+        dev.wait_for("words.py changed", 2)
+        assert dev.call("Greeter/greet", "Ann") == "Bye Ann"
+        (beside / "words.py").unlink()  # told once
+        dev.wait_for("cannot be served", 2)
+        dev.edit("import words", "words = None")
+        assert dev.shown.count("cannot be served") == 2
+    finally:
+        dev.process.kill()

@@ -7,16 +7,20 @@ goes on.
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
 import sys
 from typing import Final
 
+from orchestrator.cli.dev.watching import Seen, times_of
+
 LET_GO_S: Final = 0.5  # for the process before to stop taking connections
 END_S: Final = 5.0  # for it to end what runs
 # What the two say, as in perdure.transports.supervised, which takes long to import here.
 _LOADED: Final = b"l"
+_PIECE_BYTES: Final = 65_536
 _SERVE: Final = b"s"
 _MODULE: Final = "perdure.transports.supervised"
 
@@ -37,6 +41,8 @@ class AppService:
     """Serves what an app's file holds now. `load` may be called again and again, by one task."""
 
     def __init__(self, app: str, listening: socket.socket) -> None:
+        self._files: dict[str, int] = {}  # that code of the app was loaded from, as they were then
+        self._known_files: set[str] = set()
         self._app = app
         self._listening = listening
         self._serving: _AppProcess | None = None
@@ -55,6 +61,11 @@ class AppService:
         with contextlib.suppress(OSError):  # it has died: `ended` says so
             loading.channel.send(_SERVE)
         return True
+
+    def take_files(self) -> Seen:
+        """The files that the app was loaded from, each once, as it was then."""
+        files, self._files = self._files, {}
+        return files
 
     async def ended(self) -> int:
         """Wait until the process that serves has ended by itself; its exit status."""
@@ -96,10 +107,19 @@ class AppService:
         return _AppProcess(process, ours)
 
     async def _is_loaded(self, loading: _AppProcess) -> bool:
+        loop, said = asyncio.get_running_loop(), b""
         try:
-            return await asyncio.get_running_loop().sock_recv(loading.channel, 1) == _LOADED
+            while not said.endswith(b"\n"):
+                piece = await loop.sock_recv(loading.channel, _PIECE_BYTES)
+                if not piece:
+                    return False
+                said += piece
         except OSError:
             return False
+        found = times_of(json.loads(said[1:]))
+        self._files |= {path: at for path, at in found.items() if path not in self._known_files}
+        self._known_files |= found.keys()
+        return said[:1] == _LOADED
 
     async def _replace(self, before: _AppProcess) -> None:
         """Return once it takes no more connections, or is too busy to take any."""

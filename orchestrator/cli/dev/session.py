@@ -52,6 +52,7 @@ class DevSession:
         self._uri = f"http://127.0.0.1:{listening.getsockname()[1]}"
         self._service = AppService(app, listening)
         self._node: Node | None = None
+        self._others: set[str] = set()  # files of the app that are not below its directory
         self._is_registered = False
         self._checking: asyncio.Task[None] | None = None
 
@@ -105,12 +106,14 @@ class DevSession:
     # --- following the files
 
     async def _follow(self, files: Seen) -> None:
-        directory = directory_of(self._app)
         dying = asyncio.create_task(self._service.ended())
         try:
             while True:
                 await asyncio.wait((dying,), timeout=LOOK_S)
-                now = await asyncio.to_thread(look, directory)
+                added = self._service.take_files()
+                self._others |= added.keys()
+                now = await self._look()
+                files = {**added, **files}
                 if now != files:
                     now = await self._settled(now)
                     await self._reload(changed_files(files, now))
@@ -129,10 +132,13 @@ class DevSession:
             with contextlib.suppress(asyncio.CancelledError):
                 await dying
 
+    async def _look(self) -> Seen:
+        return await asyncio.to_thread(look, directory_of(self._app), self._others)
+
     async def _settled(self, now: Seen) -> Seen:
         while True:
             await asyncio.sleep(SETTLED_S)
-            later = await asyncio.to_thread(look, directory_of(self._app))
+            later = await self._look()
             if later == now:
                 return now
             now = later

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from perdure.definitions import HandlerDefinition
     from perdure.replay import Machine
 
+
 class AttemptSpan:
     """The span of one attempt; ended once, with what became of the attempt."""
 

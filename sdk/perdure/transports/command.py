@@ -102,14 +102,22 @@ def load_or_say(spec: str) -> App | None:
     """Load an app; None if it cannot be, and why is on stderr."""
     try:
         return load_app(spec)
-    except (NoApp, Misuse) as error:
+    except BaseException as error:  # noqa: BLE001 - whatever a user's module raises
+        say_why_not(spec, error)
+    return None
+
+
+def say_why_not(spec: str, error: BaseException) -> None:
+    """Tell people why an app cannot be loaded; raises the error again if it is no reason."""
+    if isinstance(error, NoApp | Misuse):
         _fail(str(error))
-    except SystemExit as error:
+    elif isinstance(error, SystemExit):
         _fail(f"{spec} cannot be imported: it exits with {error.code!r}")
-    except Exception as error:  # noqa: BLE001 - whatever a user's module raises
+    elif isinstance(error, Exception):
         print(import_traceback(error), file=sys.stderr)
         _fail(f"{spec} cannot be imported")
-    return None
+    else:
+        raise error
 
 
 def _tls(options: argparse.Namespace) -> ssl.SSLContext | None:

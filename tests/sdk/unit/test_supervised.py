@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -38,7 +39,10 @@ def test_a_supervisor_that_has_ended(tmp_path: Path, said: bytes | None) -> None
         child = subprocess.Popen(command, pass_fds=numbers, stderr=subprocess.PIPE)
         theirs.close()
         if said is not None:
-            assert ours.recv(1) == b"l"
+            with ours.makefile("rb") as told:
+                line = told.readline()
+            assert line[:1] == b"l"
+            assert json.loads(line[1:]) == [str(tmp_path / "app.py")]
             ours.send(said)
             ours.close()
         _, errors = child.communicate(timeout=60)
