@@ -4,13 +4,13 @@ Transactions are one step: what is written is committed, with its ledger, before
 happens. Topics that are written to come into being.
 """
 
-import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
 from orchestrator.brokers.groups_port import Offsets
 from orchestrator.brokers.memory import HeldTopic, MemoryFacts
+from orchestrator.brokers.murmur2 import partition_of_key
 from orchestrator.brokers.reader_port import (
     InRecord,
     OnBatch,
@@ -69,12 +69,22 @@ class MemoryBroker:
             lists.append([])
         return held
 
+    def find(self, name: str) -> HeldTopic | None:
+        """The topic, if it is there."""
+        return self._facts.by_name.get(name)
+
+    def delete(self, name: str) -> None:
+        """Delete a topic with its records; another one may have its name then."""
+        del self._facts.by_name[name], self.records[name]
+        self.notify_readers()
+
     def append(self, name: str, record: OutRecord) -> tuple[int, int]:
         """Partition and offset."""
         held = self.make(name)
         number = record.partition
         if number < 0:
-            number = zlib.crc32(record.key or b"") % len(held.partitions)
+            count = len(held.partitions)
+            number = 0 if record.key is None else partition_of_key(record.key, count)
         records, now_ms = self.records[name][number], self._now_ms()
         made = InRecord(len(records), now_ms, record.key, record.value, record.headers)
         records.append(made)
@@ -148,9 +158,10 @@ class MemoryReading:
         if self._is_paused or self._is_closed or self._is_stuck:
             return
         place = self._place
-        held = self._broker.make(place.topic)
-        if held.topic_id != place.topic_id:
-            self._stick(ReadProblem(ReadTrouble.TOPIC_GONE, "another topic has its name"))
+        held = self._broker.find(place.topic)
+        if held is None or held.topic_id != place.topic_id:
+            why = "it was deleted" if held is None else "another topic has its name"
+            self._stick(ReadProblem(ReadTrouble.TOPIC_GONE, why))
             return
         records = self._broker.records[place.topic][place.partition]
         if not 0 <= self._offset <= len(records):

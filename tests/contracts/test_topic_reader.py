@@ -2,125 +2,29 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from itertools import count
+from collections.abc import Callable
 
 import pytest
-from confluent_kafka import Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
-    AdminClient,
-    NewTopic,
-)
+from confluent_kafka import Producer, TopicPartition
 
 from orchestrator.brokers.kafka import reader
-from orchestrator.brokers.kafka.configs import ReaderOptions
-from orchestrator.brokers.kafka.reader import KafkaTopicReader
-from orchestrator.brokers.reader_port import (
-    InRecord,
-    ReadBatch,
-    ReadPlace,
-    ReadProblem,
-    ReadTrouble,
-    TopicReading,
-)
-from orchestrator.kafka.options import KafkaConnection, client_config
+from orchestrator.brokers.reader_port import InRecord, ReadBatch, ReadTrouble
+from tests.contracts.topics import NEVER, AnyTopics, MemoryTopics, Seen, Topics
 from tests.parts.kafka import KafkaBroker
 
 pytestmark = pytest.mark.timeout(120)
-_NAMES = (f"{time.time_ns()}x{n}" for n in count())
-NEVER = {"allow.auto.create.topics": "false"}
 
 
-class Topics:
-    """What a test does to topics, and asks of them."""
-
-    def __init__(self, broker: KafkaBroker) -> None:
-        self.bootstrap = broker.bootstrap
-        self.admin = AdminClient({"bootstrap.servers": broker.bootstrap, **NEVER})
-
-    def make(self, name: str = "", partitions: int = 1, **config: str) -> str:
-        name = name or f"in{next(_NAMES)}"
-        wanted = {key.replace("_", "."): value for key, value in config.items()}
-        self.admin.create_topics([NewTopic(name, partitions, config=wanted)])[name].result()
-        return name
-
-    def delete(self, name: str) -> None:
-        self.admin.delete_topics([name])[name].result()
-
-    def ids(self, names: Sequence[str], done: Callable[[Mapping[str, bytes] | str], None]) -> None:
-        asyncio.get_running_loop().create_task(self._ids(names, done))
-
-    async def _ids(
-        self, names: Sequence[str], done: Callable[[Mapping[str, bytes] | str], None]
-    ) -> None:
-        done(await asyncio.to_thread(self.ids_now, names))
-
-    def ids_now(self, names: Sequence[str]) -> dict[str, bytes]:
-        found = {}
-        for name, future in self.admin.describe_topics(TopicCollection(list(names))).items():
-            if future.exception() is None:
-                topic_id = future.result().topic_id
-                halves = (
-                    topic_id.get_most_significant_bits(),
-                    topic_id.get_least_significant_bits(),
-                )
-                found[name] = b"".join(half.to_bytes(8, "big", signed=True) for half in halves)
-        return found
-
-    def place(self, name: str, partition: int = 0) -> ReadPlace:
-        deadline = time.monotonic() + 10
-        while name not in (found := self.ids_now([name])) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return ReadPlace(name, found[name], partition)
-
-    def produce(self, name: str, *values: bytes | None, **more: object) -> None:
-        producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 0, **NEVER})
-        for at, value in enumerate(values):
-            producer.produce(name, value, key=b"%d" % at, partition=0, **more)  # type: ignore[arg-type]
-        assert producer.flush(30) == 0
+@pytest.fixture(params=["memory", "kafka"])
+def topics(request: pytest.FixtureRequest) -> AnyTopics:
+    if request.param == "memory":
+        return MemoryTopics()
+    return Topics(request.getfixturevalue("broker"))
 
 
 @pytest.fixture
-def topics(broker: KafkaBroker) -> Iterator[Topics]:
-    yield Topics(broker)
-
-
-class Seen:
-    """What a reading gave."""
-
-    def __init__(self) -> None:
-        self.batches: list[ReadBatch] = []
-        self.problems: list[ReadProblem] = []
-
-    @property
-    def records(self) -> list[InRecord]:
-        return [record for batch in self.batches for record in batch.records]
-
-    @property
-    def offsets(self) -> list[int]:
-        return [record.offset for record in self.records]
-
-    @property
-    def upto(self) -> int:
-        return self.batches[-1].upto if self.batches else 0
-
-    def open(
-        self, reader: KafkaTopicReader, place: ReadPlace, offset: int = 0, epoch: int = -1
-    ) -> TopicReading:
-        return reader.open(place, offset, epoch, self.batches.append, self.problems.append)
-
-
-@asynccontextmanager
-async def reading(topics: Topics) -> AsyncIterator[KafkaTopicReader]:
-    connection = KafkaConnection(topics.bootstrap)
-    options = ReaderOptions(lambda: client_config(connection, "reader"), "test.intake")
-    made = KafkaTopicReader(options, topics.ids)
-    try:
-        yield made
-    finally:
-        made.close()
-        await asyncio.sleep(0)
+def kafka_topics(broker: KafkaBroker) -> Topics:
+    return Topics(broker)
 
 
 async def until(seen: Callable[[], bool], seconds: float = 30) -> None:
@@ -129,14 +33,14 @@ async def until(seen: Callable[[], bool], seconds: float = 30) -> None:
             await asyncio.sleep(0.005)
 
 
-def test_records_come_whole_and_in_order(topics: Topics) -> None:
+def test_records_come_whole_and_in_order(topics: AnyTopics) -> None:
     topic = topics.make()
     headers = [("a", b"1"), ("a", None), ("b", b"\xff")]
     topics.produce(topic, b"x", None, b"\xfe", headers=headers, timestamp=1234)
 
     async def run() -> None:
         seen = Seen()
-        async with reading(topics) as made:
+        async with topics.reader() as made:
             seen.open(made, topics.place(topic))
             await until(lambda: seen.upto == 3)
             topics.produce(topic, b"later")
@@ -151,9 +55,9 @@ def test_records_come_whole_and_in_order(topics: Topics) -> None:
     asyncio.run(run())
 
 
-def test_what_was_not_committed_is_a_gap(topics: Topics) -> None:
-    topic = topics.make()
-    producer = Producer({"bootstrap.servers": topics.bootstrap, "transactional.id": topic})
+def test_what_was_not_committed_is_a_gap(kafka_topics: Topics) -> None:
+    topic = kafka_topics.make()
+    producer = Producer({"bootstrap.servers": kafka_topics.bootstrap, "transactional.id": topic})
     producer.init_transactions()
     for word in (b"aborted", b"kept"):
         producer.begin_transaction()
@@ -163,8 +67,8 @@ def test_what_was_not_committed_is_a_gap(topics: Topics) -> None:
 
     async def run() -> None:
         seen = Seen()
-        async with reading(topics) as made:
-            seen.open(made, topics.place(topic))
+        async with kafka_topics.reader() as made:
+            seen.open(made, kafka_topics.place(topic))
             await until(lambda: seen.upto == 4)  # each with the record that ends its transaction
         assert [(one.offset, one.value) for one in seen.records] == [(2, b"kept")]
         assert seen.batches[0].first == 0
@@ -172,13 +76,13 @@ def test_what_was_not_committed_is_a_gap(topics: Topics) -> None:
     asyncio.run(run())
 
 
-def test_a_reading_pauses_goes_on_and_is_moved(topics: Topics) -> None:
+def test_a_reading_pauses_goes_on_and_is_moved(topics: AnyTopics) -> None:
     topic = topics.make()
     topics.produce(topic, *[b"x"] * 1000)
 
     async def run() -> None:
         seen = Seen()
-        async with reading(topics) as made:
+        async with topics.reader() as made:
 
             def take(batch: ReadBatch) -> None:
                 seen.batches.append(batch)
@@ -205,13 +109,13 @@ def test_a_reading_pauses_goes_on_and_is_moved(topics: Topics) -> None:
     asyncio.run(run())
 
 
-def test_a_batch_that_moves_its_reading_is_the_last_one_from_there(topics: Topics) -> None:
+def test_a_batch_that_moves_its_reading_is_the_last_one_from_there(topics: AnyTopics) -> None:
     topic = topics.make()
     topics.produce(topic, *[b"x"] * 600)
 
     async def run() -> None:
         firsts: list[int] = []
-        async with reading(topics) as made:
+        async with topics.reader() as made:
 
             def take(batch: ReadBatch) -> None:
                 firsts.append(batch.first)
@@ -225,13 +129,13 @@ def test_a_batch_that_moves_its_reading_is_the_last_one_from_there(topics: Topic
     asyncio.run(run())
 
 
-def test_one_place_is_read_for_several_and_alone(topics: Topics) -> None:
+def test_one_place_is_read_for_several_and_alone(topics: AnyTopics) -> None:
     topic = topics.make()
     topics.produce(topic, b"a", b"b")
 
     async def run() -> None:
         first, second = Seen(), Seen()
-        async with reading(topics) as made:
+        async with topics.reader() as made:
             first.open(made, topics.place(topic))
             second.open(made, topics.place(topic), 1)
             await until(lambda: first.upto == second.upto == 2)
@@ -240,17 +144,36 @@ def test_one_place_is_read_for_several_and_alone(topics: Topics) -> None:
     asyncio.run(run())
 
 
-def test_offsets_that_are_gone_are_told_with_what_there_is(topics: Topics) -> None:
+def test_an_offset_past_the_end_is_told(topics: AnyTopics) -> None:
     topic = topics.make()
     topics.produce(topic, *[b"x"] * 10)
+
+    async def run() -> None:
+        seen = Seen()
+        async with topics.reader() as made:
+            one = seen.open(made, topics.place(topic), 50)
+            await until(lambda: bool(seen.problems))
+            assert seen.problems[0].trouble is ReadTrouble.OUT_OF_RANGE
+            assert (seen.problems[0].low, seen.problems[0].high) == (0, 10)
+            assert not seen.batches
+            one.seek(9, -1)
+            await until(lambda: seen.upto == 10)
+        assert seen.offsets == [9]
+
+    asyncio.run(run())
+
+
+def test_offsets_that_are_gone_are_told_with_what_there_is(kafka_topics: Topics) -> None:
+    topic = kafka_topics.make()
+    kafka_topics.produce(topic, *[b"x"] * 10)
     place = TopicPartition(topic, 0, 4)
-    topics.admin.delete_records([place])[place].result()
+    kafka_topics.admin.delete_records([place])[place].result()
 
     async def run() -> None:
         before, past = Seen(), Seen()
-        async with reading(topics) as made:
-            one = before.open(made, topics.place(topic), 2)
-            past.open(made, topics.place(topic), 50)
+        async with kafka_topics.reader() as made:
+            one = before.open(made, kafka_topics.place(topic), 2)
+            past.open(made, kafka_topics.place(topic), 50)
             await until(lambda: bool(before.problems and past.problems))
             assert before.problems[0].trouble is ReadTrouble.OUT_OF_RANGE
             assert (before.problems[0].low, before.problems[0].high) == (4, 10)
@@ -265,7 +188,7 @@ def test_offsets_that_are_gone_are_told_with_what_there_is(topics: Topics) -> No
 
 
 def test_a_topic_made_anew_is_not_read_in_the_place_of_the_old_one(
-    topics: Topics, monkeypatch: pytest.MonkeyPatch
+    topics: AnyTopics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "LOOK_S", 1.0)
     topic = topics.make()
@@ -273,7 +196,7 @@ def test_a_topic_made_anew_is_not_read_in_the_place_of_the_old_one(
 
     async def run() -> None:
         seen, other = Seen(), Seen()
-        async with reading(topics) as made:
+        async with topics.reader() as made:
             seen.open(made, topics.place(topic))
             await until(lambda: seen.upto == 2)
 
@@ -289,39 +212,41 @@ def test_a_topic_made_anew_is_not_read_in_the_place_of_the_old_one(
                         time.sleep(0.01)
                 topics.produce(topic, *[b"new"] * 5)
 
-            await asyncio.to_thread(replace)
+            await topics.do(replace)
             await until(lambda: bool(seen.problems))
             assert seen.problems[0].trouble is ReadTrouble.TOPIC_GONE
             assert seen.offsets == [0, 1]
-            other.open(made, await asyncio.to_thread(topics.place, topic))
+            other.open(made, await topics.do(topics.place, topic))
             await until(lambda: other.upto == 5)
         assert {one.value for one in other.records} == {b"new"}
 
     asyncio.run(run())
 
 
-def test_a_topic_that_is_deleted_is_told(topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_topic_that_is_deleted_is_told(
+    topics: AnyTopics, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reader, "LOOK_S", 1.0)
     topic = topics.make()
     topics.produce(topic, b"a")
 
     async def run() -> None:
         seen = Seen()
-        async with reading(topics) as made:
+        async with topics.reader() as made:
             seen.open(made, topics.place(topic))
             await until(lambda: seen.upto == 1)
-            await asyncio.to_thread(topics.delete, topic)
+            await topics.do(topics.delete, topic)
             await until(lambda: bool(seen.problems))
         assert seen.problems[0].trouble is ReadTrouble.TOPIC_GONE
 
     asyncio.run(run())
 
 
-def test_large_records_come_too(topics: Topics) -> None:
-    topic = topics.make(max_message_bytes=str(20 << 20))
+def test_large_records_come_too(kafka_topics: Topics) -> None:
+    topic = kafka_topics.make(max_message_bytes=str(20 << 20))
     big = bytes(12 << 20)
     producer = Producer(
-        {"bootstrap.servers": topics.bootstrap, "message.max.bytes": 30 << 20, **NEVER}
+        {"bootstrap.servers": kafka_topics.bootstrap, "message.max.bytes": 30 << 20, **NEVER}
     )
     producer.produce(topic, big)
     producer.produce(topic, b"small")
@@ -329,23 +254,23 @@ def test_large_records_come_too(topics: Topics) -> None:
 
     async def run() -> None:
         seen = Seen()
-        async with reading(topics) as made:
-            seen.open(made, topics.place(topic))
+        async with kafka_topics.reader() as made:
+            seen.open(made, kafka_topics.place(topic))
             await until(lambda: seen.upto == 2)
         assert [len(one.value or b"") for one in seen.records] == [len(big), 5]
 
     asyncio.run(run())
 
 
-def test_many_places_share_one_consumer(topics: Topics) -> None:
+def test_many_places_share_one_consumer(kafka_topics: Topics) -> None:
     """Fifty subscriptions, a hundred partitions: threads are those of one client."""
-    topic = topics.make(partitions=100)
+    topic = kafka_topics.make(partitions=100)
 
     async def run() -> int:
-        async with reading(topics) as made:
+        async with kafka_topics.reader() as made:
             for partition in range(100):
-                Seen().open(made, topics.place(topic, partition))
+                Seen().open(made, kafka_topics.place(topic, partition))
             await asyncio.sleep(1)
-            return len(made._consumers)
+            return len(made._consumers)  # type: ignore[attr-defined]
 
     assert asyncio.run(run()) == 1

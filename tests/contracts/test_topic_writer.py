@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -19,6 +19,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
 from orchestrator.brokers.kafka.configs import WriterOptions
 from orchestrator.brokers.kafka.writer import KafkaTopicWriter
 from orchestrator.brokers.ledger import read_entry
+from orchestrator.brokers.memory_broker import MemoryBroker, MemoryWriter
+from orchestrator.brokers.murmur2 import murmur2, partition_of_key
 from orchestrator.brokers.writer_port import (
     BY_KEY,
     Committed,
@@ -28,6 +30,7 @@ from orchestrator.brokers.writer_port import (
     OutRecord,
     ProblemCode,
     TopicRows,
+    TopicWriter,
     WriterReady,
 )
 from orchestrator.kafka.options import KafkaConnection, client_config
@@ -59,20 +62,65 @@ def make_topic(broker: KafkaBroker, name: str, partitions: int = 3, **config: st
     return name
 
 
+class KafkaWriters:
+    """Writers of one ledger, one after the other, and what they have written."""
+
+    def __init__(self, broker: KafkaBroker, options: WriterOptions) -> None:
+        self._broker = broker
+        self._options = options
+
+    def make(self) -> TopicWriter:
+        return KafkaTopicWriter(self._options)
+
+    def topic(self) -> str:
+        return make_topic(self._broker, f"out{next(_CLUSTERS)}")
+
+    def values(self, topic: str, partition: int = 0) -> list[bytes]:
+        return [value for value, _ in committed(self._broker, topic, partition)]
+
+
+class MemoryWriters:
+    """The same for a broker in memory."""
+
+    def __init__(self) -> None:
+        self._broker = MemoryBroker(lambda: 1)
+
+    def make(self) -> TopicWriter:
+        return MemoryWriter(self._broker, asyncio.get_running_loop().call_soon, 1)
+
+    def topic(self) -> str:
+        name = f"out{next(_CLUSTERS)}"
+        self._broker.make(name, 3)
+        return name
+
+    def values(self, topic: str, partition: int = 0) -> list[bytes]:
+        return [record.value or b"" for record in self._broker.records[topic][partition]]
+
+
+AnyWriters: TypeAlias = KafkaWriters | MemoryWriters
+
+
+@pytest.fixture(params=["memory", "kafka"])
+def writers(request: pytest.FixtureRequest) -> AnyWriters:
+    if request.param == "memory":
+        return MemoryWriters()
+    return KafkaWriters(request.getfixturevalue("broker"), request.getfixturevalue("options"))
+
+
 async def answer(ask: Callable[[Callable[[T], None]], None]) -> T:
     answered: asyncio.Future[T] = asyncio.get_running_loop().create_future()
     ask(answered.set_result)
     return await asyncio.wait_for(answered, 60)
 
 
-async def opened(options: WriterOptions) -> tuple[KafkaTopicWriter, dict[int, int]]:
-    writer = KafkaTopicWriter(options)
+async def opened(options: WriterOptions | AnyWriters) -> tuple[TopicWriter, dict[int, int]]:
+    writer = KafkaTopicWriter(options) if isinstance(options, WriterOptions) else options.make()
     found = await answer(writer.open)
     assert isinstance(found, WriterReady), found
     return writer, dict(found.last)
 
 
-async def write(writer: KafkaTopicWriter, *rows: TopicRows) -> Committed | NotCommitted | Lost:
+async def write(writer: TopicWriter, *rows: TopicRows) -> Committed | NotCommitted | Lost:
     return await answer(lambda done: writer.write(rows, done))
 
 
@@ -106,34 +154,43 @@ def committed(broker: KafkaBroker, topic: str, partition: int) -> list[tuple[byt
         found.append((message.value() or b"", message.offset() or 0))
 
 
-def test_rows_are_committed_with_their_ledger_and_their_places(
-    broker: KafkaBroker, options: WriterOptions, topic: str
-) -> None:
+def test_rows_are_committed_in_their_places_and_remembered(writers: AnyWriters) -> None:
+    topic = writers.topic()
+
     async def run() -> None:
-        writer, last = await opened(options)
+        writer, last = await opened(writers)
         assert last == {}
         end = await write(writer, rows(70000, topic, 1, b"a", b"b"), rows(70001, topic, 1, b"c"))
         assert end == Committed({70000: ((0, 0), (0, 1)), 70001: ((0, 2),)})
         writer.close()
-        again, last = await opened(options)
+        again, last = await opened(writers)
         assert last == {70000: 2, 70001: 1}
         again.close()
 
     asyncio.run(run())
-    assert [value for value, _ in committed(broker, topic, 0)] == [b"a", b"b", b"c"]
+    assert writers.values(topic) == [b"a", b"b", b"c"]
+
+
+def test_rows_are_committed_with_their_ledger(
+    broker: KafkaBroker, options: WriterOptions, topic: str
+) -> None:
+    async def run() -> None:
+        writer, _ = await opened(options)
+        await write(writer, rows(70000, topic, 1, b"a", b"b"))
+        writer.close()
+
+    asyncio.run(run())
     entries = committed(broker, options.ledger_topic, options.partition)
     key = (70000).to_bytes(8, "big")
     assert read_entry(options.identity, key, entries[0][0]) == (70000, 2)
 
 
-def test_keys_are_placed_as_java_places_them(
-    broker: KafkaBroker, options: WriterOptions, topic: str
-) -> None:
-    """Java's murmur2 of "0" to "5" over three partitions."""
-    keys = [b"0", b"1", b"2", b"3", b"4", b"5"]
+def test_keys_are_placed_as_java_places_them(writers: AnyWriters) -> None:
+    keys = [b"0", b"1", b"2", b"3", b"4", b"5", b"longer", b"", b"1234"]
+    topic = writers.topic()
 
     async def run() -> list[int]:
-        writer, _ = await opened(options)
+        writer, _ = await opened(writers)
         records = tuple(OutRecord(BY_KEY, key, b"v", (("h", None), ("h", b"\xff"))) for key in keys)
         end = await write(writer, TopicRows(70000, topic, 1, records))
         writer.close()
@@ -141,31 +198,22 @@ def test_keys_are_placed_as_java_places_them(
         return [partition for partition, _ in end.places[70000]]
 
     found = asyncio.run(run())
-    assert found == [murmur2(key) % 3 for key in keys] and len(set(found)) > 1
+    assert found == [partition_of_key(key, 3) for key in keys] and len(set(found)) > 1
 
 
-def murmur2(data: bytes) -> int:
-    """Of Java's `Utils.murmur2`, made positive as its partitioner does."""
-    m, mask = 0x5BD1E995, 0xFFFFFFFF
-    h = (0x9747B28C ^ len(data)) & mask
-    whole = len(data) // 4 * 4
-    for at in range(0, whole, 4):
-        k = int.from_bytes(data[at : at + 4], "little") * m & mask
-        h = (h * m & mask) ^ ((k ^ k >> 24) * m & mask)
-    rest = data[whole:]
-    if rest:
-        h = (h ^ int.from_bytes(rest, "little")) * m & mask
-    h = (h ^ h >> 13) * m & mask
-    return (h ^ h >> 15) & 0x7FFFFFFF
+def test_the_hash_is_that_of_java() -> None:
+    """Values of Kafka's own UtilsTest.testMurmur2."""
+    said = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
+    assert {data: murmur2(data) for data in said} == {one: at % 2**32 for one, at in said.items()}
 
 
-def test_the_next_writer_fences_and_knows_what_was_sent(
-    broker: KafkaBroker, options: WriterOptions, topic: str
-) -> None:
+def test_the_next_writer_fences_and_knows_what_was_sent(writers: AnyWriters) -> None:
+    topic = writers.topic()
+
     async def run() -> None:
-        first, _ = await opened(options)
+        first, _ = await opened(writers)
         assert isinstance(await write(first, rows(70000, topic, 1, b"a")), Committed)
-        second, last = await opened(options)
+        second, last = await opened(writers)
         assert last == {70000: 1}
         end = await write(first, rows(70000, topic, 2, b"zombie"))
         assert isinstance(end, Lost) and end.is_fenced
@@ -174,7 +222,28 @@ def test_the_next_writer_fences_and_knows_what_was_sent(
         second.close()
 
     asyncio.run(run())
-    assert [value for value, _ in committed(broker, topic, 0)] == [b"a", b"b"]
+    assert writers.values(topic) == [b"a", b"b"]
+
+
+def test_a_partition_that_is_not_there_fails_its_own_lane_alone(writers: AnyWriters) -> None:
+    topic = writers.topic()
+
+    async def run() -> None:
+        writer, _ = await opened(writers)
+        good = rows(70000, topic, 1, b"good")
+        end = await write(writer, good, rows(70001, topic, 1, b"x", partition=7))
+        assert isinstance(end, NotCommitted)
+        assert {lane: one.code for lane, one in end.problems.items()} == {
+            70001: ProblemCode.NO_PARTITION
+        }
+        end = await write(writer, good)
+        if isinstance(end, NotCommitted) and not end.problems:
+            end = await write(writer, good)  # librdkafka asks for another epoch once
+        assert isinstance(end, Committed), end
+        writer.close()
+
+    asyncio.run(run())
+    assert writers.values(topic) == [b"good"]
 
 
 def test_the_ledger_of_another_log_is_not_shared_unless_it_is_taken_over(
