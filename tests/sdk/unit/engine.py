@@ -187,9 +187,20 @@ class Invocation:
 
     def _on_SendSignalCommand(self, m: Any) -> None:
         self.sent.append(m)
+        if m.target_invocation_id == wire.invocation_id_to_str(ID):
+            self._signal(m.signal, m)
 
     def _on_CompleteAwakeableCommand(self, m: Any) -> None:
         self.sent.append(m)
+        named = wire.parse_awakeable_id(m.awakeable_id)
+        if named.invocation_id == ID:
+            self._signal(named.signal_index, m)
+
+    def _signal(self, signal: int | str, m: Any) -> None:
+        told = wire.signal_notification(
+            signal, value=m.value, failure=m.failure, version=self.version
+        )
+        self.notify(told)
 
     def _on_SetStateCommand(self, m: Any) -> None:
         self.state[m.key] = m.value

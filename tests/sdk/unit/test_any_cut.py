@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from perdure import wire
+from tests.sdk.unit import corpus
 from tests.sdk.unit.engine import Invocation
 from tests.sdk.unit.handlers import handler
 
@@ -17,68 +19,67 @@ async def double(n: int) -> int:
     return 2 * n
 
 
-def shout(text: str) -> str:
-    return text.upper()
+MAKERS = {
+    "async": corpus.async_handler,
+    "plain": corpus.plain_handler,
+    "method": corpus.method,
+}
+SHAPES = {"async": 60, "plain": 30, "method": 30}  # so many programs of each
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_any_handler_survives_any_cut(seed: int) -> None:
+def _answer(command: Any) -> bytes | wire.WireFailure:
+    if command.handler_name == "fails":
+        return wire.WireFailure(418, "no luck")
+    return command.parameter or b"null"  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("kind", "seed"), [(kind, seed) for kind, count in SHAPES.items() for seed in range(count)]
+)
+def test_any_handler_survives_any_cut(kind: str, seed: int) -> None:
     """A random handler, its stream cut at any byte in any attempt, ends as it does uncut; a step
     whose result was stored is not executed again."""
-    program = random.Random(seed).choices(range(6), k=8)
-    chance = random.Random(seed)
+    chance = random.Random(f"{kind} {seed}")
+    program = chance.choices(range(1_000), k=8)
     stored: set[int] = set()
     again: list[int] = []
 
-    async def effect(n: int) -> int:
+    def effect(n: int) -> int:
         if n in stored:
             again.append(n)
         return n * 3
 
-    async def work(ctx: Any) -> list[Any]:
-        out: list[Any] = []
-        for n, op in enumerate(program):
-            if op == 0:
-                out.append(await ctx.step(effect, n))
-                stored.add(n)
-            elif op == 1:
-                await ctx.sleep(DAY)
-            elif op == 2:
-                out.append(await ctx.call("O/h", n, returns=int))
-            elif op == 3:
-                ctx.set("k", n)
-                out.append(await ctx.get("k", int))
-            elif op == 4:
-                out.append(await ctx.gather(ctx.step(double, n), ctx.call("O/h", n, returns=int)))
-            else:
-                out.append(await ctx.select(a=ctx.step(shout, "a"), b=ctx.call("O/h", n)))
-        return out
-
     def cut() -> int | None:
-        return chance.choice((None, chance.randrange(1, 200)))
+        return chance.choice((None, chance.randrange(1, 400)))
 
     def pieces(data: bytes) -> list[bytes]:
         size = chance.choice((1, 3, 50, len(data) or 1))
         return [data[at : at + size] for at in range(0, len(data), size)]
 
     made = Invocation(
-        handler(work),
+        MAKERS[kind](program, effect, stored.add),
         version=chance.choice((5, 6, 7)),
         suspending=chance.random() < 0.3,
-        call=lambda m: m.parameter,
+        lazy=chance.random() < 0.3,
+        key="k",
+        call=_answer,
         cut=cut,
         pieces=pieces,
     )
-    asyncio.run(made.run(200))
+    asyncio.run(made.run(400))
     assert made.output.failure is None
     assert not again
     assert not made.errors
     # Once more from the whole journal: the same bytes.
     whole, output = made.journal, made.output
     made.journal = [frame for frame in whole if frame[:2] != b"\x04\x01"]
-    made.output, made.cut, made.suspending = None, lambda: None, False
+    made.output, made.cut, made.suspending, made.state = None, lambda: None, False, {}
     asyncio.run(made.attempt())
-    assert made.output == output
+    assert made.output == output, (made.errors, program)
+
+
+def test_every_piece_is_in_some_program() -> None:
+    assert len({piece.__name__ for piece in corpus.PIECES}) == len(corpus.PIECES) == 26
 
 
 @pytest.mark.parametrize("seed", range(100))
