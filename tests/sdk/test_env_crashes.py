@@ -10,6 +10,7 @@ import pytest
 
 import perdure
 from perdure.testing import Env
+from tests.sdk.unit import corpus
 
 HOUR = timedelta(hours=1)
 OPS = 8
@@ -74,21 +75,68 @@ async def work(ctx: perdure.ObjectContext, program: list[int]) -> list[Any]:
     return out
 
 
-app = perdure.app(worker, tally)
+pieces = perdure.Workflow("Pieces", workflow_retention=timedelta(days=365))
+echo = perdure.Service("O")
+
+# What comes first of several depends on when the engine was killed, or on the clock; and nothing
+# is there to attach to.
+TIMED = (corpus.selected, corpus.raced, corpus.values, corpus.attached)
+STEADY = [piece for piece in corpus.PIECES if piece not in TIMED]
 
 
-async def _end_of(program: list[int], chance: random.Random | None, replays: bool) -> Any:
+@echo.handler
+async def h(ctx: perdure.Context, n: int | None = None) -> int | None:
+    return n
+
+
+@echo.handler(name="fails")
+async def fails(ctx: perdure.Context) -> None:
+    raise perdure.Terminal("no luck", 418)
+
+
+@pieces.run
+async def run(ctx: perdure.WorkflowContext, program: list[int]) -> list[Any]:
+    def noted_here(n: int) -> int:
+        return noted(ctx.id, n)
+
+    return [await STEADY[at](ctx, n, noted_here) for n, at in enumerate(program)]
+
+
+attempts: Counter[str] = Counter()
+
+
+@echo.handler
+async def waits_in_a_group(ctx: perdure.Context) -> list[int]:
+    attempts[ctx.id] += 1
+
+    async def member(n: int) -> int:
+        await ctx.sleep(HOUR)
+        return await ctx.step(double, n)
+
+    async with ctx.group() as members:
+        results = [members.start(member, n) for n in range(3)]
+    return [await one for one in results]
+
+
+app = perdure.app(worker, tally, pieces, echo)
+
+
+async def _end_of(
+    handler: Any, program: list[int], chance: random.Random | None, replays: bool
+) -> Any:
     """Result and state of a program; `chance` says when to kill the engine."""
+    begun.clear()  # ids of workflows are the same in each engine
     async with asyncio.timeout(100), Env(app, always_replay=replays) as env:
-        handle = await env.client.send(work, program, key="k")
+        handle = await env.client.send(handler, program, key="k")
         killing = None if chance is None else asyncio.create_task(_kill(env, chance))
         while await handle.status() == "running":
-            await env.skip(HOUR)
+            await env.skip(HOUR if handler is work else corpus.DAY)
         if killing is not None:
             await killing
         await env.skip(3 * HOUR)
         states = [await env.state(tally, key) for key in ("k", "k!", "k?")]
-        return await handle.result(), await env.state(worker, "k"), states
+        own = await env.state(worker if handler is work else pieces, "k")
+        return await handle.result(), own, states
 
 
 async def _kill(env: Env, chance: random.Random) -> None:
@@ -101,11 +149,24 @@ async def _kill(env: Env, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(SHAPES))
-def test_any_handler_survives_any_kill(seed: int) -> None:
+@pytest.mark.parametrize("handler", [work, run], ids=["work", "pieces"])
+def test_any_handler_survives_any_kill(handler: Any, seed: int) -> None:
     chance = random.Random(seed)
-    program = chance.choices(range(8), k=OPS)
-    expected = asyncio.run(_end_of(program, None, False))
-    assert asyncio.run(_end_of(program, None, True)) == expected
+    program = chance.choices(range(8 if handler is work else len(STEADY)), k=OPS)
+    expected = asyncio.run(_end_of(handler, program, None, False))
+    assert asyncio.run(_end_of(handler, program, None, True)) == expected
     assert not repeated
-    assert asyncio.run(_end_of(program, chance, chance.random() < 0.3)) == expected
+    assert asyncio.run(_end_of(handler, program, chance, chance.random() < 0.3)) == expected
     assert not repeated
+
+
+async def _count_attempts() -> int:
+    async with Env(app, always_replay=True) as env:
+        handle = await env.client.send(waits_in_a_group)
+        await env.skip(2 * HOUR)
+        assert await handle.result() == [0, 2, 4]
+        return attempts[handle.id]
+
+
+def test_a_group_that_waits_is_resumed_when_there_is_something_new() -> None:
+    assert asyncio.run(_count_attempts()) <= 8

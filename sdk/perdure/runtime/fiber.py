@@ -182,6 +182,7 @@ class Fiber(TaskFace):
             self.attempt.outside_count -= 1
             if asyncio.isfuture(outside):
                 outside.remove_done_callback(self._resume)
+                outside.add_done_callback(_retrieved)
             outside.cancel()
         self.error = error
         self.attempt.runnable.append(self)
@@ -199,6 +200,12 @@ class Fiber(TaskFace):
             if self.left is None
             else f"it raised {type(self.left).__name__}"
         )
+
+
+def _retrieved(future: asyncio.Future[Any]) -> None:
+    """Nobody waits for it any more: its exception is not to be logged."""
+    if not future.cancelled():
+        future.exception()
 
 
 async def coroutine_of(awaitable: Any) -> Any:

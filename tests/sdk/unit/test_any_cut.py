@@ -103,3 +103,21 @@ def test_noise_never_hangs_or_crashes(seed: int, caplog: pytest.LogCaptureFixtur
     for _ in range(3):
         if made.output is None:
             asyncio.run(made.attempt())
+
+
+@pytest.mark.parametrize("kind", ["async", "plain"])
+def test_what_a_group_waits_for_is_what_its_members_wait_for(kind: str) -> None:
+    """All of nothing would be there at once, and the server resume the invocation for ever."""
+    made = Invocation(
+        MAKERS[kind]([corpus.PIECES.index(corpus.group) if kind == "async" else 13], int, id),
+        suspending=True,
+        key="k",
+        answers_sleep=False,
+    )
+    asyncio.run(made.attempt())
+    (waiting,) = made.suspensions
+    assert len(waiting.flat().completions) >= 2
+    assert not any(
+        not (one.completions or one.signals or one.named_signals or one.nested)
+        for one in waiting.nodes()
+    )
