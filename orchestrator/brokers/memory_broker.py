@@ -10,7 +10,7 @@ from typing import Final
 
 from orchestrator.brokers.groups_port import Offsets
 from orchestrator.brokers.memory import HeldTopic, MemoryFacts
-from orchestrator.brokers.murmur2 import partition_of_key
+from orchestrator.brokers.murmur2 import place_of_key
 from orchestrator.brokers.reader_port import (
     InRecord,
     OnBatch,
@@ -84,7 +84,7 @@ class MemoryBroker:
         number = record.partition
         if number < 0:
             count = len(held.partitions)
-            number = 0 if record.key is None else partition_of_key(record.key, count)
+            number = 0 if record.key is None else place_of_key(record.key, count)
         records, now_ms = self.records[name][number], self._now_ms()
         made = InRecord(len(records), now_ms, record.key, record.value, record.headers)
         records.append(made)

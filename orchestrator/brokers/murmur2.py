@@ -7,7 +7,7 @@ _MASK: Final = 0xFFFFFFFF
 _SEED: Final = 0x9747B28C
 
 
-def partition_of_key(key: bytes, partition_count: int) -> int:
+def place_of_key(key: bytes, partition_count: int) -> int:
     """The partition of a key, as Java's producers and librdkafka's `murmur2` choose it."""
     return (murmur2(key) & 0x7FFFFFFF) % partition_count
 

@@ -117,7 +117,8 @@ class SyncGroup:
     def start(self, work: Any, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a plain function beside the others; `result()` of what this returns waits for it.
         A durable future is waited for like the others."""
-        return self._group.start_plain(work, *args, **kwargs)
+        started: Future[Any] = self._group.start_plain(work, *args, **kwargs)
+        return started
 
     def __enter__(self) -> SyncGroup:
         self._group.open()

@@ -107,7 +107,7 @@ def _names(lines: list[str]) -> set[str]:
 def test_every_library_is_declared() -> None:
     declared = _names(_base("pyproject.toml") + _server_extras())
     used = _used("orchestrator") - {"botocore"}  # it comes with boto3
-    assert used <= {name.replace("-", "_") for name in declared}
+    assert used <= {MODULES.get(name, name.replace("-", "_")) for name in declared}
 
 
 def test_each_dependency_has_its_reason() -> None:

@@ -20,7 +20,7 @@ from orchestrator.brokers.kafka.configs import WriterOptions
 from orchestrator.brokers.kafka.writer import KafkaTopicWriter
 from orchestrator.brokers.ledger import read_entry
 from orchestrator.brokers.memory_broker import MemoryBroker, MemoryWriter
-from orchestrator.brokers.murmur2 import murmur2, partition_of_key
+from orchestrator.brokers.murmur2 import murmur2, place_of_key
 from orchestrator.brokers.writer_port import (
     BY_KEY,
     Committed,
@@ -198,7 +198,7 @@ def test_keys_are_placed_as_java_places_them(writers: AnyWriters) -> None:
         return [partition for partition, _ in end.places[70000]]
 
     found = asyncio.run(run())
-    assert found == [partition_of_key(key, 3) for key in keys] and len(set(found)) > 1
+    assert found == [place_of_key(key, 3) for key in keys] and len(set(found)) > 1
 
 
 def test_the_hash_is_that_of_java() -> None:

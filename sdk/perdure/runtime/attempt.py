@@ -20,10 +20,11 @@ from perdure.context import Context, current
 from perdure.definitions import HandlerDefinition
 from perdure.durations import delta_ms
 from perdure.errors import AttemptEnded, BadValue, ControlFlow, Suspended
-from perdure.futures import Future, Sleep, wire_future
+from perdure.futures import Future, Sleep
 from perdure.misuse import misuse
 from perdure.replay import Machine, ReplayError
 from perdure.replay.slot import PENDING
+from perdure.runtime.awaited import wire_future
 from perdure.runtime.bridge import Bridge
 from perdure.runtime.contexts import context_class
 from perdure.runtime.driver import Driver
