@@ -119,8 +119,8 @@ os.environ.update(AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="s")
 os.environ.update(AWS_EC2_METADATA_DISABLED="true")
 os.environ.update(AWS_ENDPOINT_URL_STS="http://127.0.0.1:1", AWS_CONFIG_FILE=os.devnull)
 sys.addaudithook(lambda event, args: event == "open" and print(args[0]))
-from orchestrator.invoker.aws import AwsLambda
-from orchestrator.invoker.functions import FunctionFailed
+from orchestrator.exchanges.aws import AwsLambda
+from orchestrator.exchanges.functions import FunctionFailed
 for role in ("", "arn:aws:iam::123456789012:role/r"):
     try:
         AwsLambda("http://127.0.0.1:1").call("arn:aws:lambda:eu-west-1:1:function:f:1", role, b"{}")

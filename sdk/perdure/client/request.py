@@ -137,8 +137,10 @@ def submit_request(run: Any, arg: Any, fields: SendFields) -> Asked[Any]:
 
 
 def _check_text(value: Any, what: str) -> None:
-    if not isinstance(value, str) or not value:
-        raise misuse(f"{what} is text that is not empty, not {value!r}")
+    if not isinstance(value, str):
+        raise misuse(f"{what} is text, not {value!r}")
+    if not value:
+        raise misuse(f"{what} is not empty")
 
 
 def _check_header(name: Any, value: Any) -> None:

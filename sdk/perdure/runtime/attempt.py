@@ -358,7 +358,8 @@ class Attempt(Driver):
 
     def block(self, future: Future[Any]) -> None:
         """Wait in the thread of a plain `def` handler; an `async def` one must not."""
-        if current.get() is not self._ctx:
+        ctx = current.get()
+        if ctx is None or ctx.runner is not self:
             raise misuse("this future belongs to another handler, or to an earlier attempt")
         if self.bridge is not None:
             self.bridge.block(future)

@@ -51,7 +51,7 @@ def start_span(
 
     start = machine.start
     attributes: dict[str, Any] = {
-        "perdure.invocation.id": start.debug_id,
+        "perdure.invocation.id": machine.invocation_id,
         "perdure.service": handler.service,
         "perdure.handler": handler.name,
         "perdure.attempt.retries": start.retry_count_since_last_stored_entry,

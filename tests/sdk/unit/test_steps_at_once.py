@@ -236,6 +236,7 @@ def test_a_step_costs_few_calls_of_functions() -> None:
     asyncio.run(test())
 
 
+@pytest.mark.filterwarnings("ignore:a call of Test/work")
 def test_an_attempt_that_is_over_leaves_nothing_to_the_collector() -> None:
     async def quick(n: int) -> int:
         return n
