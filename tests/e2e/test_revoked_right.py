@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.conftest import client_of
 from tests.parts.client import Client, eventually, fresh
 from tests.parts.kafka import KafkaBroker
-from tests.parts.kafka_rights import allow_again, allow_only
+from tests.parts.kafka_rights import allow_again, allow_only, deny
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
 from tests.parts.typescript_services import TypeScriptServices
@@ -66,5 +66,37 @@ def test_a_right_that_is_revoked_while_the_server_runs(
     except BaseException:
         print(server.log_tail(9000))
         raise
+    finally:
+        server.stop()
+
+
+def _lines(server: PerdureServer, words: str) -> list[str]:
+    lines = server.log_tail(100_000).splitlines()
+    return [line for line in lines if "PD0113" in line and words in line]
+
+
+@pytest.mark.timeout(240)
+def test_the_right_to_look_at_the_log_is_named_though_appends_go_on(
+    tmp_path: Path, broker: KafkaBroker, typescript: TypeScriptServices
+) -> None:
+    cluster = fresh("rights")
+    options = ServerOptions(log="kafka", kafka_bootstrap=broker.bootstrap, cluster=cluster)
+    server = PerdureServer(tmp_path, options).start()
+    try:
+        client = client_of(server)
+        client.register(typescript.uri)
+        key = fresh()
+        assert client.call(("Counter", key, "add"), 1)["newValue"] == 1
+        deny(broker.bootstrap, "TOPIC", f"{cluster}.log", "DESCRIBE")
+
+        def is_named() -> None:
+            assert _lines(server, f"describe topic {cluster}.log")
+
+        eventually(is_named, WAIT_S)
+        allow_again(broker.bootstrap, f"{cluster}.log")
+        added = eventually(lambda: client.call(("Counter", key, "add"), 1), WAIT_S)["newValue"]
+        assert added >= 2
+        assert len(_lines(server, f"describe topic {cluster}.log")) == 1, server.log_tail(9000)
+        assert "Traceback" not in server.log_tail(100_000)
     finally:
         server.stop()

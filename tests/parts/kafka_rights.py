@@ -30,6 +30,12 @@ def allow_only(bootstrap: str, kind: str, name: str, operations: Iterable[str]) 
     _set_rules(bootstrap, [_rule(kind, name, one, "ALLOW") for one in sorted(operations)])
 
 
+def deny(bootstrap: str, kind: str, name: str, operation: str) -> None:
+    """This operation is denied, also where another that is allowed would imply it."""
+    all_else = _rule(kind, name, "ALL", "ALLOW")
+    _set_rules(bootstrap, [all_else, _rule(kind, name, operation, "DENY")])
+
+
 def allow_again(bootstrap: str, name: str) -> None:
     """Take all rules on this name back."""
     admin = AdminClient({"bootstrap.servers": bootstrap})  # kept until all is answered
@@ -41,8 +47,7 @@ def allow_again(bootstrap: str, name: str) -> None:
 def no_topic_may_be_made(bootstrap: str) -> Iterator[None]:
     """Meanwhile nobody may create a topic; all else stays allowed."""
     cluster = "kafka-cluster"
-    all_else = _rule("BROKER", cluster, "ALL", "ALLOW")
-    _set_rules(bootstrap, [all_else, _rule("BROKER", cluster, "CREATE", "DENY")])
+    deny(bootstrap, "BROKER", cluster, "CREATE")
     try:
         yield
     finally:

@@ -69,6 +69,7 @@ class KafkaLog:
         self._gone: LogGone | None = None
         self._on_gone: Callable[[LogRefused], None] = lambda refusal: None
         self._is_verifying = False
+        self._said = ""  # which right is missing to look at the topics
         self._verified_ms = clock_ms()
         self._verification: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(_READS_MAX, thread_name_prefix="log-kafka")
@@ -323,8 +324,16 @@ class KafkaLog:
         except (LogGone, LogUnavailable):
             pass  # LogGone was reported; LogUnavailable shows in appends and reads
         finally:
+            self._say_what_is_refused()
             self._verified_ms = self._clock_ms()
             self._is_verifying = False
+
+    def _say_what_is_refused(self) -> None:
+        """Once for each right: appends may go on for long without it, and then fail."""
+        refused = "" if self._presence is None else self._presence.refused
+        if refused and refused != self._said:
+            _LOG.error("%s", refused)
+        self._said = refused
 
     async def _verify_rights(self) -> None:
         """Let new work in again once the right that was missing is back."""

@@ -28,6 +28,7 @@ class Presence:
         self._known = identity
         _, *ids = identity.decode().split(":")
         self._ids = dict(zip((options.log_topic, options.meta_topic), ids, strict=True))
+        self.refused = ""  # which right was missing when the brokers last told, in words
 
     def verify(self) -> None:
         """Raises `LogGone`, or `LogUnavailable` while the brokers do not tell."""
@@ -49,10 +50,14 @@ class Presence:
 
     def _described(self) -> dict[str, TopicDescription]:
         try:
-            return describe(self._admin, list(self._ids))
-        except (KafkaException, LogRefused) as raised:
-            reason = text_of(raised) if isinstance(raised, KafkaException) else raised.message
-            raise LogUnavailable(f"Kafka cannot be read: {reason}") from raised
+            found = describe(self._admin, list(self._ids))
+        except LogRefused as refusal:
+            self.refused = str(refusal)
+            raise LogUnavailable(f"Kafka cannot be read: {refusal.message}") from refusal
+        except KafkaException as raised:
+            raise LogUnavailable(f"Kafka cannot be read: {text_of(raised)}") from raised
+        self.refused = ""
+        return found
 
     def _problem(self) -> str:
         """What is wrong, if anything."""
