@@ -50,20 +50,32 @@ class Served:
         self._on_error = on_error
         self._wake_up: WakeUp | None = WakeUp(blocking=False)
         self._timer: asyncio.TimerHandle | None = None
+        self._is_due = self._is_closed = False
         self._disable = _wake_by_queue(client, client_id, self._wake_up)
         if self._disable is None:
             self._wake_up.close()
             self._wake_up = None
-            self._poll()
+            self._timer = self._loop.call_later(0, self._poll)
         else:
             self._loop.add_reader(self._wake_up.fd, self._on_wake)
-            self._loop.call_soon(self.serve)  # what came before the queue could wake the loop
+            self.serve_again()  # what came before the queue could wake the loop
 
     def serve(self) -> None:
         try:
             self._serve_client()
         except KafkaException as raised:
             self._on_error(error_of(raised))
+
+    def serve_again(self) -> None:
+        """There may be more: serve once the loop had its turn."""
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._serve_due)
+
+    def _serve_due(self) -> None:
+        self._is_due = False
+        if not self._is_closed:
+            self.serve()
 
     def _on_wake(self) -> None:
         if self._wake_up is not None:
@@ -76,6 +88,7 @@ class Served:
 
     def close(self) -> None:
         """Stop serving; call it before the client goes."""
+        self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._wake_up is not None and self._disable is not None:

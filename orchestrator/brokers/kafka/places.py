@@ -48,7 +48,6 @@ class PlacesConsumer:
         self._client_id = ""
         self._consumer: Consumer | None = None
         self._served: Served | None = None
-        self._is_due = False
         self._is_closed = False
         self._tasks = {self._loop.create_task(self._make(), name=f"intake consumer {number}")}
 
@@ -132,7 +131,6 @@ class PlacesConsumer:
 
     def _serve(self) -> None:
         """A chunk; more of it once the loop had its turn."""
-        self._is_due = False
         if self._is_closed or self._consumer is None:
             return
         polled = self._consumer.consume(CHUNK_COUNT, 0)
@@ -142,9 +140,8 @@ class PlacesConsumer:
             reading = self._assigned.get(at)
             if reading is not None and before.get(at) is reading and moves[at] == reading.moves:
                 self._take(reading, list(messages))
-        if polled and not self._is_due:
-            self._is_due = True
-            self._loop.call_soon(self._serve)
+        if polled and self._served is not None:
+            self._served.serve_again()
 
     def _take(self, reading: KafkaReading, polled: Sequence[Message]) -> None:
         start = 0

@@ -346,7 +346,7 @@ class KafkaLog:
     def _probe(self) -> bool:
         try:
             self._require_open().admin.list_topics(self._options.log_topic, timeout=_PROBE_S)
-        except (KafkaException, LogUnavailable):
+        except (KafkaException, LogUnavailable, LogRefused):
             return False
         return True
 

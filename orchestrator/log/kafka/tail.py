@@ -66,7 +66,6 @@ class Tail:
         self._asking: set[asyncio.Task[None]] = set()
         self._unreadable: set[str] = set()  # topics whose missing right was logged
         self._closed = False
-        self._is_due = False
         self._consumer = make(self._client_error)
         self._served = Served(self._consumer, client_id, self.serve, self._client_error)
 
@@ -86,15 +85,13 @@ class Tail:
 
     def serve(self) -> None:
         """A chunk; more of it once the loop had its turn."""
-        self._is_due = False
         if self._closed:
             return
         polled = self._consumer.consume(CHUNK_COUNT, 0)
         for place, messages in groupby(polled, _place_of):
             self._take(place, list(messages))
-        if polled and not self._is_due:
-            self._is_due = True
-            self._loop.call_soon(self.serve)
+        if polled:
+            self._served.serve_again()
 
     def _take(self, place: TopicPlace, polled: list[KafkaMessage]) -> None:
         following = self._followed.get(place)

@@ -95,7 +95,11 @@ class SlowConsumer:
 
 
 class Served:
-    def __init__(self, client: Any, client_id: str, serve: Any, on_error: Any) -> None: ...
+    def __init__(self, client: Any, client_id: str, serve: Any, on_error: Any) -> None:
+        self._serve = serve
+
+    def serve_again(self) -> None:
+        asyncio.get_running_loop().call_soon(self._serve)
 
     def close(self) -> None: ...
 
