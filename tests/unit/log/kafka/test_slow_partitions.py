@@ -11,6 +11,7 @@ from orchestrator.log.kafka import producer as producers
 from orchestrator.log.kafka.log import KafkaLog
 from orchestrator.log.kafka.options import KafkaOptions
 from orchestrator.log.kafka.writer import KafkaWriter
+from orchestrator.log.known import LogGone
 from orchestrator.log.port import META, STALLED_MS, AppendError
 
 
@@ -111,3 +112,26 @@ def test_where_none_takes_appends_the_log_says_so(monkeypatch: pytest.MonkeyPatc
         assert "an append has been waiting" in world.reason()
 
     asyncio.run(story())
+
+
+def test_brokers_that_are_away_after_the_log_was_found_gone_are_no_error_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    escaped: list[Any] = []
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: escaped.append(context))
+        world = World(monkeypatch, set())
+        world.log._clients = cast(Any, SimpleNamespace(serve=lambda: None))
+        world.log._member = None
+        world.log._declare_gone(LogGone(b"cluster:log:meta", "topic p.log was deleted"))
+        world.writer.down_reason = "all brokers are down"
+        world.log._ticked()
+        while world.log._probing:
+            await asyncio.sleep(0.001)
+        assert world.log._tick is not None
+        world.log._tick.cancel()
+
+    asyncio.run(story())
+    assert not escaped
