@@ -152,6 +152,19 @@ class _Protocol(HttpToolsProtocol):
             )
             self.transport.close()
 
+    def break_off(self) -> None:
+        """The server ends: its request is not waited for any more, and gets a 503, or no end."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            self.transport.close()
+            return
+        if cycle.response_started:
+            self.transport.abort()
+        else:
+            self._end(503, "the server is shutting down")
+        cycle.disconnected = True
+        cycle.message_event.set()
+
     def _feed(self, data: bytes) -> bytes:
         """Parse; what is left is to be parsed again."""
         try:
@@ -203,10 +216,13 @@ class AdminServer:
     """Serves one ASGI application on one address."""
 
     def __init__(self, app: Asgi) -> None:
+        self._app = app
+        self._is_over = False
         self._config = Config(
-            app,
+            self._run,
             access_log=False,
             http="httptools",
+            interface="asgi3",
             lifespan="off",
             log_config=None,
             proxy_headers=False,
@@ -215,6 +231,13 @@ class AdminServer:
         )
         self._state = ServerState()
         self._server: asyncio.Server | None = None
+
+    async def _run(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._is_over:
+                raise
 
     async def start(self, listening: socket.socket) -> None:
         """Take connections of a socket that listens."""
@@ -235,5 +258,12 @@ class AdminServer:
         deadline = asyncio.get_running_loop().time() + grace_s
         while self._state.tasks and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(DRAIN_LOOK_S)
-        for task in list(self._state.tasks):
+        self._is_over = True
+        for connection in list(self._state.connections):
+            assert isinstance(connection, _Protocol)
+            connection.break_off()
+        tasks = set(self._state.tasks)
+        for task in tasks:
             task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace_s)

@@ -17,10 +17,11 @@ from tests.bench.load import Load, Plan
 from tests.e2e.conftest import client_of
 from tests.parts.client import Client, eventually, fresh, http_request, in_background
 from tests.parts.perdure_services import PerdureServices
+from tests.parts.processes import wait_until
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
 
-LOAD_S = 20.0  # at most; it ends with its server
+LOAD_S = 30.0  # at most; it ends with its server
 SETTLE_S = 0.7
 WAITING = 20
 JSON = {"content-type": "application/json"}
@@ -107,11 +108,11 @@ def test_it_ends_without_an_error_and_loses_nothing(
     ]
     loads = [_begin(server.port, name, count) for name, count in KINDS[kind].items()]
     in_background(lambda: _look(server))
+    wait_until(lambda: all(load.latencies_s for load in loads), LOAD_S, "each load is served")
     time.sleep(SETTLE_S)
     began_s = time.monotonic()
     assert server.stop() == 0
     assert time.monotonic() - began_s < 10.0
-    assert all(len(load.latencies_s) > 0 for load in loads)
     assert {one.result(10) for one in waiting} <= {503}
     server.restart()
     for number in range(WAITING):

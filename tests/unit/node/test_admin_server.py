@@ -2,14 +2,15 @@
 
 import asyncio
 import json
+import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
 from orchestrator.node import admin_server
@@ -27,7 +28,28 @@ async def slow(request: Request) -> JSONResponse:
     return JSONResponse("done")
 
 
-APP = Starlette(routes=[Route("/echo", echo, methods=["POST"]), Route("/slow", slow)])
+async def endless(request: Request) -> JSONResponse:
+    await asyncio.sleep(3600)
+    return JSONResponse("never")
+
+
+async def _rows() -> AsyncIterator[bytes]:
+    yield b"row"
+    await asyncio.sleep(3600)
+
+
+async def rows(request: Request) -> StreamingResponse:
+    return StreamingResponse(_rows())
+
+
+APP = Starlette(
+    routes=[
+        Route("/echo", echo, methods=["POST"]),
+        Route("/slow", slow),
+        Route("/endless", endless),
+        Route("/rows", rows),
+    ]
+)
 
 
 def run(check: Callable[[AdminServer, int], Awaitable[None]]) -> None:
@@ -247,3 +269,25 @@ def test_connections_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
             writer.close()
 
     run(check)
+
+
+def test_what_is_under_way_when_the_server_ends_is_told_so_and_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def check(server: AdminServer, port: int) -> None:
+        waiting = await asyncio.open_connection("127.0.0.1", port)
+        waiting[1].write(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n")
+        reading = await asyncio.open_connection("127.0.0.1", port)
+        reading[1].write(b"GET /rows HTTP/1.1\r\nHost: a\r\n\r\n")
+        await reading[0].readuntil(b"row\r\n")
+        await server.stop(0.05)
+        head, said = await answer(waiting[0])
+        assert head.startswith(b"HTTP/1.1 503") and "shutting down" in said["message"]
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reading[0].readuntil(b"0\r\n\r\n")  # as if that were all
+        for _, writer in (waiting, reading):
+            writer.close()
+
+    with caplog.at_level(logging.INFO):
+        run(check)
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
