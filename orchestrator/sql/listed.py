@@ -29,7 +29,7 @@ _FEW_IDS = 2_000  # one by one: the tables for many take 60 ms to make
 _decode = row_decoder(ListingRow)
 _ID = pa.binary(INVOCATION_ID_BYTES)
 _TEXT = pa.large_string()
-_TIME = pa.timestamp("ms", tz="UTC")
+_TIME = pa.timestamp("ms", tz="+00:00")
 _NOTHING = pa.scalar("", _TEXT)
 
 

@@ -2,8 +2,10 @@
 
 import pyarrow as pa
 
+from orchestrator.sql.schemas_off import SCHEMAS_OFF
+
 _TEXT, _U32, _U64, _BOOL = pa.large_string(), pa.uint32(), pa.uint64(), pa.bool_()
-_BYTES, _TIME = pa.large_binary(), pa.timestamp("ms", tz="UTC")
+_BYTES, _TIME = pa.large_binary(), pa.timestamp("ms", tz="+00:00")
 _SPAN = pa.duration("ms")
 
 
@@ -67,16 +69,67 @@ _ATTEMPT = {
     "last_failure_related_entry_type": _TEXT,
     "last_awaiting_on_future_json": _TEXT,
 }
-_VQUEUE_TIMES = dict.fromkeys(
-    ("created_at", "transitioned_at", "first_attempt_at", "latest_attempt_at", "first_runnable_at"),
-    _TIME,
-)
+_INVOCATION = _STATUS | _ATTEMPT
+# As of the real server: where a client shows all columns it shows them in this order.
+_ORDER = [
+    "id",
+    "vqueue_id",
+    "target",
+    "target_service_name",
+    "target_service_key",
+    "target_handler_name",
+    "target_service_ty",
+    "scope",
+    "limit_key",
+    "idempotency_key",
+    "invoked_by",
+    "invoked_by_service_name",
+    "invoked_by_id",
+    "invoked_by_subscription_id",
+    "invoked_by_target",
+    "restarted_from",
+    "pinned_deployment_id",
+    "pinned_service_protocol_version",
+    "trace_id",
+    "journal_size",
+    "journal_commands_size",
+    "created_at",
+    "created_using_restate_version",
+    "modified_at",
+    "inboxed_at",
+    "scheduled_at",
+    "scheduled_start_at",
+    "running_at",
+    "completed_at",
+    "completion_retention",
+    "journal_retention",
+    "suspended_waiting_for_completions",
+    "suspended_waiting_for_signals",
+    "suspended_waiting_future_json",
+    "retry_count",
+    "last_start_at",
+    "next_retry_at",
+    "last_attempt_deployment_id",
+    "last_attempt_server",
+    "last_failure",
+    "last_failure_error_code",
+    "last_failure_related_entry_index",
+    "last_failure_related_entry_name",
+    "last_failure_related_entry_type",
+    "last_failure_related_command_index",
+    "last_failure_related_command_name",
+    "last_failure_related_command_type",
+    "last_awaiting_on_future_json",
+    "status",
+    "completion_result",
+    "completion_failure",
+]
 
 SCHEMAS: dict[str, pa.Schema] = {
     "sys_invocation_status": pa.schema(list(_STATUS.items())),
     "sys_invocation_state": _schema(partition_key=_U64, id=_TEXT, in_flight=_BOOL, **_ATTEMPT),
     "sys_invocation": pa.schema(
-        [(k, t) for k, t in (_STATUS | _ATTEMPT).items() if k != "partition_key"]
+        [pa.field(name, _INVOCATION[name], nullable=name != "status") for name in _ORDER]
     ),
     "sys_journal": _schema(
         partition_key=_U64,
@@ -215,67 +268,5 @@ SCHEMAS: dict[str, pa.Schema] = {
     "sys_locks": _schema(
         partition_key=_U64, scope=_TEXT, lock_name=_TEXT, acquired_at=_TIME, acquired_by=_TEXT
     ),
-    # Tables of features that are off: there, and empty.
-    "sys_rules": _schema(
-        pattern=_TEXT,
-        concurrency=_U32,
-        description=_TEXT,
-        disabled=_BOOL,
-        version=_U32,
-        last_modified=_TIME,
-    ),
-    "sys_user_limits": _schema(
-        partition_key=_U64,
-        scope=_TEXT,
-        l1=_TEXT,
-        l2=_TEXT,
-        level=_TEXT,
-        usage=_U32,
-        concurrency_limit=_U32,
-        rule_pattern=_TEXT,
-        available=_U32,
-        num_waiters=_U64,
-    ),
-    "sys_vqueues": _schema(
-        partition_key=_U64,
-        id=_TEXT,
-        stage=_TEXT,
-        status=_TEXT,
-        has_lock=_BOOL,
-        run_at=_TIME,
-        sequence_number=_U64,
-        entry_id=_TEXT,
-        entry_kind=_TEXT,
-        **_VQUEUE_TIMES,
-        num_attempts=_U32,
-        num_errors=_U32,
-        num_pauses=_U32,
-        num_suspensions=_U32,
-        num_yields=_U32,
-        deployment=_TEXT,
-    ),
-    "sys_vqueue_meta": _schema(
-        id=_TEXT,
-        is_active=_BOOL,
-        queue_is_paused=_BOOL,
-        service_name=_TEXT,
-        scope=_TEXT,
-        limit_key=_TEXT,
-        lock_name=_TEXT,
-        num_inbox=_U64,
-        num_running=_U64,
-        num_suspended=_U64,
-        num_paused=_U64,
-        num_finished=_U64,
-    ),
-    "sys_vqueue_entry_status": _schema(partition_key=_U64, id=_TEXT, stage=_TEXT, status=_TEXT),
-    "sys_scheduler": _schema(
-        id=_TEXT,
-        num_inbox=_U64,
-        status=_TEXT,
-        head_entry_id=_TEXT,
-        scheduled_at=_TIME,
-        blocked_on=_TEXT,
-        blocked_on_json=_TEXT,
-    ),
+    **SCHEMAS_OFF,
 }
