@@ -37,7 +37,7 @@ def entries(
         columns = {
             "index": index,
             "entry_type": f"{family}: {kind}",
-            "name": entry_shapes.name_of(message) or None if message is not None else None,
+            "name": _name(message),
             "raw": frame[HEADER_BYTES:],
             "raw_length": len(frame) - HEADER_BYTES,
             "version": 2,
@@ -46,6 +46,13 @@ def entries(
         if shown and message is not None:
             columns |= _json(kind, message, around)
         yield columns
+
+
+def _name(message: Message | None) -> str | None:
+    """Of a command, "" if it has none; notifications have none."""
+    if message is None or isinstance(message, Notification):
+        return None
+    return entry_shapes.name_of(message)
 
 
 def _json(kind: str, message: Message, around: Around) -> dict[str, str]:

@@ -9,8 +9,10 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.model.values import (
     COMPLETED,
+    INBOXED,
     INVOKED,
     RESTATE_VERSION,
+    SCHEDULED,
     STATUS_NAMES,
     Attempted,
     Failure,
@@ -61,6 +63,11 @@ def _shown_status(view: InvocationView) -> str:
     if view.attempt is not None and view.attempt["in_flight"]:
         return "running"
     return "backing-off" if live.retry_count else "ready"
+
+
+def _has_begun(view: InvocationView) -> bool:
+    """As there: before an invocation begins it has no journal."""
+    return view.live is None or view.live.status not in (SCHEDULED, INBOXED)
 
 
 def _completion_result(view: InvocationView) -> str | None:
@@ -128,8 +135,8 @@ STATUS_COLUMNS: dict[str, Column] = {
     "pinned_deployment_id": lambda v: _or_none(v.row.deployment),
     "pinned_service_protocol_version": lambda v: _or_none(v.row.protocol),
     "trace_id": _trace_id,
-    "journal_size": lambda v: v.row.entries,
-    "journal_commands_size": lambda v: v.row.commands,
+    "journal_size": lambda v: v.row.entries if _has_begun(v) else None,
+    "journal_commands_size": lambda v: v.row.commands if _has_begun(v) else None,
     "created_at": lambda v: v.invoke.created_at_ms,
     "created_using_restate_version": lambda v: RESTATE_VERSION,
     "modified_at": _modified,
