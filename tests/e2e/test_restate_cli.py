@@ -213,5 +213,10 @@ def test_sql(run: Run, client: Client) -> None:
     run("sql", "SELECT * FROM no_such_table", status=1)
 
 
+def test_what_is_off_is_listed_as_empty(run: Run) -> None:
+    run("vqueues", "list")
+    run("rules", "list")
+
+
 def test_whoami_knows_the_server(run: Run) -> None:
     assert "1.7." in run("whoami")

@@ -107,7 +107,7 @@ WHERE = {
     ),
     "trace_id IS NULL": lambda r: "trace_id" not in r,
     "journal_size > 1 AND target_service_name = 'Counter'": lambda r: (
-        r["journal_size"] > 1 and r["target_service_name"] == "Counter"
+        r.get("journal_size", 0) > 1 and r["target_service_name"] == "Counter"
     ),
     "created_at >= (SELECT MAX(created_at) - INTERVAL '20 seconds' FROM sys_invocation)": None,
 }

@@ -10,7 +10,7 @@ OURS = {"sys_dead_letter", "sys_lane", "sys_source", "sys_subscription"}
 def test_columns_are_those_of_the_real_server() -> None:
     async def check(query: SqlQuery, rows: Rows) -> None:
         shown = await ask(query, COLUMNS)
-        assert OURS <= {row["table_name"] for row in shown}
+        assert {row["table_name"] for row in shown} >= OURS
         assert as_text([row for row in shown if row["table_name"] not in OURS]) == FILE.read_text()
 
     run(check)
