@@ -22,17 +22,19 @@ $(STAMP): pyproject.toml sdk/pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ./sdk -e '.[dev]'
 	@touch $@
 
-# What running it needs, without the tools of development; nothing if those are there.
-$(VENV)/.running $(VENV)/.running-kafka: pyproject.toml sdk/pyproject.toml
+# The demo runs in the environment of development if there is one, else in a smaller one.
+DEMO := .venv-demo
+DEMO_PYTHON = $(if $(wildcard $(STAMP)),$(PY),$(DEMO)/bin/python)
+DEMO_STAMP = $(if $(wildcard $(STAMP)),$(STAMP),$(DEMO)/.with-$(LOG))
+
+$(DEMO)/.with-%: pyproject.toml
 	@$(CHECK_PYTHON)
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@test $(STAMP) -nt pyproject.toml || $(PY) -m pip install --quiet --disable-pip-version-check --no-compile \
-	  -e ./sdk -e '.$(if $(findstring kafka,$@),[broker])'
+	@$(PYTHON) demo/prepare.py $(DEMO) $(if $(filter kafka,$*),broker)
 	@touch $@
 
 # Start a server and a sign-up workflow, kill the service twice, show that nothing is lost.
-demo: $(VENV)/.running$(if $(filter kafka,$(LOG)),-kafka)
-	@$(PY) -m demo --log $(LOG)
+demo: $(DEMO_STAMP)
+	@PYTHONPATH=sdk $(DEMO_PYTHON) -m demo --log $(LOG)
 
 # Everything that must hold before a change is taken.
 test: check
@@ -72,4 +74,4 @@ compose-test: $(STAMP)
 	$(PY) -m tests.compose $(ARGS)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

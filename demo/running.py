@@ -46,7 +46,7 @@ class Program:
         self._log = log
         # Settings of the person who runs the demo are not its own.
         own = {name: value for name, value in os.environ.items() if not name.startswith("PERDURE")}
-        self._env = {**own, **env}
+        self._env = {**own, "PYTHONPATH": f"{ROOT}:{ROOT / 'sdk'}", **env}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -1,7 +1,6 @@
 """Routes about the server itself: health, version, cluster; and what is not served."""
 
 from collections.abc import Sequence
-from importlib.metadata import version as distribution_version
 
 from starlette.responses import Response
 
@@ -12,6 +11,7 @@ from orchestrator.admin.routing import AdminRoute, AdminRoutes
 from orchestrator.admin.versions import VERSION_MAX, VERSION_MIN
 from orchestrator.admin.views import JsonView
 from orchestrator.model.values import RESTATE_VERSION
+from orchestrator.runtime.version import own_version
 
 
 def router(ports: Ports) -> AdminRoutes:
@@ -32,7 +32,7 @@ def router(ports: Ports) -> AdminRoutes:
             "max_admin_api_version": VERSION_MAX,
             "ingress_endpoint": ports.options.ingress_endpoint,
             "features": {},
-            "perdure_version": distribution_version("perdure-server"),
+            "perdure_version": own_version(),
         }
 
     @routes.get("/cluster-health", tag="cluster")

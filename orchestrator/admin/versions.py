@@ -3,13 +3,13 @@
 Every answer names the version of the server, which tells clients that it is a Perdure server.
 """
 
-from importlib.metadata import version
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.admin.errors import refusal
 from orchestrator.model.api_headers import API_VERSION
+from orchestrator.runtime.version import own_version
 
 VERSION_MIN: Final = 2
 VERSION_MAX: Final = 4
@@ -29,7 +29,7 @@ class Versions:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._header = (API_VERSION.encode(), version("perdure-server").encode())
+        self._header = (API_VERSION.encode(), own_version().encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def named(message: Message) -> None:

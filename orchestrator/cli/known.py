@@ -53,7 +53,7 @@ def root() -> Root:
 
 def _say_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        from importlib.metadata import version
+        from orchestrator.runtime.version import own_version
 
-        print(f"perdure {version('perdure-server')}")
+        print(f"perdure {own_version()}")
         context.exit()

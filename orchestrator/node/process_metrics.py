@@ -5,11 +5,11 @@ import platform
 import resource
 import sys
 import time
-from importlib.metadata import version
 from typing import Final
 
 from orchestrator.runtime.metrics import BUILD, CPU, FILES, FILES_MAX, RSS, STARTED
 from orchestrator.runtime.telemetry import Telemetry
+from orchestrator.runtime.version import own_version
 
 _PAGE_BYTES: Final = resource.getpagesize()
 
@@ -17,7 +17,7 @@ _PAGE_BYTES: Final = resource.getpagesize()
 def measure_process(telemetry: Telemetry, log: str) -> None:
     """Let `telemetry` ask for all of it; the start is now."""
     started_s = time.time()
-    build = (version("perdure-server"), platform.python_version(), log)
+    build = (own_version(), platform.python_version(), log)
     telemetry.ask(STARTED, lambda: started_s)
     telemetry.ask(BUILD, lambda: {build: 1})
     telemetry.ask(CPU, time.process_time)
