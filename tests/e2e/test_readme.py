@@ -13,6 +13,8 @@ import pytest
 
 from tests.parts.cache import REPOSITORY
 from tests.parts.client import http_request
+from tests.parts.java_program import compile_service
+from tests.parts.needed import needed
 from tests.parts.node import NODE, npm_directory
 from tests.parts.processes import Process, free_port, http_status, port_open, wait_until
 
@@ -137,6 +139,12 @@ def greeter(request: pytest.FixtureRequest, installed: Path, tmp_path: Path) -> 
         yield f"http://127.0.0.1:{port}"
     finally:
         service.kill()
+
+
+def test_the_service_in_java_compiles(tmp_path: Path) -> None:
+    (program,) = blocks("java")
+    needed("the compiler of Java", lambda: compile_service(program, tmp_path))
+    assert (tmp_path / "Greeter.class").exists()
 
 
 @pytest.mark.timeout(600)

@@ -22,6 +22,16 @@ def _compiler() -> list[str]:
     return [str(JAVA), "-XX:TieredStopAtLevel=1", "-jar", str(jar), "-21", "-proc:none", "-nowarn"]
 
 
+def compile_service(source: str, directory: Path) -> None:
+    """Compile a service against Restate's SDK; an AssertionError shows what is wrong."""
+    place = jars("restate-java", _HERE / "restate_jars.txt")
+    (directory / "Greeter.java").write_text(source)
+    listed = ":".join(str(jar) for jar in sorted(place.glob("*.jar")))
+    command = [*_compiler(), "-cp", listed, "-d", str(directory), "Greeter.java"]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 class JavaProgram:
     """The class `name` in the file of that name beside this one, with Kafka's clients."""
 
