@@ -93,7 +93,9 @@ async def _bad_word(_: Request, error: Exception) -> Response:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        return refusal(404, f"there is nothing at {request.url.path}")
+        return refusal(
+            404, f"there is nothing at {request.url.path}: GET /openapi names all routes"
+        )
     return refusal(error.status_code, str(error.detail))
 
 

@@ -89,7 +89,8 @@ async def _ensure_topic(ports: Ports, topic: str, force: bool) -> None:
         raise AdminError(
             400,
             f"the Kafka cluster {name!r} has no topic {topic} that can be used"
-            f" ({trouble.message}): make it, like kafka-topics.sh --create --topic {topic}"
+            f" ({trouble.message}): make it: kafka-topics.sh --bootstrap-server HOST:PORT"
+            f" --create --topic {topic}"
             f" --partitions {PUBLIC_PARTITIONS}{config}",
             trouble.code,
         ) from None

@@ -51,6 +51,10 @@ class _Asked(msgspec.Struct, forbid_unknown_fields=True):
 
 _decode = msgspec.json.Decoder(_Asked).decode
 
+_NONE: Final = (
+    "there is none: perdure kafka-clusters create NAME --bootstrap HOST:PORT makes one known"
+)
+
 
 def read_send(body: bytes, registry: Registry, engine: str, awaited: bool) -> ProduceRequest:
     """What a body asks for; raises Refused with the field. `engine` is the engine's cluster."""
@@ -119,7 +123,7 @@ def _cluster_of(name: str | None, registry: Registry) -> str:
     if LOG_CLUSTER in clusters:
         return LOG_CLUSTER
     if len(clusters) != 1:
-        what = "name one of " + ", ".join(sorted(clusters)[:20]) if clusters else "there is none"
+        what = "name one of " + ", ".join(sorted(clusters)[:20]) if clusters else _NONE
         raise _bad(f"cluster: {what}")
     return next(iter(clusters))
 

@@ -4,6 +4,8 @@ Names are looked up in the metadata the caller holds: a face says beforehand whe
 complete, since what is not known yet must not be denied.
 """
 
+from typing import Final
+
 from orchestrator.door.keys import check_idempotency_key, key_of
 from orchestrator.door.refusals import RefusalCode, Refused
 from orchestrator.door.sends import KAFKA_SERVICE
@@ -14,12 +16,14 @@ from orchestrator.registry.schema import Handler, Registry, Service
 from perdure.wire.errors import BadId
 from perdure.wire.ids import AwakeableId, parse_awakeable_id, parse_invocation_id
 
+_NAMED_MAX: Final = 10
+
 
 def find_service(registry: Registry, name: str) -> Service:
     """The latest revision of a service; raises Refused."""
     service = registry.service(name) or (KAFKA_SERVICE if name == KAFKA else None)
     if service is None:
-        message = f"service {name[:NAME_BYTES_MAX]!r} not found"
+        message = f"service {name[:NAME_BYTES_MAX]!r} not found: register its deployment first"
         raise Refused(RefusalCode.UNKNOWN_SERVICE, message)
     return service
 
@@ -30,10 +34,17 @@ def find_handler(registry: Registry, service: str, name: str) -> Handler:
     if handler is None:
         handler = find_service(registry, service).handlers.get(name) if service == KAFKA else None
     if handler is None:
-        find_service(registry, service)
+        known = find_service(registry, service)
         message = f"handler {name[:NAME_BYTES_MAX]!r} not found in service {service!r}"
-        raise Refused(RefusalCode.UNKNOWN_HANDLER, message)
+        raise Refused(RefusalCode.UNKNOWN_HANDLER, f"{message}: {_handlers_of(known)}")
     return handler
+
+
+def _handlers_of(service: Service) -> str:
+    """Those that anybody may call."""
+    names = [one.name for one in service.handlers.values() if one.public]
+    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
+    return f"it has {', '.join(names[:_NAMED_MAX]) or 'none that is public'}{more}"
 
 
 def find_public_handler(registry: Registry, service: str, name: str) -> Handler:

@@ -34,7 +34,9 @@ _CANCEL: Final = int(ngh2.ErrorCode.CANCEL)
 _DATA: Final = ngh2.DataReceived  # nearly all events
 _PREFACE_OF_HTTP1: Final = b"HTTP/1."
 
-ANSWERED_HTTP1: Final = "the endpoint answered in HTTP/1.1: register it with use_http_11"
+ANSWERED_HTTP1: Final = (
+    "the endpoint answered in HTTP/1.1: register it with use_http_11 (--use-http1.1)"
+)
 
 
 def _code_name(code: int) -> str:

@@ -14,7 +14,9 @@ from orchestrator.exchanges.origin import Origin
 
 PooledConnection = Http1Connection | Http2Connection
 
-NO_HTTP2: Final = "the endpoint does not offer HTTP/2 over TLS: register it with use_http_11"
+NO_HTTP2: Final = (
+    "the endpoint does not offer HTTP/2 over TLS: register it with use_http_11 (--use-http1.1)"
+)
 _WAIT_S: Final = 10.0  # for room on other connections, while no new one can be opened
 _BROKEN_AT_ONCE: Final = 128
 _CONNECTING_HTTP1_MAX: Final = 64  # at once; more are opened as these are there

@@ -59,6 +59,7 @@ Route = CallRoute | ReadRoute | TargetRoute | AwakeableRoute | HealthRoute
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _GET_POST = (b"GET", b"POST")
+_BELOW_RESTATE = "call, send, attach, output, lookup, invocation, workflow, awakeables and health"
 _SHAPES = (
     "use /{service}/{handler}, /{service}/{key}/{handler}, and /send after either, "
     "or /restate/call/… and /restate/send/…"
@@ -177,7 +178,7 @@ def _restate(method: bytes, segments: list[str], registry: Registry) -> Route:
         return _awakeable(method, rest)
     if head == "scope":
         check_scope(rest[0] if rest else "")
-    raise HttpRefused(404, f"not found: /restate/{head[:100]}")
+    raise HttpRefused(404, f"not found: /restate/{head[:100]}; there are {_BELOW_RESTATE}")
 
 
 def _explicit_read(method: bytes, what: str, rest: list[str]) -> Route:

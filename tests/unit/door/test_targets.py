@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.door.delays import read_delay_ms, start_at_ms
-from orchestrator.door.refusals import RefusalCode
+from orchestrator.door.refusals import RefusalCode, Refused
 from orchestrator.door.targets import (
     check_scope,
     find_handler,
@@ -40,6 +40,17 @@ def test_what_callers_may_not_call(service: str, handler: str, code: RefusalCode
         assert find_handler(REGISTRY, service, handler).name == handler
     else:
         assert code_of(find_handler, REGISTRY, service, handler) == code
+
+
+def test_a_refusal_says_what_to_do() -> None:
+    """Names of handlers that only other handlers may call stay inside."""
+    with pytest.raises(Refused, match="'Nobody' not found: register its deployment first"):
+        find_handler(REGISTRY, "Nobody", "greet")
+    with pytest.raises(Refused, match=r"'no' not found in service 'Greeter': it has .*greet") as no:
+        find_handler(REGISTRY, "Greeter", "no")
+    assert "hidden" not in str(no.value)
+    with pytest.raises(Refused, match="it has none that is public"):
+        find_handler(REGISTRY, "Private", "no")
 
 
 def test_a_workflow_has_a_run() -> None:
