@@ -98,3 +98,8 @@ def where(terms: list[str]) -> str:
 def count_of(row: dict[str, Any]) -> int:
     """The count of a row of `COUNT(1) AS n`."""
     return int(row.get("n") or 0)
+
+
+def invocations_text(count: int) -> str:
+    """`1 invocation`, `2,000 invocations`."""
+    return f"{count:,} invocation" + ("" if count == 1 else "s")

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from orchestrator.cli.arguments import force_option
-from orchestrator.cli.choosing import count_of
+from orchestrator.cli.choosing import count_of, invocations_text
 from orchestrator.cli.client import Admin, path
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.exits import CliError
@@ -85,7 +85,7 @@ def _counted(pinned: dict[str, int] | None) -> str:
     if pinned is None:
         return "unknown: this server has no SQL"
     parts = ", ".join(f"{count:,} {status}" for status, count in sorted(pinned.items()))
-    return f"{sum(pinned.values()):,} invocations ({parts})" if parts else "nothing"
+    return f"{invocations_text(sum(pinned.values()))} ({parts})" if parts else "nothing"
 
 
 add_register(command)
@@ -113,7 +113,7 @@ def _refuse_if_in_use(deployment_id: str, admin: Admin) -> None:
         raise CliError(_unknown(f" in partitions {admin.missing}"))
     if pinned:
         raise CliError(
-            f"{sum(pinned.values()):,} invocations run on {deployment_id} and would fail:"
+            f"{deployment_id} is in use by {invocations_text(sum(pinned.values()))}, which would fail:"
             f" perdure invocations list --deployment {deployment_id} shows them;"
             " --force deletes it anyway"
         )

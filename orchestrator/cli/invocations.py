@@ -69,7 +69,7 @@ def _list(
 
 def _rows(admin: Admin, matching: str, limit: int) -> list[dict[str, Any]]:
     return admin.query(
-        f"SELECT {_LISTED} FROM sys_invocation{matching} ORDER BY created_at DESC LIMIT {limit}"
+        f"SELECT {_LISTED} FROM sys_invocation{matching} ORDER BY created_at DESC, id LIMIT {limit}"
     )
 
 

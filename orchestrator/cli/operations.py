@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import click
 
-from orchestrator.cli.choosing import Chosen, choosing, count_of, where
+from orchestrator.cli.choosing import Chosen, choosing, count_of, invocations_text, where
 from orchestrator.cli.client import Admin, path, text_literal
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.confirming import confirm
@@ -170,7 +170,7 @@ def _do_chosen(work: _Work, terms: list[str], yes: bool) -> int:
     )
     count = count_of(found)
     if count and not yes:
-        confirm(f"{work.name} {_invocations(count)}?", "nothing was done")
+        confirm(f"{work.name} {invocations_text(count)}?", "nothing was done")
     done: list[Any] = []
     refused: list[_Result] = []
     if count:
@@ -178,10 +178,6 @@ def _do_chosen(work: _Work, terms: list[str], yes: bool) -> int:
         terms.append(f"created_at <= TIMESTAMP {text_literal(found['newest'])}")
         done, refused = _in_batches(work, terms, count)
     return _report(work, done, refused)
-
-
-def _invocations(count: int) -> str:
-    return f"{count:,} invocation" + ("" if count == 1 else "s")
 
 
 def _in_batches(work: _Work, terms: list[str], count: int) -> tuple[list[Any], list[_Result]]:
@@ -201,17 +197,24 @@ def _in_batches(work: _Work, terms: list[str], count: int) -> tuple[list[Any], l
 
 
 def _batches(admin: Admin, terms: list[str]) -> Iterator[list[str]]:
-    """The ids, each once, whatever becomes of those that were given already."""
-    after: list[str] = []
+    """The ids, the oldest first, each once, whatever becomes of those that were given already.
+
+    In the order of time, which the server has an order of: it sorts nothing for a page.
+    """
+    since, known = "", set[str]()  # where the page before ended, and those of that moment
     while True:
-        matching = where([*terms, *after])
-        rows = admin.query(f"SELECT id FROM sys_invocation{matching} ORDER BY id LIMIT {PAGE_MAX}")
-        ids = [row["id"] for row in rows]
+        begins = [f"created_at >= TIMESTAMP {text_literal(since)}"] if since else []
+        rows = admin.query(
+            f"SELECT id, created_at FROM sys_invocation{where([*terms, *begins])}"
+            f" ORDER BY created_at, id LIMIT {PAGE_MAX}"
+        )
+        ids = [row["id"] for row in rows if row["id"] not in known]
         for n in range(0, len(ids), BATCH_MAX):
             yield ids[n : n + BATCH_MAX]
-        if len(ids) < PAGE_MAX:
+        if len(rows) < PAGE_MAX or not ids:
             return
-        after = [f"id > {text_literal(ids[-1])}"]
+        since = rows[-1]["created_at"]
+        known = {row["id"] for row in rows if row["created_at"] == since}
 
 
 def _report(work: _Work, done: list[Any], refused: list[_Result]) -> int:
@@ -221,7 +224,7 @@ def _report(work: _Work, done: list[Any], refused: list[_Result]) -> int:
     under_way = work.operation.under_way if work.name in ("cancel", "pause") else ""
     said = under_way.partition(":")[0] or work.operation.done
     if done:
-        print(f"{_invocations(len(done))}: {said}")
+        print(f"{invocations_text(len(done))}: {said}")
     elif not refused:
         print("there is no such invocation: nothing was done")
     why = Counter(one["error"] for one in refused)

@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from orchestrator.cli.arguments import GivenPairs, force_option, pairs_option
+from orchestrator.cli.choosing import invocations_text
 from orchestrator.cli.client import Admin, path
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.confirming import confirm
@@ -104,7 +105,7 @@ def _warn_of_pinned(admin: Admin, deployment_id: str) -> None:
         return  # whoever cannot be told is not kept from it
     if count:
         say(
-            f"{count:,} invocations run on {deployment_id}: those that the new code does not fit"
+            f"{deployment_id} is in use by {invocations_text(count)}: those that new code does not fit"
             " fail with RT0016 (perdure replay says which)"
         )
 

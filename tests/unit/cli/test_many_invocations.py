@@ -18,19 +18,30 @@ Perdure = Callable[..., Printed]
 NEWEST = "2026-11-27T09:00:00Z"
 
 
+def made_at(n: int) -> str:
+    """Ten of them in each moment."""
+    return f"2026-11-27T08:{n // 600:02}:{n // 10 % 60:02}Z"
+
+
 def holds(count: int) -> Callable[[str], list[dict[str, Any]]]:
-    """A server of so many invocations that all match; it pages by ids, as the real one."""
-    ids = sorted(invocation_id_to_str(uid(n + 1)) for n in range(count))
+    """A server of so many invocations that all match, as the real one pages through them."""
+    made = [
+        {
+            "id": invocation_id_to_str(uid(n + 1)),
+            "target": "Greeter/greet",
+            "status": "running",
+            "created_at": made_at(n),
+        }
+        for n in range(count)
+    ]
+    made.sort(key=lambda one: (one["created_at"], one["id"]))
 
     def rows(sql: str) -> list[dict[str, Any]]:
         if "COUNT(1)" in sql:
             return [{"n": count, "newest": NEWEST}]
-        after = re.search(r" id > '(\w+)'", sql)
-        left = [one for one in ids if after is None or one > after[1]]
-        return [
-            {"id": one, "target": "Greeter/greet", "status": "running", "created_at": NEWEST}
-            for one in left[: int(sql.rpartition("LIMIT ")[2])]
-        ]
+        since = re.search(r"created_at >= TIMESTAMP '([^']+)'", sql)
+        left = [one for one in made if since is None or one["created_at"] >= since[1]]
+        return left[: int(sql.rpartition("LIMIT ")[2])]
 
     return rows
 
@@ -86,6 +97,7 @@ def test_many_are_done_in_batches(
     assert done.code == 1 and len(done.json["failed"]) == count  # none of them is there
     queries = [sql for sql in server.query.asked if "COUNT" not in sql]
     assert len(queries) == count // 1000 + 1
+    assert all("ORDER BY created_at, id LIMIT 1000" in sql for sql in queries)
     assert all(f"created_at <= TIMESTAMP '{NEWEST}'" in sql for sql in queries)
 
 

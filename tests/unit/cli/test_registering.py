@@ -47,7 +47,7 @@ def test_a_service_that_is_overwritten_away(server: World, perdure: Perdure) -> 
     serves(server, COUNTER, at=URI)
     done = perdure("deployments", "register", URI, "--force")
     assert "- Greeter: it is not served any more" in done.out
-    assert "3 invocations run on" in done.err and "perdure replay" in done.err
+    assert "in use by 3 invocations" in done.err and "perdure replay" in done.err
 
 
 def test_settings_that_change(server: World, perdure: Perdure) -> None:
