@@ -1,7 +1,5 @@
 """perdure deployments: list, describe, register, delete."""
 
-from typing import Any
-
 import click
 
 from orchestrator.cli.arguments import force_option
@@ -106,14 +104,15 @@ def _delete(asked: Asked, identity: str, force: bool) -> int:
 
 
 def _refuse_if_in_use(deployment_id: str, admin: Admin) -> None:
-    pinned: dict[str, Any] | None = pinned_if_known(admin, deployment_id)
+    pinned = pinned_if_known(admin, deployment_id)
     if pinned is None:
         raise CliError(_unknown(" (it has no SQL)"))
     if admin.missing:
         raise CliError(_unknown(f" in partitions {admin.missing}"))
     if pinned:
+        users = invocations_text(sum(pinned.values()))
         raise CliError(
-            f"{deployment_id} is in use by {invocations_text(sum(pinned.values()))}, which would fail:"
+            f"{deployment_id} is in use by {users}, which would fail:"
             f" perdure invocations list --deployment {deployment_id} shows them;"
             " --force deletes it anyway"
         )

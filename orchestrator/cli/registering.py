@@ -105,8 +105,8 @@ def _warn_of_pinned(admin: Admin, deployment_id: str) -> None:
         return  # whoever cannot be told is not kept from it
     if count:
         say(
-            f"{deployment_id} is in use by {invocations_text(count)}: those that new code does not fit"
-            " fail with RT0016 (perdure replay says which)"
+            f"{deployment_id} is in use by {invocations_text(count)}: those that the new code does"
+            " not fit fail with RT0016 (perdure replay says which)"
         )
 
 
