@@ -195,7 +195,7 @@ async def check_more_options(
 def no_facts(cluster: str, no: NoFacts) -> AdminError:
     """The refusal of what needs brokers that give no answer."""
     trouble = no.trouble
-    advice = ": say force to go on all the same" if trouble.passes else ""
+    advice = ": say force (--force) to go on all the same" if trouble.passes else ""
     return AdminError(
         503 if trouble.passes else 400,
         f"Kafka cluster {cluster!r}: {trouble.message}{advice}",

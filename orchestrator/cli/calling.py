@@ -40,7 +40,7 @@ def _call(run: Decorated) -> Decorated:
 @single("invoke", "Call a handler, and wait for its result.")
 @_call
 def _invoke(asked: Asked, target: str, **call: Any) -> int:
-    answer = _asked_for(asked, target, "", **call)
+    answer = _asked_for(asked, target, "call", **call)
     identity = answer.headers.get(_ID)
     if asked.json:
         print_json({"invocation_id": identity, "result": _value(answer)})
@@ -55,8 +55,7 @@ def _invoke(asked: Asked, target: str, **call: Any) -> int:
 def _send(asked: Asked, target: str, delay: str | None, **call: Any) -> int:
     if delay:
         flag_duration_s(delay, "--delay")
-    query = f"?{urlencode({'delay': delay})}" if delay else ""
-    found = json.loads(_asked_for(asked, target, f"/send{query}", **call).body)
+    found = json.loads(_asked_for(asked, target, "send", delay, **call).body)
     if asked.json:
         print_json(found)
         return 0
@@ -94,12 +93,15 @@ def _asked_for(
     asked: Asked,
     target: str,
     how: str,
+    delay: str | None = None,
+    *,
     body: str | None,
     key: str | None,
     idempotency_key: str | None,
     content_type: str | None,
     headers: GivenPairs,
 ) -> HttpAnswer:
+    """`how` is call or send. A path below /restate says which of its words is a key."""
     sent = dict(headers)
     if idempotency_key:
         sent["idempotency-key"] = idempotency_key
@@ -107,7 +109,9 @@ def _asked_for(
     if content is not None:
         sent["content-type"] = content_type or JSON_TYPE
     try:
-        return IngressClient(asked).ask("POST", _place(target, key) + how, content, sent)
+        query = f"?{urlencode({'delay': delay})}" if delay else ""
+        at = path("restate", how) + _place(target, key) + query
+        return IngressClient(asked).ask("POST", at, content, sent)
     except ServerRefused as error:
         if error.is_of_handler:
             raise CliError(f"{target} failed with {error.status}: {error}") from None

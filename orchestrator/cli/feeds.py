@@ -17,7 +17,8 @@ command = Noun("feeds", "Public topics of what happens: invocations, changes of 
 def _feed(run: Decorated) -> Decorated:
     """Its arguments."""
     service = click.argument("service", default="", help="whose state; events have none")
-    return click.argument("feed", type=click.Choice(["events", "state"]))(service(run))
+    feeds = click.Choice(["events", "state"])
+    return click.argument("feed", type=feeds, metavar="events|state")(service(run))
 
 
 @command.verb("list", "The feeds that are on.")

@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return run_with_own_flags(given[0], given[1:])
         return _command(given)
     except CliError as error:
-        print(f"perdure: {error}", file=sys.stderr)
+        print(f"perdure: {error}{_more(str(error))}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         drop_output()  # whoever read it has seen enough
@@ -62,9 +62,20 @@ def _command(given: list[str]) -> int:
     return code or (EXIT_PARTIAL if asked.missing else 0)
 
 
+def _more(said: str) -> str:
+    """Where the page of the code is that an error ends with."""
+    code = said[said.rfind("[") + 1 :].removesuffix("]")
+    is_code = said.endswith("]") and code.isalnum() and code[-4:].isdecimal()
+    return f"\nperdure explain {code} says what to do" if is_code else ""
+
+
 def _usage(error: "click.UsageError") -> str:
     """What is wrong, and where to read how it is right."""
+    import click
+
     said = error.format_message()
+    if isinstance(error, click.NoSuchOption) and error.option_name[1:].isdecimal():
+        said += " A negative number is written behind --: -- -5"
     return said if error.ctx is None else f"{said}\nTry '{error.ctx.command_path} --help'."
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import click
 
@@ -20,10 +20,11 @@ from orchestrator.cli.choosing import count_of, where
 from orchestrator.cli.client import path, text_literal
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.confirming import confirm
-from orchestrator.cli.exits import EXIT_USAGE, CliError
+from orchestrator.cli.exits import EXIT_USAGE, CliError, ServerRefused
 from orchestrator.cli.output import print_json, print_table, say
 from orchestrator.cli.values import JsonError, changed, parse_object, show_value
 
+_NOT_FOUND: Final = 404
 StateValues = dict[str, bytes]
 command = Noun("state", "The state of objects and workflows.")
 _force = force_option("even if it changes meanwhile")
@@ -83,6 +84,8 @@ def _list(asked: Asked, service: str, limit: int) -> int:
         f"{matching} GROUP BY service_name, service_key ORDER BY service_name, service_key"
         f" LIMIT {limit + 1}"
     )
+    if service and not rows:
+        _check_service(asked, service)
     if len(rows) > limit:
         say(f"the first {limit}: --limit shows more")
     found = [
@@ -111,12 +114,26 @@ def _get(asked: Asked, service: str, key: str, name: str) -> int:
     if name:
         return _get_one(at, state, name)
     values = {name: show_value(value) for name, value in sorted(state.items())}
+    if not values:
+        _check_service(asked, service)
     if asked.json:
         print_json(values)
     else:
         rows = [(name, json.dumps(value, ensure_ascii=False)) for name, value in values.items()]
         print_table(("NAME", "VALUE"), rows, f"no state under {at}")
     return 0
+
+
+def _check_service(asked: Asked, service: str) -> None:
+    """CliError for one that has no state, if it is a plain service or none at all."""
+    try:
+        found = asked.admin.get(path("services", service))
+    except ServerRefused as error:
+        if error.status != _NOT_FOUND:
+            raise
+        raise CliError(f"there is no service {service!r}, and no state of it") from None
+    if found["ty"] == "Service":
+        raise CliError(f"{service!r} is a plain service: it has no state")
 
 
 def _get_one(at: _Place, state: StateValues, name: str) -> int:
@@ -175,7 +192,10 @@ def _kept(text: str) -> str:
 
 
 def _edited(text: str) -> str:
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+    if not editor and not sys.stdin.isatty():
+        raise CliError("an editor needs a terminal: perdure state patch takes JSON", EXIT_USAGE)
+    editor = editor or "vi"
     with tempfile.TemporaryDirectory(prefix="perdure-") as directory:
         file = Path(directory) / "state.json"
         file.write_text(text, encoding="utf-8")

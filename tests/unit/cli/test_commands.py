@@ -156,6 +156,9 @@ def test_state_is_shown(run: Run) -> None:
     assert run("state", "get", "Counter", "k", "count").out == " 3 "
     assert run("state", "get", "Counter", "k", "none").code == 1
     assert "no state" in run("state", "get", "Counter", "other").out
+    for service, why in (("Countre", "no service 'Countre'"), ("Greeter", "a plain service")):
+        wrong = run("state", "get", service, "k2")
+        assert wrong.code == 1 and why in wrong.err
     assert run("state", "list").out.splitlines()[1].split() == ["Counter", "k", "3", "0"]
     listed = run("state", "list", "--limit", "1", "--json")
     assert [one["key"] for one in listed.json] == ["k"] and "--limit shows more" in listed.err
@@ -205,6 +208,11 @@ def test_state_is_edited(
     kept = Path(broken.err.strip().rpartition(" ")[2])
     assert broken.code == 1 and kept.read_text() == "{\n"  # what was typed is not lost
     kept.unlink()
+    monkeypatch.delenv("EDITOR")
+    with open(os.devnull) as nobody:
+        monkeypatch.setattr("sys.stdin", nobody)
+        alone = run("state", "edit", "Counter", "k")
+    assert alone.code == 2 and "perdure state patch" in alone.err
     for wrong in ("false", "/nowhere/at/all", "'"):
         monkeypatch.setenv("EDITOR", wrong)
         assert run("state", "edit", "Counter", "k").code == 1
@@ -235,7 +243,9 @@ def test_sql(it: World, run: Run) -> None:
     assert run("sql", "SELECT 1", "--json").json[0]["b"] == "x\x1b[2Jy"
     it.query.rows = lambda sql: None
     bad = run("sql", "SELEC")
-    assert bad.code == 1 and bad.err == "perdure: cannot plan SELEC [PD0701]\n"
+    assert bad.code == 1 and bad.err == (
+        "perdure: cannot plan SELEC [PD0701]\nperdure explain PD0701 says what to do\n"
+    )
     assert run("sql", " ").code == 2
 
 
