@@ -37,6 +37,10 @@ OpenReader = Callable[[StoredCluster, StoredPairs], TopicReader]
 """A reader of a broker cluster, with options of a subscription beside the cluster's own."""
 
 
+def _none_waits(deployment: str) -> int:
+    return 0
+
+
 class TopicIntake:
     """The `NodeIntake` port."""
 
@@ -52,7 +56,10 @@ class TopicIntake:
         payload_bytes_max: int,
         telemetry: Telemetry | None = None,
         look_every_s: float = LOOK_EVERY_S,
+        waiting_of: Callable[[str], int] = _none_waits,
     ) -> None:
+        """`waiting_of` a deployment: the attempts that wait because its service is busy."""
+        self.waiting_of = waiting_of
         self._look_every_s = look_every_s
         self._registry = registry
         self._open_reader = open_reader

@@ -22,6 +22,7 @@ from orchestrator.intake.read_status import ACTIVE, RETRYING, STOPPED, ReadStatu
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import SourceRow
 from orchestrator.model.topic_records import DeadLetter, Intake
+from orchestrator.registry.stored_topics import StoredSubscription
 
 PORTION_ITEMS: Final = 200
 PORTION_BYTES: Final = 512 << 10  # of values; one record alone may be larger
@@ -42,7 +43,9 @@ class SourceHost(Protocol):
 
     def now_ms(self) -> int: ...
 
-    def is_pressed(self) -> bool: ...
+    def room(self, subscription: StoredSubscription) -> int:
+        """Backpressure: how many records may be taken beyond those that are applied."""
+        ...
 
     def propose(self, record: Intake) -> None: ...
 
@@ -79,7 +82,7 @@ class SourceReading:
         self._next = 0  # offset the next portion begins at
         self._read_upto = 0
         self._leader_epoch = -1
-        self._under_way: deque[tuple[int, int]] = deque()  # (upto, slots) of portions
+        self._under_way: deque[tuple[int, int, int]] = deque()  # (upto, items, slots) of portions
         self._is_paused = False
         self._is_waiting = False  # for a timer
         self._is_gap_due = False
@@ -206,10 +209,12 @@ class SourceReading:
         if self._is_over or self._row is None:
             return
         while self._records and len(self._under_way) < UNDER_WAY_MAX:
-            if self._host.is_pressed():
+            room = self._host.room(self.facts.subscription)
+            room -= sum(items for _, items, _ in self._under_way)
+            if room <= 0:
                 self._look_later(PRESSED_S)
                 break
-            if not self._take_portion():
+            if not self._take_portion(room):
                 break
         if not self._records and self._read_upto > self._next:
             self._pass_gap_later()
@@ -220,11 +225,11 @@ class SourceReading:
         assert self._row is not None
         if not limit:
             return PORTION_ITEMS
-        return limit - len(self._row.live) - sum(slots for _, slots in self._under_way)
+        return limit - len(self._row.live) - sum(slots for _, _, slots in self._under_way)
 
-    def _take_portion(self) -> bool:
-        """Propose the next records; False if none may be now."""
-        count_max = min(PORTION_ITEMS, self._free_slots())
+    def _take_portion(self, room: int) -> bool:
+        """Propose the next records, at most `room`; False if none may be now."""
+        count_max = min(PORTION_ITEMS, room, self._free_slots())
         items: list[IntakeItem] = []
         upto = self._next
         size_bytes = slots = 0
@@ -252,7 +257,7 @@ class SourceReading:
     def _propose(self, upto: int, items: tuple[IntakeItem, ...], slots: int) -> None:
         host, facts = self._host, self.facts
         first, self._next = self._next, upto
-        self._under_way.append((upto, slots))
+        self._under_way.append((upto, len(items), slots))
         host.propose(
             Intake(
                 host.epoch,

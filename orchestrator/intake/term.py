@@ -25,6 +25,9 @@ from orchestrator.store.port import StoreError
 HELD_BYTES_MAX: Final = 1 << 20  # of records of a source that wait to be proposed
 HELD_BYTES_MIN: Final = 32 << 10  # however many sources there are
 NODE_BYTES_MAX: Final = 32 << 20  # of all sources together
+READY_MAX: Final = 256
+"""Records of a source beyond those that a busy service works at. What is taken too early is written
+to the store while it waits, and more attempts at a time cost a service more."""
 
 ReaderOf = Callable[[StoredSubscription], TopicReader | None]
 _LOG = logging.getLogger("perdure.intake")
@@ -42,6 +45,10 @@ class TermHost(Protocol):
         ...
 
     def moved(self, reading: SourceReading) -> None: ...
+
+    def waiting_of(self, deployment: str) -> int:
+        """Attempts that wait because its service is busy."""
+        ...
 
 
 class TermSources:
@@ -74,7 +81,6 @@ class TermSources:
         self.partition = term.partition
         self.epoch = term.epoch
         self.now_ms = term.now_ms
-        self.is_pressed = term.is_pressed
         self.propose = term.propose
 
     # what there should be
@@ -216,6 +222,16 @@ class TermSources:
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
         self._scheduler.call_later(delay_s, call)
+
+    def room(self, subscription: StoredSubscription) -> int:
+        """As `SourceHost`. Of an ingress topic no service is asked: its records are for any."""
+        if self._term.is_pressed():
+            return 0
+        handler = None
+        if subscription.service:
+            handler = self._registry().handler(subscription.service, subscription.handler)
+        waiting = 0 if handler is None else self._node.waiting_of(handler.deployment_id)
+        return READY_MAX - waiting
 
     def make_item(self, record: InRecord, facts: SourceFacts) -> IntakeItem | str:
         registry, subscription = self._registry(), facts.subscription

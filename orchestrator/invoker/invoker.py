@@ -114,6 +114,10 @@ class Invoker:
     def running_count(self) -> int:
         return len(self._running)
 
+    def waiting_of(self, deployment: str) -> int:
+        """Attempts of a deployment that wait for a slot."""
+        return self._slots.waiting_of(deployment)
+
     def start(self, source: LedPartition, invocation_id: bytes, incarnation: int) -> None:
         """Start an attempt as soon as a slot is free, unless one of this incarnation runs."""
         if not self._closed and not self._is_known(source, invocation_id, incarnation):

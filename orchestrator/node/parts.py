@@ -99,7 +99,7 @@ def assemble(
     telemetry.ask(CACHE_MAX, lambda: cache.bytes_max)
     topics = around.topics
     brokers = topics.clusters
-    intake = make_intake(options, registry, topics, partitions, scheduler, telemetry)
+    intake = make_intake(options, registry, topics, partitions, scheduler, telemetry, invoker)
     metadata.on_change(intake.metadata_changed)
     decider = StartDecider(metadata, brokers)
     processor = Processor(

@@ -22,6 +22,7 @@ from orchestrator.brokers.writer_port import TopicWriter
 from orchestrator.config.options import NodeOptions
 from orchestrator.intake.group_commits import OpenGroups
 from orchestrator.intake.intake import LOOK_EVERY_S, OpenReader, TopicIntake
+from orchestrator.invoker.invoker import Invoker
 from orchestrator.log.port import Log
 from orchestrator.model.lanes import LOG_CLUSTER
 from orchestrator.model.operating import OperatingError
@@ -86,6 +87,7 @@ def make_intake(
     partitions: int,
     scheduler: Scheduler,
     telemetry: Telemetry,
+    invoker: Invoker,
 ) -> TopicIntake:
     return TopicIntake(
         registry,
@@ -98,6 +100,7 @@ def make_intake(
         options.server.payload_bytes_max,
         telemetry,
         topics.look_every_s,
+        invoker.waiting_of,
     )
 
 

@@ -21,6 +21,7 @@ from orchestrator.brokers.reader_port import OnBatch, OnProblem, ReadPlace
 from orchestrator.codec.records import decode_message
 from orchestrator.intake import group_commits, reading
 from orchestrator.intake.intake import TopicIntake
+from orchestrator.intake.term import READY_MAX
 from orchestrator.model.topic_records import Produced
 from orchestrator.outbox import given as given_rows
 from orchestrator.outbox import topics as carriers
@@ -143,6 +144,11 @@ class KnownFences:
 def topics_of(world: "TopicWorld", node: Node, scheduler: Any) -> NodeTopics:
     """Of one process."""
 
+    def waiting_of(deployment: str) -> int:
+        """In some worlds the services are busy now and then."""
+        is_busy = world.seed % 7 == 3 and world.now_ms() // 500 % 3 == 0
+        return READY_MAX if is_busy else 0
+
     intake = TopicIntake(
         node.registry,
         lambda cluster: UserFacts(world.broker, node.lives),
@@ -152,6 +158,7 @@ def topics_of(world: "TopicWorld", node: Node, scheduler: Any) -> NodeTopics:
         world.plan.partitions,
         "perdure",
         PAYLOAD_BYTES_MAX,
+        waiting_of=waiting_of,
     )
     world.intakes[node.number] = intake
 

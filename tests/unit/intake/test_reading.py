@@ -74,7 +74,7 @@ class Host:
         self.facts = SourceFacts("e", SOURCE, 1, 0, subscription, 1 << 20)
         self.row = SourceRow(SOURCE, 1, 0, 0)
         self.proposed: list[Intake] = []
-        self.pressed = False
+        self.ready_max = 1_000_000
         self.refusal = ""
         self.reader = Reader()
         self.reading = SourceReading(b"key", self, self.facts)
@@ -83,8 +83,8 @@ class Host:
     def now_ms(self) -> int:
         return 7
 
-    def is_pressed(self) -> bool:
-        return self.pressed
+    def room(self, subscription: StoredSubscription) -> int:
+        return self.ready_max
 
     def propose(self, record: Intake) -> None:
         self.proposed.append(record)
@@ -235,13 +235,25 @@ def test_what_was_dropped_is_read_again_from_the_position() -> None:
 def test_nothing_is_added_to_what_waits_already() -> None:
     async def story() -> None:
         host = Host()
-        host.pressed = True
+        host.ready_max = 0
         host.reader.give(3)
         await asyncio.sleep(1)
         assert not host.proposed
-        host.pressed = False
+        host.ready_max = 1_000_000
         await asyncio.sleep(1)
         assert host.spans == [(0, 3, 3)]
+
+    run(story())
+
+
+def test_no_more_is_under_way_than_there_is_room_for() -> None:
+    async def story() -> None:
+        host = Host()
+        host.ready_max = PORTION_ITEMS + 50
+        host.reader.give(PORTION_ITEMS * 3)
+        assert [items for _, _, items in host.spans] == [PORTION_ITEMS, 50]
+        host.apply()
+        assert [items for _, _, items in host.spans] == [50, PORTION_ITEMS]
 
     run(story())
 
@@ -279,10 +291,10 @@ def test_a_gap_of_retention_is_passed_only_when_it_may_be() -> None:
 def test_a_source_that_is_stopped_proposes_nothing() -> None:
     async def story() -> None:
         host = Host()
-        host.pressed = True
+        host.ready_max = 0
         host.reader.give(3)
         host.reading.stop()
-        host.pressed = False
+        host.ready_max = 1_000_000
         await asyncio.sleep(60)
         assert not host.proposed and host.reader.is_closed
 

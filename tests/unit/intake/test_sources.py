@@ -118,6 +118,9 @@ class Term:
 
     def moved(self, reading: SourceReading) -> None: ...
 
+    def waiting_of(self, deployment: str) -> int:
+        return 0
+
     def take(self) -> Intake:
         """The next Intake is applied."""
         record = self.proposed.popleft()

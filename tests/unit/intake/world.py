@@ -171,6 +171,7 @@ class IntakeWorld:
         self.readers: list[PlayedReader] = []
         self.groups: list[PlayedGroups] = []
         self.telemetry = Telemetry()
+        self.waiting: dict[str, int] = {}  # attempts that wait for a slot, by deployment
         scheduler = LoopScheduler()
         self.call_soon = scheduler.call_soon
         self.intake = TopicIntake(
@@ -183,6 +184,7 @@ class IntakeWorld:
             "perdure",
             1000,
             self.telemetry,
+            waiting_of=lambda deployment: self.waiting.get(deployment, 0),
         )
         self.know()
         self.terms = [self._lead(number, partition_count) for number in range(partition_count)]
