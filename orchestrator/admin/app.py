@@ -14,6 +14,7 @@ from orchestrator.admin import (
     kafka_clusters,
     metrics,
     query_route,
+    serdes,
     services,
     subscription_changes,
     subscriptions,
@@ -21,7 +22,7 @@ from orchestrator.admin import (
 )
 from orchestrator.admin.hosts import HostGuard
 from orchestrator.admin.limits import BodyGuard
-from orchestrator.admin.ports import AdminOptions, BrokerTroubles, Ports, Query
+from orchestrator.admin.ports import AdminOptions, BrokerTroubles, Convert, Ports, Query
 from orchestrator.admin.told import RequestLog
 from orchestrator.admin.versions import Versions
 from orchestrator.brokers.clusters import BrokerClusters
@@ -45,6 +46,7 @@ def create_admin(
     options: AdminOptions | None = None,
     *,
     query_errors: tuple[type[Exception], ...] = (),
+    convert: Convert | None = None,
     brokers: BrokerClusters,
     look_at_subscriptions: LookAtSubscriptions,
     broker_troubles: BrokerTroubles = dict,
@@ -60,6 +62,7 @@ def create_admin(
         engine,
         metadata,
         discover,
+        convert,
         query,
         query_errors,
         options or AdminOptions(),
@@ -74,6 +77,7 @@ def create_admin(
         metrics.router(telemetry or Telemetry()),
         deployments.router(ports),
         services.router(ports),
+        serdes.router(ports),
         invocation_routes.router(ports),
         kafka_clusters.router(ports),
         subscriptions.router(ports),

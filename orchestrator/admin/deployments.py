@@ -32,6 +32,7 @@ from orchestrator.registry.register import (
 )
 from orchestrator.registry.schema import Deployment, StoredPairs
 from orchestrator.runtime.entropy import new_ulid
+from orchestrator.runtime.kinds import HIDDEN
 from perdure.wire.ids import deployment_id_to_str
 
 _log = logging.getLogger("perdure.admin")
@@ -150,8 +151,20 @@ def _target(
     if asked.use_http_11 is not None and not is_function:
         http1 = asked.use_http_11
     if asked.additional_headers is not None:
-        headers = check_endpoint_headers(asked.additional_headers)
+        headers = check_endpoint_headers(_with_known(asked.additional_headers, dict(headers)))
     return DiscoveryTarget(uri, http1, headers, role)
+
+
+def _with_known(given: dict[str, str], known: dict[str, str]) -> dict[str, str]:
+    """`given`, where `***` stands for the value known before, as it is shown."""
+    whole = {}
+    for name, value in given.items():
+        if value == HIDDEN and name.lower() not in known:
+            raise AdminError(
+                400, f"{name}: {HIDDEN} stands for a value that is known, and there is none"
+            )
+        whole[name] = known[name.lower()] if value == HIDDEN else value
+    return whole
 
 
 async def _register(ports: Ports, version: int, asked: RegisterDeployment) -> Response:

@@ -7,6 +7,7 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 from starlette.types import ExceptionHandler
 
 from orchestrator.model.durations import DurationError
@@ -96,7 +97,21 @@ async def _http(request: Request, error: Exception) -> Response:
         return refusal(
             404, f"there is nothing at {request.url.path}: GET /openapi names all routes"
         )
+    if error.status_code == 405:
+        return _not_allowed(request)
     return refusal(error.status_code, str(error.detail))
+
+
+def _not_allowed(request: Request) -> Response:
+    """A path may have several routes, of a method each."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods
+    allowed = ", ".join(sorted(methods))
+    answer = refusal(405, f"method {request.method} is not allowed here, use {allowed}")
+    answer.headers["allow"] = allowed
+    return answer
 
 
 async def _bug(request: Request, error: Exception) -> Response:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta
 from starlette.responses import Response
@@ -33,6 +33,7 @@ _SIMPLE: dict[str, Simple] = {
     "purge": Purge,
     "purge-journal": PurgeJournal,
 }
+_TERMINATIONS: dict[str, Simple] = {"cancel": Cancel, "kill": Kill, "purge": Purge}
 _ABOUT = {
     "cancel": "Ask an invocation to come to an end; what has not started ends at once.",
     "kill": "End an invocation at once, and what it has started.",
@@ -42,6 +43,7 @@ _ABOUT = {
 }
 DeploymentChoice = Annotated[str, Meta(description="latest, keep, or the id of a deployment")]
 From = Annotated[int, Meta(description="last index of the journal to keep", extra={"name": "from"})]
+TerminationMode = Annotated[str, Meta(description="cancel, kill or purge")]
 Act = Callable[[str], Awaitable[object]]
 
 
@@ -58,11 +60,14 @@ def router(ports: Ports) -> AdminRoutes:
         _simple_routes(routes, ports, name, kind)
 
     @routes.delete("/invocations/{invocation_id}", status_code=202, deprecated=True)
-    async def terminate(
-        invocation_id: str, mode: Literal["cancel", "kill", "purge"] = "cancel"
-    ) -> None:
-        """Cancel, kill or purge: use the routes of those names."""
-        await simple(ports, _SIMPLE[mode], invocation_id)
+    async def terminate(invocation_id: str, mode: TerminationMode = "cancel") -> Response:
+        """Cancel, kill or purge, in capitals or not: use the routes of those names."""
+        kind = _TERMINATIONS.get(mode.lower())
+        if kind is None:
+            known = ", ".join(_TERMINATIONS)
+            raise AdminError(400, f"query.mode: {mode[:100]!r} is none of {known}")
+        await simple(ports, kind, invocation_id)
+        return Response(status_code=202)
 
     @routes.patch("/invocations/{invocation_id}/resume")
     async def resume_one(invocation_id: str, deployment: DeploymentChoice = KEEP) -> Response:

@@ -17,6 +17,11 @@ BODY_BYTES_MAX: Final = 2 * 1024 * 1024
 BODIES_BYTES_MAX: Final = 80 * 1024 * 1024
 """Of all bodies together that are being received or handled: one modification of state."""
 
+JSON: Final = b"application/json"
+OCTETS: Final = b"application/octet-stream"
+DECODE: Final = "/serdes/decode/"
+"""Where a value comes as the bytes that it is."""
+
 BODY_S_MIN: Final = 10.0
 BODY_BYTES_PER_S_MIN: Final = 64 * 1024
 """A body may take `BODY_S_MIN`, and longer only as far as it arrives at this rate."""
@@ -26,7 +31,8 @@ class BodyGuard:
     """415 for a body that is not JSON, 413 for one over the limit, 408 for one that comes too
     slowly, 503 if those of others leave no room for a large one.
 
-    A web page can send a body of another type without asking; JSON it has to ask for.
+    A web page can send a body of some other types without asking; for JSON, and for bytes where a
+    value is to be decoded, it has to ask.
     """
 
     def __init__(self, app: ASGIApp, state_bytes_max: int) -> None:
@@ -41,10 +47,11 @@ class BodyGuard:
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
         has_body = length != b"0" or b"transfer-encoding" in headers
-        if has_body and not _is_json(headers.get(b"content-type", b"")):
-            await refusal(415, "a body must be JSON: content-type: application/json")(
-                scope, receive, send
-            )
+        wanted = OCTETS if DECODE in scope["path"] else JSON
+        if has_body and not _is_of(wanted, headers.get(b"content-type", b"")):
+            what = "bytes" if wanted == OCTETS else "JSON"
+            message = f"a body must be {what}: content-type: {wanted.decode()}"
+            await refusal(415, message)(scope, receive, send)
             return
         body = _Body(self, receive, self._bytes_max(scope["path"]))
         if length.isdigit() and int(length) > body.bytes_max:
@@ -103,5 +110,5 @@ class _Body:
         return message
 
 
-def _is_json(content_type: bytes) -> bool:
-    return content_type.partition(b";")[0].strip().lower() == b"application/json"
+def _is_of(wanted: bytes, content_type: bytes) -> bool:
+    return content_type.partition(b";")[0].strip().lower() == wanted

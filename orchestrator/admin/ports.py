@@ -1,7 +1,7 @@
 """What the admin API stands on."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -9,8 +9,9 @@ from orchestrator.admin.options import AdminOptions as AdminOptions
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.intake.views import LookAtSubscriptions
 from orchestrator.processor.port import Engine
-from orchestrator.registry.discovery import Discover
+from orchestrator.registry.discovery import Converted, Discover
 from orchestrator.registry.metadata import Metadata
+from orchestrator.registry.schema import Deployment
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
 
@@ -27,6 +28,21 @@ class QueryAnswer(Protocol):
     @property
     def missing(self) -> Mapping[int, str]:
         """Partitions whose rows are not in it, with the reason; complete with the first part."""
+        ...
+
+
+class Convert(Protocol):
+    """Has a deployment encode or decode a value, by the serde of that name."""
+
+    async def __call__(
+        self,
+        deployment: Deployment,
+        service: str,
+        operation: Literal["encode", "decode"],
+        name: str,
+        body: bytes,
+    ) -> Converted:
+        """Raises RegistryError META0003 if it does not answer."""
         ...
 
 
@@ -52,6 +68,7 @@ class Ports(msgspec.Struct, frozen=True):
     engine: Engine
     metadata: Metadata
     discover: Discover
+    convert: Convert | None
     query: Query | None
     query_errors: tuple[type[Exception], ...]
     options: AdminOptions

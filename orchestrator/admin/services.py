@@ -92,8 +92,10 @@ _STATE_BODY = {
         "new_state": {
             "type": "object",
             "additionalProperties": {
-                "type": "array",
-                "items": {"type": "integer", "minimum": 0, "maximum": 255},
+                "anyOf": [
+                    {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}},
+                    {"type": "string", "description": "the same bytes, as UTF-8 text"},
+                ]
             },
         },
     },
@@ -153,6 +155,8 @@ async def _modify_state(ports: Ports, service: Service, body: bytes) -> None:
         raise AdminError(400, f"{service.name!r} is a plain service: it has no state")
     if asked.scope is not None:
         raise AdminError(400, "scopes are not served by this version: leave scope out")
+    if not asked.object_key:
+        raise AdminError(400, "object_key is empty")
     state = tuple(sorted((key.encode(), value) for key, value in asked.new_state.items()))
     try:
         check_key(asked.object_key)

@@ -1,4 +1,4 @@
-"""Reads the body of a state modification, where each byte of a value is a JSON number.
+"""Reads the body of a state modification: a value is a JSON number for each byte, or a text.
 
 Parsing a large one takes seconds, and memory many times its size, and blocks its process: so it is
 read in a process of its own, `python -m` this module, that takes the body on its standard input and
@@ -36,10 +36,10 @@ class StateChange(msgspec.Struct):
 
 
 class _Sent(msgspec.Struct):
-    """The same as it is sent: values as arrays of byte values."""
+    """The same as it is sent: values as arrays of byte values, or as the UTF-8 text of them."""
 
     object_key: str
-    new_state: dict[str, list[Byte]]
+    new_state: dict[str, list[Byte] | str]
     version: str | None = None
     scope: str | None = None
 
@@ -84,7 +84,10 @@ def _parsed(body: bytes) -> StateChange:
         sent = msgspec.json.decode(body, type=_Sent)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadStateChange(str(error)) from None
-    state = {key: bytes(value) for key, value in sent.new_state.items()}
+    state = {
+        key: value.encode() if isinstance(value, str) else bytes(value)
+        for key, value in sent.new_state.items()
+    }
     return StateChange(sent.object_key, state, sent.version, sent.scope)
 
 

@@ -4,6 +4,7 @@ Every answer names the version of the server, which tells clients that it is a P
 """
 
 from typing import Final
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,15 +43,16 @@ class Versions:
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path: str = scope["path"]
-            first, _, rest = path.removeprefix("/").partition("/")
+            first, _, rest = path.lstrip("/").partition("/")
             if first == "v1":
                 answer = refusal(400, "version 1 of this API is no longer served: use /v4")
                 await answer(scope, receive, send)
                 return
             if first in _PREFIXES:
-                raw: bytes = scope.get("raw_path") or path.encode()
-                scope = dict(scope)
-                scope[_KEY] = _PREFIXES[first]
-                scope["path"] = "/" + rest
-                scope["raw_path"] = raw[len(first) + 1 :] or b"/"
+                scope = {**scope, _KEY: _PREFIXES[first]}
+                path = "/" + rest
+            if path.startswith("//"):  # of a base URL that ends in a slash
+                path = "/" + path.lstrip("/")
+            if path != scope["path"]:
+                scope = {**scope, "path": path, "raw_path": quote(path).encode()}
         await self._app(scope, receive, send)

@@ -22,6 +22,7 @@ from orchestrator.registry.schema import (
     ServiceType,
 )
 from orchestrator.registry.stored import SERVICE_TYPES, Settings
+from orchestrator.runtime.kinds import HIDDEN
 
 JsonView = dict[str, Any]
 
@@ -44,7 +45,8 @@ def deployment_view(deployment: Deployment, services: list[JsonView]) -> JsonVie
     """A deployment; `services` are short in a listing, whole in the detail."""
     view: JsonView = {"id": deployment.id, **_address(deployment)}
     if deployment.additional_headers:
-        view["additional_headers"] = dict(deployment.additional_headers)
+        # Any of them may let in whoever knows it.
+        view["additional_headers"] = {name: HIDDEN for name, _ in deployment.additional_headers}
     if deployment.metadata:
         view["metadata"] = dict(deployment.metadata)
     view |= {

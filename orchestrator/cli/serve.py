@@ -26,6 +26,7 @@ from orchestrator.runtime.memory import collect_rarely, give_memory_back
 _log = logging.getLogger("perdure.node")
 
 EXIT_OK = 0
+_UMASK = 0o077  # what callers sent is for this user alone
 END_S = 9.0  # the process ends within ten seconds of a signal
 
 
@@ -38,6 +39,7 @@ def run_server(argv: Sequence[str]) -> int:
         return EXIT_USAGE
     log_to_stderr(options.server.log_level, options.server.log_format)
     give_memory_back()
+    os.umask(_UMASK)
     try:
         directory = DataDirectory(options.server.data_dir)
         try:

@@ -106,5 +106,5 @@ def _error_of(payload: bytes) -> str:
     try:
         found = json.loads(payload)
         return f"{found.get('errorType', 'Error')}: {found['errorMessage']}"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return payload[:200].decode("utf-8", "replace")

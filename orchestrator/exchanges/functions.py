@@ -82,11 +82,9 @@ def read_reply(payload: bytes) -> FunctionReply:
         if (b"content-encoding", zstd.NAME) in headers:
             body = zstd.decompress(body)
         return FunctionReply(int(found["statusCode"]), headers, body)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        shown = payload[:200].decode("utf-8", "replace")
-        raise FunctionFailed(
-            f"the function returned no response of a service ({error!r}): {shown}"
-        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        # Without what it returned, which may be anything.
+        raise FunctionFailed(f"the function returned no response of a service: {error!r}") from None
 
 
 class CallThreads:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from orchestrator.exchanges.origin import Origin, parse_origin
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import TRACESTATE_BYTES_MAX
+from orchestrator.registry.addresses import RESERVED_HEADERS
 from orchestrator.registry.schema import Deployment, StoredPairs
 from perdure.wire import media_type
 
@@ -43,9 +44,17 @@ def clean_headers(pairs: StoredPairs) -> Head:
     head: Head = []
     for name, value in pairs:
         name, value = name.strip().lower(), value.strip()
-        if name not in _OWN and _NAME.match(name) and _VALUE.match(value):
+        if name.startswith(RESERVED_HEADERS) or name in _OWN:
+            continue
+        if _NAME.match(name) and _VALUE.match(value):
             head.append((name.encode(), value.encode()))
     return head
+
+
+def cluster_header(name: str) -> Head:
+    """What tells a service the name of the cluster, if that can be said in a header."""
+    value = name.strip()
+    return [(b"x-restate-cluster-name", value.encode())] if _VALUE.match(value) else []
 
 
 def base_head(origin: Origin, method: str, path: str) -> Head:
@@ -113,5 +122,5 @@ class Heads:
         stream = media_type(protocol).encode()
         head += [(b"content-type", stream), (b"accept", stream)]
         if self._cluster_name:
-            head += clean_headers((("x-restate-cluster-name", self._cluster_name),))
+            head += cluster_header(self._cluster_name)
         return head + clean_headers(deployment.additional_headers)

@@ -229,10 +229,13 @@ class Http1Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         headers, self._headers = self._headers, []
-        self._interim = status < 200
+        self._interim = 100 <= status < 200
         self._in_body = not self._interim
         if self._in_body and self._exchange is not None:
             self._exchange.http_version = self._parser.get_http_version()
+            if self._exchange.http_version not in ("1.1", "1.0"):
+                self._fail(f"HTTP/1.1 error: an answer in HTTP/{self._exchange.http_version}")
+                return
             self._exchange.receiver.on_response(status, headers)
 
     def on_body(self, data: bytes) -> None:

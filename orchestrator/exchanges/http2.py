@@ -24,7 +24,7 @@ STREAM_WINDOW_BYTES: Final = 256 * 1024
 CONNECTION_WINDOW_BYTES: Final = STREAMS_MAX * STREAM_WINDOW_BYTES
 _GIVE_BACK_BYTES: Final = STREAM_WINDOW_BYTES // 8
 _WRITE_BUFFER_BYTES: Final = 1024 * 1024
-_WRITE_BYTES: Final = 256 * 1024  # made at a time: what waits is not copied
+WRITE_BYTES: Final = 256 * 1024  # made at a time: what waits is not copied
 _IDLE_S: Final = 300.0
 
 _CONFIGURATION = ngh2.Configuration(auto_window_update=False)
@@ -246,13 +246,13 @@ class Http2Connection(asyncio.Protocol):
         if self._write_paused or self._transport is None:
             return
         try:
-            data = self._h2.data_to_send(_WRITE_BYTES)
+            data = self._h2.data_to_send(WRITE_BYTES)
         except ngh2.NGH2Error as error:
             self._fail(f"HTTP/2 error: {error}")
             return
         if data:
             self._transport.write(data)
-        has_more = len(data) >= _WRITE_BYTES
+        has_more = len(data) >= WRITE_BYTES
         self._deliver()
         if self._drained.waiting and self._drained.report_room(all_sent=not has_more):
             has_more = True

@@ -22,11 +22,21 @@ def _drop(data: bytes | memoryview) -> None:
 class Portions:
     """Between one transport and its connection."""
 
-    __slots__ = ("_at", "_call_soon", "_data", "_is_held_back", "_take", "has_rest", "transport")
+    __slots__ = (
+        "_at",
+        "_call_soon",
+        "_data",
+        "_is_held_back",
+        "_portion_bytes",
+        "_take",
+        "has_rest",
+        "transport",
+    )
 
-    def __init__(self, call_soon: CallSoon, take: Take) -> None:
+    def __init__(self, call_soon: CallSoon, take: Take, portion_bytes: int = PORTION_BYTES) -> None:
         self._call_soon = call_soon
         self._take = take
+        self._portion_bytes = portion_bytes
         self.transport: asyncio.Transport | None = None  # None: closed, what is left is dropped
         self._data = memoryview(b"")
         self._at = 0
@@ -65,7 +75,7 @@ class Portions:
     def _go_on(self) -> None:
         self.has_rest = False
         start = self._at
-        self._at = end = min(start + PORTION_BYTES, len(self._data))
+        self._at = end = min(start + self._portion_bytes, len(self._data))
         if start < end and self.transport is not None:
             self._take(self._data[start:end])
         if self.transport is None:

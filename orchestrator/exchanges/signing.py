@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from orchestrator.model.operating import OperatingError
+from orchestrator.runtime.secret_files import warn_of_open_file
 
 LIFE_S: Final = 60
 # A signature costs as much as the rest of an attempt, so each is used for a while.
@@ -86,7 +87,9 @@ class Signer:
 
 
 def load_signer(path: Path) -> Signer:
-    """Read a PKCS#8 PEM file with one ed25519 private key; raises BadKey."""
+    """Read a PKCS#8 PEM file with one ed25519 private key; raises BadKey. Warns if others may
+    read it too."""
+    warn_of_open_file(path, "the request identity key")
     try:
         return parse_signer(path.read_bytes())
     except OSError as error:

@@ -37,7 +37,7 @@ def read_target(body: bytes, registry: Registry, wait: bool) -> ReadRoute:
     """The invocation a body names."""
     try:
         target = _decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise HttpRefused(400, f"bad body: {error}") from None
     if isinstance(target, InvocationTarget):
         return ReadRoute(read_invocation_id(target.invocation_id), None, wait)

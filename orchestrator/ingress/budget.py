@@ -7,6 +7,9 @@ that move.
 """
 
 from collections.abc import Callable
+from typing import Final
+
+REQUEST_BYTES: Final = 512  # what a request takes, about, beside its body
 
 
 class Share:

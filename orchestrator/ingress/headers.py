@@ -10,15 +10,20 @@ from orchestrator.door.headers import NO_TRACE, trace_of
 from orchestrator.door.refusals import RefusalCode, Refused
 from orchestrator.door.targets import check_scope
 
+AROUND_BYTES = 4
+"""Of a header line beside name and value: the colon, a space, the end of the line."""
+
 RawHeaders = list[tuple[bytes, bytes]]
 """Name and value of each header line, names in lower case."""
 
 # Hop by hop, or meant for the ingress; all other headers go to the handler.
 _KEPT_BACK = frozenset((b"connection", b"host", b"idempotency-key", b"idempotency-expires"))
-
+# Set by the server alone: a handler may trust them.
+_RESERVED = (b"x-restate-", b"x-perdure-", b"perdure-")
+_LIMIT_KEY = b"x-restate-limit-key"
 
 # These go to the handler, too, but mean something here.
-_MEANT = frozenset(("content-type", "traceparent", "tracestate", "x-restate-limit-key"))
+_MEANT = frozenset(("content-type", "traceparent", "tracestate"))
 
 
 class CallHeaders(msgspec.Struct, gc=False):
@@ -66,6 +71,10 @@ def _sort(headers: RawHeaders) -> CallHeaders:
             if raw_name == b"idempotency-key":
                 idempotency_key = value
             continue
+        if raw_name.startswith(_RESERVED):
+            if raw_name == _LIMIT_KEY:
+                check_scope(None, value)
+            continue
         name = raw_name.decode("latin-1")
         forwarded.append((name, value))
         if name not in _MEANT:
@@ -76,8 +85,6 @@ def _sort(headers: RawHeaders) -> CallHeaders:
             traceparent = value
         elif name == "tracestate":
             tracestate = value
-        elif name == "x-restate-limit-key":
-            check_scope(None, value)
     trace = trace_of(traceparent, tracestate) if traceparent else NO_TRACE
     return CallHeaders(tuple(forwarded), content_type, idempotency_key, trace)
 

@@ -13,9 +13,11 @@ from typing import Final, cast
 import msgspec
 
 from orchestrator.ingress import replies
-from orchestrator.ingress.budget import Share, leave
+from orchestrator.ingress.budget import REQUEST_BYTES, Share, leave
 from orchestrator.ingress.exchange import HttpReply, PendingRequest
 from orchestrator.ingress.headers import RawHeaders
+from orchestrator.ingress.http2 import Http2
+from orchestrator.ingress.preface import is_preface, serve_by
 from orchestrator.ingress.reader import Reader
 from orchestrator.ingress.shared import Shared
 from orchestrator.ingress.statuses import STATUS_LINES
@@ -25,7 +27,6 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CLOSE: Final = b"connection: close\r\n"
 _KEEP_ALIVE: Final = b"connection: keep-alive\r\n"
 _PARTS_MAX: Final = 16  # of the reader, in one callback of the loop
-_QUEUED_BYTES: Final = 512  # what a request that waits for its turn takes, about
 
 
 class _Item(msgspec.Struct, frozen=True, gc=False):
@@ -45,6 +46,7 @@ class Http1(asyncio.Protocol):
         "_answered",
         "_began_s",
         "_current",
+        "_first",
         "_half_closed",
         "_has_turn",
         "_is_old",
@@ -68,6 +70,7 @@ class Http1(asyncio.Protocol):
         self._writer = cast(Writer, None)
         self._reader = Reader(self, shared.options)
         self._queue: deque[_Item] = deque()
+        self._first: bytes | None = b""  # until it is known which protocol it is
         self._current: PendingRequest | None = None
         self._wants_more = True  # the client, after the answer under way
         self._is_old = False  # HTTP/1.0
@@ -136,11 +139,25 @@ class Http1(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._reader.ended:
             return  # what comes while it lingers does not keep it
+        if self._first is not None:
+            data = self._first + data
+            if not self._is_http1(data):
+                return
         self._seen = self._shared.tick
         if self._current is not None or self._rest or self._queue or self._writer.sending:
             self._keep(self._rest + data)
         else:
             self._parse(data)
+
+    def _is_http1(self, data: bytes) -> bool:
+        """The first bytes of the connection: they are handed over if they are HTTP/2."""
+        found = is_preface(data)
+        self._reader.partial = found is None
+        self._first = data if found is None else None
+        if found:
+            self.connection_lost(None)  # for this protocol
+            serve_by(self._transport, Http2(self._shared), data)
+        return found is False
 
     def _parse(self, data: bytes, is_turn: bool = False) -> None:
         reader = self._reader
@@ -185,7 +202,7 @@ class Http1(asyncio.Protocol):
         if share is None:
             share = self._upload = Share(self._give_way)
         share.moved_bytes += moved_bytes
-        queued_bytes = len(self._queue) * _QUEUED_BYTES
+        queued_bytes = len(self._queue) * REQUEST_BYTES
         self._shared.uploads.put(share, len(self._rest) + self._reader.body_bytes + queued_bytes)
 
     def _drop_share(self) -> None:
@@ -333,6 +350,10 @@ class Http1(asyncio.Protocol):
 
     # --- the server ---
 
+    @property
+    def swept_count(self) -> int:
+        return 1
+
     def sweep(self) -> None:
         """Once a second: end what makes no progress, or too little."""
         options = self._shared.options
@@ -368,5 +389,5 @@ class Http1(asyncio.Protocol):
         if not self._busy and not self._rest and not self._reader.partial:
             self._transport.close()
 
-    def waiting(self) -> PendingRequest | None:
-        return self._current
+    def waiting(self) -> list[PendingRequest]:
+        return [] if self._current is None else [self._current]

@@ -36,6 +36,7 @@ class IngressOptions(msgspec.Struct, frozen=True, kw_only=True):
     small_upload_bytes_max: int = 64 * 1024  # one that is small
     connections_max: int = 20_000
     connections_refused_max: int = 256  # beyond: answered with a refusal; even more are cut off
+    streams_max: int = 256  # of a connection over HTTP/2
     requests_max: int = 50_000  # waiting for their answer at the same time
     keep_alive_s: int = 600  # an idle connection is closed after this
     head_s: int = 10  # request line and headers come within this

@@ -11,13 +11,14 @@ import httptools
 
 from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import HttpReply
-from orchestrator.ingress.headers import RawHeaders
+from orchestrator.ingress.headers import AROUND_BYTES, RawHeaders
 from orchestrator.ingress.options import IngressOptions
+from orchestrator.ingress.request_line import BAD_LINE, is_well_formed
 from orchestrator.ingress.upgrade import head_without_offer
 
 PART_BYTES = 2 * 1024
 _VERSIONS = ("1.1", "1.0")
-_WATCHED = frozenset((b"content-length", b"expect"))
+_WATCHED = frozenset((b"content-length", b"expect", b"host"))
 _FRAMING_RATIO_MAX = 16  # a chunk of one byte takes six
 
 
@@ -55,11 +56,14 @@ class Reader:
         "_framed_bytes",
         "_head_bytes",
         "_headers",
+        "_host_count",
         "_joined",
         "_length_bytes",
+        "_method",
         "_offers",
         "_options",
         "_parser",
+        "_seen",
         "_url",
         "body_bytes",
         "ended",
@@ -81,7 +85,10 @@ class Reader:
         self._body = b""
         self._joined: io.BytesIO | None = None  # a body that came in several pieces
         self._headers: RawHeaders = []
+        self._method = b""
         self._url = b""
+        self._seen: bytes | bytearray | memoryview = b""  # what came of its head so far
+        self._host_count = 0
         self._expects = False
         self._offers = False
 
@@ -101,8 +108,10 @@ class Reader:
             size_bytes = len(data)
         if self.in_head:
             self._head_bytes += size_bytes
+            self._see(data)
         else:
             self._framed_bytes += size_bytes
+            self._seen = data  # the next request may begin in it
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
@@ -112,20 +121,35 @@ class Reader:
             self.refuse(replies.refused(400, f"bad HTTP request: {error}"))
         if self.partial:
             self._check_sizes()
+        else:
+            self._seen = b""
         return size_bytes
+
+    def _see(self, data: bytes | memoryview) -> None:
+        """Keep what may hold the request line: what came until the first header is complete."""
+        if not self.partial:
+            self._seen = data
+        elif not self._headers:
+            if not isinstance(self._seen, bytearray):
+                self._seen = bytearray(self._seen)
+            self._seen += data
 
     def _check_sizes(self) -> None:
         options = self._options
         if not self.in_head:
+            self._seen = b""
             # Extensions and trailers of chunks are a head of their own: they mean nothing here.
             around_bytes_max = options.head_bytes_max + _FRAMING_RATIO_MAX * self.body_bytes
             if self._framed_bytes > around_bytes_max:
                 self.refuse(replies.refused(400, "there is too much around a chunked body"))
         elif self._head_bytes > options.head_bytes_max:
-            message = f"the headers of a request may have at most {options.head_bytes_max} bytes"
-            self.refuse(replies.refused(431, message))
+            self._refuse_head()
         elif len(self._headers) > options.header_count_max:
             self._refuse_count()
+
+    def _refuse_head(self) -> None:
+        message = f"the headers of a request may have at most {self._options.head_bytes_max} bytes"
+        self.refuse(replies.refused(431, message))
 
     def _refuse_count(self) -> None:
         message = f"a request may have {self._options.header_count_max} headers"
@@ -137,10 +161,11 @@ class Reader:
         version = self._parser.get_http_version()
         self._parser = httptools.HttpRequestParser(self)
         if method == b"CONNECT":
-            self.refuse(replies.refused(405, "method not allowed, use GET, POST"))
+            self.refuse(replies.not_allowed((b"GET", b"POST")))
             return
         self._head_bytes = 0
-        self._parser.feed_data(head_without_offer(method, self._url, version, self._headers))
+        self._seen = head_without_offer(method, self._url, version, self._headers)
+        self._parser.feed_data(self._seen)
 
     def refuse(self, reply: HttpReply) -> None:
         """Read no further; the reply is the connection's last."""
@@ -154,6 +179,7 @@ class Reader:
         self.partial = False
         self._drop_body()
         self._headers = []
+        self._seen = b""
 
     def close(self) -> None:
         """The connection is gone."""
@@ -175,6 +201,7 @@ class Reader:
         self._offers = False
         self._url = b""
         self._headers = []
+        self._host_count = 0
         self._length_bytes = -1
 
     def on_url(self, url: bytes) -> None:
@@ -186,7 +213,9 @@ class Reader:
         name = name.lower()
         value = value or b""
         if name in _WATCHED:
-            if name == b"expect":
+            if name == b"host":
+                self._host_count += 1
+            elif name == b"expect":
                 self._expects = value.lower() == b"100-continue"
             else:
                 self._length_bytes = int(value)
@@ -196,13 +225,31 @@ class Reader:
 
     def on_headers_complete(self) -> None:
         self.in_head = False
+        head_bytes = self._head_bytes
         self._head_bytes = self._framed_bytes = 0
-        if len(self._headers) > self._options.header_count_max:
-            self._refuse_count()
+        self._check_head(head_bytes)
         if self._parser.should_upgrade():
             self._offers = True
         elif self._expects and not self.ended:
             self._connection.on_expectation()
+
+    def _check_head(self, head_bytes: int) -> None:
+        """`head_bytes` came with it, some of them perhaps of the body."""
+        options, headers = self._options, self._headers
+        self._method = self._parser.get_method()
+        seen = self._seen if type(self._seen) is bytes else bytes(self._seen)
+        if len(headers) > options.header_count_max:
+            self._refuse_count()
+        elif head_bytes > options.head_bytes_max and self._own_bytes() > options.head_bytes_max:
+            self._refuse_head()
+        elif not is_well_formed(seen, self._method, self._url):
+            self.refuse(replies.refused(400, BAD_LINE))
+        elif self._host_count > 1:
+            self.refuse(replies.refused(400, "bad request: it has more than one Host"))
+
+    def _own_bytes(self) -> int:
+        fields = sum(len(name) + len(value) + AROUND_BYTES for name, value in self._headers)
+        return len(self._method) + len(self._url) + fields
 
     def on_body(self, body: bytes) -> None:
         if self.ended:
@@ -238,7 +285,7 @@ class Reader:
         keep_alive = parser.should_keep_alive()
         self.ended = not keep_alive
         self._connection.on_request(
-            parser.get_method(), self._url, headers, body, keep_alive, version == "1.0"
+            self._method, self._url, headers, body, keep_alive, version == "1.0"
         )
 
     def _refuse_size(self) -> None:

@@ -12,6 +12,12 @@ def status_of(code: RefusalCode) -> int:
     return _STATUSES.get(code, 400)
 
 
+def allow(methods: tuple[bytes, ...]) -> tuple[str, bytes]:
+    """What a refused method is told, and the header line that says the same."""
+    allowed = b", ".join(methods)
+    return f"method not allowed, use {allowed.decode()}", b"allow: " + allowed + b"\r\n"
+
+
 class HttpRefused(Exception):
     """A path, method or body that HTTP does not allow; `headers` are lines for the answer."""
 

@@ -7,7 +7,7 @@ import msgspec
 
 from orchestrator.door.refusals import Refusal
 from orchestrator.ingress.exchange import HttpReply, ReadAgain
-from orchestrator.ingress.refusals import status_of
+from orchestrator.ingress.refusals import allow, status_of
 from orchestrator.model.values import Failure, Outcome
 from orchestrator.registry.schema import OutputRules
 
@@ -95,6 +95,10 @@ def refused(status: int, message: str, extra: bytes = b"") -> HttpReply:
     """An error of the ingress itself."""
     body = _to_json({"code": status, "message": message, "source": "ingress"})
     return HttpReply(status, _BY_INGRESS + _JSON + extra, body)
+
+
+def not_allowed(methods: tuple[bytes, ...]) -> HttpReply:
+    return refused(405, *allow(methods))
 
 
 def body_too_large(limit_bytes: int) -> HttpReply:

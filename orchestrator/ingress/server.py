@@ -16,8 +16,8 @@ from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.telemetry import Telemetry
 
 _log = logging.getLogger("perdure.ingress")
-_SWEEP_S = 1.0
-_SWEPT_MAX = 1_000  # connections in one callback
+SWEEP_S = 1.0
+_SWEPT_MAX = 1_000  # looks at connections, and at what they carry, in one callback
 _LAST_WRITES_S = 0.5
 
 
@@ -42,7 +42,7 @@ class IngressServer:
         self._server = await loop.create_server(
             lambda: Http1(self._shared), sock=listening, backlog=LISTEN_BACKLOG_COUNT
         )
-        self._sweeper = loop.call_later(until_beat_s(loop.time(), _SWEEP_S), self._sweep)
+        self._sweeper = loop.call_later(until_beat_s(loop.time(), SWEEP_S), self._sweep)
 
     def handle(self, exchange: PendingRequest) -> None:
         """Answer a request, wherever it came from; never raises."""
@@ -60,15 +60,17 @@ class IngressServer:
 
     def _sweep_some(self, connections: list[ServedConnection]) -> None:
         loop = asyncio.get_running_loop()
-        for connection in connections[-_SWEPT_MAX:]:
+        looks = 0
+        while connections and looks < _SWEPT_MAX:
+            connection = connections.pop()
+            looks += connection.swept_count
             connection.sweep()
-        del connections[-_SWEPT_MAX:]
         if connections:
             self._sweeper = loop.call_later(0, self._sweep_some, connections)
             return
         self._shared.uploads.sweep()
         self._shared.unsent.sweep()
-        self._sweeper = loop.call_later(until_beat_s(loop.time(), _SWEEP_S), self._sweep)
+        self._sweeper = loop.call_later(until_beat_s(loop.time(), SWEEP_S), self._sweep)
 
     def drain(self) -> None:
         """From now on each answer is the last of its connection, and idle ones are closed."""
@@ -87,8 +89,7 @@ class IngressServer:
         if self._server is not None:
             self._server.close()
         for connection in list(self._shared.open):
-            exchange = connection.waiting()
-            if exchange is not None:
+            for exchange in connection.waiting():
                 self._ingress.abandon(exchange)
         deadline = loop.time() + _LAST_WRITES_S
         while self._shared.open and loop.time() < deadline:

@@ -37,8 +37,13 @@ class ServedConnection(Protocol):
         """Close if nothing is under way; else the next answer is the last."""
         ...
 
-    def waiting(self) -> PendingRequest | None:
-        """The exchange whose answer is awaited."""
+    @property
+    def swept_count(self) -> int:
+        """What a sweep costs, in looks."""
+        ...
+
+    def waiting(self) -> list[PendingRequest]:
+        """The exchanges whose answer is awaited."""
         ...
 
 
@@ -64,6 +69,7 @@ class Shared:
         "now_s",
         "open",
         "options",
+        "streams",
         "tick",
         "unsent",
         "uploads",
@@ -80,6 +86,7 @@ class Shared:
         self._scheduled = False
         self.tick = 0  # seconds of sweeping
         self.in_flight = 0
+        self.streams = 0  # requests over HTTP/2 that are not over, received or not
         self.uploads = Uploads(
             options.small_upload_bytes_max,
             options.small_uploads_bytes_max,

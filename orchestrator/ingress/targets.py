@@ -18,7 +18,7 @@ from orchestrator.door.targets import (
     read_invocation_id,
     run_id,
 )
-from orchestrator.ingress.refusals import HttpRefused
+from orchestrator.ingress.refusals import HttpRefused, allow
 from orchestrator.registry.schema import Handler, Registry, ServiceType
 
 
@@ -58,7 +58,8 @@ class HealthRoute(msgspec.Struct, frozen=True, gc=False):
 Route = CallRoute | ReadRoute | TargetRoute | AwakeableRoute | HealthRoute
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_GET_POST = (b"GET", b"POST")
+_GET_POST = (b"GET", b"POST")  # a HEAD must not call anything
+_READ = (b"HEAD", b"GET")
 _BELOW_RESTATE = "call, send, attach, output, lookup, invocation, workflow, awakeables and health"
 _SHAPES = (
     "use /{service}/{handler}, /{service}/{key}/{handler}, and /send after either, "
@@ -87,6 +88,8 @@ class Routes:
         known = self._known.get(path) or self._find_keyed(path)
         if known is not None:
             return known
+        if path.startswith(b"//"):
+            return self.find(method, _one_slash(path), registry)
         found = route_request(method, path, registry)
         if isinstance(found, CallRoute) and not path.endswith(b"/"):
             self._remember(path, found)
@@ -120,7 +123,7 @@ class Routes:
 
 def route_request(method: bytes, path: bytes, registry: Registry) -> Route:
     """The route of a request; raises Refused or HttpRefused."""
-    segments = _segments(path)
+    segments = _segments(_one_slash(path))
     if segments[0] == "restate":
         return _restate(method, segments[1:], registry)
     if segments[0].lower() == "openapi":
@@ -129,6 +132,11 @@ def route_request(method: bytes, path: bytes, registry: Registry) -> Route:
         raise HttpRefused(400, f"bad path {_shown(path)}: {_SHAPES}")
     _allow(method, _GET_POST)
     return _call(segments, registry, None)
+
+
+def _one_slash(path: bytes) -> bytes:
+    """A base URL that ends in a slash makes two of them."""
+    return b"/" + path.lstrip(b"/") if path.startswith(b"//") else path
 
 
 def _segments(path: bytes) -> list[str]:
@@ -153,9 +161,7 @@ def _shown(path: bytes) -> str:
 
 def _allow(method: bytes, methods: tuple[bytes, ...]) -> None:
     if method not in methods:
-        allowed = b", ".join(methods)
-        message = f"method not allowed, use {allowed.decode()}"
-        raise HttpRefused(405, message, b"allow: " + allowed + b"\r\n")
+        raise HttpRefused(405, *allow(methods))
 
 
 def _restate(method: bytes, segments: list[str], registry: Registry) -> Route:
@@ -166,7 +172,7 @@ def _restate(method: bytes, segments: list[str], registry: Registry) -> Route:
         _allow(method, _GET_POST)
         return _call(rest, registry, head == "send")
     if head == "health" and not rest:
-        _allow(method, (b"GET",))
+        _allow(method, _READ)
         return HealthRoute()
     if head in ("attach", "output", "lookup"):
         return _explicit_read(method, head, rest)
@@ -187,14 +193,14 @@ def _explicit_read(method: bytes, what: str, rest: list[str]) -> Route:
         return TargetRoute(what)
     if what == "lookup" or len(rest) != 1:
         raise HttpRefused(404, f"not found: /restate/{what} takes its target in the body")
-    _allow(method, (b"GET",))
+    _allow(method, _READ)
     return ReadRoute(read_invocation_id(rest[0]), None, what == "attach")
 
 
 def _classic_read(method: bytes, rest: list[str], registry: Registry) -> Route:
     """By id, or by service, key, handler and idempotency key; attach or output last."""
     wait = _wait_of(rest, "/restate/invocation/{id}/attach")
-    _allow(method, (b"GET",))
+    _allow(method, _READ)
     target = rest[:-1]
     if len(target) == 1:
         return ReadRoute(read_invocation_id(target[0]), None, wait)
@@ -208,7 +214,7 @@ def _classic_read(method: bytes, rest: list[str], registry: Registry) -> Route:
 
 def _workflow_read(method: bytes, rest: list[str], registry: Registry) -> Route:
     wait = _wait_of(rest, "/restate/workflow/{name}/{key}/attach")
-    _allow(method, (b"GET",))
+    _allow(method, _READ)
     if len(rest) != 3:
         raise HttpRefused(400, "bad path: use /restate/workflow/{name}/{key}/attach or /output")
     return read_workflow(registry, rest[0], rest[1], wait)

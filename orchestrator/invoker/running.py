@@ -260,7 +260,7 @@ class RunningAttempt:
         delay_ms = None
         if restate_code == codes.RATE_LIMITED and retry_after:
             delay_ms = parse_retry_after(retry_after.decode("latin-1"), self._shell.now_ms())
-        self.fail(restate_code, f"{why}: HTTP status {status}", delay_ms)
+        self.fail(restate_code, f"{why}: HTTP status {status:03}", delay_ms)
 
     def on_body(self, data: bytes | list[bytes]) -> None:
         shell, attempt = self._shell, self.attempt

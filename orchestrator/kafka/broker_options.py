@@ -8,6 +8,7 @@ from typing import Any, Final
 from orchestrator.kafka.options import OWNED
 from orchestrator.kafka.secrets import UnresolvedReference, check_references, resolved
 from orchestrator.runtime.kinds import HIDDEN
+from orchestrator.runtime.secret_files import warn_of_open_file
 
 BOOTSTRAP: Final = ("bootstrap.servers", "metadata.broker.list")
 RESET: Final = "auto.offset.reset"
@@ -103,6 +104,7 @@ def client_options(options: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _read(path: str) -> str:
+    warn_of_open_file(Path(path), "a secret of a broker cluster:")
     with Path(path).open("rb") as file:
         return file.read(_FILE_BYTES_MAX).decode()
 

@@ -63,6 +63,7 @@ def _load(parts: Parts, options: NodeOptions) -> "AdminServer":
         parts.query,
         admin_options,
         query_errors=(QueryError,),
+        convert=parts.serdes.convert,
         brokers=parts.brokers,
         look_at_subscriptions=parts.intake.look_at_subscriptions,
         broker_troubles=lambda: parts.processor.broker_troubles() | parts.intake.broker_troubles(),
@@ -70,4 +71,4 @@ def _load(parts: Parts, options: NodeOptions) -> "AdminServer":
         entropy=parts.entropy,
         telemetry=parts.telemetry,
     )
-    return AdminServer(app)
+    return AdminServer(app, admin_options.body_bytes_max)

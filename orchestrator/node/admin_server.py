@@ -7,7 +7,6 @@ Bodies are limited by `orchestrator.admin.limits`.
 import asyncio
 import json
 import socket
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -18,18 +17,26 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from orchestrator.admin.errors import refusal_body
+from orchestrator.admin.limits import BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_BYTES_PER_S_MIN
+from orchestrator.ingress.options import IngressOptions
+from orchestrator.ingress.preface import is_preface, serve_by
+from orchestrator.ingress.request_line import BAD_LINE, is_well_formed
 from orchestrator.ingress.upgrade import head_without_offer
 from orchestrator.model.limits import DRAIN_LOOK_S, LISTEN_BACKLOG_COUNT
-
-Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+from orchestrator.node.admin_http2 import AdminHttp2, Asgi
 
 _KEEP_ALIVE_S = 75
+_STREAMS_MAX = 64  # of a connection over HTTP/2
+_REQUESTS_MAX = 1_024  # over HTTP/2, at the same time
 CONNECTIONS_MAX = 256
 """Each may hold a small body and 64 KiB of what was read ahead."""
 HEAD_BYTES_MAX = 64 * 1024
 HEAD_S_MAX = 10.0
 PART_BYTES = 4 * 1024
 """Parsed in one callback of the loop: a chunk of one byte takes six, and a call of the parser."""
+
+
+_HEAD_TOO_LARGE = f"a request's head may have {HEAD_BYTES_MAX} bytes"
 
 
 class _Flow(FlowControl):
@@ -53,13 +60,18 @@ class _Protocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _body_bytes = 0  # still to come of a body of known length, which is only copied
     _rest = b""  # of what was read, not parsed yet
+    _first: bytes | None = b""  # until it is known which protocol it is
+    _seen = b""  # what came of a head, until its first header is complete
+    _is_refused = False
     _has_eof = False  # the client closed its side after that
     _is_parsing_due = False
+
+    http2: AdminHttp2
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = self._own_flow = _Flow(transport)
-        if len(self.connections) > CONNECTIONS_MAX:
+        if len(self.connections) + self.http2.connection_count > CONNECTIONS_MAX:
             self._end(503, f"there are {CONNECTIONS_MAX} connections already")
         else:
             self._await_head()
@@ -70,9 +82,23 @@ class _Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._first is not None:
+            data = self._first + data
+            if not self._is_http1(data):
+                return
         self._rest += data
         if not self._is_parsing_due:
             self._parse_part()
+
+    def _is_http1(self, data: bytes) -> bool:
+        """The first bytes of the connection: they are handed over if they are HTTP/2."""
+        found = is_preface(data)
+        self._first = data if found is None else None
+        if found and not self._is_refused:
+            self._stop_timer()
+            self.connections.discard(self)
+            serve_by(self.transport, self.http2.connection(), data)
+        return found is False
 
     def _parse_part(self) -> None:
         """The next part of what was read; the loop has its turn before the one after it."""
@@ -80,12 +106,18 @@ class _Protocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         part_bytes = max(PART_BYTES, self._body_bytes)
         part, self._rest = self._rest[:part_bytes], self._rest[part_bytes:]
+        if not self._head_bytes:
+            self._seen = part
+        elif not self.headers:
+            self._seen += part
         left = self._feed(part)
         self._rest = left + self._rest
         if self._is_in_head:
             self._head_bytes += len(part) - len(left)
             if self._head_bytes > HEAD_BYTES_MAX:
-                self._end(431, f"a request's head may have {HEAD_BYTES_MAX} bytes")
+                self._end(431, _HEAD_TOO_LARGE)
+        else:
+            self._seen = b""
         self._go_on()
 
     def _go_on(self) -> None:
@@ -132,9 +164,20 @@ class _Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _has_head(self) -> None:
+        self._check_head()
         self._is_in_head = False
         self._head_bytes = 0
         self._stop_timer()
+
+    def _check_head(self) -> None:
+        names = [name for name, _ in self.headers]
+        size_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size_bytes > HEAD_BYTES_MAX:
+            self._end(431, _HEAD_TOO_LARGE)
+        elif not is_well_formed(self._seen, self.parser.get_method(), self.url):
+            self._end(400, BAD_LINE)
+        elif names.count(b"host") > 1:
+            self._end(400, "a request may have one Host")
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
@@ -143,6 +186,7 @@ class _Protocol(HttpToolsProtocol):
 
     def _end(self, status: int, message: str) -> None:
         """Answer without the application, and close."""
+        self._is_refused = True
         if not self.transport.is_closing():
             body = json.dumps(refusal_body(status, message)).encode()
             self.transport.write(
@@ -200,24 +244,26 @@ class _Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._has_head()
         self._body_bytes = next((int(v) for k, v in self.headers if k == b"content-length"), 0)
-        if not self.parser.should_upgrade():
+        if not self.parser.should_upgrade() and not self._is_refused:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes -= len(body)
-        super().on_body(body)
+        if not self._is_refused:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self.parser.should_upgrade():
+        if not self.parser.should_upgrade() and not self._is_refused:
             super().on_message_complete()
 
 
 class AdminServer:
     """Serves one ASGI application on one address."""
 
-    def __init__(self, app: Asgi) -> None:
+    def __init__(self, app: Asgi, body_bytes_max: int = BODY_BYTES_MAX) -> None:
         self._app = app
         self._is_over = False
+        self._http2 = AdminHttp2(self._run, _limits(body_bytes_max))
         self._config = Config(
             self._run,
             access_log=False,
@@ -243,10 +289,15 @@ class AdminServer:
         """Take connections of a socket that listens."""
         self._config.load()
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: _Protocol(self._config, self._state, app_state={}),
+            self._protocol,
             sock=listening,
             backlog=LISTEN_BACKLOG_COUNT,
         )
+
+    def _protocol(self) -> _Protocol:
+        protocol = _Protocol(self._config, self._state, app_state={})
+        protocol.http2 = self._http2
+        return protocol
 
     async def stop(self, grace_s: float) -> None:
         """Stop listening, let the answers under way go out, then close."""
@@ -255,15 +306,30 @@ class AdminServer:
         self._server.close()
         for connection in list(self._state.connections):
             connection.shutdown()
-        deadline = asyncio.get_running_loop().time() + grace_s
-        while self._state.tasks and asyncio.get_running_loop().time() < deadline:
+        self._http2.drain()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace_s
+        while (self._state.tasks or self._http2.tasks) and loop.time() < deadline:
             await asyncio.sleep(DRAIN_LOOK_S)
         self._is_over = True
         for connection in list(self._state.connections):
             assert isinstance(connection, _Protocol)
             connection.break_off()
-        tasks = set(self._state.tasks)
+        tasks = {*self._state.tasks, *self._http2.tasks}
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=grace_s)
+
+
+def _limits(body_bytes_max: int) -> IngressOptions:
+    return IngressOptions(
+        cors_origins=(),
+        payload_bytes_max=body_bytes_max,
+        head_bytes_max=HEAD_BYTES_MAX,
+        uploads_bytes_max=BODIES_BYTES_MAX,
+        body_rate_bytes_min=BODY_BYTES_PER_S_MIN,
+        keep_alive_s=_KEEP_ALIVE_S,
+        streams_max=_STREAMS_MAX,
+        requests_max=_REQUESTS_MAX,
+    )

@@ -11,6 +11,7 @@ stores/<n>/  the databases of partition n
 import contextlib
 import fcntl
 import os
+import stat
 from base64 import b64decode, b64encode
 from pathlib import Path
 
@@ -57,7 +58,7 @@ class DataDirectory:
     def _hold(self) -> int:
         try:
             self._make()
-            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._unusable(error) from error
         try:
@@ -81,9 +82,18 @@ class DataDirectory:
     def _make(self) -> None:
         """Durably: who syncs a file in it does not sync the names of the directories above."""
         missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in missing:
             sync_directory(path.parent)
+        self._close_to_others()
+
+    def _close_to_others(self) -> None:
+        """It holds what callers sent, and headers that let in. A group that was let in may stay."""
+        for path in (self.path, self.log, self.metadata, self.path / "stores"):
+            with contextlib.suppress(OSError):  # not there yet, or of a volume that is not ours
+                mode = stat.S_IMODE(path.stat().st_mode)
+                if mode & stat.S_IRWXO:
+                    path.chmod(mode & ~stat.S_IRWXO)
 
     def _unusable(self, error: OSError) -> DirectoryRefused:
         return DirectoryRefused(

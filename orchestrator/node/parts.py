@@ -8,8 +8,10 @@ from msgspec.structs import replace
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.brokers.deciding import StartDecider
 from orchestrator.config.options import NodeOptions
+from orchestrator.exchanges.asking import ServiceAsker
 from orchestrator.exchanges.aws import AwsLambda
 from orchestrator.exchanges.discovery import Discovery
+from orchestrator.exchanges.serdes import Serdes
 from orchestrator.ingress.face import Ingress
 from orchestrator.ingress.server import IngressServer
 from orchestrator.intake.intake import TopicIntake
@@ -53,6 +55,7 @@ class Parts:
     gate: NodeGate
     ingress: IngressServer
     discovery: Discovery
+    serdes: Serdes
     clock: Clock
     entropy: Entropy
     telemetry: Telemetry
@@ -132,6 +135,13 @@ def assemble(
         connections_max=min(options.ingress.connections_max, shares.connections),
         connections_refused_max=min(options.ingress.connections_refused_max, shares.refused),
     )
+    asker = ServiceAsker(
+        clock,
+        signer,
+        server.cluster,
+        options.invoker.services_ca_file,
+        AwsLambda(options.invoker.lambda_endpoint),
+    )
     ingress = Ingress(processor.engine, registry, clock, gate, ingress_options)
     return Parts(
         cache=cache,
@@ -145,14 +155,8 @@ def assemble(
         query=query,
         gate=gate,
         ingress=IngressServer(ingress, clock, ingress_options, telemetry),
-        discovery=Discovery(
-            clock,
-            signer,
-            server.cluster,
-            options.invoker.services_ca_file,
-            around.apps,
-            AwsLambda(options.invoker.lambda_endpoint),
-        ),
+        discovery=Discovery(asker, around.apps),
+        serdes=Serdes(asker),
         clock=clock,
         entropy=entropy,
         telemetry=telemetry,

@@ -19,6 +19,8 @@ _OURS = frozenset(
     ["connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"]
 )
 
+RESERVED_HEADERS = "x-restate-"  # the signature of requests, among others
+
 
 class AddressError(ValueError):
     """An address or a header that cannot be used; the message says why."""
@@ -86,6 +88,8 @@ def check_endpoint_headers(headers: dict[str, str]) -> StoredPairs:
             raise AddressError(f"{name!r} is not a header: a character in it is not allowed")
         if lower in _OURS:
             raise AddressError(f"the header {name!r} belongs to the connection: leave it out")
+        if lower.startswith(RESERVED_HEADERS):
+            raise AddressError(f"the header {name!r} is set by this server: leave it out")
         pairs.append((lower, value.strip()))
     if sum(len(name) + len(value) for name, value in pairs) > _HEADERS_BYTES_MAX:
         raise AddressError(f"additional headers may have {_HEADERS_BYTES_MAX} bytes in sum")

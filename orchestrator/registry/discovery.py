@@ -1,4 +1,4 @@
-"""What registration asks of discovery, and what it gets: the seam to whoever speaks HTTP."""
+"""What the admin API asks of services, and what it gets: the seam to whoever speaks HTTP."""
 
 from collections.abc import Awaitable, Callable
 
@@ -32,3 +32,11 @@ class Discovered(msgspec.Struct, frozen=True):
 Discover = Callable[[DiscoveryTarget], Awaitable[Discovered]]
 """Raises RegistryError: META0003 unreachable or not 2xx, META0013 no manifest, META0014 an
 HTTP/1.1 answer to HTTP/2."""
+
+
+class Converted(msgspec.Struct, frozen=True):
+    """What a deployment made of a value that it was asked to encode or to decode."""
+
+    status: int
+    content_type: str
+    body: bytes

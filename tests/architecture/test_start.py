@@ -18,7 +18,7 @@ LIBRARIES = {
     "uvicorn",
     "uvloop",
 }
-MODULES_MAX = 780
+MODULES_MAX = 795
 _SERVE = """
 import sys
 import orchestrator.cli.serve, orchestrator.admin.app, orchestrator.node.admin_server

@@ -37,7 +37,7 @@ def test_listing_and_detail(it: World) -> None:
         "uri": URI,
         "protocol_type": "BidiStream",
         "http_version": "HTTP/2.0",
-        "additional_headers": {"x-team": "a"},
+        "additional_headers": {"x-team": "***"},
         "metadata": {"git": "1"},
         "created_at": "1970-01-01T00:16:40.000Z",
         "min_protocol_version": 5,
@@ -96,6 +96,19 @@ def test_what_is_asked_of_discovery(it: World) -> None:
     it.register(use_http_11=True, additional_headers={"Authorization": "Bearer x"})
     (target,) = it.targets
     assert target.http1 and target.additional_headers == (("authorization", "Bearer x"),)
+
+
+def test_headers_are_secrets_that_nobody_is_shown_and_that_can_be_kept(it: World) -> None:
+    made = it.register(additional_headers={"Authorization": "Bearer x", "X-Team": "a"})
+    path = f"/deployments/{made['id']}"
+    for answer in (it.ask("GET", "/deployments"), it.ask("GET", path)):
+        assert b"Bearer" not in answer.body and b'"authorization":"***"' in answer.body
+    kept = {"additional_headers": {"Authorization": "***", "X-Team": "b"}}
+    assert b"Bearer" not in it.ask("PATCH", path, kept).body
+    assert it.targets[-1].additional_headers == (("authorization", "Bearer x"), ("x-team", "b"))
+    unknown = {"uri": "http://other/", "additional_headers": {"authorization": "***"}}
+    refused = it.ask("POST", "/deployments", unknown)
+    assert refused.status == 400 and "stands for" in refused.json["message"]
 
 
 @pytest.mark.parametrize(

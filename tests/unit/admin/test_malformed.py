@@ -57,6 +57,15 @@ def test_any_bytes(it: World, body: bytes, route: tuple[str, str]) -> None:
     assert 400 <= answer.status < 500 and answer.json["message"]
 
 
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route[1])
+@pytest.mark.parametrize("value", ['"\\ud800"', '"a\\udc00b"', "[" * 100_000, '{"a":' * 50_000])
+def test_half_a_surrogate_pair_and_depth(it: World, route: tuple[str, str], value: str) -> None:
+    for name in (*ROUTES[route], "other"):
+        body = f'{{"{name}":{value}}}'.encode()
+        answer = it.ask(*route, body, {"content-type": "application/json"})
+        assert answer.status == 400 and answer.json["message"], (body[:100], answer)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(segments=st.lists(st.sampled_from(
     ["v4", "v1", "services", "deployments", "invocations", "%00", "%2F", "%ff", "..", "", "Greeter",

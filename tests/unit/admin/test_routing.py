@@ -111,7 +111,8 @@ def test_a_bad_body_is_refused(body: bytes, says: str) -> None:
 
 def test_other_methods_and_paths() -> None:
     assert _ask("DELETE", "/things/x") == (202, None)
-    assert _ask("HEAD", "/things/x")[0] == _ask("PUT", "/things")[0] == 405
+    assert _ask("HEAD", "/things/x", "from=1")[0] == 200
+    assert _ask("HEAD", "/things")[0] == _ask("PUT", "/things")[0] == 405
     assert _ask("GET", "/things/x/y")[0] == _ask("GET", "/things/x/")[0] == 404
 
 

@@ -196,6 +196,15 @@ def test_state_is_replaced_if_its_version_matches(it: World) -> None:
     assert all(isinstance(one, PatchState) for one in it.engine.operations)
 
 
+def test_state_may_be_given_as_text(it: World) -> None:
+    body = {"object_key": "a", "new_state": {"name": '"bób"', "n": [49], "": ""}}
+    assert it.ask("POST", "/services/Counter/state", body).status == 202
+    assert state(it, "Counter", "a") == {b"name": '"bób"'.encode(), b"n": b"1", b"": b""}
+    large = {"object_key": "b", "new_state": {"k": "x" * 200_000}}  # parsed in a process
+    assert it.ask("POST", "/services/Counter/state", large).status == 202
+    assert state(it, "Counter", "b") == {b"k": b"x" * 200_000}
+
+
 @pytest.mark.parametrize(
     ("service", "body", "status"),
     [
@@ -203,7 +212,9 @@ def test_state_is_replaced_if_its_version_matches(it: World) -> None:
         ("Nope", {"object_key": "a", "new_state": {}}, 404),
         ("Counter", {"new_state": {}}, 400),
         ("Counter", {"object_key": "a", "new_state": {"k": [256]}}, 400),
-        ("Counter", {"object_key": "a", "new_state": {"k": "text"}}, 400),
+        ("Counter", {"object_key": "a", "new_state": {"k": ["text"]}}, 400),
+        ("Counter", {"object_key": "a", "new_state": {"k": {"a": 1}}}, 400),
+        ("Counter", {"object_key": "", "new_state": {"k": [1]}}, 400),
         ("Counter", {"object_key": "a" * 5000, "new_state": {}}, 400),
         ("Counter", {"object_key": "a", "new_state": {"k" * 5000: []}}, 400),
         ("Counter", {"object_key": "a", "new_state": {}, "scope": "s"}, 400),

@@ -223,3 +223,18 @@ def test_a_bug_is_not_shown(it: World, caplog: pytest.LogCaptureFixture) -> None
     answer = it.ask("PATCH", f"/invocations/{invocation_id_to_str(uid(1))}/kill")
     assert answer.status == 500 and "secret" not in answer.json["message"]
     assert "secret" in caplog.text
+
+
+@pytest.mark.parametrize("base", ["/", "//", "//v3/", "/v3//"])
+def test_a_base_url_may_end_in_a_slash(it: World, base: str) -> None:
+    assert it.ask("GET", f"{base}services").status == 200
+
+
+def test_head_is_answered_where_get_is_and_other_methods_are_told_which_are(it: World) -> None:
+    head = it.ask("HEAD", "/services")
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["content-length"] == it.ask("GET", "/services").headers["content-length"]
+    refused = it.ask("POST", "/deployments/dp_1", {})
+    assert (refused.status, refused.headers["allow"]) == (405, "DELETE, GET, HEAD, PATCH, PUT")
+    assert "use DELETE, GET" in refused.json["message"]
+    assert it.ask("HEAD", "/query").headers["allow"] == "POST"

@@ -75,7 +75,7 @@ def test_deployments(it: World, run: Run) -> None:
     made = run("deployments", "register", URI, "--header", "x-team=a", "--metadata", "git=1")
     assert made.code == 0 and "registered" in made.out and "Counter" in made.out
     (listed,) = run("deployments", "list", "--json").json
-    assert listed["additional_headers"] == {"x-team": "a"} and listed["metadata"] == {"git": "1"}
+    assert listed["additional_headers"] == {"x-team": "***"} and listed["metadata"] == {"git": "1"}
     table = run("deployments", "list").out
     assert listed["id"] in table and "Greeter r1" in table
     described = run("deployments", "describe", listed["id"]).out

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.exchanges import discovery
+from orchestrator.exchanges.asking import ServiceAsker
 from orchestrator.exchanges.discovery import ATTEMPTS_MAX, Discovery
 from orchestrator.exchanges.signing import parse_signer
 from orchestrator.invoker.options import InvokerOptions
@@ -26,6 +27,10 @@ from tests.unit.invoker.worlds import run
 V4 = "application/vnd.restate.endpointmanifest.v4+json"
 
 
+def plain() -> Discovery:
+    return Discovery(ServiceAsker(SystemClock(), None, ""))
+
+
 def answer(body: object = None, status: str = "200 OK", kind: str = V4) -> Any:
     text = body if isinstance(body, bytes) else json.dumps(body or MANIFEST).encode()
 
@@ -39,7 +44,7 @@ def answer(body: object = None, status: str = "200 OK", kind: str = V4) -> Any:
 async def ask(*answers: Any, headers: tuple[tuple[str, str], ...] = ()) -> Discovered:
     server = await ScriptedHttp1(*answers).start()
     try:
-        discovery = Discovery(SystemClock(), None, "")
+        discovery = Discovery(ServiceAsker(SystemClock(), None, ""))
         return await discovery.discover(DiscoveryTarget(server.uri, True, headers))
     finally:
         await server.stop()
@@ -49,7 +54,7 @@ def test_what_is_asked_and_what_comes_back() -> None:
     async def test() -> None:
         server = await ScriptedHttp1(answer()).start()
         signer = parse_signer(PEM)
-        discovery = Discovery(SystemClock(), signer, "prod")
+        discovery = Discovery(ServiceAsker(SystemClock(), signer, "prod"))
         found = await discovery.discover(DiscoveryTarget(server.uri + "pre", True, (("x-a", "1"),)))
         await server.stop()
         assert found.sdk_version == "sdk/9" and found.http_version == "1.1"
@@ -70,7 +75,7 @@ def test_what_is_asked_and_what_comes_back() -> None:
 def test_http2_says_so() -> None:
     async def test() -> None:
         service = await ScriptedService(good).start()
-        found = await Discovery(SystemClock(), None, "").discover(service.target)
+        found = await plain().discover(service.target)
         assert found.http_version == "2" and found.sdk_version == "scripted/1.0"
         await service.stop()
 
@@ -90,7 +95,10 @@ def test_some_statuses_are_worth_another_try(status: str) -> None:
     ("reply", "code", "text"),
     [
         (answer(b"", "404 Not Found"), "META0003", "404"),
-        (answer(b"who?", "401 Unauthorized"), "META0003", "401: who?"),
+        (answer(b"page-text", "401 Unauthorized"), "META0003", "HTTP status 401"),
+        (answer(b"page-text", "000 X"), "META0003", "HTTP status 000"),
+        (answer(b"page-text", kind="text/html"), "META0013", "text/html"),
+        (answer(b"page-text"), "META0013", "not valid"),
         (answer(kind=V4 + "; charset=utf-8"), "META0013", "charset"),
         (answer(kind="application/json"), "META0013", "application/json"),
         (answer(kind=V4.replace("v4", "v5")), "META0013", "v5+json"),
@@ -108,17 +116,19 @@ def test_what_is_refused_at_once(reply: Any, code: str, text: str) -> None:
             await ask(reply, answer())
         assert caught.value.code == code
         assert text in caught.value.message
+        assert "page-text" not in caught.value.message  # whatever page it was
 
     run(test)
 
 
 def test_one_that_stays_down_is_unreachable() -> None:
     async def test() -> None:
-        server = await ScriptedHttp1(answer(b"down", "503 X", "text/plain")).start()
+        server = await ScriptedHttp1(answer(b"page-text", "503 X", "text/plain")).start()
         with pytest.raises(RegistryError) as caught:
-            await Discovery(SystemClock(), None, "").discover(DiscoveryTarget(server.uri, True))
+            await plain().discover(DiscoveryTarget(server.uri, True))
         await server.stop()
-        assert caught.value.code == "META0003" and "503: down" in caught.value.message
+        assert caught.value.code == "META0003" and "status 503" in caught.value.message
+        assert "page-text" not in caught.value.message
         assert len(server.requests) == ATTEMPTS_MAX
 
     run(test)
@@ -129,7 +139,7 @@ def test_nobody_listens() -> None:
         server = await ScriptedHttp1(answer()).start()
         await server.stop()
         with pytest.raises(RegistryError) as caught:
-            await Discovery(SystemClock(), None, "").discover(DiscoveryTarget(server.uri))
+            await plain().discover(DiscoveryTarget(server.uri))
         assert caught.value.code == "META0003" and "cannot connect" in caught.value.message
 
     run(test)
@@ -141,9 +151,7 @@ def test_a_host_that_cannot_be_looked_up(host: str, monkeypatch: pytest.MonkeyPa
 
     async def test() -> None:
         with pytest.raises(RegistryError) as caught:
-            await Discovery(SystemClock(), None, "").discover(
-                DiscoveryTarget(f"http://{host}:9080/")
-            )
+            await plain().discover(DiscoveryTarget(f"http://{host}:9080/"))
         assert caught.value.code == "META0003" and "cannot connect" in caught.value.message
 
     run(test)
@@ -159,9 +167,7 @@ def test_an_http1_answer_to_http2() -> None:
         server = await asyncio.start_server(rude, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(RegistryError) as caught:
-            await Discovery(SystemClock(), None, "").discover(
-                DiscoveryTarget(f"http://127.0.0.1:{port}/")
-            )
+            await plain().discover(DiscoveryTarget(f"http://127.0.0.1:{port}/"))
         server.close()
         assert caught.value.code == "META0014" and "use_http_11" in caught.value.message
 
@@ -198,7 +204,7 @@ def test_attempts_over_tls(tmp_path: Path, on_uvloop: bool) -> None:
         context, ca_file = served_over_tls(tmp_path, ["h2"])
         service = await ScriptedService(good).start(context)
         partition = Partition(InvokerOptions(services_ca_file=ca_file))
-        discovery = Discovery(partition.clock, None, "", ca_file)
+        discovery = Discovery(ServiceAsker(partition.clock, None, "", ca_file))
         partition.register(service.target, await discovery.discover(service.target))
         assert await partition.call("Svc", "run", b"in") == b"out"
         assert service.requests[0].headers[":scheme"] == "https"
@@ -212,7 +218,7 @@ def test_tls_without_http2_needs_http1(tmp_path: Path) -> None:
     async def test() -> None:
         context, ca_file = served_over_tls(tmp_path, ["http/1.1"])
         server = await ScriptedHttp1(answer()).start(context)
-        discovery = Discovery(SystemClock(), None, "", ca_file)
+        discovery = Discovery(ServiceAsker(SystemClock(), None, "", ca_file))
         with pytest.raises(RegistryError) as caught:
             await discovery.discover(DiscoveryTarget(server.uri))
         assert caught.value.code == "META0014"
@@ -228,7 +234,7 @@ def test_a_certificate_nobody_vouches_for(tmp_path: Path) -> None:
         context, _ = served_over_tls(tmp_path, ["h2"])
         service = await ScriptedService(good).start(context)
         with pytest.raises(RegistryError) as caught:
-            await Discovery(SystemClock(), None, "").discover(service.target)
+            await plain().discover(service.target)
         assert caught.value.code == "META0003"
         assert "certificate verify failed" in caught.value.message
         await service.stop()

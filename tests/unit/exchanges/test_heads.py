@@ -43,6 +43,15 @@ def test_the_head_of_an_attempt() -> None:
     ]
 
 
+def test_a_deployment_sets_none_of_the_headers_that_are_the_servers() -> None:
+    forged = (("x-restate-jwt-v1", "x"), ("X-Restate-Invocation-Id", "y"), ("x-restated", "mine"))
+    on = msgspec.structs.replace(deployment("http://h/"), additional_headers=forged)
+    head = Heads("prod", parse_signer(PEM)).invoke(on, invoke(), 6, "inv_1x", 0)
+    names = [name for name, _ in head]
+    assert len(names) == len(set(names)) and b"x-restated" in names
+    assert dict(head)[b"x-restate-jwt-v1"] != b"x"
+
+
 def test_keys_are_escaped() -> None:
     head = _head(deployment("http://h/"), key="a/b c\r\né")
     assert head[b"x-restate-service-key"] == b"a%2Fb%20c%0D%0A%C3%A9"

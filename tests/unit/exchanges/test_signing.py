@@ -83,3 +83,17 @@ def test_key_files_that_are_none_are_refused(tmp_path: Path) -> None:
     good = tmp_path / "key.pem"
     good.write_bytes(PEM)
     assert load_signer(good).key_id == KEY_ID
+
+
+@pytest.mark.parametrize(
+    ("mode", "warns"),
+    [(0o600, False), (0o400, False), (0o440, False), (0o604, True), (0o666, True)],
+)
+def test_a_key_that_others_may_read_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warns: bool
+) -> None:
+    file = tmp_path / "key.pem"
+    file.write_bytes(PEM)
+    file.chmod(mode)
+    load_signer(file)
+    assert (f"mode {mode:04o}" in caplog.text) == warns

@@ -38,3 +38,19 @@ def test_what_is_kept_is_bounded() -> None:
     known = len(headers._known)
     read_headers([*_PLAIN, (b"x-large", b"x" * headers._KNOWN_BYTES_MAX)], b"/A/h")
     assert len(headers._known) == known
+
+
+def test_what_only_the_server_sets_does_not_come_from_callers() -> None:
+    forged = [
+        (b"x-restate-ingress-path", b"/other"),
+        (b"x-restate-id", b"inv_1"),
+        (b"perdure-status", b"ok"),
+        (b"x-perdure-anything", b"1"),
+    ]
+    found = read_headers([*_PLAIN, *forged, (b"x-restated", b"mine")], b"/A/h")
+    type_line = ("content-type", "text/plain")
+    assert found.forwarded == (
+        type_line,
+        ("x-restated", "mine"),
+        ("x-restate-ingress-path", "/A/h"),
+    )

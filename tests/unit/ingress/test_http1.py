@@ -192,6 +192,12 @@ def test_an_expectation_is_met_before_the_body(ingress: Served) -> None:
     ("data", "status"),
     [
         (b"nonsense\r\n\r\n", 400),
+        (b"GET  /restate/health HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET /restate/health  HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET /restate/health RTSP/1.0\r\nHost: a\r\n\r\n", 400),
+        (b"SOURCE /restate/health ICE/1.0\r\nHost: a\r\n\r\n", 400),
+        (b"GET /restate/health HTTP/1.1\r\nHost: a\r\nHOST: a\r\n\r\n", 400),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
         (b"GET / HTTP/1.1\r\nBad Header\r\n\r\n", 400),
         (b"POST /Greeter/greet HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
         (b"POST /Greeter/greet HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
@@ -201,7 +207,6 @@ def test_an_expectation_is_met_before_the_body(ingress: Served) -> None:
         (b"GET ftp://a/b HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
         (b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
         (b"DELETE /Greeter/greet HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 405),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
         (b"GET /x HTTP/1.1\r\nX: " + b"y" * 30_000, 431),
         (b"GET /" + b"y" * 30_000, 431),
         (b"GET /x HTTP/1.1\r\n" + b"X: y\r\n" * 1_001 + b"\r\n", 431),
@@ -213,6 +218,28 @@ def test_bad_requests(ingress: Served, data: bytes, status: int) -> None:
     assert answer.startswith(b"HTTP/1.1 %d " % status), answer
     assert b"x-restate-error-source: ingress" in answer
     assert b'"source":"ingress"' in answer
+
+
+@pytest.mark.parametrize(("size", "status"), [(19_900, 200), (20_100, 431)])
+def test_the_limit_of_a_head_is_exact_however_it_comes(
+    ingress: Served, size: int, status: int
+) -> None:
+    head = b"GET /restate/health HTTP/1.1\r\nX: " + b"y" * (size - 40) + b"\r\n\r\n"
+    for body in (b"", b"z" * 1_000):  # after it, in the same read
+        assert ingress.raw(head + body + CLOSE).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_the_request_line_of_what_was_sent_ahead_is_looked_at_as_well(ingress: Served) -> None:
+    good, bad = b"GET /restate/health HTTP/1.1\r\nHost: a\r\n\r\n", b"GET  / HTTP/1.1\r\n\r\n"
+    assert ingress.raw(good * 3 + bad).count(b"HTTP/1.1 200 ") == 3
+    with ingress.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(len(good)):
+            connection.sendall(good[at : at + 1])
+        assert read_reply(connection)[0].startswith(b"HTTP/1.1 200 ")
+        for at in range(len(bad)):
+            connection.sendall(bad[at : at + 1])
+        assert read_all(connection).startswith(b"HTTP/1.1 400 ")
 
 
 def test_an_absolute_request_target(ingress: Served) -> None:
@@ -230,9 +257,11 @@ def test_http_1_0(ingress: Served) -> None:
 
 
 def test_head_has_no_body(ingress: Served) -> None:
-    answer = ingress.raw(b"HEAD /restate/health HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n")
-    assert answer.startswith(b"HTTP/1.1 405 ")
-    assert answer.endswith(b"\r\n\r\n")
+    for path, status in ((b"/restate/health", 200), (b"/Greeter/greet", 405), (b"/restate/x", 404)):
+        answer = ingress.raw(b"HEAD " + path + b" HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n")
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
+        assert answer.endswith(b"\r\n\r\n")
+    assert not ingress.engine.invokes
 
 
 def test_a_large_result(ingress: Served) -> None:

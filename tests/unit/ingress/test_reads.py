@@ -128,6 +128,8 @@ def test_lookup_computes_the_id(ingress: Served) -> None:
         (b'{"target":"workflow","workflowName":"Signup","workflowKey":"u","scope":"s"}', 400),
         (b'{"target":"workflow","workflowName":"Nobody","workflowKey":"u"}', 404),
         (b"[" * 100_000, 400),
+        (b'{"target":"invocation","x":' + b"[" * 100_000, 400),
+        (b'{"target":"workflow","x":' + b'{"a":' * 5_000 + b"1" + b"}" * 5_000 + b"}", 400),
     ],
 )
 def test_bad_targets(ingress: Served, body: bytes, status: int) -> None:

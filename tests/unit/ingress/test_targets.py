@@ -48,6 +48,9 @@ def refused(method: bytes, path: bytes) -> int:
     [
         ("/Greeter/greet", "greet", "", False),
         ("/Greeter/greet/", "greet", "", False),
+        ("//Greeter/greet", "greet", "", False),
+        ("//Counter/k/add/send", "add", "k", True),
+        ("///restate/call/Counter//add", "add", "", False),
         ("/Greeter/greet/send", "greet", "", True),
         ("/Counter/k/add", "add", "k", False),
         ("/Counter/send/add/send", "add", "send", True),
@@ -84,6 +87,36 @@ def test_reads(wait: bool) -> None:
     assert isinstance(workflow, ReadRoute)
     assert workflow.invocation_id == workflow_id("Signup", "u/1")
     assert workflow.wait == keyed.wait == plain.wait == wait
+
+
+def test_a_base_url_with_a_slash_at_its_end_is_kept_but_once() -> None:
+    routes = Routes()
+    for count in range(1, 50):
+        assert routes.find(b"POST", b"/" * count + b"Greeter/greet", REGISTRY) is not None
+    assert list(routes._known) == [b"/Greeter/greet"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/restate/health", f"/restate/output/{ID_TEXT}", "/restate/workflow/Signup/u/attach"]
+)
+def test_head_is_answered_where_get_is(path: str) -> None:
+    assert found(path, "HEAD") == found(path, "GET")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("HEAD", "/Greeter/greet", b"GET, POST"),  # it would call the handler
+        ("PUT", "/restate/health", b"HEAD, GET"),
+        ("HEAD", "/restate/lookup", b"POST"),
+    ],
+)
+def test_a_method_that_is_refused_is_told_which_are_not(
+    method: str, path: str, allowed: bytes
+) -> None:
+    with pytest.raises(HttpRefused) as refused:
+        found(path, method)
+    assert (refused.value.status, refused.value.headers) == (405, b"allow: %b\r\n" % allowed)
 
 
 def test_the_rest() -> None:

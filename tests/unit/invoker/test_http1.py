@@ -142,6 +142,14 @@ async def endlessly_early(request: Request) -> None:
         await request.writer.drain()
 
 
+async def status_000(request: Request) -> None:
+    request.write(b"HTTP/1.1 000 OK\r\ncontent-length: 0\r\n\r\n")
+
+
+async def http_0_9(request: Request) -> None:
+    request.write(_head(request, "content-length: 0").replace(b"HTTP/1.1", b"HTTP/0.9"))
+
+
 async def upgrade(request: Request) -> None:
     request.write(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n")
 
@@ -155,6 +163,8 @@ async def upgrade(request: Request) -> None:
         (cut_chunk, "RT0010", ""),
         (no_answer, "RT0010", ""),
         (upgrade, "RT0010", ""),
+        (status_000, "RT0012", "HTTP status 000"),
+        (http_0_9, "RT0010", "HTTP/0.9"),
         (endless_head, "RT0010", "longer than"),
         (endless_header, "RT0010", "longer than"),
         (endlessly_early, "RT0010", "longer than"),

@@ -9,7 +9,7 @@ from orchestrator.invoker.retry import (
     after_failure,
     interval_ms,
 )
-from orchestrator.invoker.retry_after import parse_retry_after
+from orchestrator.invoker.retry_after import RETRY_AFTER_MS_MAX, parse_retry_after
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE, THEN_RETRY
 from orchestrator.registry.schema import RetryPolicy
 
@@ -89,7 +89,9 @@ def test_an_absurd_delay_is_cut() -> None:
         ("0", 0),
         ("120", 120_000),
         (" 7 ", 7_000),
-        ("9" * 40, DELAY_MS_MAX),
+        ("9" * 40, RETRY_AFTER_MS_MAX),
+        ("315360000", RETRY_AFTER_MS_MAX),  # ten years
+        ("Thu, 01 Jan 2026 00:00:30 GMT", RETRY_AFTER_MS_MAX),
         ("Thu, 01 Jan 1970 00:00:30 GMT", 20_000),
         ("Thu, 01 Jan 1970 00:00:05 GMT", 0),
         ("Thu, 01 Jan 1970 00:00:30 -0000", 20_000),

@@ -7,6 +7,7 @@ from typing import Any
 
 import uvloop
 
+from orchestrator.exchanges.asking import ServiceAsker
 from orchestrator.exchanges.discovery import Discovery
 from orchestrator.exchanges.signing import Signer
 from orchestrator.invoker.options import InvokerOptions
@@ -46,7 +47,7 @@ async def scripted(
     """A scripted service over HTTP/2."""
     service = await ScriptedService(*scripts, streams_max=streams_max, manifest=manifest).start()
     partition = Partition(options, defaults)
-    found = await Discovery(partition.clock, None, "").discover(service.target)
+    found = await Discovery(ServiceAsker(partition.clock, None, "")).discover(service.target)
     partition.register(service.target, found)
     try:
         yield partition, service
@@ -82,7 +83,9 @@ async def real(
     """A service that runs already."""
     partition = Partition(options, defaults, signer)
     target = DiscoveryTarget(uri + "/", http1)
-    partition.register(target, await Discovery(partition.clock, signer, "").discover(target))
+    partition.register(
+        target, await Discovery(ServiceAsker(partition.clock, signer, "")).discover(target)
+    )
     try:
         yield partition
     finally:

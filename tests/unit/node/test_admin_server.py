@@ -96,7 +96,18 @@ def test_an_offer_of_h2c_keeps_its_body(step: int) -> None:
     run(check)
 
 
-@pytest.mark.parametrize("data", [b"nonsense\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"nonsense\r\n\r\n",
+        b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET  /slow HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /slow  HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /slow RTSP/1.0\r\nHost: a\r\n\r\n",
+        b"GET /slow HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"POST  /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
+    ],
+)
 def test_what_is_not_http_gets_400(data: bytes) -> None:
     async def check(server: AdminServer, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -140,6 +151,18 @@ def test_a_head_without_end_is_refused() -> None:
         writer.write(b"GET /slow HTTP/1.1\r\nHost: a\r\nX-Large: " + b"x" * HEAD_BYTES_MAX)
         assert (await reader.read()).startswith(b"HTTP/1.1 431 ")
         writer.close()
+
+    run(check)
+
+
+def test_the_limit_of_a_head_is_exact() -> None:
+    async def check(server: AdminServer, port: int) -> None:
+        for size, status in ((HEAD_BYTES_MAX - 100, 200), (HEAD_BYTES_MAX + 100, 431)):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            head = b"GET /slow HTTP/1.1\r\nConnection: close\r\nX-Large: "
+            writer.write(head + b"x" * (size - len(head) - 4) + b"\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 %d " % status)
+            writer.close()
 
     run(check)
 

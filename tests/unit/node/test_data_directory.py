@@ -127,3 +127,17 @@ def test_a_later_format(tmp_path: Path) -> None:
     with pytest.raises(DirectoryRefused, match="format 2"):
         directory.check("embedded", "c", None, 4)
     directory.release()
+
+
+def test_it_is_closed_to_other_users(tmp_path: Path) -> None:
+    made = DataDirectory(tmp_path / "made")
+    made.release()
+    assert made.path.stat().st_mode & 0o777 == 0o700
+    assert (made.path / "lock").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "log").mkdir()
+    (tmp_path / "there").chmod(0o755)
+    (tmp_path / "there" / "log").chmod(0o757)
+    DataDirectory(tmp_path / "there").release()
+    assert (tmp_path / "there").stat().st_mode & 0o777 == 0o750  # a group keeps what it was given
+    assert (tmp_path / "there" / "log").stat().st_mode & 0o777 == 0o750

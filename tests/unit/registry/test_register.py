@@ -159,6 +159,7 @@ def test_addresses_refused(given: str) -> None:
 def test_headers() -> None:
     assert check_endpoint_headers({"X-B": " v ", "a": ""}) == (("a", ""), ("x-b", "v"))
     for bad in ({"a b": "x"}, {"a": "x\r\ny: z"}, {"": "x"}, {"Content-Length": "1"},
-                {"a": "\u00e9"}, {"a": "x" * 20_000}):  # fmt: skip
+                {"a": "\u00e9"}, {"a": "x" * 20_000}, {"X-Restate-JWT-v1": "x"},
+                {"x-restate-signature-scheme": "v1"}):  # fmt: skip
         with pytest.raises(AddressError):
             check_endpoint_headers(bad)
