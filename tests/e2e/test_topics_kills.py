@@ -167,6 +167,16 @@ def test_each_record_has_one_effect_and_one_result_under_kills(
     flow.verify()
 
 
+def test_sigterm_amid_records_is_no_error_and_loses_none(flow: Flow, server: PerdureServer) -> None:
+    flow.give(RECORDS)
+    for number in range(KILLS):
+        flow.seen.wait(RECORDS * (number + 1) // (KILLS + 2))
+        assert server.stop() == 0
+        server.restart()
+    flow.verify()
+    assert not server.errors(), server.log_tail(9_000)
+
+
 def _undecided(flow: Flow) -> bool:
     """Whether a transaction holds up the readers of the target."""
     return flow.topics.ends(flow.target, committed=True) != flow.topics.ends(flow.target)

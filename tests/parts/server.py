@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 from tests.parts.part import ServerPart
 from tests.parts.processes import Process, free_port
 from tests.parts.server_options import ServerOptions
+
+_WRONG = re.compile(r"Traceback|never retrieved| (ERROR|CRITICAL) ")
 
 
 class PerdureServer(ServerPart):
@@ -26,6 +29,10 @@ class PerdureServer(ServerPart):
         self.admin = f"http://127.0.0.1:{self.admin_port}"
         command = [sys.executable, "-m", "orchestrator.cli.main", "serve", *self._flags(node_name)]
         self.process = Process("perdure-server", command, self._env(), log_dir=directory)
+
+    def errors(self) -> list[str]:
+        """Lines of its log, from its first start on, by which something went wrong in it."""
+        return [line for line in self.process.log.read_text().splitlines() if _WRONG.search(line)]
 
     def _flags(self, node_name: str) -> list[str]:
         asked = self.options
