@@ -6,6 +6,7 @@ from itertools import product
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestrator.sql.strides import every
 from perdure.wire.ids import INVOCATION_ID_BYTES
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -26,8 +27,7 @@ def id_texts(ids: bytes) -> pa.Array:
     """`ids` end to end. Large strings."""
     count = len(ids) // INVOCATION_ID_BYTES
     flat = pa.Array.from_buffers(pa.uint32(), count * _LIMBS, [None, pa.py_buffer(ids)])
-    rows = pa.FixedSizeListArray.from_arrays(flat, _LIMBS)
-    limbs = [pc.list_element(rows, at).cast(pa.uint64()) for at in range(_LIMBS)]
+    limbs = [every(flat, _LIMBS, at).cast(pa.uint64()) for at in range(_LIMBS)]
     prefix = pa.scalar("inv_1", pa.large_string())
     # Two numbers, their lowest limbs first: 11 and 22 digits.
     parts = [prefix, *_digits([limbs[1], limbs[0]], 1), *_digits(limbs[:1:-1], 2)]

@@ -19,6 +19,7 @@ from orchestrator.model.rows import (
 from orchestrator.model.values import COMPLETED, RESTATE_VERSION, SERVICE, STATUS_NAMES
 from orchestrator.sql import words
 from orchestrator.sql.id_texts import id_texts
+from orchestrator.sql.strides import every
 from orchestrator.tables.port import Pair
 from perdure.wire.ids import INVOCATION_ID_BYTES, invocation_id_to_str
 
@@ -117,8 +118,7 @@ def _split(kind: pa.DataType, parts: list[bytearray], width: int) -> list[pa.Arr
     """The columns of numbers that lie row after row."""
     buffer = _end_to_end(parts)
     flat = pa.Array.from_buffers(kind, buffer.size // (kind.bit_width // 8), [None, buffer])
-    rows = pa.FixedSizeListArray.from_arrays(flat, width)
-    return [pc.list_element(rows, at) for at in range(width)]
+    return [every(flat, width, at) for at in range(width)]
 
 
 def _texts(lengths: pa.Array, content: pa.Buffer) -> pa.Array:
@@ -207,10 +207,9 @@ def _partition_key(listed: Listed) -> pa.Array:
     flat = pa.Array.from_buffers(
         pa.uint8(), len(listed) * INVOCATION_ID_BYTES, [None, pa.py_buffer(_raw_ids(listed))]
     )
-    rows = pa.FixedSizeListArray.from_arrays(flat, INVOCATION_ID_BYTES)
     whole = pa.repeat(pa.scalar(0, pa.uint64()), len(listed))
     for at in range(8):
-        byte = pc.list_element(rows, at).cast(pa.uint64())
+        byte = every(flat, INVOCATION_ID_BYTES, at).cast(pa.uint64())
         whole = pc.bit_wise_or(pc.shift_left(whole, pa.scalar(8, pa.uint64())), byte)
     return whole
 
