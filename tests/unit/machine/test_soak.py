@@ -1,10 +1,12 @@
 """Many mixed lives leave no more rows than few: what remains has a cause that is still there."""
 
+from collections.abc import Iterator
 from random import Random
 
 import pytest
 
-from orchestrator.machine import apply, apply_chore, details, life, waiting
+from orchestrator.codec.keys import listing_number
+from orchestrator.machine import apply, apply_chore, details, life, listings, waiting
 from orchestrator.model.effects import (
     AnyEffect,
     Attach,
@@ -16,6 +18,7 @@ from orchestrator.model.effects import (
     Sleep,
 )
 from orchestrator.model.ids import placed_key
+from orchestrator.model.limits import LISTED_COUNT_MAX
 from orchestrator.model.records import (
     AnyRecord,
     Cancel,
@@ -34,6 +37,7 @@ from orchestrator.model.records import (
     TimersFired,
     Transfer,
 )
+from orchestrator.model.rows import LISTED_TIMES
 from orchestrator.model.values import (
     INVOKED,
     LIVE_STATUSES,
@@ -48,6 +52,7 @@ from orchestrator.model.values import (
     Caller,
     Future,
 )
+from orchestrator.tables.state import State
 from perdure.wire import codes
 from perdure.wire.frames import frame
 from tests.golden.lives import call_of
@@ -79,6 +84,7 @@ class Soak:
             if number % 20 == 0:
                 self._settle()
                 self._check_counts()
+                self._check_listings()
         self._come_to_rest()
 
     def _invoke(self, number: int) -> None:
@@ -212,6 +218,19 @@ class Soak:
             counts = [statuses.count(status) for status in range(LIVE_STATUSES)]
             assert bench.state.partition_row.live == counts
 
+    def _check_listings(self) -> None:
+        """Whoever is retained is listed, once, at the place that its row remembers."""
+        for bench in self.benches:
+            shown = {
+                (identity, place)
+                for identity, place, expires_ms in listed_places(bench.state)
+                if expires_ms > bench.now_ms
+            }
+            rows = [row for _, row in bench.state.completed.scan()]
+            assert shown == {
+                (row.invoke.id, row.listed) for row in rows if row.expires_at_ms > bench.now_ms
+            }
+
     def _home(self, identity: bytes) -> Bench:
         return self.benches[identity[0] >> 7]
 
@@ -230,11 +249,22 @@ def test_many_lives_leave_no_more_rows_than_few(
         check_rest(bench)
 
 
+def listed_places(state: State) -> Iterator[tuple[bytes, int, int]]:
+    """(id, place, expires at) of all that are listed and were not purged by hand."""
+    for key, row in state.listings.scan():
+        first = listing_number(key) * LISTED_COUNT_MAX
+        for at, times in enumerate(LISTED_TIMES.iter_unpack(row.times)):
+            if at not in row.gone:
+                yield bytes(row.ids[at * 24 : at * 24 + 24]), first + at, times[3]
+
+
 def make_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages and rows of their own for everything that may have them."""
     for module in (details, life):
         monkeypatch.setattr(module, "DETAIL_INLINE_COUNT", 1)
     monkeypatch.setattr(details, "DETAIL_PAGE_COUNT", 2)
+    monkeypatch.setattr(listings, "_FULL_BYTES", 3 * 24)
+    monkeypatch.setattr(listings, "LISTINGS_DROPPED_MAX", 1_000)
     monkeypatch.setattr(waiting, "WAITERS_INLINE_COUNT", 0)
     monkeypatch.setattr(apply, "INBOX_STEP_COUNT", 1)
     monkeypatch.setattr(apply_chore, "CHORE_STEP_COUNT", 1)

@@ -1,5 +1,6 @@
 """Completed invocations by their listings: the same answers as by their rows."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -181,6 +182,34 @@ def test_rows_of_completed_ones_are_read_for_few_only() -> None:
         assert not rows.read[keys.COMPLETED]
 
     run(check, various(300))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT status, target_service_name, COUNT(1) FROM sys_invocation GROUP BY 1, 2",
+        "SELECT * FROM sys_invocation WHERE target_service_name = 'Greeter' OR status = 'running'"
+        " ORDER BY created_at DESC LIMIT 10",
+    ],
+)
+def test_twice_as_many_cost_twice_as_many_listings_and_no_more_rows(sql: str) -> None:
+    read: list[Counter[bytes]] = []
+
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        await ask(query, sql)
+        read.append(rows.read)
+
+    for count in (3_000, 6_000):
+        bench = filled()
+        for number in range(1_000, 1_000 + count):
+            bench.now_ms += 1
+            bench.invoke(uid(number))
+            bench.finish(uid(number))
+        run(check, bench)
+    once, twice = read
+    assert twice[keys.LISTING] <= 2 * once[keys.LISTING] <= 2 * (3_000 / 1_024 + 1)
+    assert twice[keys.COMPLETED] == once[keys.COMPLETED] <= 10
+    assert twice[keys.INVOCATION] == once[keys.INVOCATION]
 
 
 def test_ids_in_a_long_list_are_looked_up() -> None:
