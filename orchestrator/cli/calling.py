@@ -18,8 +18,8 @@ from orchestrator.cli.times import flag_duration_s
 from orchestrator.cli.values import BINARY, show_value
 from orchestrator.cli.web_address import HttpAnswer
 from orchestrator.model.api_headers import JSON_TYPE
-from perdure.wire.codes import NOT_READY
 
+_NO_RESULT_YET: Final = 470  # of the protocol, which takes long to load
 _ID: Final = "x-restate-id"
 
 
@@ -155,7 +155,7 @@ def _result(asked: Asked, identity: str, how: str) -> int:
     try:
         answer = IngressClient(asked).ask("GET", path("restate", "invocation", identity, how))
     except ServerRefused as error:
-        if error.status != NOT_READY:
+        if error.status != _NO_RESULT_YET:
             raise
         raise CliError(f"{identity} has no result yet: perdure attach waits for it") from None
     if asked.json:

@@ -1,10 +1,9 @@
 """Which invocations are meant: options of a listing and of what is done to many, and their SQL."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
-import msgspec
 
 from orchestrator.cli.arguments import Decorated
 from orchestrator.cli.client import text_literal
@@ -39,7 +38,7 @@ _OPTIONS: Final = (
 )
 
 
-class Chosen(msgspec.Struct, kw_only=True):
+class Chosen(NamedTuple):
     """What invocations have in common; what is None or empty is not asked for."""
 
     service: str | None = None

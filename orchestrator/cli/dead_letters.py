@@ -14,6 +14,10 @@ from orchestrator.cli.output import print_fields, print_json, print_table
 
 _AT = ("perdure", "v1", "dead-letters")
 _COLUMNS = "id, kind, reason, message, topic, topic_partition, topic_offset, created_at"
+_ALL_BUT_VALUES = (  # which may be large: `show` has them
+    f"{_COLUMNS}, attempts, subscription_id, cluster, record_key, value_length,"
+    " target_service_name, target_handler_name, target_service_key, invocation_id, publish_error"
+)
 command = Noun("dlq", "Dead letters: records that could not be used, or sent.")
 
 
@@ -29,7 +33,8 @@ def _list(asked: Asked, subscription: str | None, topic: str | None, limit: int)
     ]
     where = f" WHERE {' AND '.join(wanted)}" if wanted else ""
     order = f" ORDER BY created_at DESC LIMIT {limit}"
-    found = asked.admin.query(f"SELECT {_COLUMNS} FROM sys_dead_letter{where}{order}")
+    columns = _ALL_BUT_VALUES if asked.json else _COLUMNS
+    found = asked.admin.query(f"SELECT {columns} FROM sys_dead_letter{where}{order}")
     if asked.json:
         print_json(found)
         return 0

@@ -10,7 +10,6 @@ from orchestrator.cli.arguments import Seconds, limit_option
 from orchestrator.cli.choosing import Chosen, choosing, count_of, where
 from orchestrator.cli.client import Admin
 from orchestrator.cli.commands import Asked, Noun
-from orchestrator.cli.describing import describe_invocation
 from orchestrator.cli.journals import export_journal
 from orchestrator.cli.operations import add_operations
 from orchestrator.cli.output import Coloured, print_json, print_table, say
@@ -56,7 +55,7 @@ def _list(
     if not (chosen.statuses or chosen.result or completed_too):
         terms.append("status != 'completed'")
     while True:
-        rows = _rows(asked.admin, where(terms), limit)
+        rows = _rows(asked.admin, "*" if asked.json else _LISTED, where(terms), limit)
         if watch_s is not None and sys.stdout.isatty():
             print(_CLEAR, end="")
         _show(asked, rows)
@@ -67,9 +66,9 @@ def _list(
         time.sleep(max(0.1, watch_s))
 
 
-def _rows(admin: Admin, matching: str, limit: int) -> list[dict[str, Any]]:
+def _rows(admin: Admin, columns: str, matching: str, limit: int) -> list[dict[str, Any]]:
     return admin.query(
-        f"SELECT {_LISTED} FROM sys_invocation{matching} ORDER BY created_at DESC, id LIMIT {limit}"
+        f"SELECT {columns} FROM sys_invocation{matching} ORDER BY created_at DESC, id LIMIT {limit}"
     )
 
 
@@ -112,6 +111,8 @@ def _status(row: dict[str, Any]) -> Coloured:
 @command.verb("describe", "One invocation: what it does or waits for, its attempts, its journal.")
 @click.argument("identity", metavar="ID")
 def _describe(asked: Asked, identity: str) -> int:
+    from orchestrator.cli.describing import describe_invocation  # it loads the protocol's messages
+
     return describe_invocation(asked, identity)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, EXIT_USAGE, CliError
-from orchestrator.cli.last_line import said_of, said_of_system
 from orchestrator.cli.output import drop_output, prepare_streams
 from orchestrator.cli.own_flags import OWN_FLAGS, run_with_own_flags
 
@@ -31,10 +30,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except OSError as error:
+        from orchestrator.cli.last_line import said_of_system
+
         drop_output()
         print(f"perdure: {said_of_system(error)}", file=sys.stderr)
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 the last line: people get a code, no traceback
+        from orchestrator.cli.last_line import said_of
+
         print(f"perdure: {said_of(error)}", file=sys.stderr)
         return EXIT_FAILED
 

@@ -1,14 +1,11 @@
-"""The file of profiles: addresses of servers by name, and the name of the one in use.
-
-It is profiles.json in $XDG_CONFIG_HOME/perdure, else in ~/.config/perdure.
-"""
+"""The file of profiles: addresses of servers by name, and the name of the one in use."""
 
 import os
-from pathlib import Path
 
 import msgspec
 
 from orchestrator.cli.exits import EXIT_USAGE, CliError
+from orchestrator.cli.profile_path import profile_path
 
 
 class Profile(msgspec.Struct, omit_defaults=True):
@@ -34,12 +31,6 @@ class Profiles(msgspec.Struct):
                 EXIT_USAGE,
             )
         return self.profiles[name]
-
-
-def profile_path() -> Path:
-    """Where the file is."""
-    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(home) / "perdure" / "profiles.json"
 
 
 def read_profiles() -> Profiles:

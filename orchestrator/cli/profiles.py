@@ -8,7 +8,8 @@ from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.exits import EXIT_USAGE, CliError
 from orchestrator.cli.ingress import ingress_address
 from orchestrator.cli.output import print_json, print_table
-from orchestrator.cli.profile_file import Profile, profile_path, read_profiles, write_profiles
+from orchestrator.cli.profile_file import Profile, read_profiles, write_profiles
+from orchestrator.cli.profile_path import profile_path
 
 command = Noun("profiles", "Addresses of servers by name, for --profile and PERDURE_PROFILE.")
 _name = click.argument("name")

@@ -8,7 +8,7 @@ import os
 from typing import Final, NamedTuple
 
 from orchestrator.cli.client import DEFAULT_ADMIN
-from orchestrator.cli.profile_file import read_profiles
+from orchestrator.cli.profile_path import profile_path
 from orchestrator.config.variables import PROFILE_VARIABLE, URL_VARIABLE
 
 ADMIN_VARIABLE: Final = "PERDURE_ADMIN"
@@ -42,11 +42,16 @@ def _chosen(admin: str, profile: str) -> Server:
             return Server(address, "", variable)
     if name := os.environ.get(PROFILE_VARIABLE):
         return _of_profile(name, PROFILE_VARIABLE)
-    if name := read_profiles().used:
-        return _of_profile(name, "perdure profiles use")
+    if profile_path().is_file():
+        from orchestrator.cli.profile_file import read_profiles  # most people have none
+
+        if name := read_profiles().used:
+            return _of_profile(name, "perdure profiles use")
     return Server(DEFAULT_ADMIN, "", "nobody: it is the default")
 
 
 def _of_profile(name: str, source: str) -> Server:
+    from orchestrator.cli.profile_file import read_profiles
+
     found = read_profiles().named(name)
     return Server(found.admin, found.ingress, source, name)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.main import main
-from orchestrator.cli.profile_file import profile_path
+from orchestrator.cli.profile_path import profile_path
 from tests.unit.admin.world import World, world
 from tests.unit.cli.printed import Printed
 

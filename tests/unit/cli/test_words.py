@@ -74,11 +74,12 @@ def test_a_command_loads_what_it_needs() -> None:
     assert not loaded & {"http.client", "msgspec", "argparse", "asyncio", "uvloop", "rich"}
     assert {name for name in loaded if name.startswith("orchestrator.cli.")} == {
         f"orchestrator.cli.{name}"
-        for name in ("commands", "exits", "known", "last_line", "main", "output", "own_flags")
+        for name in ("commands", "exits", "known", "main", "output", "own_flags")
     }
-    loaded = _loaded("services", "list", "--admin", "127.0.0.1:1")
-    assert "orchestrator.cli.services" in loaded
-    assert not loaded & {"asyncio", "uvloop", "pyarrow", "orchestrator.cli.invocations"}
+    for noun in ("services", "invocations", "deployments"):
+        loaded = _loaded(noun, "list", "--admin", "127.0.0.1:1")
+        assert f"orchestrator.cli.{noun}" in loaded and "http.client" in loaded
+        assert not loaded & {"asyncio", "uvloop", "pyarrow", "perdure", "orchestrator.cli.state"}
 
 
 def test_the_server_loads_no_commands() -> None:
