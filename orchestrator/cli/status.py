@@ -33,13 +33,22 @@ def command(asked: Asked) -> int:
         "version": version["perdure_version"],
         "cluster": asked.admin.get("/cluster-health")["cluster_name"],
         **_measured(_read(asked.admin.text("/metrics"))),
-        "subscriptions": asked.admin.get("/perdure/v1/subscriptions")["subscriptions"],
+        "subscriptions": _subscriptions(asked),
     }
     if asked.json:
         print_json(found)
     else:
         _print(found)
     return EXIT_FAILED if reason else 0
+
+
+def _subscriptions(asked: Asked) -> list[dict[str, Any]] | None:
+    """None while the server does not know them yet."""
+    try:
+        found: list[dict[str, Any]] = asked.admin.get("/perdure/v1/subscriptions")["subscriptions"]
+    except ServerRefused:
+        return None
+    return found
 
 
 def _read(text: str) -> _Metrics:

@@ -38,7 +38,7 @@ class Admission:
     def reason(self, seat: Seat) -> str:
         """For work that goes to this partition."""
         if self.shut_reason:
-            return self.shut_reason
+            return self.shut()
         now_s, state = self._time_s(), seat.state
         if state.term is None:
             if seat.stopped:
@@ -53,6 +53,12 @@ class Admission:
         if now_s - self._looked_s >= LOOK_S:
             self._refresh_log_health(now_s)
         return self._log_reason
+
+    def shut(self) -> str:
+        """Why no work is taken at all, and what the log waits for; "" if work is taken."""
+        health = self._log.health()
+        waits = "" if health.writable else health.reason
+        return f"{self.shut_reason}: {waits}" if self.shut_reason and waits else self.shut_reason
 
     def body_reason(self, size_bytes: int) -> str:
         """Why a body of this size is too much now; one always passes if no other waits."""

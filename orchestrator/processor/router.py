@@ -111,7 +111,7 @@ class Router:
         """Of the log and of every partition served here: the first reason there is."""
         seats = self._seats.all()
         if not seats:
-            return self._door.shut_reason or NOT_LED
+            return self._door.shut() or NOT_LED
         reason = next((found for seat in seats if (found := self._door.reason(seat))), "")
         restored = [f"{s.number} at {s.progress.ratio:.0%}" for s in seats if s.progress]
         if reason and restored:

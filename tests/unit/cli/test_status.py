@@ -20,7 +20,9 @@ def test_one_that_takes_no_work(server: World, perdure: Perdure) -> None:
     server.engine.closed = "partition 3 is being restored, 40%"
     shown = perdure("status")
     assert shown.code == 1 and "is being restored, 40%" in shown.out
-    assert perdure("status", "--json").json["reason"].startswith("partition 3")
+    server.metadata._is_known = False
+    found = perdure("status", "--json").json
+    assert found["reason"].startswith("partition 3") and found["subscriptions"] is None
 
 
 def test_metrics_are_read() -> None:
