@@ -84,7 +84,7 @@ def _texts(path: Path) -> Iterator[str]:
 
 
 def _of_product() -> list[Path]:
-    return [*PAGES, *(path for path in source_files() if name_of(path).startswith("orchestrator/"))]
+    return [*PAGES, *source_files()]
 
 
 def test_every_flag_that_is_named_exists() -> None:
