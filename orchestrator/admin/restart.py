@@ -71,7 +71,6 @@ def restarted(
         completion_retention_ms=old.completion_retention_ms,
         journal_retention_ms=old.journal_retention_ms,
         by=BY_RESTART,
-        by_id=old.id,
         seed=(old.seed or random_seed(old.id)) if upto else 0,
         restarted_from=old.id,
         prefix=prefix,

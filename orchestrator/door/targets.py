@@ -6,7 +6,7 @@ complete, since what is not known yet must not be denied.
 
 from typing import Final
 
-from orchestrator.door.keys import check_idempotency_key, key_of
+from orchestrator.door.keys import check_idempotency_key, check_key, key_of
 from orchestrator.door.refusals import RefusalCode, Refused
 from orchestrator.door.sends import KAFKA_SERVICE
 from orchestrator.model.ids import idempotent_id, workflow_id
@@ -15,6 +15,9 @@ from orchestrator.model.values import KAFKA, WORKFLOW_RUN
 from orchestrator.registry.schema import Handler, Registry, Service
 from perdure.wire.errors import BadId
 from perdure.wire.ids import AwakeableId, parse_awakeable_id, parse_invocation_id
+
+NOT_SERVED: Final = (RefusalCode.UNKNOWN_SERVICE, RefusalCode.UNKNOWN_HANDLER)
+"""Whoever asks for a result may ask on: results outlive their services."""
 
 _NAMED_MAX: Final = 10
 
@@ -76,6 +79,13 @@ def idempotent_call_id(handler: Handler, key: str | None, idempotency_key: str) 
     checked = key_of(handler, key)
     on = checked if handler.keyed else None
     return idempotent_id(handler.service, on, handler.name, idempotency_key)
+
+
+def gone_call_id(service: str, key: str | None, name: str, idempotency_key: str) -> bytes:
+    """The same where nobody serves the handler any more: its results are kept all the same. `key`
+    None: it had no keys."""
+    checked = None if key is None else check_key(key)
+    return idempotent_id(service, checked, name, check_key(idempotency_key))
 
 
 def read_invocation_id(text: str) -> bytes:

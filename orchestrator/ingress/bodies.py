@@ -40,7 +40,7 @@ def read_target(body: bytes, registry: Registry, wait: bool) -> ReadRoute:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise HttpRefused(400, f"bad body: {error}") from None
     if isinstance(target, InvocationTarget):
-        return ReadRoute(read_invocation_id(target.invocation_id), None, wait)
+        return ReadRoute(read_invocation_id(target.invocation_id), wait)
     check_scope(target.scope)
     if isinstance(target, WorkflowBody):
         return read_workflow(registry, target.workflow_name, target.workflow_key, wait)

@@ -102,9 +102,8 @@ class _Waiting(msgspec.Struct, eq=False):
             again = None
             if is_large(reply.outcome):
                 again = read_again(self.engine, self.invocation_id, reply)
-            output = self.handler.output
             self.exchange.respond(
-                replies.result(reply.outcome, output, id_text, expires_at_ms, again)
+                replies.result(reply.outcome, reply.output, id_text, expires_at_ms, again)
             )
         elif isinstance(reply, Accepted):
             if not reply.created and self.handler.kind == WORKFLOW_RUN:

@@ -107,21 +107,21 @@ class Ingress:
                 if self._open(exchange, self._gate.unready()):
                     exchange.respond(replies.healthy(list(registry.services)))
             case ReadRoute():
-                self._read(exchange, found, registry)
+                self._read(exchange, found)
             case TargetRoute():
                 target = read_target(exchange.body, registry, found.what == "attach")
                 if found.what == "lookup":
                     id_text = invocation_id_to_str(target.invocation_id)
                     exchange.respond(replies.looked_up(id_text))
                 else:
-                    self._read(exchange, target, registry)
+                    self._read(exchange, target)
             case AwakeableRoute():
                 complete_awakeable(exchange, found, self._engine, self._clock, self._options)
             case _:
                 assert_never(found)
 
-    def _read(self, exchange: PendingRequest, target: ReadRoute, registry: Registry) -> None:
-        start_read(exchange, target, self._engine, registry, self._options)
+    def _read(self, exchange: PendingRequest, target: ReadRoute) -> None:
+        start_read(exchange, target, self._engine, self._options)
 
     def _open(self, exchange: PendingRequest, reason: str) -> bool:
         if reason:

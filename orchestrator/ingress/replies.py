@@ -8,8 +8,7 @@ import msgspec
 from orchestrator.door.refusals import Refusal
 from orchestrator.ingress.exchange import HttpReply, ReadAgain
 from orchestrator.ingress.refusals import allow, status_of
-from orchestrator.model.values import Failure, Outcome
-from orchestrator.registry.schema import OutputRules
+from orchestrator.model.values import Failure, Outcome, OutputRules
 
 NOT_READY = 470  # of the protocol: the result is not there yet
 
@@ -27,8 +26,10 @@ def preflight(lines: bytes) -> HttpReply:
     return HttpReply(200, lines, b"")
 
 
-def content_type_line(output: OutputRules, is_empty: bool) -> bytes:
-    """The content-type header of a result, as the handler declared it."""
+def content_type_line(output: OutputRules | None, is_empty: bool) -> bytes:
+    """The content-type header of a result, as the handler declared it when it was made."""
+    if output is None:
+        return b"" if is_empty else _JSON
     if is_empty and not output.set_content_type_if_empty:
         return b""
     content_type = output.content_type
@@ -45,7 +46,7 @@ def id_line(id_text: str) -> bytes:
 
 def result(
     outcome: Outcome,
-    output: OutputRules,
+    output: OutputRules | None,
     id_text: str,
     expires_at_ms: int,
     again: ReadAgain | None = None,

@@ -9,16 +9,20 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from orchestrator.door.keys import check_key
+from orchestrator.door.refusals import Refusal, Refused
 from orchestrator.door.targets import (
+    NOT_SERVED,
     check_scope,
     find_public_handler,
     find_run,
     find_service,
+    gone_call_id,
     idempotent_call_id,
     read_invocation_id,
     run_id,
 )
 from orchestrator.ingress.refusals import HttpRefused, allow
+from orchestrator.model.ids import workflow_id
 from orchestrator.registry.schema import Handler, Registry, ServiceType
 
 
@@ -31,11 +35,12 @@ class CallRoute(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReadRoute(msgspec.Struct, frozen=True, gc=False):
-    """Read a result, with `wait` as soon as there is one. `handler` None: given by id alone."""
+    """Read a result, with `wait` as soon as there is one. `not_served`: what to say if there is
+    none, since nobody serves the handler."""
 
     invocation_id: bytes
-    handler: Handler | None
     wait: bool
+    not_served: Refusal | None = None
 
 
 class TargetRoute(msgspec.Struct, frozen=True, gc=False):
@@ -194,7 +199,7 @@ def _explicit_read(method: bytes, what: str, rest: list[str]) -> Route:
     if what == "lookup" or len(rest) != 1:
         raise HttpRefused(404, f"not found: /restate/{what} takes its target in the body")
     _allow(method, _READ)
-    return ReadRoute(read_invocation_id(rest[0]), None, what == "attach")
+    return ReadRoute(read_invocation_id(rest[0]), what == "attach")
 
 
 def _classic_read(method: bytes, rest: list[str], registry: Registry) -> Route:
@@ -203,7 +208,7 @@ def _classic_read(method: bytes, rest: list[str], registry: Registry) -> Route:
     _allow(method, _READ)
     target = rest[:-1]
     if len(target) == 1:
-        return ReadRoute(read_invocation_id(target[0]), None, wait)
+        return ReadRoute(read_invocation_id(target[0]), wait)
     if len(target) not in (3, 4):
         raise HttpRefused(
             400, "bad path: name service, key (if it has keys), handler, idempotency key"
@@ -253,11 +258,22 @@ def read_idempotent(
     registry: Registry, service: str, key: str | None, name: str, idempotency_key: str, wait: bool
 ) -> ReadRoute:
     """The invocation an idempotency key stands for."""
-    handler = find_public_handler(registry, service, name)
-    return ReadRoute(idempotent_call_id(handler, key, idempotency_key), handler, wait)
+    try:
+        handler = find_public_handler(registry, service, name)
+    except Refused as refused:
+        if refused.refusal.code not in NOT_SERVED:
+            raise
+        gone_id = gone_call_id(service, key, name, idempotency_key)
+        return ReadRoute(gone_id, wait, refused.refusal)
+    return ReadRoute(idempotent_call_id(handler, key, idempotency_key), wait)
 
 
 def read_workflow(registry: Registry, name: str, key: str, wait: bool) -> ReadRoute:
     """The run of a workflow key."""
-    run = find_run(registry, name)
-    return ReadRoute(run_id(run, key), run, wait)
+    try:
+        run = find_run(registry, name)
+    except Refused as refused:
+        if refused.refusal.code not in NOT_SERVED:
+            raise
+        return ReadRoute(workflow_id(name, check_key(key)), wait, refused.refusal)
+    return ReadRoute(run_id(run, key), wait)

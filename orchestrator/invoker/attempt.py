@@ -25,7 +25,14 @@ from orchestrator.invoker.urgency import NOTHING, NOW
 from orchestrator.model.effects import AnyEffect, RequestAck, RunResult
 from orchestrator.model.limits import INPUT_INLINE_BYTES, TURN_MESSAGE_BYTES
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
-from orchestrator.model.values import THEN_KILL, THEN_PAUSE, THEN_RETRY, Attempted
+from orchestrator.model.values import (
+    THEN_KILL,
+    THEN_PAUSE,
+    THEN_RETRY,
+    USUAL_OUTPUT,
+    Attempted,
+    OutputRules,
+)
 from orchestrator.registry.schema import RetryPolicy
 from perdure import wire
 from perdure.wire import codes as code
@@ -36,7 +43,9 @@ RECORD_EFFECTS: Final = 500  # each may cost as much as a small record
 _H: Final = wire.HEADER_BYTES
 _ACK: Final = wire.REQUESTED_ACK
 _PROPOSE_RUN: Final = code.PROPOSE_RUN_COMPLETION
+_RUN: Final = code.RUN
 _RUN_RESULT: Final = code.RUN_COMPLETION
+_ENDED: Final = Ended()
 _header: Final = struct.Struct(">HHI").unpack_from
 
 HOW: Final[dict[type, str]] = {
@@ -59,10 +68,12 @@ class Attempt:
         "_frames",
         "_given",
         "_jitter",
+        "_output",
         "_payload_bytes_max",
         "_pinned",
         "_policy",
         "_reader",
+        "_runs",
         "_size_bytes",
         "_unread",
         "_wants",
@@ -72,8 +83,10 @@ class Attempt:
         "input_closed",
         "over",
         "protocol",
+        "reached",
         "refused",
         "server",
+        "started_at_ms",
     )
 
     def __init__(
@@ -85,9 +98,12 @@ class Attempt:
         callees: Callees,
         jitter: Callable[[], float],
         payload_bytes_max: int,
+        output: OutputRules = USUAL_OUTPUT,
+        started_at_ms: int = 0,
     ) -> None:
         self._given = given
         self._policy = policy
+        self._output = output
         self._deployment = deployment
         self.protocol = protocol
         self._jitter = jitter
@@ -98,11 +114,13 @@ class Attempt:
         # AwaitingOn is for people to look at: it comes twice a step, nobody looks.
         self._unread = code.AWAITING_ON if protocol >= 7 else -1
         self.server = ""
+        self.started_at_ms = started_at_ms
+        self.reached = False  # the handler has been asked, as far as is known
         self.delivered = Delivered(given.entries, given.entries, given.commands)
         self._done: list[Journal] = []
         self._frames: list[bytes] = []
         self._size_bytes = 0
-        self._commands = 0
+        self._commands = self._runs = 0
         self._effects: list[AnyEffect] = []
         self.end: Ended | Suspended | Failed | None = None  # how it ends, once that is known
         self._wants = NOTHING
@@ -207,6 +225,7 @@ class Attempt:
 
     def ended(self, now_ms: int) -> None:
         """The response ended: without an End, Suspension or Error that is a failure."""
+        self.reached = True
         where = " in the middle of a message" if self.in_message else ""
         self.fail(
             codes.HANDLER_ERROR,
@@ -282,6 +301,8 @@ class Attempt:
             if effect is not None:
                 self._effects.append(effect)
             self._commands += 1
+            if number == _RUN:
+                self._runs += 1
             self._frames.append(frame)
             self._size_bytes += size_bytes
             if wants > self._wants:
@@ -294,7 +315,8 @@ class Attempt:
     def _control(self, number: int, frame: bytes) -> None:
         if number == code.END:
             wire.decode_end(frame, _H)
-            self._finish(Ended())
+            output = self._output
+            self._finish(_ENDED if output == USUAL_OUTPUT else Ended(output))
         elif number == code.SUSPENSION:
             waiting = future_of(wire.decode_suspension(frame, _H).awaiting_on)
             # A service that suspends while it could still be told something may have missed it.
@@ -329,6 +351,7 @@ class Attempt:
         start = self._size_bytes
         self._size_bytes = end = start + size_bytes
         self._effects.append(RunResult(completion_id, why is not None, start, end))
+        self._runs -= 1
         self._frames.append(stored)
         self._wants = NOW
 
@@ -338,23 +361,25 @@ class Attempt:
         self._wants = NOW
 
     def _error(self, m: wire.Error) -> None:
+        self.reached = True
         behavior = m.behavior if self.protocol >= 7 else code.BEHAVIOR_RETRY
         then = {code.BEHAVIOR_PAUSE: THEN_PAUSE, code.BEHAVIOR_FAIL: THEN_KILL}.get(behavior)
         self._fail(reported(m, self._door.now_ms), m.next_retry_delay, then)
 
     def _refuse(self, refusal: CommandRefused) -> None:
         why = attempted(refusal.restate_code, refusal.message, self._door.now_ms, code=refusal.code)
-        self.refused = True
+        self.refused = self.reached = True
         self._fail(why, None, refusal.then)
 
     def _fail(self, why: Attempted, asked_delay_ms: int | None, then: int | None) -> None:
-        count = self._given.retry_count
+        count, at_ms = self._given.retry_count, 0
         if then is None:
             verdict = after_failure(self._policy, count, asked_delay_ms, self._jitter())
-            at_ms = self._door.now_ms + verdict.delay_ms if verdict.then == THEN_RETRY else 0
-            self._finish(Failed(why, verdict.then, verdict.retry_count, at_ms))
-        else:
-            self._finish(Failed(why, then, count))
+            then, count = verdict.then, verdict.retry_count
+            if then == THEN_RETRY:
+                at_ms = self._door.now_ms + verdict.delay_ms
+        began = self.started_at_ms, self._deployment, self.server
+        self._finish(Failed(why, then, count, at_ms, self.reached, *began))
 
     def _finish(self, end: Ended | Suspended | Failed) -> None:
         if not self.over:
@@ -382,9 +407,10 @@ class Attempt:
                 self._commands,
                 tuple(self._effects),
                 end,
+                self._runs,
             )
         )
         given.commands += self._commands
         self._frames = []
-        self._size_bytes = self._commands = 0
+        self._size_bytes = self._commands = self._runs = 0
         self._effects = []

@@ -7,10 +7,13 @@ from orchestrator.door.delays import start_at_ms
 from orchestrator.door.headers import check_headers
 from orchestrator.door.invocations import invocation_id_for, make_invoke
 from orchestrator.door.keys import check_idempotency_key, check_key, key_of
+from orchestrator.door.refusals import Refused
 from orchestrator.door.sends import send_or_refusal, with_request
 from orchestrator.door.targets import (
+    NOT_SERVED,
     check_scope,
     find_handler,
+    gone_call_id,
     idempotent_call_id,
     read_invocation_id,
     show_target,
@@ -103,10 +106,21 @@ class Callees:
             return workflow_id(target.workflow_name, check_key(target.workflow_key))
         if isinstance(target, IdempotentRequestTarget):
             check_scope(target.scope)
-            handler = find_handler(self._registry(), target.service_name, target.handler_name)
-            key = (target.service_key or "") if handler.keyed else None
-            return idempotent_call_id(handler, key, target.idempotency_key)
+            return self._call_id(target)
         raise CommandRefused(codes.PROTOCOL_VIOLATION, "an attach names no invocation")
+
+    def _call_id(self, target: IdempotentRequestTarget) -> bytes:
+        """By its names: its result is there even if nobody serves the handler any more."""
+        service, name, key = target.service_name, target.handler_name, target.service_key
+        try:
+            handler = find_handler(self._registry(), service, name)
+        except Refused as refused:
+            if refused.refusal.code not in NOT_SERVED:
+                raise
+            return gone_call_id(service, key or None, name, target.idempotency_key)
+        return idempotent_call_id(
+            handler, (key or "") if handler.keyed else None, target.idempotency_key
+        )
 
     def _fresh(self, caller_id: bytes) -> bytes:
         """A new id in the caller's partition: calls without a key need no outbox."""

@@ -34,6 +34,7 @@ from orchestrator.invoker.slots import Slots
 from orchestrator.invoker.sweep import Sweep
 from orchestrator.invoker.telling import log_end, log_failure, shows_ends
 from orchestrator.invoker.views import attempt_views
+from orchestrator.model.values import USUAL_OUTPUT, OutputRules
 from orchestrator.registry.schema import Registry, RetryPolicy
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
@@ -224,17 +225,36 @@ class Invoker:
         return False
 
     def _attempt(
-        self, of: LedPartition, given: AttemptInput, policy: RetryPolicy, deploy: str, protocol: int
+        self,
+        of: LedPartition,
+        given: AttemptInput,
+        policy: RetryPolicy,
+        deployment: str,
+        protocol: int,
+        output: OutputRules,
+        now_ms: int,
     ) -> Attempt:
         of.begins(given.invoke.id, given.attempt)
-        bytes_max = self._options.payload_bytes_max
-        return Attempt(given, policy, deploy, protocol, self._callees, self._uniform, bytes_max)
+        return Attempt(
+            given,
+            policy,
+            deployment,
+            protocol,
+            self._callees,
+            self._uniform,
+            self._options.payload_bytes_max,
+            output,
+            now_ms,
+        )
 
     def _fail_unplaced(self, source: LedPartition, given: AttemptInput, why: Unplaced) -> None:
-        attempt = self._attempt(source, given, why.retry, given.deployment, given.protocol)
-        attempt.fail(why.restate_code, why.message, self.now_ms())
+        now_ms = self.now_ms()
+        attempt = self._attempt(
+            source, given, why.retry, given.deployment, given.protocol, USUAL_OUTPUT, now_ms
+        )
+        attempt.fail(why.restate_code, why.message, now_ms)
         self._counts.unplaced(attempt)
-        log_failure(attempt, given.invoke.id, given.attempt, self.now_ms())
+        log_failure(attempt, given.invoke.id, given.attempt, now_ms)
         for record in attempt.take():
             source.propose(record)
 
@@ -243,9 +263,11 @@ class Invoker:
     ) -> None:
         """Open the exchange of an attempt that has its slot."""
         deployment, handler, options = where.deployment, where.handler, self._options
-        attempt = self._attempt(source, given, handler.retry, deployment.id, where.protocol)
-        duplex = where.streams and not given.pause_requested
         invoke, now_ms = given.invoke, self.now_ms()
+        attempt = self._attempt(
+            source, given, handler.retry, deployment.id, where.protocol, handler.output, now_ms
+        )
+        duplex = where.streams and not given.pause_requested
         window = self._slots.take(deployment.id)
         running = RunningAttempt(self, source, given, attempt, where, duplex, window, now_ms)
         running.restart_count = restarts

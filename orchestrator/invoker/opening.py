@@ -65,6 +65,11 @@ def _header_fields(headers: tuple[tuple[str, str], ...], keyed: bool) -> bytes:
     return fields
 
 
+def _failing_ms(given: AttemptInput, now_ms: int) -> int:
+    """How long what follows the last entry has been tried without success."""
+    return max(0, now_ms - given.trying_since_ms) if given.failures_since_entry else 0
+
+
 def opening(
     given: AttemptInput,
     protocol: int,
@@ -76,7 +81,7 @@ def opening(
     """Start and Input of an attempt, as bytes to send one after the other."""
     invoke = given.invoke
     seed = invoke.seed or random_seed(invoke.id)
-    waited_ms = max(0, now_ms - given.last_entry_at_ms)
+    failing_ms = _failing_ms(given, now_ms)
     if given.failures_since_entry or invoke.idempotency_key is not None:
         start = wire.start_message(
             protocol,
@@ -87,7 +92,7 @@ def opening(
             partial_state=partial,
             key=invoke.key,
             retry_count=given.failures_since_entry,
-            retry_duration_ms=waited_ms,
+            retry_duration_ms=failing_ms,
             random_seed=seed,
             idempotency_key=invoke.idempotency_key,
         )
@@ -106,7 +111,6 @@ def opening(
             else b"",
             b"\x28\x01" if partial else b"",
             b"\x32" + varint(len(key)) + key if key else b"",
-            b"\x40" + varint(waited_ms) if waited_ms else b"",
             b"\x48" + varint(seed) if protocol >= 6 else b"",
         )
     )
@@ -132,7 +136,7 @@ def opening_objects(
         partial,
         invoke.key,
         given.failures_since_entry,
-        max(0, now_ms - given.last_entry_at_ms),
+        _failing_ms(given, now_ms),
         invoke.seed or random_seed(invoke.id) if protocol >= 6 else 0,
         None,
         None,

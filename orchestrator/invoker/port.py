@@ -38,7 +38,7 @@ class AttemptInput(msgspec.Struct, gc=False):
     commands: int
     retry_count: int
     failures_since_entry: int
-    last_entry_at_ms: int
+    trying_since_ms: int
     pause_requested: bool
     is_recovered: bool = False
     """It was called before this term of its partition began: there may be very many of them."""

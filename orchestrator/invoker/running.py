@@ -218,6 +218,7 @@ class RunningAttempt:
 
     def time_out(self, message: str) -> None:
         """End it because its service makes no progress."""
+        self._note_sent()
         if self.exchange is not None and not self.attempt.over:
             self.exchange.give_up(message)
         self.fail(codes.ABORT_TIMEOUT, message)
@@ -246,7 +247,9 @@ class RunningAttempt:
         content_type = found.get(b"content-type", b"")
         if not 200 <= status < 300:
             self._refused(status, found.get(b"retry-after", b""))
-        elif content_type != self._media_type:
+        elif content_type == self._media_type:
+            self.attempt.reached = True
+        else:
             self.fail(
                 codes.PROTOCOL_VIOLATION,
                 f"the response has the content type {content_type[:128]!r},"
@@ -319,4 +322,12 @@ class RunningAttempt:
         if untouched and self.attempt.untouched:
             self._shell.begin_again(self, reason)
         else:
+            if not untouched:
+                self._note_sent()
             self.fail(codes.NETWORK, reason)
+
+    def _note_sent(self) -> None:
+        """It failed without a word of its handler, which may have begun all the same: unless no
+        connection has carried the request."""
+        if self.exchange is not None and self.exchange.carrier is not None:
+            self.attempt.reached = True

@@ -6,28 +6,30 @@ from orchestrator.machine import life
 from orchestrator.machine.apply_pause import hold
 from orchestrator.machine.details import SIGNALS, look_up
 from orchestrator.machine.entries import APPLY_EFFECT
-from orchestrator.machine.events import note_failure
+from orchestrator.machine.events import begin_count, note_attempt, note_failure
 from orchestrator.machine.futures import is_resolved
 from orchestrator.machine.journal import store_entries
 from orchestrator.machine.origins import free_slot
+from orchestrator.machine.own_runs import awaited_runs
 from orchestrator.machine.status import BACK_OFF, CANCEL, FLUSH, SUSPEND, WAKE, change_status, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import ArmRetry
 from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.effects import AnyEffect, RunResult
+from orchestrator.model.limits import OWN_RUN_DELAY_MS, OWN_RUN_DELAY_MS_MAX
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import (
     CODE_INTERNAL,
     INVOKED,
     THEN_KILL,
+    THEN_PAUSE,
     THEN_RETRY,
+    Attempted,
     Failure,
 )
 from perdure.wire.codes import CANCEL_SIGNAL
 
-# No attempt of the service: no deployment, or no protocol version that both speak.
-NOT_BEGUN = ("RT0011", "RT0013", "RT0014")
 NO_OUTPUT = Failure(CODE_INTERNAL, "the handler ended without a result")
 
 
@@ -52,7 +54,9 @@ def apply_journal(step: Step, record: Journal) -> Answer:
     if record.entries:
         row.commands += record.commands
         row.failures_since_entry = 0
-        row.last_entry_at_ms = record.now_ms
+        row.trying_since_ms = record.now_ms
+        if record.runs:
+            row.open_runs = max(0, row.open_runs + record.runs)
         frames, effects = record.frames, record.effects
         store_entries(step, row, frames, record.entries)
         for effect in effects if len(effects) < 2 else _as_stored(effects):
@@ -85,7 +89,7 @@ def _pin(row: InvocationRow, pin: Pin) -> None:
 def _end(step: Step, row: InvocationRow, end: Ended | Suspended | Failed) -> None:
     row.attempt += 1
     if isinstance(end, Ended):
-        life.complete(step, row, NO_OUTPUT if row.output is None else row.output)
+        life.complete(step, row, NO_OUTPUT if row.output is None else row.output, end.output)
     elif isinstance(end, Suspended):
         _suspend(step, row, end)
     else:
@@ -94,11 +98,17 @@ def _end(step: Step, row: InvocationRow, end: Ended | Suspended | Failed) -> Non
 
 def _suspend(step: Step, row: InvocationRow, end: Suspended) -> None:
     row.retry_count = 0
-    row.is_failing = False
     row.seen = end.seen
+    is_ready = row.pause_requested or is_resolved(step.state, row, end.waiting)
+    own_runs = [] if is_ready else awaited_runs(step.state, row, end.waiting)
+    if own_runs:
+        _wait_for_own_run(step, row, own_runs[0])
+        return
+    begin_count(row)
+    row.is_failing = False
     if row.pause_requested:
         hold(step, row)
-    elif is_resolved(step.state, row, end.waiting):
+    elif is_ready:
         go_on(step, row, WAKE)
     else:
         change_status(step, row, SUSPEND)
@@ -107,24 +117,43 @@ def _suspend(step: Step, row: InvocationRow, end: Suspended) -> None:
             free_slot(step, row)
 
 
+def _wait_for_own_run(step: Step, row: InvocationRow, number: int) -> None:
+    """It suspended on a run that it has not ended. Nobody wakes it: it is attempted again."""
+    message = f"it suspended until its own run {number} ends, which only an attempt can do"
+    why = Attempted(CODE_INTERNAL, message, restate_code="RT0012", at_ms=step.now_ms)
+    note_failure(step, row, why)
+    note_attempt(row)
+    assert row.retries is not None
+    delay_ms = OWN_RUN_DELAY_MS << min(row.retries.in_row, 8)
+    _back_off(step, row, step.now_ms + min(delay_ms, OWN_RUN_DELAY_MS_MAX))
+
+
 def _fail(step: Step, row: InvocationRow, end: Failed) -> None:
     row.retry_count = end.retry_count
-    if end.why.restate_code not in NOT_BEGUN:
+    if end.reached:
+        if not row.failures_since_entry:
+            row.trying_since_ms = max(row.trying_since_ms, end.started_at_ms)
         row.failures_since_entry += 1
     note_failure(step, row, end.why)
+    note_attempt(row, end.started_at_ms, end.deployment, end.server)
     seen, row.seen = row.seen, row.entries
     if end.then == THEN_KILL:
         life.complete(step, row, Failure(end.why.code, end.why.message))
     elif row.pause_requested:
         hold(step, row)
-    elif end.then == THEN_RETRY:
-        change_status(step, row, BACK_OFF)
-        row.retry_at_ms = end.retry_at_ms
-        delay_ms = end.retry_at_ms - step.now_ms
-        step.actions.append(ArmRetry(row.invoke.id, row.incarnation, end.retry_at_ms, delay_ms))
     elif (look_up(step.state, row, SIGNALS, CANCEL_SIGNAL) or -1) >> 2 >= seen:
-        # Canceled during this attempt: it goes on as if that had come after the pause.
-        row.retry_count = 0
+        # Canceled during this attempt: it goes on as if that had come after the failure.
+        if end.then == THEN_PAUSE:
+            begin_count(row)
         go_on(step, row, CANCEL)
+    elif end.then == THEN_RETRY:
+        _back_off(step, row, end.retry_at_ms)
     else:
         hold(step, row)
+
+
+def _back_off(step: Step, row: InvocationRow, retry_at_ms: int) -> None:
+    change_status(step, row, BACK_OFF)
+    row.retry_at_ms = retry_at_ms
+    delay_ms = retry_at_ms - step.now_ms
+    step.actions.append(ArmRetry(row.invoke.id, row.incarnation, retry_at_ms, delay_ms))

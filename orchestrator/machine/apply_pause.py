@@ -1,7 +1,7 @@
 """Pause and Resume: an invocation stops where it is, and continues when resumed."""
 
 from orchestrator.machine import life
-from orchestrator.machine.events import note_pause
+from orchestrator.machine.events import begin_count, note_pause
 from orchestrator.machine.status import PAUSE, RESUME, change_status, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import StopAttempt
@@ -51,7 +51,7 @@ def apply_resume(step: Step, resume: Resume) -> Answer:
     if resume.deployment:
         row.deployment = resume.deployment
         row.protocol = row.protocol or resume.protocol  # a journal keeps its version
-    row.retry_count = 0
+    begin_count(row)
     row.failures_since_entry = 0
     row.pause_requested = False
     go_on(step, row, RESUME)

@@ -1,6 +1,7 @@
 """Signal and Cancel: given to the current incarnation of an invocation."""
 
 from orchestrator.machine import life
+from orchestrator.machine.events import begin_count
 from orchestrator.machine.journal import give_signal
 from orchestrator.machine.status import CANCEL, go_on
 from orchestrator.machine.step import Step
@@ -50,7 +51,8 @@ def apply_signal_of_handler(step: Step, signal: Signal) -> None:
 
 
 def apply_cancel(step: Step, cancel: Cancel) -> Answer:
-    """What has not started ends at once; a running attempt is notified, a paused one is woken."""
+    """What has not started ends at once; a running attempt is notified. One that is paused or
+    backs off is attempted at once, to see that it is cancelled."""
     row = step.state.invocations.get(cancel.target_id)
     if row is None:
         return life.answer_if_over(step, cancel.target_id)
@@ -64,6 +66,8 @@ def apply_cancel(step: Step, cancel: Cancel) -> Answer:
     row.pause_requested = False  # as one that is paused would, it goes on to see the cancel
     give_signal(step, row, CANCEL_SIGNAL, "", None)
     if row.status == PAUSED:
-        row.retry_count = 0
+        begin_count(row)
+    if row.status == PAUSED or row.retry_at_ms:
+        row.seen = row.entries  # this attempt is for it: if it fails, the next one is a retry
         go_on(step, row, CANCEL)
     return Answer.ACCEPTED

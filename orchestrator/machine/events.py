@@ -14,15 +14,44 @@ from orchestrator.model.rows import (
     EVENT_PAUSED_BY_FAILURE,
     Event,
     InvocationRow,
+    Retries,
 )
 from orchestrator.model.values import Attempted
 
 
 def note_failure(step: Step, row: InvocationRow, why: Attempted) -> None:
-    """An attempt failed. Earlier failures lose their stack traces: only the last one is shown."""
+    """An attempt failed. Equal failures in a row are counted in one event, so that they push
+    nothing else out. Earlier failures lose their stack traces: only the last one is shown."""
     row.is_failing = True
+    why = _cut(why)
+    last = row.events[-1] if row.events else None
+    if last is not None and last.why is not None and _is_same(last.why, why):
+        known = replace(last, entries=row.entries, why=why, count=last.count + 1)
+        row.events = (*row.events[:-1], known)
+        return
     row.events = tuple(map(_without_stack, row.events))
-    _add(row, Event(EVENT_FAILED, step.now_ms, row.entries, _cut(why)))
+    _add(row, Event(EVENT_FAILED, step.now_ms, row.entries, why))
+
+
+def note_attempt(
+    row: InvocationRow, started_at_ms: int = 0, deployment: str = "", server: str = ""
+) -> None:
+    """Count an attempt that failed; when and where it began, if that is known."""
+    before = row.retries or Retries(0, 0)
+    row.retries = Retries(
+        before.failed_count + 1,
+        before.in_row + 1,
+        started_at_ms or before.started_at_ms,
+        deployment or before.deployment,
+        server or before.server,
+    )
+
+
+def begin_count(row: InvocationRow) -> None:
+    """Failures from here on have nothing to do with those before."""
+    row.retry_count = 0
+    if row.retries is not None:
+        row.retries = replace(row.retries, in_row=0)
 
 
 def note_pause(step: Step, row: InvocationRow) -> None:
@@ -33,6 +62,11 @@ def note_pause(step: Step, row: InvocationRow) -> None:
 
 def _add(row: InvocationRow, event: Event) -> None:
     row.events = (*row.events, event)[-EVENTS_KEPT_COUNT:]
+
+
+def _is_same(one: Attempted, other: Attempted) -> bool:
+    """But for when, and where in the handler."""
+    return replace(one, stacktrace="", at_ms=0) == replace(other, stacktrace="", at_ms=0)
 
 
 def _without_stack(event: Event) -> Event:

@@ -6,7 +6,6 @@ from orchestrator.codec.keys import object_key, retention_key, timer_key
 from orchestrator.machine import (
     event_feed,
     inputs,
-    kv,
     listings,
     objects,
     origins,
@@ -40,7 +39,6 @@ from orchestrator.model.limits import (
 )
 from orchestrator.model.rows import (
     CHORE_DROP_CHUNKS,
-    CHORE_DROP_PROMISES,
     TIMER_START,
     ChoreRow,
     CompletedRow,
@@ -55,6 +53,7 @@ from orchestrator.model.values import (
     WORKFLOW_RUN,
     Caller,
     Outcome,
+    OutputRules,
 )
 
 HOLDS_LOCK = (OBJECT_EXCLUSIVE, WORKFLOW_RUN)
@@ -63,7 +62,7 @@ HOLDS_LOCK = (OBJECT_EXCLUSIVE, WORKFLOW_RUN)
 def new_row(step: Step, invoke: Invoke) -> InvocationRow:
     """A live row for an id that is free."""
     row = InvocationRow(invoke, step.position, NEW, step.now_ms)
-    row.last_entry_at_ms = step.now_ms
+    row.trying_since_ms = step.now_ms
     row.deployment = invoke.deployment
     step.state.invocations.add(invoke.id, row)
     if invoke.prefix is not None:
@@ -132,9 +131,15 @@ def _send(step: Step, row: InvocationRow) -> None:
         complete(step, row, outcome)
 
 
-def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = False) -> None:
-    """Give the result to everyone who waits, keep it as long as asked, free the lock. `kill`
-    ends what it started, too."""
+def complete(
+    step: Step,
+    row: InvocationRow,
+    outcome: Outcome,
+    output: OutputRules | None = None,
+    kill: bool = False,
+) -> None:
+    """Give the result to everyone who waits, keep it as long as asked, free the lock. `output` is
+    the content type of the result; `kill` ends what it started, too."""
     state, was = step.state, row.status
     if row.invoke.origin is not None:
         origins.end(step, row, outcome, kill)
@@ -147,7 +152,7 @@ def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = Fals
         clear_up(step, row, kill)
     change_status(step, row, COMPLETE)
     state.invocations.delete(invoke.id)
-    done = _completed_row(step, row, outcome)
+    done = _completed_row(step, row, outcome, output)
     if invoke.origin is not None and _is_forgotten(invoke):
         inputs.drop_input(step, done)
         drop_chunks(step, done)
@@ -158,7 +163,9 @@ def complete(step: Step, row: InvocationRow, outcome: Outcome, kill: bool = Fals
         if not invoke.journal_retention_ms:
             drop_journal(step, done)
         _retain(step, done)
-    step.actions.append(Complete(invoke.id, row.incarnation, outcome, done.expires_at_ms))
+    step.actions.append(Complete(invoke.id, row.incarnation, outcome, done.expires_at_ms, output))
+    if invoke.kind == WORKFLOW_RUN:
+        objects.expire_at(step, invoke.service, invoke.key, done.expires_at_ms)
     if was != SCHEDULED:
         if was == INBOXED:
             objects.leave_queue(step, row)
@@ -195,16 +202,8 @@ def purge(step: Step, done: CompletedRow) -> None:
         return
     raw = object_key(invoke.service, invoke.key)
     owner = state.objects.get(raw)
-    if owner is None or owner.lock:
-        return
-    kv.clear_all(step, owner)
-    if owner.promise_count:
-        chore = ChoreRow(CHORE_DROP_PROMISES, service=invoke.service, key=invoke.key)
-        chore.generation = owner.generation
-        add_chore(step, chore)
-        owner.promise_count = 0
-        owner.generation = step.position  # what is written from now on belongs to another one
-    objects.drop_if_idle(step, owner)
+    if owner is not None and owner.expires_at_ms and not owner.lock:
+        objects.forget_object(step, owner)
 
 
 def drop_chunks(step: Step, done: CompletedRow) -> None:
@@ -232,7 +231,9 @@ def attach_waiter(step: Step, row: InvocationRow, caller: Caller) -> None:
         step.state.invocations.touch(row.invoke.id)
 
 
-def _completed_row(step: Step, row: InvocationRow, outcome: Outcome) -> CompletedRow:
+def _completed_row(
+    step: Step, row: InvocationRow, outcome: Outcome, output: OutputRules | None
+) -> CompletedRow:
     invoke, now = row.invoke, step.now_ms
     return CompletedRow(
         invoke=invoke,
@@ -252,8 +253,9 @@ def _completed_row(step: Step, row: InvocationRow, outcome: Outcome) -> Complete
         inboxed_at_ms=row.inboxed_at_ms,
         scheduled_at_ms=row.scheduled_at_ms,
         running_at_ms=row.running_at_ms,
-        retry_count=row.retry_count,
+        retries=row.retries,
         events=row.events,
+        output=output,
     )
 
 

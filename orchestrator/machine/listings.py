@@ -57,7 +57,7 @@ def _flags(done: CompletedRow) -> int:
     flags = done.invoke.by << LISTED_BY_SHIFT
     if isinstance(done.outcome, Failure):
         flags |= LISTED_FAILED
-    if done.events or done.retry_count:
+    if done.events or done.retries is not None:
         flags |= LISTED_TROUBLED
     return flags
 

@@ -1,23 +1,73 @@
 """Objects and workflow keys: the lock, the inbox, and the row that goes when nothing is left."""
 
 from orchestrator.codec.keys import inbox_key, object_key
-from orchestrator.machine import state_patch
+from orchestrator.machine import kv, state_patch
 from orchestrator.machine.chores import add_chore
 from orchestrator.machine.status import BEGIN, QUEUE, change_status, go_on
 from orchestrator.machine.step import Step
+from orchestrator.model.ids import workflow_id
 from orchestrator.model.records import PatchState
-from orchestrator.model.rows import CHORE_FREE_KEY, ChoreRow, InboxRow, InvocationRow, ObjectRow
+from orchestrator.model.rows import (
+    CHORE_DROP_PROMISES,
+    CHORE_FREE_KEY,
+    ChoreRow,
+    InboxRow,
+    InvocationRow,
+    ObjectRow,
+)
+
+
+def find_object(step: Step, service: str, key: str) -> ObjectRow | None:
+    """The row of a key. What a workflow has is gone from the moment on at which it expires, even
+    if the clean-up has not come to it yet."""
+    objects = step.state.objects
+    raw = object_key(service, key)
+    owner = objects.get(raw)
+    if owner is None or not owner.expires_at_ms:
+        return owner
+    if owner.expires_at_ms > step.now_ms or owner.lock:
+        return owner
+    forget_object(step, owner)
+    return objects.get(raw)  # it may have a queue
 
 
 def find_or_make(step: Step, service: str, key: str) -> ObjectRow:
-    """The row of a key; made with this record's position as its generation."""
-    objects = step.state.objects
+    """The same; made with this record's position as its generation."""
+    owner = find_object(step, service, key)
+    if owner is None:
+        owner = ObjectRow(step.position, service, key)
+        step.state.objects.add(object_key(service, key), owner)
+    return owner
+
+
+def expire_at(step: Step, service: str, key: str, at_ms: int) -> None:
+    """The run of a workflow is over: state and promises of its key are kept as long as its
+    result."""
     raw = object_key(service, key)
-    row = objects.get(raw)
-    if row is None:
-        row = ObjectRow(step.position, service, key)
-        objects.add(raw, row)
-    return row
+    owner = step.state.objects.get(raw)
+    if owner is not None:
+        owner.expires_at_ms = at_ms
+        step.state.objects.touch(raw)
+
+
+def expire_with_run(step: Step, owner: ObjectRow) -> None:
+    """A row of a workflow's key was made: it is kept no longer than the result of its run."""
+    done = step.state.completed.get(workflow_id(owner.service, owner.key))
+    if done is not None and done.expires_at_ms > step.now_ms:
+        owner.expires_at_ms = done.expires_at_ms
+
+
+def forget_object(step: Step, owner: ObjectRow) -> None:
+    """Forget state and promises of a key that nobody has locked."""
+    kv.clear_all(step, owner)
+    if owner.promise_count:
+        chore = ChoreRow(CHORE_DROP_PROMISES, service=owner.service, key=owner.key)
+        chore.generation = owner.generation
+        add_chore(step, chore)
+        owner.promise_count = 0
+        owner.generation = step.position  # what is written from now on belongs to another one
+    owner.expires_at_ms = 0
+    drop_if_idle(step, owner)
 
 
 def lock_or_queue(step: Step, row: InvocationRow) -> None:
@@ -36,6 +86,8 @@ def queue_patch(step: Step, patch: PatchState) -> bool:
     """Apply a modification of state, behind the running exclusive invocation and its queue. False
     if it is for a version, and the state is too large to be compared with it."""
     owner = find_or_make(step, patch.service, patch.key)
+    if patch.workflow and owner.generation == step.position:
+        expire_with_run(step, owner)
     if patch.version is not None and not state_patch.can_compare(owner):
         return False
     if owner.lock or owner.inbox_head != owner.inbox_tail:

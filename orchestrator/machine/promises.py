@@ -1,26 +1,28 @@
 """The promises of a workflow key: their rows, and who waits for them."""
 
 from orchestrator.codec.keys import awaited_promise, object_key, state_prefix
-from orchestrator.machine.objects import drop_if_idle, find_or_make
+from orchestrator.machine.objects import drop_if_idle, expire_with_run, find_object, find_or_make
 from orchestrator.machine.step import Step
 from orchestrator.machine.waiting import drop_waiter
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import PromiseRow
-from orchestrator.model.values import Caller
+from orchestrator.model.values import WORKFLOW_RUN, Caller
 
 
 def find_promise(step: Step, invoke: Invoke, name: str) -> PromiseRow | None:
     """The promise of this name that handlers of the invocation's key share."""
-    raw = object_key(invoke.service, invoke.key)
-    owner = step.state.objects.get(raw)
+    owner = find_object(step, invoke.service, invoke.key)
     if owner is None:
         return None
+    raw = object_key(invoke.service, invoke.key)
     return step.state.promises.get(state_prefix(raw, owner.generation) + name.encode())
 
 
 def make(step: Step, invoke: Invoke, name: str) -> tuple[bytes, PromiseRow]:
     """The same, made if there is none."""
     owner = find_or_make(step, invoke.service, invoke.key)
+    if owner.generation == step.position and invoke.kind != WORKFLOW_RUN:
+        expire_with_run(step, owner)
     raw = object_key(invoke.service, invoke.key)
     key = state_prefix(raw, owner.generation) + name.encode()
     promise = step.state.promises.get(key)

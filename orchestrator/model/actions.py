@@ -5,7 +5,7 @@ Each may be lost or repeated: each is idempotent at its target and derived again
 
 import msgspec
 
-from orchestrator.model.values import Outcome
+from orchestrator.model.values import Outcome, OutputRules
 
 
 class Action(msgspec.Struct, gc=False):
@@ -89,6 +89,7 @@ class Complete(Action):
     incarnation: int
     outcome: Outcome
     expires_at_ms: int
+    output: OutputRules | None = None  # the content type of the result; None is that of most
 
 
 AnyAction = (

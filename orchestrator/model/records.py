@@ -25,7 +25,7 @@ from orchestrator.model.topic_records import (
     SourceOpened,
     SwitchFeed,
 )
-from orchestrator.model.values import Attempted, Caller, Failure, Future, Outcome
+from orchestrator.model.values import Attempted, Caller, Failure, Future, Outcome, OutputRules
 
 
 class AnnounceLeader(Record, frozen=True, tag=2):
@@ -40,7 +40,10 @@ class AnnounceLeader(Record, frozen=True, tag=2):
 
 
 class Ended(Record, frozen=True, tag=40):
-    """The attempt ended the invocation: its result is the last output."""
+    """The attempt ended the invocation: its result is the last output. `output` is the content
+    type that its handler declared; None is that of most."""
+
+    output: OutputRules | None = None
 
 
 class Suspended(Record, frozen=True, tag=41):
@@ -53,13 +56,18 @@ class Suspended(Record, frozen=True, tag=41):
 class Failed(Record, frozen=True, tag=42):
     """The attempt failed. `then` is THEN_RETRY at `retry_at_ms`, THEN_PAUSE or THEN_KILL.
 
-    `retry_count` is the new count of retries of the policy.
+    `retry_count` is the new count of retries of the policy. `reached`: the handler has been asked;
+    else no step of it can have failed. The last three say when and where the attempt began.
     """
 
     why: Attempted
     then: int
     retry_count: int
     retry_at_ms: int = 0
+    reached: bool = True
+    started_at_ms: int = 0
+    deployment: str = ""
+    server: str = ""
 
 
 class Pin(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -74,7 +82,7 @@ class Journal(Record, frozen=True, tag=3):
     """One flush of an attempt: entries in order as original frames, what they ask for, the end.
 
     `frames` holds commands and, for run results, their notification frames. `commands` counts
-    the commands among the `entries`.
+    the commands among the `entries`, `runs` the commands of runs less the results of runs.
     """
 
     epoch: int
@@ -88,6 +96,7 @@ class Journal(Record, frozen=True, tag=3):
     commands: int
     effects: tuple[AnyEffect, ...]
     end: Ended | Suspended | Failed | None
+    runs: int = 0
 
 
 class TimersFired(Record, frozen=True, tag=4):

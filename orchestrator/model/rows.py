@@ -21,7 +21,7 @@ from orchestrator.model.records import (
 )
 from orchestrator.model.topic_records import DeadLetter, Produce, SlotFreed
 from orchestrator.model.topics import FeedTopic, ProduceRequest, RecordOrigin, Source
-from orchestrator.model.values import LIVE_STATUSES, Attempted, Caller, Future, Outcome
+from orchestrator.model.values import LIVE_STATUSES, Attempted, Caller, Future, Outcome, OutputRules
 
 
 class JournalChunk(
@@ -36,13 +36,15 @@ class JournalChunk(
 class Event(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
     """A life-cycle event of an invocation, for people: `kind` is one of the EVENT_ numbers.
 
-    `why` is there for EVENT_FAILED; only the latest has a stack trace.
+    `why` is there for EVENT_FAILED; only the latest has a stack trace. Equal failures in a row are
+    one event: `count` of them, the first at `at_ms`, the last at `why.at_ms`.
     """
 
     kind: int
     at_ms: int
     entries: int
     why: Attempted | None = None
+    count: int = 1
 
 
 EVENT_FAILED = 0
@@ -57,6 +59,17 @@ class Row(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True)
 def latest_failure(events: Sequence[Event]) -> Attempted | None:
     """The latest failed attempt among them."""
     return next((e.why for e in reversed(events) if e.kind == EVENT_FAILED), None)
+
+
+class Retries(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
+    """The attempts of an invocation that failed: how many ever, how many since it last suspended
+    or was resumed; and when and where the last of them began."""
+
+    failed_count: int
+    in_row: int
+    started_at_ms: int = 0
+    deployment: str = ""
+    server: str = ""
 
 
 class PartitionRow(Row):
@@ -128,12 +141,14 @@ class InvocationRow(Row):
     retry_count: int = 0
     retry_at_ms: int = 0  # not 0: backing off
     failures_since_entry: int = 0
-    last_entry_at_ms: int = 0
+    trying_since_ms: int = 0  # what follows the last entry, by attempts that reached the handler
     is_failing: bool = False  # the last attempt failed, and why is the latest EVENT_FAILED
     pause_requested: bool = False
     events: tuple[Event, ...] = ()
     signal_count: int = 0  # that came since an attempt last said something
     signal_bytes: int = 0  # of their frames
+    retries: Retries | None = None  # None: no attempt has failed
+    open_runs: int = 0  # runs in its journal without a result
 
     @property
     def last_failure(self) -> Attempted | None:
@@ -164,10 +179,16 @@ class CompletedRow(Row):
     inboxed_at_ms: int = 0
     scheduled_at_ms: int = 0
     running_at_ms: int = 0
-    retry_count: int = 0
+    retries: Retries | None = None
     events: tuple[Event, ...] = ()
     result_bytes: int = 0
     listed: int = -1  # number of its listing and its place there: see machine/listings.py
+    output: OutputRules | None = None  # the content type of the result; None is that of most
+
+    @property
+    def last_failure(self) -> Attempted | None:
+        """Why the last attempt that failed did, unless too much has happened since."""
+        return latest_failure(self.events)
 
 
 class InputRow(Row):
@@ -226,6 +247,7 @@ class ObjectRow(Row):
     state_generation: int = 0  # not 0: state is in rows of this generation, `state` is empty
     state_count: int = 0  # of these rows
     promise_count: int = 0
+    expires_at_ms: int = 0  # of a workflow whose run is over: from here on it is all gone
 
 
 class InboxRow(Row):

@@ -69,6 +69,18 @@ class Failure(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unk
 Outcome = bytes | Failure
 
 
+class OutputRules(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True
+):
+    """The content type of a result, and whether an empty one carries it too."""
+
+    content_type: str = "application/json"
+    set_content_type_if_empty: bool = False
+
+
+USUAL_OUTPUT = OutputRules()
+
+
 class Caller(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
     """Where a result goes: a completion of another invocation's journal, that incarnation only."""
 

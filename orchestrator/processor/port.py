@@ -27,7 +27,7 @@ from orchestrator.model.records import (
 )
 from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.model.topic_records import DropDeadLetter, RedriveDeadLetter
-from orchestrator.model.values import Outcome
+from orchestrator.model.values import Outcome, OutputRules
 from orchestrator.tables.port import Pair
 
 
@@ -45,6 +45,7 @@ class Result(msgspec.Struct, gc=False):
     outcome: Outcome
     expires_at_ms: int
     replayed: bool  # it was there before the request came
+    output: OutputRules | None = None  # the content type it was made with; None is that of most
 
 
 class NotReady(msgspec.Struct, gc=False):

@@ -26,7 +26,7 @@ def output_of(state: State, invocation_id: bytes, now_ms: int) -> Reply:
     done = state.completed.get(invocation_id)
     if done is None or done.expires_at_ms <= now_ms:
         return Unknown()
-    return Result(outcome_of(state, done), done.expires_at_ms, True)
+    return Result(outcome_of(state, done), done.expires_at_ms, True, done.output)
 
 
 def journal_of(state: State, invocation_id: bytes, incarnation: int) -> Iterator[JournalEntry]:

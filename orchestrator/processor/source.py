@@ -34,6 +34,7 @@ class AttemptSource:
         "_held",
         "_limits",
         "_lost",
+        "_now_ms",
         "_numbers",
         "_propose",
         "_refused",
@@ -54,7 +55,7 @@ class AttemptSource:
         lost: Callable[[StoreError], None],
         limits: JournalLimits,
         refused: Callable[[Journal], None],
-        began_at_ms: int = 0,
+        now_ms: Callable[[], int],
     ) -> None:
         self.epoch = epoch
         self.is_over = False
@@ -66,7 +67,8 @@ class AttemptSource:
         self._limits = limits
         self._entries_max, self._bytes_max = limits.entries_max, limits.bytes_max
         self._refused = refused
-        self._began_at_ms = began_at_ms
+        self._now_ms = now_ms
+        self._began_at_ms = now_ms()
         self._numbers: dict[bytes, int] = {}  # the number the last attempt got
         self._unapplied: dict[bytes, int] = {}  # proposals not applied yet
         self._held: dict[bytes, int] = {}
@@ -104,7 +106,7 @@ class AttemptSource:
             row.commands,
             row.retry_count,
             row.failures_since_entry,
-            row.last_entry_at_ms,
+            row.trying_since_ms,
             row.pause_requested,
             row.invoke.created_at_ms < self._began_at_ms,
         )
@@ -145,7 +147,7 @@ class AttemptSource:
         if row is None:
             return [], False
         owner = self._state.objects.get(object_key(row.invoke.service, row.invoke.key))
-        if owner is None:
+        if owner is None or 0 < owner.expires_at_ms <= self._now_ms():
             return [], True
         taken: list[tuple[bytes, bytes]] = []
         for key, value in kv.pairs(self._state, owner):

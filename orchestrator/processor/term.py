@@ -113,7 +113,7 @@ class Term:
             self._lost,
             around.journal_limits,
             self._drop_soon,
-            around.clock.now_ms(),
+            around.clock.now_ms,
         )
         self._transfers = TransferCarrier(state.partition, around.deliver)
         self._topics = TermTopics(state, around, propose, lambda: self._is_holding_back)

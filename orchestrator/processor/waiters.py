@@ -227,7 +227,7 @@ class Results:
         waiting = self._waiting.pop(done.id, None)
         if waiting is None:
             return
-        reply = Result(done.outcome, done.expires_at_ms, False)
+        reply = Result(done.outcome, done.expires_at_ms, False, done.output)
         if len(waiting) == 1:  # as nearly always
             (waiter,) = waiting
             if waiter.incarnation == done.incarnation:
@@ -324,4 +324,4 @@ def _part(reply: Reply) -> float:
 def _result(state: State, done: CompletedRow | None, replayed: bool) -> Reply:
     if done is None:
         return Unknown()
-    return Result(outcome_of(state, done), done.expires_at_ms, replayed)
+    return Result(outcome_of(state, done), done.expires_at_ms, replayed, done.output)

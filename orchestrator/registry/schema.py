@@ -5,7 +5,7 @@ A `Registry` is an immutable snapshot of one version of the metadata.
 
 import msgspec
 
-from orchestrator.model.values import THEN_PAUSE
+from orchestrator.model.values import THEN_PAUSE, OutputRules
 from orchestrator.registry.stored import (
     ServiceType,
     StoredDeployment,
@@ -49,13 +49,6 @@ class InputRules(msgspec.Struct, frozen=True, gc=False):
     empty: bool = True
     content_type: str = ""
     needs_body: bool = False
-
-
-class OutputRules(msgspec.Struct, frozen=True, gc=False):
-    """The content type of a result, and whether an empty one carries it too."""
-
-    content_type: str = "application/json"
-    set_content_type_if_empty: bool = False
 
 
 class Handler(msgspec.Struct, frozen=True, gc=False):

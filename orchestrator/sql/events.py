@@ -25,6 +25,8 @@ def events_columns(events: Sequence[Event]) -> Iterator[dict[str, Any]]:
         if event.kind == EVENT_PAUSED_BY_FAILURE:
             why = latest_failure(events[:at])
         shown: dict[str, Any] = {"ty": "TransientError" if failed else "Paused"}
+        if event.count > 1:
+            shown["count"] = event.count
         if why is not None:
             shown |= _why(why) if failed else {"last_failure": _why(why)}
         yield _event(event, shown)

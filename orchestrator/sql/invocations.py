@@ -37,7 +37,7 @@ class InvocationView:
 
     @property
     def failure(self) -> Attempted | None:
-        return self.live.last_failure if self.live is not None else None
+        return self.row.last_failure
 
 
 Column = Callable[[InvocationView], Any]
@@ -62,7 +62,7 @@ def _shown_status(view: InvocationView) -> str:
         return {"inboxed": "pending"}.get(_status(view), _status(view))
     if view.attempt is not None and view.attempt["in_flight"]:
         return "running"
-    return "backing-off" if live.retry_count else "ready"
+    return "backing-off" if live.retry_at_ms else "ready"
 
 
 def _has_begun(view: InvocationView) -> bool:
@@ -162,7 +162,23 @@ WAITING_COLUMNS = (
 
 
 def _of_attempt(name: str) -> Column:
-    return lambda v: _or_none(v.attempt[name]) if v.attempt is not None else None
+    """Of the attempt that runs, else of the last one that failed."""
+
+    def column(view: InvocationView) -> Any:
+        if view.attempt is not None and view.attempt[name]:
+            return view.attempt[name]
+        retries = view.row.retries
+        return None if retries is None else _or_none(getattr(retries, name))
+
+    return column
+
+
+def _retry_count(view: InvocationView) -> int | None:
+    """While it is live, failures in a row; then how many there were."""
+    retries = view.row.retries
+    if view.live is not None:
+        return 0 if retries is None else retries.in_row
+    return None if retries is None else retries.failed_count
 
 
 def _of_failure(pick: Callable[[Attempted], Any]) -> Column:
@@ -170,7 +186,7 @@ def _of_failure(pick: Callable[[Attempted], Any]) -> Column:
 
 
 ATTEMPT_COLUMNS: dict[str, Column] = {
-    "retry_count": lambda v: v.live.retry_count if v.live else None,
+    "retry_count": _retry_count,
     "last_start_at": _of_attempt("started_at_ms"),
     "last_attempt_deployment_id": _of_attempt("deployment"),
     "last_attempt_server": _of_attempt("server"),

@@ -1,5 +1,6 @@
 """Rows of keyed tables: state, inbox, promises, locks."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,9 +29,12 @@ def state(pairs: Iterator[Pair]) -> Iterator[dict[str, Any]]:
     """Objects hold small state themselves; large state is in rows of the current generation,
     which follow their object's."""
     owner, generation = ("", ""), -1
+    now_ms = time.time_ns() // 1_000_000
     for raw, value in pairs:
         if raw[:1] == keys.OBJECT:
             row = _object(value)
+            if 0 < row.expires_at_ms <= now_ms:
+                continue
             owner, generation = (row.service, row.key), row.state_generation
             for name, content in row.state.items():
                 yield _entry(row.service, row.key, name, content)
@@ -64,8 +68,19 @@ def inbox(pairs: Iterator[Pair]) -> Iterator[dict[str, Any]]:
 
 
 def promises(pairs: Iterator[Pair]) -> Iterator[dict[str, Any]]:
+    """Those of the current generation, which follow the row of their key."""
+    owner, generation = ("", ""), -1
+    now_ms = time.time_ns() // 1_000_000
     for raw, value in pairs:
+        if raw[:1] == keys.OBJECT:
+            row = _object(value)
+            if not 0 < row.expires_at_ms <= now_ms:
+                owner, generation = (row.service, row.key), row.generation
+            continue
         service, key, rest = keys.parse_object_key(raw[1:])
+        of_it = (service, key) == owner
+        if not of_it or int.from_bytes(rest[:GENERATION_BYTES], "big") != generation:
+            continue
         outcome = _promise(value).outcome
         shown = {"key": rest[GENERATION_BYTES:].decode(), "completed": outcome is not None}
         if isinstance(outcome, Failure):

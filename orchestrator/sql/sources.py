@@ -180,7 +180,7 @@ SOURCES: dict[str, TableSource] = {
     ),
     "sys_inbox": _keyed(keyed.inbox, keys.INBOX),
     "state": _keyed(keyed.state, keys.OBJECT, keys.STATE),
-    "sys_promise": _keyed(keyed.promises, keys.PROMISE),
+    "sys_promise": _keyed(keyed.promises, keys.OBJECT, keys.PROMISE),
     "sys_keyed_service_status": _keyed(keyed.holders, keys.OBJECT),
     "sys_locks": _keyed(keyed.locks, keys.OBJECT),
     "sys_service": _of_one_scan(lambda where: needs.SERVICES, _documents),

@@ -8,7 +8,7 @@ from orchestrator.codec.keys import input_key
 from orchestrator.invoker import placing
 from orchestrator.invoker.invoker import Invoker
 from orchestrator.log.port import AppendError
-from orchestrator.machine import apply_leader, inputs, life, results
+from orchestrator.machine import apply_journal, apply_leader, apply_signal, inputs, life, results
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
@@ -63,8 +63,8 @@ def inputs_outlive_their_invocations(patch: Patch) -> None:
 
 @mutant
 def inputs_go_when_their_invocations_complete(patch: Patch) -> None:
-    def complete(step: Step, row: Any, outcome: Any, kill: bool = False) -> None:
-        before(step, row, outcome, kill)
+    def complete(step: Step, row: Any, *how: Any, **more: Any) -> None:
+        before(step, row, *how, **more)
         step.state.inputs.delete(input_key(row.invoke.id, row.incarnation))
 
     before = patch.set(life, "complete", complete)
@@ -100,6 +100,20 @@ def a_recovery_forgets_the_count_of_retries(patch: Patch) -> None:
         return found
 
     before = patch.set(AttemptSource, "attempt_input", given)
+
+
+@mutant
+def a_cancel_waits_for_the_retry(patch: Patch) -> None:
+    def go_on(step: Step, row: Any, cause: int) -> None:
+        if not row.retry_at_ms:
+            before(step, row, cause)
+
+    before = patch.set(apply_signal, "go_on", go_on)
+
+
+@mutant
+def a_cancel_is_lost_on_an_attempt_that_fails(patch: Patch) -> None:
+    patch.set(apply_journal, "look_up", lambda state, row, detail, number: None)
 
 
 @mutant

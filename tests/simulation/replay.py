@@ -9,6 +9,7 @@ import msgspec
 
 from orchestrator.codec import keys
 from orchestrator.codec.records import decode_message
+from orchestrator.machine.details import SIGNALS, look_up
 from orchestrator.machine.inputs import whole_invoke
 from orchestrator.machine.results import outcome_of
 from orchestrator.model.actions import AnyAction
@@ -34,6 +35,7 @@ from orchestrator.store.memory import MemoryStore
 from orchestrator.store.stamp import Stamp, StampedStore, read_stamp
 from orchestrator.tables.state import State
 from orchestrator.tables.table import Table
+from perdure.wire.codes import CANCEL_SIGNAL
 from tests.simulation.oracle import Life, Oracle
 from tests.simulation.programs import decode
 from tests.simulation.versions import StoreInTurn, VersionsInTurn
@@ -150,6 +152,8 @@ def _checked(
             _check_record(world, partition, record)
             _check_retries(known, partition, record)
         yield record
+        if known is not None and isinstance(record, Journal | Cancel):
+            _check_cancel(known, partition, record)
 
 
 def settle(partition: Partition) -> None:
@@ -205,6 +209,17 @@ def _check_retries(known: Known, partition: Partition, record: AnyRecord) -> Non
         # One that was canceled during its last attempt goes on, and counts anew.
         is_open = count is None and end.then != THEN_RETRY
         known.retries[life] = None if is_open else end.retry_count
+
+
+def _check_cancel(known: Known, partition: Partition, record: Journal | Cancel) -> None:
+    """Nobody backs off who was canceled since its attempt failed: a cancel counts at once."""
+    state = partition.state
+    row = state.invocations.get(record.id if isinstance(record, Journal) else record.target_id)
+    if row is None or not row.retry_at_ms:
+        return
+    mark = look_up(state, row, SIGNALS, CANCEL_SIGNAL)
+    if mark is not None and mark >> 2 >= row.seen:
+        known.oracle.broken("cancel", f"{row.invoke.id.hex()} backs off though it was canceled")
 
 
 def _check_leads(known: Known, partition: Partition, record: AnyRecord, offset: int) -> None:

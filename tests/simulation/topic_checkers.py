@@ -153,10 +153,10 @@ def _watched(partition: Partition, seen: Seen) -> Iterator[None]:
                 seen.order[line].append(origin.offset)
             return new_row_before(step, invoke)
 
-        def complete(step: Any, row: InvocationRow, outcome: Outcome, kill: bool = False) -> None:
+        def complete(step: Any, row: InvocationRow, *how: Any, **more: Any) -> None:
             if row.invoke.origin is not None:
-                seen.ended.append((at_of(row.invoke.origin), row.invoke.id, outcome))
-            complete_before(step, row, outcome, kill)
+                seen.ended.append((at_of(row.invoke.origin), row.invoke.id, how[0]))
+            complete_before(step, row, *how, **more)
 
         def keep_letter(step: Any, letter: DeadLetter) -> None:
             seen.letters.append(letter)

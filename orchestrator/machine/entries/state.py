@@ -1,9 +1,8 @@
 """State: writes of exclusive handlers, reads at this point of the log."""
 
-from orchestrator.codec.keys import object_key
 from orchestrator.machine import kv
 from orchestrator.machine.journal import complete_entry, complete_with_frame
-from orchestrator.machine.objects import find_or_make
+from orchestrator.machine.objects import find_object, find_or_make
 from orchestrator.machine.step import Step
 from orchestrator.model.effects import ClearAllState, ClearState, GetState, GetStateKeys, SetState
 from orchestrator.model.rows import InvocationRow, ObjectRow
@@ -43,4 +42,4 @@ def get_state_keys(step: Step, row: InvocationRow, effect: GetStateKeys, frames:
 
 
 def _find(step: Step, row: InvocationRow) -> ObjectRow | None:
-    return step.state.objects.get(object_key(row.invoke.service, row.invoke.key))
+    return find_object(step, row.invoke.service, row.invoke.key)

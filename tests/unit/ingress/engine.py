@@ -75,8 +75,7 @@ class MemoryEngine:
 
     def _wait(self, invocation_id: bytes, on_reply: OnReply, replayed: bool) -> Callable[[], None]:
         if invocation_id in self.results:
-            outcome = self.results[invocation_id]
-            self._later(on_reply, Result(outcome, EXPIRES_AT_MS, replayed))
+            self._later(on_reply, self._result(invocation_id, replayed))
         else:
             self.waiting.setdefault(invocation_id, []).append(on_reply)
 
@@ -90,7 +89,19 @@ class MemoryEngine:
     def finish(self, invocation_id: bytes, outcome: Outcome) -> None:
         self.results[invocation_id] = outcome
         for on_reply in self.waiting.pop(invocation_id, []):
-            self._later(on_reply, Result(outcome, EXPIRES_AT_MS, False))
+            self._later(on_reply, self._result(invocation_id, False))
+
+    def _result(self, invocation_id: bytes, replayed: bool) -> Result:
+        invoke = next(known for known in self.invokes if known.id == invocation_id)
+        handler = REGISTRY.handler(invoke.service, invoke.handler)
+        output = None if handler is None else handler.output
+        return Result(self.results[invocation_id], EXPIRES_AT_MS, replayed, output)
+
+    def remember(self, invocation_id: bytes, outcome: bytes) -> None:
+        """A result whose service may have gone."""
+        gone = Invoke(invocation_id, "Gone", "x", "", SERVICE, b"", (), 0, 0, 0)
+        self.invokes.append(gone)
+        self.results[invocation_id] = outcome
 
     def attach(self, invocation_id: bytes, on_reply: OnReply) -> Callable[[], None]:
         if all(known.id != invocation_id for known in self.invokes):
@@ -100,7 +111,7 @@ class MemoryEngine:
 
     def output(self, invocation_id: bytes, on_reply: OnReply) -> None:
         if invocation_id in self.results:
-            self._later(on_reply, Result(self.results[invocation_id], EXPIRES_AT_MS, True))
+            self._later(on_reply, self._result(invocation_id, True))
         elif any(known.id == invocation_id for known in self.invokes):
             self._later(on_reply, NotReady())
         else:
@@ -185,6 +196,7 @@ def registry() -> Registry:
     return build_registry(state, Defaults())
 
 
+REGISTRY = registry()
 OPTIONS = IngressOptions(
     payload_bytes_max=1_000_000, head_bytes_max=20_000, linger_s=1, half_closed_s=1
 )

@@ -10,7 +10,6 @@ from orchestrator.model.answers import Answer
 from orchestrator.model.ids import idempotent_id, workflow_id
 from orchestrator.model.records import Signal
 from orchestrator.model.values import Failure
-from orchestrator.processor.port import OnFound, Unavailable
 from perdure.wire.ids import awakeable_id_to_str, invocation_id_to_str
 from tests.unit.ingress.serving import Served, serving
 
@@ -45,17 +44,55 @@ def test_output_before_and_after(ingress: Served) -> None:
     assert late.headers["x-restate-id"] == id_text
 
 
-def test_a_result_is_answered_though_the_store_fails(ingress: Served) -> None:
-    def failing(invocation_id: bytes, on_found: OnFound) -> None:
-        on_found(Unavailable("a bad sector", False))
-
-    id_text = send(ingress, "/Greeter/greet/send")
-    ingress.engine.find = failing  # type: ignore[method-assign]
-    try:
-        reply = ingress.request("GET", f"/restate/attach/{id_text}")
-    finally:
-        del ingress.engine.find
+@pytest.mark.parametrize("verb", ["attach", "output"])
+def test_a_result_has_the_content_type_it_was_made_with(ingress: Served, verb: str) -> None:
+    id_text = send(ingress, "/Greeter/raw/send")
+    reply = ingress.request("GET", f"/restate/{verb}/{id_text}")
     assert (reply.status, reply.body) == (200, b"42")
+    assert reply.headers["content-type"] == "application/octet-stream"
+
+
+GONE: list[tuple[dict[str, str], bytes]] = [
+    (
+        {"target": "workflow", "workflowName": "Gone", "workflowKey": "u"},
+        workflow_id("Gone", "u"),
+    ),
+    (
+        {
+            "target": "idempotentInvocation",
+            "service": "Gone",
+            "handler": "x",
+            "idempotencyKey": "k",
+        },
+        idempotent_id("Gone", None, "x", "k"),
+    ),
+    (
+        {
+            "target": "idempotentInvocation",
+            "service": "Counter",
+            "key": "c",
+            "handler": "gone",
+            "idempotencyKey": "k",
+        },
+        idempotent_id("Counter", "c", "gone", "k"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("target", "invocation_id"), GONE)
+def test_results_outlive_their_services(
+    ingress: Served, target: dict[str, str], invocation_id: bytes
+) -> None:
+    body = json.dumps(target).encode()
+    for verb in ("attach", "output"):
+        reply = ingress.request("POST", f"/restate/{verb}", body)
+        assert reply.status == 404 and "not found" in reply.json()["message"], reply.text
+    ingress.do(ingress.engine.remember, invocation_id, b"kept")
+    for verb in ("attach", "output"):
+        reply = ingress.request("POST", f"/restate/{verb}", body)
+        assert (reply.status, reply.body) == (200, b"kept")
+    reply = ingress.request("POST", "/restate/lookup", body)
+    assert reply.json() == {"invocationId": invocation_id_to_str(invocation_id)}
 
 
 def test_attach_waits(ingress: Served) -> None:
@@ -126,7 +163,6 @@ def test_lookup_computes_the_id(ingress: Served) -> None:
         (b'{"target":"invocation","invocationId":1}', 400),
         (b'{"target":"invocation","invocationId":"x"}', 400),
         (b'{"target":"workflow","workflowName":"Signup","workflowKey":"u","scope":"s"}', 400),
-        (b'{"target":"workflow","workflowName":"Nobody","workflowKey":"u"}', 404),
         (b"[" * 100_000, 400),
         (b'{"target":"invocation","x":' + b"[" * 100_000, 400),
         (b'{"target":"workflow","x":' + b'{"a":' * 5_000 + b"1" + b"}" * 5_000 + b"}", 400),

@@ -74,7 +74,7 @@ def test_calls(path: str, handler: str, key: str, send: bool, method: str) -> No
 @pytest.mark.parametrize("wait", [True, False])
 def test_reads(wait: bool) -> None:
     verb = "attach" if wait else "output"
-    by_id = ReadRoute(ID, None, wait)
+    by_id = ReadRoute(ID, wait)
     assert found(f"/restate/{verb}/{ID_TEXT}", "GET") == by_id
     assert found(f"/restate/invocation/{ID_TEXT}/{verb}", "GET") == by_id
     plain = found(f"/restate/invocation/Greeter/greet/k1/{verb}", "GET")
@@ -166,7 +166,6 @@ def test_the_rest() -> None:
         ("GET", "/restate/invocation/Signup/u/run/k1/attach", 400),
         ("GET", "/restate/invocation/Greeter/hidden/k1/attach", 400),
         ("GET", "/restate/workflow/Counter/k/attach", 400),
-        ("GET", "/restate/workflow/Nobody/k/attach", 404),
         ("GET", "/restate/workflow/Signup/attach", 400),
         ("GET", "/restate/workflow/Signup/u", 404),
         ("POST", "/restate/awakeables/x/finish", 404),

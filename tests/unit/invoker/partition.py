@@ -163,7 +163,7 @@ class Partition:
             commands=row.commands,
             retry_count=row.retry_count,
             failures_since_entry=row.failures_since_entry,
-            last_entry_at_ms=row.last_entry_at_ms,
+            trying_since_ms=row.trying_since_ms,
             pause_requested=row.pause_requested,
         )
 

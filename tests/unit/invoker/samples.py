@@ -6,7 +6,7 @@ from orchestrator.invoker.attempt import Attempt
 from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.port import JOURNAL_BEGIN, AttemptInput
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.values import OBJECT_EXCLUSIVE, SERVICE
+from orchestrator.model.values import OBJECT_EXCLUSIVE, SERVICE, USUAL_OUTPUT, OutputRules
 from orchestrator.registry.apply_metadata import MetadataState, apply_metadata
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.manifest import decode_manifest
@@ -79,7 +79,7 @@ def given(
     commands: int | None = None,
     retry_count: int = 0,
     failures_since_entry: int = 0,
-    last_entry_at_ms: int = 0,
+    trying_since_ms: int = 0,
     pause_requested: bool = False,
 ) -> AttemptInput:
     return AttemptInput(
@@ -95,7 +95,7 @@ def given(
         commands=entries if commands is None else commands,
         retry_count=retry_count,
         failures_since_entry=failures_since_entry,
-        last_entry_at_ms=last_entry_at_ms,
+        trying_since_ms=trying_since_ms,
         pause_requested=pause_requested,
     )
 
@@ -118,6 +118,7 @@ def attempt(
     protocol: int = 7,
     policy: RetryPolicy | None = None,
     payload_bytes_max: int = 1 << 20,
+    output: OutputRules = USUAL_OUTPUT,
 ) -> Attempt:
     return Attempt(
         what or given(),
@@ -127,6 +128,7 @@ def attempt(
         callees(),
         lambda: 0.0,
         payload_bytes_max,
+        output,
     )
 
 

@@ -51,7 +51,7 @@ def test_start_and_input(version: int) -> None:
         protocol=version,
         entries=4,
         failures_since_entry=3,
-        last_entry_at_ms=4_000,
+        trying_since_ms=4_000,
     )
     attempt = samples.attempt(what, version)
     data = b"".join(attempt.start_frames(_ID, [(b"a", b"1")], True, NOW_MS))

@@ -82,6 +82,18 @@ def refused(message: Message, kind: int = WORKFLOW_RUN) -> tuple[str, str]:
             [effects.Attach(ids.idempotent_id("Svc", None, "run", "i"), 1)],
             NOW,
         ),
+        (  # results outlive their services
+            wire.AttachInvocationCommand(wire.IdempotentRequestTarget("Nobody", "run", "i"), 1),
+            [effects.Attach(ids.idempotent_id("Nobody", None, "run", "i"), 1)],
+            NOW,
+        ),
+        (
+            wire.GetInvocationOutputCommand(
+                wire.IdempotentRequestTarget("Gone", "run", "i", "k"), 1
+            ),
+            [effects.GetOutput(ids.idempotent_id("Gone", "k", "run", "i"), 1)],
+            NOW,
+        ),
         (
             wire.GetInvocationOutputCommand(
                 wire.IdempotentRequestTarget("Obj", "run", "i", "k"), 1
@@ -295,11 +307,6 @@ def test_only_workflows_have_promises(message: Message) -> None:
         (wire.AttachInvocationCommand("inv_1no", 1), "RT0017", "inv_1no"),
         (wire.AttachInvocationCommand(None, 1), "RT0012", "names no invocation"),
         (wire.GetInvocationOutputCommand("dp_x", 1), "RT0017", "dp_x"),
-        (
-            wire.AttachInvocationCommand(wire.IdempotentRequestTarget("Nobody", "run", "i"), 1),
-            "RT0018",
-            "not found",
-        ),
         (
             wire.AttachInvocationCommand(wire.WorkflowTarget("Flow", "k", scope="s"), 1),
             "RT0024",

@@ -25,7 +25,7 @@ _ID = wire.invocation_id_to_str(samples.invoke().id)
     partial=st.booleans(),
     key=st.sampled_from(["", "k", "\u00e9"]),
     retries=st.sampled_from([0, 3]),
-    last_entry_at_ms=st.integers(0, 2**44),
+    trying_since_ms=st.integers(0, 2**44),
     seed=_U64,
     idempotency_key=st.sampled_from([None, "", "i"]),
 )
@@ -38,7 +38,7 @@ def test_the_bytes_are_the_codecs(
     partial: bool,
     key: str,
     retries: int,
-    last_entry_at_ms: int,
+    trying_since_ms: int,
     seed: int,
     idempotency_key: str | None,
 ) -> None:
@@ -55,7 +55,7 @@ def test_the_bytes_are_the_codecs(
         invoke,
         entries=entries,
         failures_since_entry=retries,
-        last_entry_at_ms=last_entry_at_ms,
+        trying_since_ms=trying_since_ms,
     )
     expected = wire.start_message(
         protocol,
@@ -66,7 +66,7 @@ def test_the_bytes_are_the_codecs(
         partial_state=partial,
         key=key,
         retry_count=retries,
-        retry_duration_ms=max(0, now_ms - last_entry_at_ms),
+        retry_duration_ms=max(0, now_ms - trying_since_ms) if retries else 0,
         random_seed=seed or random_seed(invoke.id),
         idempotency_key=idempotency_key,
     ) + wire.input_command(headers, body)

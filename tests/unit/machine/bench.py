@@ -93,6 +93,7 @@ class Bench:
         end: Ended | Suspended | Failed | None = None,
         attempt: int | None = None,
         epoch: int | None = None,
+        runs: int = 0,
     ) -> Answer:
         """A Journal of the running attempt; each effect gets a frame unless `frames` is given."""
         row = self.live(invocation_id)
@@ -111,6 +112,7 @@ class Bench:
                 entries,
                 effects,
                 end,
+                runs,
             )
         )
 

@@ -149,14 +149,14 @@ def test_a_failed_attempt_is_retried_or_paused(then: int, status: int) -> None:
     assert bench.flush(A, end=None, attempt=1) == Answer.DROPPED
 
 
-@pytest.mark.parametrize(("code", "counted"), [("RT0007", 1), ("RT0010", 1), ("RT0011", 0)])
-def test_a_service_is_told_of_failures_of_its_own_attempts_only(code: str, counted: int) -> None:
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_service_is_told_of_failures_of_attempts_that_reached_it(reached: bool) -> None:
     bench = Bench()
     bench.invoke(A)
-    why = Attempted(500, "x", restate_code=code)
-    bench.flush(A, end=Failed(why, THEN_RETRY, 1, bench.now_ms + 99))
+    why = Attempted(500, "x", restate_code="RT0010")
+    bench.flush(A, end=Failed(why, THEN_RETRY, 1, bench.now_ms + 99, reached))
     row = bench.live(A)
-    assert row is not None and (row.failures_since_entry, row.retry_count) == (counted, 1)
+    assert row is not None and (row.failures_since_entry, row.retry_count) == (reached, 1)
 
 
 def test_a_killing_policy_completes_with_the_failure() -> None:

@@ -103,7 +103,7 @@ ELSEWHERE = Answer.CANNOT_CHANGE_DEPLOYMENT
 AFTER = [OVER, STALE, GONE, GONE]
 # Told that it was accepted, and nothing else changes but for one that waits for it.
 STORED = [(ACCEPTED, state) for state in range(6)]
-CANCELED = [ENDED, ENDED, (ACCEPTED, INVOKED), (ACCEPTED, BACKING_OFF)]
+CANCELED = [ENDED, ENDED, (ACCEPTED, INVOKED), (ACCEPTED, INVOKED)]
 CANCELED += [(ACCEPTED, INVOKED), (ACCEPTED, INVOKED), *AFTER]
 UNFINISHED = [(LIVE, state) for state in range(6)]
 UNSTARTED = [(NOT_YET, SCHEDULED), (NOT_YET, INBOXED)]

@@ -116,7 +116,6 @@ def test_a_cancel_takes_back_a_pause_that_is_still_asked_for() -> None:
 def test_a_cancel_during_the_last_attempt_is_seen_by_another_one() -> None:
     bench = Bench()
     bench.invoke(A)
-    bench.flush(A, end=Failed(Attempted(500, "x"), THEN_RETRY, 1, bench.now_ms + 9))
     bench.do(Cancel(A, 0))
     bench.flush(A, end=Failed(Attempted(500, "x"), THEN_PAUSE, 2))
     row = bench.live(A)

@@ -38,6 +38,7 @@ def _source(row: InvocationRow) -> tuple[AttemptSource, list[bytes]]:
         lambda error: None,
         JournalLimits(10, 1_000),
         _drop,
+        lambda: 0,
     )
     return source, started
 
@@ -113,6 +114,7 @@ def test_all_keys_of_a_large_state_are_not_asked_for(
         lambda error: None,
         JournalLimits(),
         dropped.append,
+        lambda: 0,
     )
     asks = Journal(0, ID, 0, 1, 0, None, b"", 1, 1, (GetStateKeys(1),), None)
     source.propose(asks)
@@ -139,7 +141,14 @@ def test_a_store_that_fails_under_a_read_is_said_and_no_attempt_begins() -> None
     lost: list[StoreError] = []
     state = State(0, 1, Failing())
     source = AttemptSource(
-        state, 0, lambda record: None, lambda id_, _: None, lost.append, JournalLimits(), _drop
+        state,
+        0,
+        lambda record: None,
+        lambda id_, _: None,
+        lost.append,
+        JournalLimits(),
+        _drop,
+        lambda: 0,
     )
     assert source.attempt_input(ID, 0) is None
     assert source.state_of(ID, 100) == ([], False)
@@ -190,7 +199,7 @@ def test_what_was_called_before_the_term_began_is_told_from_what_came_later() ->
         lambda error: None,
         JournalLimits(10, 1_000),
         _drop,
-        5_000,
+        lambda: 5_000,
     )
     for number, created_at_ms in enumerate((4_999, 5_000)):
         row = _row()
