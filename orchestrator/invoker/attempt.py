@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from orchestrator.door.refusals import Refused
 from orchestrator.door.targets import show_target
-from orchestrator.invoker import codes
+from orchestrator.invoker import codes, failures
 from orchestrator.invoker.awaiting import future_of
 from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.delivered import Delivered
@@ -25,14 +25,7 @@ from orchestrator.invoker.urgency import NOTHING, NOW
 from orchestrator.model.effects import AnyEffect, RequestAck, RunResult
 from orchestrator.model.limits import INPUT_INLINE_BYTES, TURN_MESSAGE_BYTES
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
-from orchestrator.model.values import (
-    THEN_KILL,
-    THEN_PAUSE,
-    THEN_RETRY,
-    USUAL_OUTPUT,
-    Attempted,
-    OutputRules,
-)
+from orchestrator.model.values import THEN_PAUSE, THEN_RETRY, USUAL_OUTPUT, Attempted, OutputRules
 from orchestrator.registry.schema import RetryPolicy
 from perdure import wire
 from perdure.wire import codes as code
@@ -48,13 +41,6 @@ _RUN_RESULT: Final = code.RUN_COMPLETION
 _ENDED: Final = Ended()
 _header: Final = struct.Struct(">HHI").unpack_from
 
-HOW: Final[dict[type, str]] = {
-    Ended: "completed",
-    Suspended: "suspended",
-    Failed: "failed",
-    type(None): "dropped",
-}
-
 
 class Attempt:
     """What an attempt was given, what it has sent since the last flush, and how it ends."""
@@ -68,7 +54,6 @@ class Attempt:
         "_frames",
         "_given",
         "_jitter",
-        "_output",
         "_payload_bytes_max",
         "_pinned",
         "_policy",
@@ -81,6 +66,7 @@ class Attempt:
         "end",
         "in_message",
         "input_closed",
+        "output",
         "over",
         "protocol",
         "reached",
@@ -98,12 +84,10 @@ class Attempt:
         callees: Callees,
         jitter: Callable[[], float],
         payload_bytes_max: int,
-        output: OutputRules = USUAL_OUTPUT,
-        started_at_ms: int = 0,
     ) -> None:
         self._given = given
         self._policy = policy
-        self._output = output
+        self.output: OutputRules = USUAL_OUTPUT  # of its handler
         self._deployment = deployment
         self.protocol = protocol
         self._jitter = jitter
@@ -114,7 +98,7 @@ class Attempt:
         # AwaitingOn is for people to look at: it comes twice a step, nobody looks.
         self._unread = code.AWAITING_ON if protocol >= 7 else -1
         self.server = ""
-        self.started_at_ms = started_at_ms
+        self.started_at_ms = 0
         self.reached = False  # the handler has been asked, as far as is known
         self.delivered = Delivered(given.entries, given.entries, given.commands)
         self._done: list[Journal] = []
@@ -315,8 +299,7 @@ class Attempt:
     def _control(self, number: int, frame: bytes) -> None:
         if number == code.END:
             wire.decode_end(frame, _H)
-            output = self._output
-            self._finish(_ENDED if output == USUAL_OUTPUT else Ended(output))
+            self._finish(_ENDED if self.output == USUAL_OUTPUT else Ended(self.output))
         elif number == code.SUSPENSION:
             waiting = future_of(wire.decode_suspension(frame, _H).awaiting_on)
             # A service that suspends while it could still be told something may have missed it.
@@ -362,8 +345,7 @@ class Attempt:
 
     def _error(self, m: wire.Error) -> None:
         self.reached = True
-        behavior = m.behavior if self.protocol >= 7 else code.BEHAVIOR_RETRY
-        then = {code.BEHAVIOR_PAUSE: THEN_PAUSE, code.BEHAVIOR_FAIL: THEN_KILL}.get(behavior)
+        then = failures.wanted_then(m) if self.protocol >= 7 else None
         self._fail(reported(m, self._door.now_ms), m.next_retry_delay, then)
 
     def _refuse(self, refusal: CommandRefused) -> None:

@@ -1,13 +1,20 @@
 """Counts and times attempts."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
-from orchestrator.invoker.attempt import HOW, Attempt
-from orchestrator.model.records import Ended, Failed
+from orchestrator.invoker.attempt import Attempt
+from orchestrator.model.records import Ended, Failed, Suspended
 from orchestrator.model.values import THEN_KILL
 from orchestrator.runtime import metrics
 from orchestrator.runtime.telemetry import LABEL_SETS_MAX, Counter, Telemetry
+
+HOW: Final[dict[type, str]] = {
+    Ended: "completed",
+    Suspended: "suspended",
+    Failed: "failed",
+    type(None): "dropped",
+}
 
 
 class SlotCounts(Protocol):

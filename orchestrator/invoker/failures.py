@@ -5,7 +5,7 @@ from typing import Final
 from orchestrator.door.refusals import Refusal, RefusalCode
 from orchestrator.invoker import codes
 from orchestrator.model.limits import FAILURE_STACKTRACE_CHARS_MAX
-from orchestrator.model.values import CODE_INTERNAL, Attempted
+from orchestrator.model.values import CODE_INTERNAL, THEN_KILL, THEN_PAUSE, Attempted
 from perdure import wire
 from perdure.wire import codes as code
 
@@ -60,6 +60,11 @@ def reported(m: wire.Error, now_ms: int) -> Attempted:
         command_type=-1 if kind is None else kind,
         at_ms=now_ms,
     )
+
+
+def wanted_then(m: wire.Error) -> int | None:
+    """What its service wants to follow; None leaves it to the policy."""
+    return {code.BEHAVIOR_PAUSE: THEN_PAUSE, code.BEHAVIOR_FAIL: THEN_KILL}.get(m.behavior)
 
 
 def attempted(restate_code: str, message: str, now_ms: int, code: int = CODE_INTERNAL) -> Attempted:

@@ -34,7 +34,6 @@ from orchestrator.invoker.slots import Slots
 from orchestrator.invoker.sweep import Sweep
 from orchestrator.invoker.telling import log_end, log_failure, shows_ends
 from orchestrator.invoker.views import attempt_views
-from orchestrator.model.values import USUAL_OUTPUT, OutputRules
 from orchestrator.registry.schema import Registry, RetryPolicy
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.entropy import Entropy
@@ -225,33 +224,16 @@ class Invoker:
         return False
 
     def _attempt(
-        self,
-        of: LedPartition,
-        given: AttemptInput,
-        policy: RetryPolicy,
-        deployment: str,
-        protocol: int,
-        output: OutputRules,
-        now_ms: int,
+        self, of: LedPartition, given: AttemptInput, policy: RetryPolicy, deploy: str, protocol: int
     ) -> Attempt:
         of.begins(given.invoke.id, given.attempt)
-        return Attempt(
-            given,
-            policy,
-            deployment,
-            protocol,
-            self._callees,
-            self._uniform,
-            self._options.payload_bytes_max,
-            output,
-            now_ms,
-        )
+        bytes_max = self._options.payload_bytes_max
+        return Attempt(given, policy, deploy, protocol, self._callees, self._uniform, bytes_max)
 
     def _fail_unplaced(self, source: LedPartition, given: AttemptInput, why: Unplaced) -> None:
         now_ms = self.now_ms()
-        attempt = self._attempt(
-            source, given, why.retry, given.deployment, given.protocol, USUAL_OUTPUT, now_ms
-        )
+        attempt = self._attempt(source, given, why.retry, given.deployment, given.protocol)
+        attempt.started_at_ms = now_ms
         attempt.fail(why.restate_code, why.message, now_ms)
         self._counts.unplaced(attempt)
         log_failure(attempt, given.invoke.id, given.attempt, now_ms)
@@ -264,9 +246,8 @@ class Invoker:
         """Open the exchange of an attempt that has its slot."""
         deployment, handler, options = where.deployment, where.handler, self._options
         invoke, now_ms = given.invoke, self.now_ms()
-        attempt = self._attempt(
-            source, given, handler.retry, deployment.id, where.protocol, handler.output, now_ms
-        )
+        attempt = self._attempt(source, given, handler.retry, deployment.id, where.protocol)
+        attempt.output, attempt.started_at_ms = handler.output, now_ms
         duplex = where.streams and not given.pause_requested
         window = self._slots.take(deployment.id)
         running = RunningAttempt(self, source, given, attempt, where, duplex, window, now_ms)

@@ -3,7 +3,8 @@
 import logging
 from typing import Final
 
-from orchestrator.invoker.attempt import HOW, Attempt
+from orchestrator.invoker.attempt import Attempt
+from orchestrator.invoker.counts import HOW
 from orchestrator.model.records import Failed
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE
 from perdure.wire import invocation_id_to_str

@@ -120,7 +120,7 @@ def attempt(
     payload_bytes_max: int = 1 << 20,
     output: OutputRules = USUAL_OUTPUT,
 ) -> Attempt:
-    return Attempt(
+    made = Attempt(
         what or given(),
         policy or RetryPolicy(),
         "dp_1",
@@ -128,8 +128,9 @@ def attempt(
         callees(),
         lambda: 0.0,
         payload_bytes_max,
-        output,
     )
+    made.output = output
+    return made
 
 
 def object_attempt(protocol: int = 7) -> Attempt:
