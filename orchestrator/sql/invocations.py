@@ -162,13 +162,15 @@ WAITING_COLUMNS = (
 
 
 def _of_attempt(name: str) -> Column:
-    """Of the attempt that runs, else of the last one that failed."""
+    """Of the attempt that runs; while it retries, and when it is over, of the last that failed."""
 
     def column(view: InvocationView) -> Any:
         if view.attempt is not None and view.attempt[name]:
             return view.attempt[name]
         retries = view.row.retries
-        return None if retries is None else _or_none(getattr(retries, name))
+        if retries is None or (view.live is not None and not retries.in_row):
+            return None
+        return _or_none(getattr(retries, name))
 
     return column
 
@@ -191,7 +193,7 @@ ATTEMPT_COLUMNS: dict[str, Column] = {
     "last_attempt_deployment_id": _of_attempt("deployment"),
     "last_attempt_server": _of_attempt("server"),
     "next_retry_at": lambda v: _or_none(v.live.retry_at_ms) if v.live else None,
-    "last_failure": _of_failure(lambda f: f"[{f.code}] {f.message}"),
+    "last_failure": _of_failure(words.attempt_failure),
     "last_failure_error_code": _of_failure(lambda f: _or_none(f.restate_code)),
     "last_failure_related_command_index": _of_failure(
         lambda f: f.command_index if f.command_index >= 0 else None

@@ -1,10 +1,11 @@
 """Words for the numbers in rows, as people see them: kinds, statuses, targets, failures."""
 
 import base64
+from http import HTTPStatus
 
 from orchestrator.model import values
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.values import Failure, Future
+from orchestrator.model.values import Attempted, Failure, Future
 from perdure.wire.ids import invocation_id_to_str
 
 SERVICE_TY = {
@@ -19,6 +20,11 @@ INVOKED_BY = {
     values.BY_SERVICE: "service",
     values.BY_SUBSCRIPTION: "subscription",
     values.BY_RESTART: "restart_as_new",
+}
+_CODE_NAMES = {status.value: status.phrase for status in HTTPStatus} | {
+    500: "Internal",
+    570: "Journal mismatch",
+    571: "Protocol violation",
 }
 _COMBINATORS = (
     "Unknown",
@@ -45,6 +51,13 @@ def target(invoke: Invoke) -> str:
 
 def failure_text(value: Failure) -> str:
     return f"[{value.code}] {value.message}"
+
+
+def attempt_failure(why: Attempted) -> str:
+    """Why an attempt failed: code, its name, message, and below them the stack trace."""
+    name = _CODE_NAMES.get(why.code)
+    head = f"[{why.code} {name}] {why.message}" if name else f"[{why.code}] {why.message}"
+    return f"{head}\n{why.stacktrace}" if why.stacktrace else head
 
 
 def utf8(raw: bytes) -> str | None:

@@ -43,7 +43,10 @@ def test_invocations() -> None:
             query,
             f"SELECT * FROM sys_invocation WHERE id = '{invocation_id_to_str(FAILING)}'",
         )
-        assert one["last_failure"] == "[500] boom" and one["last_failure_error_code"] == "RT0007"
+        assert (
+            one["last_failure"] == "[500 Internal] boom\ntrace"
+            and one["last_failure_error_code"] == "RT0007"
+        )
         assert one["last_failure_related_command_type"] == "Run" and one["retry_count"] == 1
 
     run(check)
