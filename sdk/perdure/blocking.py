@@ -215,6 +215,10 @@ class SyncContext:
     def signal(self, name: str, type: Any = Any) -> Any:  # noqa: A002
         return self.futures.signal(name, type).result()
 
+    @overload
+    def gather(self, *futures: Future[T]) -> list[T]: ...
+    @overload
+    def gather(self, *futures: Future[Any]) -> list[Any]: ...
     def gather(self, *futures: Future[Any]) -> list[Any]:
         return self.futures.gather(*futures).result()
 

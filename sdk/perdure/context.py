@@ -255,6 +255,10 @@ class Context(Calling):
 
     # -- several futures at once
 
+    @overload
+    def gather(self, *futures: Future[T]) -> Future[list[T]]: ...
+    @overload
+    def gather(self, *futures: Future[Any]) -> Future[list[Any]]: ...
     def gather(self, *futures: Future[Any]) -> Future[list[Any]]:
         """All results in order, or the first failure as soon as it is there."""
         return Gather(self.runner, durable_futures(futures))

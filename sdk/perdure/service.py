@@ -77,11 +77,6 @@ class BaseService:
         setattr(cls, _DEFINITION, definition)
         _define_methods(cls, definition, names)
 
-    @property
-    def name(self) -> str:
-        """The name that callers use."""
-        return definition_of(self).name
-
     def _add(self, fn: Any, mark: Mark, frame: FrameType) -> Any:
         definition = self._definition
         made = define_handler(
@@ -114,6 +109,11 @@ class BaseService:
 class _Functions(BaseService):
     """The decorators that make functions handlers. They are not in the classes that users derive
     from, whose methods may have any name."""
+
+    @property
+    def name(self) -> str:
+        """The name that callers use."""
+        return definition_of(self).name
 
     @overload
     def handler(self, fn: F, /) -> F: ...

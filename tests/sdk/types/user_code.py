@@ -128,6 +128,8 @@ async def contexts(ctx: perdure.WorkflowContext, item: Item) -> None:
     assert_type(await ctx.signal("s", int), int)
     assert_type(await ctx.signal("s", int).timeout(timedelta(days=1)), int)
     assert_type(await ctx.step(price, "a").map(str), str)
+    assert_type(await ctx.gather(ctx.step(price, "a"), ctx.step(price, "b")), list[int])
+    ctx.gather(ctx.step(price, "a"), ctx.step(weight, "a", 1.5), ctx.promise("p", str).future())
     assert_type(await ctx.race(ctx.step(price, "a"), ctx.step(price, "b")), int)
     assert_type(await ctx.any(ctx.step(price, "a"), ctx.step(price, "b")), int)
     assert_type(ctx.key, str)
