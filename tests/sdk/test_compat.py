@@ -16,6 +16,11 @@ import perdure.testing
 from perdure.compat.entry_codec import JournalValueCodec
 from perdure.compat.exceptions import RetryableError
 from perdure.compat.extensions import current_context
+from perdure.compat.server_context import (
+    clear_extension_data,
+    get_extension_data,
+    set_extension_data,
+)
 from tests.parts import python_services
 from tests.parts.compat_services import with_our_imports
 from tests.parts.needed import needed
@@ -182,3 +187,41 @@ async def test_handlers_of_both_kinds_of_names_call_each_other() -> None:
     found = [keeper.definition, ours, theirs.definition]
     async with perdure.testing.Env(perdure.app(*found)) as env:
         assert await env.client.call(quadruple, 3) == 12
+
+
+def test_every_name_of_theirs_is_there() -> None:
+    theirs = pytest.importorskip("restate")
+    assert set(theirs.__all__) <= set(restate.__all__)
+
+
+async def test_there_is_no_tunnel_to_their_cloud() -> None:
+    with pytest.raises(restate.ConnectError, match="register its address"):
+        await restate.connect(None)
+    with pytest.raises(restate.ConnectError):
+        async with restate.with_connection(None):
+            pass
+
+
+def test_the_older_harness() -> None:
+    greeter = restate.Service("Greeter")
+    closed: list[str] = []
+
+    class Kept:
+        async def __close__(self) -> None:
+            closed.append("kept")
+
+    @greeter.handler()
+    async def greet(ctx: restate.Context, name: str) -> str:
+        set_extension_data(ctx, "kept", Kept())
+        set_extension_data(ctx, "other", 1)
+        assert get_extension_data(ctx, "other") == 1
+        clear_extension_data(ctx, "other")
+        assert get_extension_data(ctx, "other") is None
+        return f"Hello {name}"
+
+    with (
+        restate.test_harness(restate.app([greeter])) as harness,
+        perdure.Client(harness.ingress_url) as client,
+    ):
+        assert client.call("Greeter/greet", "Ann") == "Hello Ann"
+    assert closed == ["kept"]

@@ -1,8 +1,8 @@
 """The names of `restate-sdk` (Python): `import perdure.compat as restate` and nothing else changed.
 
 Services, contexts, futures, serdes, errors, the client and the test harness. Left out are what
-needs Restate's own cloud (`connect`, `with_connection`), the preview of explicit recovery, and the
-harness that was deprecated (`test_harness`).
+needs Restate's own cloud (`connect` and `with_connection` raise `ConnectError`), and the preview of
+explicit recovery, which needs a server that knows it.
 Better than there: dataclasses are rebuilt from JSON, and an input that does not parse is code 400.
 """
 
@@ -11,6 +11,7 @@ from perdure.compat.asyncio import as_completed, gather, select, wait_completed
 from perdure.compat.calls import ScopedContext
 from perdure.compat.client import create_client
 from perdure.compat.client_types import HttpError, RestateClient, RestateClientSendHandle
+from perdure.compat.connection import ConnectError, connect, with_connection
 from perdure.compat.context import (
     Context,
     DurablePromise,
@@ -33,7 +34,7 @@ from perdure.compat.futures import (
     RestateDurableSleepFuture,
     SendHandle,
 )
-from perdure.compat.harness import HarnessEnvironment, create_test_harness
+from perdure.compat.harness import HarnessEnvironment, create_test_harness, test_harness
 from perdure.compat.logging import RestateLoggingFilter, getLogger
 from perdure.compat.object import VirtualObject
 from perdure.compat.retry_policy import InvocationRetryPolicy
@@ -41,6 +42,7 @@ from perdure.compat.service import Service
 from perdure.compat.workflow import Workflow
 
 __all__ = [
+    "ConnectError",
     "Context",
     "DurablePromise",
     "HarnessEnvironment",
@@ -68,6 +70,7 @@ __all__ = [
     "WorkflowSharedContext",
     "app",
     "as_completed",
+    "connect",
     "create_client",
     "create_test_harness",
     "gather",
@@ -75,5 +78,7 @@ __all__ = [
     "is_internal_exception",
     "logging",
     "select",
+    "test_harness",
     "wait_completed",
+    "with_connection",
 ]

@@ -89,6 +89,14 @@ class Context(Calls):
     """The context of a handler."""
 
     _finished: AttemptFinishedEvent | None = None
+    _extension_data: dict[str, Any] | None = None
+
+    @property
+    def extension_data(self) -> dict[str, Any]:
+        """What extensions keep with this attempt."""
+        if self._extension_data is None:
+            self._extension_data = {}
+        return self._extension_data
 
     @property
     def finished(self) -> AttemptFinishedEvent:

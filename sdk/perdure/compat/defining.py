@@ -27,6 +27,7 @@ from perdure.compat.serde import (
     Serde,
     for_type,
 )
+from perdure.compat.server_context import close_extension_data
 from perdure.definitions import (
     HandlerDefinition,
     HandlerKind,
@@ -132,6 +133,7 @@ class Run:
         token = context_now.set(ctx)
         try:
             async with AsyncExitStack() as stack:
+                stack.push_async_callback(close_extension_data, ctx)
                 for manager in self.managers:
                     await stack.enter_async_context(manager())
                 args = [await self._decode(data, codec)] if self.takes_input else []
