@@ -1,4 +1,4 @@
-"""The names of `restate.connection`: tunnels to Restate's own cloud, which this SDK does not dig."""
+"""The names of `restate.connection`: tunnels to Restate's own cloud, which this SDK has not."""
 
 from __future__ import annotations
 
