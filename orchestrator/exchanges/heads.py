@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from orchestrator.exchanges.origin import Origin, parse_origin
+from orchestrator.model.api_headers import API_VERSION
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import TRACESTATE_BYTES_MAX
 from orchestrator.registry.addresses import RESERVED_HEADERS
 from orchestrator.registry.schema import Deployment, StoredPairs
+from orchestrator.runtime.version import own_version
 from perdure.wire import media_type
 
 if TYPE_CHECKING:  # its library is loaded where requests are signed
@@ -35,6 +37,7 @@ _OWN: Final = frozenset(
         "te",
         "transfer-encoding",
         "upgrade",
+        API_VERSION,
     )
 )
 
@@ -121,6 +124,7 @@ class Heads:
         head = base_head(origin, "POST", f"/invoke/{invoke.service}/{invoke.handler}")
         stream = media_type(protocol).encode()
         head += [(b"content-type", stream), (b"accept", stream)]
+        head.append((API_VERSION.encode(), own_version().encode()))
         if self._cluster_name:
             head += cluster_header(self._cluster_name)
         return head + clean_headers(deployment.additional_headers)

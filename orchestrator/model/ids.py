@@ -1,9 +1,12 @@
 """Invocation ids: 8 bytes of partition key, 16 of identity; keys become ids and partitions."""
 
-import hashlib
 from functools import lru_cache
 
 from orchestrator.model.topics import Source
+from perdure.wire.identities import digest_of as digest_of
+from perdure.wire.identities import idempotent_id as idempotent_id
+from perdure.wire.identities import key_partition_key as key_partition_key
+from perdure.wire.identities import workflow_id as workflow_id
 
 INVOCATION_ID_BYTES = 24
 ID_SPACE = 1 << 64
@@ -17,31 +20,6 @@ def partition_of(invocation_id: bytes, partition_count: int) -> int:
 def partition_of_key(partition_key: bytes, partition_count: int) -> int:
     """The partition of an 8-byte partition key."""
     return int.from_bytes(partition_key, "big") * partition_count >> 64
-
-
-def key_partition_key(key: str) -> bytes:
-    """Partition key of an object or workflow key: the key alone, so that one key lives together."""
-    return hashlib.blake2b(key.encode(), digest_size=8).digest()
-
-
-def _digest(parts: tuple[str, ...]) -> bytes:
-    # Length-prefixed, so that no two lists of parts spell the same bytes.
-    joined = b"".join([len(p).to_bytes(4, "big") + p for p in map(str.encode, parts)])
-    return hashlib.sha256(joined).digest()
-
-
-def workflow_id(service: str, key: str) -> bytes:
-    """The id of the run of a workflow key: the same for everyone who names it."""
-    return key_partition_key(key) + _digest(("wf", service, key))[:16]
-
-
-def idempotent_id(service: str, key: str | None, handler: str, idempotency_key: str) -> bytes:
-    """The id an idempotency key stands for; keyed targets stay in the partition of their key."""
-    if key is None:
-        digest = _digest(("ik", service, handler, idempotency_key))
-        return digest[16:24] + digest[:16]
-    digest = _digest(("iko", service, key, handler, idempotency_key))
-    return key_partition_key(key) + digest[:16]
 
 
 def source_partition_key(source: Source) -> bytes:
@@ -61,13 +39,13 @@ def consumed_id(source: Source, generation: int, offset: int, key: str | None) -
 
 def _source_digest(what: str, source: Source, rest: str) -> bytes:
     place = f"{source.topic_id.hex()}/{source.partition}"
-    return _digest((what, source.subscription, place, rest))
+    return digest_of((what, source.subscription, place, rest))
 
 
 def send_partition_key(cluster: str, topic: str, key: bytes | None) -> bytes | None:
     """Partition key of a `Kafka/send` over HTTP: records of one key go out in one order. None:
     anywhere."""
-    return None if key is None else _digest(("out", cluster, topic, key.hex()))[:8]
+    return None if key is None else digest_of(("out", cluster, topic, key.hex()))[:8]
 
 
 def placed_key(partition: int, partition_count: int, entropy: int) -> bytes:

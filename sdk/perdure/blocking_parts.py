@@ -61,6 +61,10 @@ class SyncKnownInvocation(Generic[T]):
         """Its result if it has ended, else None."""
         return self._invocation.output().result()
 
+    def cancel(self) -> None:
+        """Ask it to stop; see KnownInvocation.cancel."""
+        self._invocation.cancel()
+
 
 class SyncInvocation(SyncKnownInvocation[T]):
     """Another invocation in a plain `def` handler."""
@@ -75,10 +79,6 @@ class SyncInvocation(SyncKnownInvocation[T]):
     def id(self) -> str:
         """Its id."""
         return self._by_id.id
-
-    def cancel(self) -> None:
-        """Ask it to stop."""
-        self._by_id.cancel()
 
     def signal(self, name: str, value: Any = None) -> None:
         """Give it a signal."""

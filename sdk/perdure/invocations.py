@@ -6,10 +6,13 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from perdure.futures import Future
+from perdure.misuse import misuse
 from perdure.serde import Serde, as_serde, encode_value
 from perdure.wire.calls import AttachTarget
 from perdure.wire.codes import CANCEL_SIGNAL
-from perdure.wire.values import WireFailure
+from perdure.wire.identities import SERVER_VERSION, idempotent_id, workflow_id
+from perdure.wire.ids import invocation_id_to_str
+from perdure.wire.values import IdempotentRequestTarget, WireFailure, WorkflowTarget
 
 if TYPE_CHECKING:
     from perdure.calling import Calling
@@ -70,6 +73,8 @@ class KnownInvocation(Generic[T]):
 
     __slots__ = ("_ctx", "_serde", "_target")
 
+    _ctx: Calling
+
     def __init__(self, ctx: Calling, target: AttachTarget, serde: Serde[T]) -> None:
         self._ctx = ctx
         self._serde = serde
@@ -86,6 +91,23 @@ class KnownInvocation(Generic[T]):
         future: Future[T | None] = Future(self._ctx.runner, self._serde.decode)
         self._ctx.machine.get_output(future, self._target)
         return future
+
+    def cancel(self) -> None:
+        """Ask it to stop: it gets a Cancelled where it waits; nothing happens if there is none.
+        Only on a Perdure server, whose ids follow from keys: elsewhere a Misuse."""
+        if SERVER_VERSION not in self._ctx.runner.request_headers:
+            raise misuse("this server does not tell the ids of keys: cancel by ctx.invocation(id)")
+        invocation_id = invocation_id_to_str(_id_of(self._target))
+        self._ctx.machine.send_signal(invocation_id, CANCEL_SIGNAL)
+
+
+def _id_of(target: AttachTarget) -> bytes:
+    if isinstance(target, WorkflowTarget):
+        return workflow_id(target.workflow_name, target.workflow_key)
+    assert isinstance(target, IdempotentRequestTarget)
+    return idempotent_id(
+        target.service_name, target.service_key, target.handler_name, target.idempotency_key
+    )
 
 
 class Invocation(KnownInvocation[T]):

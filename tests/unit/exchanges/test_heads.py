@@ -7,6 +7,7 @@ from orchestrator.exchanges.heads import Heads, clean_headers
 from orchestrator.exchanges.origin import BadUri, Origin, parse_origin
 from orchestrator.exchanges.signing import parse_signer
 from orchestrator.registry.schema import Deployment
+from orchestrator.runtime.version import own_version
 from tests.unit.exchanges.test_signing import PEM
 from tests.unit.invoker.samples import deployment, invoke
 
@@ -38,6 +39,7 @@ def test_the_head_of_an_attempt() -> None:
         (b":path", b"/p/invoke/Svc/run"),
         (b"content-type", b"application/vnd.restate.invocation.v6"),
         (b"accept", b"application/vnd.restate.invocation.v6"),
+        (b"x-perdure-version", own_version().encode()),
         (b"x-restate-cluster-name", b"prod"),
         (b"x-restate-invocation-id", b"inv_1x"),
     ]
