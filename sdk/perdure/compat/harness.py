@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -83,9 +84,7 @@ class RestateTestHarness:
 
     def ingress_client(self) -> Any:
         """A client of httpx, which has to be installed, with the ingress as its base URL."""
-        import httpx  # type: ignore[import-not-found,unused-ignore]
-
-        return httpx.Client(base_url=self.ingress_url)
+        return import_module("httpx").Client(base_url=self.ingress_url)
 
     @property
     def ingress_url(self) -> str:
