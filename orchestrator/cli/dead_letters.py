@@ -10,7 +10,7 @@ from orchestrator.cli.arguments import limit_option
 from orchestrator.cli.client import path, text_literal
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.exits import EXIT_USAGE, CliError
-from orchestrator.cli.output import print_fields, print_json, print_table
+from orchestrator.cli.output import print_fields, print_json, print_table, shown_lines
 
 _AT = ("perdure", "v1", "dead-letters")
 _COLUMNS = "id, kind, reason, message, topic, topic_partition, topic_offset, created_at"
@@ -65,7 +65,7 @@ def _show(asked: Asked, identity: str) -> int:
     value, text = found.pop("value", None), found.pop("value_utf8", None)
     print_fields(found)
     if value is not None:
-        print(f"\n{text if text is not None else 'hex ' + value}")
+        print("\n" + "\n".join(shown_lines(text if text is not None else f"hex {value}")))
     return 0
 
 

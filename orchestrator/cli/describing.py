@@ -15,7 +15,15 @@ from orchestrator.cli.journals import (
     line,
     shown_of,
 )
-from orchestrator.cli.output import Coloured, print_fields, print_heading, print_json, print_table
+from orchestrator.cli.output import (
+    Coloured,
+    cell,
+    print_fields,
+    print_heading,
+    print_json,
+    print_table,
+    shown_lines,
+)
 from orchestrator.cli.times import ago, since
 from orchestrator.cli.waiting import waits_for
 from perdure.wire.errors import BadId
@@ -105,7 +113,7 @@ def _print_state(row: _Row, entries: list[EntryView], blocked: str) -> None:
     result = row.get("completion_result")
     print_heading(f"{row.get('target')}  {status}{f' ({result})' if result else ''}")
     if waiting := _waiting(row, entries, blocked):
-        print(waiting)
+        print(cell(waiting))
     if advice := _advice(row):
         print(advice)
     print()
@@ -199,11 +207,11 @@ def _print_attempts(row: _Row, events: list[_Row]) -> None:
         count = said.get("count") or 1
         often = f" {count} times" if count > 1 else ""
         code = said.get("restate_doc_error_code") or said.get("error_code")
-        print(f"{_at(event.get('appended_at'))}{often}  [{code}] {_failure_text(said)}")
-        for text in str(said.get("error_stacktrace") or "").splitlines()[-_TRACE_LINES:]:
+        print(f"{_at(event.get('appended_at'))}{often}  [{code}] {cell(_failure_text(said))}")
+        for text in shown_lines(str(said.get("error_stacktrace") or "").strip())[-_TRACE_LINES:]:
             print(f"    {text}")
     if not failures:
-        print(row["last_failure"])
+        print("\n".join(shown_lines(row["last_failure"])))
 
 
 def _failure_text(said: _Row) -> str:
@@ -229,7 +237,10 @@ def _print_value(title: str, text: str) -> None:
     print()
     print_heading(title)
     rest = len(text) - _VALUE_CHARS
-    print(text[:_VALUE_CHARS] + (f"… and {rest:,} more characters (--json)" if rest > 0 else ""))
+    print(
+        "\n".join(shown_lines(text[:_VALUE_CHARS]))
+        + (f"… and {rest:,} more characters (--json)" if rest > 0 else "")
+    )
 
 
 def _print_journal(entries: list[EntryView]) -> None:

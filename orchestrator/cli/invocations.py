@@ -12,7 +12,7 @@ from orchestrator.cli.client import Admin
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.journals import export_journal
 from orchestrator.cli.operations import add_operations
-from orchestrator.cli.output import Coloured, print_json, print_table, say
+from orchestrator.cli.output import Coloured, first_line, print_json, print_table, say
 from orchestrator.cli.times import ago
 
 _LISTED: Final = (
@@ -93,11 +93,15 @@ def _show(asked: Asked, rows: list[dict[str, Any]]) -> None:
             ago(row.get("created_at")),
             row.get("retry_count") or 0,
             row.get("pinned_deployment_id"),
-            (row.get("completion_failure") or row.get("last_failure") or "")[:_FAILURE_CHARS],
+            _failure(row)[:_FAILURE_CHARS],
         )
         for row in rows
     ]
     print_table(_COLUMNS, shown, "no invocations")
+
+
+def _failure(row: dict[str, Any]) -> str:
+    return first_line(row.get("completion_failure") or row.get("last_failure") or "")
 
 
 def _status(row: dict[str, Any]) -> Coloured:

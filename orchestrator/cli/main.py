@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, EXIT_USAGE, CliError
-from orchestrator.cli.output import drop_output, prepare_streams
+from orchestrator.cli.output import drop_output, prepare_streams, shown_lines
 from orchestrator.cli.own_flags import OWN_FLAGS, run_with_own_flags
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return run_with_own_flags(given[0], given[1:])
         return _command(given)
     except CliError as error:
-        print(f"perdure: {error}{_more(str(error))}", file=sys.stderr)
+        said = "\n".join(shown_lines(str(error)))  # a handler may have written it
+        print(f"perdure: {said}{_more(said)}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         drop_output()  # whoever read it has seen enough

@@ -64,7 +64,21 @@ def cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text) or "-"
+    return _shown(text) or "-"
+
+
+def _shown(line: str) -> str:
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in line)
+
+
+def shown_lines(text: str) -> list[str]:
+    """The lines of a text that somebody else wrote, none of which moves the cursor."""
+    return [_shown(line) for line in text.split("\n")]
+
+
+def first_line(text: str) -> str:
+    """Of a failure: a stack trace may follow."""
+    return text.partition("\n")[0]
 
 
 def print_table(columns: Sequence[str], rows: Sequence[OutputRow], nothing: str) -> None:

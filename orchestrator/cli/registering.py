@@ -13,7 +13,7 @@ from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.confirming import confirm
 from orchestrator.cli.deployment_changes import DeploymentChange, by_name, changes
 from orchestrator.cli.exits import ServerRefused
-from orchestrator.cli.output import coloured, is_coloured, print_heading, print_json, say
+from orchestrator.cli.output import cell, coloured, is_coloured, print_heading, print_json, say
 from orchestrator.cli.pinned import count_pinned, print_services
 
 _HOW: Final = {"+": "good", "-": "bad", "!": "bad", "~": "waits"}
@@ -89,7 +89,8 @@ def _changes(admin: Admin, planned: _Body, is_new: bool) -> list[DeploymentChang
 def _print_changes(lines: list[DeploymentChange]) -> None:
     in_colour = is_coloured(sys.stdout)
     for one in lines:
-        print(coloured(one.text, _HOW[one.text[0]]) if in_colour else one.text)
+        text = cell(one.text)
+        print(coloured(text, _HOW[text[0]]) if in_colour else text)
 
 
 def _ask(is_wanted: bool) -> None:

@@ -140,6 +140,8 @@ def test_what_is_typed_wrongly(
 def test_refusals_and_failures(ingress: Ingress, run: Perdure) -> None:
     ingress.answers(402, {"code": 402, "message": "card declined"}, "invocation")
     assert run("invoke", "Shop/pay").err == "perdure: Shop/pay failed with 402: card declined\n"
+    ingress.answers(500, {"code": 500, "message": "a\x1b[2Jb"}, "invocation")
+    assert "a\\u001b[2Jb" in run("invoke", "Shop/pay").err
     ingress.answers(400, {"message": "'A' is called by {service}/{key}/{handler}"}, "ingress")
     assert "with --key" in run("invoke", "A/b", "1").err
     ingress.answers(400, {"message": "a content-type header is needed"}, "ingress")

@@ -119,6 +119,20 @@ def test_one_that_fails(server: World, perdure: Perdure) -> None:
     assert f"(perdure explain RT0007), then: perdure invocations resume {ID}" in out
 
 
+def test_what_others_wrote_does_not_move_the_cursor(server: World, perdure: Perdure) -> None:
+    evil = "\x1b[2J\x9b1m"
+    failure = {"error_message": f"a{evil}", "error_stacktrace": f"line one{evil}\nline two"}
+    event = {"appended_at": "2026-11-27T09:00:00Z", "event_json": json.dumps(failure)}
+    row = {"status": "completed", "completion_failure": f"[500] b{evil}\nmore"}
+    for events in ([event], []):
+        server.query.rows = answers({**row, "last_failure": f"c{evil}\nd"}, events)
+        shown = perdure("invocations", "describe", ID)
+        assert shown.code == 0 and "\x1b" not in shown.out and "\x9b" not in shown.out
+        assert "\nmore" in shown.out
+    listed = perdure("invocations", "list", "--all").out
+    assert "\x1b" not in listed and "[500] b\\u001b[2J\\u009b1m" in listed and "more" not in listed
+
+
 def test_what_is_no_invocation(server: World, perdure: Perdure) -> None:
     """No text of the query engine: what is no id is not looked for."""
     nope = perdure("invocations", "describe", "nope")
