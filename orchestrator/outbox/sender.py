@@ -20,8 +20,9 @@ from orchestrator.runtime.scheduler import Scheduler, Timer
 from orchestrator.store.port import StoreError
 
 ITEM_OVERHEAD_BYTES = 200
-ADVANCE_ROWS = 1_000  # rows that were taken, before they are trimmed at once
-ADVANCE_S = 1.0  # else they are trimmed this long after
+ADVANCE_ROWS = 100  # rows that were taken, before they are trimmed at once: as many as one transfer
+"""Rows that are trimmed before the next spill are never written to the store."""
+ADVANCE_S = 1.0  # fewer are trimmed this long after
 
 Advance = Callable[[tuple[tuple[int, int], ...]], None]
 """Proposes to trim: pairs of (lane, number of the last row taken)."""

@@ -15,7 +15,7 @@ from orchestrator.model.topics import EVENT, SEND
 from orchestrator.outbox.given import MISSING_S
 from orchestrator.outbox.pace import REST_S
 from orchestrator.outbox.port import RETRY_MAX_S
-from orchestrator.outbox.produced import TRIM_S
+from orchestrator.outbox.produced import TRIM_ROWS, TRIM_S
 from orchestrator.outbox.topics import DELETED_S, QUIET_S
 from tests.unit.outbox.played import Term
 from tests.unit.processor.virtual_loop import run
@@ -49,6 +49,23 @@ def test_what_is_committed_is_trimmed_in_time_and_at_once_where_somebody_waits()
         assert term.records == [Produced(5, 77, 1, 2, ((2, 0, 102),))]
         await asyncio.sleep(TRIM_S * 2)
         assert term.records[1:] == [Produced(5, 77, 2, 1)]
+
+    run(story())
+
+
+def test_many_committed_rows_are_trimmed_at_once_and_few_records_do_it() -> None:
+    async def story() -> None:
+        counts = []
+        for transactions in (50, 100):
+            term = Term()
+            term.give(1, TRIM_ROWS // 2)
+            term.writer.ready()
+            for _ in range(transactions):
+                term.writer.commit()
+                term.give(1, TRIM_ROWS // 2)
+                await asyncio.sleep(REST_S)
+            counts.append(len(term.records))
+        assert counts == [25, 50]
 
     run(story())
 
