@@ -44,7 +44,7 @@ class RedriveLetter(StrictBody):
 def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes("dead_letter")
 
-    @routes.post(OURS + "/{letter}/redrive")
+    @routes.post(OURS + "/{letter}/redrive", id="redrive_dead_letter")
     async def redrive(letter: str, asked: RedriveLetter) -> JsonView:
         """Invoke, or send, again; the dead letter is gone then."""
         partition, key = _place(ports, letter)
@@ -71,7 +71,7 @@ def router(ports: Ports) -> AdminRoutes:
         _check(letter, await operate_letter(ports, partition, record))
         return {"id": letter, "invocation_id": invocation_id_to_str(invoke.id)}
 
-    @routes.delete(OURS + "/{letter}", status_code=202)
+    @routes.delete(OURS + "/{letter}", status_code=202, id="drop_dead_letter")
     async def drop(letter: str) -> Response:
         """Forget a dead letter."""
         partition, key = _place(ports, letter)

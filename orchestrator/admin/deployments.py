@@ -7,6 +7,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from orchestrator.admin import answers
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.routing import AdminRoutes, Body
@@ -71,24 +72,26 @@ class UpdateDeployment(Body):
 def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes("deployment")
 
-    @routes.post("/deployments", status_code=201)
+    @routes.post("/deployments", status_code=201, id="create_deployment", answer=answers.Registered)
     async def register(request: Request, asked: RegisterDeployment) -> Response:
         """Discover an endpoint and register its services."""
         return await _register(ports, version_of(request.scope), asked)
 
-    @routes.get("/deployments")
+    @routes.get("/deployments", id="list_deployments", answer=answers.Deployments)
     async def list_all() -> JsonView:
         """All deployments."""
         found = ports.metadata.known().deployments.values()
         return {"deployments": [deployment_view(one, short_services(one)) for one in found]}
 
-    @routes.get("/deployments/{deployment_id}")
+    @routes.get("/deployments/{deployment_id}", id="get_deployment", answer=answers.WholeDeployment)
     async def describe(deployment_id: str) -> JsonView:
         """One deployment with its services."""
         found = _find(ports, deployment_id)
         return deployment_view(found, service_views(found))
 
-    @routes.patch("/deployments/{deployment_id}")
+    @routes.patch(
+        "/deployments/{deployment_id}", id="update_deployment", answer=answers.WholeDeployment
+    )
     async def update(deployment_id: str, asked: UpdateDeployment) -> JsonView:
         """Give a deployment another address."""
         return await _update(ports, deployment_id, asked)
@@ -99,7 +102,7 @@ def router(ports: Ports) -> AdminRoutes:
             raise AdminError(405, "PUT belongs to version 2: use PATCH")
         return await _update(ports, deployment_id, asked)
 
-    @routes.delete("/deployments/{deployment_id}", status_code=202)
+    @routes.delete("/deployments/{deployment_id}", status_code=202, id="delete_deployment")
     async def delete(deployment_id: str, force: bool = False) -> Response:
         """Delete a deployment; what still runs on it will fail."""
         _find(ports, deployment_id)

@@ -1,6 +1,5 @@
 """The OpenAPI document of the admin API, made of its routes when somebody asks for it."""
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -25,13 +24,16 @@ _REFUSED: Final[ApiDocument] = {
 def api_document(version: str, routes: Sequence[AdminRoute]) -> ApiDocument:
     """OpenAPI 3.1, without routes that are kept out of it."""
     shown = [route for route in routes if route.in_document]
-    bodies = list(dict.fromkeys(route.body for route in shown if route.body is not None))
-    found, schemas = msgspec.json.schema_components(bodies, ref_template=_REF)
-    schema_of = dict(zip(bodies, found, strict=True))
+    kinds = [kind for route in shown for kind in (route.body, route.answer) if kind is not None]
+    kinds = list(dict.fromkeys(kinds))
+    found, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
+    schema_of = dict(zip(kinds, found, strict=True))
     paths: ApiDocument = {}
     for route in shown:
         body = route.body_schema if route.body is None else schema_of[route.body]
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, body)
+        path = route.path.replace(":path}", "}")
+        answer = schema_of.get(route.answer)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, body, answer)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Perdure admin API", "version": version},
@@ -40,12 +42,16 @@ def api_document(version: str, routes: Sequence[AdminRoute]) -> ApiDocument:
     }
 
 
-def _operation(route: AdminRoute, body: ApiDocument | None) -> ApiDocument:
-    words = re.sub(r"\W+", "_", route.path).strip("_")
+def _operation(
+    route: AdminRoute, body: ApiDocument | None, answer: ApiDocument | None
+) -> ApiDocument:
+    done: ApiDocument = {"description": "Done"}
+    if answer is not None:
+        done["content"] = {"application/json": {"schema": answer}}
     operation: ApiDocument = {
-        "operationId": f"{route.method.lower()}_{words}",
+        "operationId": route.id,
         "description": route.about,
-        "responses": {str(route.status): {"description": "Done"}, "default": _REFUSED},
+        "responses": {str(route.status): done, "default": _REFUSED},
     }
     if route.tag:
         operation["tags"] = [route.tag]

@@ -8,6 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 from starlette.responses import Response
 
+from orchestrator.admin import answers
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.invocations import (
     KEEP,
@@ -59,7 +60,9 @@ def router(ports: Ports) -> AdminRoutes:
     for name, kind in _SIMPLE.items():
         _simple_routes(routes, ports, name, kind)
 
-    @routes.delete("/invocations/{invocation_id}", status_code=202, deprecated=True)
+    @routes.delete(
+        "/invocations/{invocation_id}", status_code=202, deprecated=True, id="delete_invocation"
+    )
     async def terminate(invocation_id: str, mode: TerminationMode = "cancel") -> Response:
         """Cancel, kill or purge, in capitals or not: use the routes of those names."""
         kind = _TERMINATIONS.get(mode.lower())
@@ -69,13 +72,17 @@ def router(ports: Ports) -> AdminRoutes:
         await simple(ports, kind, invocation_id)
         return Response(status_code=202)
 
-    @routes.patch("/invocations/{invocation_id}/resume")
+    @routes.patch("/invocations/{invocation_id}/resume", id="resume_invocation")
     async def resume_one(invocation_id: str, deployment: DeploymentChoice = KEEP) -> Response:
         """Go on now: a paused or suspended invocation, or one that waits to be tried again."""
         await resume(ports, invocation_id, deployment)
         return Response(status_code=200)
 
-    @routes.patch("/invocations/{invocation_id}/restart-as-new")
+    @routes.patch(
+        "/invocations/{invocation_id}/restart-as-new",
+        id="restart_as_new_invocation",
+        answer=answers.RestartedAsNew,
+    )
     async def restart_one(
         invocation_id: str, upto: From = 0, deployment: DeploymentChoice = LATEST_DEPLOYMENT
     ) -> JsonView:
@@ -83,13 +90,17 @@ def router(ports: Ports) -> AdminRoutes:
         new_id = await restart_as_new(ports, invocation_id, upto, deployment)
         return {"new_invocation_id": new_id}
 
-    @routes.get("/perdure/v1/invocations/{invocation_id}/journal")
+    @routes.get("/perdure/v1/invocations/{invocation_id}/journal", id="export_invocation")
     async def export(invocation_id: str) -> Response:
         """An invocation and its journal, in the form that perdure replay reads."""
         content = await exported(ports, invocation_id)
         return Response(content, media_type="application/json")
 
-    @routes.post("/internal/invocations_batch_operations/resume")
+    @routes.post(
+        "/internal/invocations_batch_operations/resume",
+        id="batch_resume_invocations",
+        answer=answers.Batch,
+    )
     async def resume_batch(asked: InvocationBatch) -> JsonView:
         """Resume many."""
 
@@ -98,7 +109,11 @@ def router(ports: Ports) -> AdminRoutes:
 
         return await _batch(ports, "resume", asked, one)
 
-    @routes.post("/internal/invocations_batch_operations/restart-as-new")
+    @routes.post(
+        "/internal/invocations_batch_operations/restart-as-new",
+        id="batch_restart_as_new_invocations",
+        answer=answers.RestartBatch,
+    )
     async def restart_batch(asked: InvocationBatch) -> JsonView:
         """Restart many."""
 
@@ -124,12 +139,21 @@ def _simple_routes(routes: AdminRoutes, ports: Ports, name: str, kind: Simple) -
 
         return await _batch(ports, name, asked, act)
 
-    routes.add("PATCH", f"/invocations/{{invocation_id}}/{name}", one, about=_ABOUT[name])
+    of_one = "purge_journal" if name == "purge-journal" else f"{name}_invocation"
+    routes.add(
+        "PATCH",
+        f"/invocations/{{invocation_id}}/{name}",
+        one,
+        about=_ABOUT[name],
+        id=of_one,
+    )
     routes.add(
         "POST",
         f"/internal/invocations_batch_operations/{name}",
         many,
         about=f"{_ABOUT[name]} Many at a time.",
+        id=f"batch_{of_one}s",
+        answer=answers.Batch,
     )
 
 

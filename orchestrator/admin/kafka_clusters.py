@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 from starlette.responses import JSONResponse, Response
 
+from orchestrator.admin import answers
 from orchestrator.admin.broker_views import cluster_view, short_subscription
 from orchestrator.admin.errors import AdminError, some_of
 from orchestrator.admin.operate import read
@@ -76,14 +77,16 @@ class TakeOver(StrictBody):
 def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes("kafka_cluster")
 
-    @routes.post("/kafka-clusters", status_code=201)
+    @routes.post(
+        "/kafka-clusters", status_code=201, id="create_kafka_cluster", answer=answers.KafkaCluster
+    )
     async def create(asked: CreateKafkaCluster, force: bool = False) -> Response:
         """Make a broker cluster known; its brokers are asked who they are."""
         cluster = await _create(ports, asked, force or asked.force)
         where = {"location": f"kafka-clusters/{cluster.name}"}
         return JSONResponse(cluster_view(cluster), 201, where)
 
-    @routes.get("/kafka-clusters")
+    @routes.get("/kafka-clusters", id="list_kafka_clusters", answer=answers.KafkaClusters)
     async def list_all() -> JsonView:
         """All broker clusters; that of a log on Kafka is one of them."""
         found = ports.metadata.known().topics.clusters
@@ -94,17 +97,17 @@ def router(ports: Ports) -> AdminRoutes:
             ]
         }
 
-    @routes.get("/kafka-clusters/{name}")
+    @routes.get("/kafka-clusters/{name}", id="get_kafka_cluster")
     async def describe(name: str) -> JsonView:
         """One broker cluster with its subscriptions."""
         return _whole(ports, _find(ports, name))
 
-    @routes.patch("/kafka-clusters/{name}")
+    @routes.patch("/kafka-clusters/{name}", id="update_kafka_cluster", answer=answers.KafkaCluster)
     async def update(name: str, asked: UpdateKafkaCluster, force: bool = False) -> JsonView:
         """Reach a broker cluster by other options."""
         return cluster_view(await _update(ports, name, asked, force or asked.force))
 
-    @routes.delete("/kafka-clusters/{name}", status_code=202)
+    @routes.delete("/kafka-clusters/{name}", status_code=202, id="delete_kafka_cluster")
     async def delete(name: str, force: bool = False) -> Response:
         """Forget a broker cluster that no subscription uses. What was still to be sent to it
         becomes dead letters: they are waited for, unless with force."""
@@ -113,7 +116,7 @@ def router(ports: Ports) -> AdminRoutes:
             await _all_closed(ports, name)
         return Response(status_code=202)
 
-    @routes.post("/perdure/v1/kafka-clusters/{name}/take-over")
+    @routes.post("/perdure/v1/kafka-clusters/{name}/take-over", id="take_over_kafka_cluster")
     async def take_over(name: str, asked: TakeOver) -> Response:
         """Go on with the ledger of a log that is gone for ever."""
         _find(ports, name)

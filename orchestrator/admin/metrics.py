@@ -11,7 +11,7 @@ from orchestrator.runtime.telemetry import Telemetry
 def router(telemetry: Telemetry) -> AdminRoutes:
     routes = AdminRoutes()
 
-    @routes.get("/metrics", tag="cluster")
+    @routes.get("/metrics", tag="cluster_health", id="metrics")
     async def metrics(request: Request) -> Response:
         """All metrics as text, in the format that is accepted; docs/metrics.md explains each."""
         openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")

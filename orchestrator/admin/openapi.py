@@ -47,6 +47,17 @@ _DELAY = {
     "description": "Start after this time, like 10s or PT1M",
 }
 _KEY = {"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}
+_ORIGINAL_KEY = {
+    "name": "idempotencyKey",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "The key that the invocation was sent with",
+}
+_NOT_FOUND = {"description": "There is no such invocation, or its result is not kept any more"}
+_NOT_READY = {"description": "The invocation has not completed"}
+_EXTENSIONS = "x-restate-extensions"
+"""Where clients look for the metadata of a service or a handler."""
 
 
 def service_openapi(service: Service, ingress_endpoint: str) -> Document:
@@ -56,11 +67,11 @@ def service_openapi(service: Service, ingress_endpoint: str) -> Document:
     for handler in service.handlers.values():
         if handler.public:
             paths |= _handler_paths(service, handler, schemas)
-    if service.ty == ServiceType.WORKFLOW:
-        paths |= _workflow_paths(service, schemas)
     about: Document = {"title": service.name, "version": str(service.revision)}
     if service.stored.documentation:
         about["description"] = service.stored.documentation
+    if service.stored.metadata:
+        about[_EXTENSIONS] = dict(service.stored.metadata)
     return {
         "openapi": "3.1.0",
         "info": about,
@@ -71,31 +82,45 @@ def service_openapi(service: Service, ingress_endpoint: str) -> Document:
 
 
 def _handler_paths(service: Service, handler: Handler, schemas: Document) -> Document:
+    """How it is called and sent to, and how the result of an earlier request is had."""
     keyed = service.ty != ServiceType.SERVICE
-    path = f"/{service.name}/{{key}}/{handler.name}" if keyed else f"/{service.name}/{handler.name}"
-    parameters = [_KEY] if keyed else []
-    if handler.kind != WORKFLOW_RUN:
-        parameters = [*parameters, _IDEMPOTENCY_KEY]
+    name = handler.name
+    target = f"{service.name}/{{key}}/{name}" if keyed else f"{service.name}/{name}"
+    is_run = handler.kind == WORKFLOW_RUN
+    key = [_KEY] if keyed else []
+    parameters = key if is_run else [*key, _IDEMPOTENCY_KEY]
     stored = handler.stored
-    shared: Document = {"tags": [service.name]}
+    about: Document = {_EXTENSIONS: dict(stored.metadata)} if stored.metadata else {}
     if stored.documentation:
-        shared["description"] = stored.documentation
+        about["description"] = stored.documentation
+    asked = dict(about)
     body = _request_body(handler, schemas)
     if body is not None:
-        shared["requestBody"] = body
-    call = shared | {
-        "operationId": handler.name,
-        "summary": f"Call {handler.name} and wait for its result",
+        asked["requestBody"] = body
+    result = _result(handler, schemas)
+    call = asked | {
+        "operationId": name,
+        "summary": f"Call {name} and wait for its result",
+        "tags": ["Request Response"],
         "parameters": parameters,
-        "responses": {"200": _result(handler, schemas), "default": _ERROR_ANSWER},
+        "responses": {"200": result, "default": _ERROR_ANSWER},
     }
-    send = shared | {
-        "operationId": f"{handler.name}Send",
-        "summary": f"Start {handler.name} without waiting",
+    send = asked | {
+        "operationId": f"{name}Send",
+        "summary": f"Start {name} without waiting",
+        "tags": ["Send"],
         "parameters": [*parameters, _DELAY],
         "responses": {"202": _accepted(), "default": _ERROR_ANSWER},
     }
-    return {path: {"post": call}, f"{path}/send": {"post": send}}
+    if is_run:
+        base, of = f"/restate/workflow/{service.name}/{{key}}", key
+    else:
+        base, of = f"/restate/invocation/{target}/{{idempotencyKey}}", [*key, _ORIGINAL_KEY]
+    paths = {
+        f"/restate/call/{target}": {"post": call},
+        f"/restate/send/{target}": {"post": send},
+    }
+    return paths | _result_paths(base, name, of, about, result)
 
 
 def _accepted() -> Document:
@@ -103,33 +128,25 @@ def _accepted() -> Document:
     return {"description": "Accepted", "content": {"application/json": {"schema": schema}}}
 
 
-def _workflow_paths(service: Service, schemas: Document) -> Document:
-    runs = [one for one in service.handlers.values() if one.kind == WORKFLOW_RUN and one.public]
-    if not runs:
-        return {}
-    answers: Document = {"200": _result(runs[0], schemas), "default": _ERROR_ANSWER}
-    base = f"/restate/workflow/{service.name}/{{key}}"
-    not_ready = {"470": {"description": "The workflow has not completed"}}
-    return {
-        f"{base}/attach": {
-            "get": {
-                "operationId": "workflowAttach",
-                "summary": "Wait for the result of the workflow",
-                "tags": [service.name],
-                "parameters": [_KEY],
-                "responses": answers,
-            }
-        },
-        f"{base}/output": {
-            "get": {
-                "operationId": "workflowOutput",
-                "summary": "The result of the workflow, if there is one",
-                "tags": [service.name],
-                "parameters": [_KEY],
-                "responses": answers | not_ready,
-            }
-        },
+def _result_paths(
+    base: str, name: str, parameters: list[Document], about: Document, result: Document
+) -> Document:
+    answers: Document = {"200": result, "404": _NOT_FOUND, "default": _ERROR_ANSWER}
+    attach = about | {
+        "operationId": f"{name}Attach",
+        "summary": f"Wait for the result of an invocation of {name}",
+        "tags": ["Attach"],
+        "parameters": parameters,
+        "responses": answers,
     }
+    output = about | {
+        "operationId": f"{name}Output",
+        "summary": f"The result of an invocation of {name}, if there is one",
+        "tags": ["Get Output"],
+        "parameters": parameters,
+        "responses": answers | {"470": _NOT_READY},
+    }
+    return {f"{base}/attach": {"get": attach}, f"{base}/output": {"get": output}}
 
 
 def _request_body(handler: Handler, schemas: Document) -> Document | None:

@@ -32,7 +32,7 @@ class QueryRequest(Body):
 def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes()
 
-    @routes.post("/query", tag="introspection")
+    @routes.post("/query", tag="introspection", id="query")
     async def query(request: Request, asked: QueryRequest) -> Response:
         """Run SQL; JSON if that is what is accepted, else an Arrow IPC stream.
 

@@ -32,6 +32,9 @@ class StrictBody(Body, forbid_unknown_fields=True):
 class Options(TypedDict):
     """How a route answers and how it is documented; `about` is its docstring if it is not given."""
 
+    id: NotRequired[str]
+    """Of the operation, for generated clients: it never changes."""
+    answer: NotRequired[Any]  # what its JSON is like, for the document
     status_code: NotRequired[int]
     tag: NotRequired[str]
     in_document: NotRequired[bool]
@@ -67,6 +70,8 @@ class AdminRoute(msgspec.Struct, frozen=True):
     in_document: bool
     deprecated: bool
     body_schema: dict[str, Any] | None
+    id: str = ""
+    answer: Any = None
 
     def mounted(self) -> Route:
         """As the application takes it."""
@@ -143,6 +148,8 @@ def _route(method: str, path: str, endpoint: Endpoint, tag: str, options: Option
         options.get("in_document", True),
         options.get("deprecated", False),
         options.get("body_schema"),
+        options.get("id", ""),
+        options.get("answer"),
     )
 
 

@@ -21,6 +21,7 @@ def router(ports: Ports) -> AdminRoutes:
     @routes.post(
         "/internal/services/{service}/serdes/decode/{name:path}",
         body_schema={"type": "string", "format": "binary"},
+        id="decode_value",
     )
     async def decode(
         service: str, name: str, request: Request, deployment: DeploymentId = None
@@ -29,7 +30,9 @@ def router(ports: Ports) -> AdminRoutes:
         the deployment's."""
         return await _convert(ports, service, "decode", name, request, deployment)
 
-    @routes.post("/internal/services/{service}/serdes/encode/{name:path}", body_schema={})
+    @routes.post(
+        "/internal/services/{service}/serdes/encode/{name:path}", body_schema={}, id="encode_value"
+    )
     async def encode(
         service: str, name: str, request: Request, deployment: DeploymentId = None
     ) -> Response:

@@ -4,6 +4,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from orchestrator.admin import answers
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.openapi import service_openapi
 from orchestrator.admin.operate import operate
@@ -37,32 +38,34 @@ class PatchService(Body):
 def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes("service")
 
-    @routes.get("/services")
+    @routes.get("/services", id="list_services", answer=answers.Services)
     async def list_all() -> JsonView:
         """The latest revision of every service."""
         return {"services": [service_view(one) for one in ports.metadata.known().services.values()]}
 
-    @routes.get("/services/{service}")
+    @routes.get("/services/{service}", id="get_service", answer=answers.Service)
     async def describe(service: str) -> JsonView:
         """The latest revision of a service."""
         return service_view(_find(ports, service))
 
-    @routes.patch("/services/{service}")
+    @routes.patch("/services/{service}", id="modify_service", answer=answers.Service)
     async def patch(service: str, asked: PatchService) -> JsonView:
         """Set options of a service."""
         return await _patch(ports, service, asked)
 
-    @routes.get("/services/{service}/openapi")
+    @routes.get("/services/{service}/openapi", id="get_service_openapi")
     async def openapi(service: str) -> JsonView:
         """The OpenAPI document of a service's handlers at the ingress."""
         return service_openapi(_find(ports, service), ports.options.ingress_endpoint)
 
-    @routes.get("/services/{service}/handlers")
+    @routes.get("/services/{service}/handlers", id="list_service_handlers", answer=answers.Handlers)
     async def handlers(service: str) -> JsonView:
         """The handlers of a service."""
         return {"handlers": [handler_view(one) for one in _find(ports, service).handlers.values()]}
 
-    @routes.get("/services/{service}/handlers/{handler}")
+    @routes.get(
+        "/services/{service}/handlers/{handler}", id="get_service_handler", answer=answers.Handler
+    )
     async def handler(service: str, handler: str) -> JsonView:
         """One handler."""
         found = _find(ports, service).handlers.get(handler)
@@ -74,6 +77,7 @@ def router(ports: Ports) -> AdminRoutes:
         "/services/{service}/state",
         status_code=202,
         body_schema=_STATE_BODY,
+        id="modify_service_state",
     )
     async def modify_state(service: str, request: Request) -> Response:
         """Replace the whole state of an object or workflow key."""

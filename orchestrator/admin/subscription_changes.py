@@ -67,12 +67,12 @@ class MoveSubscription(StrictBody):
 def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes("subscription")
 
-    @routes.patch(OURS + "/{subscription}")
+    @routes.patch(OURS + "/{subscription}", id="update_perdure_subscription")
     async def patch(subscription: str, asked: PatchSubscription) -> JsonView:
         """Change settings that leave its sources where they are."""
         return await _patch(ports, known_subscription(ports, subscription), asked)
 
-    @routes.post(OURS + "/{subscription}/pause")
+    @routes.post(OURS + "/{subscription}/pause", id="pause_subscription")
     async def pause(subscription: str, asked: PauseSubscription) -> JsonView:
         """Read nothing more until it is resumed."""
         reason = asked.reason or "paused by an operator"
@@ -82,7 +82,7 @@ def router(ports: Ports) -> AdminRoutes:
             lambda seen, one: SubscriptionPaused(seen, one.id, reason),
         )
 
-    @routes.post(OURS + "/{subscription}/resume")
+    @routes.post(OURS + "/{subscription}/resume", id="resume_subscription")
     async def resume(subscription: str, asked: ResumeSubscription) -> JsonView:
         """Read on, from where each of its sources stands."""
         return await _change(
@@ -91,12 +91,12 @@ def router(ports: Ports) -> AdminRoutes:
             lambda seen, one: SubscriptionResumed(seen, one.id, asked.past_gap),
         )
 
-    @routes.post(OURS + "/{subscription}/seek")
+    @routes.post(OURS + "/{subscription}/seek", id="seek_subscription")
     async def seek(subscription: str, asked: MoveSubscription) -> JsonView:
         """Go to a point; partitions that it does not name go on where they are."""
         return await _move(ports, known_subscription(ports, subscription), asked, goes_on=True)
 
-    @routes.post(OURS + "/{subscription}/replay")
+    @routes.post(OURS + "/{subscription}/replay", id="replay_subscription")
     async def replay(subscription: str, asked: MoveSubscription) -> JsonView:
         """Begin again at a point in all partitions."""
         return await _move(ports, known_subscription(ports, subscription), asked, goes_on=False)

@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta, field
 from starlette.responses import JSONResponse, Response
 
+from orchestrator.admin import answers
 from orchestrator.admin.broker_views import short_subscription, subscription_view
 from orchestrator.admin.errors import some_of
 from orchestrator.admin.kafka_clusters import check_more_options, no_facts
@@ -73,7 +74,9 @@ class CreatePerdureSubscription(StrictBody):
 def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes("subscription")
 
-    @routes.post("/subscriptions", status_code=201)
+    @routes.post(
+        "/subscriptions", status_code=201, id="create_subscription", answer=answers.Subscription
+    )
     async def create(asked: CreateSubscription, force: bool = False) -> Response:
         """Let the records of a topic invoke a handler."""
         whole = CreatePerdureSubscription(
@@ -84,7 +87,7 @@ def router(ports: Ports) -> AdminRoutes:
         )
         return _created(short_subscription(await _create(ports, whole)))
 
-    @routes.get("/subscriptions")
+    @routes.get("/subscriptions", id="list_subscriptions", answer=answers.Subscriptions)
     async def list_all(sink: str | None = None, source: str | None = None) -> JsonView:
         """All subscriptions, or those of exactly this source or sink."""
         views = [short_subscription(one) for one in in_order(ports)]
@@ -95,31 +98,31 @@ def router(ports: Ports) -> AdminRoutes:
         ]
         return {"subscriptions": found}
 
-    @routes.get("/subscriptions/{subscription}")
+    @routes.get("/subscriptions/{subscription}", id="get_subscription", answer=answers.Subscription)
     async def describe(subscription: str) -> JsonView:
         """One subscription, by id or name."""
         return short_subscription(known_subscription(ports, subscription))
 
-    @routes.delete("/subscriptions/{subscription}", status_code=202)
-    @routes.delete(OURS + "/{subscription}", status_code=202)
+    @routes.delete("/subscriptions/{subscription}", status_code=202, id="delete_subscription")
+    @routes.delete(OURS + "/{subscription}", status_code=202, id="delete_perdure_subscription")
     async def delete(subscription: str) -> Response:
         """End a subscription: its topics invoke nothing any more."""
         await _delete(ports, known_subscription(ports, subscription).id)
         return Response(status_code=202)
 
-    @routes.post(OURS, status_code=201)
+    @routes.post(OURS, status_code=201, id="create_perdure_subscription")
     async def create_ours(asked: CreatePerdureSubscription) -> Response:
         """Let the records of several topics invoke a handler."""
         return _created(subscription_view(await _create(ports, asked)))
 
-    @routes.get(OURS)
+    @routes.get(OURS, id="list_perdure_subscriptions")
     async def list_ours() -> JsonView:
         """All subscriptions with all that is known of them, lag and reasons included."""
         looked = await ports.look_at_subscriptions()
         views = [subscription_view(one, looked.get(one.id)) for one in in_order(ports)]
         return {"subscriptions": views}
 
-    @routes.get(OURS + "/{subscription}")
+    @routes.get(OURS + "/{subscription}", id="get_perdure_subscription")
     async def describe_ours(subscription: str) -> JsonView:
         """One subscription, by id or name, with all that is known of it and its sources."""
         looked = await ports.look_at_subscriptions()

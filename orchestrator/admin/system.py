@@ -1,9 +1,11 @@
 """Routes about the server itself: health, version, cluster; and what is not served."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from starlette.responses import Response
 
+from orchestrator.admin import answers
 from orchestrator.admin.document import api_document
 from orchestrator.admin.errors import AdminError, refusal
 from orchestrator.admin.ports import Ports
@@ -13,17 +15,20 @@ from orchestrator.admin.views import JsonView
 from orchestrator.model.values import RESTATE_VERSION
 from orchestrator.runtime.version import own_version
 
+_OWN_NODE: Final = 1
+"""Its number to clients of a cluster: one node runs everything."""
+
 
 def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes()
 
-    @routes.get("/health", tag="cluster")
+    @routes.get("/health", tag="health", id="health")
     async def health() -> Response:
         """200 if new work is taken."""
         why_not = ports.engine.writable()
         return refusal(503, why_not) if why_not else Response(status_code=200)
 
-    @routes.get("/version", tag="version")
+    @routes.get("/version", tag="version", id="version", answer=answers.Version)
     async def version() -> JsonView:
         """The version this API is compatible with, and that of the server."""
         return {
@@ -35,10 +40,13 @@ def router(ports: Ports) -> AdminRoutes:
             "perdure_version": own_version(),
         }
 
-    @routes.get("/cluster-health", tag="cluster")
+    @routes.get(
+        "/cluster-health", tag="cluster_health", id="cluster_health", answer=answers.ClusterHealth
+    )
     async def cluster_health() -> JsonView:
-        """The name of the cluster."""
-        return {"cluster_name": ports.options.cluster_name, "metadata_cluster_health": None}
+        """The name of the cluster, and the nodes that keep its metadata."""
+        members = {"members": [_OWN_NODE]}
+        return {"cluster_name": ports.options.cluster_name, "metadata_cluster_health": members}
 
     return routes
 
@@ -47,9 +55,9 @@ def document_router(routes: Sequence[AdminRoute]) -> AdminRoutes:
     """The document of all the others."""
     found = AdminRoutes()
 
-    @found.get("/openapi")
+    @found.get("/openapi", id="openapi")
     async def openapi() -> JsonView:
-        return api_document(RESTATE_VERSION, routes)
+        return api_document(own_version(), routes)
 
     return found
 

@@ -54,8 +54,8 @@ def find_public_handler(registry: Registry, service: str, name: str) -> Handler:
     """As `find_handler`, for whoever is not a handler itself."""
     handler = find_handler(registry, service, name)
     if not handler.public:
-        message = f"{service}/{name} is private: it can only be called by other services"
-        raise Refused(RefusalCode.PRIVATE_HANDLER, message)
+        message = f"only other services may call {service}/{name}"
+        raise Refused(RefusalCode.PRIVATE_HANDLER, f"the invoked service is not public: {message}")
     return handler
 
 

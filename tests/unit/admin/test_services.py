@@ -144,9 +144,11 @@ def test_patches(it: World, name: str, patch: Any, status: int) -> None:
 def test_openapi_of_a_service(it: World) -> None:
     document = it.ask("GET", "/services/Typed/openapi").json
     assert document["info"]["title"] == "Typed"
-    assert set(document["paths"]) == {"/Typed/make", "/Typed/make/send"}
-    body = document["paths"]["/Typed/make"]["post"]["requestBody"]
-    assert body["required"] is True
+    of = "/restate/invocation/Typed/make/{idempotencyKey}"
+    paths = {"/restate/call/Typed/make", "/restate/send/Typed/make", f"{of}/attach", f"{of}/output"}
+    assert set(document["paths"]) == paths
+    call = document["paths"]["/restate/call/Typed/make"]["post"]
+    assert call["requestBody"]["required"] is True and call["operationId"] == "make"
     schemas = document["components"]["schemas"]
     text = json.dumps(document)
     assert "$defs" not in text
@@ -157,7 +159,22 @@ def test_openapi_of_a_service(it: World) -> None:
         name = part.split('"')[0].removeprefix("#/components/schemas/")
         assert name in schemas
     keyed = it.ask("GET", "/services/Signup/openapi").json["paths"]
-    assert "/Signup/{key}/run" in keyed and "/restate/workflow/Signup/{key}/attach" in keyed
+    assert "/restate/call/Signup/{key}/run" in keyed
+    assert "/restate/workflow/Signup/{key}/attach" in keyed
+    ids = [one["operationId"] for path in keyed.values() for one in path.values()]
+    assert len(ids) == len(set(ids)) == 8
+
+
+def test_openapi_of_a_service_has_its_metadata(it: World) -> None:
+    handlers = [{"name": "greet", "metadata": {"hh": "2"}, "documentation": "Greets."}]
+    made = {"name": "Marked", "ty": "SERVICE", "handlers": handlers, "metadata": {"c": "d"}}
+    it.endpoints["http://marked/"] = discovered(made)
+    it.register("http://marked/")
+    document = it.ask("GET", "/services/Marked/openapi").json
+    assert document["info"]["x-restate-extensions"] == {"c": "d"}
+    for path in document["paths"].values():
+        for one in path.values():
+            assert one["x-restate-extensions"] == {"hh": "2"} and one["description"] == "Greets."
 
 
 def state(it: World, service: str, key: str) -> dict[bytes, bytes]:
