@@ -8,7 +8,7 @@ TESTS ?= tests
 # Twice the cores of a small machine: tests wait for processes and timers half of their time.
 WORKERS ?= 4
 
-.PHONY: demo test check unit bench bench-full sim scale conformance compose-test clean
+.PHONY: demo test check unit bench bench-full sim scale conformance compose-test lock sbom clean
 .DEFAULT_GOAL := test
 
 define CHECK_PYTHON
@@ -72,6 +72,15 @@ conformance: $(STAMP)
 # Build the images and run the compositions on the Docker engine of DOCKER_HOST; parts are killed.
 compose-test: $(STAMP)
 	$(PY) -m tests.compose $(ARGS)
+
+# The newest libraries within the bounds of pyproject.toml, by hash: deploy/constraints.txt.
+lock:
+	$(PYTHON) -m venv .lock && .lock/bin/python -m pip install --quiet uv
+	.lock/bin/python -m deploy.lock && rm -rf .lock
+
+# The bill of materials of a release (CycloneDX), of what deploy/constraints.txt pins.
+sbom: $(STAMP)
+	@mkdir -p dist && $(PY) -m deploy.sbom > dist/sbom.cdx.json && echo dist/sbom.cdx.json
 
 clean:
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
