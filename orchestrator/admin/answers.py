@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 
-class Answer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class _Answer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One that has no other fields."""
 
 
-class Version(Answer, kw_only=True):
+class VersionInformation(_Answer, kw_only=True):
     """`version`: of the API this one is compatible with; `perdure_version`: of the server."""
 
     version: str
@@ -23,27 +23,27 @@ class Version(Answer, kw_only=True):
     perdure_version: str
 
 
-class MetadataHealth(Answer, kw_only=True):
+class EmbeddedMetadataHealth(_Answer, kw_only=True):
     """Numbers of the nodes that keep the metadata."""
 
     members: list[int]
 
 
-class ClusterHealth(Answer, kw_only=True):
+class ClusterHealthResponse(_Answer, kw_only=True):
     """A cluster and its nodes."""
 
     cluster_name: str
-    metadata_cluster_health: MetadataHealth
+    metadata_cluster_health: EmbeddedMetadataHealth
 
 
-class ServiceName(Answer, kw_only=True):
+class ServiceNameRevision(_Answer, kw_only=True):
     """A service and its revision on a deployment."""
 
     name: str
     revision: int
 
 
-class HandlerRetryPolicy(Answer, kw_only=True):
+class HandlerRetryPolicyMetadata(_Answer, kw_only=True):
     """What a handler sets of its retry policy."""
 
     initial_interval: str | None = None
@@ -53,7 +53,7 @@ class HandlerRetryPolicy(Answer, kw_only=True):
     on_max_attempts: str | None = None
 
 
-class Handler(Answer, kw_only=True):
+class HandlerMetadata(_Answer, kw_only=True):
     """A handler: options only where it sets them itself."""
 
     name: str
@@ -71,16 +71,16 @@ class Handler(Answer, kw_only=True):
     output_description: str
     input_json_schema: Any = None
     output_json_schema: Any = None
-    retry_policy: HandlerRetryPolicy
+    retry_policy: HandlerRetryPolicyMetadata
 
 
-class Handlers(Answer, kw_only=True):
+class ListServiceHandlersResponse(_Answer, kw_only=True):
     """All handlers of a service."""
 
-    handlers: list[Handler]
+    handlers: list[HandlerMetadata]
 
 
-class ServiceRetryPolicy(Answer, kw_only=True):
+class ServiceRetryPolicyMetadata(_Answer, kw_only=True):
     """What follows a failed attempt; without `max_attempts` they never end."""
 
     initial_interval: str
@@ -90,12 +90,12 @@ class ServiceRetryPolicy(Answer, kw_only=True):
     on_max_attempts: str
 
 
-class Service(Answer, kw_only=True):
+class ServiceMetadata(_Answer, kw_only=True):
     """A service: options with every default resolved."""
 
     name: str
     ty: str
-    handlers: list[Handler]
+    handlers: list[HandlerMetadata]
     documentation: str | None = None
     metadata: dict[str, str] | None = None
     deployment_id: str
@@ -107,16 +107,16 @@ class Service(Answer, kw_only=True):
     inactivity_timeout: str
     abort_timeout: str
     enable_lazy_state: bool
-    retry_policy: ServiceRetryPolicy
+    retry_policy: ServiceRetryPolicyMetadata
 
 
-class Services(Answer, kw_only=True):
+class ListServicesResponse(_Answer, kw_only=True):
     """The latest revision of every service."""
 
-    services: list[Service]
+    services: list[ServiceMetadata]
 
 
-class _Deployment(Answer, kw_only=True):
+class _Deployment(_Answer, kw_only=True):
     id: str
     uri: str | None = None
     arn: str | None = None
@@ -131,69 +131,69 @@ class _Deployment(Answer, kw_only=True):
     sdk_version: str | None = None
 
 
-class ShortDeployment(_Deployment, kw_only=True):
+class DeploymentResponse(_Deployment, kw_only=True):
     """A deployment and the names of its services. Values of headers are `***`."""
 
-    services: list[ServiceName]
+    services: list[ServiceNameRevision]
 
 
-class Deployments(Answer, kw_only=True):
+class ListDeploymentsResponse(_Answer, kw_only=True):
     """All deployments."""
 
-    deployments: list[ShortDeployment]
+    deployments: list[DeploymentResponse]
 
 
-class WholeDeployment(_Deployment, kw_only=True):
+class DetailedDeploymentResponse(_Deployment, kw_only=True):
     """A deployment and its services. Values of headers are `***`."""
 
-    services: list[Service]
+    services: list[ServiceMetadata]
 
 
-class Registered(Answer, kw_only=True):
+class RegisterDeploymentResponse(_Answer, kw_only=True):
     """A deployment that was registered, was known, or would be (`dry_run`)."""
 
     id: str
-    services: list[Service]
+    services: list[ServiceMetadata]
     min_protocol_version: int
     max_protocol_version: int
     sdk_version: str | None = None
 
 
-class RestartedAsNew(Answer, kw_only=True):
+class RestartAsNewInvocationResponse(_Answer, kw_only=True):
     """The invocation that was started anew."""
 
     new_invocation_id: str
 
 
-class NotDone(Answer, kw_only=True):
+class FailedOperation(_Answer, kw_only=True):
     """Why nothing was done to an invocation."""
 
     invocation_id: str
     error: str
 
 
-class Batch(Answer, kw_only=True):
+class BatchOperationResponse(_Answer, kw_only=True):
     """Ids of invocations to which it was done, and the others."""
 
     succeeded: list[str]
-    failed: list[NotDone]
+    failed: list[FailedOperation]
 
 
-class Restarted(Answer, kw_only=True):
+class RestartedInvocation(_Answer, kw_only=True):
     """An invocation and the one that was started in its place."""
 
     old_invocation_id: str
     new_invocation_id: str
 
 
-class RestartBatch(Answer, kw_only=True):
+class BatchRestartResponse(_Answer, kw_only=True):
     """Invocations that were started anew, and the others."""
 
-    succeeded: list[Restarted]
-    failed: list[NotDone]
+    succeeded: list[RestartedInvocation]
+    failed: list[FailedOperation]
 
 
-class KafkaCluster(Answer, kw_only=True):
+class SimpleKafkaClusterResponse(_Answer, kw_only=True):
     """A broker cluster; secrets are `***`. `reason`: why it cannot be used now."""
 
     name: str
@@ -203,13 +203,13 @@ class KafkaCluster(Answer, kw_only=True):
     reason: str | None = None
 
 
-class KafkaClusters(Answer, kw_only=True):
+class ListKafkaClustersResponse(_Answer, kw_only=True):
     """All broker clusters."""
 
-    clusters: list[KafkaCluster]
+    clusters: list[SimpleKafkaClusterResponse]
 
 
-class Subscription(Answer, kw_only=True):
+class SubscriptionResponse(_Answer, kw_only=True):
     """A subscription as Restate's clients know it."""
 
     id: str
@@ -218,7 +218,7 @@ class Subscription(Answer, kw_only=True):
     options: dict[str, str]
 
 
-class Subscriptions(Answer, kw_only=True):
+class ListSubscriptionsResponse(_Answer, kw_only=True):
     """All subscriptions."""
 
-    subscriptions: list[Subscription]
+    subscriptions: list[SubscriptionResponse]

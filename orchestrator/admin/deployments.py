@@ -72,25 +72,36 @@ class UpdateDeployment(Body):
 def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes("deployment")
 
-    @routes.post("/deployments", status_code=201, id="create_deployment", answer=answers.Registered)
+    @routes.post(
+        "/deployments",
+        status_code=201,
+        id="create_deployment",
+        answer=answers.RegisterDeploymentResponse,
+    )
     async def register(request: Request, asked: RegisterDeployment) -> Response:
         """Discover an endpoint and register its services."""
         return await _register(ports, version_of(request.scope), asked)
 
-    @routes.get("/deployments", id="list_deployments", answer=answers.Deployments)
+    @routes.get("/deployments", id="list_deployments", answer=answers.ListDeploymentsResponse)
     async def list_all() -> JsonView:
         """All deployments."""
         found = ports.metadata.known().deployments.values()
         return {"deployments": [deployment_view(one, short_services(one)) for one in found]}
 
-    @routes.get("/deployments/{deployment_id}", id="get_deployment", answer=answers.WholeDeployment)
+    @routes.get(
+        "/deployments/{deployment_id}",
+        id="get_deployment",
+        answer=answers.DetailedDeploymentResponse,
+    )
     async def describe(deployment_id: str) -> JsonView:
         """One deployment with its services."""
         found = _find(ports, deployment_id)
         return deployment_view(found, service_views(found))
 
     @routes.patch(
-        "/deployments/{deployment_id}", id="update_deployment", answer=answers.WholeDeployment
+        "/deployments/{deployment_id}",
+        id="update_deployment",
+        answer=answers.DetailedDeploymentResponse,
     )
     async def update(deployment_id: str, asked: UpdateDeployment) -> JsonView:
         """Give a deployment another address."""

@@ -81,7 +81,7 @@ def router(ports: Ports) -> AdminRoutes:
     @routes.patch(
         "/invocations/{invocation_id}/restart-as-new",
         id="restart_as_new_invocation",
-        answer=answers.RestartedAsNew,
+        answer=answers.RestartAsNewInvocationResponse,
     )
     async def restart_one(
         invocation_id: str, upto: From = 0, deployment: DeploymentChoice = LATEST_DEPLOYMENT
@@ -99,7 +99,7 @@ def router(ports: Ports) -> AdminRoutes:
     @routes.post(
         "/internal/invocations_batch_operations/resume",
         id="batch_resume_invocations",
-        answer=answers.Batch,
+        answer=answers.BatchOperationResponse,
     )
     async def resume_batch(asked: InvocationBatch) -> JsonView:
         """Resume many."""
@@ -112,7 +112,7 @@ def router(ports: Ports) -> AdminRoutes:
     @routes.post(
         "/internal/invocations_batch_operations/restart-as-new",
         id="batch_restart_as_new_invocations",
-        answer=answers.RestartBatch,
+        answer=answers.BatchRestartResponse,
     )
     async def restart_batch(asked: InvocationBatch) -> JsonView:
         """Restart many."""
@@ -153,7 +153,7 @@ def _simple_routes(routes: AdminRoutes, ports: Ports, name: str, kind: Simple) -
         many,
         about=f"{_ABOUT[name]} Many at a time.",
         id=f"batch_{of_one}s",
-        answer=answers.Batch,
+        answer=answers.BatchOperationResponse,
     )
 
 

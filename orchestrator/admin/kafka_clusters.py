@@ -78,7 +78,10 @@ def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes("kafka_cluster")
 
     @routes.post(
-        "/kafka-clusters", status_code=201, id="create_kafka_cluster", answer=answers.KafkaCluster
+        "/kafka-clusters",
+        status_code=201,
+        id="create_kafka_cluster",
+        answer=answers.SimpleKafkaClusterResponse,
     )
     async def create(asked: CreateKafkaCluster, force: bool = False) -> Response:
         """Make a broker cluster known; its brokers are asked who they are."""
@@ -86,7 +89,9 @@ def router(ports: Ports) -> AdminRoutes:
         where = {"location": f"kafka-clusters/{cluster.name}"}
         return JSONResponse(cluster_view(cluster), 201, where)
 
-    @routes.get("/kafka-clusters", id="list_kafka_clusters", answer=answers.KafkaClusters)
+    @routes.get(
+        "/kafka-clusters", id="list_kafka_clusters", answer=answers.ListKafkaClustersResponse
+    )
     async def list_all() -> JsonView:
         """All broker clusters; that of a log on Kafka is one of them."""
         found = ports.metadata.known().topics.clusters
@@ -102,7 +107,11 @@ def router(ports: Ports) -> AdminRoutes:
         """One broker cluster with its subscriptions."""
         return _whole(ports, _find(ports, name))
 
-    @routes.patch("/kafka-clusters/{name}", id="update_kafka_cluster", answer=answers.KafkaCluster)
+    @routes.patch(
+        "/kafka-clusters/{name}",
+        id="update_kafka_cluster",
+        answer=answers.SimpleKafkaClusterResponse,
+    )
     async def update(name: str, asked: UpdateKafkaCluster, force: bool = False) -> JsonView:
         """Reach a broker cluster by other options."""
         return cluster_view(await _update(ports, name, asked, force or asked.force))

@@ -38,17 +38,17 @@ class PatchService(Body):
 def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes("service")
 
-    @routes.get("/services", id="list_services", answer=answers.Services)
+    @routes.get("/services", id="list_services", answer=answers.ListServicesResponse)
     async def list_all() -> JsonView:
         """The latest revision of every service."""
         return {"services": [service_view(one) for one in ports.metadata.known().services.values()]}
 
-    @routes.get("/services/{service}", id="get_service", answer=answers.Service)
+    @routes.get("/services/{service}", id="get_service", answer=answers.ServiceMetadata)
     async def describe(service: str) -> JsonView:
         """The latest revision of a service."""
         return service_view(_find(ports, service))
 
-    @routes.patch("/services/{service}", id="modify_service", answer=answers.Service)
+    @routes.patch("/services/{service}", id="modify_service", answer=answers.ServiceMetadata)
     async def patch(service: str, asked: PatchService) -> JsonView:
         """Set options of a service."""
         return await _patch(ports, service, asked)
@@ -58,13 +58,19 @@ def router(ports: Ports) -> AdminRoutes:
         """The OpenAPI document of a service's handlers at the ingress."""
         return service_openapi(_find(ports, service), ports.options.ingress_endpoint)
 
-    @routes.get("/services/{service}/handlers", id="list_service_handlers", answer=answers.Handlers)
+    @routes.get(
+        "/services/{service}/handlers",
+        id="list_service_handlers",
+        answer=answers.ListServiceHandlersResponse,
+    )
     async def handlers(service: str) -> JsonView:
         """The handlers of a service."""
         return {"handlers": [handler_view(one) for one in _find(ports, service).handlers.values()]}
 
     @routes.get(
-        "/services/{service}/handlers/{handler}", id="get_service_handler", answer=answers.Handler
+        "/services/{service}/handlers/{handler}",
+        id="get_service_handler",
+        answer=answers.HandlerMetadata,
     )
     async def handler(service: str, handler: str) -> JsonView:
         """One handler."""

@@ -75,7 +75,10 @@ def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes("subscription")
 
     @routes.post(
-        "/subscriptions", status_code=201, id="create_subscription", answer=answers.Subscription
+        "/subscriptions",
+        status_code=201,
+        id="create_subscription",
+        answer=answers.SubscriptionResponse,
     )
     async def create(asked: CreateSubscription, force: bool = False) -> Response:
         """Let the records of a topic invoke a handler."""
@@ -87,7 +90,7 @@ def router(ports: Ports) -> AdminRoutes:
         )
         return _created(short_subscription(await _create(ports, whole)))
 
-    @routes.get("/subscriptions", id="list_subscriptions", answer=answers.Subscriptions)
+    @routes.get("/subscriptions", id="list_subscriptions", answer=answers.ListSubscriptionsResponse)
     async def list_all(sink: str | None = None, source: str | None = None) -> JsonView:
         """All subscriptions, or those of exactly this source or sink."""
         views = [short_subscription(one) for one in in_order(ports)]
@@ -98,7 +101,9 @@ def router(ports: Ports) -> AdminRoutes:
         ]
         return {"subscriptions": found}
 
-    @routes.get("/subscriptions/{subscription}", id="get_subscription", answer=answers.Subscription)
+    @routes.get(
+        "/subscriptions/{subscription}", id="get_subscription", answer=answers.SubscriptionResponse
+    )
     async def describe(subscription: str) -> JsonView:
         """One subscription, by id or name."""
         return short_subscription(known_subscription(ports, subscription))

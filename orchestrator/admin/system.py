@@ -28,7 +28,7 @@ def router(ports: Ports) -> AdminRoutes:
         why_not = ports.engine.writable()
         return refusal(503, why_not) if why_not else Response(status_code=200)
 
-    @routes.get("/version", tag="version", id="version", answer=answers.Version)
+    @routes.get("/version", tag="version", id="version", answer=answers.VersionInformation)
     async def version() -> JsonView:
         """The version this API is compatible with, and that of the server."""
         return {
@@ -41,7 +41,10 @@ def router(ports: Ports) -> AdminRoutes:
         }
 
     @routes.get(
-        "/cluster-health", tag="cluster_health", id="cluster_health", answer=answers.ClusterHealth
+        "/cluster-health",
+        tag="cluster_health",
+        id="cluster_health",
+        answer=answers.ClusterHealthResponse,
     )
     async def cluster_health() -> JsonView:
         """The name of the cluster, and the nodes that keep its metadata."""

@@ -133,21 +133,21 @@ def test_operations_are_called_as_clients_know_them(it: World) -> None:
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/version", answers.Version),
-        ("/cluster-health", answers.ClusterHealth),
-        ("/deployments", answers.Deployments),
-        ("/deployments/{id}", answers.WholeDeployment),
-        ("/services", answers.Services),
-        ("/services/Signup", answers.Service),
-        ("/services/Greeter/handlers", answers.Handlers),
-        ("/services/Greeter/handlers/greet", answers.Handler),
-        ("/kafka-clusters", answers.KafkaClusters),
-        ("/subscriptions", answers.Subscriptions),
+        ("/version", answers.VersionInformation),
+        ("/cluster-health", answers.ClusterHealthResponse),
+        ("/deployments", answers.ListDeploymentsResponse),
+        ("/deployments/{id}", answers.DetailedDeploymentResponse),
+        ("/services", answers.ListServicesResponse),
+        ("/services/Signup", answers.ServiceMetadata),
+        ("/services/Greeter/handlers", answers.ListServiceHandlersResponse),
+        ("/services/Greeter/handlers/greet", answers.HandlerMetadata),
+        ("/kafka-clusters", answers.ListKafkaClustersResponse),
+        ("/subscriptions", answers.ListSubscriptionsResponse),
     ],
 )
 def test_answers_are_as_the_document_says(it: World, path: str, kind: Any) -> None:
     made = it.register(additional_headers={"a": "b"}, metadata={"c": "d"})
-    assert msgspec.convert(made, answers.Registered).id == made["id"]
+    assert msgspec.convert(made, answers.RegisterDeploymentResponse).id == made["id"]
     body = it.ask("GET", path.replace("{id}", made["id"])).body
     assert msgspec.json.decode(body, type=kind)
 
