@@ -288,6 +288,24 @@ PLAIN_PIECES: list[PlainPiece] = [
 
 # -- handlers of pieces
 
+
+class Attempts:
+    """Effects of the attempt that began last. A thread of one that was cut off may begin its step
+    when the next one has stored it: nobody can call it back, and nothing of it counts."""
+
+    def __init__(self, effect: Effect) -> None:
+        self._effect = effect
+        self._latest: object = None
+
+    def begin(self) -> Effect:
+        attempt = self._latest = object()
+
+        def effect(n: int) -> int:
+            return self._effect(n) if self._latest is attempt else n * 3
+
+        return effect
+
+
 Stored = Callable[[int], None]
 """Told that the piece of a number has ended: what it stored is there."""
 
@@ -295,12 +313,13 @@ Stored = Callable[[int], None]
 def async_handler(program: list[int], effect: Effect, stored: Stored) -> HandlerDefinition:
     """An `async def` handler; `program` are numbers of PIECES."""
     made = perdure.Workflow("Test")
+    attempts = Attempts(effect)
 
     @made.run
     async def run(ctx: perdure.WorkflowContext) -> list[Any]:
-        out = []
+        out, own = [], attempts.begin()
         for n, at in enumerate(program):
-            out.append(await PIECES[at % len(PIECES)](ctx, n, effect))
+            out.append(await PIECES[at % len(PIECES)](ctx, n, own))
             stored(n)
         return out
 
@@ -310,12 +329,13 @@ def async_handler(program: list[int], effect: Effect, stored: Stored) -> Handler
 def plain_handler(program: list[int], effect: Effect, stored: Stored) -> HandlerDefinition:
     """A plain `def` handler; `program` are numbers of PLAIN_PIECES."""
     made = perdure.Workflow("Test")
+    attempts = Attempts(effect)
 
     @made.run
     def run(ctx: perdure.SyncContext) -> list[Any]:
-        out = []
+        out, own = [], attempts.begin()
         for n, at in enumerate(program):
-            out.append(PLAIN_PIECES[at % len(PLAIN_PIECES)](ctx, n, effect))
+            out.append(PLAIN_PIECES[at % len(PLAIN_PIECES)](ctx, n, own))
             stored(n)
         return out
 
@@ -325,17 +345,19 @@ def plain_handler(program: list[int], effect: Effect, stored: Stored) -> Handler
 def method(program: list[int], effect: Effect, stored: Stored) -> HandlerDefinition:
     """A method of a class with typed state, which changes between pieces; see async_handler."""
 
+    attempts = Attempts(effect)
+
     class Test(perdure.Workflow):
         count: int = perdure.state(default=0)
         seen: list[int] = perdure.state(default_factory=list)
 
         @perdure.run
         async def run(self) -> list[Any]:
-            out = []
+            out, own = [], attempts.begin()
             for n, at in enumerate(program):
                 piece = PIECES[at % len(PIECES)]
                 if piece not in (state, all_state):
-                    out.append(await piece(self.ctx, n, effect))
+                    out.append(await piece(self.ctx, n, own))
                 self.count += n
                 self.seen.append(self.count)
                 stored(n)
