@@ -27,6 +27,7 @@ from orchestrator.sql.errors import STATUS_UNAVAILABLE, QueryError
 from orchestrator.tables.port import Pair
 
 DOCUMENTS_AT_ONCE = 500
+TOGETHER_BYTES = 256 << 10  # of whole partitions in one answer, before the last of them
 _BY_ID = (keys.INVOCATION, keys.COMPLETED, keys.INPUT, keys.CHUNK)
 
 
@@ -159,29 +160,35 @@ class LateDocuments:
 
 
 class StoredRows:
-    """Raw rows, partition after partition; `numbered`: each key begins with its number."""
+    """Raw rows, partition after partition; `numbered`: each key begins with its number.
+
+    Few rows of many partitions go together: each answer costs a turn of both processes.
+    """
 
     def __init__(self, streams: list[tuple[int, Stream[Pair]]], numbered: bool) -> None:
         self._streams = streams
         self._numbered = numbered
 
     async def more(self) -> pipe.RawRows:
-        while self._streams:
+        together: list[Pair] = []
+        room = TOGETHER_BYTES
+        while self._streams and room > 0:
             number, stream = self._streams[0]
             given: Chunk[Pair] | Unavailable = await answer_to(stream.pull)
             if isinstance(given, Unavailable):
                 raise QueryError(
                     STATUS_UNAVAILABLE, f"partition {number} became unreadable: {given.reason}"
                 )
-            if given.last:
-                del self._streams[0]
-            if given.items:
-                items = given.items
-                if self._numbered:
-                    before = number.to_bytes(pipe.PARTITION_BYTES, "big")
-                    items = [(before + raw, value) for raw, value in items]
-                return pipe.RawRows(items, not self._streams)
-        return pipe.RawRows([], True)
+            items = given.items
+            if self._numbered:
+                before = number.to_bytes(pipe.PARTITION_BYTES, "big")
+                items = [(before + raw, value) for raw, value in items]
+            together += items
+            if not given.last:
+                break
+            del self._streams[0]
+            room -= sum(len(value) for _, value in items)
+        return pipe.RawRows(together, not self._streams)
 
     def close(self) -> None:
         for _, stream in self._streams:
