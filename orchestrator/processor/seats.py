@@ -229,6 +229,7 @@ class Seats:
 
     def _after_append(self) -> None:
         """The log is at work: the moment for a spill."""
+        self.expiry.now_ms()  # notes steps of the clock, also one there and back between two purges
         self._spill_one()
         self.watch()
 

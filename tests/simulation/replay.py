@@ -206,9 +206,8 @@ def _check_retries(known: Known, partition: Partition, record: AnyRecord) -> Non
             known.oracle.broken(
                 "backoff", f"{record.id.hex()} failed {count + 1} times, says {end.retry_count}"
             )
-        # One that was canceled during its last attempt goes on, and counts anew.
-        is_open = count is None and end.then != THEN_RETRY
-        known.retries[life] = None if is_open else end.retry_count
+        # One that pauses goes on and counts anew: resumed, or canceled, perhaps by a handler.
+        known.retries[life] = end.retry_count if end.then == THEN_RETRY else None
 
 
 def _check_cancel(known: Known, partition: Partition, record: Journal | Cancel) -> None:
