@@ -146,7 +146,7 @@ class LeaderTail:
                 StoreMisfit,
             ) as error:
                 self._fail(error, partition)
-        if seat.term is term:
+        if term is not None and seat.term is term:  # None: it stepped down before this task ran
             seat.end_reading()
 
     async def _caught_up(self) -> bool:
