@@ -5,7 +5,7 @@ from collections.abc import Callable
 from orchestrator.door.refusals import RefusalCode, Refused
 from orchestrator.model.ids import idempotent_id, key_partition_key, workflow_id
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.values import BY_INGRESS, WORKFLOW_RUN, Caller
+from orchestrator.model.values import BY_INGRESS, BY_SUBSCRIPTION, KAFKA, WORKFLOW_RUN, Caller
 from orchestrator.registry.schema import Handler, InputRules
 
 
@@ -32,15 +32,21 @@ def is_named(handler: Handler, idempotency_key: str | None) -> bool:
     return idempotency_key is not None or handler.kind == WORKFLOW_RUN
 
 
-def retention_of(handler: Handler, idempotency_key: str | None) -> tuple[int, int]:
-    """(completion, journal) retention in ms of an invocation."""
+def retention_of(
+    handler: Handler, idempotency_key: str | None, by: int = BY_INGRESS
+) -> tuple[int, int]:
+    """(completion, journal) retention in ms of an invocation.
+
+    Who called it may ask for the result by its id. Nobody can who is a record of a topic, or sent
+    one: of these without a key as much is kept as the journal needs.
+    """
     journal = handler.journal_retention_ms
     if handler.kind == WORKFLOW_RUN:
         completion = handler.workflow_retention_ms
-    elif idempotency_key is not None:
-        completion = handler.idempotency_retention_ms
+    elif idempotency_key is None and (by == BY_SUBSCRIPTION or handler.service == KAFKA):
+        completion = journal
     else:
-        return journal, journal
+        completion = handler.idempotency_retention_ms
     return completion, min(journal, completion)
 
 
@@ -61,7 +67,7 @@ def make_invoke(
     trace: tuple[str, str] = ("", ""),
 ) -> Invoke:
     """The record that starts an invocation of `handler`."""
-    completion_ms, journal_ms = retention_of(handler, idempotency_key)
+    completion_ms, journal_ms = retention_of(handler, idempotency_key, by)
     return Invoke(
         id=invocation_id,
         service=handler.service,

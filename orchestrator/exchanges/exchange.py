@@ -220,14 +220,6 @@ class Exchange:
         receiver, self.receiver = self.receiver, IGNORE
         receiver.on_broken(reason, untouched)
 
-    def give_up(self, reason: str) -> None:
-        """Break it off because the peer makes no progress; its connection takes no more
-        exchanges."""
-        carrier = self.carrier
-        self.cancel()
-        if carrier is not None:
-            carrier.retire(reason)
-
     def drain(self) -> None:
         """The result is known: end the request, and let the response end by itself soon."""
         self.receiver = IGNORE

@@ -21,6 +21,7 @@ from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.counts import AttemptCounts, measure_slots
 from orchestrator.invoker.flusher import Flusher, half_close, propose
 from orchestrator.invoker.forgetting import Forgetting
+from orchestrator.invoker.lingering import Lingering
 from orchestrator.invoker.make_way import MakeWay
 from orchestrator.invoker.memory import AttemptMemory
 from orchestrator.invoker.openings import Openings
@@ -101,6 +102,8 @@ class Invoker:
         self._sweep = Sweep(clock, scheduler, self._pools)
         self._make_way_timer: Timer | None = None
         self._openings = Openings()
+        self._lingering = Lingering(clock)
+        self.linger = self._lingering.add
         self._idle = MakeWay(self._slots)
         self._forgetting = Forgetting(
             scheduler, self._slots, self._running, self._drop, self._fill_slots
@@ -144,6 +147,8 @@ class Invoker:
         waiter = self._slots.find(invocation_id)
         if waiter is not None and waiter.incarnation == incarnation and abort:
             self._slots.leave(waiter)
+        if abort:
+            self._lingering.reset(invocation_id)
         running = self._running.get(invocation_id)
         if running is None or running.incarnation != incarnation:
             return
@@ -246,6 +251,7 @@ class Invoker:
         """Open the exchange of an attempt that has its slot."""
         deployment, handler, options = where.deployment, where.handler, self._options
         invoke, now_ms = given.invoke, self.now_ms()
+        self._lingering.reset(invoke.id)
         attempt = self._attempt(source, given, handler.retry, deployment.id, where.protocol)
         attempt.output, attempt.started_at_ms = handler.output, now_ms
         duplex = where.streams and not given.pause_requested

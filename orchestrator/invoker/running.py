@@ -64,6 +64,10 @@ class Shell(Protocol):
         """The service never saw it."""
         ...
 
+    def linger(self, invocation_id: bytes, exchange: Exchange, abort_ms: int) -> None:
+        """It is given up; its handler may end the stream by itself."""
+        ...
+
 
 class RunningAttempt:
     """One attempt; listens to the response of its exchange."""
@@ -217,10 +221,14 @@ class RunningAttempt:
             self.exchange.cancel()
 
     def time_out(self, message: str) -> None:
-        """End it because its service makes no progress."""
+        """End it because its service makes no progress. A handler that is in the middle of a step
+        may go on until that is over, and then find that its request has ended."""
         self._note_sent()
-        if self.exchange is not None and not self.attempt.over:
-            self.exchange.give_up(message)
+        exchange, carrier = self.exchange, None if self.exchange is None else self.exchange.carrier
+        if exchange is not None and carrier is not None and not self.attempt.over:
+            self.exchange = None
+            self._shell.linger(self.id, exchange, self.abort_ms)
+            carrier.retire(message)
         self.fail(codes.ABORT_TIMEOUT, message)
 
     def fail(self, restate_code: str, message: str, asked_delay_ms: int | None = None) -> None:

@@ -115,7 +115,7 @@ def _result(value: bytes | None, failure: WireFailure | None) -> Any:
     if failure is not None:
         shown: Shape = {"code": failure.code, "message": failure.message}
         if failure.metadata:
-            shown["metadata"] = [list(pair) for pair in failure.metadata]
+            shown["metadata"] = [{"key": key, "value": value} for key, value in failure.metadata]
         return {"Failure": shown}
     return "Void" if value is None else {"Success": list(value)}
 

@@ -6,8 +6,10 @@ import pytest
 
 from orchestrator.door.invocations import check_input, invocation_id_for, make_invoke
 from orchestrator.door.refusals import RefusalCode
+from orchestrator.door.sends import SEND_HANDLER
 from orchestrator.model.ids import idempotent_id, key_partition_key, workflow_id
 from orchestrator.model.utc import DAY_MS
+from orchestrator.model.values import BY_INGRESS, BY_SUBSCRIPTION
 from orchestrator.registry.schema import Handler
 from orchestrator.registry.snapshot import input_rules
 from orchestrator.registry.stored import StoredInput
@@ -15,19 +17,26 @@ from tests.unit.door.refused import code_of
 from tests.unit.registry.samples import built, handler_of, service
 
 
-def retention(handler: Handler, idempotency_key: str | None = None) -> tuple[int, int]:
-    made = make_invoke(handler, b"i" * 24, "", b"", (), 0, idempotency_key=idempotency_key)
+def retention(
+    handler: Handler, idempotency_key: str | None = None, by: int = BY_INGRESS
+) -> tuple[int, int]:
+    made = make_invoke(handler, b"i" * 24, "", b"", (), 0, idempotency_key=idempotency_key, by=by)
     return made.completion_retention_ms, made.journal_retention_ms
 
 
 def test_retention_rules() -> None:
     options: dict[str, Any] = {"journalRetention": 10, "idempotencyRetention": 4}
     greet = handler_of(built(service(**options)))
-    assert retention(greet) == (10, 10)
+    assert retention(greet) == (4, 4)
     assert retention(greet, "k") == (4, 4)
     nothing = handler_of(built(service(journalRetention=0)))
-    assert retention(nothing) == (0, 0)
+    assert retention(nothing) == (DAY_MS, 0)
     assert retention(nothing, "k") == (DAY_MS, 0)
+    # Nobody asks for the result of a record of a topic, or of a send to one, by its id.
+    assert retention(greet, by=BY_SUBSCRIPTION) == (10, 10)
+    assert retention(nothing, by=BY_SUBSCRIPTION) == (0, 0)
+    assert retention(nothing, "k", BY_SUBSCRIPTION) == (DAY_MS, 0)
+    assert retention(SEND_HANDLER) == (0, 0)
     run = {"name": "greet", "ty": "WORKFLOW", "workflowCompletionRetention": 6}
     flow = handler_of(built(service(ty="WORKFLOW", handlers=[run], journalRetention=10)))
     assert retention(flow) == (6, 6)

@@ -102,7 +102,10 @@ def test_what_comes_while_there_is_a_rest_keeps_its_place() -> None:
 def test_a_connection_that_timed_out_an_attempt_is_not_chosen_again() -> None:
     peer = Http2Peer()
     assert peer.connection.free
-    peer.exchange.give_up("it did not move")
+    carrier = peer.exchange.carrier
+    assert carrier is not None
+    peer.exchange.cancel()
+    carrier.retire("it did not move")
     assert not peer.connection.free and peer.wire.closed_count == 1
     peer.wire.run()
     assert peer.wire.is_closed, "nothing else is on it"

@@ -37,6 +37,37 @@ def test_a_hanging_service_is_asked_to_suspend_and_then_cut_off() -> None:
     run(test)
 
 
+def test_a_handler_in_the_middle_of_a_step_may_end_it_after_the_abort_timeout() -> None:
+    """It is not reset until the next attempt begins."""
+
+    async def test() -> None:
+        step = asyncio.Event()
+        ended: list[bool] = []
+
+        async def works(served: Served) -> None:
+            await served.start()
+            served.respond()
+            await step.wait()
+            ended.append(served.ended.is_set() and not served.was_reset.is_set())
+            await served.was_reset.wait()
+
+        retry = RetryPolicy(initial_interval_ms=1_000, factor=1.0)
+        short = msgspec.structs.replace(
+            QUICK, inactivity_timeout_ms=100, abort_timeout_ms=100, retry=retry
+        )
+        async with scripted(works, good, defaults=short) as (partition, service):
+            partition.submit("Svc", "run")
+            await until(lambda: bool(partition.failures))
+            assert partition.failures[0].why.restate_code == "RT0001"
+            step.set()
+            await until(lambda: bool(ended))
+            assert ended == [True]
+            await until(lambda: len(service.requests) == 2)
+            await asyncio.wait_for(service.requests[0].was_reset.wait(), 60)
+
+    run(test)
+
+
 def test_signals_that_others_send_do_not_keep_a_hanging_service_alive() -> None:
     async def hang(served: Served) -> None:
         await served.was_reset.wait()

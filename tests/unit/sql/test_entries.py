@@ -60,7 +60,13 @@ def shown(*messages: Message) -> list[tuple[str, Any, Any]]:
         (
             OutputCommand(failure=WireFailure(418, "no", (("k", "v"),))),
             {
-                "result": {"Failure": {"code": 418, "message": "no", "metadata": [["k", "v"]]}},
+                "result": {
+                    "Failure": {
+                        "code": 418,
+                        "message": "no",
+                        "metadata": [{"key": "k", "value": "v"}],
+                    }
+                },
                 "name": "",
             },
             {"result": "Failure"},
