@@ -119,7 +119,8 @@ class _Waiting(msgspec.Struct, eq=False):
         if forget is not None:
             forget()
         id_text = invocation_id_to_str(self.invocation_id)
-        message = "the workflow method was already invoked"
+        attach = f"GET /restate/invocation/{id_text}/attach waits for its result"
+        message = f"the workflow method was already invoked for this key: {attach}"
         self.exchange.respond(replies.failure_reply(CODE_CONFLICT, message, id_text))
 
     def _unavailable(self, reply: Unavailable) -> None:

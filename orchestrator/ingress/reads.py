@@ -1,5 +1,7 @@
 """Attach and output: reads of an invocation's result."""
 
+from typing import Final
+
 from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import HttpReply as Answer
 from orchestrator.ingress.exchange import PendingRequest
@@ -17,6 +19,8 @@ from orchestrator.processor.port import (
     Unknown,
 )
 from perdure.wire.ids import invocation_id_to_str
+
+_WHY_NOT: Final = "nothing was called by this, or its result is not kept any more"
 
 
 def start_read(
@@ -57,5 +61,5 @@ def _unknown(target: ReadRoute) -> Answer:
         return replies.refusal_reply(target.not_served)
     if target.wait:
         id_text = invocation_id_to_str(target.invocation_id)
-        return replies.failure_reply(CODE_NOT_FOUND, "not found", id_text)
-    return replies.refused(CODE_NOT_FOUND, "invocation not found")
+        return replies.failure_reply(CODE_NOT_FOUND, f"not found: {_WHY_NOT}", id_text)
+    return replies.refused(CODE_NOT_FOUND, f"invocation not found: {_WHY_NOT}")
