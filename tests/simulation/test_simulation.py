@@ -1,4 +1,5 @@
-"""Seeds 1 to 150, and those that once failed, are clean; a seed is one story, told the same.
+"""Seeds 1 to 150, and those that once failed, are clean; a seed is one story, told the same. Each
+is run by one of the tests.
 
 These are a sample that meets every rule; `make sim` runs new ones, each twice.
 """
@@ -20,7 +21,7 @@ def _failures(verdicts: list[Verdict]) -> str:
 
 
 def test_seeds_that_once_failed_are_clean() -> None:
-    verdicts = list(run(seeds.kept()))
+    verdicts = list(run(seed for seed in seeds.kept() if seed not in TWICE))
     assert not _failures(verdicts)
 
 
@@ -37,7 +38,8 @@ def test_a_seed_is_one_story() -> None:
 
 @pytest.mark.parametrize("span", ONCE, ids=lambda span: f"{span[0]}-{span[-1]}")
 def test_seeds_are_clean(span: range) -> None:
-    _checked([simulate(seed) for seed in span])
+    kept = seeds.kept()
+    _checked([simulate(seed) for seed in span if seed not in kept])
 
 
 def test_an_unsorted_set_shows_in_the_digests() -> None:

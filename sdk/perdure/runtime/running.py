@@ -49,11 +49,9 @@ def start_step(attempt: Attempt, step: Step) -> None:
 
 def _call(step: Step, loop: AbstractEventLoop, variables: Variables) -> Begun:
     current.set(None)
-    return _await(step.fn(*step.args, **step.kwargs), step, loop, variables)
-
-
-def _await(awaitable: Any, step: Step, loop: AbstractEventLoop, variables: Variables) -> Begun:
-    coro = awaitable if type(awaitable) is CoroutineType else coroutine_of(awaitable)
+    coro = step.fn(*step.args, **step.kwargs)
+    if type(coro) is not CoroutineType:
+        coro = coroutine_of(coro)
     return begin_task(coro, loop, variables, step.traits.name)
 
 
@@ -108,7 +106,8 @@ class StepRun(msgspec.Struct, eq=False):
             attempt.running.discard(self)
             # The thread may not have left its context yet, and only one can be in it.
             self.variables = self.variables.copy()
-            self.begin(_await, value, self.step, attempt.loop, self.variables)
+            name = self.step.traits.name
+            self.begin(begin_task, coroutine_of(value), attempt.loop, self.variables, name)
 
     def abandon(self) -> None:
         """The attempt is over: stop what can be stopped."""
