@@ -11,6 +11,7 @@ import pytest
 
 import perdure
 from orchestrator.exchanges.apps import SCHEME, Apps
+from orchestrator.exchanges.asking import ServiceAsker
 from orchestrator.exchanges.discovery import Discovery
 from orchestrator.model.records import Failed, Suspended
 from orchestrator.model.values import Failure
@@ -109,7 +110,9 @@ async def _over_http2(services: Services) -> AsyncIterator[Partition]:
     await server.listen(listening)
     partition = Partition(defaults=QUICK)
     target = DiscoveryTarget(f"http://127.0.0.1:{listening.getsockname()[1]}/")
-    partition.register(target, await Discovery(partition.clock, None, "").discover(target))
+    partition.register(
+        target, await Discovery(ServiceAsker(partition.clock, None, "")).discover(target)
+    )
     try:
         yield partition
     finally:
@@ -123,7 +126,7 @@ async def _in_process(services: Services) -> AsyncIterator[Partition]:
     apps.put("app", InProcessApp(services.app.endpoint, services.app.start))
     partition = Partition(defaults=QUICK, apps=apps)
     target = DiscoveryTarget(f"{SCHEME}://app")
-    discovery = Discovery(partition.clock, None, "", apps=apps)
+    discovery = Discovery(ServiceAsker(partition.clock, None, ""), apps)
     partition.register(target, await discovery.discover(target))
     try:
         yield partition

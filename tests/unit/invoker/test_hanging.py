@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from orchestrator.exchanges.asking import ServiceAsker
 from orchestrator.exchanges.discovery import Discovery
 from orchestrator.invoker import slot_queue
 from orchestrator.invoker.options import InvokerOptions
@@ -96,7 +97,7 @@ def test_a_service_that_never_answers_does_not_slow_others() -> None:
         few = InvokerOptions(attempts_max=10, attempts_per_deployment_max=2)
         async with scripted(hang, options=few) as (partition, _):
             other = await ScriptedService(good, manifest=_only("Other")).start()
-            found = await Discovery(partition.clock, None, "").discover(other.target)
+            found = await Discovery(ServiceAsker(partition.clock, None, "")).discover(other.target)
             partition.register(other.target, found)
             for _ in range(20):
                 partition.submit("Svc", "run")
@@ -170,7 +171,9 @@ def test_however_many_services_hang_one_that_answers_is_called() -> None:
             for name in ("Two", "Three", "Four", "Five", "Good"):
                 script = good if name == "Good" else hang
                 others.append(await ScriptedService(script, manifest=_only(name)).start())
-                found = await Discovery(partition.clock, None, "").discover(others[-1].target)
+                found = await Discovery(ServiceAsker(partition.clock, None, "")).discover(
+                    others[-1].target
+                )
                 partition.register(others[-1].target, found)
             for name in ("Svc", "Two", "Three", "Four", "Five"):
                 for _ in range(20):
@@ -226,7 +229,7 @@ def test_a_service_that_hangs_with_large_requests_does_not_slow_others() -> None
         small = InvokerOptions(memory_bytes_max=600_000, memory_per_deployment_bytes_max=300_000)
         async with scripted(hang, options=small) as (partition, _):
             other = await ScriptedService(good, manifest=_only("Other")).start()
-            found = await Discovery(partition.clock, None, "").discover(other.target)
+            found = await Discovery(ServiceAsker(partition.clock, None, "")).discover(other.target)
             partition.register(other.target, found)
             for _ in range(5):
                 partition.submit("Svc", "run", b"x" * 400_000)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.exchanges.apps import Apps
+from orchestrator.exchanges.asking import ServiceAsker
 from orchestrator.exchanges.discovery import Discovery
 from orchestrator.exchanges.draining import DRAIN_S
 from orchestrator.exchanges.exchange import Exchange
@@ -303,6 +304,8 @@ def test_pools_of_apps_go_when_nothing_runs_in_them() -> None:
 def test_discovery_of_an_app_that_is_not_there() -> None:
     async def test() -> None:
         with pytest.raises(RegistryError, match="no app 'gone'"):
-            await Discovery(SystemClock(), None, "").discover(DiscoveryTarget("inproc://gone"))
+            await Discovery(ServiceAsker(SystemClock(), None, "")).discover(
+                DiscoveryTarget("inproc://gone")
+            )
 
     run(test)
