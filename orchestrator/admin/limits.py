@@ -31,8 +31,8 @@ class BodyGuard:
     """415 for a body that is not JSON, 413 for one over the limit, 408 for one that comes too
     slowly, 503 if those of others leave no room for a large one.
 
-    A web page can send a body of some other types without asking; for JSON, and for bytes where a
-    value is to be decoded, it has to ask.
+    A web page can send a body of some other types, or of none, without asking; for JSON it has to
+    ask. Where a value is to be decoded, which changes nothing, a body is bytes, and may say so.
     """
 
     def __init__(self, app: ASGIApp, state_bytes_max: int) -> None:
@@ -47,8 +47,10 @@ class BodyGuard:
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
         has_body = length != b"0" or b"transfer-encoding" in headers
+        content_type = headers.get(b"content-type", b"")
         wanted = OCTETS if DECODE in scope["path"] else JSON
-        if has_body and not _is_of(wanted, headers.get(b"content-type", b"")):
+        is_unnamed = wanted == OCTETS and not content_type
+        if has_body and not is_unnamed and not _is_of(wanted, content_type):
             what = "bytes" if wanted == OCTETS else "JSON"
             message = f"a body must be {what}: content-type: {wanted.decode()}"
             await refusal(415, message)(scope, receive, send)

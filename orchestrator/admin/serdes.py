@@ -1,6 +1,6 @@
 """Routes that show values of services: a deployment decodes them to JSON, and encodes JSON."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 from starlette.requests import Request
@@ -9,6 +9,8 @@ from starlette.responses import Response
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.routing import AdminRoutes
+
+_SAID_BYTES: Final = 500
 
 DeploymentId = Annotated[
     str | None, Meta(description="id of the deployment to ask; the service's latest one without it")
@@ -27,7 +29,7 @@ def router(ports: Ports) -> AdminRoutes:
         service: str, name: str, request: Request, deployment: DeploymentId = None
     ) -> Response:
         """Bytes of a value as JSON, by a serde of the service such as `greet/input`. The answer is
-        the deployment's."""
+        the deployment's, 500 if it is none."""
         return await _convert(ports, service, "decode", name, request, deployment)
 
     @routes.post(
@@ -37,7 +39,7 @@ def router(ports: Ports) -> AdminRoutes:
         service: str, name: str, request: Request, deployment: DeploymentId = None
     ) -> Response:
         """JSON as the bytes of a value, by a serde of the service such as `greet/input`. The answer
-        is the deployment's."""
+        is the deployment's, 500 if it is none."""
         return await _convert(ports, service, "encode", name, request, deployment)
 
     return routes
@@ -60,4 +62,11 @@ async def _convert(
         raise AdminError(501, "this server asks no deployments")
     body = await request.body()
     converted = await ports.convert(found, service, operation, name, body)
+    if not 200 <= converted.status < 300:
+        said = converted.body[:_SAID_BYTES].decode("utf-8", "replace").strip()
+        raise AdminError(
+            500,
+            f"{found.id} could not {operation} a value with {name!r}: HTTP status"
+            f" {converted.status:03}{': ' if said else ''}{said}",
+        )
     return Response(converted.body, converted.status, media_type=converted.content_type or None)

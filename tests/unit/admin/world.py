@@ -39,9 +39,10 @@ from orchestrator.processor.port import (
     Unknown,
 )
 from orchestrator.processor.streams import EndedStream
-from orchestrator.registry.discovery import Discovered, DiscoveryTarget
+from orchestrator.registry.discovery import Converted, Discovered, DiscoveryTarget
 from orchestrator.registry.errors import UNREACHABLE, RegistryError
 from orchestrator.registry.metadata import Metadata
+from orchestrator.registry.schema import Deployment
 from orchestrator.registry.snapshot import Defaults
 from orchestrator.registry.stored import StoredPairs
 from orchestrator.registry.stored_topics import StoredCluster
@@ -223,6 +224,7 @@ class World:
         self.brokers: dict[str, KeptFacts] = {}  # by their address
         self.endpoints: dict[str, Discovered] = {URI: discovered(GREETER, COUNTER, SIGNUP)}
         self.targets: list[DiscoveryTarget] = []
+        self.converted: dict[tuple[str, str, bytes], Converted] = {}  # by operation, serde, body
         self.subscriptions: dict[str, SubscriptionView] = {}  # how they stand
         self._options = options or AdminOptions(operate_wait_s=5)
         self._with_query = with_query
@@ -247,6 +249,7 @@ class World:
             self.query if self._with_query else None,
             self._options,
             query_errors=(BadQuery,),
+            convert=self._convert,
             brokers=brokers,
             look_at_subscriptions=self._looked,
             broker_troubles=lambda: self.troubles,
@@ -277,6 +280,12 @@ class World:
         if target.uri not in self.endpoints:
             raise RegistryError(UNREACHABLE, f"{target.uri} cannot be reached")
         return self.endpoints[target.uri]
+
+    async def _convert(
+        self, deployment: Deployment, service: str, operation: str, name: str, body: bytes
+    ) -> Converted:
+        assert (deployment.stored.uri, service) == (URI, "Greeter")
+        return self.converted.get((operation, name, body), Converted(404, "", b"no such serde"))
 
     def _facts(self, options: StoredPairs) -> MemoryFacts:
         if UNKNOWN_OPTION in dict(options):
