@@ -151,9 +151,10 @@ def _checked(
         if known is not None:
             _check_record(world, partition, record)
             _check_retries(known, partition, record)
+        seen = _seen_before(partition, record) if known is not None else None
         yield record
-        if known is not None and isinstance(record, Journal | Cancel):
-            _check_cancel(known, partition, record)
+        if known is not None and seen is not None:
+            _check_cancel(known, partition, record, seen)
 
 
 def settle(partition: Partition) -> None:
@@ -210,14 +211,26 @@ def _check_retries(known: Known, partition: Partition, record: AnyRecord) -> Non
         known.retries[life] = end.retry_count if end.then == THEN_RETRY else None
 
 
-def _check_cancel(known: Known, partition: Partition, record: Journal | Cancel) -> None:
-    """Nobody backs off who was canceled since its attempt failed: a cancel counts at once."""
-    state = partition.state
-    row = state.invocations.get(record.id if isinstance(record, Journal) else record.target_id)
-    if row is None or not row.retry_at_ms:
+def _seen_before(partition: Partition, record: AnyRecord) -> tuple[bytes, int] | None:
+    """Whose backoff this record may begin or end, and where its signals begin that no attempt has
+    seen."""
+    if not isinstance(record, Journal | Cancel):
+        return None
+    invocation_id = record.id if isinstance(record, Journal) else record.target_id
+    row = partition.state.invocations.get(invocation_id)
+    return None if row is None else (invocation_id, row.seen)
+
+
+def _check_cancel(
+    known: Known, partition: Partition, record: AnyRecord, before: tuple[bytes, int]
+) -> None:
+    """Nobody backs off who was canceled since its attempt began: a cancel counts at once."""
+    invocation_id, seen = before
+    row = partition.state.invocations.get(invocation_id)
+    if row is None or not row.retry_at_ms or row.invoke.produce is not None:
         return
-    mark = look_up(state, row, SIGNALS, CANCEL_SIGNAL)
-    if mark is not None and mark >> 2 >= row.seen:
+    mark = look_up(partition.state, row, SIGNALS, CANCEL_SIGNAL)
+    if mark is not None and (isinstance(record, Cancel) or mark >> 2 >= seen):
         known.oracle.broken("cancel", f"{row.invoke.id.hex()} backs off though it was canceled")
 
 
