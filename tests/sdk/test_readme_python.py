@@ -15,7 +15,8 @@ from tests.parts.server import PerdureServer
 
 
 def test_the_program_of_the_readme_runs(tmp_path: Path) -> None:
-    (program,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.S)
+    programs = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.S)
+    program = programs[0]
     (tmp_path / "app.py").write_text(program)
     port = free_port()
     command = [sys.executable, "-m", "perdure", str(tmp_path / "app.py"), "--port", str(port)]

@@ -1,4 +1,4 @@
-"""Each mutant of the engine is found within 50 seeds, most within ten."""
+"""Each mutant of the engine is found within 50 seeds, most within ten; one is rarer."""
 
 from functools import partial
 
@@ -19,11 +19,15 @@ from tests.simulation.play import simulate
 from tests.simulation.rule_mutants import HASHED
 
 SEEDS_MAX = 50
+# Attempts are told apart by their number too, so that few worlds depend on the incarnation.
+RARE = {"journals_of_another_incarnation_count": 150}
 
 
 @pytest.mark.parametrize("name", sorted(set(MUTANTS) - set(HASHED)))
 def test_a_mutant_is_found(name: str) -> None:
     with mutated(name):
-        found = first_violation(name, SEEDS_MAX, partial(simulate, to_its_end=False))
+        found = first_violation(
+            name, RARE.get(name, SEEDS_MAX), partial(simulate, to_its_end=False)
+        )
     assert found is not None, f"{name}: {MUTANTS[name].__doc__ or 'not found'}"
     assert not any(error in found[1] for error in MISMADE), found

@@ -124,6 +124,7 @@ def test_there_are_only_so_many_streams_and_requests() -> None:
         for client in (one, two):
             for _ in range(4):
                 client.begin("POST", "/Greeter/greet", end=True)
+            wait_for(lambda: served.server._shared.streams >= 4)  # those of the first come first
         while sum(answer.status == 429 for answer in two.answers.values()) < 2:
             assert two.receive()
         assert two.h2.remote_settings.max_concurrent_streams == 4
