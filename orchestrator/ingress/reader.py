@@ -108,7 +108,10 @@ class Reader:
             size_bytes = len(data)
         if self.in_head:
             self._head_bytes += size_bytes
-            self._see(data)
+            if self.partial:
+                self._see_more(data)
+            else:
+                self._seen = data
         else:
             self._framed_bytes += size_bytes
             self._seen = data  # the next request may begin in it
@@ -125,11 +128,9 @@ class Reader:
             self._seen = b""
         return size_bytes
 
-    def _see(self, data: bytes | memoryview) -> None:
+    def _see_more(self, data: bytes | memoryview) -> None:
         """Keep what may hold the request line: what came until the first header is complete."""
-        if not self.partial:
-            self._seen = data
-        elif not self._headers:
+        if not self._headers:
             if not isinstance(self._seen, bytearray):
                 self._seen = bytearray(self._seen)
             self._seen += data

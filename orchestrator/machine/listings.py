@@ -39,7 +39,6 @@ def list_completed(step: Step, done: CompletedRow) -> None:
         return  # nobody is ever shown it
     invoke = done.invoke
     number, row = _open_listing(step, _bucket_ms(done))
-    raw_key = invoke.key.encode()
     service, handler, kind = invoke.service, invoke.handler, invoke.kind
     raw_key = b"" if kind == SERVICE else invoke.key.encode()
     names = (service, handler, kind, done.deployment, done.protocol, done.server)
