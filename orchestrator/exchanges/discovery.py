@@ -4,9 +4,6 @@ import asyncio
 from typing import Final
 
 from orchestrator.exchanges.apps import Apps
-from orchestrator.exchanges.asking import (
-    ATTEMPT_TIMEOUT_S as ATTEMPT_TIMEOUT_S,
-)
 from orchestrator.exchanges.asking import AnswerTooLarge, NoAnswer, ServiceAnswer, ServiceAsker
 from orchestrator.exchanges.origin import BadUri, parse_origin
 from orchestrator.registry.discovery import Discovered, DiscoveryTarget
