@@ -12,8 +12,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol
 
-from orchestrator.exchanges import zstd
 from orchestrator.exchanges.exchange import Exchange, HeaderLines
+from perdure.wire import zstd
 
 CALLS_MAX: Final = 64
 """Threads, and calls that run at once; a call may take 15 minutes."""
@@ -21,7 +21,10 @@ EVENT_BYTES_MAX: Final = 6 * 1024 * 1024
 """What AWS Lambda takes, and gives back, at most."""
 BODY_BYTES_MAX: Final = (EVENT_BYTES_MAX - 64 * 1024) * 3 // 4
 """Of a request, compressed where the function takes that: it travels in base64 with its headers."""
+COMPRESSED_FROM_BYTES: Final = 1024 * 1024
+"""Requests below it fit as they are."""
 _TOO_LARGE: Final = 413
+_ZSTD: Final = zstd.NAME.encode()
 
 
 class FunctionFailed(Exception):
@@ -53,9 +56,9 @@ def request_event(head: HeaderLines, body: bytes, takes_zstd: bool = False) -> b
     TooLarge."""
     fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in head}
     if zstd.is_available():
-        fields["accept-encoding"] = zstd.NAME.decode()
-        if takes_zstd and len(body) >= zstd.COMPRESSED_FROM_BYTES:
-            fields["content-encoding"] = zstd.NAME.decode()
+        fields["accept-encoding"] = zstd.NAME
+        if takes_zstd and len(body) >= COMPRESSED_FROM_BYTES:
+            fields["content-encoding"] = zstd.NAME
             body = zstd.compress(body)
     if len(body) > BODY_BYTES_MAX:
         raise TooLarge
@@ -79,8 +82,8 @@ def read_reply(payload: bytes) -> FunctionReply:
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in (found.get("headers") or {}).items()
         )
-        if (b"content-encoding", zstd.NAME) in headers:
-            body = zstd.decompress(body)
+        if (b"content-encoding", _ZSTD) in headers:
+            body = zstd.decompress(body, "perdure-server[lambda]")
         return FunctionReply(int(found["statusCode"]), headers, body)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         # Without what it returned, which may be anything.

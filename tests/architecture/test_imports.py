@@ -11,7 +11,7 @@ from tests.architecture.sources import ROOT, imported, name_of, source_files, th
 # to one place of each room that needs it; none passes a port.
 HOMES = {
     "agents": ("sdk/perdure/ai/openai_agents.py",),
-    "backports": ("orchestrator/exchanges/zstd.py", "sdk/perdure/transports/compression.py"),
+    "backports": ("sdk/perdure/wire/zstd.py",),
     "boto3": ("orchestrator/exchanges/aws.py",),
     "botocore": ("orchestrator/exchanges/aws.py",),
     "click": ("orchestrator/cli/",),

@@ -6,14 +6,17 @@ The engine calls the function by Lambda's Invoke API; the event has the form of 
 import asyncio
 import base64
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from perdure.endpoint import SDK_NAME, Accepted, Answer, Endpoint, refusal
-from perdure.transports import compression
 from perdure.transports.outgoing import Outgoing
 from perdure.transports.port import StartAttempt
+from perdure.wire import zstd
 
 Event: TypeAlias = Mapping[str, Any]
+
+COMPRESSED_FROM_BYTES: Final = 3 * 1024 * 1024
+"""Replies below it fit as they are."""
 
 
 class LambdaHandler:
@@ -43,11 +46,11 @@ async def _answer(endpoint: Endpoint, start: StartAttempt, event: Event) -> dict
         headers = {str(key).lower(): str(value) for key, value in event["headers"].items()}
         body = event.get("body") or ""
         data = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
-        if headers.get("content-encoding") == compression.ZSTD:
-            data = compression.decompress(data)
+        if headers.get("content-encoding") == zstd.NAME:
+            data = zstd.decompress(data, "perdure[zstd]")
     except (KeyError, ValueError, AttributeError, TypeError) as error:
         return _reply(refusal(400, f"this is no event of an engine: {error!r}"))
-    offered = compression.ZSTD if compression.has_zstd() else None
+    offered = zstd.NAME if zstd.is_available() else None
     found = endpoint.answer(method, path, headers, "REQUEST_RESPONSE", offered)
     if isinstance(found, Answer):
         return _reply(found)
@@ -76,9 +79,9 @@ async def _run(
 def _reply(answer: Answer, takes_zstd: bool = False) -> dict[str, Any]:
     headers = {"content-type": answer.content_type, "x-restate-server": SDK_NAME}
     body = answer.body
-    if takes_zstd and len(body) >= compression.COMPRESSED_FROM_BYTES:
-        body = compression.compress(body)
-        headers["content-encoding"] = compression.ZSTD
+    if takes_zstd and len(body) >= COMPRESSED_FROM_BYTES:
+        body = zstd.compress(body)
+        headers["content-encoding"] = zstd.NAME
     return {
         "statusCode": answer.status,
         "headers": headers,

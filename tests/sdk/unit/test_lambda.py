@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from perdure.service import Service
-from perdure.transports import compression
 from perdure.transports.application import App
-from perdure.transports.aws_lambda import LambdaHandler
-from perdure.wire import media_type
+from perdure.transports.aws_lambda import COMPRESSED_FROM_BYTES, LambdaHandler
+from perdure.wire import media_type, zstd
 from tests.sdk.unit.test_asgi import Echo
 
 
@@ -66,42 +65,42 @@ def test_what_is_no_event_is_refused(handler: LambdaHandler) -> None:
 
 
 @pytest.fixture
-def zstd() -> None:
-    if not compression.has_zstd():
+def library() -> None:
+    if not zstd.is_available():
         pytest.skip("zstd is not installed")
 
 
-@pytest.mark.usefixtures("zstd")
+@pytest.mark.usefixtures("library")
 def test_zstd_is_offered_and_undone(handler: LambdaHandler) -> None:
     accept = "application/vnd.restate.endpointmanifest.v4+json"
     answer = handler(_event("/discover", "GET", accept=accept), None)
     assert b'"lambdaCompression":"zstd"' in base64.b64decode(answer["body"])
     event = _event("/invoke/S/h", **{"content-encoding": "zstd", "accept-encoding": "zstd"})
-    event["body"] = base64.b64encode(compression.compress(b"body")).decode()
+    event["body"] = base64.b64encode(zstd.compress(b"body")).decode()
     answer = handler(event, None)
     assert base64.b64decode(answer["body"]) == b"BODY late"  # small: as it is
     assert "content-encoding" not in answer["headers"]
 
 
-@pytest.mark.usefixtures("zstd")
+@pytest.mark.usefixtures("library")
 def test_a_large_reply_is_compressed_for_whoever_takes_it(handler: LambdaHandler) -> None:
-    large = b"x" * compression.COMPRESSED_FROM_BYTES
+    large = b"x" * COMPRESSED_FROM_BYTES
     event = {**_event("/invoke/S/h"), "body": base64.b64encode(large).decode()}
     assert "content-encoding" not in handler(event, None)["headers"]
     event["headers"]["Accept-Encoding"] = "zstd"
     answer = handler(event, None)
     assert answer["headers"]["content-encoding"] == "zstd"
     assert len(answer["body"]) < 10_000
-    assert compression.decompress(base64.b64decode(answer["body"])) == large.upper() + b" late"
+    assert zstd.decompress(base64.b64decode(answer["body"]), "") == large.upper() + b" late"
 
 
-@pytest.mark.usefixtures("zstd")
+@pytest.mark.usefixtures("library")
 def test_what_is_no_zstd_or_too_much_is_refused(
     handler: LambdaHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compression, "DECODED_BYTES_MAX", 1000)
-    whole = compression.compress(b"x" * 900)
-    for data in (b"none", whole[:-3], compression.compress(b"x" * 1001)):
+    monkeypatch.setattr(zstd, "BODY_BYTES_MAX", 1000)
+    whole = zstd.compress(b"x" * 900)
+    for data in (b"none", whole[:-3], zstd.compress(b"x" * 1001)):
         event = _event("/invoke/S/h", **{"content-encoding": "zstd"})
         event["body"] = base64.b64encode(data).decode()
         assert handler(event, None)["statusCode"] == 400

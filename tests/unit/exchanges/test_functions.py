@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.exchanges import functions, zstd
+from orchestrator.exchanges import functions
 from orchestrator.exchanges.exchange import Exchange, HeaderLines
 from orchestrator.exchanges.functions import (
     CallThreads,
@@ -20,6 +20,7 @@ from orchestrator.exchanges.functions import (
     read_reply,
     request_event,
 )
+from perdure.wire import zstd
 
 HEAD = [
     (b":method", b"POST"),
@@ -154,7 +155,7 @@ async def test_large_requests_are_compressed_where_the_function_takes_it(
         assert receiver.got == [200, b"answer", "end"]
     large, small = pool._caller.events  # type: ignore[attr-defined]
     assert large["headers"]["content-encoding"] == "zstd"
-    assert zstd.decompress(base64.b64decode(large["body"])) == body
+    assert zstd.decompress(base64.b64decode(large["body"]), "") == body
     assert "content-encoding" not in small["headers"]
     monkeypatch.setattr(functions, "BODY_BYTES_MAX", 10)  # what does not shrink enough
     _, refused = opened(pool, body)

@@ -1,15 +1,17 @@
-"""zstd for the bodies of functions of AWS Lambda, whose events are at most 6 MB: with Python 3.14
-or the extra `lambda`. Used in threads."""
+"""zstd for the bodies of AWS Lambda, whose events are at most 6 MB: by Python 3.14, or by the
+library `backports.zstd`. Shared by server and SDK; may be used in threads."""
 
 import importlib
 from functools import cache
 from typing import Any, Final
 
-NAME: Final = b"zstd"
-COMPRESSED_FROM_BYTES: Final = 1024 * 1024
-"""Requests below it fit as they are."""
+NAME: Final = "zstd"
 BODY_BYTES_MAX: Final = 256 * 1024 * 1024
-"""Of a body before it is compressed, or after: what the SDKs take, too."""
+"""Of a body before it is compressed, or after."""
+
+
+class BadBody(ValueError):
+    """What came is no zstd, or too much of it."""
 
 
 @cache
@@ -25,10 +27,6 @@ def _library() -> Any:
     return zstd
 
 
-class BadBody(ValueError):
-    """What came is no zstd, or too much of it."""
-
-
 def is_available() -> bool:
     """Say whether there is a library for it; it is loaded when it is first needed."""
     return _library() is not None
@@ -40,18 +38,18 @@ def compress(data: bytes) -> bytes:
     return made
 
 
-def decompress(data: bytes) -> bytes:
-    """Return what was compressed; raises BadBody."""
+def decompress(data: bytes, package: str) -> bytes:
+    """Return what was compressed; raises BadBody. `package` is what pip installs a library by."""
     library = _library()
     if library is None:
-        raise BadBody("it is zstd, for which pip install 'perdure-server[lambda]' is needed")
+        raise BadBody(f"compressed by zstd, which is not installed: pip install '{package}'")
     decoder = library.ZstdDecompressor()
     try:
         found: bytes = decoder.decompress(data, BODY_BYTES_MAX + 1)
     except library.ZstdError as error:
-        raise BadBody(f"it is no zstd: {error}") from error
+        raise BadBody(f"no zstd: {error}") from error
     if len(found) > BODY_BYTES_MAX:
-        raise BadBody(f"it is larger than {BODY_BYTES_MAX} bytes")
+        raise BadBody(f"larger than {BODY_BYTES_MAX} bytes")
     if not decoder.eof:
-        raise BadBody("its zstd ends too early")
+        raise BadBody("no zstd: it ends too early")
     return found
