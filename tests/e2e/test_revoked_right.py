@@ -28,6 +28,23 @@ def refused(client: Client, key: str) -> None:
     assert int(reply.headers["retry-after"]) >= 1
 
 
+def _at_work(
+    tmp_path: Path, broker: KafkaBroker, typescript: TypeScriptServices, cluster: str
+) -> tuple[PerdureServer, Client, str]:
+    """A server on the log of a cluster, a client, and the key of a counter that stands at 1."""
+    options = ServerOptions(log="kafka", kafka_bootstrap=broker.bootstrap, cluster=cluster)
+    server = PerdureServer(tmp_path, options).start()
+    try:
+        client = client_of(server)
+        client.register(typescript.uri)
+        key = fresh()
+        assert client.call(("Counter", key, "add"), 1)["newValue"] == 1
+    except BaseException:
+        server.stop()
+        raise
+    return server, client, key
+
+
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("kind", "right", "named"),
@@ -42,13 +59,8 @@ def test_a_right_that_is_revoked_while_the_server_runs(
     named: str,
 ) -> None:
     cluster = fresh("rights")
-    options = ServerOptions(log="kafka", kafka_bootstrap=broker.bootstrap, cluster=cluster)
-    server = PerdureServer(tmp_path, options).start()
+    server, client, key = _at_work(tmp_path, broker, typescript, cluster)
     try:
-        client = client_of(server)
-        client.register(typescript.uri)
-        key = fresh()
-        assert client.call(("Counter", key, "add"), 1)["newValue"] == 1
         allow_only(broker.bootstrap, kind, f"{cluster}.log", EVERY[kind] - {right})
         # A moment after the rule was made; it leads until the session of the group is over.
         eventually(lambda: refused(client, key), WAIT_S)
@@ -80,13 +92,8 @@ def test_the_right_to_look_at_the_log_is_named_though_appends_go_on(
     tmp_path: Path, broker: KafkaBroker, typescript: TypeScriptServices
 ) -> None:
     cluster = fresh("rights")
-    options = ServerOptions(log="kafka", kafka_bootstrap=broker.bootstrap, cluster=cluster)
-    server = PerdureServer(tmp_path, options).start()
+    server, client, key = _at_work(tmp_path, broker, typescript, cluster)
     try:
-        client = client_of(server)
-        client.register(typescript.uri)
-        key = fresh()
-        assert client.call(("Counter", key, "add"), 1)["newValue"] == 1
         deny(broker.bootstrap, "TOPIC", f"{cluster}.log", "DESCRIBE")
 
         def is_named() -> None:
