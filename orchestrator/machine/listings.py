@@ -38,13 +38,13 @@ def list_completed(step: Step, done: CompletedRow) -> None:
     if done.expires_at_ms <= step.now_ms:
         return  # nobody is ever shown it
     invoke = done.invoke
-    number, row = _open_listing(step, _bucket_ms(done))
-    service, handler, kind = invoke.service, invoke.handler, invoke.kind
+    key, row = _open_listing(step, _bucket_ms(done))
+    kind, ids, names = invoke.kind, row.ids, row.names
     raw_key = b"" if kind == SERVICE else invoke.key.encode()
-    names = (service, handler, kind, done.deployment, done.protocol, done.server)
-    number_of_names = row.names.setdefault(names, len(row.names))
-    done.listed = number * LISTED_COUNT_MAX + len(row.ids) // INVOCATION_ID_BYTES
-    row.ids += invoke.id
+    name = (invoke.service, invoke.handler, kind, done.deployment, done.protocol, done.server)
+    number_of_names = names.setdefault(name, len(names))
+    done.listed = listing_number(key) * LISTED_COUNT_MAX + len(ids) // INVOCATION_ID_BYTES
+    ids += invoke.id
     row.times += LISTED_TIMES.pack(
         invoke.created_at_ms, done.running_at_ms, done.completed_at_ms, done.expires_at_ms
     )
@@ -89,28 +89,24 @@ def _bucket_ms(done: CompletedRow) -> int:
     return -(-done.expires_at_ms // size) * size
 
 
-def _open_listing(step: Step, bucket_ms: int) -> tuple[int, ListingRow]:
+def _open_listing(step: Step, bucket_ms: int) -> tuple[bytes, ListingRow]:
     """The last listing of a bucket, to be changed in place; a new one if that is full."""
     state = step.state
-    number = state.open_listings.get(bucket_ms)
-    if number is None:
-        number = state.open_listings[bucket_ms] = _last_number(step, bucket_ms)
-    key = listing_key(bucket_ms, number)
+    key = state.open_listings.get(bucket_ms)
+    if key is None:
+        key = state.open_listings[bucket_ms] = _last_key(step, bucket_ms)
     row = state.listings.get(key)
     if row is not None:
         if len(row.ids) < _FULL_BYTES and len(row.keys) < LISTED_KEYS_BYTES_MAX:
             state.listings.touch(key)
-            return number, row
-        number += 1
-        state.open_listings[bucket_ms] = number
-        key = listing_key(bucket_ms, number)
+            return key, row
+        key = state.open_listings[bucket_ms] = listing_key(bucket_ms, listing_number(key) + 1)
     row = ListingRow()
     state.listings.add(key, row)
-    return number, row
+    return key, row
 
 
-def _last_number(step: Step, bucket_ms: int) -> int:
-    """Of the listings of a bucket; 0 if there is none."""
+def _last_key(step: Step, bucket_ms: int) -> bytes:
+    """Of the listings of a bucket; that of its first one if there is none."""
     start, stop = listing_key(bucket_ms, 0), listing_key(bucket_ms + 1, 0)
-    last = max(step.state.listings.keys(start, stop), default=start)
-    return listing_number(last)
+    return max(step.state.listings.keys(start, stop), default=start)

@@ -75,7 +75,7 @@ class State:
         account = self.account = self._cache.open_account(self)
         # What the machine made of rows and remembers beside them: no part of the state.
         self.derived: dict[bytes, Any] = {}
-        self.open_listings: dict[int, int] = {}  # bucket -> number of its last listing
+        self.open_listings: dict[int, bytes] = {}  # bucket -> key of its last listing
         stored = store.get(keys.PARTITION)
         self.partition_row = row_decoder(PartitionRow)(stored) if stored else PartitionRow()
         self.invocations = Table(store, keys.INVOCATION, InvocationRow, account)
