@@ -13,6 +13,7 @@ from orchestrator.ingress.face import Ingress
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.server import IngressServer
 from tests.parts.client import Reply, http_request
+from tests.parts.loops import closing_loop
 from tests.unit.ingress.engine import OPTIONS, Gate, MemoryEngine, StoppedClock, registry
 
 
@@ -79,4 +80,5 @@ def serving(options: IngressOptions = OPTIONS) -> Iterator[Served]:
         asyncio.run_coroutine_threadsafe(served.server.stop(0.1), served.loop).result(60)
         served.loop.call_soon_threadsafe(served.loop.stop)
         thread.join(10)
-        served.loop.close()
+        with closing_loop():
+            served.loop.close()

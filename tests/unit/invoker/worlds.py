@@ -15,6 +15,7 @@ from orchestrator.registry.discovery import Discovered, DiscoveryTarget
 from orchestrator.registry.manifest import decode_manifest
 from orchestrator.registry.schema import RetryPolicy
 from orchestrator.registry.snapshot import Defaults
+from tests.parts.loops import closing_loop
 from tests.unit.invoker import samples
 from tests.unit.invoker.partition import Partition
 from tests.unit.invoker.scripted import Script, ScriptedService
@@ -32,8 +33,12 @@ def run(test: Callable[[], Awaitable[None]], on_uvloop: bool = True) -> None:
             await test()
 
     factory = uvloop.new_event_loop if on_uvloop else asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
+    runner = asyncio.Runner(loop_factory=factory)
+    try:
         runner.run(limited())
+    finally:
+        with closing_loop():
+            runner.close()
 
 
 @asynccontextmanager
