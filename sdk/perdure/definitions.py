@@ -42,6 +42,7 @@ class HandlerDefinition:
     `bind(ctx)` returns what runs one attempt: a callable that takes the decoded input, or nothing
     where `takes_input` is false. Its result is awaitable if `is_async`; else it is called in a
     thread and returns the value. `required` says whether a caller has to send a body.
+    `begins_anew`: attempts do not replay what earlier ones have done.
     """
 
     service: str
@@ -58,6 +59,7 @@ class HandlerDefinition:
     required: bool = False
     file: str = ""
     line: int = 0
+    begins_anew: bool = False
 
     @property
     def ref(self) -> HandlerRef:

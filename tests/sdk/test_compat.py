@@ -7,12 +7,14 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import perdure
 import perdure.compat as restate
 import perdure.testing
+from perdure.compat._preview import explicit_recovery
 from perdure.compat.entry_codec import JournalValueCodec
 from perdure.compat.exceptions import RetryableError
 from perdure.compat.extensions import current_context
@@ -187,6 +189,71 @@ async def test_handlers_of_both_kinds_of_names_call_each_other() -> None:
     found = [keeper.definition, ours, theirs.definition]
     async with perdure.testing.Env(perdure.app(*found)) as env:
         assert await env.client.call(quadruple, 3) == 12
+
+
+seen: list[Any] = []
+stock = explicit_recovery(restate.VirtualObject("Stock"))
+checkout = restate.Service("Checkout")
+
+
+@stock.handler()
+async def take(ctx: restate.ObjectContext) -> list[int]:
+    """Fails twice, each time after all that it does."""
+    taken = await ctx.get("taken", type_hint=int) or 0
+    ctx.set("taken", taken + 1)
+    attempt = await ctx.run_typed("count", lambda: seen.append("step") or seen.count("step"))
+    key = f"{ctx.request().id}-receipt"
+    receipt = await ctx.service_call(write_receipt, arg=1, idempotency_key=key)
+    await ctx.sleep(timedelta(milliseconds=1))
+    if attempt < 3:
+        raise ValueError("again")
+    return [taken, attempt, receipt]
+
+
+@checkout.handler()
+async def write_receipt(ctx: restate.Context, number: int) -> int:
+    seen.append("receipt")
+    return number
+
+
+@explicit_recovery
+@checkout.handler()
+async def takes_a_signal(ctx: restate.Context) -> str:
+    seen.append("attempt")
+    await ctx.run_typed("begin", lambda: None)
+    word: str = await ctx.signal("word", type_hint=str)
+    if seen.count("attempt") < 2:
+        raise ValueError("again")
+    return word
+
+
+@checkout.handler()
+async def says(ctx: restate.Context, invocation_id: str) -> None:
+    ctx.resolve_signal(invocation_id, "word", "go")
+
+
+async def test_with_explicit_recovery_attempts_begin_anew() -> None:
+    seen.clear()
+    async with restate.create_test_harness(restate.app([stock, checkout])) as harness:
+        client = harness.client
+        assert await client.object_call(take, key="a", arg=None) == [2, 3, 1]
+        assert seen.count("receipt") == 1
+        sent = await client.service_send(takes_a_signal, arg=None)
+        await client.service_call(says, arg=sent.invocation_id)
+        again = await client.service_call(awaits, arg=sent.invocation_id)
+        assert again == "go"
+        assert seen.count("attempt") == 2
+
+
+@checkout.handler()
+async def awaits(ctx: restate.Context, invocation_id: str) -> str:
+    found: str = await ctx.attach_invocation(invocation_id, type_hint=str)
+    return found
+
+
+def test_explicit_recovery_is_for_handlers() -> None:
+    with pytest.raises(perdure.Misuse, match="is no handler"):
+        explicit_recovery(test_every_name_of_theirs_is_there)
 
 
 def test_every_name_of_theirs_is_there() -> None:

@@ -1,8 +1,8 @@
 """The names of `restate-sdk` (Python): `import perdure.compat as restate` and nothing else changed.
 
-Services, contexts, futures, serdes, errors, the client and the test harness. Left out are what
-needs Restate's own cloud (`connect` and `with_connection` raise `ConnectError`), and the preview of
-explicit recovery, which needs a server that knows it.
+Services, contexts, futures, serdes, errors, the client, the test harness, and the preview of
+explicit recovery. Left out is what needs Restate's own cloud: `connect` and `with_connection` raise
+`ConnectError`.
 Better than there: dataclasses are rebuilt from JSON, and an input that does not parse is code 400.
 """
 

@@ -35,6 +35,7 @@ from perdure.definitions import (
     ServiceDefinition,
     ServiceKind,
     set_ref,
+    target_of,
     unfit_handler_name,
     unfit_service_name,
 )
@@ -53,6 +54,7 @@ _CONTEXTS: Final[Mapping[tuple[ServiceKind, HandlerKind], type[Context]]] = {
     ("workflow", "shared"): WorkflowSharedContext,
 }
 _NONE: Final = Codecs(None)
+_EXPLICIT: Final = "__perdure_explicit_recovery__"
 
 
 class Options(TypedDict, total=False):
@@ -167,6 +169,7 @@ class Definition:
         wrong = unfit_service_name(name) or unfit_option(options, self._kind)
         if wrong:
             raise ValueError(f"{self._kind} {name!r}: {wrong}")
+        self.explicit_recovery = False
         self._managers = given.get("invocation_context_managers") or []
         self._runs: dict[str, Run] = {}
         self.definition = ServiceDefinition(name, self._kind, options, {}, "", 0)
@@ -184,7 +187,11 @@ class Definition:
     def with_codecs(self, codecs: Codecs) -> ServiceDefinition:
         """Return the definition of the service in an app with a codec."""
         handlers = {
-            name: replace(one, bind=self._runs[name].bind(codecs))
+            name: replace(
+                one,
+                bind=self._runs[name].bind(codecs),
+                begins_anew=self.explicit_recovery or hasattr(one.fn, _EXPLICIT),
+            )
             for name, one in self.handlers.items()
         }
         return replace(self.definition, handlers=handlers)
@@ -234,6 +241,12 @@ class Definition:
         )
         carried = OfOurs(run.input, accept), OfOurs(run.output, content_type)
         set_ref(fn, HandlerRef(self.name, name, self._kind, kind, takes_input, *carried))
+
+
+def recover_explicitly(fn: Any) -> None:
+    """Mark a handler as one that begins anew in each attempt; raises Misuse for what is none."""
+    target_of(fn)
+    setattr(fn, _EXPLICIT, True)
 
 
 def _hints(fn: Any) -> dict[str, Any]:

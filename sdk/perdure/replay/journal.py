@@ -8,7 +8,7 @@ so every attempt sees them in the same order at the same places.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Final
 
@@ -213,6 +213,16 @@ class Journal:
         self.command_index = 0
         self._stored_notices = len(self.notices)
         self.state = OPEN
+
+    def _drop_stored(self) -> Iterator[bytes]:
+        """Take out the stored commands, and the notifications that belong to them."""
+        self.notices = deque(one for one in self.notices if one[0] == codes.SIGNAL_NOTIFICATION)
+        self._stored_notices = 0
+        self.command_index += len(self._stored)
+        while self._stored:
+            whole = self._stored.popleft()
+            self._gone_bytes += len(whole)
+            yield whole
 
     @property
     def input(self) -> InputCommand:

@@ -42,6 +42,7 @@ from perdure.wire.values import Pairs, WireFailure
 from perdure.wire.versions import V7
 
 _CHILDREN_MIN: Final = 64
+_COMPLETION_IDS: Final = ("invocation_id_notification_idx", "result_completion_id")
 
 
 class Machine(Journal):
@@ -58,6 +59,15 @@ class Machine(Journal):
         """Drop all that is kept; what is in `out` may still be sent."""
         super().close()
         self._children = []
+
+    def begin_anew(self) -> None:
+        """Leave aside what earlier attempts have done, but for the signals that have come: what the
+        code asks for is written behind it, with completion ids that were not used."""
+        for whole in self._drop_stored():
+            command = decode_command(whole)
+            for name in _COMPLETION_IDS:
+                number = getattr(command, name, 0)
+                self._next_completion_id = max(self._next_completion_id, number + 1)
 
     def _completion(self, handle: Slot) -> int:
         number = self._next_completion_id

@@ -140,6 +140,8 @@ class Attempt(Driver):
     # -- running the handler
 
     def _begin(self) -> None:
+        if self.handler.begins_anew:
+            self.machine.begin_anew()
         self.variables = copy_context()
         self.inside(self._call)
 
