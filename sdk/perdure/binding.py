@@ -14,7 +14,7 @@ from perdure.definitions import (
     ServiceKind,
     unfit_handler_name,
 )
-from perdure.errors import Terminal
+from perdure.errors import terminal_of
 from perdure.marks import Mark
 from perdure.options import unfit_option
 from perdure.signatures import place_of, read_signature, refuse
@@ -126,8 +126,9 @@ def bind_method(
         await preload(instance, fields)
         try:
             result = await fn(instance, *args)
-        except Terminal:
-            store_changes(instance, fields)
+        except Exception as error:
+            if terminal_of(error) is not None:
+                store_changes(instance, fields)
             raise
         store_changes(instance, fields)
         return result
@@ -135,8 +136,9 @@ def bind_method(
     def run_sync(fn: Callable[..., Any], instance: Any, *args: Any) -> Any:
         try:
             result = fn(instance, *args)
-        except Terminal:
-            store_changes(instance, fields)
+        except Exception as error:
+            if terminal_of(error) is not None:
+                store_changes(instance, fields)
             raise
         store_changes(instance, fields)
         return result

@@ -92,6 +92,7 @@ class Calling:
         """Call a handler, given as an object or as "Service/handler" (then `returns` is its
         type), and get its result; a Terminal if it fails for good."""
         service, handler, parameter, output = _read_target(target, arg, key, returns)
+        _check_idempotency_key(idempotency_key)
         future: CallFuture[Any] = CallFuture(self, output.decode)
         self.machine.call(
             future.invocation_id,
@@ -137,6 +138,7 @@ class Calling:
     ) -> SendHandle:
         """Have a handler called, now or after a delay, without waiting for its result."""
         service, handler, parameter, _ = _read_target(target, arg, key, Any)
+        _check_idempotency_key(idempotency_key)
         handle = SendHandle(self)
         time_ms = self.runner.now_ms() + delta_ms(delay) if delay else 0
         self.machine.send(
@@ -204,6 +206,7 @@ class Calling:
         ref = target_of(target)
         service, name = (ref.service, ref.name) if isinstance(ref, HandlerRef) else ref
         _check_key(ref, key)
+        _check_idempotency_key(idempotency_key)
         found = IdempotentRequestTarget(service, name, idempotency_key, key)
         return KnownInvocation(self, found, _output_of(target, returns))
 
@@ -239,7 +242,14 @@ def _check_key(ref: HandlerRef | tuple[str, str], key: str | None) -> None:
         raise misuse(f"a key is text, not {key!r}")
 
 
+def _check_idempotency_key(key: str | None) -> None:
+    if key is not None and (not isinstance(key, str) or not key):
+        raise misuse(f"an idempotency key is text that is not empty, not {key!r}")
+
+
 def _pairs(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    if not isinstance(headers, Mapping):
+        raise misuse(f"headers are a mapping of text, not {headers!r:.100}")
     for name, value in headers.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise misuse(f"headers are text, not {name!r}: {value!r}")

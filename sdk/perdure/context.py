@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
 from perdure import logs
 from perdure.calling import Calling
+from perdure.errors import Terminal
 from perdure.futures import (
     AllSettled,
     AnyOf,
@@ -22,8 +23,10 @@ from perdure.futures import (
     Owner,
     Race,
     Select,
+    wire_failure,
 )
 from perdure.invocation_request import InvocationRequest
+from perdure.invocations import check_signal_name
 from perdure.misuse import misuse
 from perdure.promises import durable_futures, some_futures
 from perdure.replay import Machine
@@ -31,7 +34,6 @@ from perdure.retry import Retry
 from perdure.saga import Saga
 from perdure.serde import as_serde, encode_value, serde_for
 from perdure.steps import Step, Traits, traits_of
-from perdure.wire.values import WireFailure
 
 T = TypeVar("T")
 
@@ -198,6 +200,8 @@ class Context(Calling):
     ) -> Future[Any]:
         """Call a function whose effect happens once and whose result is kept: `async def` on the
         event loop, `def` in a thread. It is retried as `retry` says, else as the server does."""
+        if retry is not None and type(retry) is not Retry:
+            raise misuse(f"retry is a Retry(...), not {retry!r:.100}")
         traits = traits_of(fn)
         return self._step(fn, args, kwargs, traits, retry, traits.name if name is None else name)
 
@@ -241,7 +245,8 @@ class Context(Calling):
 
     def reject_awakeable(self, awakeable_id: str, message: str, code: int = 500) -> None:
         """Complete an awakeable with a failure: a Terminal where it is awaited."""
-        self.machine.complete_awakeable(awakeable_id, None, WireFailure(code, message))
+        failure = wire_failure(Terminal(message, code))
+        self.machine.complete_awakeable(awakeable_id, None, failure)
 
     @overload
     def signal(self, name: str, type: type[T]) -> Future[T]: ...
@@ -249,6 +254,7 @@ class Context(Calling):
     def signal(self, name: str, type: Any = ...) -> Future[Any]: ...
     def signal(self, name: str, type: Any = Any) -> Future[Any]:  # noqa: A002
         """The next signal of a name that this invocation is given."""
+        check_signal_name(name)
         future: Future[Any] = Future(self.runner, as_serde(type).decode)
         self.machine.signal(future, name)
         return future

@@ -13,28 +13,41 @@ INTERNAL: Final = 500
 CANCELLED: Final = 409
 TIMED_OUT: Final = 408
 BAD_REQUEST: Final = 400
+_CODE_MAX: Final = 0xFFFF_FFFF
 
 
 class Terminal(Exception):
     """Ends the invocation, or a step, with a failure that the caller sees; it is not retried.
 
     `code` is an HTTP status where it is one (400-599); `metadata` travels to the caller on
-    protocol version 6 and later.
+    protocol version 6 and later. Raises TypeError or ValueError for a code that is none.
     """
 
     def __init__(
         self, message: str = "", code: int = INTERNAL, metadata: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(message)
-        self.message = message
-        self.code = code
-        self.metadata = dict(metadata) if metadata else {}
+        if not isinstance(code, int) or isinstance(code, bool):
+            raise TypeError(f"the code of a {type(self).__name__} is a number, not {code!r}")
+        if not 0 <= code <= _CODE_MAX:
+            raise ValueError(f"the code of a {type(self).__name__} is no status: {code}")
+        self.message = str(message)
+        self.code = int(code)
+        self.metadata = {str(name): str(value) for name, value in (metadata or {}).items()}
 
     def __str__(self) -> str:
         return self.message
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.message, self.code, self.metadata))
+
+
+def terminal_of(error: BaseException | None) -> Terminal | None:
+    """Return the Terminal error that an exception is, or the first of a group that holds no other
+    errors: a TaskGroup of asyncio raises such groups. None for any other exception."""
+    if isinstance(error, ExceptionGroup) and error.split(Terminal)[1] is None:
+        return terminal_of(error.exceptions[0])
+    return error if isinstance(error, Terminal) else None
 
 
 class Cancelled(Terminal):
@@ -64,9 +77,12 @@ class DurableTimeout(Terminal, TimeoutError):
 
 
 class RetryAfter(Exception):
-    """Fails this attempt; the next one starts after `delay`, whatever the retry policy says."""
+    """Fails this attempt; the next one starts after `delay`, whatever the retry policy says; at
+    once if it is negative."""
 
     def __init__(self, delay: timedelta, message: str = "") -> None:
+        if not isinstance(delay, timedelta):
+            raise TypeError(f"RetryAfter takes a datetime.timedelta, not {delay!r}")
         super().__init__(message or f"to be tried again after {delay}")
         self.delay = delay
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from perdure.errors import DurableTimeout, Terminal
-from perdure.misuse import misuse
+from perdure.misuse import misuse, writable
 from perdure.replay.slot import (
     FAILURE,
     LOCAL,
@@ -54,6 +54,12 @@ class Owner(Protocol):
 def terminal(failure: WireFailure) -> Terminal:
     """The exception of a failure that came over the wire."""
     return Terminal(failure.message, failure.code, dict(failure.metadata))
+
+
+def wire_failure(error: Terminal) -> WireFailure:
+    """A Terminal as it travels."""
+    pairs = ((writable(name), writable(value)) for name, value in error.metadata.items())
+    return WireFailure(error.code, writable(error.message), tuple(pairs))
 
 
 class Future(Slot, Generic[T]):

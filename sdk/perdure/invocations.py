@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from perdure.futures import Future
-from perdure.misuse import misuse
+from perdure.errors import Terminal
+from perdure.futures import Future, wire_failure
+from perdure.misuse import misuse, writable
 from perdure.serde import Serde, as_serde, encode_value
 from perdure.wire.calls import AttachTarget
 from perdure.wire.codes import CANCEL_SIGNAL
 from perdure.wire.identities import SERVER_VERSION, idempotent_id, workflow_id
 from perdure.wire.ids import invocation_id_to_str
-from perdure.wire.values import IdempotentRequestTarget, WireFailure, WorkflowTarget
+from perdure.wire.values import IdempotentRequestTarget, WorkflowTarget
 
 if TYPE_CHECKING:
     from perdure.calling import Calling
 
 T = TypeVar("T")
+
+
+def check_signal_name(name: object) -> None:
+    """Raise Misuse for what names no signal: by number they are cancellations and awakeables."""
+    if not isinstance(name, str) or not name or writable(name) != name:
+        raise misuse(f"a signal is named by text, not by {name!r}")
 
 
 class CallFuture(Future[T]):
@@ -125,8 +132,11 @@ class Invocation(KnownInvocation[T]):
 
     def signal(self, name: str, value: Any = None) -> None:
         """Give it a signal with a value; it takes it by `ctx.signal(name)`."""
+        check_signal_name(name)
         self._ctx.machine.send_signal(self.id, name, encode_value(value))
 
     def reject_signal(self, name: str, message: str, code: int = 500) -> None:
         """Give it a signal that fails where it is awaited."""
-        self._ctx.machine.send_signal(self.id, name, None, WireFailure(code, message))
+        check_signal_name(name)
+        failure = wire_failure(Terminal(message, code))
+        self._ctx.machine.send_signal(self.id, name, None, failure)

@@ -74,6 +74,8 @@ def _body(
     cluster: str | None = None,
     type: Any = None,  # noqa: A002
 ) -> bytes:
+    if not isinstance(topic, str) or not topic:
+        raise misuse(f"a topic is named by text, not by {topic!r}")
     if key is not None and not isinstance(key, str):
         raise misuse(f"the key of a record is a str, not {key!r}")
     place = {"topic": topic, "key": key, "partition": partition, "cluster": cluster}

@@ -68,7 +68,7 @@ def raised_at(trace: TracebackType | None) -> tuple[str, int]:
     """File and line of the user's code where an exception came from."""
     place = ("", 0)
     while trace is not None:
-        if not is_own(trace.tb_frame.f_code.co_filename):
+        if not trace.tb_frame.f_code.co_filename.startswith((_OWN, _ASYNCIO)):
             place = (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
         trace = trace.tb_next
     return place
@@ -94,4 +94,10 @@ def user_traceback(error: BaseException) -> str:
         kept = [frame for frame in part.stack if not is_own(frame.filename)]
         part.stack = traceback.StackSummary.from_list(kept)
         todo += [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
-    return "".join(shown.format())
+    return writable("".join(shown.format()))
+
+
+def writable(text: str) -> str:
+    """The text with halves of surrogate pairs escaped, which UTF-8 lacks: names of files that
+    cannot be decoded have them, and so do the errors about them."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -6,10 +6,10 @@ from collections.abc import Callable, Generator
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from perdure.futures import Future
+from perdure.errors import Terminal
+from perdure.futures import Future, wire_failure
 from perdure.misuse import misuse
 from perdure.serde import as_serde, encode_value
-from perdure.wire.values import WireFailure
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -62,7 +62,7 @@ class DurablePromise(Generic[T]):
     def reject(self, message: str, code: int = 500) -> Future[None]:
         """Complete it with a failure, which a Terminal tells to those who await it."""
         future: Future[None] = Future(self._ctx.runner)
-        failure = WireFailure(code, message)
+        failure = wire_failure(Terminal(message, code))
         self._ctx.machine.complete_promise(future, self.name, None, failure)
         return future
 

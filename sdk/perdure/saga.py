@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from perdure.errors import Terminal
+from perdure.errors import terminal_of
 
 if TYPE_CHECKING:
     from perdure.context import Context
@@ -51,7 +51,7 @@ class Saga:
 
     def _steps(self, error: BaseException | None) -> Iterator[Future[Any]]:
         """Each is begun once the one before it has been waited for."""
-        if isinstance(error, Terminal):
+        if terminal_of(error) is not None:
             while self._undo:
                 fn, args, kwargs = self._undo.pop()
                 yield self._ctx.step(fn, *args, **kwargs)

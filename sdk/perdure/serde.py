@@ -6,6 +6,8 @@ JSON is the form of everything but `bytes`, which travel as they are, and None, 
 
 import functools
 import inspect
+import json
+import types
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import (
@@ -16,6 +18,7 @@ from typing import (
     NoReturn,
     Protocol,
     TypeVar,
+    Union,
     get_args,
     get_origin,
 )
@@ -146,6 +149,7 @@ def _of_other_libraries(value: Any) -> Any:
 
 _encoder: Final = msgspec.json.Encoder(enc_hook=_of_other_libraries)
 _any_decoder: Final = msgspec.json.Decoder()
+_NO_JSON: Final = (TypeError, ValueError, OverflowError, RecursionError)
 VOID: Final = VoidSerde()
 BYTES: Final = BytesSerde()
 ANY: Final = AnySerde()
@@ -154,10 +158,21 @@ ANY: Final = AnySerde()
 def encode_json(value: Any) -> bytes:
     """Return the JSON of a value; raises BadValue that says which part has none."""
     try:
-        return _encoder.encode(value)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        data = _encoder.encode(value)
+        if b"null" in data and value is not None:
+            _refuse_not_finite(value)
+    except _NO_JSON as error:
         path = _path_of_bad_part(value)
         raise BadValue(f"cannot be encoded: {error} - at `{path}`", path) from error
+    return data
+
+
+def _refuse_not_finite(value: Any) -> None:
+    """Raise ValueError if there is a nan or an infinity in a value, which msgspec makes a null."""
+    try:
+        _strict.encode(value)
+    except ValueError as error:
+        raise ValueError("nan and infinity have no JSON") from error
 
 
 def encode_value(value: Any) -> bytes:
@@ -188,7 +203,8 @@ def _path_of_bad_part(value: Any) -> str:
         for step, part in _parts(value):
             try:
                 _encoder.encode(part)
-            except (TypeError, ValueError, OverflowError, RecursionError):
+                _refuse_not_finite(part)
+            except _NO_JSON:
                 path, value = path + step, part
                 break
         else:
@@ -206,6 +222,50 @@ def _parts(value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, msgspec.Struct):
         return [(f".{name}", getattr(value, name)) for name in value.__struct_fields__]
     return []
+
+
+def _fields_of(value: Any) -> list[Any]:
+    return [part for _, part in _parts(value)]
+
+
+_strict: Final = json.JSONEncoder(allow_nan=False, skipkeys=True, default=_fields_of)
+
+
+class ResultSerde:
+    """The serde of what a function returns: a value that is not of the type that it says is told
+    here, where it comes from, and not by whoever decodes it."""
+
+    def __init__(self, inner: JsonSerde, annotation: Any) -> None:
+        self.content_type = inner.content_type
+        self.decode = inner.decode
+        self.schema = inner.schema
+        self._sure = _sure_types(annotation)
+
+    def encode(self, value: Any) -> bytes:
+        data = encode_json(value)
+        if type(value) not in self._sure:
+            try:
+                self.decode(data)
+            except BadValue as error:
+                raise BadValue(f"does not fit its type: {error}", error.path) from None
+        return data
+
+
+def _sure_types(annotation: Any) -> frozenset[type]:
+    """The types whose values fit an annotation whatever is in them."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        parts = [_sure_types(one) for one in get_args(annotation)]
+        return frozenset().union(*parts)
+    if annotation in (dict[str, Any], list[Any]):
+        return frozenset({get_origin(annotation)})
+    plain = annotation in (bool, dict, int, list, str, type(None))
+    return frozenset({annotation} if plain else ())
+
+
+def serde_for_result(annotation: Any) -> Serde[Any]:
+    """Return the serde of what a function returns, by its annotation; raises TypeError."""
+    found = serde_for(annotation)
+    return ResultSerde(found, annotation) if isinstance(found, JsonSerde) else found
 
 
 def serde_for(annotation: Any) -> Serde[Any]:

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn, TypeVar, get_origin, get_type_hints
 from uuid import UUID
 
 from perdure.errors import BadDefinition, BadValue
-from perdure.serde import Serde, serde_for
+from perdure.serde import Serde, serde_for, serde_for_result
 
 _EMPTY: Final = inspect.Parameter.empty
 _POSITIONAL: Final = (
@@ -108,7 +108,8 @@ def read_signature(
         takes_input=takes_input,
         required=takes_input and not has_default and not _takes_nothing(serde_in),
         input=serde_in,
-        output=output_serde or _serde(fn, label, "the result", hints.get("return", _EMPTY)),
+        output=output_serde
+        or _serde(fn, label, "the result", hints.get("return", _EMPTY), serde_for_result),
         first=hints.get(first.name, _EMPTY),
     )
 
@@ -160,9 +161,15 @@ def _hints(fn: Callable[..., Any], label: str, names: Mapping[str, Any]) -> dict
         refuse(fn, f"{label} has an annotation that names nothing known: {error}")
 
 
-def _serde(fn: Callable[..., Any], label: str, what: str, annotation: Any) -> Serde[Any]:
+def _serde(
+    fn: Callable[..., Any],
+    label: str,
+    what: str,
+    annotation: Any,
+    find: Callable[[Any], Serde[Any]] = serde_for,
+) -> Serde[Any]:
     try:
-        return serde_for(annotation)
+        return find(annotation)
     except TypeError as error:
         refuse(fn, f"{label}: {what} cannot be carried: {error}")
 

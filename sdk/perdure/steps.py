@@ -15,7 +15,7 @@ from perdure.futures import Future
 from perdure.misuse import misuse
 from perdure.replay.mismatch import name_of
 from perdure.retry import Retry
-from perdure.serde import ANY, Serde, serde_for
+from perdure.serde import ANY, Serde, serde_for, serde_for_result
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ def _serde_of_result(inner: Any, function: Any) -> Serde[Any]:
         return ANY
     if annotation is inspect.Signature.empty or isinstance(annotation, TypeVar):
         return ANY
-    return serde_for(annotation)
+    return serde_for_result(annotation)
 
 
 class Again(NamedTuple):

@@ -16,6 +16,35 @@ from typing import Any
 Begun = tuple[asyncio.Task[Any] | None, Any]
 """The task of a coroutine that waits, or None and what it has returned."""
 
+
+class _Staying(Coroutine[Any, Any, Any]):
+    """A coroutine in which `sys.exit()` is an error like any other: asyncio would end the process
+    of the service by it, and again with each retry of the step."""
+
+    __slots__ = ("_coro",)
+
+    def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
+        self._coro = coro
+
+    def send(self, value: Any) -> Any:
+        try:
+            return self._coro.send(value)
+        except SystemExit as error:
+            raise RuntimeError(f"a step raised SystemExit: {error.code}") from error
+
+    def throw(self, *error: Any) -> Any:
+        try:
+            return self._coro.throw(*error)
+        except SystemExit as raised:
+            raise RuntimeError(f"a step raised SystemExit: {raised.code}") from raised
+
+    def close(self) -> None:
+        self._coro.close()
+
+    def __await__(self) -> Any:
+        return self._coro.__await__()
+
+
 if sys.version_info >= (3, 12):
 
     def begin_task(
@@ -26,7 +55,7 @@ if sys.version_info >= (3, 12):
     ) -> Begun:
         """Run a coroutine until it waits or ends; raises what it ends with. `loop` is the one that
         runs, `variables` are those in force."""
-        task = asyncio.Task(coro, loop=loop, name=name, eager_start=True)
+        task = asyncio.Task(_Staying(coro), loop=loop, name=name, eager_start=True)
         return (None, task.result()) if task.done() else (task, None)
 
 else:
@@ -64,7 +93,7 @@ else:
             self._waits_for = waits_for
 
         def send(self, _: None) -> Any:
-            self._task._coro = self._coro
+            self._task._coro = _Staying(self._coro)
             return self._waits_for
 
         def throw(self, _: BaseException) -> Any:

@@ -9,10 +9,25 @@ from datetime import timedelta
 from typing import Any
 
 from perdure.definitions import HandlerDefinition
-from perdure.errors import INTERNAL, ControlFlow, Misuse, Pause, RetryAfter, Terminal
-from perdure.futures import Sleep
+from perdure.errors import (
+    INTERNAL,
+    BadValue,
+    ControlFlow,
+    Misuse,
+    Pause,
+    RetryAfter,
+    terminal_of,
+)
+from perdure.futures import Sleep, wire_failure
 from perdure.invocations import CallFuture
-from perdure.misuse import misuse, raised_at, raised_inside, user_traceback, warn_at
+from perdure.misuse import (
+    misuse,
+    raised_at,
+    raised_inside,
+    user_traceback,
+    warn_at,
+    writable,
+)
 from perdure.replay import Machine, ReplayError
 from perdure.steps import Step
 from perdure.wire.codes import BEHAVIOR_PAUSE
@@ -22,9 +37,18 @@ _logger = logging.getLogger("perdure")
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def wire_failure(error: Terminal) -> WireFailure:
-    """A Terminal as it travels."""
-    return WireFailure(error.code, error.message, tuple(error.metadata.items()))
+def text_of(error: BaseException) -> str:
+    """What an exception says."""
+    try:
+        return writable(str(error))
+    except Exception as failed:  # noqa: BLE001 - a user's __str__
+        return f"its text cannot be made: {type(failed).__name__}"
+
+
+def unencodable(error: Exception) -> str:
+    """Say why a value has no bytes; a serde of the user's may raise anything."""
+    said = text_of(error)
+    return said if isinstance(error, BadValue) else f"cannot be encoded: {_titled(error, said)}"
 
 
 def give_result(machine: Machine, handler: HandlerDefinition, value: Any) -> None:
@@ -32,9 +56,9 @@ def give_result(machine: Machine, handler: HandlerDefinition, value: Any) -> Non
     Terminal: all effects are done, and to try again would make the same."""
     try:
         data = handler.output.encode(value)
-    except (ValueError, TypeError) as error:
+    except Exception as error:  # noqa: BLE001 - a serde of the user's
         hint = "; is an await missing?" if inspect.isawaitable(value) else ""
-        message = f"the result of {handler.service}/{handler.name} {error}{hint}"
+        message = f"the result of {handler.service}/{handler.name} {unencodable(error)}{hint}"
         if inspect.iscoroutine(value):
             value.close()
         _logger.error("%s, invocation %s", message, machine.invocation_id)
@@ -55,8 +79,8 @@ def report(
         assert isinstance(cause, ReplayError)
         machine.failed_by(cause, user_traceback(error))
         _logger.error("%s/%s: %s%s", handler.service, handler.name, cause.message, _lines(error))
-    elif isinstance(error, Terminal):
-        machine.output_failure(wire_failure(error))
+    elif (terminal := terminal_of(error)) is not None:
+        machine.output_failure(wire_failure(terminal))
     else:
         fail_attempt(machine, error)
         _logger.warning(
@@ -77,7 +101,7 @@ def fail_attempt(
     """End the attempt with an error that is retried."""
     behavior = 0
     if isinstance(error, RetryAfter):
-        delay = error.delay
+        delay = max(error.delay, timedelta(0))
     elif isinstance(error, Pause):
         behavior = BEHAVIOR_PAUSE
     index, frame = command if command is not None else (None, None)
@@ -93,10 +117,14 @@ def fail_attempt(
 
 
 def _told(error: BaseException) -> str:
-    text = str(error)
+    text = text_of(error)
     if not isinstance(error, Misuse) and raised_inside(error.__traceback__):
         file, line = raised_at(error.__traceback__)
         text += f" ({file}:{line})" if file else ""
+    return _titled(error, text)
+
+
+def _titled(error: BaseException, text: str) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from perdure.context import current
-from perdure.errors import Pause, RetryAfter, Terminal
+from perdure.errors import Pause, RetryAfter, Terminal, terminal_of
+from perdure.futures import wire_failure
 from perdure.misuse import user_traceback
 from perdure.runtime.eager import Begun, begin_task
 from perdure.runtime.fiber import coroutine_of
-from perdure.runtime.outcome import fail_attempt, wire_failure
+from perdure.runtime.outcome import fail_attempt, text_of, unencodable
 from perdure.runtime.threads import threads
 from perdure.steps import Step, next_try
 from perdure.wire.codes import BEHAVIOR_PAUSE, INTERNAL
@@ -68,7 +69,7 @@ class StepRun(msgspec.Struct, eq=False):
         """Call a function, and go on as soon as its task has ended."""
         try:
             task, value = self.variables.run(call, *args)
-        except (KeyboardInterrupt, SystemExit):
+        except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001
             self._settle(None, error)
@@ -124,24 +125,36 @@ class StepRun(msgspec.Struct, eq=False):
         attempt, step = self.attempt, self.step
         if attempt.over:
             return
+        try:
+            goes_on = self._propose(value, error)
+        except Exception as bad:  # noqa: BLE001 - or the attempt would wait for ever
+            fail_attempt(attempt.machine, bad, command=(step.command_index, step.command))
+            goes_on = False
+        if goes_on:
+            attempt.step_done()
+        else:
+            attempt.fail_step()
+
+    def _propose(self, value: Any, error: BaseException | None) -> bool:
+        """Propose how the step has ended; False if the attempt was ended to try it again."""
+        attempt, step = self.attempt, self.step
         if error is None:
             try:
                 data = step.traits.serde.encode(value)
-            except (ValueError, TypeError) as bad:  # its effect is done, and would be again
-                error = Terminal(f"the result of step {step.name!r} {bad}")
+            except Exception as bad:  # noqa: BLE001 - a serde of the user's
+                # Its effect is done, and would be again.
+                error = Terminal(f"the result of step {step.name!r} {unencodable(bad)}")
             else:
                 attempt.machine.propose_value(step.future, data)
-        if error is not None and not settle_error(attempt, step, error, self.started_ms):
-            attempt.fail_step()
-            return
-        attempt.step_done()
+                return True
+        return settle_error(attempt, step, error, self.started_ms)
 
 
 def settle_error(attempt: Attempt, step: Step, error: BaseException, started_ms: int) -> bool:
     """Propose the failure of a step; False if the attempt was ended to try it again."""
     machine = attempt.machine
-    if isinstance(error, Terminal):
-        machine.propose_failure(step.future, wire_failure(error))
+    if (terminal := terminal_of(error)) is not None:
+        machine.propose_failure(step.future, wire_failure(terminal))
         return True
     tries, spent_ms = 1, attempt.now_ms() - started_ms
     if not machine.fresh_commands:  # it was tried before
@@ -151,7 +164,7 @@ def settle_error(attempt: Attempt, step: Step, error: BaseException, started_ms:
     command = (step.command_index, step.command)
     if again is None and not isinstance(error, RetryAfter | Pause):
         if step.retry is not None and step.retry.on_exhausted == "pause" and machine.version >= 7:
-            message = f"{step.name}: {error}"
+            message = f"{step.name}: {text_of(error)}"
             machine.fail(
                 INTERNAL,
                 message,
@@ -161,7 +174,7 @@ def settle_error(attempt: Attempt, step: Step, error: BaseException, started_ms:
                 command_index=step.command_index,
             )
             return False
-        text = str(error) or type(error).__name__
+        text = text_of(error) or type(error).__name__
         machine.propose_failure(step.future, WireFailure(INTERNAL, text))
         return True
     _logger.warning(

@@ -190,6 +190,8 @@ def put_text(number: int, value: str) -> bytes:
         encoded = value.encode()
     except UnicodeEncodeError:
         raise WireError("a string holds half a surrogate pair") from None
+    except AttributeError:
+        raise WireError(f"{value!r:.100} is no text") from None
     size = len(encoded)
     length = _SHORT[size] if size < _SHORT_MAX else _long_varint(size)
     return _BYTES_TAG[number] + length + encoded

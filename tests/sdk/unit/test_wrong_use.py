@@ -117,7 +117,22 @@ ASYNC: list[tuple[Callable[..., Any], str]] = [
     (lambda ctx: ctx.call(nothing, headers={"a": 1}), "headers are text, not 'a': 1"),
     (lambda ctx: ctx.call(add_one, Odd()), "cannot be encoded: Odd has no JSON"),
     (lambda ctx: ctx.awakeable(int).result(), "result() waits only in plain def handlers"),
+    (lambda ctx: ctx.step(one, retry=5), "retry is a Retry(...), not 5"),
+    (lambda ctx: ctx.step(one, name=5), "5 is no text"),
+    (lambda ctx: ctx.signal(5), "a signal is named by text, not by 5"),
+    (lambda ctx: ctx.signal("\ud800"), "a signal is named by text"),
+    (lambda ctx: ctx.invocation(ctx.id).signal(17, 1), "a signal is named by text, not by 17"),
+    (lambda ctx: ctx.call(nothing, headers=[("a", "b")]), "headers are a mapping of text"),
+    (lambda ctx: ctx.send(nothing, idempotency_key=""), "text that is not empty, not ''"),
+    (lambda ctx: ctx.kafka.send(5, "v"), "a topic is named by text, not by 5"),
+    (lambda ctx: ctx.reject_awakeable("sign_1", "no", "gone"), "is a number, not 'gone'"),
+    (lambda ctx: raises(perdure.Terminal("no", "400")), "is a number, not '400'"),  # type: ignore[arg-type]
+    (lambda ctx: raises(perdure.RetryAfter(5)), "takes a datetime.timedelta, not 5"),  # type: ignore[arg-type]
 ]
+
+
+def raises(error: Exception) -> None:
+    raise error
 
 
 def in_own_thread(ctx: Any) -> None:
