@@ -1,18 +1,21 @@
 """Finds calls of a handler whose result another attempt would not have: clocks, chance, threads.
 
-By reading its source when it is bound: nothing is patched, and no call costs more. Only what a
-handler calls itself is found; functions that it gives to a step are free to do all of it.
+By reading its source when it is bound: nothing is patched, and no call costs more. Found is what a
+handler calls itself, and what functions and methods of its module do that it calls; functions that
+it gives to a step are free to do all of it.
 """
 
 import ast
+import asyncio
 import builtins
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
+from importlib import import_module
 from random import Random
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from perdure.misuse import warn_at
 
@@ -44,7 +47,7 @@ _FOUND: Final = {
     ("uuid", "uuid4"): _ID,
 }
 _MODULES: Final = frozenset(module for module, _ in _FOUND)
-_WHOLE: Final = frozenset(module for module, name in _FOUND if name == "*")
+_ROOTS: Final = frozenset(module.partition(".")[0] for module in _MODULES)
 _HOMES: Final = {  # of functions that another module shows
     "asyncio.tasks": "asyncio",
     "asyncio.threads": "asyncio",
@@ -57,47 +60,109 @@ _HOMES: Final = {  # of functions that another module shows
 def warn_of_ambient(fn: Callable[..., Any]) -> None:
     """Warn, by file and line, of each such call of a handler."""
     inner = inspect.unwrap(fn)
-    if not isinstance(inner, FunctionType) or not _may_call(inner.__code__, inner.__globals__):
-        return
-    for line, name, remedy in _calls(inner):
-        message = f"{name} in a handler gives each attempt another result: {remedy}"
-        warn_at(message, inner.__code__.co_filename, line)
+    if isinstance(inner, FunctionType):
+        _warn(inner, set())
 
 
-def _may_call(code: CodeType, names: dict[str, Any]) -> bool:
-    """Look at what its names mean: nearly all handlers need not be read."""
-    return any(_is_of_interest(names.get(name)) for name in code.co_names)
+def _warn(fn: FunctionType, seen: set[CodeType]) -> None:
+    """Warn of the calls of a function, and of those of its module that it calls."""
+    if not _may_reach(fn, set()):
+        return  # nearly all handlers need not be read
+    seen.add(fn.__code__)
+    for line, called in _calls(fn):
+        found = _described(called)
+        if found is not None:
+            name, remedy = found
+            message = f"{name} in a handler gives each attempt another result: {remedy}"
+            warn_at(message, fn.__code__.co_filename, line)
+        elif _is_helper(called, fn) and called.__code__ not in seen:
+            _warn(called, seen)
+
+
+def _may_reach(fn: FunctionType, seen: set[CodeType]) -> bool:
+    """Look at what the names mean that a function, or a helper of it, uses."""
+    if fn.__code__ in seen:
+        return False
+    seen.add(fn.__code__)
+    names = fn.__code__.co_names
+    if any(name.partition(".")[0] in _ROOTS for name in names):
+        return True
+    cls = _class_of(fn)
+    meant = [fn.__globals__.get(name) for name in names] + [getattr(cls, one, 0) for one in names]
+    meant += _closure_of(fn).values()
+    return any(_is_of_interest(one) for one in meant) or any(
+        _may_reach(one, seen) for one in meant if _is_helper(one, fn)
+    )
 
 
 def _is_of_interest(named: Any) -> bool:
     if isinstance(named, ModuleType):
         return named.__name__.partition(".")[0] in _MODULES or named.__name__ in _MODULES
-    return named in (date, datetime) or _described(named) is not None
+    return (isinstance(named, type) and named in (date, datetime)) or _described(named) is not None
 
 
-def _calls(fn: FunctionType) -> Iterator[tuple[int, str, str]]:
+def _is_helper(called: Any, fn: FunctionType) -> TypeGuard[FunctionType]:
+    """Whether it is a plain function of the same module; `perdure.step` makes another of it."""
+    return isinstance(called, FunctionType) and (
+        called.__code__.co_filename == fn.__code__.co_filename
+    )
+
+
+def _class_of(fn: FunctionType) -> Any:
+    """The class that a method is of; None where its module does not show it."""
+    found: Any = None
+    scope = fn.__globals__
+    for name in fn.__qualname__.split(".")[:-1]:
+        found = scope.get(name)
+        if not isinstance(found, type):
+            return None
+        scope = dict(vars(found))
+    return found
+
+
+def _calls(fn: FunctionType) -> Iterator[tuple[int, Any]]:
+    """The line of each call, and what is called, where that can be told."""
     try:
         lines, first = inspect.getsourcelines(fn)
         tree = ast.parse(textwrap.dedent("".join(lines)))
     except (OSError, TypeError, SyntaxError):
         return  # without source nothing can be said
     scope = {**vars(builtins), **fn.__globals__, **_closure_of(fn)}
+    cls = _class_of(fn)
+    if cls is not None and fn.__code__.co_argcount:
+        scope[fn.__code__.co_varnames[0]] = cls
     todo: list[ast.AST] = list(getattr(tree.body[0], "body", [tree]))
-    while todo:
-        node = todo.pop()
+    for node in todo:
         if isinstance(node, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef):
             continue  # it may be a step
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            scope |= _imported(node)
         if isinstance(node, ast.Call):
-            found = _described(_resolve(node.func, scope))
-            if found is not None and not _is_a_turn(found[0], node):
-                yield first + node.lineno - 1, *found
+            called = _resolve(node.func, scope)
+            if called is not None and not _is_a_turn(called, node):
+                yield first + node.lineno - 1, called
         todo += ast.iter_child_nodes(node)
 
 
-def _is_a_turn(name: str, node: ast.Call) -> bool:
+def _imported(node: ast.Import | ast.ImportFrom) -> dict[str, Any]:
+    """What an import inside of a function means, of the modules that are looked for."""
+    found = {}
+    for one in node.names:
+        source = one.name if isinstance(node, ast.Import) else node.module or ""
+        if source not in _MODULES:
+            continue
+        module = import_module(source)
+        if isinstance(node, ast.ImportFrom):
+            found[one.asname or one.name] = getattr(module, one.name, None)
+        else:
+            found[one.asname or one.name.partition(".")[0]] = module
+    return found
+
+
+def _is_a_turn(called: Any, node: ast.Call) -> bool:
     """asyncio.sleep(0) lets others run, and no time pass."""
     first = node.args[0] if node.args else None
-    return name == "asyncio.sleep" and isinstance(first, ast.Constant) and first.value == 0
+    return called is asyncio.sleep and isinstance(first, ast.Constant) and first.value == 0
 
 
 def _closure_of(fn: FunctionType) -> dict[str, Any]:

@@ -42,15 +42,18 @@ def warn_at(message: str, file: str, line: int) -> None:
     warnings.warn_explicit(message, MisuseWarning, file, line, registry=registry)
 
 
-def warn_here(message: str) -> None:
-    """Warn of the line that is running, which may be in a library of the user's."""
+def warn_here(message: str, otherwise: tuple[str, int]) -> None:
+    """Warn of the line that is running, which may be in a library of the user's, or of another
+    place if it is asyncio that runs."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith((_OWN, _ASYNCIO)):
-            warn_at(message, file, frame.f_lineno)
-            return
+    while frame is not None and is_own(frame.f_code.co_filename):
         frame = frame.f_back
+    while frame is not None and frame.f_code.co_filename.startswith(_ASYNCIO):
+        frame = frame.f_back
+    if frame is None or is_own(frame.f_code.co_filename):
+        warn_at(message, *otherwise)
+    else:
+        warn_at(message, frame.f_code.co_filename, frame.f_lineno)
 
 
 def where_waits(coro: Any) -> tuple[str, int]:

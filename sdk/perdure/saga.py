@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from perdure.errors import terminal_of
+from perdure.errors import Terminal, terminal_of
 
 if TYPE_CHECKING:
     from perdure.context import Context
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 class Saga:
     """`async with ctx.saga() as saga`: each `undo` is a step, run last to first if a Terminal
-    error (a cancellation is one) leaves the block; that error goes on afterwards."""
+    error (a cancellation is one) leaves the block; that error goes on afterwards. One that fails
+    for good does not keep the others from being run: its error leaves the block instead."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
@@ -34,8 +35,12 @@ class Saga:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        undoing = _Undoing()
         for step in self._steps(error):
-            await step
+            while undoing.waits_for(step):
+                with undoing:
+                    await step.map(_nothing)
+        undoing.finish()
 
     def __enter__(self) -> Saga:
         return self
@@ -46,8 +51,12 @@ class Saga:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        undoing = _Undoing()
         for step in self._steps(error):
-            step.result()
+            while undoing.waits_for(step):
+                with undoing:
+                    step.map(_nothing).result()
+        undoing.finish()
 
     def _steps(self, error: BaseException | None) -> Iterator[Future[Any]]:
         """Each is begun once the one before it has been waited for."""
@@ -55,3 +64,37 @@ class Saga:
             while self._undo:
                 fn, args, kwargs = self._undo.pop()
                 yield self._ctx.step(fn, *args, **kwargs)
+
+
+class _Undoing:
+    """Goes on after a step that fails for good, and after a cancellation, which ends the waiting
+    for a step and not the step: what is left is undone all the same. The first such error leaves
+    the block at the end."""
+
+    def __init__(self) -> None:
+        self._first: Terminal | None = None
+        self._step: Future[Any] | None = None
+
+    def waits_for(self, step: Future[Any]) -> bool:
+        """Whether a step is still to be waited for."""
+        if step is self._step and step.done:
+            return False
+        self._step = step
+        return True
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, Terminal):
+            return False
+        self._first = self._first or error
+        return True
+
+    def finish(self) -> None:
+        if self._first is not None:
+            raise self._first
+
+
+def _nothing(value: Any) -> None:
+    """What it returns is of no interest."""

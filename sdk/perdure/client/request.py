@@ -21,6 +21,8 @@ from perdure.serde import ANY, BYTES, BYTES_TYPE, JSON_TYPE, Serde, serde_for
 T = TypeVar("T")
 
 Status = Literal["unknown", "running", "succeeded", "failed"]
+Timeout = timedelta | float | None
+"""How long to wait: a number is in seconds, as everywhere in Python."""
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LINE_END: Final = re.compile(r"[\r\n\0]")
@@ -31,13 +33,13 @@ _JSON_KINDS: Final = (JSON_TYPE, "+json")
 
 
 class CallFields(TypedDict, total=False):
-    """The keywords of calls. `timeout` ends the waiting, not the work; `scope` and `limit_key` are
-    for servers with flow control."""
+    """The keywords of calls. `timeout`, a timedelta or seconds, ends the waiting, not the work;
+    `scope` and `limit_key` are for servers with flow control."""
 
     key: str
     idempotency_key: str
     headers: Mapping[str, str]
-    timeout: timedelta | None
+    timeout: Timeout
     scope: str
     limit_key: str
 
@@ -150,11 +152,13 @@ def _check_header(name: Any, value: Any) -> None:
         raise misuse(f"HTTP has no header {name!r}: {value!r:.100}")
 
 
-def seconds(timeout: timedelta | None) -> float | None:
+def seconds(timeout: Timeout) -> float | None:
     """Return a time limit in seconds."""
-    if timeout is not None and not isinstance(timeout, timedelta):
-        raise misuse(f"{timeout!r} is no duration: give a datetime.timedelta")
-    return None if timeout is None else timeout.total_seconds()
+    if isinstance(timeout, timedelta):
+        return timeout.total_seconds()
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
+        raise misuse(f"{timeout!r} is no duration: give a datetime.timedelta, or seconds")
+    return timeout
 
 
 def path_of(place: str, send: bool, scope: str | None, delay: timedelta | None) -> str:

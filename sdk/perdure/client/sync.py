@@ -12,6 +12,7 @@ from perdure.client.request import (
     Response,
     SendFields,
     Status,
+    Timeout,
     call_request,
     cancel_request,
     place_of_id,
@@ -192,7 +193,7 @@ class Client:
         """Return the handle of an awakeable by its id."""
         return AwakeableHandle(self, awakeable_id)
 
-    def _ask(self, request: Request, timeout: timedelta | None) -> Response:
+    def _ask(self, request: Request, timeout: Timeout) -> Response:
         timeout_s = seconds(timeout)
         if not request.to_admin:
             return self._http.exchange(request, timeout_s)
@@ -210,14 +211,14 @@ class KnownHandle(Generic[T]):
         self._place = place
         self._serde = serde
 
-    def result(self, timeout: timedelta | None = None) -> T:
+    def result(self, timeout: Timeout = None) -> T:
         """Wait for the result. Raises Terminal if it failed, TimeoutError after `timeout`."""
         request = read_request(self._place, "attach")
         return read_result(self._client._ask(request, timeout), self._serde)
 
-    def attach(self) -> T:
-        """Wait for the result however long it takes."""
-        return self.result()
+    def attach(self, timeout: Timeout = None) -> T:
+        """The same."""
+        return self.result(timeout)
 
     def output(self) -> T:
         """Return the result if there is one; raises NotReady otherwise."""
@@ -259,7 +260,7 @@ class WorkflowHandle:
         response = self._client._ask(asked.request, None)
         return Handle(self._client, read_invocation_id(response), asked.serde)
 
-    def attach(self, timeout: timedelta | None = None) -> Any:
+    def attach(self, timeout: Timeout = None) -> Any:
         """Wait for its result."""
         request = workflow_request(self._name, self.key, "attach")
         return read_result(self._client._ask(request, timeout), self._serde())

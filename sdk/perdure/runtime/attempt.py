@@ -86,6 +86,11 @@ class Attempt(Driver):
         self._starts_steps = False
         self._telling: TimerHandle | None = None
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """File and line of the handler."""
+        return self.handler.file, self.handler.line
+
     # -- what the transport tells
 
     def open(self, start: Start, given: InputCommand) -> None:

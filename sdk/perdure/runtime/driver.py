@@ -51,6 +51,11 @@ class Driver:
 
     # -- what an attempt does
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """File and line of the handler."""
+        raise NotImplementedError
+
     def fail(self, error: ReplayError, raised: BaseException | None = None) -> None:
         """End the attempt: the journal or the protocol is broken."""
         raise NotImplementedError

@@ -162,11 +162,14 @@ class HandlerLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.TimerHandle:
         handle = _Timer(when, callback, args, self, context)
         if callback is _end_of_sleep:
-            warn_here("asyncio.sleep in a handler starts anew in every attempt: use ctx.sleep")
+            self._warn("asyncio.sleep in a handler starts anew in every attempt: use ctx.sleep")
             handle.is_sleep = True
             self.outside_count += 1
         handle.real = self.attempt.loop.call_at(when, self._fire, handle)
         return handle
+
+    def _warn(self, message: str) -> None:
+        warn_here(message, self.attempt.place)
 
     def _fire(self, handle: _Timer) -> None:
         self._timer_handle_cancelled(handle)
@@ -195,7 +198,7 @@ class HandlerLoop(asyncio.AbstractEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
-        warn_here("a thread in a handler does its work again in every attempt: use ctx.step")
+        self._warn("a thread in a handler does its work again in every attempt: use ctx.step")
         return self.bring(self.attempt.loop.run_in_executor(executor, func, *args))
 
     def bring(self, real: asyncio.Future[Any]) -> asyncio.Future[Any]:
@@ -262,7 +265,7 @@ def _by_the_real(name: str) -> Callable[..., Any]:
 
 def _input_output(name: str) -> Callable[..., Any]:
     async def call(self: HandlerLoop, *args: Any, **options: Any) -> Any:
-        warn_here("input or output in a handler is done again in every attempt: use ctx.step")
+        self._warn("input or output in a handler is done again in every attempt: use ctx.step")
         real = self.attempt.loop
         return await self.bring(real.create_task(getattr(real, name)(*args, **options)))
 

@@ -115,6 +115,54 @@ def test_each_is_named_with_its_line_and_what_to_use_instead() -> None:
     assert all("use ctx." in message or "in a ctx.step" in message for _, _, message in found)
 
 
+def make_name(depth: int) -> str:
+    return make_name(depth - 1) if depth else str(uuid.uuid4())
+
+
+async def make_label(ctx: perdure.Context) -> str:
+    return str(await ctx.now()) + make_name(3)
+
+
+@perdure.step
+def read_clock() -> float:
+    return time.time()
+
+
+helped = perdure.Service("Helped")
+
+
+@helped.handler
+async def by_helpers(ctx: perdure.Context) -> str:
+    await read_clock()
+    await ctx.step(make_name, 3)
+    return await make_label(ctx)
+
+
+@helped.handler
+async def by_an_import(ctx: perdure.Context) -> float:
+    from time import monotonic as clock
+
+    return clock()
+
+
+class Ticket(perdure.Object):
+    @perdure.handler
+    async def number(self) -> int:
+        return self._draw()
+
+    def _draw(self) -> int:
+        return random.randrange(9)
+
+
+def test_helpers_of_the_module_are_read_too() -> None:
+    found = warned(functools.partial(perdure.app, helped, Ticket))
+    assert {message.partition(" in a handler")[0]: line for _, line, message in found} == {
+        "uuid.uuid4": line_of("return make_name(depth - 1)"),
+        "time.monotonic": line_of("    return clock()"),
+        "random.randrange": line_of("        return random.randrange(9)"),
+    }
+
+
 def test_a_handler_without_source_is_left_alone() -> None:
     made = perdure.Service("Made")
     names: dict[str, Any] = {"time": time, "perdure": perdure, "made": made}

@@ -297,8 +297,11 @@ def test_the_time_is_limited(place: ScriptedIngress, make: Any) -> None:
     done = threading.Event()
     client = make(place.url)
     place.reply = lambda asked: done.wait(10) and None
+    for timeout in (timedelta(milliseconds=50), 0.05):
+        with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
+            client.call(hello, timeout=timeout)
     with pytest.raises(TimeoutError, match=r"no answer within 0\.05 s"):
-        client.call(hello, timeout=timedelta(milliseconds=50))
+        client.handle("inv_1").attach(timeout=0.05)
     done.set()
 
 
@@ -310,6 +313,7 @@ def test_misuse_is_refused_before_it_is_sent(place: ScriptedIngress, make: Any) 
         (lambda: client.call(hello, 1), "takes no argument"),
         (lambda: client.call(go, 1, key="k", idempotency_key="i"), "takes no idempotency key"),
         (lambda: client.call("nothing"), "names no handler"),
+        (lambda: client.call(hello, timeout="5"), "or seconds"),
         (lambda: client.call(print), "is no handler"),
         (lambda: client.call(add, Item("a"), key=""), "a key is not empty"),
         (lambda: client.workflow(cart, "k"), "no workflow"),
