@@ -29,6 +29,14 @@ _KINDS: Mapping[ServiceKind, tuple[HandlerKind, tuple[HandlerKind, ...]]] = {
 }
 
 
+# How the names begin of the contexts that have no more than a handler gets.
+_CONTEXTS_OF: Mapping[ServiceKind, tuple[str, ...]] = {
+    "service": (),
+    "object": ("Object",),
+    "workflow": ("Object", "Workflow"),
+}
+
+
 def kind_of(fn: Any, service_kind: ServiceKind, mark: Mark) -> HandlerKind:
     """Return the kind of a handler; BadDefinition if such a service has none of it."""
     usual, allowed = _KINDS[service_kind]
@@ -56,6 +64,7 @@ def define_handler(
     if wrong:
         refuse(fn, f"handler {name!r} of {service!r}: {wrong}")
     signature = read_signature(fn, names, mark.input_serde, mark.output_serde)
+    _check_context(fn, name, signature.first, service_kind)
     file, line = place_of(fn)
     options = mark.options
     if options.description is None and fn.__doc__:
@@ -76,6 +85,14 @@ def define_handler(
         file=file,
         line=line,
     )
+
+
+def _check_context(fn: Any, name: str, annotation: Any, service_kind: ServiceKind) -> None:
+    """Refuse contexts of what has a key for what has none, and of workflows for objects."""
+    of = getattr(annotation, "__module__", None) == "perdure.keyed"
+    given = getattr(annotation, "__name__", "")
+    if of and not given.startswith(_CONTEXTS_OF[service_kind]):
+        refuse(fn, f"handler {name!r} of a {service_kind} gets no {given}")
 
 
 def bind_function(fn: Callable[..., Any], is_async: bool) -> Bind:

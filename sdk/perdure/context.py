@@ -33,7 +33,7 @@ from perdure.replay import Machine
 from perdure.retry import Retry
 from perdure.saga import Saga
 from perdure.serde import as_serde, encode_value, serde_for
-from perdure.steps import Step, Traits, traits_of
+from perdure.steps import Step, Traits, check_retry, traits_of
 
 T = TypeVar("T")
 
@@ -200,8 +200,8 @@ class Context(Calling):
     ) -> Future[Any]:
         """Call a function whose effect happens once and whose result is kept: `async def` on the
         event loop, `def` in a thread. It is retried as `retry` says, else as the server does."""
-        if retry is not None and type(retry) is not Retry:
-            raise misuse(f"retry is a Retry(...), not {retry!r:.100}")
+        if retry is not None:
+            check_retry(retry)
         traits = traits_of(fn)
         return self._step(fn, args, kwargs, traits, retry, traits.name if name is None else name)
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from perdure.context import current
+from perdure.misuse import misuse
 from perdure.retry import Retry
+from perdure.steps import check_retry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,8 +22,11 @@ def step(fn: Any = None, *, name: str | None = None, retry: Retry | None = None)
     """Make a function a step wherever a handler calls it: in an `async def` handler the call is
     awaited, in a plain `def` one it gives the result. Elsewhere, and within steps, the function
     is called as it is."""
+    check_retry(retry)
     if fn is None:
         return functools.partial(step, name=name, retry=retry)
+    if not callable(fn):
+        raise misuse(f"@step is for functions, not for {fn!r:.100}: a name is given by name=")
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -9,7 +9,7 @@ from perdure.futures import Future
 from perdure.misuse import misuse
 from perdure.promises import DurablePromise
 from perdure.replay.slot import PENDING
-from perdure.serde import as_serde, encode_value
+from perdure.serde import as_serde, encode_as
 
 T = TypeVar("T")
 
@@ -72,8 +72,7 @@ class ObjectContext(ObjectSharedContext):
 
     def set(self, name: str, value: Any, type: Any = None) -> None:  # noqa: A002
         """Give a name a value; as JSON, unless a type or Serde is given or it is bytes."""
-        data = encode_value(value) if type is None else as_serde(type).encode(value)
-        self.machine.set_state(name_bytes(name), data)
+        self.machine.set_state(name_bytes(name), encode_as(type, value))
 
     def clear(self, name: str) -> None:
         """Take the value of a name away."""

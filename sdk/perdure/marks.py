@@ -8,7 +8,7 @@ from perdure.definitions import HandlerKind
 from perdure.errors import BadDefinition
 from perdure.interfaces import is_interface, own_handlers
 from perdure.misuse import caller
-from perdure.options import HandlerOptions, ServiceFields
+from perdure.options import HandlerOptions, ServiceFields, read_options
 from perdure.serde import Serde
 from perdure.signatures import place_of
 
@@ -44,7 +44,7 @@ def make_mark(name: str | None, kind: HandlerKind | None, fields: HandlerFields)
         kind,
         input_serde=rest.pop("input_serde", None),
         output_serde=rest.pop("output_serde", None),
-        options=HandlerOptions(**rest),
+        options=read_options(rest),
     )
 
 

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypedDict
+from difflib import get_close_matches
+from typing import Any, TypedDict
 
+from perdure.errors import BadDefinition
+from perdure.misuse import caller
 from perdure.retry import Retry
 
 
@@ -46,6 +49,19 @@ class HandlerOptions:
 
 
 NO_OPTIONS = HandlerOptions()
+
+
+def read_options(given: Mapping[str, Any]) -> HandlerOptions:
+    """Return the options that keywords give; raises BadDefinition for one that is none."""
+    known = HandlerOptions.__dataclass_fields__
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise BadDefinition(f"there is no option {name!r}: {hint}", *caller())
+    return HandlerOptions(**given)
+
+
 _DURATIONS = (
     "inactivity_timeout",
     "abort_timeout",

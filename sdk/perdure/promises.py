@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from perdure.errors import Terminal
 from perdure.futures import Future, wire_failure
 from perdure.misuse import misuse
-from perdure.serde import as_serde, encode_value
+from perdure.serde import as_serde, encode_as
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -56,7 +56,8 @@ class DurablePromise(Generic[T]):
     def resolve(self, value: Any = None) -> Future[None]:
         """Complete it; a Terminal with code 409 if it was completed before."""
         future: Future[None] = Future(self._ctx.runner)
-        self._ctx.machine.complete_promise(future, self.name, encode_value(value))
+        data = encode_as(self._type, value)
+        self._ctx.machine.complete_promise(future, self.name, data)
         return future
 
     def reject(self, message: str, code: int = 500) -> Future[None]:

@@ -232,7 +232,7 @@ _strict: Final = json.JSONEncoder(allow_nan=False, skipkeys=True, default=_field
 
 
 class ResultSerde:
-    """The serde of what a function returns: a value that is not of the type that it says is told
+    """The serde of what a function returns, or state holds: a value that is not of the type is told
     here, where it comes from, and not by whoever decodes it."""
 
     def __init__(self, inner: JsonSerde, annotation: Any) -> None:
@@ -264,8 +264,29 @@ def _sure_types(annotation: Any) -> frozenset[type]:
 
 def serde_for_result(annotation: Any) -> Serde[Any]:
     """Return the serde of what a function returns, by its annotation; raises TypeError."""
+    try:
+        return _cached_result(annotation)
+    except TypeError as error:
+        if "unhashable" not in str(error):
+            raise
+        return _find_result(annotation)
+
+
+def _find_result(annotation: Any) -> Serde[Any]:
     found = serde_for(annotation)
     return ResultSerde(found, annotation) if isinstance(found, JsonSerde) else found
+
+
+_cached_result: Final = functools.lru_cache(maxsize=1024)(_find_result)
+
+
+def encode_as(of: Any, value: Any) -> bytes:
+    """The bytes of a value of a type, or by a Serde; raises BadValue for one that is not of it."""
+    if of is Any or of is None:
+        return encode_value(value)
+    if hasattr(of, "decode") and hasattr(of, "encode"):
+        return of.encode(value)  # type: ignore[no-any-return]
+    return serde_for_result(of).encode(value)
 
 
 def serde_for(annotation: Any) -> Serde[Any]:

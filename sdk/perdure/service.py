@@ -25,12 +25,11 @@ from perdure.definitions import (
     set_ref,
     unfit_service_name,
 )
-from perdure.errors import BadDefinition
+from perdure.errors import BadDefinition, BadValue
 from perdure.interfaces import check_implements, interfaces_of, is_interface
 from perdure.marks import HandlerFields, Mark, make_mark, marked, refuse_no_function
 from perdure.misuse import caller
-from perdure.options import HandlerOptions, ServiceFields, unfit_option
-from perdure.serde import serde_for
+from perdure.options import HandlerOptions, ServiceFields, read_options, unfit_option
 from perdure.signatures import place_of, refuse
 from perdure.typed_state import StateField
 
@@ -58,7 +57,7 @@ class BaseService:
     ) -> None:
         frame = sys._getframe(1)
         place = (frame.f_code.co_filename, frame.f_lineno)
-        self._definition = _new_service(name, self._kind, HandlerOptions(**options), place)
+        self._definition = _new_service(name, self._kind, read_options(options), place)
         self._implements = implements
 
     def __init_subclass__(cls, name: str | None = None, **options: Unpack[ServiceFields]) -> None:
@@ -69,7 +68,7 @@ class BaseService:
         names = {**_locals_of(frame), cls.__name__: cls}
         if cls.__doc__:
             options.setdefault("description", inspect.cleandoc(cls.__doc__))
-        given = HandlerOptions(**options)
+        given = read_options(options)
         place = (frame.f_code.co_filename, frame.f_lineno)
         if name is None:
             name = next((_of_class(one).name for one in interfaces_of(cls)), cls.__name__)
@@ -245,6 +244,8 @@ def definition_of(service: Any) -> ServiceDefinition:
         _check_implemented(type(service), found)
     elif isinstance(service, ServiceDefinition):
         found = service  # by names other than ours
+    elif isinstance(service, list | tuple):
+        raise BadDefinition("app takes services one by one: app(a, b), app(*services)", *caller())
     else:
         raise BadDefinition(
             f"{service!r} is no service: give Service(...), Object(...) or Workflow(...), or a"
@@ -319,8 +320,8 @@ def _state_fields(cls: type, names: Mapping[str, Any]) -> dict[str, StateField]:
                 if isinstance(annotation, str):
                     module = vars(sys.modules[base.__module__])
                     annotation = eval(annotation, module, dict(names))
-                value.serde = serde_for(annotation)
-            except (NameError, TypeError) as error:
+                value.take_type(annotation)
+            except (BadValue, NameError, TypeError) as error:
                 file, line = place_of(base)
                 raise BadDefinition(f"state {attribute!r}: {error}", file, line) from None
             found[value.name] = value

@@ -102,6 +102,12 @@ def _serde_of_result(inner: Any, function: Any) -> Serde[Any]:
     return serde_for_result(annotation)
 
 
+def check_retry(retry: object) -> None:
+    """Raise Misuse for what is no policy."""
+    if retry is not None and not isinstance(retry, Retry):
+        raise misuse(f"retry is a Retry(...), not {retry!r:.100}")
+
+
 class Again(NamedTuple):
     """Try the step again, in another attempt: after a delay, or when the server sees fit."""
 

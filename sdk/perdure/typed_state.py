@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar, overload
 
 from perdure.misuse import misuse
-from perdure.serde import BYTES, Serde, serde_for
+from perdure.serde import BYTES, Serde, serde_for, serde_for_result
 
 T = TypeVar("T")
 
@@ -32,6 +32,12 @@ class StateField:
     def __set_name__(self, owner: type, attribute: str) -> None:
         self.attribute = attribute
         self.name = self.name or attribute
+
+    def take_type(self, annotation: Any) -> None:
+        """Take the type of the values; raises BadValue if the default is none of it, TypeError."""
+        self.serde = serde_for_result(annotation)
+        if self.default is not _MISSING and self.default is not None:
+            self.serde.encode(self.default)
 
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:

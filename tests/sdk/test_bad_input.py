@@ -50,6 +50,26 @@ BROKEN = [
     ),
     ("other = perdure.Service('bad name')", "'bad name' is no name of a service", 5),
     ("", "'S' has no handlers", 3),
+    ("other = perdure.Service('T', retrys=3)", "no option 'retrys': did you mean 'retry'?", 5),
+    ("@service.handler(retrys=3)\nasync def h(ctx):\n    pass", "did you mean 'retry'?", 5),
+    (
+        "@service.handler\nasync def h(ctx: perdure.WorkflowContext):\n    pass",
+        "handler 'h' of a service gets no WorkflowContext",
+        5,
+    ),
+    (
+        "class C(perdure.Object):\n    n: int = perdure.state(default='a')",
+        "state 'n': does not fit its type: Expected `int`, got `str`",
+        5,
+    ),
+    ("@perdure.step(retry=3)\ndef f():\n    pass", "retry is a Retry(...), not 3", 5),
+    ("perdure.step('name')", "a name is given by name=", 5),
+    ("perdure.app([service])", "app takes services one by one", 5),
+    (
+        "@service.handler\nasync def h(ctx):\n    pass\n\n\nperdure.app(service, protocol='grpc')",
+        "not 'grpc'",
+        10,
+    ),
 ]
 
 

@@ -4,7 +4,7 @@ import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from perdure.errors import Misuse
+from perdure.misuse import misuse
 
 _INGRESS_PORT = 8080
 _ADMIN_PORT = 9070
@@ -28,13 +28,13 @@ class Place:
 
 def read_url(url: str) -> Place:
     """Read an URL; raises Misuse for what is none."""
-    parts = urlsplit(url)
+    parts = urlsplit(url if isinstance(url, str) else "")
     try:
         port = parts.port
     except ValueError:
         port = None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Misuse(f"{url!r} is no URL of a server: http://host:port or https://host")
+        raise misuse(f"{url!r} is no URL of a server: http://host:port or https://host")
     tls = ssl.create_default_context() if parts.scheme == "https" else None
     port = port or (443 if tls is not None else 80)
     return Place(parts.hostname, port, parts.path.rstrip("/"), tls)
@@ -46,5 +46,5 @@ def admin_place(url: str, admin_url: str | None) -> Place:
         return read_url(admin_url)
     place = read_url(url)
     if place.port != _INGRESS_PORT:
-        raise Misuse("to cancel, a client needs to know the admin API: give admin_url=")
+        raise misuse("to cancel, a client needs to know the admin API: give admin_url=")
     return Place(place.host, _ADMIN_PORT, "", place.tls)

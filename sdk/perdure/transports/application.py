@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from perdure.discovery import ProtocolMode
 from perdure.endpoint import Endpoint
 from perdure.in_process import InProcessApp
+from perdure.misuse import misuse
 from perdure.transports import asgi
 from perdure.transports.aws_lambda import LambdaHandler
 from perdure.transports.port import StartAttempt
@@ -34,6 +35,8 @@ class App:
     ) -> None:
         self.endpoint = Endpoint(services, identity_keys)
         self.start = start
+        if protocol is not None and protocol not in _MODES:
+            raise misuse(f"protocol is {' or '.join(map(repr, _MODES))}, not {protocol!r}")
         self.mode = _MODES[protocol] if protocol is not None else None
 
     async def __call__(self, scope: asgi.Message, receive: asgi.Receive, send: asgi.Send) -> None:

@@ -235,3 +235,72 @@ async def test_a_task_group_of_asyncio_ends_by_its_terminal_error() -> None:
         with pytest.raises(perdure.Terminal, match="no"):
             await env.client.call(Counter.fail, key="a", timeout=SOON)
         assert await env.state(Counter, "a") == {"count": 1}
+
+
+class Shelf(perdure.Object, retry=ONCE):
+    count: int = perdure.state(default=0)
+    names: list[str] = perdure.state(default_factory=list)
+
+    @perdure.handler
+    async def assign(self) -> None:
+        self.count = "five"  # type: ignore[assignment]
+
+    @perdure.handler
+    async def change(self) -> None:
+        self.names.append(5)  # type: ignore[arg-type]
+
+    @perdure.handler
+    async def write(self) -> None:
+        self.ctx.set("count", "five", int)
+
+
+@pytest.mark.parametrize("handler", [Shelf.assign, Shelf.change, Shelf.write])
+async def test_state_that_does_not_fit_is_not_stored(handler: Any) -> None:
+    async with Env(perdure.app(Shelf)) as env:
+        with pytest.raises(perdure.Terminal, match="does not fit its type: Expected"):
+            await env.client.call(handler, key="a", timeout=SOON)
+        assert await env.state(Shelf, "a") == {}
+
+
+class Code:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class Codes:
+    content_type = "text/plain"
+
+    def encode(self, value: Code) -> bytes:
+        return value.text.encode()
+
+    def decode(self, data: bytes) -> Code:
+        return Code(data.decode())
+
+    def schema(self) -> None:
+        return None
+
+
+Door = Annotated[Code, Codes()]
+
+
+async def test_promises_are_resolved_as_their_type_says() -> None:
+    flow = perdure.Workflow("Flow", retry=ONCE)
+
+    @flow.run
+    async def run(ctx: perdure.WorkflowContext) -> str:
+        return (await ctx.promise("code", Door)).text
+
+    @flow.handler
+    async def give(ctx: perdure.WorkflowSharedContext, text: str) -> None:
+        await ctx.promise("code", Door).resolve(Code(text))
+
+    @flow.handler
+    async def give_wrong(ctx: perdure.WorkflowSharedContext) -> None:
+        await ctx.promise("number", int).resolve("text")
+
+    async with Env(perdure.app(flow)) as env:
+        handle = await env.client.workflow(flow, "a").submit()
+        with pytest.raises(perdure.Terminal, match="does not fit its type: Expected `int`"):
+            await env.client.call(give_wrong, key="a", timeout=SOON)
+        await env.client.call(give, "1234", key="a", timeout=SOON)
+        assert await handle.result(SOON) == "1234"
