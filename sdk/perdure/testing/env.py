@@ -155,6 +155,10 @@ class Env:
     async def state(self, service: Any, key: str) -> dict[str, Any]:
         """The state of an object or a workflow: what it was defined by, or its name."""
         name = service if isinstance(service, str) else definition_of(service).name
+        if name not in self._app.endpoint.services:
+            raise misuse(f"the app serves no {name!r}: {', '.join(self._app.endpoint.services)}")
+        if not isinstance(key, str):
+            raise misuse(f"a key is text, not {key!r}")
         found = await self.engine.state(name, key)
         fields = _fields_of(service)
         return {
@@ -170,7 +174,9 @@ class Env:
 
     async def export(self, invocation: str | Any) -> dict[str, Any]:
         """An invocation with its journal, in the form of `perdure invocations export`."""
-        named = invocation if isinstance(invocation, str) else invocation.id
+        named = invocation if isinstance(invocation, str) else getattr(invocation, "id", None)
+        if not isinstance(named, str):
+            raise misuse(f"an invocation is named by its id or its handle, not by {invocation!r}")
         found = await self.engine.journal(named)
         if found is None:
             raise LookupError(f"there is no invocation {named}, or not any more")
@@ -193,7 +199,8 @@ class Env:
 
     def patch(self, step: Any, fake: Callable[..., Any]) -> Patch:
         """Have `fake` called instead of a step: its function, or its name. Until the end of the
-        test, or of the block where it is used by `with`."""
+        test, or of the block where it is used by `with`. In place of `Mail.send` it gets the
+        object first, in place of `mail.send` it does not."""
         return Patch(self._behaviour.fakes, step, fake)
 
 
