@@ -14,9 +14,11 @@ from perdure import logs
 from perdure.calling import Calling
 from perdure.errors import Terminal
 from perdure.futures import (
+    DONE,
     AllSettled,
     AnyOf,
     AsCompleted,
+    Done,
     Future,
     Gather,
     Outcome,
@@ -239,14 +241,16 @@ class Context(Calling):
         future.id = self.machine.awakeable(future)
         return future
 
-    def resolve_awakeable(self, awakeable_id: str, value: Any = None) -> None:
+    def resolve_awakeable(self, awakeable_id: str, value: Any = None) -> Done:
         """Complete an awakeable."""
         self.machine.complete_awakeable(awakeable_id, encode_value(value))
+        return DONE
 
-    def reject_awakeable(self, awakeable_id: str, message: str, code: int = 500) -> None:
+    def reject_awakeable(self, awakeable_id: str, message: str, code: int = 500) -> Done:
         """Complete an awakeable with a failure: a Terminal where it is awaited."""
         failure = wire_failure(Terminal(message, code))
         self.machine.complete_awakeable(awakeable_id, None, failure)
+        return DONE
 
     @overload
     def signal(self, name: str, type: type[T]) -> Future[T]: ...

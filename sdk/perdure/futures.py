@@ -147,6 +147,19 @@ class Future(Slot, Generic[T]):
         return Mapped(self.owner, self, fn)
 
 
+class Done:
+    """What calls return that have nothing to wait for; to await it is as good as not to."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return
+        yield
+
+
+DONE: Final = Done()
+
+
 class Sleep(Future[None]):
     """A durable timer."""
 

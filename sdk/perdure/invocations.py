@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from perdure.errors import Terminal
-from perdure.futures import Future, wire_failure
+from perdure.futures import DONE, Done, Future, wire_failure
 from perdure.misuse import misuse, writable
 from perdure.serde import Serde, as_serde, encode_value
 from perdure.wire.calls import AttachTarget
@@ -99,13 +99,14 @@ class KnownInvocation(Generic[T]):
         self._ctx.machine.get_output(future, self._target)
         return future
 
-    def cancel(self) -> None:
+    def cancel(self) -> Done:
         """Ask it to stop: it gets a Cancelled where it waits; nothing happens if there is none.
         Only on a Perdure server, whose ids follow from keys: elsewhere a Misuse."""
         if SERVER_VERSION not in self._ctx.runner.request_headers:
             raise misuse("this server does not tell the ids of keys: cancel by ctx.invocation(id)")
         invocation_id = invocation_id_to_str(_id_of(self._target))
         self._ctx.machine.send_signal(invocation_id, CANCEL_SIGNAL)
+        return DONE
 
 
 def _id_of(target: AttachTarget) -> bytes:
@@ -126,17 +127,20 @@ class Invocation(KnownInvocation[T]):
         super().__init__(ctx, invocation_id, as_serde(returns))
         self.id = invocation_id
 
-    def cancel(self) -> None:
+    def cancel(self) -> Done:
         """Ask it to stop: it gets a Cancelled where it waits."""
         self._ctx.machine.send_signal(self.id, CANCEL_SIGNAL)
+        return DONE
 
-    def signal(self, name: str, value: Any = None) -> None:
+    def signal(self, name: str, value: Any = None) -> Done:
         """Give it a signal with a value; it takes it by `ctx.signal(name)`."""
         check_signal_name(name)
         self._ctx.machine.send_signal(self.id, name, encode_value(value))
+        return DONE
 
-    def reject_signal(self, name: str, message: str, code: int = 500) -> None:
+    def reject_signal(self, name: str, message: str, code: int = 500) -> Done:
         """Give it a signal that fails where it is awaited."""
         check_signal_name(name)
         failure = wire_failure(Terminal(message, code))
         self._ctx.machine.send_signal(self.id, name, None, failure)
+        return DONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, TypeVar, overload
 
 from perdure.context import Context
-from perdure.futures import Future
+from perdure.futures import DONE, Done, Future
 from perdure.misuse import misuse
 from perdure.promises import DurablePromise
 from perdure.replay.slot import PENDING
@@ -70,17 +70,20 @@ class ObjectContext(ObjectSharedContext):
 
     __slots__ = ()
 
-    def set(self, name: str, value: Any, type: Any = None) -> None:  # noqa: A002
+    def set(self, name: str, value: Any, type: Any = None) -> Done:  # noqa: A002
         """Give a name a value; as JSON, unless a type or Serde is given or it is bytes."""
         self.machine.set_state(name_bytes(name), encode_as(type, value))
+        return DONE
 
-    def clear(self, name: str) -> None:
+    def clear(self, name: str) -> Done:
         """Take the value of a name away."""
         self.machine.clear_state(name_bytes(name))
+        return DONE
 
-    def clear_all(self) -> None:
+    def clear_all(self) -> Done:
         """Take all values away."""
         self.machine.clear_all_state()
+        return DONE
 
 
 class WorkflowSharedContext(ObjectSharedContext):

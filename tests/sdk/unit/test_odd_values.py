@@ -304,3 +304,32 @@ async def test_promises_are_resolved_as_their_type_says() -> None:
             await env.client.call(give_wrong, key="a", timeout=SOON)
         await env.client.call(give, "1234", key="a", timeout=SOON)
         assert await handle.result(SOON) == "1234"
+
+
+async def test_what_has_nothing_to_wait_for_may_be_awaited_or_not() -> None:
+    keeper = perdure.Object("Keeper", retry=ONCE)
+
+    @keeper.handler
+    async def keep(ctx: perdure.ObjectContext, waits: bool) -> list[Any]:
+        first, second = ctx.awakeable(str), ctx.awakeable(str)
+        done = [
+            ctx.set("a", 1),
+            ctx.clear("a"),
+            ctx.resolve_awakeable(first.id, "yes"),
+            ctx.reject_awakeable(second.id, "no"),
+            ctx.invocation(ctx.id).signal("word", "go"),
+            ctx.invocation(ctx.id).reject_signal("other", "stop"),
+            ctx.invocation("inv_1hj7fKU4eSTP52iIG9K2pd5BEILiubQYq3").cancel(),
+            ctx.clear_all(),
+        ]
+        for one in done if waits else ():
+            assert (await one) is None  # type: ignore[func-returns-value]
+        settled = await ctx.all_settled(
+            first, second, ctx.signal("word", str), ctx.signal("other", str)
+        )
+        return [one.value if one.ok else str(one.error) for one in settled]
+
+    async with Env(perdure.app(keeper)) as env:
+        for waits in (False, True):
+            kept = await env.client.call(keep, waits, key="a", timeout=SOON)
+            assert kept == ["yes", "no", "go", "stop"]
