@@ -12,7 +12,6 @@ from perdure.client.request import (
     Response,
     SendFields,
     Status,
-    Timeout,
     call_request,
     cancel_request,
     place_of_id,
@@ -197,7 +196,7 @@ class AsyncClient:
         """Return the handle of an awakeable by its id."""
         return AsyncAwakeableHandle(self, awakeable_id)
 
-    async def _ask(self, request: Request, timeout: Timeout) -> Response:
+    async def _ask(self, request: Request, timeout: timedelta | float | None) -> Response:
         timeout_s = seconds(timeout)
         if not request.to_admin:
             return await self._http.exchange(request, timeout_s)
@@ -218,12 +217,12 @@ class AsyncKnownHandle(Generic[T]):
     def __await__(self) -> Generator[Any, None, T]:
         return self.result().__await__()
 
-    async def result(self, timeout: Timeout = None) -> T:
+    async def result(self, timeout: timedelta | float | None = None) -> T:
         """Wait for the result. Raises Terminal if it failed, TimeoutError after `timeout`."""
         request = read_request(self._place, "attach")
         return read_result(await self._client._ask(request, timeout), self._serde)
 
-    async def attach(self, timeout: Timeout = None) -> T:
+    async def attach(self, timeout: timedelta | float | None = None) -> T:
         """The same."""
         return await self.result(timeout)
 
@@ -267,7 +266,7 @@ class AsyncWorkflowHandle:
         response = await self._client._ask(asked.request, None)
         return AsyncHandle(self._client, read_invocation_id(response), asked.serde)
 
-    async def attach(self, timeout: Timeout = None) -> Any:
+    async def attach(self, timeout: timedelta | float | None = None) -> Any:
         """Wait for its result."""
         request = workflow_request(self._name, self.key, "attach")
         return read_result(await self._client._ask(request, timeout), self._serde())

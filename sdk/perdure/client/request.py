@@ -21,8 +21,6 @@ from perdure.serde import ANY, BYTES, BYTES_TYPE, JSON_TYPE, Serde, serde_for
 T = TypeVar("T")
 
 Status = Literal["unknown", "running", "succeeded", "failed"]
-Timeout = timedelta | float | None
-"""How long to wait: a number is in seconds, as everywhere in Python."""
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LINE_END: Final = re.compile(r"[\r\n\0]")
@@ -39,7 +37,7 @@ class CallFields(TypedDict, total=False):
     key: str
     idempotency_key: str
     headers: Mapping[str, str]
-    timeout: Timeout
+    timeout: timedelta | float | None
     scope: str
     limit_key: str
 
@@ -152,7 +150,7 @@ def _check_header(name: Any, value: Any) -> None:
         raise misuse(f"HTTP has no header {name!r}: {value!r:.100}")
 
 
-def seconds(timeout: Timeout) -> float | None:
+def seconds(timeout: timedelta | float | None) -> float | None:
     """Return a time limit in seconds."""
     if isinstance(timeout, timedelta):
         return timeout.total_seconds()

@@ -12,7 +12,6 @@ from perdure.client.request import (
     Response,
     SendFields,
     Status,
-    Timeout,
     call_request,
     cancel_request,
     place_of_id,
@@ -193,7 +192,7 @@ class Client:
         """Return the handle of an awakeable by its id."""
         return AwakeableHandle(self, awakeable_id)
 
-    def _ask(self, request: Request, timeout: Timeout) -> Response:
+    def _ask(self, request: Request, timeout: timedelta | float | None) -> Response:
         timeout_s = seconds(timeout)
         if not request.to_admin:
             return self._http.exchange(request, timeout_s)
@@ -211,12 +210,12 @@ class KnownHandle(Generic[T]):
         self._place = place
         self._serde = serde
 
-    def result(self, timeout: Timeout = None) -> T:
+    def result(self, timeout: timedelta | float | None = None) -> T:
         """Wait for the result. Raises Terminal if it failed, TimeoutError after `timeout`."""
         request = read_request(self._place, "attach")
         return read_result(self._client._ask(request, timeout), self._serde)
 
-    def attach(self, timeout: Timeout = None) -> T:
+    def attach(self, timeout: timedelta | float | None = None) -> T:
         """The same."""
         return self.result(timeout)
 
@@ -260,7 +259,7 @@ class WorkflowHandle:
         response = self._client._ask(asked.request, None)
         return Handle(self._client, read_invocation_id(response), asked.serde)
 
-    def attach(self, timeout: Timeout = None) -> Any:
+    def attach(self, timeout: timedelta | float | None = None) -> Any:
         """Wait for its result."""
         request = workflow_request(self._name, self.key, "attach")
         return read_result(self._client._ask(request, timeout), self._serde())
