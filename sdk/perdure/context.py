@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 from perdure import logs
 from perdure.calling import Calling
 from perdure.errors import Terminal
+from perdure.failures import wire_failure
 from perdure.futures import (
     DONE,
     AllSettled,
@@ -25,7 +26,6 @@ from perdure.futures import (
     Owner,
     Race,
     Select,
-    wire_failure,
 )
 from perdure.invocation_request import InvocationRequest
 from perdure.invocations import check_signal_name

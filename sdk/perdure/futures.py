@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
-from perdure.errors import DurableTimeout, Terminal
-from perdure.misuse import misuse, writable
+from perdure.errors import DurableTimeout
+from perdure.failures import terminal
+from perdure.misuse import misuse
 from perdure.replay.slot import (
     FAILURE,
     LOCAL,
@@ -21,7 +22,6 @@ from perdure.replay.slot import (
     Slot,
 )
 from perdure.wire import codes
-from perdure.wire.values import WireFailure
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -49,17 +49,6 @@ class Owner(Protocol):
 
     def cross(self, future: Future[Any]) -> Generator[Any, None, None]:
         """Wait for a future in a task of asyncio."""
-
-
-def terminal(failure: WireFailure) -> Terminal:
-    """The exception of a failure that came over the wire."""
-    return Terminal(failure.message, failure.code, dict(failure.metadata))
-
-
-def wire_failure(error: Terminal) -> WireFailure:
-    """A Terminal as it travels."""
-    pairs = ((writable(name), writable(value)) for name, value in error.metadata.items())
-    return WireFailure(error.code, writable(error.message), tuple(pairs))
 
 
 class Future(Slot, Generic[T]):

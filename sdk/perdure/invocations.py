@@ -6,7 +6,8 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from perdure.errors import Terminal
-from perdure.futures import DONE, Done, Future, wire_failure
+from perdure.failures import wire_failure
+from perdure.futures import DONE, Done, Future
 from perdure.misuse import misuse, writable
 from perdure.serde import Serde, as_serde, encode_value
 from perdure.wire.calls import AttachTarget

@@ -7,7 +7,8 @@ from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from perdure.errors import Terminal
-from perdure.futures import Future, wire_failure
+from perdure.failures import wire_failure
+from perdure.futures import Future
 from perdure.misuse import misuse
 from perdure.serde import as_serde, encode_as
 

@@ -18,7 +18,8 @@ from perdure.errors import (
     RetryAfter,
     terminal_of,
 )
-from perdure.futures import Sleep, wire_failure
+from perdure.failures import wire_failure
+from perdure.futures import Sleep
 from perdure.invocations import CallFuture
 from perdure.misuse import (
     misuse,

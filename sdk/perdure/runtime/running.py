@@ -16,7 +16,7 @@ import msgspec
 
 from perdure.context import current
 from perdure.errors import Pause, RetryAfter, Terminal, terminal_of
-from perdure.futures import wire_failure
+from perdure.failures import wire_failure
 from perdure.misuse import user_traceback
 from perdure.runtime.eager import Begun, begin_task
 from perdure.runtime.fiber import coroutine_of
