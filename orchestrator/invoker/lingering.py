@@ -1,7 +1,8 @@
 """Streams of attempts that were given up while their handlers may be in the middle of a step.
 
 A stream that is reset ends the step where it is. So its handler is left to suspend by itself, for
-as long as its abort timeout once more: but not beside the next attempt of its invocation.
+as long as its abort timeout once more, and at least a while: also if that failure ended its
+invocation, but not beside the next attempt of it.
 """
 
 from typing import Final
@@ -9,6 +10,8 @@ from typing import Final
 from orchestrator.exchanges.exchange import Exchange
 from orchestrator.runtime.clock import Clock
 
+LEFT_MS_MIN: Final = 10_000  # an abort timeout may be shorter than any step
+LEFT_MAX: Final = 1_000  # streams; of more the oldest are reset
 _LOOKED_AT: Final = 64  # streams that may have ended by themselves are kept up to twice as many
 
 
@@ -23,17 +26,19 @@ class Lingering:
         self._look_at = _LOOKED_AT
 
     def add(self, invocation_id: bytes, exchange: Exchange, abort_ms: int) -> None:
-        """Its connection resets it after `abort_ms`, if it has not ended."""
+        """Its connection resets it after `abort_ms`, or LEFT_MS_MIN, if it has not ended."""
         self.reset(invocation_id)
         exchange.drain()
-        exchange.deadline_s = (self._clock.monotonic_ms() + abort_ms) / 1000
+        exchange.deadline_s = (self._clock.monotonic_ms() + max(abort_ms, LEFT_MS_MIN)) / 1000
         self._exchanges[invocation_id] = exchange
         if len(self._exchanges) > self._look_at:
             self._exchanges = {i: e for i, e in self._exchanges.items() if not e.closed}
-            self._look_at = max(_LOOKED_AT, 2 * len(self._exchanges))
+            while len(self._exchanges) > LEFT_MAX:
+                self.reset(next(iter(self._exchanges)))
+            self._look_at = min(max(_LOOKED_AT, 2 * len(self._exchanges)), LEFT_MAX)
 
     def reset(self, invocation_id: bytes) -> None:
-        """The next attempt begins, or the invocation is over."""
+        """The next attempt begins, or the invocation is killed."""
         if self._exchanges:
             exchange = self._exchanges.pop(invocation_id, None)
             if exchange is not None:

@@ -11,7 +11,9 @@ from orchestrator.exchanges.discovery import Discovery
 from orchestrator.invoker import slot_queue
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.slot_queue import SlotWaiter
+from orchestrator.invoker.sweep import PERIOD_S
 from orchestrator.model.records import Signal, Suspended
+from orchestrator.model.values import THEN_KILL, Failure
 from orchestrator.registry.schema import RetryPolicy
 from perdure import wire
 from tests.unit.invoker.scripted import ScriptedService, Served
@@ -65,6 +67,35 @@ def test_a_handler_in_the_middle_of_a_step_may_end_it_after_the_abort_timeout() 
             assert ended == [True]
             await until(lambda: len(service.requests) == 2)
             await asyncio.wait_for(service.requests[0].was_reset.wait(), 60)
+
+    run(test)
+
+
+def test_a_handler_may_end_its_step_though_the_abort_timeout_ended_its_invocation() -> None:
+    """However short that timeout is."""
+
+    async def test() -> None:
+        step = asyncio.Event()
+        ended: list[bool] = []
+
+        async def works(served: Served) -> None:
+            await served.start()
+            served.respond()
+            await step.wait()
+            ended.append(served.ended.is_set() and not served.was_reset.is_set())
+
+        once = RetryPolicy(initial_interval_ms=1, max_attempts=1, on_max_attempts=THEN_KILL)
+        short = msgspec.structs.replace(
+            QUICK, inactivity_timeout_ms=0, abort_timeout_ms=1, retry=once
+        )
+        async with scripted(works, defaults=short) as (partition, _):
+            invocation_id = partition.submit("Svc", "run")
+            outcome = await partition.result(invocation_id)
+            assert isinstance(outcome, Failure) and "1 ms" in outcome.message
+            await asyncio.sleep(2 * PERIOD_S)  # connections are looked after meanwhile
+            step.set()
+            await until(lambda: bool(ended))
+            assert ended == [True]
 
     run(test)
 
