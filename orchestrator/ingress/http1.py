@@ -389,5 +389,8 @@ class Http1(asyncio.Protocol):
         if not self._busy and not self._rest and not self._reader.partial:
             self._transport.close()
 
+    def abort(self) -> None:
+        self._transport.abort()
+
     def waiting(self) -> list[PendingRequest]:
         return [] if self._current is None else [self._current]

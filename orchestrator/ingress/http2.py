@@ -319,6 +319,9 @@ class Http2(asyncio.Protocol):
         self._is_ending = True
         self.touch()
 
+    def abort(self) -> None:
+        self._transport.abort()
+
     def _break_off(self) -> None:
         """The client went too far: nghttp2 says nothing any more, not even that."""
         code = int(ngh2.ErrorCode.ENHANCE_YOUR_CALM)

@@ -80,7 +80,8 @@ class IngressServer:
 
     async def stop(self, grace_s: float) -> None:
         """Wait for the answers under way, refuse the other requests, and stop listening.
-        Requests that come meanwhile get the answer of the gate."""
+        Requests that come meanwhile get the answer of the gate. Afterwards no connection is open:
+        who does not take the last answer is cut off."""
         self.drain()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_s
@@ -94,5 +95,8 @@ class IngressServer:
         deadline = loop.time() + _LAST_WRITES_S
         while self._shared.open and loop.time() < deadline:
             await asyncio.sleep(DRAIN_LOOK_S)
+        for connection in list(self._shared.open):
+            connection.abort()
+        await asyncio.sleep(0)  # they are told of it
         if self._sweeper is not None:
             self._sweeper.cancel()

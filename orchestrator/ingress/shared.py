@@ -37,6 +37,10 @@ class ServedConnection(Protocol):
         """Close if nothing is under way; else the next answer is the last."""
         ...
 
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        ...
+
     @property
     def swept_count(self) -> int:
         """What a sweep costs, in looks."""

@@ -56,6 +56,11 @@ class AdminHttp2:
         for connection in list(self._shared.open):
             connection.drain()
 
+    def abort(self) -> None:
+        """Close connections at once."""
+        for connection in list(self._shared.open):
+            connection.abort()
+
     def _sweep_later(self) -> None:
         loop = asyncio.get_running_loop()
         self._sweeper = loop.call_later(until_beat_s(loop.time(), SWEEP_S), self._sweep)

@@ -300,7 +300,8 @@ class AdminServer:
         return protocol
 
     async def stop(self, grace_s: float) -> None:
-        """Stop listening, let the answers under way go out, then close."""
+        """Stop listening, let the answers under way go out, then close. Who does not take the
+        last answer is cut off, so that it ends after twice `grace_s` at most."""
         if self._server is None:
             return
         self._server.close()
@@ -318,8 +319,18 @@ class AdminServer:
         tasks = {*self._state.tasks, *self._http2.tasks}
         for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=grace_s)
+        deadline = loop.time() + grace_s
+        while (tasks or self._has_connections) and loop.time() < deadline:
+            await asyncio.sleep(DRAIN_LOOK_S)
+            tasks = {task for task in tasks if not task.done()}
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+        self._http2.abort()
+        await asyncio.sleep(0)  # they are told of it
+
+    @property
+    def _has_connections(self) -> bool:
+        return bool(self._state.connections) or self._http2.connection_count > 0
 
 
 def _limits(body_bytes_max: int) -> IngressOptions:

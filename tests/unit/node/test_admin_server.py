@@ -42,8 +42,13 @@ async def rows(request: Request) -> StreamingResponse:
     return StreamingResponse(_rows())
 
 
+async def large(request: Request) -> JSONResponse:
+    return JSONResponse("x" * (16 << 20))  # more than sockets hold
+
+
 APP = Starlette(
     routes=[
+        Route("/large", large),
         Route("/echo", echo, methods=["POST"]),
         Route("/slow", slow),
         Route("/endless", endless),
@@ -314,3 +319,22 @@ def test_what_is_under_way_when_the_server_ends_is_told_so_and_is_no_error(
     with caplog.at_level(logging.INFO):
         run(check)
     assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
+
+
+def test_who_does_not_take_the_last_answer_is_cut_off() -> None:
+    """Neither what streams nor what is whole holds up the end."""
+
+    async def check(server: AdminServer, port: int) -> None:
+        deaf = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
+        for connection, path in zip(deaf, (b"/large", b"/rows"), strict=True):
+            connection.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.sleep(0.1)
+        assert len(server._state.connections) == 2
+        async with asyncio.timeout(5):
+            await server.stop(0.2)
+            while server._state.connections:
+                await asyncio.sleep(0.01)
+        for connection in deaf:
+            connection.close()
+
+    run(check)
