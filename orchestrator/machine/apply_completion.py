@@ -10,4 +10,6 @@ def apply_completion(step: Step, completion: Completion) -> None:
     caller = completion.caller
     row = step.state.invocations.get(caller.id)
     if row is not None and row.incarnation == caller.incarnation:
-        complete_entry(step, row, caller.code, caller.completion_id, completion.outcome)
+        code, number = caller.code, caller.completion_id
+        if complete_entry(step, row, code, number, completion.outcome) and row.open_calls:
+            row.open_calls -= 1

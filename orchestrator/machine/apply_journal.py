@@ -8,15 +8,15 @@ from orchestrator.machine.details import SIGNALS, look_up
 from orchestrator.machine.entries import APPLY_EFFECT
 from orchestrator.machine.events import begin_count, note_attempt, note_failure
 from orchestrator.machine.futures import is_resolved
+from orchestrator.machine.idle import why_idle
 from orchestrator.machine.journal import store_entries
 from orchestrator.machine.origins import free_slot
-from orchestrator.machine.own_runs import awaited_runs
 from orchestrator.machine.status import BACK_OFF, CANCEL, FLUSH, SUSPEND, WAKE, change_status, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import ArmRetry
 from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.effects import AnyEffect, RunResult
-from orchestrator.model.limits import OWN_RUN_DELAY_MS, OWN_RUN_DELAY_MS_MAX
+from orchestrator.model.limits import IDLE_DELAY_MS, IDLE_DELAY_MS_MAX
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import (
@@ -27,6 +27,7 @@ from orchestrator.model.values import (
     THEN_RETRY,
     Attempted,
     Failure,
+    Future,
 )
 from perdure.wire.codes import CANCEL_SIGNAL
 
@@ -99,10 +100,12 @@ def _end(step: Step, row: InvocationRow, end: Ended | Suspended | Failed) -> Non
 def _suspend(step: Step, row: InvocationRow, end: Suspended) -> None:
     row.retry_count = 0
     row.seen = end.seen
-    is_ready = row.pause_requested or is_resolved(step.state, row, end.waiting)
-    own_runs = [] if is_ready else awaited_runs(step.state, row, end.waiting)
-    if own_runs:
-        _wait_for_own_run(step, row, own_runs[0])
+    is_ready, why = False, ""
+    if not row.pause_requested:
+        is_ready = is_resolved(step.state, row, end.waiting)
+        why = why_idle(step.state, row, end, is_ready)
+    if why:
+        _ask_again(step, row, end.waiting, why)
         return
     begin_count(row)
     row.is_failing = False
@@ -117,15 +120,16 @@ def _suspend(step: Step, row: InvocationRow, end: Suspended) -> None:
             free_slot(step, row)
 
 
-def _wait_for_own_run(step: Step, row: InvocationRow, number: int) -> None:
-    """It suspended on a run that it has not ended. Nobody wakes it: it is attempted again."""
-    message = f"it suspended until its own run {number} ends, which only an attempt can do"
-    why = Attempted(CODE_INTERNAL, message, restate_code="RT0012", at_ms=step.now_ms)
-    note_failure(step, row, why)
+def _ask_again(step: Step, row: InvocationRow, waiting: Future, why: str) -> None:
+    """Nobody is certain to wake it: it is attempted again after a while, or when it is given
+    something new."""
+    failure = Attempted(CODE_INTERNAL, why, restate_code="RT0012", at_ms=step.now_ms)
+    note_failure(step, row, failure)
     note_attempt(row)
     assert row.retries is not None
-    delay_ms = OWN_RUN_DELAY_MS << min(row.retries.in_row, 8)
-    _back_off(step, row, step.now_ms + min(delay_ms, OWN_RUN_DELAY_MS_MAX))
+    delay_ms = IDLE_DELAY_MS << min(row.retries.in_row, 8)
+    _back_off(step, row, step.now_ms + min(delay_ms, IDLE_DELAY_MS_MAX))
+    row.waiting = waiting
 
 
 def _fail(step: Step, row: InvocationRow, end: Failed) -> None:

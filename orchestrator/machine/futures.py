@@ -15,9 +15,12 @@ from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import Future
 from orchestrator.tables.state import State
 
+FIRST_FREE_SIGNAL = 16  # above: awakeables, which complete once
+
 
 def is_resolved(state: State, row: InvocationRow, future: Future) -> bool:
-    """True if the attempt can go on. Signals it has already been given do not count."""
+    """True if the attempt can go on. Signals that may come again do not count once it has been
+    given them."""
     if future.nested:
         return FutureResolver(future, lambda leaf: _result(state, row, leaf)).is_resolved
     results = _results(state, row, future)
@@ -64,7 +67,7 @@ def _results(state: State, row: InvocationRow, future: Future) -> list[int]:
         return [_result(state, row, leaf) for leaf in leaves_of(future)]
     done, signals, names = row.completions or {}, row.signals or {}, row.names or {}
     results = [done.get(number, PENDING) for number in future.completions]
-    results += [_signal(signals.get(number), row.seen) for number in future.signals]
+    results += [_signal(signals.get(number), _seen(row, number)) for number in future.signals]
     return results + [_signal(names.get(name), row.seen) for name in future.names]
 
 
@@ -73,8 +76,12 @@ def _result(state: State, row: InvocationRow, leaf: Leaf) -> int:
     if isinstance(leaf, str):
         return _signal(look_up_name(state, row, leaf), row.seen)
     if leaf < 0:
-        return _signal(look_up(state, row, SIGNALS, -1 - leaf), row.seen)
+        return _signal(look_up(state, row, SIGNALS, -1 - leaf), _seen(row, -1 - leaf))
     return look_up(state, row, COMPLETIONS, leaf) or PENDING
+
+
+def _seen(row: InvocationRow, index: int) -> int:
+    return 0 if index >= FIRST_FREE_SIGNAL else row.seen
 
 
 def _signal(stored: int | None, seen: int) -> int:

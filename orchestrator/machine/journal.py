@@ -3,7 +3,7 @@
 from orchestrator.codec.keys import chunk_key
 from orchestrator.machine.details import AWAITS, COMPLETIONS, SIGNALS, drop_detail, keep, look_up
 from orchestrator.machine.frames import completion_frame, signal_frame
-from orchestrator.machine.futures import is_resolved_by
+from orchestrator.machine.futures import FIRST_FREE_SIGNAL, is_resolved_by
 from orchestrator.machine.names import keep_name
 from orchestrator.machine.resolver import Leaf, signal_leaf
 from orchestrator.machine.status import WAKE, go_on
@@ -12,8 +12,6 @@ from orchestrator.model.actions import Notify
 from orchestrator.model.limits import DETAIL_INLINE_COUNT, JOURNAL_INLINE_BYTES
 from orchestrator.model.rows import ChunkRow, InvocationRow, JournalChunk
 from orchestrator.model.values import FAILURE, INVOKED, SUCCESS, SUSPENDED, Failure, Outcome
-
-FIRST_FREE_SIGNAL = 16  # above: awakeables, which complete once
 
 
 def store_entries(step: Step, row: InvocationRow, frames: bytes, entries: int) -> None:
@@ -33,29 +31,31 @@ def store_entries(step: Step, row: InvocationRow, frames: bytes, entries: int) -
 
 def complete_entry(
     step: Step, row: InvocationRow, code: int, completion_id: int, outcome: Outcome | None
-) -> None:
-    """Store a completion notification and give it to whoever waits for it. Once only."""
+) -> bool:
+    """Store a completion notification and give it to whoever waits for it. Once only; whether it
+    was new."""
     kind = FAILURE if isinstance(outcome, Failure) else SUCCESS
     frame = completion_frame(code, completion_id, outcome)
-    complete_with_frame(step, row, completion_id, frame, kind)
+    return complete_with_frame(step, row, completion_id, frame, kind)
 
 
 def complete_with_frame(
     step: Step, row: InvocationRow, completion_id: int, frame: bytes, kind: int = SUCCESS
-) -> None:
+) -> bool:
     """The same for a notification that is a frame already."""
     completions = row.completions
     if row.paged or completions is None or len(completions) >= DETAIL_INLINE_COUNT:
         if look_up(step.state, row, COMPLETIONS, completion_id) is not None:
-            return
+            return False
         keep(step, row, COMPLETIONS, completion_id, kind)
     elif completion_id in completions:
-        return
+        return False
     else:
         completions[completion_id] = kind  # as `keep` does, without its calls
     if row.awaits or row.paged:
         drop_detail(step, row, AWAITS, completion_id)
     notify(step, row, frame, completion_id)
+    return True
 
 
 def give_signal(
@@ -76,12 +76,15 @@ def give_signal(
 
 
 def notify(step: Step, row: InvocationRow, frame: bytes, leaf: Leaf) -> None:
-    """Store one notification; push it to a running attempt, or wake one that waits for its leaf."""
+    """Store one notification; push it to a running attempt, or wake one that waits for its leaf.
+    What backs off since its suspension was idle has something new now."""
     index = row.entries
     store_entries(step, row, frame, 1)
     row.modified_at_ms = step.now_ms
     step.state.invocations.touch(row.invoke.id)
     if row.status == INVOKED:
         step.actions.append(Notify(row.invoke.id, row.incarnation, index, frame))
+        if row.waiting is not None:
+            go_on(step, row, WAKE)
     elif row.status == SUSPENDED and is_resolved_by(step.state, row, leaf):
         go_on(step, row, WAKE)

@@ -47,8 +47,8 @@ PURGE_STEP_COUNT = 500  # invocations one purge record may remove
 FAILURE_MESSAGE_CHARS_MAX = 1024  # why an attempt failed, of each of the events kept
 FAILURE_STACKTRACE_CHARS_MAX = 4 * 1024  # of the latest only; the service has logged the rest
 EVENTS_KEPT_COUNT = 10  # latest life-cycle events kept with an invocation
-OWN_RUN_DELAY_MS = 50  # before a handler is asked again that waits for its own run; then twice
-OWN_RUN_DELAY_MS_MAX = 10_000
+IDLE_DELAY_MS = 50  # before a handler is asked again whose suspension nobody ends; then twice
+IDLE_DELAY_MS_MAX = 10_000
 
 TOPIC_LANES_KEPT_COUNT = 1_024  # past this a lane to a topic goes when it is empty
 FEED_LANE_BYTES_MAX = 256 * 1024 * 1024  # of a public feed that may wait in a partition: it stops

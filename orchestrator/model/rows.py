@@ -132,7 +132,7 @@ class InvocationRow(Row):
     )
     paged: int = 0
     sleeps: dict[int, int] | None = None  # completion id -> due_ms of timers not yet fired
-    waiting: Future | None = None
+    waiting: Future | None = None  # suspended; or backing off, since that was idle
     seen: int = 0  # signals below this journal index do not count for `waiting`
     waiters: tuple[Caller, ...] = ()  # others who attached, beside invoke.caller
     more_waiters: int = 0  # those that have a WaiterRow
@@ -149,6 +149,7 @@ class InvocationRow(Row):
     signal_bytes: int = 0  # of their frames
     retries: Retries | None = None  # None: no attempt has failed
     open_runs: int = 0  # runs in its journal without a result
+    open_calls: int = 0  # calls, attachments, outputs and promises whose Completion is to come
 
     @property
     def last_failure(self) -> Attempted | None:

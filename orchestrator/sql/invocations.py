@@ -14,6 +14,7 @@ from orchestrator.model.values import (
     RESTATE_VERSION,
     SCHEDULED,
     STATUS_NAMES,
+    SUSPENDED,
     Attempted,
     Failure,
 )
@@ -88,7 +89,8 @@ def _modified(view: InvocationView) -> int:
 
 
 def _waiting(view: InvocationView) -> Any:
-    return view.live.waiting if view.live is not None else None
+    live = view.live
+    return live.waiting if live is not None and live.status == SUSPENDED else None
 
 
 def _waiting_completions(view: InvocationView) -> list[int] | None:

@@ -33,6 +33,8 @@ def make(flaky: Flaky) -> Callable[[Attempt, list[list[Any]], str], Course]:
             where = f"{token}.{number}"
             if op[0] == "run":
                 yield from _run(a, op, where, flaky)
+            elif op[0] == "idle":
+                yield from _idle(a, op, where, flaky)
             else:
                 yield from OPS[op[0]](a, op, where)
 
@@ -59,6 +61,15 @@ def _run(a: Attempt, op: list[Any], where: str, flaky: Flaky) -> Course:
         a.propose(completion_id, f"{where}#{times}".encode() + b"." * op[2])
     result = yield from wait(a, ("c", completion_id))
     a.oracle.run_known(a.life, completion_id, result.value or b"")
+
+
+def _idle(a: Attempt, op: list[Any], where: str, flaky: Flaky) -> Course:
+    """Some attempts suspend on what nobody will complete."""
+    yield from _sleep(a, ["sleep", 0], where)
+    before = a.is_idle
+    a.is_idle = lambda: flaky.should_fail(op[1], a.life, where)
+    yield from _sleep(a, ["sleep", 700], where)
+    a.is_idle = before
 
 
 def _read(a: Attempt, key: bytes) -> Course:

@@ -53,6 +53,31 @@ def live_ids_are_admitted_again(patch: Patch) -> None:
     apply_otherwise(patch, Invoke, make)
 
 
+# --- suspensions that nobody ends ---
+
+
+@mutant
+def what_suspends_on_what_it_has_goes_on_at_once(patch: Patch) -> None:
+    """So it is asked again and again, as fast as its service answers."""
+
+    def why_idle(state: Any, row: Any, end: Any, is_resolved: bool) -> str:
+        why: str = before(state, row, end, is_resolved)
+        return "" if is_resolved else why
+
+    before = patch.set(apply_journal, "why_idle", why_idle)
+
+
+@mutant
+def what_suspends_on_nothing_is_left_alone(patch: Patch) -> None:
+    """No command of it asks for what it waits for: it waits for ever, and holds its key."""
+
+    def why_idle(state: Any, row: Any, end: Any, is_resolved: bool) -> str:
+        why: str = before(state, row, end, is_resolved)
+        return why if is_resolved else ""
+
+    before = patch.set(apply_journal, "why_idle", why_idle)
+
+
 # --- inputs that are rows of their own ---
 
 

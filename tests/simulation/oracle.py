@@ -1,10 +1,12 @@
 """What everybody saw, in plain dicts, and the rules that hold at every moment."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 
 Life = tuple[bytes, int]  # invocation id, incarnation
 
+HURRY_S, HURRIED_MAX = 0.05, 2
 AFTER_LOSS = ("stores", "liveness", "stopped", "logged", "raised", "locks", "records")
 """Rules that hold even when the log has lost what it had acknowledged."""
 
@@ -36,6 +38,8 @@ class Oracle:
         self.finished: set[str] = set()  # tokens whose program came to its end
         self.counts: dict[str, int] = defaultdict(int)
         self.due_told_s = 0.0  # when a service last told a due time, by its own clock
+        self._idle: dict[Life, tuple[int, float]] = {}  # entries it was given, and when
+        self._hurried: dict[Life, int] = defaultdict(int)
         self.operations: dict[bytes, set[str]] = defaultdict(set)
 
     def broken(self, rule: str, what: str) -> None:
@@ -74,6 +78,19 @@ class Oracle:
                 f"{life[0].hex()} was told that command {self.acked[life]} is durable,"
                 f" an attempt has {commands}",
             )
+
+    def idled(self, life: Life, entries: int) -> None:
+        """An attempt that was given so many entries suspends on what nobody will complete."""
+        self._idle[life] = entries, asyncio.get_running_loop().time()
+
+    def asked(self, life: Life, entries: int) -> None:
+        """An attempt begins: not at once, if there is nothing new. An operator may begin one, and
+        a leader whose records are lost."""
+        known, idle_s = self._idle.pop(life, (0, 0.0))
+        if known == entries and asyncio.get_running_loop().time() - idle_s < HURRY_S:
+            self._hurried[life] += 1
+            if self._hurried[life] > HURRIED_MAX:
+                self.broken("backoff", f"{life[0].hex()} is asked again and again at once")
 
     def run_executed(self, life: Life, completion_id: int, is_stale: bool) -> None:
         at = (*life, completion_id)

@@ -35,7 +35,10 @@ class Programs:
         return f"t{self._count}"
 
     def service(self, depth: int = 0, above: str = "") -> Program:
-        return self._program(depth, ("run", "sleep", "call", "send", "wait"), above)
+        program = self._program(depth, ("run", "sleep", "call", "send", "wait"), above)
+        if self._count % 8 == 0 and program["ops"][-1:] != [["terminal"]]:
+            program["ops"].append(["idle", 8])
+        return program
 
     def exclusive(self, key: str, depth: int = 0, wild: bool = False) -> Program:
         first = ["put"]

@@ -18,6 +18,7 @@ from tests.simulation.programs import decode, result_of
 FRAME_BYTES_MAX = 32 << 20
 ACKED_EVERY = 3  # commands from one that wants to know when it is durable to the next
 UNKNOWN_FIELD = b"\xfa\x06\x03new"  # number 111, three bytes
+UNKNOWN_COMPLETION = 9_999
 Key = Hashable
 Wait = list[Key]  # ("c", completion id) | ("s", signal number) | ("n", signal name)
 CANCEL: Key = ("s", codes.CANCEL_SIGNAL)
@@ -87,6 +88,7 @@ class Attempt:
         self._unacked: list[int] = []  # commands of this stream that asked for it
         self._written: list[bytes] = []
         self._input_closed = False
+        self.is_idle: Callable[[], bool] = _never  # to suspend on what nobody will complete
         self.pings: list[bytes] = []
         self.is_over = False
 
@@ -138,6 +140,7 @@ class Attempt:
 
     def _run(self) -> None:
         program = decode(self._body)
+        self.oracle.asked(self.life, self.start.known_entries)
         self.oracle.started(program["token"], self.life)
         if self._replay:
             self.oracle.placed(self.life, self._uri, self.protocol)
@@ -287,10 +290,25 @@ class Attempt:
         self._waits = waits
         if self._replay:
             self.oracle.broken("journal", "what was waited for before the last command is gone")
-        if self._input_closed:
+        if self.is_idle():
+            self._suspend_idly(waits)
+        elif self._input_closed:
             self._suspend(waits)
         else:
             self._flush()
+
+    def _suspend_idly(self, waits: Wait) -> None:
+        """On what it has been given, by V7 also on all of nothing; or on what does not exist."""
+        self.oracle.idled(self.life, self.start.known_entries)
+        given = [key[1] for key in self._got if key[0] == "c"][:1]  # type: ignore[index]
+        if waits[0][1] % 2:  # type: ignore[index]
+            future = wire.WireFuture(codes.FIRST_COMPLETED, [UNKNOWN_COMPLETION])
+        elif self.protocol >= 7:
+            nested = [wire.WireFuture(codes.ALL_COMPLETED)]
+            future = wire.WireFuture(codes.FIRST_COMPLETED, [waits[0][1]], nested=nested)  # type: ignore[index]
+        else:
+            future = wire.WireFuture(codes.FIRST_COMPLETED, [*given, waits[0][1]])  # type: ignore[index]
+        self._end(wire.Suspension(future))
 
     def _suspend(self, waits: Wait) -> None:
         completions = [k[1] for k in waits if k[0] == "c"]  # type: ignore[index]
@@ -309,6 +327,10 @@ class Attempt:
         written, self._written = self._written, []
         if written:
             self._out.respond(b"".join(written))
+
+
+def _never() -> bool:
+    return False
 
 
 def _from_a_later_sdk(frame: bytes) -> bytes:

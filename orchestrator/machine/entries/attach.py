@@ -22,5 +22,6 @@ def _ask(step: Step, row: InvocationRow, effect: Attach | GetOutput, code: int, 
     if not poll:
         awaited = AWAITED_INVOCATION + effect.target_id
         keep(step, row, AWAITS, effect.completion_id, awaited)
+    row.open_calls += 1
     caller = Caller(row.invoke.id, row.incarnation, effect.completion_id, code)
     route_item(step, AttachTo(effect.target_id, caller, poll, step.now_ms))

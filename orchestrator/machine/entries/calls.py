@@ -21,6 +21,8 @@ def call(step: Step, row: InvocationRow, effect: Call, frames: bytes) -> None:
     if effect.invoke.caller is not None and effect.invoke.idempotency_key is not None:
         # It may have begun for another caller: this one waits beside that.
         keep(step, row, AWAITS, effect.result_completion_id, AWAITED_INVOCATION + target)
+    if effect.invoke.caller is not None:
+        row.open_calls += 1
     body = frames[effect.start : effect.end]
     invoke = msgspec.structs.replace(effect.invoke, body=body)
     if row.invoke.quiet:

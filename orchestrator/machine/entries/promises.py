@@ -26,6 +26,7 @@ def get_promise(step: Step, row: InvocationRow, effect: GetPromise, frames: byte
         return
     waiter = Caller(row.invoke.id, row.incarnation, effect.completion_id, GET_PROMISE_COMPLETION)
     add_waiter(step, promise, awaited_promise(key), waiter)
+    row.open_calls += 1
     keep(step, row, AWAITS, effect.completion_id, AWAITED_PROMISE + effect.name.encode())
     step.state.promises.touch(key)
 

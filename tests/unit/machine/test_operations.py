@@ -35,6 +35,7 @@ from perdure.wire import codes
 from tests.unit.machine.bench import Bench, uid
 
 A, B = uid(1), uid(2)
+NEVER = "never"  # the name of a signal that nobody sends
 
 
 def suspended(bench: Bench, future: Future, seen: int = 1) -> None:
@@ -45,7 +46,7 @@ def suspended(bench: Bench, future: Future, seen: int = 1) -> None:
 
 def test_cancel_wakes_who_waits_for_it() -> None:
     bench = Bench()
-    suspended(bench, Future((1,), (1,)))
+    suspended(bench, Future((), (1,), (NEVER,)))
     assert bench.do(Cancel(A, bench.now_ms)) == Answer.ACCEPTED
     assert bench.took(StartAttempt)
     assert [code for code, _ in bench.notifications(A)] == [codes.SIGNAL_NOTIFICATION]
@@ -53,10 +54,10 @@ def test_cancel_wakes_who_waits_for_it() -> None:
 
 def test_a_signal_that_was_used_up_does_not_wake_again() -> None:
     bench = Bench()
-    suspended(bench, Future((1,), (1,)))
+    suspended(bench, Future((), (1,), (NEVER,)))
     bench.do(Cancel(A, bench.now_ms))
     # The attempt was given both entries, caught the cancel, and waits again.
-    bench.flush(A, end=Suspended(Future((2,), (1,)), 2))
+    bench.flush(A, end=Suspended(Future((), (1,), (NEVER,)), 2))
     assert bench.live(A).status == SUSPENDED
     bench.do(Cancel(A, bench.now_ms))
     assert bench.live(A).status == INVOKED
@@ -121,7 +122,7 @@ def test_a_resume_takes_back_a_pause_that_is_still_asked_for() -> None:
     bench.invoke(A)
     bench.do(Pause(A, 0))
     assert bench.do(Resume(A, 0)) == Answer.ACCEPTED
-    bench.flush(A, end=Suspended(Future((1,)), 1))
+    bench.flush(A, end=Suspended(Future((), (), (NEVER,)), 1))
     assert bench.live(A).status == SUSPENDED
 
 
@@ -186,7 +187,7 @@ def test_futures(future: Future, resolved: bool) -> None:
 
 def flood(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apply_signal, "SIGNALS_MAX", 50)
-    suspended(bench, Future((1,), ()))
+    suspended(bench, Future((), (), (NEVER,)))
     for number in range(50):
         assert bench.do(Signal(A, 20 + number, "", b"v", 0)) is Answer.ACCEPTED
 
@@ -203,14 +204,14 @@ def test_signals_that_nobody_hears_are_limited(monkeypatch: pytest.MonkeyPatch) 
         answer = bench.do(Cancel(A, 0))
     assert answer is Answer.TOO_MANY_SIGNALS and bench.live(A).entries == entries + 100
     bench.do(Resume(A, 0))
-    bench.flush(A, end=Suspended(Future((1,), ()), bench.live(A).entries))
+    bench.flush(A, end=Suspended(Future((), (), (NEVER,)), bench.live(A).entries))
     assert bench.do(Signal(A, 99, "", b"v", 0)) is Answer.ACCEPTED
 
 
 def test_signals_are_limited_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apply_signal, "SIGNALS_BYTES_MAX", 1_000)
     bench = Bench()
-    suspended(bench, Future((1,), ()))
+    suspended(bench, Future((), (), (NEVER,)))
     answers = [bench.do(Signal(A, 20 + n, "", b"v" * 400, 0)) for n in range(4)]
     assert answers == [Answer.ACCEPTED] * 3 + [Answer.TOO_MANY_SIGNALS]
 

@@ -4,14 +4,12 @@ import msgspec
 import pytest
 
 from orchestrator.model.actions import ArmRetry, StartAttempt
-from orchestrator.model.effects import RunResult, Sleep
+from orchestrator.model.effects import Sleep
 from orchestrator.model.limits import EVENTS_KEPT_COUNT
 from orchestrator.model.records import Cancel, Failed, Resume, Signal, Suspended
 from orchestrator.model.rows import EVENT_FAILED, InvocationRow, Retries
 from orchestrator.model.values import (
     INVOKED,
-    PAUSED,
-    SUSPENDED,
     THEN_KILL,
     THEN_PAUSE,
     THEN_RETRY,
@@ -19,9 +17,6 @@ from orchestrator.model.values import (
     Failure,
     Future,
 )
-from perdure.wire import codes
-from perdure.wire.commands import RunCommand, encode_run
-from perdure.wire.frames import frame
 from tests.unit.machine.bench import Bench, uid
 
 A = uid(1)
@@ -153,54 +148,3 @@ def test_a_step_is_tried_since_the_first_attempt_that_reached_it() -> None:
     bench.flush(A, end=failed(bench))
     row = live(bench)
     assert (row.failures_since_entry, row.trying_since_ms) == (2, first_ms)
-
-
-# --- a run that only an attempt of its own can end ---
-
-
-def run(number: int, name: str = "step") -> bytes:
-    return frame(codes.RUN, encode_run(RunCommand(number, name)))
-
-
-RUN = run(1)
-RESULT = frame(codes.RUN_COMPLETION, b"")
-
-
-def test_a_suspension_on_an_own_open_run_is_attempted_again() -> None:
-    bench = begun()
-    bench.flush(A, frames=RUN, runs=1, end=Suspended(Future((1,)), 1))
-    row = live(bench)
-    assert row.status == INVOKED and row.retry_at_ms == bench.now_ms + 100
-    assert row.last_failure is not None and "run 1" in row.last_failure.message
-    for _ in range(20):
-        bench.flush(A, end=Suspended(Future(nested=(Future((7,)), Future((1,)))), 1))
-    assert live(bench).retry_at_ms == bench.now_ms + 10_000
-    result = RunResult(1, False, 0, len(RESULT))
-    bench.flush(A, result, frames=RESULT, runs=-1, end=Suspended(Future((7,)), 1))
-    assert live(bench).status == SUSPENDED and not live(bench).is_failing
-
-
-def test_a_suspension_on_something_else_stays_suspended() -> None:
-    bench = begun()
-    bench.flush(A, Sleep(bench.now_ms + 9, 2), frames=RUN, runs=1)
-    bench.flush(A, end=Suspended(Future((2,)), 1))
-    assert live(bench).status == SUSPENDED
-
-
-def test_a_pause_comes_before_an_own_open_run() -> None:
-    bench = begun()
-    bench.flush(A, frames=RUN, runs=1)
-    live(bench).pause_requested = True
-    bench.flush(A, end=Suspended(Future((1,)), 1))
-    assert live(bench).status == PAUSED
-
-
-def test_own_runs_are_found_in_a_long_journal() -> None:
-    bench = begun()
-    big = run(2, "n" * 100)
-    bench.flush(A, frames=RUN, runs=1)
-    for _ in range(400):
-        bench.flush(A, RunResult(2, False, len(big), len(big) + 8), frames=big + RESULT)
-    assert live(bench).chunk_count
-    bench.flush(A, end=Suspended(Future((1,)), 1))
-    assert live(bench).retry_at_ms

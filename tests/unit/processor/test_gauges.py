@@ -10,7 +10,7 @@ from tests.unit.processor.world import Attempt, Process, World
 
 
 def suspends(attempt: Attempt) -> None:
-    attempt.flush(frames=b"", end=Suspended(Future((1,), (1,))))
+    attempt.flush(frames=b"", end=Suspended(Future((), (1, 17))))
 
 
 def stays(attempt: Attempt) -> None: ...
@@ -56,7 +56,7 @@ def test_the_outbox_counts_what_has_not_arrived() -> None:
 
         def signals(attempt: Attempt) -> None:
             effects = [SendSignal(target, number, "", -1, -1) for number in range(20, 25)]
-            attempt.flush(*effects, end=Suspended(Future((1,), (1,))))
+            attempt.flush(*effects, end=Suspended(Future((), (1, 17))))
 
         process = await world.led({"signals": signals})
         process.log.refuse.add(1)

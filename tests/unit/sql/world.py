@@ -73,6 +73,9 @@ def filled() -> Bench:
     bench.invoke(HOLDER, service="Counter", handler="add", key="k", kind=OBJECT_EXCLUSIVE)
     bench.invoke(QUEUED, service="Counter", handler="add", key="k", kind=OBJECT_EXCLUSIVE)
     bench.flush(HOLDER, SetState(b"count", 8, 11), frames=FRAME)
+    holder = bench.live(HOLDER)
+    assert holder is not None
+    holder.open_calls = 1  # completion 7, as far as is known
     bench.flush(HOLDER, end=Suspended(Future((7,), (1,)), 3))
     bench.invoke(FLOW, service="Flow", handler="run", key="w", kind=WORKFLOW_RUN)
     bench.flush(FLOW, CompletePromise("p", 1, 8, 11), GetPromise("q", 2), frames=FRAME)
