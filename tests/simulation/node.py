@@ -81,10 +81,13 @@ class SimulatedInvoker(Invoker):
             row = find(self.life.processor, invocation_id)
         latest_ms = self.now_ms() + 1 + self.life.turned_back_ms()
         is_early = isinstance(row, InvocationRow) and row.retry_at_ms > latest_ms
-        # A resume and a cancel begin an attempt at once. If one is under way since its backoff is
-        # over, and fails before that action is carried out, the next attempt begins before its
-        # time: what was asked for comes sooner.
-        is_asked = {"Resume", "Cancel"} & set(self.life.oracle.operations[invocation_id])
+        # A resume and a cancel begin an attempt at once, and so does something new for one whose
+        # suspension was idle. If an attempt is under way since its backoff is over, and fails
+        # before that action is carried out, the next one begins before its time: what was asked
+        # for comes sooner.
+        oracle = self.life.oracle
+        is_asked = {"Resume", "Cancel"} & set(oracle.operations[invocation_id])
+        is_asked |= {"Idle"} if invocation_id in oracle.idlers else set()
         if is_early and not is_asked:
             self.life.oracle.broken("backoff", f"{invocation_id.hex()} begins too early")
         for _ in range(self.life.times()):

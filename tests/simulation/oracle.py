@@ -39,6 +39,7 @@ class Oracle:
         self.counts: dict[str, int] = defaultdict(int)
         self.due_told_s = 0.0  # when a service last told a due time, by its own clock
         self._idle: dict[Life, tuple[int, float]] = {}  # entries it was given, and when
+        self.idlers: set[bytes] = set()
         self._hurried: dict[Life, int] = defaultdict(int)
         self.operations: dict[bytes, set[str]] = defaultdict(set)
 
@@ -81,6 +82,7 @@ class Oracle:
 
     def idled(self, life: Life, entries: int) -> None:
         """An attempt that was given so many entries suspends on what nobody will complete."""
+        self.idlers.add(life[0])
         self._idle[life] = entries, asyncio.get_running_loop().time()
 
     def asked(self, life: Life, entries: int) -> None:
