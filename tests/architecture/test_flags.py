@@ -20,7 +20,10 @@ PAGES = sorted(
 _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9.-]*[a-z0-9](?![a-z0-9-])")
 _LINE = re.compile(r"perdure ((?:[a-z][a-z-]*)(?: [a-z][a-z-]*)?)([^`\n\"|;&]*)")
 # Parsers of their own, whose flags are read off their sources.
-_OTHERS = ("sdk/perdure", "demo", "tests/bench", "tests/simulation", "tests/scale", "tests/compose")
+_OTHERS = (
+    *("sdk/perdure", "demo", "tests/bench", "tests/simulation", "tests/scale", "tests/compose"),
+    "tests/sdk_typescript",
+)
 # Other programs, in commands that stand on pages whole.
 _FOREIGN = {
     "docker": {"--reuse-values", "--set", "--ulimit", "--namespace", "--from-literal"},

@@ -20,6 +20,11 @@ _PINNED = Path(__file__).parent / "npm"
 def _fetch(directory: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(_PINNED / name, directory / name)
+    install(directory)
+
+
+def install(directory: Path) -> None:
+    """Fetch what the lock file of a directory pins."""
     flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--omit-lockfile-registry-resolved"]
     run_to_fetch([str(NODE), str(_NPM), "ci", *flags], directory)
 

@@ -161,7 +161,7 @@ def killed_while_it_attaches(bench: CostBench, n: int) -> None:
 def many_names(bench: CostBench, n: int) -> None:
     """Signals by name, to an invocation that is suspended, and again with the same names."""
     bench.invoke(A, retention_ms=0)
-    bench.flush(A, end=Suspended(Future((1,), (1,))))
+    bench.flush(A, end=Suspended(Future((), (1, 17))))
     for number in range(n):
         bench.do(Signal(A, 0, f"name {number}", b"v", bench.now_ms))
     row = bench.live(A)
