@@ -62,13 +62,16 @@ def _flags(done: CompletedRow) -> int:
 
 
 def unlist(step: Step, done: CompletedRow) -> None:
-    """It is purged before its retention is over."""
+    """It is purged before its retention is over. If a clock was turned back its listing may be
+    gone already, and another one in its place."""
     if done.listed < 0:
         return
     number, place = divmod(done.listed, LISTED_COUNT_MAX)
     key = listing_key(_bucket_ms(done), number)
     row = step.state.listings.get(key)
-    assert row is not None, "a listing is kept until its bucket is over"
+    at = place * INVOCATION_ID_BYTES
+    if row is None or row.ids[at : at + INVOCATION_ID_BYTES] != done.invoke.id:
+        return
     row.gone.append(place)
     step.state.listings.touch(key)
 

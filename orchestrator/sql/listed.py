@@ -103,11 +103,20 @@ def _joined(rows: list[ListingRow], now_ms: int) -> Listed:
         "_name": _renumbered(codes, counts, [len(row.names) for row in rows]),
         "_flags": flags,
     }
-    table = pa.table(columns).filter(pc.greater(times[3], pa.scalar(now_ms, pa.int64())))
-    gone = [bytes(row.ids[at * 24 : at * 24 + 24]) for row in rows for at in row.gone]
+    shown = pc.greater(times[3], pa.scalar(now_ms, pa.int64()))
+    gone = list(_gone(rows, counts))
     if gone:
-        table = table.filter(pc.invert(pc.is_in(table["_id"], pa.array(gone, _ID))))
-    return Listed(table, names)
+        places = pa.array(range(len(ids)), pa.int64())
+        shown = pc.and_not(shown, pc.is_in(places, pa.array(gone, pa.int64())))
+    return Listed(pa.table(columns).filter(shown), names)
+
+
+def _gone(rows: list[ListingRow], counts: list[int]) -> Iterator[int]:
+    """Places of those that were purged; the same id may be listed again further on."""
+    before = 0
+    for row, count in zip(rows, counts, strict=True):
+        yield from (before + place for place in row.gone)
+        before += count
 
 
 def _end_to_end(parts: list[bytearray]) -> pa.Buffer:

@@ -36,6 +36,13 @@ from orchestrator.store.stamp import Stamp, StampedStore, read_stamp
 from orchestrator.tables.state import State
 from orchestrator.tables.table import Table
 from perdure.wire.codes import CANCEL_SIGNAL
+from tests.simulation.listing_checks import (
+    LOOKS,
+    Latest,
+    check_dropped,
+    check_listings,
+    listed_over,
+)
 from tests.simulation.oracle import Life, Oracle
 from tests.simulation.programs import decode
 from tests.simulation.versions import StoreInTurn, VersionsInTurn
@@ -115,8 +122,9 @@ def _kept_ms(invoke: Invoke) -> int:
 
 def replay(world: "World", number: int, known: Known | None, random: Random | None) -> Partition:
     """A fresh partition with the whole log applied; with `random`, spilled and opened anew here
-    and there, which must not change a byte."""
+    and there, which must not change a byte, and looked at as by a query."""
     topic = world.history()
+    latest, looks = Latest(), Random(f"looks {world.seed}")
     in_turn = VersionsInTurn(world.seed) if random is not None and world.plan.versions else None
     store = MemoryStore() if in_turn is None else StoreInTurn(in_turn)
     stamp = Stamp(topic.identity, number)
@@ -134,12 +142,16 @@ def replay(world: "World", number: int, known: Known | None, random: Random | No
         partition.apply_message(message.offset, message.value, checked, actions)
         if known is not None:
             _check_leads(known, partition, records[0], message.offset)
+        latest.passed(records)
         if random is not None and random.random() < 0.2:
             partition.spill()
             if random.random() < 0.5:
                 stamped = StampedStore(store, read_stamp(store) or stamp)
                 partition = Partition(number, world.plan.partitions, stamped)
+            if looks.random() < 5 * LOOKS / len(topic.messages[number]):
+                check_listings(world.oracle, partition, latest)
     settle(partition)
+    check_listings(world.oracle, partition, latest)
     return partition
 
 
@@ -152,7 +164,10 @@ def _checked(
             _check_record(world, partition, record)
             _check_retries(known, partition, record)
         seen = _seen_before(partition, record) if known is not None else None
+        over = listed_over(partition, record)
         yield record
+        if over:
+            check_dropped(world.oracle, partition, record, over)
         if known is not None and seen is not None:
             _check_cancel(known, partition, record, seen)
 

@@ -9,6 +9,7 @@ from tests.simulation import (  # noqa: F401 they register
     disk_mutants,
     invoker_mutants,
     life_mutants,
+    listing_mutants,
     shell_mutants,
     surroundings_mutants,
     table_mutants,

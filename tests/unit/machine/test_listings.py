@@ -5,6 +5,7 @@ import pytest
 from orchestrator.codec import keys
 from orchestrator.codec.rows import row_decoder
 from orchestrator.machine import listings
+from orchestrator.model.answers import Answer
 from orchestrator.model.limits import LISTING_COARSE_MS, LISTINGS_DROPPED_MAX
 from orchestrator.model.records import Failed, Kill, Purge, PurgeExpired
 from orchestrator.model.rows import (
@@ -118,6 +119,21 @@ def test_one_that_is_purged_by_hand_is_marked() -> None:
     bench.do(Purge(uid(1), bench.now_ms))
     ((_, row),) = listed(bench).items()
     assert row.gone == [1] and len(entries(row)) == 3
+
+
+@pytest.mark.parametrize("another", [False, True])
+def test_one_is_purged_whose_listing_went_before_the_clock_was_turned_back(another: bool) -> None:
+    """Another listing may be in its place: nothing of that one is marked."""
+    bench = Bench()
+    began_ms = bench.now_ms
+    complete(bench, 1)
+    bench.do(PurgeExpired(bench.epoch, bench.now_ms + 2 * DAY_MS, ()))
+    assert listed(bench) == {}
+    bench.now_ms = began_ms
+    if another:
+        complete(bench, 2)
+    assert bench.do(Purge(uid(1), bench.now_ms)) is Answer.DONE
+    assert [row.gone for row in listed(bench).values()] == [[]] * another
 
 
 def test_listings_go_when_their_bucket_is_over() -> None:

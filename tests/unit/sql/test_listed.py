@@ -1,5 +1,6 @@
 """Completed invocations by their listings: the same answers as by their rows."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from orchestrator.codec import keys
 from orchestrator.model.records import Failed, Kill, Purge
-from orchestrator.model.values import OBJECT_EXCLUSIVE, THEN_RETRY, Attempted
+from orchestrator.model.values import OBJECT_EXCLUSIVE, THEN_RETRY, WORKFLOW_RUN, Attempted
 from orchestrator.sql import finding, listed
 from orchestrator.sql.finding import Sought, found
 from orchestrator.sql.id_texts import id_texts
@@ -245,6 +246,23 @@ def listings(bench: Bench) -> Iterator[Listed]:
     bench.state.spill()
     rows = bench.store.scan(keys.LISTING, keys.prefix_end(keys.LISTING))
     return read_listings(rows, bench.now_ms, set())
+
+
+def test_one_that_was_purged_and_done_again_is_shown_once() -> None:
+    """Its id is made from its key: only its earlier life is gone."""
+    bench = Bench()
+    bench.now_ms = time.time_ns() // 1_000_000
+    for number in (1, 2, 1):
+        if number == 2:
+            bench.do(Purge(uid(1), bench.now_ms))
+        bench.invoke(uid(number), key="k", kind=WORKFLOW_RUN)
+        bench.finish(uid(number))
+
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        shown = await ask(query, "SELECT id FROM sys_invocation ORDER BY id")
+        assert [row["id"] for row in shown] == sorted(map(invocation_id_to_str, (uid(1), uid(2))))
+
+    run(check, bench)
 
 
 @pytest.mark.parametrize("descending", [False, True])
