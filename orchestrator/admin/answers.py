@@ -7,12 +7,15 @@ from typing import Any
 
 import msgspec
 
+AnyDocument = dict[str, Any]
+"""One that has a standard of its own, as OpenAPI."""
 
-class _Answer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+
+class Answer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One that has no other fields."""
 
 
-class VersionInformation(_Answer, kw_only=True):
+class VersionInformation(Answer, kw_only=True):
     """`version`: of the API this one is compatible with; `perdure_version`: of the server."""
 
     version: str
@@ -23,27 +26,27 @@ class VersionInformation(_Answer, kw_only=True):
     perdure_version: str
 
 
-class EmbeddedMetadataHealth(_Answer, kw_only=True):
+class EmbeddedMetadataHealth(Answer, kw_only=True):
     """Numbers of the nodes that keep the metadata."""
 
     members: list[int]
 
 
-class ClusterHealthResponse(_Answer, kw_only=True):
+class ClusterHealthResponse(Answer, kw_only=True):
     """A cluster and its nodes."""
 
     cluster_name: str
     metadata_cluster_health: EmbeddedMetadataHealth
 
 
-class ServiceNameRevision(_Answer, kw_only=True):
+class ServiceNameRevision(Answer, kw_only=True):
     """A service and its revision on a deployment."""
 
     name: str
     revision: int
 
 
-class HandlerRetryPolicyMetadata(_Answer, kw_only=True):
+class HandlerRetryPolicyMetadata(Answer, kw_only=True):
     """What a handler sets of its retry policy."""
 
     initial_interval: str | None = None
@@ -53,7 +56,7 @@ class HandlerRetryPolicyMetadata(_Answer, kw_only=True):
     on_max_attempts: str | None = None
 
 
-class HandlerMetadata(_Answer, kw_only=True):
+class HandlerMetadata(Answer, kw_only=True):
     """A handler: options only where it sets them itself."""
 
     name: str
@@ -74,13 +77,13 @@ class HandlerMetadata(_Answer, kw_only=True):
     retry_policy: HandlerRetryPolicyMetadata
 
 
-class ListServiceHandlersResponse(_Answer, kw_only=True):
+class ListServiceHandlersResponse(Answer, kw_only=True):
     """All handlers of a service."""
 
     handlers: list[HandlerMetadata]
 
 
-class ServiceRetryPolicyMetadata(_Answer, kw_only=True):
+class ServiceRetryPolicyMetadata(Answer, kw_only=True):
     """What follows a failed attempt; without `max_attempts` they never end."""
 
     initial_interval: str
@@ -90,7 +93,7 @@ class ServiceRetryPolicyMetadata(_Answer, kw_only=True):
     on_max_attempts: str
 
 
-class ServiceMetadata(_Answer, kw_only=True):
+class ServiceMetadata(Answer, kw_only=True):
     """A service: options with every default resolved."""
 
     name: str
@@ -110,17 +113,18 @@ class ServiceMetadata(_Answer, kw_only=True):
     retry_policy: ServiceRetryPolicyMetadata
 
 
-class ListServicesResponse(_Answer, kw_only=True):
+class ListServicesResponse(Answer, kw_only=True):
     """The latest revision of every service."""
 
     services: list[ServiceMetadata]
 
 
-class _Deployment(_Answer, kw_only=True):
+class _Deployment(Answer, kw_only=True):
     id: str
     uri: str | None = None
     arn: str | None = None
     assume_role_arn: str | None = None
+    compression: str | None = None
     protocol_type: str | None = None
     http_version: str | None = None
     additional_headers: dict[str, str] | None = None
@@ -137,7 +141,7 @@ class DeploymentResponse(_Deployment, kw_only=True):
     services: list[ServiceNameRevision]
 
 
-class ListDeploymentsResponse(_Answer, kw_only=True):
+class ListDeploymentsResponse(Answer, kw_only=True):
     """All deployments."""
 
     deployments: list[DeploymentResponse]
@@ -149,7 +153,7 @@ class DetailedDeploymentResponse(_Deployment, kw_only=True):
     services: list[ServiceMetadata]
 
 
-class RegisterDeploymentResponse(_Answer, kw_only=True):
+class RegisterDeploymentResponse(Answer, kw_only=True):
     """A deployment that was registered, was known, or would be (`dry_run`)."""
 
     id: str
@@ -159,66 +163,64 @@ class RegisterDeploymentResponse(_Answer, kw_only=True):
     sdk_version: str | None = None
 
 
-class RestartAsNewInvocationResponse(_Answer, kw_only=True):
+class RestartAsNewInvocationResponse(Answer, kw_only=True):
     """The invocation that was started anew."""
 
     new_invocation_id: str
 
 
-class FailedOperation(_Answer, kw_only=True):
+class FailedOperation(Answer, kw_only=True):
     """Why nothing was done to an invocation."""
 
     invocation_id: str
     error: str
 
 
-class BatchOperationResponse(_Answer, kw_only=True):
+class BatchOperationResponse(Answer, kw_only=True):
     """Ids of invocations to which it was done, and the others."""
 
     succeeded: list[str]
     failed: list[FailedOperation]
 
 
-class RestartedInvocation(_Answer, kw_only=True):
+class RestartedInvocation(Answer, kw_only=True):
     """An invocation and the one that was started in its place."""
 
     old_invocation_id: str
     new_invocation_id: str
 
 
-class BatchRestartResponse(_Answer, kw_only=True):
+class BatchRestartResponse(Answer, kw_only=True):
     """Invocations that were started anew, and the others."""
 
     succeeded: list[RestartedInvocation]
     failed: list[FailedOperation]
 
 
-class SimpleKafkaClusterResponse(_Answer, kw_only=True):
-    """A broker cluster; secrets are `***`. `reason`: why it cannot be used now."""
+class JournalEntryDocument(Answer, kw_only=True):
+    """One entry of a journal: `payload` are its bytes in base64, `shown` is what is in them."""
 
-    name: str
-    properties: dict[str, str]
-    created_at: str
-    kafka_cluster_id: str | None = None
-    reason: str | None = None
-
-
-class ListKafkaClustersResponse(_Answer, kw_only=True):
-    """All broker clusters."""
-
-    clusters: list[SimpleKafkaClusterResponse]
+    index: int
+    type: str
+    code: int
+    appended_at: str
+    shown: Any
+    payload: str
 
 
-class SubscriptionResponse(_Answer, kw_only=True):
-    """A subscription as Restate's clients know it."""
+class InvocationDocument(Answer, kw_only=True):
+    """An invocation with its journal, as `perdure replay` reads it."""
 
+    format: str
     id: str
-    source: str
-    sink: str
-    options: dict[str, str]
-
-
-class ListSubscriptionsResponse(_Answer, kw_only=True):
-    """All subscriptions."""
-
-    subscriptions: list[SubscriptionResponse]
+    target: str
+    service: str
+    handler: str
+    key: str
+    status: str
+    created_at: str
+    deployment_id: str | None
+    protocol_version: int | None
+    random_seed: str
+    idempotency_key: str | None
+    entries: list[JournalEntryDocument]

@@ -14,6 +14,7 @@ from orchestrator.admin.operate import ask_row, operate_letter, read
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.redrive import Edits, RedriveRefused, redriven
 from orchestrator.admin.routing import AdminRoutes, StrictBody
+from orchestrator.admin.topic_answers import RedrivenLetter
 from orchestrator.admin.views import JsonView
 from orchestrator.brokers.asking import NoFacts, record_at, topics_of
 from orchestrator.codec import keys
@@ -44,7 +45,7 @@ class RedriveLetter(StrictBody):
 def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes("dead_letter")
 
-    @routes.post(OURS + "/{letter}/redrive", id="redrive_dead_letter")
+    @routes.post(OURS + "/{letter}/redrive", id="redrive_dead_letter", answer=RedrivenLetter)
     async def redrive(letter: str, asked: RedriveLetter) -> JsonView:
         """Invoke, or send, again; the dead letter is gone then."""
         partition, key = _place(ports, letter)

@@ -75,6 +75,7 @@ def router(ports: Ports) -> AdminRoutes:
     @routes.post(
         "/deployments",
         status_code=201,
+        also_status=200,
         id="create_deployment",
         answer=answers.RegisterDeploymentResponse,
     )

@@ -46,12 +46,14 @@ def _operation(
     route: AdminRoute, body: ApiDocument | None, answer: ApiDocument | None
 ) -> ApiDocument:
     done: ApiDocument = {"description": "Done"}
-    if answer is not None:
-        done["content"] = {"application/json": {"schema": answer}}
+    shapes = {"application/json": answer} if route.content is None else route.content
+    if answer is not None or route.content is not None:
+        done["content"] = {kind: {"schema": schema} for kind, schema in shapes.items()}
+    statuses = [str(status) for status in (route.status, route.also_status) if status]
     operation: ApiDocument = {
         "operationId": route.id,
         "description": route.about,
-        "responses": {str(route.status): done, "default": _REFUSED},
+        "responses": {**dict.fromkeys(statuses, done), "default": _REFUSED},
     }
     if route.tag:
         operation["tags"] = [route.tag]

@@ -35,6 +35,9 @@ _SIMPLE: dict[str, Simple] = {
     "purge-journal": PurgeJournal,
 }
 _TERMINATIONS: dict[str, Simple] = {"cancel": Cancel, "kill": Kill, "purge": Purge}
+_TAKE_TIME = ("cancel", "pause")
+"""What an invocation comes to later is 202."""
+
 _ABOUT = {
     "cancel": "Ask an invocation to come to an end; what has not started ends at once.",
     "kill": "End an invocation at once, and what it has started.",
@@ -90,7 +93,11 @@ def router(ports: Ports) -> AdminRoutes:
         new_id = await restart_as_new(ports, invocation_id, upto, deployment)
         return {"new_invocation_id": new_id}
 
-    @routes.get("/perdure/v1/invocations/{invocation_id}/journal", id="export_invocation")
+    @routes.get(
+        "/perdure/v1/invocations/{invocation_id}/journal",
+        id="export_invocation",
+        answer=answers.InvocationDocument,
+    )
     async def export(invocation_id: str) -> Response:
         """An invocation and its journal, in the form that perdure replay reads."""
         content = await exported(ports, invocation_id)
@@ -129,7 +136,7 @@ def router(ports: Ports) -> AdminRoutes:
 def _simple_routes(routes: AdminRoutes, ports: Ports, name: str, kind: Simple) -> None:
     async def one(invocation_id: str) -> Response:
         answer = await simple(ports, kind, invocation_id)
-        under_way = answer is Answer.ACCEPTED and name in ("cancel", "pause")
+        under_way = answer is Answer.ACCEPTED and name in _TAKE_TIME
         return Response(status_code=202 if under_way else 200)
 
     async def many(asked: InvocationBatch) -> JsonView:
@@ -146,6 +153,7 @@ def _simple_routes(routes: AdminRoutes, ports: Ports, name: str, kind: Simple) -
         one,
         about=_ABOUT[name],
         id=of_one,
+        also_status=202 if name in _TAKE_TIME else 0,
     )
     routes.add(
         "POST",

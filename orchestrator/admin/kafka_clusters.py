@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 from starlette.responses import JSONResponse, Response
 
-from orchestrator.admin import answers
+from orchestrator.admin import topic_answers as answers
 from orchestrator.admin.broker_views import cluster_view, short_subscription
 from orchestrator.admin.errors import AdminError, some_of
 from orchestrator.admin.operate import read
@@ -102,7 +102,9 @@ def router(ports: Ports) -> AdminRoutes:
             ]
         }
 
-    @routes.get("/kafka-clusters/{name}", id="get_kafka_cluster")
+    @routes.get(
+        "/kafka-clusters/{name}", id="get_kafka_cluster", answer=answers.KafkaClusterResponse
+    )
     async def describe(name: str) -> JsonView:
         """One broker cluster with its subscriptions."""
         return _whole(ports, _find(ports, name))
@@ -125,7 +127,11 @@ def router(ports: Ports) -> AdminRoutes:
             await _all_closed(ports, name)
         return Response(status_code=202)
 
-    @routes.post("/perdure/v1/kafka-clusters/{name}/take-over", id="take_over_kafka_cluster")
+    @routes.post(
+        "/perdure/v1/kafka-clusters/{name}/take-over",
+        status_code=202,
+        id="take_over_kafka_cluster",
+    )
     async def take_over(name: str, asked: TakeOver) -> Response:
         """Go on with the ledger of a log that is gone for ever."""
         _find(ports, name)

@@ -1,5 +1,7 @@
 """`GET /metrics`: what Prometheus scrapes."""
 
+from typing import Final
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -7,11 +9,18 @@ from orchestrator.admin.routing import AdminRoutes
 from orchestrator.runtime.exposition import OPENMETRICS, PROMETHEUS, exposition
 from orchestrator.runtime.telemetry import Telemetry
 
+TEXT: Final = {"type": "string"}
+
 
 def router(telemetry: Telemetry) -> AdminRoutes:
     routes = AdminRoutes()
 
-    @routes.get("/metrics", tag="cluster_health", id="metrics")
+    @routes.get(
+        "/metrics",
+        tag="cluster_health",
+        id="metrics",
+        content={"text/plain": TEXT, "application/openmetrics-text": TEXT},
+    )
     async def metrics(request: Request) -> Response:
         """All metrics as text, in the format that is accepted; docs/metrics.md explains each."""
         openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")

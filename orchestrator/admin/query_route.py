@@ -19,6 +19,12 @@ _log = logging.getLogger("perdure.admin")
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
 TAKE_S_MAX: Final = 30.0  # for a client to take a part of an answer
+ROWS: Final = {
+    "type": "object",
+    "required": ["rows"],
+    "properties": {"rows": {"type": "array", "items": {"type": "object"}}},
+    "additionalProperties": False,
+}
 NO_SQL: Final = "queries need the extra sql: pip install 'perdure-server[sql]', then start again"
 """A header of a partial answer: the partitions whose rows are not in it, by number."""
 
@@ -32,7 +38,12 @@ class QueryRequest(Body):
 def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes()
 
-    @routes.post("/query", tag="introspection", id="query")
+    @routes.post(
+        "/query",
+        tag="introspection",
+        id="query",
+        content={JSON_TYPE: ROWS, ARROW: {"type": "string", "format": "binary"}},
+    )
     async def query(request: Request, asked: QueryRequest) -> Response:
         """Run SQL; JSON if that is what is accepted, else an Arrow IPC stream.
 

@@ -6,7 +6,7 @@ what becomes the JSON of one.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final, NotRequired, TypedDict, Unpack, get_args, get_type_hints
 from typing import get_origin as origin_of
 
@@ -35,7 +35,9 @@ class Options(TypedDict):
     id: NotRequired[str]
     """Of the operation, for generated clients: it never changes."""
     answer: NotRequired[Any]  # what its JSON is like, for the document
+    content: NotRequired[Mapping[str, Any]]  # JSON schemas by media type, where it is not JSON only
     status_code: NotRequired[int]
+    also_status: NotRequired[int]  # another one of an answer that is no refusal
     tag: NotRequired[str]
     in_document: NotRequired[bool]
     deprecated: NotRequired[bool]
@@ -72,6 +74,8 @@ class AdminRoute(msgspec.Struct, frozen=True):
     body_schema: dict[str, Any] | None
     id: str = ""
     answer: Any = None
+    content: Mapping[str, Any] | None = None
+    also_status: int = 0
 
     def mounted(self) -> Route:
         """As the application takes it."""
@@ -150,6 +154,8 @@ def _route(method: str, path: str, endpoint: Endpoint, tag: str, options: Option
         options.get("body_schema"),
         options.get("id", ""),
         options.get("answer"),
+        options.get("content"),
+        options.get("also_status", 0),
     )
 
 

@@ -1,6 +1,6 @@
 """Routes that show values of services: a deployment decodes them to JSON, and encodes JSON."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 from starlette.requests import Request
@@ -11,6 +11,7 @@ from orchestrator.admin.ports import Ports
 from orchestrator.admin.routing import AdminRoutes
 
 _SAID_BYTES: Final = 500
+_ANYTHING: Final[dict[str, Any]] = {"*/*": {}}
 
 DeploymentId = Annotated[
     str | None, Meta(description="id of the deployment to ask; the service's latest one without it")
@@ -24,6 +25,7 @@ def router(ports: Ports) -> AdminRoutes:
         "/internal/services/{service}/serdes/decode/{name:path}",
         body_schema={"type": "string", "format": "binary"},
         id="decode_value",
+        content=_ANYTHING,
     )
     async def decode(
         service: str, name: str, request: Request, deployment: DeploymentId = None
@@ -33,7 +35,10 @@ def router(ports: Ports) -> AdminRoutes:
         return await _convert(ports, service, "decode", name, request, deployment)
 
     @routes.post(
-        "/internal/services/{service}/serdes/encode/{name:path}", body_schema={}, id="encode_value"
+        "/internal/services/{service}/serdes/encode/{name:path}",
+        body_schema={},
+        id="encode_value",
+        content=_ANYTHING,
     )
     async def encode(
         service: str, name: str, request: Request, deployment: DeploymentId = None

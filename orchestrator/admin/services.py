@@ -53,7 +53,7 @@ def router(ports: Ports) -> AdminRoutes:
         """Set options of a service."""
         return await _patch(ports, service, asked)
 
-    @routes.get("/services/{service}/openapi", id="get_service_openapi")
+    @routes.get("/services/{service}/openapi", id="get_service_openapi", answer=answers.AnyDocument)
     async def openapi(service: str) -> JsonView:
         """The OpenAPI document of a service's handlers at the ingress."""
         return service_openapi(_find(ports, service), ports.options.ingress_endpoint)

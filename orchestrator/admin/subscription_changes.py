@@ -11,6 +11,7 @@ from orchestrator.admin.kafka_clusters import check_more_options, no_facts
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.routing import AdminRoutes, StrictBody
 from orchestrator.admin.subscriptions import OURS, gone, known_subscription
+from orchestrator.admin.topic_answers import PerdureSubscription
 from orchestrator.admin.views import JsonView
 from orchestrator.brokers.asking import NoFacts
 from orchestrator.brokers.facts_port import BAD_OPTIONS
@@ -67,12 +68,16 @@ class MoveSubscription(StrictBody):
 def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes("subscription")
 
-    @routes.patch(OURS + "/{subscription}", id="update_perdure_subscription")
+    @routes.patch(
+        OURS + "/{subscription}", id="update_perdure_subscription", answer=PerdureSubscription
+    )
     async def patch(subscription: str, asked: PatchSubscription) -> JsonView:
         """Change settings that leave its sources where they are."""
         return await _patch(ports, known_subscription(ports, subscription), asked)
 
-    @routes.post(OURS + "/{subscription}/pause", id="pause_subscription")
+    @routes.post(
+        OURS + "/{subscription}/pause", id="pause_subscription", answer=PerdureSubscription
+    )
     async def pause(subscription: str, asked: PauseSubscription) -> JsonView:
         """Read nothing more until it is resumed."""
         reason = asked.reason or "paused by an operator"
@@ -82,7 +87,9 @@ def router(ports: Ports) -> AdminRoutes:
             lambda seen, one: SubscriptionPaused(seen, one.id, reason),
         )
 
-    @routes.post(OURS + "/{subscription}/resume", id="resume_subscription")
+    @routes.post(
+        OURS + "/{subscription}/resume", id="resume_subscription", answer=PerdureSubscription
+    )
     async def resume(subscription: str, asked: ResumeSubscription) -> JsonView:
         """Read on, from where each of its sources stands."""
         return await _change(
@@ -91,12 +98,14 @@ def router(ports: Ports) -> AdminRoutes:
             lambda seen, one: SubscriptionResumed(seen, one.id, asked.past_gap),
         )
 
-    @routes.post(OURS + "/{subscription}/seek", id="seek_subscription")
+    @routes.post(OURS + "/{subscription}/seek", id="seek_subscription", answer=PerdureSubscription)
     async def seek(subscription: str, asked: MoveSubscription) -> JsonView:
         """Go to a point; partitions that it does not name go on where they are."""
         return await _move(ports, known_subscription(ports, subscription), asked, goes_on=True)
 
-    @routes.post(OURS + "/{subscription}/replay", id="replay_subscription")
+    @routes.post(
+        OURS + "/{subscription}/replay", id="replay_subscription", answer=PerdureSubscription
+    )
     async def replay(subscription: str, asked: MoveSubscription) -> JsonView:
         """Begin again at a point in all partitions."""
         return await _move(ports, known_subscription(ports, subscription), asked, goes_on=False)

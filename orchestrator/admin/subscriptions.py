@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta, field
 from starlette.responses import JSONResponse, Response
 
-from orchestrator.admin import answers
+from orchestrator.admin import topic_answers as answers
 from orchestrator.admin.broker_views import short_subscription, subscription_view
 from orchestrator.admin.errors import some_of
 from orchestrator.admin.kafka_clusters import check_more_options, no_facts
@@ -115,19 +115,28 @@ def router(ports: Ports) -> AdminRoutes:
         await _delete(ports, known_subscription(ports, subscription).id)
         return Response(status_code=202)
 
-    @routes.post(OURS, status_code=201, id="create_perdure_subscription")
+    @routes.post(
+        OURS,
+        status_code=201,
+        id="create_perdure_subscription",
+        answer=answers.PerdureSubscription,
+    )
     async def create_ours(asked: CreatePerdureSubscription) -> Response:
         """Let the records of several topics invoke a handler."""
         return _created(subscription_view(await _create(ports, asked)))
 
-    @routes.get(OURS, id="list_perdure_subscriptions")
+    @routes.get(OURS, id="list_perdure_subscriptions", answer=answers.ListPerdureSubscriptions)
     async def list_ours() -> JsonView:
         """All subscriptions with all that is known of them, lag and reasons included."""
         looked = await ports.look_at_subscriptions()
         views = [subscription_view(one, looked.get(one.id)) for one in in_order(ports)]
         return {"subscriptions": views}
 
-    @routes.get(OURS + "/{subscription}", id="get_perdure_subscription")
+    @routes.get(
+        OURS + "/{subscription}",
+        id="get_perdure_subscription",
+        answer=answers.PerdureSubscription,
+    )
     async def describe_ours(subscription: str) -> JsonView:
         """One subscription, by id or name, with all that is known of it and its sources."""
         looked = await ports.look_at_subscriptions()

@@ -55,12 +55,13 @@ def router(ports: Ports) -> AdminRoutes:
 
 
 def document_router(routes: Sequence[AdminRoute]) -> AdminRoutes:
-    """The document of all the others."""
+    """The document of all routes."""
     found = AdminRoutes()
 
-    @found.get("/openapi", id="openapi")
+    @found.get("/openapi", id="openapi", answer=answers.AnyDocument)
     async def openapi() -> JsonView:
-        return api_document(own_version(), routes)
+        """This document."""
+        return api_document(own_version(), [*routes, *found.all])
 
     return found
 

@@ -99,7 +99,7 @@ def client(shared_server: AnyServer) -> Client:
 
 
 def client_of(server: AnyServer) -> Client:
-    return Client(server.ingress, server.admin)
+    return Client(server.ingress, server.admin, is_ours=isinstance(server, PerdureServer))
 
 
 def start_server(directory: Path, options: ServerOptions) -> AnyServer:

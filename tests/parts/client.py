@@ -11,7 +11,9 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+from tests.parts.api_document import ApiDocument
 
 Target = Sequence[str]  # ("Counter", "key", "add") or ("TestUtilsService", "echo")
 NOTHING: Any = object()
@@ -108,10 +110,16 @@ def in_background(call: Callable[[], Any]) -> Future[Any]:
 class Client:
     """One server seen from outside; `explicit_routes` takes /restate/call instead of /."""
 
-    def __init__(self, ingress: str, admin: str, explicit_routes: bool = False) -> None:
+    documents: ClassVar[list[ApiDocument]] = []  # of the API, the same for all servers of ours
+
+    def __init__(
+        self, ingress: str, admin: str, explicit_routes: bool = False, is_ours: bool = False
+    ) -> None:
+        """Answers of a server of ours are held to the document of the admin API."""
         self.ingress = ingress
         self.admin = admin
         self.explicit_routes = explicit_routes
+        self.is_ours = is_ours
 
     # Ingress
 
@@ -197,7 +205,17 @@ class Client:
         headers = {"accept": "application/json"}
         if body is not None:
             headers["content-type"] = "application/json"
-        return http_request(self.admin, method, path, body, headers, timeout_s)
+        reply = http_request(self.admin, method, path, body, headers, timeout_s)
+        if self.is_ours:
+            media = reply.headers.get("content-type", "")
+            self._document().check(method, path, reply.status, media, reply.body)
+        return reply
+
+    def _document(self) -> ApiDocument:
+        if not self.documents:
+            found = http_request(self.admin, "GET", "/openapi").expect(200).json()
+            self.documents.append(ApiDocument(found))
+        return self.documents[0]
 
     def register(self, uri: str, use_http_11: bool = False, **options: Any) -> str:
         """The id of the deployment at `uri`."""

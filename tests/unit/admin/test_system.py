@@ -9,12 +9,10 @@ import socket
 import struct
 import threading
 from collections.abc import AsyncGenerator, Iterator
-from typing import Any
 
-import msgspec
 import pytest
 
-from orchestrator.admin import answers, query_route
+from orchestrator.admin import query_route
 from orchestrator.log.port import LogCorrupt
 from orchestrator.model.records import Kill
 from orchestrator.processor.port import Unavailable
@@ -65,91 +63,6 @@ def test_every_version_serves_the_routes(it: World, prefix: str) -> None:
 def test_version_one_is_gone(it: World) -> None:
     assert it.ask("GET", "/v1/services").status == 400
     assert it.ask("GET", "/v5/services").status == 404
-
-
-def test_the_document_of_the_api(it: World) -> None:
-    document = it.ask("GET", "/openapi").json
-    assert "/deployments" in document["paths"]
-    assert "/invocations/{invocation_id}/purge-journal" in document["paths"]
-    operations = [
-        one["operationId"] for path in document["paths"].values() for one in path.values()
-    ]
-    assert len(operations) == len(set(operations)) and all(operations)
-    assert document["info"]["version"] == it.ask("GET", "/version").json["perdure_version"]
-    text = json.dumps(document)
-    for part in text.split('"$ref": "')[1:]:
-        name = part.split('"')[0].removeprefix("#/components/schemas/")
-        assert name in document["components"]["schemas"]
-
-
-OPERATIONS = {
-    "list_deployments": "GET /deployments",
-    "create_deployment": "POST /deployments",
-    "get_deployment": "GET /deployments/{deployment_id}",
-    "delete_deployment": "DELETE /deployments/{deployment_id}",
-    "update_deployment": "PATCH /deployments/{deployment_id}",
-    "health": "GET /health",
-    "version": "GET /version",
-    "cluster_health": "GET /cluster-health",
-    "delete_invocation": "DELETE /invocations/{invocation_id}",
-    "cancel_invocation": "PATCH /invocations/{invocation_id}/cancel",
-    "kill_invocation": "PATCH /invocations/{invocation_id}/kill",
-    "pause_invocation": "PATCH /invocations/{invocation_id}/pause",
-    "purge_invocation": "PATCH /invocations/{invocation_id}/purge",
-    "purge_journal": "PATCH /invocations/{invocation_id}/purge-journal",
-    "restart_as_new_invocation": "PATCH /invocations/{invocation_id}/restart-as-new",
-    "resume_invocation": "PATCH /invocations/{invocation_id}/resume",
-    "list_kafka_clusters": "GET /kafka-clusters",
-    "create_kafka_cluster": "POST /kafka-clusters",
-    "get_kafka_cluster": "GET /kafka-clusters/{name}",
-    "delete_kafka_cluster": "DELETE /kafka-clusters/{name}",
-    "update_kafka_cluster": "PATCH /kafka-clusters/{name}",
-    "query": "POST /query",
-    "list_services": "GET /services",
-    "get_service": "GET /services/{service}",
-    "modify_service": "PATCH /services/{service}",
-    "list_service_handlers": "GET /services/{service}/handlers",
-    "get_service_handler": "GET /services/{service}/handlers/{handler}",
-    "get_service_openapi": "GET /services/{service}/openapi",
-    "modify_service_state": "POST /services/{service}/state",
-    "list_subscriptions": "GET /subscriptions",
-    "create_subscription": "POST /subscriptions",
-    "get_subscription": "GET /subscriptions/{subscription}",
-    "delete_subscription": "DELETE /subscriptions/{subscription}",
-}
-"""Ids that clients generated for Restate know."""
-
-
-def test_operations_are_called_as_clients_know_them(it: World) -> None:
-    paths = it.ask("GET", "/openapi").json["paths"]
-    found = {
-        one["operationId"]: f"{method.upper()} {path}"
-        for path, methods in paths.items()
-        for method, one in methods.items()
-    }
-    assert found.items() >= OPERATIONS.items()
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/version", answers.VersionInformation),
-        ("/cluster-health", answers.ClusterHealthResponse),
-        ("/deployments", answers.ListDeploymentsResponse),
-        ("/deployments/{id}", answers.DetailedDeploymentResponse),
-        ("/services", answers.ListServicesResponse),
-        ("/services/Signup", answers.ServiceMetadata),
-        ("/services/Greeter/handlers", answers.ListServiceHandlersResponse),
-        ("/services/Greeter/handlers/greet", answers.HandlerMetadata),
-        ("/kafka-clusters", answers.ListKafkaClustersResponse),
-        ("/subscriptions", answers.ListSubscriptionsResponse),
-    ],
-)
-def test_answers_are_as_the_document_says(it: World, path: str, kind: Any) -> None:
-    made = it.register(additional_headers={"a": "b"}, metadata={"c": "d"})
-    assert msgspec.convert(made, answers.RegisterDeploymentResponse).id == made["id"]
-    body = it.ask("GET", path.replace("{id}", made["id"])).body
-    assert msgspec.json.decode(body, type=kind)
 
 
 def test_queries(it: World) -> None:

@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from orchestrator.admin.app import create_admin
@@ -49,6 +50,7 @@ from orchestrator.registry.stored_topics import StoredCluster
 from orchestrator.runtime.entropy import SeededEntropy
 from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.tables.port import Pair
+from tests.parts.api_document import ApiDocument
 from tests.unit.machine.bench import Bench
 from tests.unit.registry.samples import discovered
 
@@ -321,15 +323,26 @@ class World:
             connection.request(method, path, body, given)
             response = connection.getresponse()
             names = {name.lower(): value for name, value in response.getheaders()}
-            return Answered(response.status, names, response.read())
+            answered = Answered(response.status, names, response.read())
         finally:
             connection.close()
+        if "content-encoding" not in names and not path.endswith("/openapi"):
+            media = names.get("content-type", "")
+            _document(World).check(method, path, answered.status, media, answered.body)
+        return answered
 
     def register(self, uri: str = URI, **more: Any) -> Any:
         """Register and return what the API said."""
         answer = self.ask("POST", "/deployments", {"uri": uri, **more})
         assert answer.status in (200, 201), answer
         return answer.json
+
+
+@lru_cache(1)
+def _document(app_kind: type[World]) -> ApiDocument:
+    """Of all worlds: it follows from the routes alone."""
+    with world() as made:
+        return ApiDocument(made.ask("GET", "/openapi").json)
 
 
 @contextmanager
