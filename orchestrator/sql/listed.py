@@ -19,7 +19,7 @@ from orchestrator.model.rows import (
 from orchestrator.model.values import COMPLETED, RESTATE_VERSION, SERVICE, STATUS_NAMES
 from orchestrator.sql import words
 from orchestrator.sql.id_texts import id_texts
-from orchestrator.sql.strides import every
+from orchestrator.sql.strides import every, places
 from orchestrator.tables.port import Pair
 from perdure.wire.ids import INVOCATION_ID_BYTES, invocation_id_to_str
 
@@ -71,8 +71,10 @@ class Listed:
 def read_listings(rows: Iterator[Pair], now_ms: int, shown: set[bytes]) -> Iterator[Listed]:
     """Those whose retention is not over and that were not purged, nor are among those `shown` as
     live: a partition that is led elsewhere may have opened its listings later than its rows."""
-    while some := [_decode(value) for _, value in islice(rows, LISTINGS_AT_ONCE)]:
+    count = 1  # whoever wants any few needs no more
+    while some := [_decode(value) for _, value in islice(rows, count)]:
         yield _without(_joined(some, now_ms), shown, now_ms - _SKEW_MS)
+        count = LISTINGS_AT_ONCE
 
 
 def _without(listed: Listed, shown: set[bytes], since_ms: int) -> Listed:
@@ -106,8 +108,8 @@ def _joined(rows: list[ListingRow], now_ms: int) -> Listed:
     shown = pc.greater(times[3], pa.scalar(now_ms, pa.int64()))
     gone = list(_gone(rows, counts))
     if gone:
-        places = pa.array(range(len(ids)), pa.int64())
-        shown = pc.and_not(shown, pc.is_in(places, pa.array(gone, pa.int64())))
+        is_gone = pc.is_in(places(len(ids)), pa.array(gone, pa.int32()))
+        shown = pc.and_not(shown, is_gone)
     return Listed(pa.table(columns).filter(shown), names)
 
 

@@ -290,7 +290,10 @@ def _pairs(each: Listed) -> list[tuple[int, bytes]]:
 def test_many_ids_as_text() -> None:
     some = [bytes(24), b"\xff" * 24, *(uid(n * n * 7919) for n in range(500))]
     some += [bytes((n * k * 31) % 256 for k in range(1, 25)) for n in range(500)]
-    assert id_texts(b"".join(some)).to_pylist() == [invocation_id_to_str(one) for one in some]
+    texts = [invocation_id_to_str(one) for one in some]
+    assert id_texts(b"".join(some)).to_pylist() == texts
+    assert id_texts(b"".join(some * 40)).to_pylist() == texts * 40  # more than tables are kept for
+    assert id_texts(b"").to_pylist() == []
 
 
 def test_texts_and_numbers_of_many_listings_are_put_together(
