@@ -9,10 +9,12 @@ from urllib.parse import urlencode
 import click
 
 from orchestrator.cli.arguments import Decorated, GivenPairs, pairs_option
+from orchestrator.cli.awaiting import await_result
 from orchestrator.cli.client import path
 from orchestrator.cli.commands import Asked, Verb, single
 from orchestrator.cli.exits import EXIT_USAGE, CliError, ServerRefused
 from orchestrator.cli.ingress import IngressClient
+from orchestrator.cli.near import service_meant
 from orchestrator.cli.output import print_json, say
 from orchestrator.cli.times import flag_duration_s
 from orchestrator.cli.values import BINARY, show_value
@@ -20,7 +22,8 @@ from orchestrator.cli.web_address import HttpAnswer
 from orchestrator.model.api_headers import JSON_TYPE
 
 _NO_RESULT_YET: Final = 470  # of the protocol, which takes long to load
-_ID: Final = "x-restate-id"
+_NOT_FOUND: Final = 404
+_NEW: Final = "Accepted"
 
 
 def _call(run: Decorated) -> Decorated:
@@ -40,13 +43,15 @@ def _call(run: Decorated) -> Decorated:
 @single("invoke", "Call a handler, and wait for its result.")
 @_call
 def _invoke(asked: Asked, target: str, **call: Any) -> int:
-    answer = _asked_for(asked, target, "call", **call)
-    identity = answer.headers.get(_ID)
-    if asked.json:
-        print_json({"invocation_id": identity, "result": _value(answer)})
-    else:
-        _write(answer)
-    return 0
+    """Sent, and then waited for: whoever interrupts it knows what goes on."""
+    sent = json.loads(_asked_for(asked, target, **call).body)
+    if sent["status"] != _NEW:
+        say("it was sent before, with the same key: this is its result")
+    try:
+        answer = await_result(asked, sent["invocationId"])
+    except ServerRefused as error:
+        raise _failed(target, error) from None
+    return _print_result(asked, sent["invocationId"], answer)
 
 
 @single("send", "Have a handler called, and do not wait for it.")
@@ -55,12 +60,12 @@ def _invoke(asked: Asked, target: str, **call: Any) -> int:
 def _send(asked: Asked, target: str, delay: str | None, **call: Any) -> int:
     if delay:
         flag_duration_s(delay, "--delay")
-    found = json.loads(_asked_for(asked, target, "send", delay, **call).body)
+    found = json.loads(_asked_for(asked, target, delay, **call).body)
     if asked.json:
         print_json(found)
         return 0
     print(found["invocationId"])
-    if found["status"] != "Accepted":
+    if found["status"] != _NEW:
         say("it was sent before, with the same key")
     elif at := found.get("executionTime"):
         say(f"it starts at {at}")
@@ -72,13 +77,19 @@ def _send(asked: Asked, target: str, delay: str | None, **call: Any) -> int:
 @single("attach", "Wait for the result of an invocation.")
 @click.argument("identity", metavar="ID")
 def _attach(asked: Asked, identity: str) -> int:
-    return _result(asked, identity, "attach")
+    return _print_result(asked, identity, await_result(asked, identity))
 
 
 @single("output", "The result of an invocation, if there is one already; exit code 1 if not.")
 @click.argument("identity", metavar="ID")
 def _output(asked: Asked, identity: str) -> int:
-    return _result(asked, identity, "output")
+    try:
+        answer = IngressClient(asked).ask("GET", path("restate", "invocation", identity, "output"))
+    except ServerRefused as error:
+        if error.status != _NO_RESULT_YET:
+            raise
+        raise CliError(f"{identity} has no result yet: perdure attach waits for it") from None
+    return _print_result(asked, identity, answer)
 
 
 VERBS: Final[dict[str, Verb]] = {
@@ -92,7 +103,6 @@ VERBS: Final[dict[str, Verb]] = {
 def _asked_for(
     asked: Asked,
     target: str,
-    how: str,
     delay: str | None = None,
     *,
     body: str | None,
@@ -101,26 +111,40 @@ def _asked_for(
     content_type: str | None,
     headers: GivenPairs,
 ) -> HttpAnswer:
-    """`how` is call or send. A path below /restate says which of its words is a key."""
+    """Send it. A path below /restate says which of its words is a key."""
+    at = path("restate", "send") + _place(target, key)
     sent = dict(headers)
     if idempotency_key:
         sent["idempotency-key"] = idempotency_key
     content = _content(body, content_type)
     if content is not None:
         sent["content-type"] = content_type or JSON_TYPE
+    query = f"?{urlencode({'delay': delay})}" if delay else ""
     try:
-        query = f"?{urlencode({'delay': delay})}" if delay else ""
-        at = path("restate", how) + _place(target, key) + query
-        return IngressClient(asked).ask("POST", at, content, sent)
+        return IngressClient(asked).ask("POST", at + query, content, sent)
     except ServerRefused as error:
-        if error.is_of_handler:
-            raise CliError(f"{target} failed with {error.status}: {error}") from None
-        hint = ""
-        if body is None and "content-type" in str(error):
-            hint = f": {target} takes an input, give it as JSON behind the target"
-        elif key is None and "{key}" in str(error):
-            hint = ": name the key with --key"
-        raise CliError(f"{error}{hint}") from None
+        hint = _hint(asked, error, target, body, key)
+        raise CliError(f"{error}{hint and f': {hint}'}") from None
+
+
+def _failed(target: str, error: ServerRefused) -> CliError:
+    return (
+        CliError(f"{target} failed with {error.status}: {error}") if error.is_of_handler else error
+    )
+
+
+def _hint(
+    asked: Asked, error: ServerRefused, target: str, body: str | None, key: str | None
+) -> str:
+    """What to write instead."""
+    said, service = str(error), target.strip("/").partition("/")[0]
+    if body is None and "content-type" in said:
+        return f"{target} takes an input, give it as JSON behind the target"
+    if "is called by" in said:
+        return "name the key with --key" if "{key}" in said else f"{service} has no keys"
+    if error.status == _NOT_FOUND and f"service {service!r}" in said:
+        return service_meant(asked.admin, service)
+    return ""
 
 
 def _place(target: str, key: str | None) -> str:
@@ -151,13 +175,7 @@ def _content(body: str | None, content_type: str | None) -> bytes | None:
     return content
 
 
-def _result(asked: Asked, identity: str, how: str) -> int:
-    try:
-        answer = IngressClient(asked).ask("GET", path("restate", "invocation", identity, how))
-    except ServerRefused as error:
-        if error.status != _NO_RESULT_YET:
-            raise
-        raise CliError(f"{identity} has no result yet: perdure attach waits for it") from None
+def _print_result(asked: Asked, identity: str, answer: HttpAnswer) -> int:
     if asked.json:
         print_json({"invocation_id": identity, "result": _value(answer)})
     else:

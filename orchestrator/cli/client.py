@@ -114,6 +114,12 @@ def refusal_text(status: int, answer: bytes) -> str:
     return f"{text} [{code}]" if code else text
 
 
+def split_code(said: str) -> tuple[str, str]:
+    """The text of a refusal, and its code as it is written behind it, or ""."""
+    text, bracket, code = said.rpartition(" [")
+    return (text, bracket + code) if bracket and code.endswith("]") else (said, "")
+
+
 def text_literal(text: str) -> str:
     """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,6 +1,6 @@
 """What the commands have in common: nouns, their verbs, and the options that every verb takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -158,6 +158,10 @@ class Known(NamedTuple):
     about: str
 
 
+def _verbs(command: click.Command | None) -> Iterable[str]:
+    return command.commands if isinstance(command, click.Group) else ()
+
+
 class Root(click.Group):
     """All commands; the module of one is loaded when it is used."""
 
@@ -185,8 +189,16 @@ class Root(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in self._known and not ctx.resilient_parsing:
-            raise click.exceptions.NoSuchCommand(name, possibilities=self._known, ctx=ctx)
+            raise click.exceptions.NoSuchCommand(
+                name, message=self._who_has(ctx, name), possibilities=self._known, ctx=ctx
+            )
         return super().resolve_command(ctx, args)
+
+    def _who_has(self, ctx: click.Context, verb: str) -> str | None:
+        """Whoever writes a verb alone is told whose it is."""
+        nouns = [name for name in self._known if verb in _verbs(self.get_command(ctx, name))]
+        whole = [f"'perdure {noun} {verb}'" for noun in nouns]
+        return f"No such command {verb!r}: there is {', '.join(whole)}." if whole else None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         found = [

@@ -1,5 +1,7 @@
 """perdure deployments: list, describe, register, delete."""
 
+from contextlib import AbstractContextManager
+
 import click
 
 from orchestrator.cli.arguments import force_option
@@ -7,6 +9,7 @@ from orchestrator.cli.choosing import count_of, invocations_text
 from orchestrator.cli.client import Admin, path
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.exits import CliError
+from orchestrator.cli.near import hinting
 from orchestrator.cli.output import print_fields, print_json, print_table
 from orchestrator.cli.pinned import pinned_if_known, print_services
 from orchestrator.cli.registering import add_register
@@ -44,6 +47,10 @@ def _list(asked: Asked, drained: bool) -> int:
     return 0
 
 
+def _known() -> AbstractContextManager[None]:
+    return hinting(lambda: "perdure deployments list has them")
+
+
 def _busy(admin: Admin) -> set[str]:
     """Those that new calls go to, or that something runs on."""
     latest = {one["deployment_id"] for one in admin.get("/services")["services"]}
@@ -59,7 +66,8 @@ def _busy(admin: Admin) -> set[str]:
 @command.verb("describe", "One deployment: what runs on it, and its services.")
 @_id
 def _describe(asked: Asked, identity: str) -> int:
-    found = asked.admin.get(path("deployments", identity))
+    with _known():
+        found = asked.admin.get(path("deployments", identity))
     pinned = pinned_if_known(asked.admin, identity)
     services = asked.admin.get("/services")["services"]
     latest = [one["name"] for one in services if one["deployment_id"] == identity]
@@ -95,7 +103,8 @@ add_register(command)
 def _delete(asked: Asked, identity: str, force: bool) -> int:
     if not force:
         _refuse_if_in_use(identity, asked.admin)
-    asked.admin.ask("DELETE", path("deployments", identity) + "?force=true")
+    with _known():
+        asked.admin.ask("DELETE", path("deployments", identity) + "?force=true")
     if asked.json:
         print_json({"deleted": identity})
     else:

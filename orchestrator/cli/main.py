@@ -77,7 +77,7 @@ def _usage(error: "click.UsageError") -> str:
     """What is wrong, and where to read how it is right."""
     import click
 
-    said = error.format_message()
+    said = error.format_message().replace(":\n\t", ": ").replace(",\n\t", ", ")  # of choices
     if isinstance(error, click.NoSuchOption) and error.option_name[1:].isdecimal():
         said += " A negative number is written behind --: -- -5"
     return said if error.ctx is None else f"{said}\nTry '{error.ctx.command_path} --help'."

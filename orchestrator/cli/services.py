@@ -1,5 +1,6 @@
 """perdure services: list, describe, patch, openapi."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ from orchestrator.cli.arguments import Decorated
 from orchestrator.cli.client import path
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.exits import EXIT_USAGE, CliError
+from orchestrator.cli.near import hinting, service_meant
 from orchestrator.cli.output import print_fields, print_json, print_table
 
 _OPTIONS = (
@@ -26,6 +28,10 @@ def _durations(run: Decorated) -> Decorated:
         flag = f"--{option.replace('_', '-')}"
         run = click.option(flag, metavar="DURATION", help="like 90s, 2h, 7d")(run)
     return run
+
+
+def _known(asked: Asked, name: str) -> AbstractContextManager[None]:
+    return hinting(lambda: service_meant(asked.admin, name))
 
 
 @command.verb("list", "The latest revision of every service.")
@@ -53,7 +59,8 @@ def _list(asked: Asked) -> int:
 @command.verb("describe", "One service, its options and handlers.")
 @_name
 def _describe(asked: Asked, name: str) -> int:
-    found = asked.admin.get(path("services", name))
+    with _known(asked, name):
+        found = asked.admin.get(path("services", name))
     if asked.json:
         print_json(found)
         return 0
@@ -81,7 +88,8 @@ def print_handlers(service: dict[str, Any]) -> None:
 @command.verb("openapi", "The OpenAPI document of a service.")
 @_name
 def _openapi(asked: Asked, name: str) -> int:
-    print_json(asked.admin.get(path("services", name) + "/openapi"))
+    with _known(asked, name):
+        print_json(asked.admin.get(path("services", name) + "/openapi"))
     return 0
 
 
@@ -95,7 +103,8 @@ def _patch(asked: Asked, name: str, public: str | None, **durations: str | None)
         body["public"] = public == "true"
     if not body:
         raise CliError("nothing to set: name at least one option, see --help", EXIT_USAGE)
-    found = asked.admin.ask("PATCH", path("services", name), body)
+    with _known(asked, name):
+        found = asked.admin.ask("PATCH", path("services", name), body)
     if asked.json:
         print_json(found)
     else:

@@ -21,6 +21,7 @@ from orchestrator.cli.client import path, text_literal
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.confirming import confirm
 from orchestrator.cli.exits import EXIT_USAGE, CliError, ServerRefused
+from orchestrator.cli.near import service_meant
 from orchestrator.cli.output import print_json, print_table, say
 from orchestrator.cli.values import JsonError, changed, parse_object, show_value
 
@@ -131,7 +132,9 @@ def _check_service(asked: Asked, service: str) -> None:
     except ServerRefused as error:
         if error.status != _NOT_FOUND:
             raise
-        raise CliError(f"there is no service {service!r}, and no state of it") from None
+        hint = service_meant(asked.admin, service)
+        said = f"there is no service {service!r}, and no state of it"
+        raise CliError(f"{said}: {hint}" if hint else said) from None
     if found["ty"] == "Service":
         raise CliError(f"{service!r} is a plain service: it has no state")
 

@@ -1,0 +1,42 @@
+"""Names that somebody may have meant who wrote another."""
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from orchestrator.cli.client import Admin, split_code
+from orchestrator.cli.exits import CliError, ServerRefused
+
+_NEAR_MAX = 3
+_NOT_FOUND = 404
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """ "Did you mean …?", or "" if none is like it."""
+    by_small = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(word.lower(), by_small, _NEAR_MAX, 0.6)
+    names = [repr(by_small[name]) for name in found]
+    return f"did you mean {' or '.join(names)}?" if names else ""
+
+
+def service_meant(admin: Admin, name: str) -> str:
+    """What to do about a service that is not there: a near one, or those that are."""
+    try:
+        known = [one["name"] for one in admin.get("/services")["services"]]
+    except CliError:
+        return ""
+    if not known:
+        return "nothing is registered here yet: perdure deployments register URI"
+    return meant(name, known) or "perdure services list shows those that are there"
+
+
+@contextmanager
+def hinting(hint: Callable[[], str]) -> Iterator[None]:
+    """What the server does not know is told with a hint."""
+    try:
+        yield
+    except ServerRefused as error:
+        if error.status != _NOT_FOUND or not (more := hint()):
+            raise
+        text, code = split_code(str(error))
+        raise CliError(f"{text}: {more}{code}") from None
