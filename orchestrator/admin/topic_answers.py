@@ -1,4 +1,4 @@
-"""What answers about broker clusters, subscriptions, feeds, dead letters are like: see `answers`."""
+"""What answers about topics, feeds and dead letters are like: see `answers`."""
 
 from typing import Literal
 

@@ -11,6 +11,7 @@ from orchestrator.cli.choosing import Chosen, choosing, count_of, where
 from orchestrator.cli.client import Admin
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.journals import export_journal
+from orchestrator.cli.near import say_unknown_service
 from orchestrator.cli.operations import add_operations
 from orchestrator.cli.output import Coloured, first_line, print_json, print_table, say
 from orchestrator.cli.times import ago
@@ -59,6 +60,8 @@ def _list(
         if watch_s is not None and sys.stdout.isatty():
             print(_CLEAR, end="")
         _show(asked, rows)
+        if not rows:
+            say_unknown_service(asked.admin, chosen.service)
         _say_rest(asked.admin, where(terms), limit, len(rows))
         if watch_s is None:
             return 0

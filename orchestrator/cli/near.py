@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from orchestrator.cli.client import Admin, split_code
 from orchestrator.cli.exits import CliError, ServerRefused
+from orchestrator.cli.output import say
 
 _NEAR_MAX = 3
 _NOT_FOUND = 404
@@ -17,6 +18,19 @@ def meant(word: str, known: Iterable[str]) -> str:
     found = difflib.get_close_matches(word.lower(), by_small, _NEAR_MAX, 0.6)
     names = [repr(by_small[name]) for name in found]
     return f"did you mean {' or '.join(names)}?" if names else ""
+
+
+def say_unknown_service(admin: Admin, name: str | None) -> None:
+    """Whoever finds nothing of a service may have written another name."""
+    if name is None:
+        return
+    try:
+        known = [one["name"] for one in admin.get("/services")["services"]]
+    except CliError:
+        return
+    if name not in known:
+        near = meant(name, known)
+        say(f"there is no service {name!r}{near and f': {near}'}")
 
 
 def service_meant(admin: Admin, name: str) -> str:

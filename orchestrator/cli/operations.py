@@ -16,6 +16,7 @@ from orchestrator.cli.client import Admin, path, text_literal
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.confirming import confirm
 from orchestrator.cli.exits import EXIT_USAGE, CliError, ServerRefused
+from orchestrator.cli.near import say_unknown_service
 from orchestrator.cli.output import print_json, print_table, say
 
 BATCH_MAX: Final = 500  # ids of a request; the server takes twice as many
@@ -107,7 +108,7 @@ def _verb(name: str) -> Callable[..., int]:
                 f" …, or --all; see perdure invocations {name} --help",
                 EXIT_USAGE,
             )
-        return _do_named(work, ids) if ids else _do_chosen(work, chosen.terms(), yes)
+        return _do_named(work, ids) if ids else _do_chosen(work, chosen, yes)
 
     # --deployment says where to go on; elsewhere it chooses, by where they began.
     goes_on = name in ("resume", "restart-as-new")
@@ -159,12 +160,12 @@ def _do_one(work: _Work, identity: str) -> _Result:
 # --- all that are chosen, in batches
 
 
-def _do_chosen(work: _Work, terms: list[str], yes: bool) -> int:
+def _do_chosen(work: _Work, chosen: Chosen, yes: bool) -> int:
     """Exit code 1 if any was refused."""
     if work.how.get("from"):
         raise CliError("--from is for invocations that are named by their ids", EXIT_USAGE)
     admin = work.asked.admin
-    terms = [*terms, work.operation.applies_to]
+    terms = [*chosen.terms(), work.operation.applies_to]
     (found,) = admin.query(
         f"SELECT COUNT(1) AS n, MAX(created_at) AS newest FROM sys_invocation{where(terms)}"
     )
@@ -177,6 +178,8 @@ def _do_chosen(work: _Work, terms: list[str], yes: bool) -> int:
         # What begins from now on is not meant.
         terms.append(f"created_at <= TIMESTAMP {text_literal(found['newest'])}")
         done, refused = _in_batches(work, terms, count)
+    else:
+        say_unknown_service(admin, chosen.service)
     return _report(work, done, refused)
 
 

@@ -84,6 +84,15 @@ def test_nothing_is_done_unless_somebody_says_so(server: World, perdure: Perdure
     assert server.engine.operations == []
 
 
+def test_a_filter_that_finds_nothing_may_name_no_service(server: World, perdure: Perdure) -> None:
+    server.query.rows = holds(0)
+    said = "there is no service 'greter': did you mean 'Greeter'?"
+    for verb in (["list"], ["kill", "--yes"]):
+        assert said in perdure("invocations", *verb, "--service", "greter").err
+        assert "no service" not in perdure("invocations", *verb, "--service", "Greeter").err
+    assert perdure("invocations", "list", "--service", "Zzz").err == "there is no service 'Zzz'\n"
+
+
 @pytest.mark.parametrize("count", [1200, 2400])
 def test_many_are_done_in_batches(
     count: int, server: World, perdure: Perdure, monkeypatch: pytest.MonkeyPatch

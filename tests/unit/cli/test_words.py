@@ -3,11 +3,16 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
 from orchestrator.cli.known import KNOWN
 from orchestrator.cli.main import main
+from tests.unit.admin.world import World, world
+from tests.unit.cli.printed import Printed
+
+Perdure = Callable[..., Printed]
 
 
 @pytest.mark.parametrize(
@@ -84,3 +89,40 @@ def test_a_command_loads_what_it_needs() -> None:
 
 def test_the_server_loads_no_commands() -> None:
     assert not _loaded("serve", "--no-such-setting") & {"click", "http.client"}
+
+
+def test_a_verb_alone_is_told_whose_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cancel", "inv_1"]) == 2
+    assert "there is 'perdure invocations cancel'" in capsys.readouterr().err
+
+
+def test_choices_are_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["feeds", "enable"]) == 2
+    assert "Choose from: events, state\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["services", "describe", "Greter"], "'Greter': did you mean 'Greeter'? [PD0703]"),
+        (["services", "patch", "greeter", "--public", "true"], "did you mean 'Greeter'?"),
+        (["services", "openapi", "Zzz"], "'Zzz': perdure services list shows those"),
+        (["state", "get", "Conter", "k"], "did you mean 'Counter'?"),
+        (["deployments", "describe", "dp_1"], "'dp_1': perdure deployments list has them"),
+    ],
+)
+def test_names_that_are_not_there(
+    words: list[str], said: str, server: World, perdure: Perdure
+) -> None:
+    server.query.rows = lambda sql: []
+    refused = perdure(*words)
+    assert refused.code == 1 and said in refused.err
+
+
+def test_a_service_where_there_are_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world() as made:
+        monkeypatch.setenv("PERDURE_URL", made.url)
+        assert main(["services", "describe", "Greeter"]) == 1
+    assert "nothing is registered here yet: perdure deployments register" in capsys.readouterr().err
