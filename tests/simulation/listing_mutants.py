@@ -6,6 +6,7 @@ from orchestrator.codec import keys
 from orchestrator.machine import listings
 from orchestrator.machine.step import Step
 from orchestrator.model.ids import INVOCATION_ID_BYTES
+from orchestrator.model.limits import LISTED_COUNT_MAX, LISTING_FINE_MS
 from orchestrator.model.rows import CompletedRow
 from orchestrator.sql import listed
 from orchestrator.tables.table import Table
@@ -49,7 +50,7 @@ def another_one_is_marked_as_purged(patch: Patch) -> None:
     """The one before it, as it was the last of its listing."""
 
     def unlist(step: Step, done: CompletedRow) -> None:
-        number, place = divmod(done.listed, listings.LISTED_COUNT_MAX)
+        number, place = divmod(done.listed, LISTED_COUNT_MAX)
         key = keys.listing_key(listings._bucket_ms(done), number)
         row = step.state.listings.get(key)
         if done.listed >= 0 and row is not None:
@@ -77,7 +78,7 @@ def listings_go_with_the_first_they_list(patch: Patch) -> None:
     before = listings._bucket_ms
 
     def bucket_ms(done: CompletedRow) -> int:
-        return before(done) - listings.LISTING_FINE_MS
+        return before(done) - LISTING_FINE_MS
 
     patch.set(listings, "_bucket_ms", bucket_ms)
 
