@@ -11,11 +11,11 @@ AnyDocument = dict[str, Any]
 """One that has a standard of its own, as OpenAPI."""
 
 
-class Answer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class AdminAnswer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One that has no other fields."""
 
 
-class VersionInformation(Answer, kw_only=True):
+class VersionInformation(AdminAnswer, kw_only=True):
     """`version`: of the API this one is compatible with; `perdure_version`: of the server."""
 
     version: str
@@ -26,27 +26,27 @@ class VersionInformation(Answer, kw_only=True):
     perdure_version: str
 
 
-class EmbeddedMetadataHealth(Answer, kw_only=True):
+class EmbeddedMetadataHealth(AdminAnswer, kw_only=True):
     """Numbers of the nodes that keep the metadata."""
 
     members: list[int]
 
 
-class ClusterHealthResponse(Answer, kw_only=True):
+class ClusterHealthResponse(AdminAnswer, kw_only=True):
     """A cluster and its nodes."""
 
     cluster_name: str
     metadata_cluster_health: EmbeddedMetadataHealth
 
 
-class ServiceNameRevision(Answer, kw_only=True):
+class ServiceNameRevision(AdminAnswer, kw_only=True):
     """A service and its revision on a deployment."""
 
     name: str
     revision: int
 
 
-class HandlerRetryPolicyMetadata(Answer, kw_only=True):
+class HandlerRetryPolicyMetadata(AdminAnswer, kw_only=True):
     """What a handler sets of its retry policy."""
 
     initial_interval: str | None = None
@@ -56,7 +56,7 @@ class HandlerRetryPolicyMetadata(Answer, kw_only=True):
     on_max_attempts: str | None = None
 
 
-class HandlerMetadata(Answer, kw_only=True):
+class HandlerMetadata(AdminAnswer, kw_only=True):
     """A handler: options only where it sets them itself."""
 
     name: str
@@ -77,13 +77,13 @@ class HandlerMetadata(Answer, kw_only=True):
     retry_policy: HandlerRetryPolicyMetadata
 
 
-class ListServiceHandlersResponse(Answer, kw_only=True):
+class ListServiceHandlersResponse(AdminAnswer, kw_only=True):
     """All handlers of a service."""
 
     handlers: list[HandlerMetadata]
 
 
-class ServiceRetryPolicyMetadata(Answer, kw_only=True):
+class ServiceRetryPolicyMetadata(AdminAnswer, kw_only=True):
     """What follows a failed attempt; without `max_attempts` they never end."""
 
     initial_interval: str
@@ -93,7 +93,7 @@ class ServiceRetryPolicyMetadata(Answer, kw_only=True):
     on_max_attempts: str
 
 
-class ServiceMetadata(Answer, kw_only=True):
+class ServiceMetadata(AdminAnswer, kw_only=True):
     """A service: options with every default resolved."""
 
     name: str
@@ -113,13 +113,13 @@ class ServiceMetadata(Answer, kw_only=True):
     retry_policy: ServiceRetryPolicyMetadata
 
 
-class ListServicesResponse(Answer, kw_only=True):
+class ListServicesResponse(AdminAnswer, kw_only=True):
     """The latest revision of every service."""
 
     services: list[ServiceMetadata]
 
 
-class _Deployment(Answer, kw_only=True):
+class _Deployment(AdminAnswer, kw_only=True):
     id: str
     uri: str | None = None
     arn: str | None = None
@@ -141,7 +141,7 @@ class DeploymentResponse(_Deployment, kw_only=True):
     services: list[ServiceNameRevision]
 
 
-class ListDeploymentsResponse(Answer, kw_only=True):
+class ListDeploymentsResponse(AdminAnswer, kw_only=True):
     """All deployments."""
 
     deployments: list[DeploymentResponse]
@@ -153,7 +153,7 @@ class DetailedDeploymentResponse(_Deployment, kw_only=True):
     services: list[ServiceMetadata]
 
 
-class RegisterDeploymentResponse(Answer, kw_only=True):
+class RegisterDeploymentResponse(AdminAnswer, kw_only=True):
     """A deployment that was registered, was known, or would be (`dry_run`)."""
 
     id: str
@@ -163,41 +163,41 @@ class RegisterDeploymentResponse(Answer, kw_only=True):
     sdk_version: str | None = None
 
 
-class RestartAsNewInvocationResponse(Answer, kw_only=True):
+class RestartAsNewInvocationResponse(AdminAnswer, kw_only=True):
     """The invocation that was started anew."""
 
     new_invocation_id: str
 
 
-class FailedOperation(Answer, kw_only=True):
+class FailedOperation(AdminAnswer, kw_only=True):
     """Why nothing was done to an invocation."""
 
     invocation_id: str
     error: str
 
 
-class BatchOperationResponse(Answer, kw_only=True):
+class BatchOperationResponse(AdminAnswer, kw_only=True):
     """Ids of invocations to which it was done, and the others."""
 
     succeeded: list[str]
     failed: list[FailedOperation]
 
 
-class RestartedInvocation(Answer, kw_only=True):
+class RestartedInvocation(AdminAnswer, kw_only=True):
     """An invocation and the one that was started in its place."""
 
     old_invocation_id: str
     new_invocation_id: str
 
 
-class BatchRestartResponse(Answer, kw_only=True):
+class BatchRestartResponse(AdminAnswer, kw_only=True):
     """Invocations that were started anew, and the others."""
 
     succeeded: list[RestartedInvocation]
     failed: list[FailedOperation]
 
 
-class JournalEntryDocument(Answer, kw_only=True):
+class JournalEntryDocument(AdminAnswer, kw_only=True):
     """One entry of a journal: `payload` are its bytes in base64, `shown` is what is in them."""
 
     index: int
@@ -208,7 +208,7 @@ class JournalEntryDocument(Answer, kw_only=True):
     payload: str
 
 
-class InvocationDocument(Answer, kw_only=True):
+class InvocationDocument(AdminAnswer, kw_only=True):
     """An invocation with its journal, as `perdure replay` reads it."""
 
     format: str

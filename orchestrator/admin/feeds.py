@@ -5,7 +5,7 @@ from orchestrator.admin.errors import AdminError
 from orchestrator.admin.kafka_clusters import no_facts
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.routing import AdminRoutes
-from orchestrator.admin.topic_answers import Feeds
+from orchestrator.admin.topic_answers import FeedsResponse
 from orchestrator.admin.views import JsonView
 from orchestrator.brokers.asking import NoFacts, made_topic, topics_of
 from orchestrator.brokers.facts_port import NOT_MADE, RIGHTS
@@ -27,23 +27,23 @@ OURS = "/perdure/v1/feeds"
 def router(ports: Ports) -> AdminRoutes:
     routes = AdminRoutes("feed")
 
-    @routes.get(OURS, id="get_feeds", answer=Feeds)
+    @routes.get(OURS, id="get_feeds", answer=FeedsResponse)
     async def show() -> JsonView:
         """The feeds that are on."""
         return feeds_view(ports.metadata.known().topics)
 
-    @routes.put(OURS + "/events", id="start_event_feed", answer=Feeds)
+    @routes.put(OURS + "/events", id="start_event_feed", answer=FeedsResponse)
     async def events_on(force: bool = False) -> JsonView:
         """Publish the life of every invocation."""
         await _ensure_topic(ports, events_topic(ports.options.cluster_name), force)
         return await _switch(ports, events=True)
 
-    @routes.delete(OURS + "/events", id="stop_event_feed", answer=Feeds)
+    @routes.delete(OURS + "/events", id="stop_event_feed", answer=FeedsResponse)
     async def events_off() -> JsonView:
         """Publish no more of it."""
         return await _switch(ports, events=False)
 
-    @routes.put(OURS + "/state/{service}", id="start_state_feed", answer=Feeds)
+    @routes.put(OURS + "/state/{service}", id="start_state_feed", answer=FeedsResponse)
     async def state_on(service: str, force: bool = False) -> JsonView:
         """Publish every change of the state of a service, and first what there is."""
         _check_has_state(ports, service)
@@ -51,7 +51,7 @@ def router(ports: Ports) -> AdminRoutes:
         await _ensure_topic(ports, topic, force)
         return await _switch(ports, add=service)
 
-    @routes.delete(OURS + "/state/{service}", id="stop_state_feed", answer=Feeds)
+    @routes.delete(OURS + "/state/{service}", id="stop_state_feed", answer=FeedsResponse)
     async def state_off(service: str) -> JsonView:
         """Publish no more of it."""
         if service not in ports.metadata.known().topics.state_feeds:

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from orchestrator.admin.answers import Answer
+from orchestrator.admin.answers import AdminAnswer
 
 
-class SimpleKafkaClusterResponse(Answer, kw_only=True):
+class SimpleKafkaClusterResponse(AdminAnswer, kw_only=True):
     """A broker cluster; secrets are `***`. `reason`: why it cannot be used now."""
 
     name: str
@@ -15,13 +15,13 @@ class SimpleKafkaClusterResponse(Answer, kw_only=True):
     reason: str | None = None
 
 
-class ListKafkaClustersResponse(Answer, kw_only=True):
+class ListKafkaClustersResponse(AdminAnswer, kw_only=True):
     """All broker clusters."""
 
     clusters: list[SimpleKafkaClusterResponse]
 
 
-class SubscriptionResponse(Answer, kw_only=True):
+class SubscriptionResponse(AdminAnswer, kw_only=True):
     """A subscription as Restate's clients know it."""
 
     id: str
@@ -36,13 +36,13 @@ class KafkaClusterResponse(SimpleKafkaClusterResponse, kw_only=True):
     subscriptions: list[SubscriptionResponse]
 
 
-class ListSubscriptionsResponse(Answer, kw_only=True):
+class ListSubscriptionsResponse(AdminAnswer, kw_only=True):
     """All subscriptions."""
 
     subscriptions: list[SubscriptionResponse]
 
 
-class SourceStatus(Answer, kw_only=True):
+class SourceStatus(AdminAnswer, kw_only=True):
     """One partition of a topic. `position` is the next offset that is read, below `committed`
     nothing is under way, `live` are under way. `end` and `lag`, in records, are null until the
     brokers have said where the topic ends."""
@@ -85,20 +85,20 @@ class PerdureSubscription(SubscriptionResponse, kw_only=True):
     created_at: str
 
 
-class ListPerdureSubscriptions(Answer, kw_only=True):
+class ListPerdureSubscriptions(AdminAnswer, kw_only=True):
     """All subscriptions and how they stand, the oldest first."""
 
     subscriptions: list[PerdureSubscription]
 
 
-class Feeds(Answer, kw_only=True):
+class FeedsResponse(AdminAnswer, kw_only=True):
     """Whether the life of invocations is published, and of which services the state is."""
 
     events: bool
     state: list[str]
 
 
-class RedrivenLetter(Answer, kw_only=True):
+class RedrivenLetter(AdminAnswer, kw_only=True):
     """A dead letter that is gone, and the invocation that was made of it."""
 
     id: str
