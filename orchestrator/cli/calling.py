@@ -22,7 +22,6 @@ from orchestrator.cli.web_address import HttpAnswer
 from orchestrator.model.api_headers import JSON_TYPE
 
 _NO_RESULT_YET: Final = 470  # of the protocol, which takes long to load
-_NOT_FOUND: Final = 404
 _NEW: Final = "Accepted"
 
 
@@ -142,7 +141,7 @@ def _hint(
         return f"{target} takes an input, give it as JSON behind the target"
     if "is called by" in said:
         return "name the key with --key" if "{key}" in said else f"{service} has no keys"
-    if error.status == _NOT_FOUND and f"service {service!r}" in said:
+    if error.is_unknown and f"service {service!r}" in said:
         return service_meant(asked.admin, service)
     return ""
 

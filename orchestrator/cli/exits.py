@@ -9,6 +9,7 @@ EXIT_UNREACHABLE: Final = 3
 EXIT_PARTIAL: Final = 4
 """An answer without the rows of partitions that could not be read."""
 EXIT_INTERRUPTED: Final = 130
+_NOT_FOUND: Final = 404
 
 
 class CliError(Exception):
@@ -26,3 +27,8 @@ class ServerRefused(CliError):
         super().__init__(message)
         self.status = status
         self.is_of_handler = is_of_handler
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the server does not know what was named."""
+        return self.status == _NOT_FOUND

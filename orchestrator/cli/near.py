@@ -9,7 +9,6 @@ from orchestrator.cli.exits import CliError, ServerRefused
 from orchestrator.cli.output import say
 
 _NEAR_MAX = 3
-_NOT_FOUND = 404
 
 
 def meant(word: str, known: Iterable[str]) -> str:
@@ -50,7 +49,7 @@ def hinting(hint: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except ServerRefused as error:
-        if error.status != _NOT_FOUND or not (more := hint()):
+        if not error.is_unknown or not (more := hint()):
             raise
         text, code = split_code(str(error))
         raise CliError(f"{text}: {more}{code}") from None

@@ -25,7 +25,6 @@ from orchestrator.cli.near import service_meant
 from orchestrator.cli.output import print_json, print_table, say
 from orchestrator.cli.values import JsonError, changed, parse_object, show_value
 
-_NOT_FOUND: Final = 404
 StateValues = dict[str, bytes]
 command = Noun("state", "The state of objects and workflows.")
 _force = force_option("even if it changes meanwhile")
@@ -130,7 +129,7 @@ def _check_service(asked: Asked, service: str) -> None:
     try:
         found = asked.admin.get(path("services", service))
     except ServerRefused as error:
-        if error.status != _NOT_FOUND:
+        if not error.is_unknown:
             raise
         hint = service_meant(asked.admin, service)
         said = f"there is no service {service!r}, and no state of it"
