@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,15 +17,29 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Parsed once for all rules; `conftest.py` lets go of all trees after the last."""
+    return ast.parse(path.read_text())
+
+
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file."""
+    return tuple(ast.walk(tree_of(path)))
+
+
+def imported(path: Path) -> set[str]:
     """Top-level names of the libraries a file imports, wherever in the file."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    found = set()
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            found.update(alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             assert node.module is not None
-            yield node.module.partition(".")[0]
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 def third_party(path: Path) -> set[str]:
-    return {name for name in imported(path) if name not in OWN | set(sys.stdlib_module_names)}
+    return imported(path) - OWN - sys.stdlib_module_names

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.architecture.sources import ROOT, name_of, source_files
+from tests.architecture.sources import ROOT, name_of, nodes_of, source_files, tree_of
 
 LINES_MAX = 400
 FAMILY_MAX = 5
@@ -22,10 +22,10 @@ def _faults(path: Path) -> Iterator[str]:
         yield f"{lines} lines"
     if NAMELESS.search(path.stem):
         yield "name it after what is in it"
-    tree = ast.parse(text)
+    tree = tree_of(path)
     if tree.body and not ast.get_docstring(tree):
         yield "a file begins with one sentence of purpose"
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
             if node.end_lineno - node.lineno >= FUNCTION_LINES_MAX:

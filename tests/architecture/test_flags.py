@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import pytest
 
 from orchestrator.cli.commands import Noun
 from orchestrator.cli.known import root
 from orchestrator.cli.own_flags import OWN_FLAGS, flags_of_serve
 from tests.architecture.generated import check
-from tests.architecture.sources import ROOT, name_of, source_files
+from tests.architecture.sources import ROOT, name_of, nodes_of, source_files
 
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
@@ -78,7 +77,7 @@ def _texts(path: Path) -> Iterator[str]:
     if path.suffix == ".md":
         yield path.read_text()
         return
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.JoinedStr):
             parts = (one.value if isinstance(one, ast.Constant) else " … " for one in node.values)
             yield "".join(str(part) for part in parts)
@@ -102,20 +101,30 @@ def test_every_flag_that_is_named_exists() -> None:
     assert not unknown
 
 
-@pytest.mark.parametrize("path", _of_product(), ids=name_of)
-def test_every_command_that_is_named_exists(path: Path) -> None:
+def _wrong(text: str) -> Iterator[str]:
+    for words, rest in _LINE.findall(text):
+        noun, _, verb = words.partition(" ")
+        if noun not in COMMANDS:
+            continue  # a sentence
+        whole = words if words in COMMANDS else noun
+        if isinstance(COMMANDS[whole], Noun):
+            if verb:
+                yield f"perdure {noun} has no {verb}"
+            continue
+        own = rest.partition(".sh")[0]  # a message may name another program's command
+        if unknown := set(_FLAG.findall(own)) - _flags(whole):
+            yield f"perdure {words} has no {unknown}: {rest}"
+
+
+def test_every_command_that_is_named_exists() -> None:
     """`perdure noun verb --flag`: the verb is of the noun, and the flag of the verb."""
-    for text in _texts(path):
-        for words, rest in _LINE.findall(text):
-            noun, _, verb = words.partition(" ")
-            if noun not in COMMANDS:
-                continue  # a sentence
-            whole = words if words in COMMANDS else noun
-            if isinstance(COMMANDS[whole], Noun):
-                assert not verb, f"perdure {noun} has no {verb}"
-                continue
-            own = rest.partition(".sh")[0]  # a message may name another program's command
-            assert set(_FLAG.findall(own)) <= _flags(whole), (words, rest)
+    wrong = [
+        f"{name_of(path)}: {line}"
+        for path in _of_product()
+        for text in _texts(path)
+        for line in _wrong(text)
+    ]
+    assert not wrong
 
 
 def test_the_page_of_the_command_line_is_current() -> None:

@@ -3,13 +3,13 @@
 import ast
 from pathlib import Path
 
-from tests.architecture.sources import name_of, source_files
+from tests.architecture.sources import name_of, nodes_of, source_files
 
 
 def _names(path: Path) -> list[ast.expr]:
     return [
         node.args[0]
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes_of(path)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "getLogger"

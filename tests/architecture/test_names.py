@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.architecture.sources import name_of, source_files
+from tests.architecture.sources import name_of, source_files, tree_of
 
 # Each stands for one convention that several modules follow, and is called through its module.
 CONVENTIONS = {
@@ -37,7 +37,7 @@ def test_a_public_name_is_defined_once(house: str) -> None:
             continue
         if name_of(path).startswith("sdk/perdure/compat/"):
             continue  # the names of another SDK
-        for name in set(_public_names(ast.parse(path.read_text()))):  # overloads are one
+        for name in set(_public_names(tree_of(path))):  # overloads are one
             homes[name].append(name_of(path))
     doubles = {name: found for name, found in homes.items() if len(found) > 1}
     assert {name: found for name, found in doubles.items() if name not in CONVENTIONS} == {}
@@ -80,7 +80,7 @@ def test_a_constant_has_one_home() -> None:
     names = defaultdict(set)
     for path in source_files():
         if name_of(path).startswith("orchestrator/"):
-            for name, value in _constants(ast.parse(path.read_text())):
+            for name, value in _constants(tree_of(path)):
                 homes[name, value].add(name_of(path))
                 if value[0] not in "0123456789-" and len(value) > _SHORT:
                     homes[value, value].add(name_of(path))

@@ -4,7 +4,7 @@ import ast
 import re
 import tomllib
 
-from tests.architecture.sources import ROOT, name_of, source_files
+from tests.architecture.sources import ROOT, name_of, source_files, tree_of
 
 
 def _contract() -> tuple[str, ...]:
@@ -40,7 +40,7 @@ def test_every_file_that_architecture_names_is_there() -> None:
 def test_what_is_called_pure_is_under_the_contract() -> None:
     held = _contract()
     for path in source_files():
-        said = ast.get_docstring(ast.parse(path.read_text())) or ""
+        said = ast.get_docstring(tree_of(path)) or ""
         if re.search(r"\bPure\b|\bpure function|\bsans-I/?O\b", said):
             module = name_of(path).removeprefix("sdk/").removesuffix(".py").replace("/", ".")
             module = module.removesuffix(".__init__")

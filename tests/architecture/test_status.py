@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestrator.machine.status import CAUSE_NAMES, TRANSITIONS
 from orchestrator.model.values import COMPLETED, NEW, STATUS_NAMES
+from tests.architecture.sources import nodes_of
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```mermaid\nstateDiagram-v2\n.*?```\n", re.DOTALL)
@@ -41,7 +42,7 @@ def test_architecture_shows_the_table() -> None:
 def test_one_function_changes_a_status() -> None:
     writers = []
     for file in sorted((ROOT / "orchestrator" / "machine").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in nodes_of(file):
             targets = node.targets if isinstance(node, ast.Assign) else []
             if any(isinstance(t, ast.Attribute) and t.attr == "status" for t in targets):
                 writers.append(file.name)

@@ -10,13 +10,19 @@ import re
 
 from xdist.scheduler import LoadScopeScheduling
 
+# Modules that read the same sources.
+_TOGETHER = ("tests/architecture/",)
 # Modules of few, long tests, which several workers share.
 _SPREAD = ("tests/simulation/", "tests/scale/")
 _COMBINATION = re.compile(r"\[((?:perdure|restate)-\w+-v\d-\w+-\w+(?:-signed)?(?:-explicit)?)")
 
 
 def unit_of(nodeid: str) -> str:
-    """What one worker runs whole: a module, a combination of the conformance suite, or a test."""
+    """What one worker runs whole: a room, a module, a combination of the conformance suite, or a
+    test."""
+    for room in _TOGETHER:
+        if nodeid.startswith(room):
+            return room
     if nodeid.startswith(_SPREAD):
         return nodeid
     module, _, test = nodeid.partition("::")
