@@ -21,7 +21,7 @@ from tests.parts.needed import needed
 from tests.parts.processes import Process, free_port, port_open
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
-from tests.parts.wheels import AGENTS, wheels
+from tests.parts.wheels import agents
 
 EXAMPLES = REPOSITORY / "examples"
 APP = Path(__file__).parent / "agents_app.py"
@@ -62,7 +62,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def libraries() -> Path:
-    return needed("the libraries of agents", lambda: wheels("agents", *AGENTS))
+    return needed("the libraries of agents", agents)
 
 
 @pytest.fixture(scope="module", params=MODES)

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tests.parts.cache import REPOSITORY
-from tests.parts.wheels import COMPOSE_SPEC, ask, wheels
+from tests.parts.wheels import ask, compose_spec
 
 KAFKA = REPOSITORY / "docker-compose.yml"
 EMBEDDED = REPOSITORY / "deploy" / "compose.embedded.yml"
@@ -33,7 +33,7 @@ class ComposeSpec:
     """The Compose specification, as a parser that refuses what it does not know."""
 
     def __init__(self) -> None:
-        self._directory = wheels("compose-spec", COMPOSE_SPEC)
+        self._directory = compose_spec()
 
     def wrong(self, text: str) -> str:
         said: str = ask(_CHECK, text, self._directory)

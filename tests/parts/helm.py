@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.parts.wheels import HELM, KUBERNETES_SCHEMAS, ask, wheels
+from tests.parts.wheels import ask, helm
 
 # `kind` of a resource that Kubernetes itself does not define, so that there is no schema.
 FOREIGN = ["ServiceMonitor"]
@@ -47,7 +47,7 @@ class Helm:
     """One chart; resources are checked against the schemas of `versions` of Kubernetes."""
 
     def __init__(self, chart: Path, versions: tuple[str, ...]) -> None:
-        self._directory = wheels("helm", HELM, KUBERNETES_SCHEMAS)
+        self._directory = helm()
         self._chart = str(chart)
         self._versions = versions
 

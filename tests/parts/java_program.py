@@ -22,9 +22,14 @@ def _compiler() -> list[str]:
     return [str(JAVA), "-XX:TieredStopAtLevel=1", "-jar", str(jar), "-21", "-proc:none", "-nowarn"]
 
 
+def restate_jars() -> Path:
+    """The directory of the jars of Restate's SDK."""
+    return jars("restate-java", _HERE / "restate_jars.txt")
+
+
 def compile_service(source: str, directory: Path) -> None:
     """Compile a service against Restate's SDK; an AssertionError shows what is wrong."""
-    place = jars("restate-java", _HERE / "restate_jars.txt")
+    place = restate_jars()
     (directory / "Greeter.java").write_text(source)
     listed = ":".join(str(jar) for jar in sorted(place.glob("*.jar")))
     command = [*_compiler(), "-cp", listed, "-d", str(directory), "Greeter.java"]

@@ -81,13 +81,13 @@ def java(*class_path: str, quick: bool = True) -> list[str]:
     """The first words of a program in Java with Kafka's jars before others; its class is next."""
     words = [str(JAVA), "-Xmx512m", "-XX:+UseSerialGC"]
     if quick:
-        words += [*_QUICK, f"-XX:AOTCache={_kept_classes()}"]
+        words += [*_QUICK, f"-XX:AOTCache={kept_classes()}"]
         words += ["-Xlog:disable", "-Xlog:all=warning:stderr"]  # stdout is the program's
     return [*words, "-cp", ":".join((f"{kafka_jars()}/*", *class_path))]
 
 
 @cache
-def _kept_classes() -> Path:
+def kept_classes() -> Path:
     """Loaded and linked by another broker: half of the CPU of a start. Java goes on without."""
     modules = JAVA.parents[1] / "lib" / "modules"
     # Java takes them only for the very files from which they came.

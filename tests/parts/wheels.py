@@ -11,14 +11,25 @@ from typing import Any
 
 from tests.parts.cache import fetched, run_to_fetch
 
-HELM = "helm-python-sdk==0.2.2"
-KUBERNETES_SCHEMAS = "kubernetes-validate==1.37.0"
-COMPOSE_SPEC = "compose-spec==0.2.1"
-PYRIGHT = "pyright==1.1.414"
-AGENTS = ("pydantic-ai-slim==2.68.0", "openai-agents==0.24.0")
+
+def agents() -> Path:
+    return _wheels("agents", "pydantic-ai-slim==2.68.0", "openai-agents==0.24.0")
 
 
-def wheels(name: str, *requirements: str) -> Path:
+def compose_spec() -> Path:
+    return _wheels("compose-spec", "compose-spec==0.2.1")
+
+
+def helm() -> Path:
+    """With the schemas of Kubernetes."""
+    return _wheels("helm", "helm-python-sdk==0.2.2", "kubernetes-validate==1.37.0")
+
+
+def pyright() -> Path:
+    return _wheels("pyright", "pyright==1.1.414")
+
+
+def _wheels(name: str, *requirements: str) -> Path:
     """A directory for PYTHONPATH that holds `requirements` and what they need."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     pip += ["--only-binary", ":all:"]

@@ -11,10 +11,10 @@ import textwrap
 from pathlib import Path
 
 from tests.examples.pages import pages
+from tests.parts import wheels
 from tests.parts.cache import REPOSITORY
 from tests.parts.needed import needed
 from tests.parts.node import NODE
-from tests.parts.wheels import PYRIGHT, wheels
 
 _USERS = ("tests/sdk/types/user_code.py", "tests/sdk/conformance")
 _NOT_INSTALLED = ("agent_openai", "agent_pydantic_ai")  # what they import
@@ -54,7 +54,7 @@ def test_mypy(tmp_path: Path) -> None:
 
 
 def test_pyright(tmp_path: Path) -> None:
-    pyright = needed("pyright", lambda: wheels("pyright", PYRIGHT)) / "pyright/dist/index.js"
+    pyright = needed("pyright", wheels.pyright) / "pyright/dist/index.js"
     _write_guide(tmp_path / "guide")
     for name in (*_USERS, *_EXAMPLES, "tests/conformance/programs.py"):
         place = tmp_path / name
