@@ -45,6 +45,15 @@ _CODE_OF: Final[Mapping[int, str]] = {
 """What a refusal says that has no code of its own."""
 
 
+_CUT_OFF: Final = "Input data was truncated"  # msgspec says that of half a surrogate pair, too
+
+
+def said(error: Exception) -> str:
+    """What is wrong with a body, in words."""
+    text = str(error)
+    return f"{text}, or half of a surrogate pair stands in a text" if text == _CUT_OFF else text
+
+
 class AdminError(Exception):
     """A request that is not done, and why."""
 

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, compile_path
 
-from orchestrator.admin.errors import AdminError
+from orchestrator.admin.errors import AdminError, said
 
 Endpoint = Callable[..., Awaitable[Any]]
 REQUIRED: Final = inspect.Parameter.empty
@@ -173,7 +173,10 @@ def _parameter(name: str, kind: Any, default: Any, in_path: bool) -> Parameter:
 def _read(parameter: Parameter, request: Request) -> Any:
     if parameter.in_path:
         return request.path_params[parameter.name]
-    text = request.query_params.get(parameter.wire_name)
+    given = request.query_params.getlist(parameter.wire_name)
+    if len(given) > 1:
+        raise AdminError(400, f"query.{parameter.wire_name}: it is given {len(given)} times")
+    text = given[0] if given else None
     if text is None:
         if parameter.default is REQUIRED:
             raise AdminError(400, f"query.{parameter.wire_name}: it is missing")
@@ -194,4 +197,4 @@ async def _read_body(kind: type[Body], request: Request) -> Body:
     except msgspec.ValidationError as error:
         raise AdminError(400, f"body: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise AdminError(400, f"the body is not JSON: {error}") from None
+        raise AdminError(400, f"the body is not JSON: {said(error)}") from None

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.admin import answers
-from orchestrator.admin.errors import AdminError
+from orchestrator.admin.errors import AdminError, said
 from orchestrator.admin.openapi import service_openapi
 from orchestrator.admin.operate import operate
 from orchestrator.admin.ports import Ports
@@ -160,7 +160,8 @@ async def _modify_state(ports: Ports, service: Service, body: bytes) -> None:
     try:
         asked = await read_state_change(body)
     except BadStateChange as error:
-        raise AdminError(400, f"the body is not a modification of state: {error}") from None
+        why = said(error)
+        raise AdminError(400, f"the body is not a modification of state: {why}") from None
     if service.ty == ServiceType.SERVICE:
         raise AdminError(400, f"{service.name!r} is a plain service: it has no state")
     if asked.scope is not None:

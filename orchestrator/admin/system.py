@@ -73,6 +73,10 @@ def absent_router() -> AdminRoutes:
     @routes.put("/limits/rules", in_document=False)
     @routes.post("/limits/rules/bulk-delete", in_document=False)
     async def rules() -> None:
-        raise AdminError(501, "rules and scopes are not served by this version")
+        raise AdminError(
+            501,
+            "concurrency-limit rules and scopes are not served: a service that has enough to do"
+            " answers 429 with Retry-After, and is asked again then",
+        )
 
     return routes

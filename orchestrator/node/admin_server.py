@@ -196,6 +196,9 @@ class _Protocol(HttpToolsProtocol):
             )
             self.transport.close()
 
+    def send_400_response(self, msg: str) -> None:
+        self._end(400, msg)
+
     def break_off(self) -> None:
         """The server ends: its request is not waited for any more, and gets a 503, or no end."""
         cycle = self.cycle

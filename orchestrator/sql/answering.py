@@ -104,7 +104,7 @@ class Answering:
         return written
 
     def _failed(self, error: Exception) -> pipe.AnswerDone:
-        text = str(error) or type(error).__name__
+        text = NUMBERED.sub(r"\1", str(error)) or type(error).__name__
         if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
             return pipe.AnswerDone(STATUS_TOO_LARGE, out_of_memory(self._memory_bytes_max))
         if _OF_PYTHON in text:  # raised by a table, within the library: not what was asked
@@ -171,7 +171,7 @@ class Outward(io.BufferedIOBase):
 def _plainly_named(schema: pa.Schema) -> pa.Schema:
     """Its columns, where one is called by an expression, as the query wrote that."""
     return pa.schema(
-        [field.with_name(NUMBERED.sub(r"\1(", field.name)) for field in schema],
+        [field.with_name(NUMBERED.sub(r"\1", field.name)) for field in schema],
         metadata=schema.metadata,
     )
 

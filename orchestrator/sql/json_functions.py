@@ -15,10 +15,12 @@ import pyarrow as pa
 KEYS_MAX: Final = 8
 """Deep enough for the JSON of our tables, with room."""
 
-NUMBERED: Final = re.compile(r"\b(json_[a-z_]+)_\d\(")
-"""A call by the name under which it is registered."""
+NUMBERED: Final = re.compile(r"\b(json_[a-z_]+)_\d(?=[('])")
+"""The name under which one is registered, in a call or in quotes."""
 
 _MISSING = object()
+_INT = re.compile(r"[+-]?\d{1,20}\Z", re.ASCII)
+_FLOAT = re.compile(r"[+-]?(?:\d{1,400}\.?\d{0,400}|\.\d{1,400})(?:[eE][+-]?\d{1,4})?\Z", re.ASCII)
 
 
 class JsonFunction(NamedTuple):
@@ -34,16 +36,22 @@ def _text(value: Any) -> str | None:
 
 
 def _int(value: Any) -> int | None:
+    if isinstance(value, str) and _INT.match(value):
+        value = int(value)
     is_int = isinstance(value, int) and not isinstance(value, bool)
     return value if is_int and -(1 << 63) <= value < 1 << 63 else None
 
 
 def _float(value: Any) -> float | None:
+    if isinstance(value, str) and _FLOAT.match(value):
+        value = float(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number else None
 
 
 def _bool(value: Any) -> bool | None:
+    if isinstance(value, str):
+        value = {"true": True, "false": False}.get(value)
     return value if isinstance(value, bool) else None
 
 
@@ -57,10 +65,19 @@ def _as_text(value: Any) -> str | None:
     return _json(value)
 
 
+def _array(value: Any) -> list[str] | None:
+    return [_json(item) for item in value] if isinstance(value, list) else None
+
+
+def _keys(value: Any) -> list[str] | None:
+    return list(value) if isinstance(value, dict) else None
+
+
 def _length(value: Any) -> int | None:
     return len(value) if isinstance(value, list | dict) else None
 
 
+_TEXTS: Final = pa.list_(pa.string())
 JSON_FUNCTIONS: dict[str, JsonFunction] = {
     "json_get": JsonFunction(_json, pa.string()),
     "json_get_json": JsonFunction(_json, pa.string()),
@@ -68,8 +85,12 @@ JSON_FUNCTIONS: dict[str, JsonFunction] = {
     "json_get_int": JsonFunction(_int, pa.int64()),
     "json_get_float": JsonFunction(_float, pa.float64()),
     "json_get_bool": JsonFunction(_bool, pa.bool_()),
+    "json_get_array": JsonFunction(_array, _TEXTS),
+    "json_object_keys": JsonFunction(_keys, _TEXTS),
+    "json_keys": JsonFunction(_keys, _TEXTS),
     "json_as_text": JsonFunction(_as_text, pa.string()),
     "json_length": JsonFunction(_length, pa.uint64()),
+    "json_len": JsonFunction(_length, pa.uint64()),
     "json_contains": JsonFunction(lambda value: True, pa.bool_(), False),
 }
 

@@ -71,13 +71,19 @@ def _ask(method: str, path: str, query: str = "", body: bytes = b"") -> tuple[in
 
 
 def test_path_and_query() -> None:
-    status, found = _ask("GET", "/things/x y", "from=7&force=true&other=1&from=8")
+    status, found = _ask("GET", "/things/x y", "from=8&force=true&other=1&other=2")
     assert (status, found) == (200, {"thing": "x y", "upto": 8, "force": True, "mode": "a"})
 
 
 @pytest.mark.parametrize(
     ("query", "says"),
-    [("", "query.from"), ("from=x", "query.from"), ("from=1&mode=c", "query.mode")],
+    [
+        ("", "query.from"),
+        ("from=x", "query.from"),
+        ("from=1&mode=c", "query.mode"),
+        ("from=1&mode=a&mode=b", "2 times"),
+        ("from=1&from=1", "2 times"),
+    ],
 )
 def test_a_bad_query_is_refused(query: str, says: str) -> None:
     status, found = _ask("GET", "/things/x", query)

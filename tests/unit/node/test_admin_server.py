@@ -117,7 +117,9 @@ def test_what_is_not_http_gets_400(data: bytes) -> None:
     async def check(server: AdminServer, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(data)
-        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400") and b"application/json" in head
+        assert json.loads(body)["restate_code"] == "PD0701"
         writer.close()
 
     run(check)
