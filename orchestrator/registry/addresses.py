@@ -15,9 +15,14 @@ _FUNCTION = re.compile(
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]+:role/[A-Za-z0-9+=,.@/_-]{1,512}")
 _URI_CHARS_MAX = 2048
 _HEADERS_BYTES_MAX = 16 * 1024
-_OURS = frozenset(
-    ["connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"]
+_OF_CONNECTIONS = frozenset(
+    (
+        *("connection", "content-length", "expect", "host", "keep-alive", "proxy-connection"),
+        *("te", "trailer", "transfer-encoding", "upgrade"),
+    )
 )
+_OURS = frozenset(("accept", "content-encoding", "content-type", "traceparent", "tracestate"))
+"""Of each request: with two of one, or another one, no attempt would go well."""
 
 RESERVED_HEADERS = "x-restate-"  # the signature of requests, among others
 
@@ -86,9 +91,9 @@ def check_endpoint_headers(headers: dict[str, str]) -> StoredPairs:
         lower = name.lower()
         if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
             raise AddressError(f"{name!r} is not a header: a character in it is not allowed")
-        if lower in _OURS:
+        if lower in _OF_CONNECTIONS:
             raise AddressError(f"the header {name!r} belongs to the connection: leave it out")
-        if lower.startswith(RESERVED_HEADERS):
+        if lower in _OURS or lower.startswith(RESERVED_HEADERS):
             raise AddressError(f"the header {name!r} is set by this server: leave it out")
         pairs.append((lower, value.strip()))
     if sum(len(name) + len(value) for name, value in pairs) > _HEADERS_BYTES_MAX:

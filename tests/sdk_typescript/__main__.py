@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.parts.cache import PartUnavailable
 from tests.parts.client import Client, eventually
 from tests.parts.restate_server import RestateServer
 from tests.parts.server import PerdureServer
@@ -65,7 +66,11 @@ def main() -> None:
     parser.add_argument("--origin", default=REPOSITORY, help="a clone of the SDK's repository")
     parser.add_argument("vitest", nargs="*", help="a file of tests, or flags behind --")
     asked = parser.parse_args()
-    report = _run(asked.on, suite_directory(asked.origin), asked.vitest)
+    try:
+        suite = suite_directory(asked.origin)
+    except PartUnavailable as error:
+        sys.exit(f"the suite cannot be had (--origin names another clone): {error}")
+    report = _run(asked.on, suite, asked.vitest)
     print(_shown(report))
     sys.exit(0 if report["success"] and report["numTotalTests"] else 1)
 

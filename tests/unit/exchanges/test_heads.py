@@ -47,11 +47,13 @@ def test_the_head_of_an_attempt() -> None:
 
 def test_a_deployment_sets_none_of_the_headers_that_are_the_servers() -> None:
     forged = (("x-restate-jwt-v1", "x"), ("X-Restate-Invocation-Id", "y"), ("x-restated", "mine"))
+    forged += (("expect", "100-continue"), ("content-encoding", "gzip"), ("Traceparent", "z"))
     on = msgspec.structs.replace(deployment("http://h/"), additional_headers=forged)
     head = Heads("prod", parse_signer(PEM)).invoke(on, invoke(), 6, "inv_1x", 0)
     names = [name for name, _ in head]
     assert len(names) == len(set(names)) and b"x-restated" in names
     assert dict(head)[b"x-restate-jwt-v1"] != b"x"
+    assert not {b"expect", b"content-encoding", b"traceparent"} & set(names)
 
 
 def test_keys_are_escaped() -> None:

@@ -160,6 +160,8 @@ def test_headers() -> None:
     assert check_endpoint_headers({"X-B": " v ", "a": ""}) == (("a", ""), ("x-b", "v"))
     for bad in ({"a b": "x"}, {"a": "x\r\ny: z"}, {"": "x"}, {"Content-Length": "1"},
                 {"a": "\u00e9"}, {"a": "x" * 20_000}, {"X-Restate-JWT-v1": "x"},
-                {"x-restate-signature-scheme": "v1"}):  # fmt: skip
+                {"x-restate-signature-scheme": "v1"}, {"Content-Type": "text/plain"},
+                {"accept": "x"}, {"Content-Encoding": "gzip"}, {"Expect": "100-continue"},
+                {"traceparent": "x"}):  # fmt: skip
         with pytest.raises(AddressError):
             check_endpoint_headers(bad)
