@@ -187,6 +187,29 @@ def test_a_file_that_cannot_be_served_at_first(dev: Dev) -> None:
     assert dev.call("Greeter/greet", "Ann") == "Hello Ann"
 
 
+ENDLESS = "\nimport time\nwhile True:\n    time.sleep(0.1)\n"
+
+
+def test_an_import_that_does_not_end(dev: Dev) -> None:
+    dev.file.write_text(APP + ENDLESS)
+    dev.process.start()
+    dev.wait_for("is still being imported")
+    dev.file.write_text(APP)
+    dev.wait_for("; try\n")
+    assert dev.call("Greeter/greet", "Ann") == "Hello Ann"
+    dev.file.write_text(APP + ENDLESS)
+    dev.wait_for("is still being imported", 2)
+    assert dev.call("Greeter/greet", "Ann") == "Hello Ann"
+    dev.edit(ENDLESS, "\n# Hello\n")
+    # Nothing is left of one that is being imported at the end.
+    dev.file.write_text(APP + ENDLESS)
+    dev.wait_for("is still being imported", 3)
+    dev.process.signal(signal.SIGINT)
+    wait_until(lambda: not dev.process.alive, 30, "it ends")
+    assert dev.process.exit_code == 0
+    assert not any(port_open(port) for port in dev.ports)
+
+
 def test_what_an_app_imports_from_elsewhere_is_watched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,12 +46,20 @@ class AppService:
         self._app = app
         self._listening = listening
         self._serving: _AppProcess | None = None
+        self._loading: _AppProcess | None = None
         self._old: set[asyncio.Task[None]] = set()
 
     async def load(self) -> bool:
-        """Load the app and serve it; False if that fails, and its process has said why."""
-        loading = await self._begin()
-        if not await self._is_loaded(loading):
+        """Load the app and serve it; False if that fails, and its process has said why. It may be
+        cancelled: what is being loaded then ends, and the one before it goes on."""
+        loading = self._loading = await self._begin()
+        try:
+            is_loaded = await self._is_loaded(loading)
+        except asyncio.CancelledError:
+            self._give_up_loading()
+            raise
+        self._loading = None
+        if not is_loaded:
             loading.let_go()
             await loading.process.wait()
             return False
@@ -82,11 +90,20 @@ class AppService:
 
     async def stop(self) -> None:
         """End all of them."""
+        self._give_up_loading()
         serving, self._serving = self._serving, None
         if serving is not None:
             self._retire(serving)
         if self._old:
             await asyncio.gather(*self._old)
+
+    def _give_up_loading(self) -> None:
+        """An import may never end, and looks at nothing meanwhile."""
+        loading, self._loading = self._loading, None
+        if loading is not None:
+            with contextlib.suppress(ProcessLookupError):
+                loading.process.terminate()
+            self._retire(loading)
 
     async def _begin(self) -> _AppProcess:
         ours, theirs = socket.socketpair()

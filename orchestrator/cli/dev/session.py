@@ -27,6 +27,7 @@ from orchestrator.runtime.memory import collect_rarely
 LOOK_S: Final = 0.15  # between two looks at the files
 SETTLED_S: Final = 0.03  # an editor may write a file in several steps
 AGAIN_S: Final = 1.0  # before an app whose process has died is started again
+SLOW_S: Final = 4.0  # of an import, before it is told
 _SHOWN_FILES: Final = 3
 
 
@@ -81,7 +82,10 @@ class DevSession:
         node = self._node = Node(self._options, self._directory)
         await node.start()
         self._say_addresses(node)
-        if await loading:
+        changed = await self._loaded_or_changed(loading, files)
+        if changed is not None:
+            files = await self._reload(files, changed)
+        elif loading.result():
             await self._register()
         else:
             self._say_broken()
@@ -115,9 +119,7 @@ class DevSession:
                 now = await self._look()
                 files = {**added, **files}
                 if now != files:
-                    now = await self._settled(now)
-                    await self._reload(changed_files(files, now))
-                    files = now
+                    files = await self._reload(files, await self._settled(now))
                 elif dying.done():
                     self._screen.timed(
                         f"the process of {self._app} ended with {dying.result()};"
@@ -126,7 +128,7 @@ class DevSession:
                     )
                     await asyncio.sleep(AGAIN_S)
                     dying = asyncio.create_task(self._service.ended())
-                    await self._load_again()
+                    files = await self._reload(files, files)
         finally:
             dying.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -143,14 +145,46 @@ class DevSession:
                 return now
             now = later
 
-    async def _reload(self, paths: list[str]) -> None:
-        began_s = time.monotonic()
+    async def _loaded_or_changed(self, loading: asyncio.Task[bool], files: Seen) -> Seen | None:
+        """Wait until a task that loads the app has ended. If files change meanwhile it is
+        cancelled, and they are returned as they are now."""
+        began_s, is_told = time.monotonic(), False
+        while True:
+            await asyncio.wait((loading,), timeout=LOOK_S)
+            if loading.done():
+                return None
+            now = await self._look()
+            if now != files:
+                loading.cancel()
+                await asyncio.wait((loading,))
+                return await self._settled(now)
+            if not is_told and time.monotonic() - began_s > SLOW_S:
+                is_told = True
+                self._screen.timed(
+                    f"{self._app} is still being imported; what was served before goes on."
+                    " If its import does not end, mend and save it",
+                    "bad",
+                )
+
+    async def _reload(self, before: Seen, files: Seen) -> Seen:
+        """Serve what the files hold now; return them as they were when that was done."""
+        while True:
+            began_s = time.monotonic()
+            loading = asyncio.create_task(self._load_again())
+            changed = await self._loaded_or_changed(loading, files)
+            if changed is None:
+                break
+            files = changed
+        if loading.result() and files != before:
+            self._say_reloaded(changed_files(before, files), began_s)
+        return files
+
+    def _say_reloaded(self, paths: list[str], began_s: float) -> None:
         more = f" and {len(paths) - _SHOWN_FILES} more" if len(paths) > _SHOWN_FILES else ""
         names = ", ".join(path.rpartition("/")[2] for path in paths[:_SHOWN_FILES])
-        if await self._load_again():
-            took_ms = (time.monotonic() - began_s) * 1000
-            self._screen.timed(f"{names}{more} changed: reloaded in {took_ms:.0f} ms", "good")
-            self._check_in_flight()
+        took_ms = (time.monotonic() - began_s) * 1000
+        self._screen.timed(f"{names}{more} changed: reloaded in {took_ms:.0f} ms", "good")
+        self._check_in_flight()
 
     async def _load_again(self) -> bool:
         if not await self._service.load():
