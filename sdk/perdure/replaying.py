@@ -144,6 +144,7 @@ class _ReplayAttempt(Attempt):
         self.machine = _ReplayMachine(version, report)
         self._report = report
         self._replayed = ended
+        self._why_refused = ""
 
     def execute(self, step: Step) -> None:
         """A step whose result the journal does not hold: whoever awaits it waits."""
@@ -153,9 +154,16 @@ class _ReplayAttempt(Attempt):
         report = self._report
         if not isinstance(error, _JournalIsOver):
             report.fits, report.message = False, error.message
+            if self._why_refused:
+                report.message = f"{self._why_refused}; {error.message}"
             report.file, report.line = self._place(error, raised)
         self.lost()
         self._replayed.set()
+
+    def _refuse(self, message: str) -> None:
+        """The argument is none for the code."""
+        self._why_refused = message
+        super()._refuse(message)
 
     def _place(self, error: ReplayError, raised: BaseException | None) -> tuple[str, int]:
         """Where in the user's code it was asked for, or where the handler waits."""
@@ -164,7 +172,7 @@ class _ReplayAttempt(Attempt):
             if line:
                 return file, line
         places = (where_waits(fiber.coro) for fiber in self.fibers)
-        return next((place for place in places if place[1]), ("", 0))
+        return next((place for place in places if place[1]), self.place)
 
 
 def _drop(data: bytes) -> None:
@@ -195,11 +203,15 @@ def _sides(report: ReplayReport) -> list[str]:
 
 def replay_files(paths: Sequence[str], app: str, as_json: bool) -> int:
     """Replay the journals of files with the app that `app` names; returns the exit code."""
-    try:
-        texts = [sys.stdin.read() if one == "-" else Path(one).read_text() for one in paths]
-        journals = [journal for text in texts for journal in read_journals(text)]
-    except (OSError, BadJournal, UnicodeDecodeError) as error:
-        return _refused(str(error))
+    journals: list[RecordedJournal] = []
+    for path in paths:
+        try:
+            text = sys.stdin.read() if path == "-" else Path(path).read_text()
+            journals += read_journals(text)
+        except OSError as error:
+            return _refused(f"{path} cannot be read: {error.strerror}")
+        except (BadJournal, UnicodeDecodeError) as error:
+            return _refused(f"{path}: {error}")
     return replay_with(journals, app, as_json)
 
 

@@ -134,8 +134,20 @@ def test_what_is_left_out_and_what_is_raised_too_early() -> None:
     report = replayed(no_longer_sleeps, recorded())
     assert not report.fits
     assert "  - 2 Sleep\n  + 2 Output" in shown_report(report)
+    assert report.line == line_of("async def no_longer_sleeps")
     report = replayed(raises, recorded())
     assert not report.fits and "ValueError: not written yet" in report.message
+
+
+async def takes_a_number(ctx: perdure.Context, number: int) -> str:
+    return await before(ctx, str(number))
+
+
+def test_an_argument_that_no_longer_fits_is_why() -> None:
+    report = replayed(takes_a_number, recorded())
+    assert not report.fits
+    assert "the argument does not fit Greeter/greet: Expected `int`, got `str`" in report.message
+    assert (report.file, report.line) == (__file__, line_of("async def takes_a_number"))
 
 
 def test_code_that_fails_after_the_journal_replays_it() -> None:
@@ -179,4 +191,8 @@ def test_the_command_without_input(
     (tmp_path / "j.json").write_text(json.dumps({"format": "other"}))
     monkeypatch.setattr("sys.argv", ["x", str(tmp_path / "j.json"), "app.py"])
     assert main() == 2
-    assert "its format is not 'perdure-journal/1'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'j.json'}: " in said and "its format is not 'perdure-journal/1'" in said
+    monkeypatch.setattr("sys.argv", ["x", "nothing.json", "app.py"])
+    assert main() == 2
+    assert "nothing.json cannot be read: No such file" in capsys.readouterr().err
