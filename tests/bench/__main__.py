@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import resource
 import shutil
-import signal
 import sys
 import time
 from dataclasses import asdict
@@ -125,8 +124,6 @@ def _measured(asked: argparse.Namespace) -> Results:
 
 def main() -> int:
     asked = _arguments()
-    # A run that is ended by a signal ends its servers too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     found = results.load(asked.report) if asked.report else _measured(asked)
     _say(report.generated(found))
     partial = bool(asked.only) or asked.systems != ",".join(NAMES)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from tests.bench.results import load as load_results
 from tests.bench.sampled import room_of
 from tests.bench.systems import EMBEDDED, RESTATE
 from tests.bench.topic_cells import topic_cells
+from tests.parts.processes import wait_until
 
 _ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n"ok"'
 
@@ -223,3 +226,18 @@ def test_cpu_is_laid_to_the_room_of_the_innermost_file() -> None:
 @pytest.mark.parametrize("calls", [1, 100])
 def test_a_store_is_filled_from_the_log_of_a_replay(calls: int) -> None:
     assert replay.replay(calls).records == 1 + 2 * calls
+
+
+def test_a_run_that_is_ended_by_a_signal_ends_what_it_has_started() -> None:
+    program = (
+        "import time; from tests.parts.processes import Process\n"
+        "one = Process('sleep', ['sleep', '300']); one.start()\n"
+        "print(one.pid, flush=True); time.sleep(300)"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        pid = int(run.stdout.readline())
+        run.terminate()
+        assert run.wait(20) == 143
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), 10, "the end of what was started")

@@ -10,7 +10,9 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -116,6 +118,7 @@ class Process:
                 start_new_session=True,
             )
         _started.add(self)
+        _end_with_a_signal()
 
     def kill(self) -> None:
         """SIGKILL to the process itself; what it left behind (its group) dies with it."""
@@ -168,6 +171,13 @@ class Process:
 
 
 _started: set[Process] = set()
+
+
+def _end_with_a_signal() -> None:
+    """A run that SIGTERM ends takes the way of every end: what it has started goes with it."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 @atexit.register
