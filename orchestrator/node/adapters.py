@@ -109,5 +109,5 @@ def make_query(
     def attempts() -> Iterable[dict[str, object]]:
         return [msgspec.structs.asdict(view) for view in invoker.views()]
 
-    views = LiveViews(attempts, intake.look_at_subscriptions, processor.lane_reasons)
+    views = LiveViews(attempts, intake.look_at_subscriptions, processor.lane_views)
     return SqlQuery(processor.engine, registry, views, options, telemetry)

@@ -1,7 +1,7 @@
 """The ports of the outbox: the rows it reads, and what carries them to their destination."""
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from orchestrator.model.lanes import Lane
 from orchestrator.model.records import OutboxItem
@@ -11,6 +11,14 @@ RETRY_MAX_S: Final = 2.0
 
 Rows = Callable[[], tuple[OutboxItem, ...]]
 """Rows of a lane, in order, as many as may travel together; none if they cannot be read."""
+
+
+class LaneView(NamedTuple):
+    """A lane to a topic that has rows, for people: when the first of them was given, None if it
+    cannot be read, and why they cannot be sent now, "" if they can."""
+
+    oldest_ms: int | None
+    reason: str = ""
 
 
 class LaneRows(Protocol):

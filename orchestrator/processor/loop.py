@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from orchestrator.invoker.port import InvokerPort
 from orchestrator.log.port import Log
+from orchestrator.outbox.port import LaneView
 from orchestrator.processor.admission import Admission
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.processor.router import Router
@@ -74,13 +75,13 @@ class Processor:
         terms = [seat.term for seat in self._seats.all() if seat.term is not None]
         return {name: why for term in terms for name, why in term.broker_troubles()}
 
-    def lane_reasons(self) -> dict[tuple[int, int], str]:
-        """By partition and lane: why rows for a topic cannot be sent now, where led here."""
+    def lane_views(self) -> dict[tuple[int, int], LaneView]:
+        """By partition and lane: lanes to topics that have rows, where led here."""
         return {
-            (seat.number, lane): reason
+            (seat.number, lane): view
             for seat in self._seats.all()
             if seat.term is not None
-            for lane, reason in seat.term.lane_reasons()
+            for lane, view in seat.term.lane_views()
         }
 
     def stopped(self) -> dict[int, str]:

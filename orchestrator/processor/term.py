@@ -33,7 +33,7 @@ from orchestrator.model.records import (
     TimersFired,
 )
 from orchestrator.model.topic_records import PurgeDeadLetters
-from orchestrator.outbox.port import Carrier
+from orchestrator.outbox.port import Carrier, LaneView
 from orchestrator.outbox.rows import OutboxRows
 from orchestrator.outbox.sender import OutboxSender
 from orchestrator.outbox.transfers import DeliverTransfer, TransferCarrier
@@ -244,9 +244,9 @@ class Term:
         """Broker clusters that nothing can be sent to now, and why."""
         return self._topics.broker_troubles()
 
-    def lane_reasons(self) -> Iterator[tuple[int, str]]:
-        """Lanes to topics whose rows cannot be sent now, and why."""
-        return self._topics.lane_reasons()
+    def lane_views(self) -> Iterator[tuple[int, LaneView]]:
+        """Of lanes to topics that have rows, by their numbers."""
+        return self._topics.lane_views()
 
     def read_source(self, action: ReadSource) -> None:
         self._topics.read(action.key)

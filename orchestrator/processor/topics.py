@@ -5,22 +5,26 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.brokers.writer_port import TopicWriter
+from orchestrator.codec.keys import outbox_key
 from orchestrator.intake.port import IntakeTerm, NodeIntake, SourceRecord, TermIntake
-from orchestrator.model.lanes import Lane, ToPartition
+from orchestrator.model.lanes import Lane, ToPartition, ToTopic
 from orchestrator.model.records import AnyRecord
 from orchestrator.model.rows import PartitionRow, SourceRow
 from orchestrator.model.topic_records import (
     CloseLane,
     Intake,
     OutboxRefused,
+    Produce,
     Produced,
     SourceClosed,
     SourceOpened,
 )
 from orchestrator.outbox.pace import CommitPace
+from orchestrator.outbox.port import LaneView
 from orchestrator.outbox.topics import TopicCarrier
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.scheduler import Scheduler
+from orchestrator.store.port import StoreError
 from orchestrator.tables.state import State
 
 LANES_ROWS_MAX = 10_000  # in all lanes of a partition, before its sources wait
@@ -127,10 +131,20 @@ class TermTopics:
             if carrier.reason:
                 yield cluster, carrier.reason
 
-    def lane_reasons(self) -> Iterator[tuple[int, str]]:
-        """Lanes whose rows cannot be sent now, and why."""
-        for carrier in self._carriers.values():
-            yield from carrier.reasons()
+    def lane_views(self) -> Iterator[tuple[int, LaneView]]:
+        """Of lanes to topics that have rows, by their numbers."""
+        carriers = self._carriers.values()
+        reasons = {lane: reason for carrier in carriers for lane, reason in carrier.reasons()}
+        for number, lane in self._state.partition_row.lanes.items():
+            if lane.given > lane.trimmed and isinstance(lane.destination, ToTopic):
+                yield number, LaneView(self._oldest_ms(number, lane), reasons.get(number, ""))
+
+    def _oldest_ms(self, number: int, lane: Lane) -> int | None:
+        try:
+            row = self._state.outbox.get(outbox_key(number, lane.trimmed + 1))
+        except StoreError:  # whoever sends it finds out, too
+            return None
+        return row.item.now_ms if row is not None and isinstance(row.item, Produce) else None
 
     def _produced(self, record: AnyRecord) -> None:
         assert isinstance(record, Produced)

@@ -18,6 +18,7 @@ from orchestrator.model.ids import (
     partition_of,
     partition_of_key,
 )
+from orchestrator.outbox.port import LaneView
 from orchestrator.processor.asking import answer_to
 from orchestrator.processor.port import Chunk, Engine, Stream, Unavailable
 from orchestrator.registry.metadata import MetadataUnavailable
@@ -32,12 +33,12 @@ _BY_ID = (keys.INVOCATION, keys.COMPLETED, keys.INPUT, keys.CHUNK)
 
 
 class LiveViews(NamedTuple):
-    """What is in no row: attempts that run (fields, with the `id`), how sources stand, and why
-    rows for topics cannot be sent now, by partition and lane."""
+    """What is in no row: attempts that run (fields, with the `id`), how sources stand, and lanes to
+    topics, by partition and lane."""
 
     attempts: Callable[[], Iterable[dict[str, object]]]
     subscriptions: LookAtSubscriptions
-    lanes: Callable[[], Mapping[tuple[int, int], str]] = dict
+    lanes: Callable[[], Mapping[tuple[int, int], LaneView]] = dict
 
 
 class RowFeed(Protocol):
@@ -97,7 +98,7 @@ class Feeds:
         async def rows() -> Iterable[Pair]:
             views = await look()
             if source == "sources":
-                return registry_rows.beside_sources(views)
+                return registry_rows.beside_sources(registry, views)
             return ((b"", row) for row in registry_rows.subscriptions(registry, views))
 
         return LateDocuments(rows)

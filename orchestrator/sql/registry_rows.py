@@ -8,6 +8,7 @@ import orjson
 from orchestrator.door.invocations import retention_of
 from orchestrator.intake.views import SubscriptionViews, plain_view
 from orchestrator.kafka.secrets import shown_options
+from orchestrator.outbox.port import LaneView
 from orchestrator.registry.schema import Handler, Registry, ServiceType
 from orchestrator.registry.subscribe import sink_uri, source_uri
 from orchestrator.sql.pipe import lane_key
@@ -78,11 +79,14 @@ def subscriptions(registry: Registry, views: SubscriptionViews) -> Iterator[byte
         )
 
 
-def beside_sources(views: SubscriptionViews) -> Iterator[Pair]:
+def beside_sources(registry: Registry, views: SubscriptionViews) -> Iterator[Pair]:
     """What is in no row of a source, by the key of its row."""
-    for view in views.values():
+    for known_as, view in views.items():
+        subscription = registry.topics.subscriptions.get(known_as)
+        name = known_as if subscription is None else subscription.name or known_as
         for one in view.sources:
             beside = {
+                "subscription": name,
                 "end": one.end,
                 "lag": one.lag,
                 "status": one.status,
@@ -91,7 +95,8 @@ def beside_sources(views: SubscriptionViews) -> Iterator[Pair]:
             yield one.key, orjson.dumps(beside)
 
 
-def beside_lanes(reasons: Mapping[tuple[int, int], str]) -> Iterator[Pair]:
-    """Why rows of lanes cannot be sent now, by partition and lane."""
-    for (partition, lane), reason in reasons.items():
-        yield lane_key(partition, lane), orjson.dumps(reason)
+def beside_lanes(views: Mapping[tuple[int, int], LaneView]) -> Iterator[Pair]:
+    """Since when rows of lanes wait, and why they cannot be sent now, by partition and lane."""
+    for (partition, lane), view in views.items():
+        beside = {"oldest": view.oldest_ms, "reason": view.reason or None}
+        yield lane_key(partition, lane), orjson.dumps(beside)

@@ -216,6 +216,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         created_at=_TIME,
     ),
     "sys_source": _schema(
+        subscription=_TEXT,
         subscription_id=_TEXT,
         cluster=_TEXT,
         topic=_TEXT,
@@ -259,6 +260,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         topic=_TEXT,
         rows=_U64,
         bytes=_U64,
+        oldest=_TIME,
         status=_TEXT,
         reason=_TEXT,
     ),

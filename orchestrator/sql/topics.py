@@ -21,13 +21,17 @@ _KINDS: Final = {DEAD_RECORD: "record", DEAD_INVOCATION: "invocation", DEAD_SEND
 
 
 def sources(views: Iterator[Pair], pairs: Iterator[Pair]) -> Iterator[dict[str, Any]]:
-    """`position` is the next offset that is taken; below `committed` nothing is under way. What
-    `views` say (end, lag, status, reason) is null of a source that nobody here knows."""
+    """`subscription` is its name, or the id of one without; `position` the next offset that is
+    taken; below `committed` nothing is under way. What `views` say (end, lag, status, reason) is
+    null of a source that nobody here knows."""
     beside = {key: orjson.loads(view) for key, view in views}
     for raw, value in pairs:
         row = _source(value)
         source = row.source
-        yield beside.get(raw[PARTITION_BYTES + 1 :], {}) | {
+        beside_row = {"subscription": source.subscription} | beside.get(
+            raw[PARTITION_BYTES + 1 :], {}
+        )
+        yield beside_row | {
             "subscription_id": source.subscription,
             "cluster": source.cluster,
             "topic": source.topic,
@@ -92,7 +96,8 @@ def letter_id(raw: bytes) -> str:
 
 
 def lanes(views: Iterator[Pair], pairs: Iterator[Pair]) -> Iterator[dict[str, Any]]:
-    """Lanes to topics; `views` say why rows cannot be sent now, the rows why a feed stopped."""
+    """Lanes to topics; `views` say since when rows wait, and why they cannot be sent now, the
+    rows why a feed stopped."""
     beside = {key: orjson.loads(view) for key, view in views}
     for raw, value in pairs:
         row = _partition(value)
@@ -101,7 +106,8 @@ def lanes(views: Iterator[Pair], pairs: Iterator[Pair]) -> Iterator[dict[str, An
             to = lane.destination
             if not isinstance(to, ToTopic):
                 continue
-            status, reason = "open", beside.get(lane_key(partition, number))
+            view = beside.get(lane_key(partition, number), {})
+            status, reason = "open", view.get("reason")
             if reason is not None:
                 status = "retrying"
             if to.topic in row.stopped_feeds:
@@ -115,6 +121,7 @@ def lanes(views: Iterator[Pair], pairs: Iterator[Pair]) -> Iterator[dict[str, An
                 "topic": to.topic,
                 "rows": lane.given - lane.trimmed,
                 "bytes": lane.held_bytes,
+                "oldest": view.get("oldest"),
                 "status": status,
                 "reason": reason,
             }

@@ -5,7 +5,11 @@ from typing import Any
 
 from orchestrator.model.lanes import Lane, ToTopic
 from orchestrator.model.rows import PartitionRow
+from orchestrator.model.topic_records import Produced
+from orchestrator.outbox.port import LaneView
 from orchestrator.processor.topics import FULL_FOR_MS, LANES_ROWS_MAX, NodeTopics, TermTopics
+from tests.unit.machine.bench import Bench, uid
+from tests.unit.machine.topic_records import request, send
 from tests.unit.processor.virtual_loop import run
 
 
@@ -48,3 +52,17 @@ def test_lanes_are_walked_seldom_however_often_sources_ask() -> None:
         assert not term.is_pressed()
 
     run(story())
+
+
+def test_lanes_with_rows_are_shown_with_the_age_of_their_oldest() -> None:
+    bench = Bench()
+    first_ms = bench.now_ms
+    send(bench, uid(1), request(True, "answers"))
+    bench.now_ms += 500
+    send(bench, uid(2), request(True, "answers"))
+    (number,) = bench.state.partition_row.topic_lanes.values()
+    around: Any = SimpleNamespace(clock=StandingClock(), scheduler=None, topics=NodeTopics())
+    term = TermTopics(bench.state, around, lambda record: None, lambda: False)
+    assert dict(term.lane_views()) == {number: LaneView(first_ms)}
+    bench.do(Produced(bench.epoch, bench.now_ms, number, 2))
+    assert dict(term.lane_views()) == {}

@@ -7,6 +7,7 @@ import msgspec
 from orchestrator.codec.keys import source_key
 from orchestrator.intake.views import SourceView, SubscriptionView, SubscriptionViews
 from orchestrator.model.limits import PAYLOAD_BYTES_MAX
+from orchestrator.outbox.port import LaneView
 from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored_topics import StoredSubscription, TopicsState
 from orchestrator.sql.feeds import LiveViews
@@ -54,6 +55,7 @@ def test_sources_letters_and_lanes() -> None:
     async def check(query: SqlQuery, rows: Rows) -> None:
         (source,) = await ask(query, "SELECT * FROM sys_source")
         assert (source["subscription_id"], source["topic"]) == ("sub_1", "orders")
+        assert source["subscription"] == "sub_1", "nobody here knows its name"
         assert (source["position"], source["committed"], source["live"]) == (9, 5, 1)
         assert source["partition"] == SOURCE.partition and source["generation"] == 0
         (letter,) = await ask(query, "SELECT * FROM sys_dead_letter WHERE reason = 'no_key'")
@@ -132,14 +134,14 @@ def test_what_is_in_no_row_is_beside_it() -> None:
             SqlOptions(),
         )
         try:
-            asked = 'SELECT position, "end", lag, status, reason FROM sys_source WHERE lag > 10'
+            asked = "SELECT subscription, position, end, lag, status, reason FROM sys_source"
             (found,) = await ask(query, asked)
             asked = "SELECT id, status, reason, lag FROM sys_subscription"
             (subscription,) = await ask(query, asked)
         finally:
             await query.close()
         stopped = {"status": "stopped", "reason": "its topic is gone", "lag": 11}
-        assert found == stopped | {"position": 9, "end": 20}
+        assert found == stopped | {"subscription": "orders", "position": 9, "end": 20}
         assert subscription == stopped | {"id": "sub_1"}
 
     asyncio.run(main())
@@ -164,7 +166,8 @@ def test_a_lane_whose_rows_cannot_be_sent_says_why() -> None:
     async def main() -> None:
         bench = with_topics()
         (lane,) = bench.state.partition_row.topic_lanes.values()
-        views = LiveViews(attempts, no_subscriptions, lambda: {(0, lane): "away", (1, lane): "no"})
+        lanes = {(0, lane): LaneView(bench.now_ms, "away"), (1, lane): LaneView(None, "no")}
+        views = LiveViews(attempts, no_subscriptions, lambda: lanes)
         query = SqlQuery(
             Rows(bench),  # type: ignore[arg-type]
             lambda: Registry(0, {}, {}, TopicsState()),
@@ -172,8 +175,9 @@ def test_a_lane_whose_rows_cannot_be_sent_says_why() -> None:
             SqlOptions(),
         )
         try:
-            asked = "SELECT status, reason, rows FROM sys_lane"
-            assert await ask(query, asked) == [{"status": "retrying", "reason": "away", "rows": 1}]
+            (found,) = await ask(query, "SELECT status, reason, rows, oldest FROM sys_lane")
+            assert found.pop("oldest").startswith("2023-11-14T22:13:20")
+            assert found == {"status": "retrying", "reason": "away", "rows": 1}
         finally:
             await query.close()
 
