@@ -26,6 +26,7 @@ class OutRecord(msgspec.Struct, frozen=True, gc=False):
     key: bytes | None
     value: bytes | None
     headers: RecordHeaders = ()
+    has_place: bool = True  # whether somebody asks where it is then
 
 
 class TopicRows(msgspec.Struct, frozen=True, gc=False):
@@ -48,7 +49,8 @@ class WriterReady(msgspec.Struct, frozen=True, gc=False):
 
 
 class Committed(msgspec.Struct, frozen=True, gc=False):
-    """All rows are there. By lane, in the order of its rows: (partition, offset)."""
+    """All rows are there. By lane, in the order of its rows: (partition, offset), or NOWHERE if
+    nobody asked for it."""
 
     places: Mapping[int, tuple[tuple[int, int], ...]]
 

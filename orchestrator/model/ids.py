@@ -22,6 +22,7 @@ def partition_of_key(partition_key: bytes, partition_count: int) -> int:
     return int.from_bytes(partition_key, "big") * partition_count >> 64
 
 
+@lru_cache(4096)  # each record of a source asks for it
 def source_partition_key(source: Source) -> bytes:
     """Partition key of a source: that of its home, whatever the generation."""
     return _source_digest("src", source, "")[:8]

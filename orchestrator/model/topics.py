@@ -17,7 +17,10 @@ RecordHeaders = tuple[tuple[str, bytes | None], ...]
 
 def header_bytes(headers: RecordHeaders) -> int:
     """What names and values hold."""
-    return sum(len(name) + len(value or b"") for name, value in headers)
+    held = 0
+    for name, value in headers:
+        held += len(name) + (len(value) if value else 0)
+    return held
 
 
 class Source(msgspec.Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
