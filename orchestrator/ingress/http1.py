@@ -68,7 +68,7 @@ class Http1(asyncio.Protocol):
         self._shared = shared
         self._transport = cast(asyncio.Transport, None)
         self._writer = cast(Writer, None)
-        self._reader = Reader(self, shared.options)
+        self._reader = Reader(self, shared.options, shared.known_heads)
         self._queue: deque[_Item] = deque()
         self._first: bytes | None = b""  # until it is known which protocol it is
         self._current: PendingRequest | None = None

@@ -12,6 +12,7 @@ import httptools
 from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import HttpReply
 from orchestrator.ingress.headers import AROUND_BYTES, RawHeaders
+from orchestrator.ingress.known_heads import END_OF_HEAD, REQUEST_LINE, KnownHeads
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.request_line import BAD_LINE, is_well_formed
 from orchestrator.ingress.upgrade import head_without_offer
@@ -57,7 +58,9 @@ class Reader:
         "_head_bytes",
         "_headers",
         "_host_count",
+        "_is_whole",
         "_joined",
+        "_known",
         "_length_bytes",
         "_method",
         "_offers",
@@ -71,9 +74,12 @@ class Reader:
         "partial",
     )
 
-    def __init__(self, connection: RequestReceiver, options: IngressOptions) -> None:
+    def __init__(
+        self, connection: RequestReceiver, options: IngressOptions, known: KnownHeads
+    ) -> None:
         self._connection = connection
         self._options = options
+        self._known = known
         self._parser = httptools.HttpRequestParser(self)
         self.ended = False
         self.partial = False  # a request has begun and is not complete
@@ -88,6 +94,7 @@ class Reader:
         self._method = b""
         self._url = b""
         self._seen: bytes | bytearray | memoryview = b""  # what came of its head so far
+        self._is_whole = False  # the request that ends next began with what is parsed now
         self._host_count = 0
         self._expects = False
         self._offers = False
@@ -106,6 +113,9 @@ class Reader:
                 part_bytes = self._length_bytes - self.body_bytes
             data = data[:part_bytes]
             size_bytes = len(data)
+        elif type(data) is bytes and not self.partial and self._take_known(data):
+            return size_bytes
+        self._is_whole = type(data) is bytes and not self.partial
         if self.in_head:
             self._head_bytes += size_bytes
             if self.partial:
@@ -127,6 +137,21 @@ class Reader:
         else:
             self._seen = b""
         return size_bytes
+
+    def _take_known(self, data: bytes) -> bool:
+        """Take a whole request whose headers were read before; whether it is one."""
+        line = REQUEST_LINE(data)
+        if line is None:
+            return False
+        begin, end = line.end(), data.find(END_OF_HEAD) + len(END_OF_HEAD)
+        known = self._known.find(data[begin:end])
+        if known is None or end + known.body_bytes != len(data):
+            return False
+        if end > self._options.head_bytes_max:
+            return False
+        method, url = line.groups()
+        self._connection.on_request(method, url, known.headers, data[end:], True, False)
+        return True
 
     def _see_more(self, data: bytes | memoryview) -> None:
         """Keep what may hold the request line: what came until the first header is complete."""
@@ -279,11 +304,13 @@ class Reader:
         # `getvalue` of a BytesIO makes no second copy of a large body.
         body = self._body if self._joined is None else self._joined.getvalue()
         headers, self._headers = self._headers, []
+        keep_alive = parser.should_keep_alive()
+        if self._is_whole and keep_alive and not self._expects:
+            self._known.keep(bytes(self._seen), headers, len(body))
         if self.body_bytes:
             self._drop_body()
         self.partial = False
         self.in_head = True
-        keep_alive = parser.should_keep_alive()
         self.ended = not keep_alive
         self._connection.on_request(
             self._method, self._url, headers, body, keep_alive, version == "1.0"

@@ -8,6 +8,7 @@ from typing import Protocol
 from orchestrator.ingress.budget import Budget, Uploads
 from orchestrator.ingress.cors import Cors
 from orchestrator.ingress.exchange import PendingRequest
+from orchestrator.ingress.known_heads import KnownHeads
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.runtime.clock import Clock
 from orchestrator.runtime.metrics import (
@@ -69,6 +70,7 @@ class Shared:
         "draining",
         "handle",
         "in_flight",
+        "known_heads",
         "lines",
         "now_s",
         "open",
@@ -85,6 +87,7 @@ class Shared:
         self.handle = handle
         self.options = options
         self.cors = Cors(options.cors_origins)
+        self.known_heads = KnownHeads()
         self.open: set[ServedConnection] = set()
         self._turns: deque[ServedConnection] = deque()
         self._scheduled = False

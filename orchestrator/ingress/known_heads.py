@@ -1,0 +1,54 @@
+"""Headers of requests that were read before.
+
+The parser calls back for each part of a request, and a client sends the same headers with nearly
+all of its requests. What bytes mean does not change: a request that comes whole, with a plain
+request line and headers that are known byte for byte, is taken without the parser.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+from orchestrator.ingress.headers import RawHeaders
+
+REQUEST_LINE: Final = re.compile(rb"(POST|GET) (/[\w.~%!$&'()*+,;=:@?/-]*) HTTP/1\.1\r\n").match
+END_OF_HEAD: Final = b"\r\n\r\n"
+NAMING: Final = frozenset((b"idempotency-key", b"traceparent"))
+"""Headers that name one request: they do not come again."""
+
+_KNOWN_MAX: Final = 256
+_BYTES_MAX: Final = 1024  # of the header lines of one request
+
+
+class KnownHeaders(msgspec.Struct, frozen=True, gc=False):
+    """What some header lines say; nobody changes them."""
+
+    headers: RawHeaders
+    body_bytes: int
+
+
+class KnownHeads:
+    """The headers that all connections of a server have read lately, by their bytes."""
+
+    __slots__ = ("_known", "find")
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, KnownHeaders] = {}
+        self.find = self._known.get
+
+    def keep(self, request: bytes, headers: RawHeaders, body_bytes: int) -> None:
+        """Remember the headers of a request that the parser took, if they were the only ones in
+        the bytes `request`, and those end with the body. Its connection is kept alive."""
+        line = REQUEST_LINE(request)
+        if line is None:
+            return
+        begin, end = line.end(), request.find(END_OF_HEAD) + len(END_OF_HEAD)
+        lines = request[begin:end]
+        if end + body_bytes != len(request) or len(lines) > _BYTES_MAX:
+            return
+        if not NAMING.isdisjoint(name for name, _ in headers):
+            return
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        self._known[lines] = KnownHeaders(headers, body_bytes)
