@@ -1,6 +1,6 @@
 """Purge, PurgeJournal and PurgeExpired: completed invocations are forgotten."""
 
-from orchestrator.machine import life, listings
+from orchestrator.machine import life
 from orchestrator.machine.step import Step
 from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.records import Purge, PurgeExpired, PurgeJournal
@@ -11,7 +11,7 @@ def apply_purge(step: Step, purge: Purge) -> Answer:
     if done is None:
         live = step.state.invocations.get(purge.target_id)
         return Answer.NOT_FOUND if live is None else Answer.NOT_COMPLETED
-    listings.unlist(step, done)
+    step.state.listings.unlist(done)
     life.purge(step, done)
     return DONE
 
@@ -43,5 +43,5 @@ def apply_purge_expired(step: Step, purge: PurgeExpired) -> Answer:
                 life.drop_journal(step, done)
             else:
                 life.purge(step, done)
-    listings.drop_listings(step)
+    step.state.listings.drop_some(step.now_ms)
     return DONE

@@ -3,15 +3,7 @@
 from msgspec.structs import replace
 
 from orchestrator.codec.keys import object_key, retention_key, timer_key
-from orchestrator.machine import (
-    event_feed,
-    inputs,
-    listings,
-    objects,
-    origins,
-    results,
-    sends,
-)
+from orchestrator.machine import event_feed, inputs, objects, origins, results, sends
 from orchestrator.machine.arming import arm
 from orchestrator.machine.chores import add_chore
 from orchestrator.machine.details import COMPLETIONS, SIGNALS, move_out
@@ -158,7 +150,7 @@ def complete(
         drop_chunks(step, done)
     else:
         results.set_result_apart(step, done)
-        listings.list_completed(step, done)
+        state.listings.list_later(done)
         state.completed.put(invoke.id, done)
         if not invoke.journal_retention_ms:
             drop_journal(step, done)

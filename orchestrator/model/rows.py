@@ -183,7 +183,7 @@ class CompletedRow(Row):
     retries: Retries | None = None
     events: tuple[Event, ...] = ()
     result_bytes: int = 0
-    listed: int = -1  # number of its listing and its place there: see machine/listings.py
+    listed: int = -1  # number of its listing and its place there: see tables/listings.py
     output: OutputRules | None = None  # the content type of the result; None is that of most
 
     @property

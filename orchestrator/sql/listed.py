@@ -1,4 +1,4 @@
-"""Completed invocations as columns, from their listings: see `machine/listings.py`."""
+"""Completed invocations as columns, from their listings: see `tables/listings.py`."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice

@@ -13,7 +13,6 @@ from orchestrator.model.rows import (
     InboxRow,
     InputRow,
     InvocationRow,
-    ListingRow,
     ObjectRow,
     OutboxRow,
     PartitionRow,
@@ -26,6 +25,7 @@ from orchestrator.model.rows import (
     WaiterRow,
 )
 from orchestrator.tables.cache import Cache
+from orchestrator.tables.listings import Listings
 from orchestrator.tables.port import Store
 from orchestrator.tables.table import Table
 
@@ -49,7 +49,6 @@ class State:
         "letters",
         "listings",
         "objects",
-        "open_listings",
         "outbox",
         "partition",
         "partition_count",
@@ -75,7 +74,6 @@ class State:
         account = self.account = self._cache.open_account(self)
         # What the machine made of rows and remembers beside them: no part of the state.
         self.derived: dict[bytes, Any] = {}
-        self.open_listings: dict[int, bytes] = {}  # bucket -> key of its last listing
         stored = store.get(keys.PARTITION)
         self.partition_row = row_decoder(PartitionRow)(stored) if stored else PartitionRow()
         self.invocations = Table(store, keys.INVOCATION, InvocationRow, account)
@@ -95,9 +93,10 @@ class State:
         self.waiters = Table(store, keys.WAITER, WaiterRow, account)
         self.sources = Table(store, keys.SOURCE, SourceRow, account)
         self.letters = Table(store, keys.LETTER, DeadLetterRow, account)
-        self.listings = Table(store, keys.LISTING, ListingRow, account, rarely_read=True)
+        self.listings = Listings(store, account)
         self.tables: tuple[Table, ...] = (  # type: ignore[type-arg]
             self.invocations,
+            self.listings,  # before the completed ones, whose places it sets
             self.completed,
             self.inputs,
             self.results,
@@ -114,7 +113,6 @@ class State:
             self.waiters,
             self.sources,
             self.letters,
-            self.listings,
         )
         self._dirty_keys = tuple(table.dirty_keys for table in self.tables)
 

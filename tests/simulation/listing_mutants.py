@@ -3,12 +3,12 @@
 from typing import Any
 
 from orchestrator.codec import keys
-from orchestrator.machine import listings
-from orchestrator.machine.step import Step
 from orchestrator.model.ids import INVOCATION_ID_BYTES
 from orchestrator.model.limits import LISTED_COUNT_MAX, LISTING_FINE_MS
-from orchestrator.model.rows import CompletedRow
+from orchestrator.model.rows import CompletedRow, ListingRow
 from orchestrator.sql import listed
+from orchestrator.tables import listings
+from orchestrator.tables.listings import Listings
 from orchestrator.tables.table import Table
 from tests.simulation.mutation import Patch, mutant
 
@@ -27,37 +27,38 @@ def what_is_listed_after_a_spill_is_lost(patch: Patch) -> None:
 @mutant
 def a_full_listing_is_begun_again(patch: Patch) -> None:
     """After a restart, in place of the one that came after it."""
-    patch.set(listings, "_last_key", lambda step, bucket_ms: keys.listing_key(bucket_ms, 0))
+    patch.set(Listings, "_last_key", lambda self, bucket_ms: keys.listing_key(bucket_ms, 0))
 
 
 @mutant
 def the_first_after_a_restart_is_listed_twice(patch: Patch) -> None:
-    def list_completed(step: Step, done: CompletedRow) -> None:
-        if not step.state.open_listings:
-            before(step, done)
-        before(step, done)
+    def list_later(self: Listings, done: CompletedRow) -> None:
+        if not self._last_keys:
+            before(self, done)
+        before(self, done)
 
-    before = patch.set(listings, "list_completed", list_completed)
+    before = patch.set(Listings, "list_later", list_later)
 
 
 @mutant
 def what_is_purged_stays_listed(patch: Patch) -> None:
-    patch.set(listings, "unlist", lambda step, done: None)
+    patch.set(Listings, "unlist", lambda self, done: None)
 
 
 @mutant
 def another_one_is_marked_as_purged(patch: Patch) -> None:
     """The one before it, as it was the last of its listing."""
 
-    def unlist(step: Step, done: CompletedRow) -> None:
+    def unlist(self: Listings, done: CompletedRow) -> None:
+        self._list_all()
         number, place = divmod(done.listed, LISTED_COUNT_MAX)
         key = keys.listing_key(listings._bucket_ms(done), number)
-        row = step.state.listings.get(key)
+        row = self.get(key)
         if done.listed >= 0 and row is not None:
             row.gone.append(min(place, len(row.ids) // INVOCATION_ID_BYTES - 2))
-            step.state.listings.touch(key)
+            self.touch(key)
 
-    patch.set(listings, "unlist", unlist)
+    patch.set(Listings, "unlist", unlist)
 
 
 @mutant
@@ -85,7 +86,7 @@ def listings_go_with_the_first_they_list(patch: Patch) -> None:
 
 @mutant
 def listings_are_never_dropped(patch: Patch) -> None:
-    patch.set(listings, "drop_listings", lambda step: None)
+    patch.set(Listings, "drop_some", lambda self, now_ms: None)
 
 
 @mutant
@@ -97,11 +98,28 @@ def all_that_completed_is_called_a_success(patch: Patch) -> None:
 def names_are_numbered_anew_after_a_spill(patch: Patch) -> None:
     """The names of a listing that was read back are not looked at."""
 
-    def list_completed(step: Step, done: CompletedRow) -> None:
-        for key in step.state.open_listings.values():
-            row = step.state.listings.get(key)
-            if row is not None and key not in step.state.listings.dirty_keys:
-                row.names = {}
-        before(step, done)
+    def open_last(self: Listings, bucket_ms: int) -> tuple[bytes, ListingRow]:
+        was_written = self._last_keys.get(bucket_ms) not in self.dirty_keys
+        key, row = before(self, bucket_ms)
+        if was_written:
+            row.names = {}
+        return key, row
 
-    before = patch.set(listings, "list_completed", list_completed)
+    before = patch.set(Listings, "_open", open_last)
+
+
+@mutant
+def what_completed_since_the_last_spill_is_not_listed_by_the_next(patch: Patch) -> None:
+    """Nothing is listed until something else looks at listings."""
+    patch.set(Listings, "drain", Table.drain)
+
+
+@mutant
+def what_one_spill_lists_is_sorted(patch: Patch) -> None:
+    """Replicas that spill at other times have other rows."""
+
+    def list_all(self: Listings) -> None:
+        self._unlisted.sort(key=lambda done: done.invoke.id)
+        before(self)
+
+    before = patch.set(Listings, "_list_all", list_all)

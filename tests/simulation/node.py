@@ -14,9 +14,8 @@ from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.port import LedPartition
 from orchestrator.invoker.slot_queue import SlotWaiter
 from orchestrator.log import known
-from orchestrator.machine import listings, recover
+from orchestrator.machine import recover
 from orchestrator.model.actions import ArmRetry, ArmTimer, Complete, DoChore, SendOutbox
-from orchestrator.model.ids import INVOCATION_ID_BYTES
 from orchestrator.model.records import Resume
 from orchestrator.model.rows import InvocationRow
 from orchestrator.processor import due, late_results, seat, seats, term
@@ -26,6 +25,7 @@ from orchestrator.processor.source import AttemptSource
 from orchestrator.registry.schema import EMPTY, Registry
 from orchestrator.runtime.entropy import SeededEntropy
 from orchestrator.store.memory import MemoryHome
+from orchestrator.tables import listings
 from tests.simulation import listing_checks
 from tests.simulation.broker import BrokerLog, LogFaults, Topic
 from tests.simulation.clockwork import ProcessClock, ProcessScheduler, VirtualLoop
@@ -120,7 +120,7 @@ def small_slices(patch: Patch) -> None:
         (late_results, "LOOK_COUNT", 2),
         (seat, "ANSWERED_AT_ONCE_MAX", 1),
         (seats, "ANSWERED_AT_ONCE_MAX", 1),
-        (listings, "_FULL_BYTES", 3 * INVOCATION_ID_BYTES),
+        (listings, "_FULL_COUNT", 3),
         (listings, "LISTINGS_DROPPED_MAX", 2),
         (listing_checks, "LISTINGS_DROPPED_MAX", 2),
     ):

@@ -148,7 +148,13 @@ STARTS = [
     b"POST /a#b HTTP/1.1",
     b"post /a/b HTTP/1.1",
 ]
-BODIES = [b"", b"{}", b"1\r\n1\r\n0\r\n\r\n", b"0\r\n\r\n", b"{}GET /a/b HTTP/1.1\r\nhost: x\r\n\r\n"]
+BODIES = [
+    b"",
+    b"{}",
+    b"1\r\n1\r\n0\r\n\r\n",
+    b"0\r\n\r\n",
+    b"{}GET /a/b HTTP/1.1\r\nhost: x\r\n\r\n",
+]
 
 
 def odd_request(random: Random) -> bytes:

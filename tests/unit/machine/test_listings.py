@@ -1,10 +1,11 @@
 """Listings: what is kept of completed invocations side by side, and when it goes."""
 
+from random import Random
+
 import pytest
 
 from orchestrator.codec import keys
 from orchestrator.codec.rows import row_decoder
-from orchestrator.machine import listings
 from orchestrator.model.answers import Answer
 from orchestrator.model.limits import LISTING_COARSE_MS, LISTINGS_DROPPED_MAX
 from orchestrator.model.records import Failed, Kill, Purge, PurgeExpired
@@ -16,7 +17,8 @@ from orchestrator.model.rows import (
     LISTED_TROUBLED,
     ListingRow,
 )
-from orchestrator.model.values import BY_INGRESS, OBJECT_EXCLUSIVE, THEN_RETRY, Attempted
+from orchestrator.model.values import BY_INGRESS, OBJECT_EXCLUSIVE, SERVICE, THEN_RETRY, Attempted
+from orchestrator.tables import listings
 from orchestrator.tables.state import State
 from tests.unit.machine.bench import DAY_MS, Bench, uid
 
@@ -91,7 +93,7 @@ def test_a_full_listing_is_followed_by_another(
     monkeypatch: pytest.MonkeyPatch, forgets: bool
 ) -> None:
     """Also after a restart, which has to look for the last one."""
-    monkeypatch.setattr(listings, "_FULL_BYTES", 3 * 24)
+    monkeypatch.setattr(listings, "_FULL_COUNT", 3)
     bench = Bench()
     for number in range(8):
         complete(bench, number)
@@ -104,12 +106,13 @@ def test_a_full_listing_is_followed_by_another(
     assert done is not None and done.listed == 2 * 1_024 + 1
 
 
-def test_long_keys_fill_a_listing_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [500, 600])
+def test_long_keys_fill_a_listing_too(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listings, "LISTED_KEYS_BYTES_MAX", 1_000)
     bench = Bench()
     for number in range(4):
-        complete(bench, number, key=f"{number}" * 600, kind=OBJECT_EXCLUSIVE)
-    assert [len(row.keys) for row in listed(bench).values()] == [1_200, 1_200]
+        complete(bench, number, key=f"{number}" * size, kind=OBJECT_EXCLUSIVE)
+    assert [len(row.keys) for row in listed(bench).values()] == [2 * size, 2 * size]
 
 
 def test_one_that_is_purged_by_hand_is_marked() -> None:
@@ -143,11 +146,11 @@ def test_listings_go_when_their_bucket_is_over() -> None:
         bench.now_ms += LISTING_COARSE_MS
     before = listed(bench)
     assert len(before) == 2 * LISTINGS_DROPPED_MAX
-    assert len(bench.state.open_listings) == len(before)
+    assert len(bench.state.listings._last_keys) == len(before)
     bench.now_ms = int.from_bytes(max(before)[:8], "big")
     for left in (LISTINGS_DROPPED_MAX, 0):
         bench.do(PurgeExpired(bench.epoch, bench.now_ms, ()))
-        assert len(listed(bench)) == len(bench.state.open_listings) == left
+        assert len(listed(bench)) == len(bench.state.listings._last_keys) == left
 
 
 def test_the_last_listing_is_found_again_with_the_same_bytes() -> None:
@@ -159,3 +162,39 @@ def test_the_last_listing_is_found_again_with_the_same_bytes() -> None:
         restarted.state.spill()
         restarted.state = State(0, 1, restarted.store)
     assert listed(whole) == listed(restarted)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_when_they_are_listed_does_not_matter(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listed with each record, now and then, or at the end, the rows are the same bytes."""
+    monkeypatch.setattr(listings, "_FULL_COUNT", 5)
+    monkeypatch.setattr(listings, "LISTED_KEYS_BYTES_MAX", 20)
+    benches = [Bench() for _ in range(3)]
+    for bench in benches:
+        bench.now_ms = 100 * DAY_MS
+    looks, random = Random(seed), Random(seed)
+    lived, marked = [uid(number) for number in range(40)], False
+    for _ in range(150):
+        record, key = random.random(), random.choice(("", "k", "key" * 3))
+        one = random.choice(lived)
+        keep_ms = random.choice((0, 1, 90_000, LISTING_COARSE_MS, DAY_MS))
+        passed_ms = random.choice((0, 1, 60_000, LISTING_COARSE_MS)) * random.choice((1, 1, 1, -1))
+        for bench in benches:
+            if record < 0.75:
+                if bench.state.invocations.get(one) is None:
+                    kind = OBJECT_EXCLUSIVE if key else SERVICE
+                    bench.invoke(one, key=key, kind=kind, retention_ms=keep_ms)
+                    bench.do(Kill(one, bench.now_ms)) if record < 0.1 else bench.finish(one)
+            elif record < 0.9:
+                bench.do(Purge(one, bench.now_ms))
+            else:
+                bench.now_ms += passed_ms
+                due = [key for key, _ in bench.state.retention.scan()][:3]
+                bench.do(PurgeExpired(bench.epoch, bench.now_ms, tuple(due)))
+        benches[0].state.spill()
+        marked |= any(row.gone for _, row in benches[0].state.listings.scan())
+        if looks.random() < 0.1:
+            benches[1].state.spill()
+            benches[1].state = State(0, 1, benches[1].store)
+    first, *others = [dict(bench.rows()) for bench in benches]
+    assert others == [first, first] and marked

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from orchestrator.codec.keys import listing_number
-from orchestrator.machine import apply, apply_chore, details, life, listings, waiting
+from orchestrator.machine import apply, apply_chore, details, life, waiting
 from orchestrator.model.effects import (
     AnyEffect,
     Attach,
@@ -52,6 +52,7 @@ from orchestrator.model.values import (
     Caller,
     Future,
 )
+from orchestrator.tables import listings
 from orchestrator.tables.state import State
 from perdure.wire import codes
 from perdure.wire.frames import frame
@@ -263,7 +264,7 @@ def make_small(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (details, life):
         monkeypatch.setattr(module, "DETAIL_INLINE_COUNT", 1)
     monkeypatch.setattr(details, "DETAIL_PAGE_COUNT", 2)
-    monkeypatch.setattr(listings, "_FULL_BYTES", 3 * 24)
+    monkeypatch.setattr(listings, "_FULL_COUNT", 3)
     monkeypatch.setattr(listings, "LISTINGS_DROPPED_MAX", 1_000)
     monkeypatch.setattr(waiting, "WAITERS_INLINE_COUNT", 0)
     monkeypatch.setattr(apply, "INBOX_STEP_COUNT", 1)

@@ -299,9 +299,9 @@ def test_many_ids_as_text() -> None:
 def test_texts_and_numbers_of_many_listings_are_put_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from orchestrator.machine import listings as made
+    from orchestrator.tables import listings as made
 
-    monkeypatch.setattr(made, "_FULL_BYTES", 5 * 24)
+    monkeypatch.setattr(made, "_FULL_COUNT", 5)
     bench = various(100)
     found_here = {
         identity: target
