@@ -1,6 +1,6 @@
 """Rows as bytes: a version byte and a msgpack array."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import msgspec
@@ -20,6 +20,11 @@ class UnknownRowVersion(ValueError):
 def encode_row(row: Row) -> bytes:
     """A row's bytes; equal rows give equal bytes when their dicts were filled alike."""
     return _PREFIX + _encode(row)
+
+
+def encode_rows(rows: Iterable[Row | None]) -> list[bytes | None]:
+    """The bytes of each of many; None for one that is gone."""
+    return [None if row is None else _PREFIX + _encode(row) for row in rows]
 
 
 def row_decoder(kind: type[R]) -> Callable[[bytes], R]:

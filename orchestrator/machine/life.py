@@ -269,9 +269,8 @@ def _arm_retention(step: Step, done: CompletedRow, keep_ms: int, journal_only: b
     bucket = -(-(step.now_ms + keep_ms) // size) * size
     key = retention_key(bucket, step.position >> POSITION_INDEX_BITS, journal_only)
     retention = step.state.retention
-    row = retention.get(key)
+    row = retention.unwritten(key)  # those of one message are written together
     if row is None:
         retention.add(key, RetentionRow([(done.invoke.id, done.incarnation)], journal_only))
     else:
         row.items.append((done.invoke.id, done.incarnation))
-        retention.touch(key)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from orchestrator.codec.keys import prefix_end
-from orchestrator.codec.rows import encode_row, row_decoder
+from orchestrator.codec.rows import encode_rows, row_decoder
 from orchestrator.model.rows import Row
 from orchestrator.tables.cache import (
     KEPT_BYTES_MAX,
@@ -91,6 +91,10 @@ class Table(Generic[R]):
         if row is not None:
             self._recent_bytes += self._sizes[key]
         return row
+
+    def unwritten(self, key: bytes) -> R | None:
+        """A row that was added or changed since the last spill; the store is not asked."""
+        return self._rows[key] if key in self.dirty_keys else None
 
     def add(self, key: bytes, row: R) -> None:
         """A row that is known not to exist: if it is gone before a spill it is never written."""
@@ -193,35 +197,30 @@ class Table(Generic[R]):
 
     def _drain_dirty(self, writes: list[tuple[bytes, bytes | None]]) -> None:
         dirty = sorted(self.dirty_keys)
+        values = encode_rows(map(self._rows.__getitem__, dirty))
+        writes += zip(map(self.prefix.__add__, dirty), values, strict=True)
         if self._is_rarely_read:
-            self._write_and_leave(dirty, writes)
+            self._leave(dirty)
         else:
-            self._write_and_keep(dirty, writes)
+            self._keep(dirty, values)
         if dirty[0] < self._first:
             self._first = dirty[0]
         self.dirty_keys.clear()
         self._born.clear()
         self._sorted = None
 
-    def _write_and_leave(
-        self, dirty: list[bytes], writes: list[tuple[bytes, bytes | None]]
-    ) -> None:
-        prefix, leave, sizes = self.prefix, self._rows.pop, self._sizes
-        for key in dirty:
-            row = leave(key)
-            writes.append((prefix + key, None if row is None else encode_row(row)))
+    def _leave(self, written: list[bytes]) -> None:
+        rows, sizes = self._rows, self._sizes
+        for key in written:
+            del rows[key]
         if sizes:
-            self._note_size(-sum(sizes.pop(key, 0) for key in dirty))
+            self._note_size(-sum(sizes.pop(key, 0) for key in written))
 
-    def _write_and_keep(self, dirty: list[bytes], writes: list[tuple[bytes, bytes | None]]) -> None:
-        prefix, rows, sizes = self.prefix, self._rows, self._sizes
-        kept_bytes_max = self._kept_bytes_max
+    def _keep(self, written: list[bytes], values: list[bytes | None]) -> None:
+        rows, sizes, kept_bytes_max = self._rows, self._sizes, self._kept_bytes_max
         more_bytes = 0
-        for key in dirty:
-            row = rows[key]
+        for key, value in zip(written, values, strict=True):
             before_bytes = sizes.get(key, 0)
-            value = None if row is None else encode_row(row)
-            writes.append((prefix + key, value))
             if value is None or len(value) > kept_bytes_max:
                 del rows[key]
                 if before_bytes:
