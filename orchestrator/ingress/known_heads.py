@@ -14,9 +14,6 @@ from orchestrator.ingress.headers import RawHeaders
 
 REQUEST_LINE: Final = re.compile(rb"(POST|GET) (/[\w.~%!$&'()*+,;=:@?/-]*) HTTP/1\.1\r\n").match
 END_OF_HEAD: Final = b"\r\n\r\n"
-NAMING: Final = frozenset((b"idempotency-key", b"traceparent"))
-"""Headers that name one request: they do not come again."""
-
 _KNOWN_MAX: Final = 256
 _BYTES_MAX: Final = 1024  # of the header lines of one request
 
@@ -46,8 +43,6 @@ class KnownHeads:
         begin, end = line.end(), request.find(END_OF_HEAD) + len(END_OF_HEAD)
         lines = request[begin:end]
         if end + body_bytes != len(request) or len(lines) > _BYTES_MAX:
-            return
-        if not NAMING.isdisjoint(name for name, _ in headers):
             return
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()

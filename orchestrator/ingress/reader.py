@@ -19,7 +19,7 @@ from orchestrator.ingress.upgrade import head_without_offer
 
 PART_BYTES = 2 * 1024
 _VERSIONS = ("1.1", "1.0")
-_WATCHED = frozenset((b"content-length", b"expect", b"host"))
+_WATCHED = frozenset((b"content-length", b"expect", b"host", b"idempotency-key", b"traceparent"))
 _FRAMING_RATIO_MAX = 16  # a chunk of one byte takes six
 
 
@@ -58,10 +58,11 @@ class Reader:
         "_head_bytes",
         "_headers",
         "_host_count",
-        "_is_whole",
         "_joined",
         "_known",
         "_length_bytes",
+        "_line_is_plain",
+        "_may_repeat",
         "_method",
         "_offers",
         "_options",
@@ -94,7 +95,8 @@ class Reader:
         self._method = b""
         self._url = b""
         self._seen: bytes | bytearray | memoryview = b""  # what came of its head so far
-        self._is_whole = False  # the request that ends next began with what is parsed now
+        self._line_is_plain = False  # of the request that comes: it need not be looked at again
+        self._may_repeat = False  # it began with what is parsed, and no header names it
         self._host_count = 0
         self._expects = False
         self._offers = False
@@ -115,7 +117,7 @@ class Reader:
             size_bytes = len(data)
         elif type(data) is bytes and not self.partial and self._take_known(data):
             return size_bytes
-        self._is_whole = type(data) is bytes and not self.partial
+        self._may_repeat = type(data) is bytes and not self.partial
         if self.in_head:
             self._head_bytes += size_bytes
             if self.partial:
@@ -145,9 +147,12 @@ class Reader:
             return False
         begin, end = line.end(), data.find(END_OF_HEAD) + len(END_OF_HEAD)
         known = self._known.find(data[begin:end])
-        if known is None or end + known.body_bytes != len(data):
-            return False
-        if end > self._options.head_bytes_max:
+        if (
+            known is None
+            or end + known.body_bytes != len(data)
+            or end > self._options.head_bytes_max
+        ):
+            self._line_is_plain = True
             return False
         method, url = line.groups()
         self._connection.on_request(method, url, known.headers, data[end:], True, False)
@@ -241,12 +246,14 @@ class Reader:
         if name in _WATCHED:
             if name == b"host":
                 self._host_count += 1
-            elif name == b"expect":
-                self._expects = value.lower() == b"100-continue"
-            else:
+            elif name == b"content-length":
                 self._length_bytes = int(value)
                 if self._length_bytes > self._options.payload_bytes_max:
                     self._refuse_size()
+            else:
+                self._may_repeat = False
+                if name == b"expect":
+                    self._expects = value.lower() == b"100-continue"
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -263,15 +270,17 @@ class Reader:
         """`head_bytes` came with it, some of them perhaps of the body."""
         options, headers = self._options, self._headers
         self._method = self._parser.get_method()
-        seen = self._seen if type(self._seen) is bytes else bytes(self._seen)
         if len(headers) > options.header_count_max:
             self._refuse_count()
         elif head_bytes > options.head_bytes_max and self._own_bytes() > options.head_bytes_max:
             self._refuse_head()
-        elif not is_well_formed(seen, self._method, self._url):
+        elif not self._line_is_plain and not self._is_well_formed():
             self.refuse(replies.refused(400, BAD_LINE))
         elif self._host_count > 1:
             self.refuse(replies.refused(400, "bad request: it has more than one Host"))
+
+    def _is_well_formed(self) -> bool:
+        return is_well_formed(bytes(self._seen), self._method, self._url)
 
     def _own_bytes(self) -> int:
         fields = sum(len(name) + len(value) + AROUND_BYTES for name, value in self._headers)
@@ -305,12 +314,13 @@ class Reader:
         body = self._body if self._joined is None else self._joined.getvalue()
         headers, self._headers = self._headers, []
         keep_alive = parser.should_keep_alive()
-        if self._is_whole and keep_alive and not self._expects:
+        if self._may_repeat and keep_alive:
             self._known.keep(bytes(self._seen), headers, len(body))
         if self.body_bytes:
             self._drop_body()
         self.partial = False
         self.in_head = True
+        self._line_is_plain = False
         self.ended = not keep_alive
         self._connection.on_request(
             self._method, self._url, headers, body, keep_alive, version == "1.0"

@@ -116,6 +116,13 @@ def test_the_parser_takes_no_head_that_ends_in_another_way() -> None:
         assert Receiver(KnownHeads()).feed(head, post()) == [400]
 
 
+@pytest.mark.parametrize("split", [0, 40])
+def test_a_plain_request_line_says_nothing_of_the_next_one(split: int) -> None:
+    whole = post() + post(path=b"/other").replace(b"POST ", b"POST  ")
+    first, second = Receiver(KnownHeads()).feed(whole[:split], whole[split:])
+    assert isinstance(first, tuple) and second == 400
+
+
 def test_heads_of_a_longer_request_line_still_have_their_limit() -> None:
     known = KnownHeads()
     Receiver(known, head_bytes_max=200).feed(post())
@@ -147,6 +154,8 @@ STARTS = [
     b"POST /a/b HTTP/1.0",
     b"POST /a#b HTTP/1.1",
     b"post /a/b HTTP/1.1",
+    b"POST  /a/b HTTP/1.1",
+    b"POST /a/b RTSP/1.0",
 ]
 BODIES = [
     b"",
