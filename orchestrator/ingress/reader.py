@@ -145,6 +145,7 @@ class Reader:
         line = REQUEST_LINE(data)
         if line is None:
             return False
+        # Without headers the line's own end is part of it.
         begin, end = line.end(), data.find(END_OF_HEAD) + len(END_OF_HEAD)
         known = self._known.find(data[begin:end])
         if (
