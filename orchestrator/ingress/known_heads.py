@@ -14,7 +14,7 @@ from orchestrator.ingress.headers import RawHeaders
 
 REQUEST_LINE: Final = re.compile(rb"(POST|GET) (/[\w.~%!$&'()*+,;=:@?/-]*) HTTP/1\.1\r\n").match
 END_OF_HEAD: Final = b"\r\n\r\n"
-_KNOWN_MAX: Final = 256
+_HEADS_MAX: Final = 256
 _BYTES_MAX: Final = 1024  # of the header lines of one request
 
 
@@ -44,6 +44,6 @@ class KnownHeads:
         lines = request[begin:end]
         if end + body_bytes != len(request) or len(lines) > _BYTES_MAX:
             return
-        if len(self._known) >= _KNOWN_MAX:
+        if len(self._known) >= _HEADS_MAX:
             self._known.clear()
         self._known[lines] = KnownHeaders(headers, body_bytes)

@@ -67,7 +67,7 @@ def test_one_head_costs_no_more_than_a_look_if_it_names_one_request() -> None:
 
 
 def test_so_many_are_kept_and_no_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_heads, "_KNOWN_MAX", 8)
+    monkeypatch.setattr(known_heads, "_HEADS_MAX", 8)
     known = KnownHeads()
     for number in range(20):
         Receiver(known).feed(post(more=b"x-request-id: %d\r\n" % number))
