@@ -18,6 +18,9 @@ class ServiceAttempt(Protocol):
     def feed(self, data: bytes, /) -> None:
         """More of the request's body, cut anywhere."""
 
+    def acknowledge(self, completion_ids: list[int], /) -> None:
+        """Results of runs that it has sent are stored; before what is fed after this."""
+
     def end_input(self) -> None:
         """The request's body is over."""
 
@@ -57,8 +60,9 @@ class ServiceApp(Protocol):
     ) -> ServiceAttempt | Declined:
         """Begin an attempt of the handler that `/invoke/<service>/<handler>` names.
 
-        `send` takes whole frames of the response; `ended` is called once, after the last of them,
-        and neither is after `lost`.
+        `send` takes whole frames of the response, where the result of a run may be the notification
+        that is to be stored; it is acknowledged then, from V7 on. `ended` is called once, after the
+        last of them, and neither is after `lost`.
         """
         ...
 

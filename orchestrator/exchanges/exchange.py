@@ -3,7 +3,7 @@
 Everything runs on the event loop and by callbacks: no task or future per exchange.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from perdure.wire import InputCommand, Start
@@ -112,10 +112,12 @@ class Exchange:
 
     `head` is in the form of HTTP/2: method, scheme, authority and path first. Until a connection
     carries it, what is sent waits in `chunks`. An app of this process is given the first two
-    messages of an attempt as objects, `opening`, before the bytes.
+    messages of an attempt as objects, `opening`, before the bytes, and takes the acknowledgement of
+    a run's result as its number: `acknowledge`.
     """
 
     __slots__ = (
+        "acknowledge",
         "answered",
         "body_bytes",
         "carrier",
@@ -147,6 +149,7 @@ class Exchange:
     ) -> None:
         self.head = head
         self.opening = opening
+        self.acknowledge: Callable[[int], None] | None = None
         self.chunks = chunks
         self.ended = ended
         self.receiver = receiver

@@ -16,6 +16,7 @@ from orchestrator.exchanges.exchange import Exchange
 from orchestrator.exchanges.pieces import Frames, Pieces
 from orchestrator.runtime.scheduler import CallSoon
 from perdure.wire.ids import invocation_id_to_str
+from perdure.wire.outgoing import run_ack
 
 _log = logging.getLogger("perdure.invoker")
 
@@ -56,6 +57,7 @@ class Link:
     """One exchange and the attempt that answers it."""
 
     __slots__ = (
+        "_acknowledged",
         "_attempt",
         "_has_begun",
         "_inbox",
@@ -70,6 +72,7 @@ class Link:
     def __init__(self, pool: "InProcessPool", exchange: Exchange) -> None:
         self._pool = pool
         self.exchange = exchange
+        self._acknowledged: list[int] = []  # results of runs that are stored
         self._inbox = Pieces(exchange.chunks)
         self._outbox = Frames()
         self._attempt: ServiceAttempt | None = None
@@ -87,6 +90,15 @@ class Link:
     def send(self, exchange: Exchange, data: bytes) -> None:
         self._inbox.add(data)
         self._touch()
+
+    def _acknowledge(self, completion_id: int) -> None:
+        """Numbers are handed over before bytes: behind bytes they are bytes, too."""
+        if self._inbox.size_bytes:
+            self._inbox.add(run_ack(completion_id))
+        else:
+            self._acknowledged.append(completion_id)
+        if not self.is_touched:
+            self._pool.touch(self)
 
     def end(self, exchange: Exchange) -> None:
         self._touch()
@@ -114,7 +126,8 @@ class Link:
 
     def _take(self, frames: list[bytes]) -> None:
         self._outbox.add(frames)
-        self._touch()
+        if not self.is_touched:
+            self._pool.touch(self)
 
     def _ended(self) -> None:
         self._is_over = True
@@ -128,14 +141,18 @@ class Link:
 
     def serve(self, find: Callable[[], ServiceApp | None], loop: asyncio.AbstractEventLoop) -> None:
         """Hand over what either side has sent. What the service answers at once goes along."""
-        exchange = self.exchange
+        exchange, inbox = self.exchange, self._inbox
         if not self._has_begun and not exchange.closed:
             self._begin(find(), loop)
         attempt = self._attempt
         if attempt is not None:
-            self._give(attempt)
+            if self._acknowledged and not self._is_over and not exchange.closed:
+                numbers, self._acknowledged = self._acknowledged, []
+                attempt.acknowledge(numbers)
+            if inbox.size_bytes or exchange.ended or exchange.wants_room:
+                self._give(attempt)
         self.is_touched = False
-        if attempt is not None and (self._inbox.size_bytes or exchange.wants_room):
+        if attempt is not None and (inbox.size_bytes or exchange.wants_room):
             self._touch()
         self._deliver()
 
@@ -156,6 +173,7 @@ class Link:
             exchange.receiver.on_response(opened[0], ())
             return
         self._attempt = opened
+        exchange.acknowledge = self._acknowledge
         said = ((b"content-type", content_type), (b"x-restate-server", app.server.encode()))
         exchange.receiver.on_response(200, said)
         if opening is not None and not exchange.closed:
@@ -181,14 +199,15 @@ class Link:
         """Hand over what the service has sent."""
         exchange, outbox = self.exchange, self._outbox
         if outbox.size_bytes and not exchange.closed:
-            unread_bytes = exchange.unread_bytes if exchange.is_held_back else 0
-            frames, size_bytes = outbox.take(WINDOW_BYTES - unread_bytes, not unread_bytes)
-            if not frames:
-                return
-            exchange.unread_bytes += size_bytes
+            if exchange.is_held_back or outbox.size_bytes > WINDOW_BYTES:
+                frames = self._portion()
+                if not frames:
+                    return
+            else:
+                frames = outbox.take_all()
             is_last = self._is_over and not outbox.size_bytes
             if is_last:  # nothing that is asked of the link now is to be done any more
-                exchange.ended, exchange.carrier = True, None
+                exchange.ended, exchange.carrier, exchange.acknowledge = True, None, None
             exchange.receiver.on_body(frames)
             if is_last:
                 self._end()
@@ -199,18 +218,28 @@ class Link:
         elif self._is_over:
             self._end()
 
+    def _portion(self) -> list[bytes]:
+        """As much as a turn takes, or less while the exchange is held back."""
+        exchange = self.exchange
+        unread_bytes = exchange.unread_bytes if exchange.is_held_back else 0
+        frames, size_bytes = self._outbox.take(WINDOW_BYTES - unread_bytes, not unread_bytes)
+        exchange.unread_bytes = unread_bytes + size_bytes
+        return frames
+
     def _end(self) -> None:
         """All was handed over."""
         exchange = self.exchange
         exchange.closed = exchange.ended = True
         self._pool.forget(self)
-        exchange.carrier = self._attempt = None  # both are gone at once, without a collector
+        # All are gone at once, without a collector.
+        exchange.carrier = exchange.acknowledge = self._attempt = None
         exchange.receiver.on_end()
 
     def cut(self) -> None:
         """Nobody wants the answer: end the attempt."""
         attempt, self._attempt = self._attempt, None
         is_over, self._is_over = self._is_over, True
+        self.exchange.acknowledge = None
         self._inbox.clear()
         self._outbox.clear()
         self._pool.forget(self)

@@ -56,20 +56,22 @@ class Frames:
 
     def add(self, frames: list[bytes]) -> None:
         self._waiting += frames
-        for frame in frames:
-            self.size_bytes += len(frame)
+        self.size_bytes += sum(map(len, frames))
 
     def clear(self) -> None:
         self._waiting = []
         self.size_bytes = 0
+
+    def take_all(self) -> list[bytes]:
+        frames, self._waiting, self.size_bytes = self._waiting, [], 0
+        return frames
 
     def take(self, bytes_max: int, one_at_least: bool) -> tuple[list[bytes], int]:
         """The first ones, of at most so many bytes in all, and how many they are. `one_at_least`:
         the first one however large it is."""
         frames, size_bytes = self._waiting, self.size_bytes
         if size_bytes <= bytes_max:
-            self._waiting, self.size_bytes = [], 0
-            return frames, size_bytes
+            return self.take_all(), size_bytes
         size_bytes = count = 0
         for frame in frames:
             if size_bytes + len(frame) > bytes_max and (count or not one_at_least):

@@ -10,14 +10,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from orchestrator.door.refusals import Refused
 from orchestrator.door.targets import show_target
 from orchestrator.invoker import codes, failures
 from orchestrator.invoker.awaiting import future_of
 from orchestrator.invoker.callees import Callees
 from orchestrator.invoker.delivered import Delivered
-from orchestrator.invoker.entries import ENTRIES, CommandContext, failure_of
-from orchestrator.invoker.failures import CommandRefused, attempted, of_refusal, reported
+from orchestrator.invoker.entries import ENTRIES, RUN_RESULT, CommandContext, stored_result
+from orchestrator.invoker.failures import CommandRefused, attempted, reported
+from orchestrator.invoker.incoming import Incoming
 from orchestrator.invoker.opening import opening, opening_objects
 from orchestrator.invoker.port import AttemptInput
 from orchestrator.invoker.retry import after_failure
@@ -25,7 +25,7 @@ from orchestrator.invoker.urgency import NOTHING, NOW
 from orchestrator.model.effects import AnyEffect, RequestAck, RunResult
 from orchestrator.model.limits import INPUT_INLINE_BYTES, TURN_MESSAGE_BYTES
 from orchestrator.model.records import Ended, Failed, Journal, Pin, Suspended
-from orchestrator.model.values import THEN_PAUSE, THEN_RETRY, USUAL_OUTPUT, Attempted, OutputRules
+from orchestrator.model.values import THEN_RETRY, USUAL_OUTPUT, Attempted, OutputRules
 from orchestrator.registry.schema import RetryPolicy
 from perdure import wire
 from perdure.wire import codes as code
@@ -37,7 +37,6 @@ _H: Final = wire.HEADER_BYTES
 _ACK: Final = wire.REQUESTED_ACK
 _PROPOSE_RUN: Final = code.PROPOSE_RUN_COMPLETION
 _RUN: Final = code.RUN
-_RUN_RESULT: Final = code.RUN_COMPLETION
 _ENDED: Final = Ended()
 _header: Final = struct.Struct(">HHI").unpack_from
 
@@ -53,13 +52,14 @@ class Attempt:
         "_effects",
         "_frames",
         "_given",
+        "_incoming",
         "_jitter",
         "_payload_bytes_max",
         "_pinned",
         "_policy",
-        "_reader",
         "_runs",
         "_size_bytes",
+        "_step_bytes_max",
         "_unread",
         "_wants",
         "delivered",
@@ -93,7 +93,8 @@ class Attempt:
         self._jitter = jitter
         self._door = CommandContext(given.invoke, given.incarnation, callees)
         self._payload_bytes_max = payload_bytes_max
-        self._reader: wire.FrameReader | None = None  # once a message comes in pieces
+        self._step_bytes_max = min(RECORD_BYTES, payload_bytes_max)
+        self._incoming: Incoming | None = None  # once not one whole message comes at a time
         self._pinned = bool(given.deployment and given.protocol)
         # AwaitingOn is for people to look at: it comes twice a step, nobody looks.
         self._unread = code.AWAITING_ON if protocol >= 7 else -1
@@ -103,8 +104,7 @@ class Attempt:
         self.delivered = Delivered(given.entries, given.entries, given.commands)
         self._done: list[Journal] = []
         self._frames: list[bytes] = []
-        self._size_bytes = 0
-        self._commands = self._runs = 0
+        self._size_bytes = self._commands = self._runs = 0
         self._effects: list[AnyEffect] = []
         self.end: Ended | Suspended | Failed | None = None  # how it ends, once that is known
         self._wants = NOTHING
@@ -195,16 +195,8 @@ class Attempt:
                     return self._wants
             self._door.now_ms = now_ms
             self._messages(data)
-        except Refused as refused:
-            self._refuse(of_refusal(refused.refusal))
-        except CommandRefused as refusal:
-            self._refuse(refusal)
-        except wire.FrameTooLarge as error:
-            self._refuse(CommandRefused(codes.TOO_LARGE, str(error)))
-        except wire.FutureTooLarge as error:
-            self._refuse(CommandRefused(codes.FUTURE_TOO_LARGE, str(error), then=THEN_PAUSE))
-        except wire.WireError as error:
-            self._refuse(CommandRefused(codes.PROTOCOL_VIOLATION, str(error)))
+        except failures.READ_ERRORS as error:
+            self._refuse(failures.as_refusal(error))
         return self._wants
 
     def ended(self, now_ms: int) -> None:
@@ -240,28 +232,43 @@ class Attempt:
     # --- inside ---
 
     def _whole_messages(self, frames: list[bytes]) -> None:
+        """Of an app in this process, which gives the result of a run as it is to be stored."""
+        if len(frames) == 2 and not self._frames and self._take_step(frames):
+            return
         for frame in frames:
             number, flags, payload_bytes = _header(frame)
             if payload_bytes >= self._payload_bytes_max:
                 raise wire.FrameTooLarge(number, payload_bytes, self._payload_bytes_max, [])
-            self._message(number, flags, frame)
+            if number == RUN_RESULT:
+                completion_id, is_failure = wire.read_run_completion(frame)
+                self._add_result(completion_id, frame, is_failure, self.protocol >= 7)
+            else:
+                self._message(number, flags, frame)
             if self.over:
                 return  # what follows the end means nothing
 
+    def _take_step(self, frames: list[bytes]) -> bool:
+        """A run and its result, as handlers with steps say mostly; False if it is not that."""
+        run, stored = frames
+        completion_id = wire.read_step(run, stored)
+        size_bytes = len(run) + len(stored)
+        proposed = self.delivered.proposed
+        if not completion_id or size_bytes > self._step_bytes_max or completion_id in proposed:
+            return False
+        proposed[completion_id] = self.protocol >= 7
+        self._effects.append(RunResult(completion_id, False, len(run), size_bytes))
+        self._commands += 1
+        self._frames, self._size_bytes = frames, size_bytes
+        self._wants = NOW
+        return True
+
     def _messages(self, data: bytes) -> None:
         """Any number of messages, the last one perhaps only begun."""
-        too_large = None
-        frames = None if self.in_message else wire.whole_frames(data, self._payload_bytes_max)
-        if frames is None:
-            reader = self._reader
-            if reader is None:
-                reader = self._reader = wire.FrameReader(self._payload_bytes_max)
-            try:
-                frames = reader.feed(data)
-            except wire.FrameTooLarge as error:
-                # Messages that came whole before it still count.
-                frames, too_large = error.frames, error
-            self.in_message = reader.pending
+        incoming = self._incoming
+        if incoming is None:
+            incoming = self._incoming = Incoming(self._payload_bytes_max)
+        frames, too_large = incoming.cut(data)
+        self.in_message = incoming.in_message
         for number, flags, frame in frames:
             self._message(number, flags, frame)
             if self.over:
@@ -273,9 +280,7 @@ class Attempt:
         entry = ENTRIES.get(number)
         if entry is not None:
             size_bytes = len(frame)
-            if self._frames and (
-                self._size_bytes + size_bytes > RECORD_BYTES or len(self._effects) >= RECORD_EFFECTS
-            ):
+            if self._size_bytes + size_bytes > RECORD_BYTES or len(self._effects) >= RECORD_EFFECTS:
                 self._make_room()
             read, wants = entry
             effect = read(self._door, frame, self._size_bytes)
@@ -306,7 +311,10 @@ class Attempt:
             seen = self.delivered.seen if self.input_closed else self._given.entries
             self._finish(Suspended(waiting, seen))
         elif number == code.ERROR:
-            self._error(wire.decode_error(frame, _H))
+            m = wire.decode_error(frame, _H)
+            self.reached = True
+            then = failures.wanted_then(m) if self.protocol >= 7 else None
+            self._fail(reported(m, self._door.now_ms), m.next_retry_delay, then)
         else:
             name = wire.message_name(number)
             raise CommandRefused(
@@ -314,39 +322,32 @@ class Attempt:
             )
 
     def _propose_run(self, flags: int, frame: bytes) -> None:
-        completion_id, value, why = wire.read_run_result(frame, _H)
-        if not completion_id or completion_id in self.delivered.proposed:
+        completion_id, stored, is_failure = stored_result(frame, self.protocol)
+        wants_ack = self.protocol >= 7 and bool(flags & _ACK)
+        self._add_result(completion_id, stored, is_failure, wants_ack)
+
+    def _add_result(self, completion_id: int, stored: bytes, is_failure: bool, ack: bool) -> None:
+        proposed = self.delivered.proposed
+        if not completion_id or completion_id in proposed:
             raise CommandRefused(
                 codes.PROTOCOL_VIOLATION, f"the result of run {completion_id} is proposed twice"
             )
-        if why is None:
-            stored = wire.completion_value(_RUN_RESULT, completion_id, value)
-        else:
-            known = failure_of(why)
-            failure = wire.WireFailure(known.code, known.message, known.metadata)
-            stored = wire.completion_failure(_RUN_RESULT, completion_id, failure, self.protocol)
         size_bytes = len(stored)
-        if self._frames and (
-            self._size_bytes + size_bytes > RECORD_BYTES or len(self._effects) >= RECORD_EFFECTS
-        ):
+        if self._size_bytes + size_bytes > RECORD_BYTES or len(self._effects) >= RECORD_EFFECTS:
             self._make_room()
-        self.delivered.proposed[completion_id] = self.protocol >= 7 and bool(flags & _ACK)
+        proposed[completion_id] = ack
         start = self._size_bytes
         self._size_bytes = end = start + size_bytes
-        self._effects.append(RunResult(completion_id, why is not None, start, end))
+        self._effects.append(RunResult(completion_id, is_failure, start, end))
         self._runs -= 1
         self._frames.append(stored)
         self._wants = NOW
 
     def _make_room(self) -> None:
         """What has gathered is a record of its own: it would be too large with what comes."""
-        self._cut(None)
-        self._wants = NOW
-
-    def _error(self, m: wire.Error) -> None:
-        self.reached = True
-        then = failures.wanted_then(m) if self.protocol >= 7 else None
-        self._fail(reported(m, self._door.now_ms), m.next_retry_delay, then)
+        if self._frames:
+            self._cut(None)
+            self._wants = NOW
 
     def _refuse(self, refusal: CommandRefused) -> None:
         why = attempted(refusal.restate_code, refusal.message, self._door.now_ms, code=refusal.code)

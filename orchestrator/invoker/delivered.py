@@ -34,6 +34,17 @@ class Delivered(msgspec.Struct, eq=False):
         self.seen = index + 1
         return frame
 
+    def acknowledges(self, index: int, completion_id: int) -> bool:
+        """Whether entry `index` is the result of a run that this stream is to be told of by its
+        number alone; once, as `notify`."""
+        results = self.results
+        if self.is_closed or completion_id in results or not self.proposed.get(completion_id):
+            return False
+        results.add(completion_id)
+        if index >= self.seen:
+            self.seen = index + 1
+        return True
+
     def acknowledge(self, command_index: int) -> bytes:
         """What to send for a durable command of this stream that asked for it; once."""
         if self.is_closed or command_index < self.acked:

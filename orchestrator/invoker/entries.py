@@ -32,6 +32,7 @@ from perdure import wire
 from perdure.wire import codes as code
 
 _H: Final = wire.HEADER_BYTES
+RUN_RESULT: Final = code.RUN_COMPLETION
 _CODE_MAX: Final = 0xFFFF
 _METADATA_CHARS_MAX: Final = 32 * 1024
 
@@ -53,6 +54,18 @@ def failure_of(failure: wire.WireFailure) -> Failure:
     if metadata and sum(len(k) + len(v) for k, v in metadata) > _METADATA_CHARS_MAX:
         metadata = ()
     return Failure(failure.code if known else CODE_INTERNAL, shortened(failure.message), metadata)
+
+
+def stored_result(frame: bytes, protocol: int) -> tuple[int, bytes, bool]:
+    """The proposed result of a run as it is stored: completion id, frame, whether it is a
+    failure."""
+    completion_id, value, why = wire.read_run_result(frame, _H)
+    if why is None:
+        return completion_id, wire.completion_value(RUN_RESULT, completion_id, value), False
+    known = failure_of(why)
+    failure = wire.WireFailure(known.code, known.message, known.metadata)
+    stored = wire.completion_failure(RUN_RESULT, completion_id, failure, protocol)
+    return completion_id, stored, True
 
 
 def _required(completion_id: int) -> int:
@@ -218,7 +231,7 @@ def _complete_awakeable(door: CommandContext, frame: bytes, base: int) -> AnyEff
 
 
 def _run(door: CommandContext, frame: bytes, base: int) -> None:
-    _required(wire.read_run(frame, _H)[0])
+    _required(wire.read_run_id(frame))
 
 
 def _attach(door: CommandContext, frame: bytes, base: int) -> AnyEffect:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from orchestrator.door.refusals import Refusal, RefusalCode
+from orchestrator.door.refusals import RefusalCode, Refused
 from orchestrator.invoker import codes
 from orchestrator.model.limits import FAILURE_STACKTRACE_CHARS_MAX
 from orchestrator.model.values import CODE_INTERNAL, THEN_KILL, THEN_PAUSE, Attempted
@@ -36,9 +36,22 @@ _CODES: Final = {
 }
 
 
-def of_refusal(refusal: Refusal) -> CommandRefused:
-    """What the door refused, in the codes of attempts."""
-    return CommandRefused(_CODES.get(refusal.code, codes.PRECONDITION), refusal.message)
+READ_ERRORS: Final = (Refused, CommandRefused, wire.WireError)
+"""What reading a message raises."""
+
+
+def as_refusal(error: Refused | CommandRefused | wire.WireError) -> CommandRefused:
+    """What a message of a service was refused for, in the codes of attempts."""
+    if isinstance(error, CommandRefused):
+        return error
+    if isinstance(error, Refused):
+        refusal = error.refusal
+        return CommandRefused(_CODES.get(refusal.code, codes.PRECONDITION), refusal.message)
+    if isinstance(error, wire.FrameTooLarge):
+        return CommandRefused(codes.TOO_LARGE, str(error))
+    if isinstance(error, wire.FutureTooLarge):
+        return CommandRefused(codes.FUTURE_TOO_LARGE, str(error), then=THEN_PAUSE)
+    return CommandRefused(codes.PROTOCOL_VIOLATION, str(error))
 
 
 def shortened(text: str, chars_max: int = TEXT_CHARS_MAX) -> str:

@@ -155,10 +155,13 @@ class RunningAttempt:
         """What a service is told counts as activity once, until it says something: else one that
         hangs would not be found out while others go on to send it signals."""
         if not self.is_told:
-            self.is_told = True
-            self.touched_ms = self._shell.monotonic_ms()
+            self._note_told()
         if self.exchange is not None:
             self.exchange.send(data)
+
+    def _note_told(self) -> None:
+        self.is_told = True
+        self.touched_ms = self._shell.monotonic_ms()
 
     def deliver(self, index: int, frame: bytes, completion_id: int) -> None:
         """Entry `index` of the journal; if there is no room, it is read again later."""
@@ -166,6 +169,16 @@ class RunningAttempt:
         if feed.is_behind or feed.is_replaying:
             return
         if exchange is not None:
+            acknowledge = exchange.acknowledge
+            if (
+                acknowledge is not None
+                and completion_id
+                and self.attempt.delivered.acknowledges(index, completion_id)
+            ):
+                if not self.is_told:
+                    self._note_told()
+                acknowledge(completion_id)
+                return
             size_bytes = len(frame)
             more_than_usual = exchange.sent_bytes + size_bytes > exchange.room_bytes
             if more_than_usual and not exchange.has_room(size_bytes):

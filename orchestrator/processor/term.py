@@ -206,10 +206,15 @@ class Term:
 
     def perform(self, actions: list[AnyAction]) -> None:
         """In order, after a whole message was applied."""
-        table = _PERFORM
+        table, notify = _PERFORM, self._notify
         self._results.begin_turn()
         for action in actions:
-            table[type(action)](self, action)
+            if type(action) is Notify:  # as most are, one for each step
+                notify(
+                    action.id, action.incarnation, action.index, action.frame, action.completion_id
+                )
+            else:
+                table[type(action)](self, action)
 
     # --- actions ---
 
@@ -219,11 +224,6 @@ class Term:
 
     def arm_retry(self, action: ArmRetry) -> None:
         self.due.arm_retry(action)
-
-    def notify(self, action: Notify) -> None:
-        self._notify(
-            action.id, action.incarnation, action.index, action.frame, action.completion_id
-        )
 
     def ack_command(self, action: AckCommand) -> None:
         self._around.invoker.acknowledge(action.id, action.incarnation, action.command_index)
@@ -334,7 +334,6 @@ _TIMES = (ArmRetry, ArmTimer)
 _PERFORM: dict[type, Callable[[Term, Any], None]] = {
     StartAttempt: Term.start_attempt,
     ArmRetry: Term.arm_retry,
-    Notify: Term.notify,
     AckCommand: Term.ack_command,
     StopAttempt: Term.stop_attempt,
     ArmTimer: Term.arm_timer,

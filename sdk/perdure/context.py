@@ -219,8 +219,8 @@ class Context(Calling):
     ) -> Future[Any]:
         machine = self.machine
         future: Future[Any] = Future(self.runner, traits.serde.decode)
-        machine.run(future, name)
-        index, command = machine.last_command
+        command = machine.run(future, name)
+        index = machine.command_index
         step = Step(future, fn, args, kwargs, traits, retry, index, command, inline)
         self.runner.execute(step)
         return future

@@ -69,5 +69,5 @@ class InProcessApp:
                 return found.status, found.body.decode()
             accepted = self._accepted[path, content_type] = found
         attempt = self._start(accepted.handler, accepted.version, send, ended, loop, headers)
-        attempt.sends_frames = True
+        attempt.answer_engine()
         return attempt

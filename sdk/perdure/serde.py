@@ -104,6 +104,9 @@ class AnySerde:
         return None
 
 
+_UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
 class JsonSerde:
     """JSON of a type that msgspec knows: builtins, dataclasses, attrs, TypedDict, enums, …"""
 
@@ -123,7 +126,10 @@ class JsonSerde:
     def decode(self, data: bytes) -> Any:
         if not data and self._takes_none:
             return None
-        return decode_json(self._decode, data)
+        try:
+            return self._decode(data)
+        except _UNDECODABLE as error:
+            raise bad_value(error) from error
 
     def schema(self) -> dict[str, Any] | None:
         return json_schema(self._annotation)
@@ -191,10 +197,15 @@ def decode_json(decode: Callable[[bytes], Any], data: bytes) -> Any:
     """Decode by a decoder of msgspec; raises BadValue with the path in the value."""
     try:
         return decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        message = str(error)
-        place = message.rpartition(" - at `")[2] if " - at `" in message else "$`"
-        raise BadValue(message, place.rstrip("`")) from error
+    except _UNDECODABLE as error:
+        raise bad_value(error) from error
+
+
+def bad_value(error: Exception) -> BadValue:
+    """The BadValue of what a decoder of msgspec raised."""
+    message = str(error)
+    place = message.rpartition(" - at `")[2] if " - at `" in message else "$`"
+    return BadValue(message, place.rstrip("`"))
 
 
 def _path_of_bad_part(value: Any) -> str:

@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from datetime import timedelta
+from types import FunctionType
 from typing import Any, Final, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -58,6 +59,10 @@ _traits: Final[WeakKeyDictionary[Any, Traits]] = WeakKeyDictionary()
 def traits_of(fn: Callable[..., Any]) -> Traits:
     """Name, kind and result of a function; kept by function, looked up behind partials and
     bound methods."""
+    if type(fn) is FunctionType:
+        known = _traits.get(fn)
+        if known is not None:
+            return known
     inner: Any = fn
     while isinstance(inner, functools.partial):
         inner = inner.func

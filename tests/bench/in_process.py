@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from typing import Any
 import uvloop
 
 import perdure
+from orchestrator.embedding import tune_process
 from tests.bench import proc
 from tests.bench.flows import FLOWS
 from tests.bench.in_process_parts import Sampled, table
@@ -27,6 +31,7 @@ from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
 
 FLOWS_SHOWN = ("greet", "10-steps")
+STEPS = {"10-steps": 10}
 PARTITIONS = 4
 
 greeter = perdure.Service("Greeter")
@@ -56,7 +61,15 @@ app = perdure.app(greeter, steps)
 def _load(
     port: int, flow: str, connections: int, seconds: float, pids: list[int]
 ) -> dict[str, Any]:
-    """A closed loop over HTTP; rate, and CPU of these processes for each call, in us."""
+    """A closed loop over HTTP: rate, CPU of these processes for each call, and the median time of
+    a caller that is alone."""
+    found = _loop(port, flow, connections, seconds, pids)
+    return {**found, "p50_ms": _loop(port, flow, 1, seconds / 2, pids)["p50_ms"]}
+
+
+def _loop(
+    port: int, flow: str, connections: int, seconds: float, pids: list[int]
+) -> dict[str, Any]:
     plan = {
         "port": port,
         "connections": connections,
@@ -80,7 +93,11 @@ def _load(
         used_s = sum(proc.cpu_s(pid) for pid in pids) - before
         result = json.loads(load.stdout.read())
     assert not result["errors"], result["first_error"]
-    return {"per_s": result["per_second"], "cpu_us": used_s / result["completed"] * 1e6}
+    return {
+        "per_s": result["per_second"],
+        "cpu_us": used_s / result["completed"] * 1e6,
+        "p50_ms": result["p50_ms"],
+    }
 
 
 def over_http2(directory: Path, flow: str, connections: int, seconds: float) -> dict[str, Any]:
@@ -146,15 +163,19 @@ async def _call(
     async with app.embedded(
         directory, ingress=False, admin=False, settings={"partitions": str(PARTITIONS)}
     ) as engine:
+        gc.freeze()  # as `run_embedded` does
         client, counts = engine.client, [0] * connections
         until_s = time.monotonic() + seconds / 3
 
+        async def call() -> None:
+            if flow == "greet":
+                await client.call("Greeter/greet", "Ada", returns=str)
+            else:
+                await client.call("Steps/walk", 10, returns=int)
+
         async def loop(number: int) -> None:
             while time.monotonic() < until_s:
-                if flow == "greet":
-                    await client.call("Greeter/greet", "Ada", returns=str)
-                else:
-                    await client.call("Steps/walk", 10, returns=int)
+                await call()
                 counts[number] += 1
 
         await asyncio.gather(*map(loop, range(connections)))
@@ -167,12 +188,25 @@ async def _call(
         cpu_us = (time.process_time() - cpu_s) / count * 1e6
         used_us = {} if sampled is None else sampled.used_s
         parts = {part: used_s / count * 1e6 for part, used_s in used_us.items()}
-        return {"per_s": count / took_s, "cpu_us": cpu_us, "parts": parts}
+        p50_ms = await _p50_ms(call, seconds / 2)
+        return {"per_s": count / took_s, "cpu_us": cpu_us, "p50_ms": p50_ms, "parts": parts}
+
+
+async def _p50_ms(call: Callable[[], Awaitable[None]], seconds: float) -> float:
+    """The median time of a caller that is alone."""
+    took_s = []
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        began_s = time.perf_counter()
+        await call()
+        took_s.append(time.perf_counter() - began_s)
+    return statistics.median(took_s) * 1000
 
 
 def compare(connections: int, seconds: float, flows: tuple[str, ...] = FLOWS_SHOWN) -> list[str]:
     """Lines of a table: each way with its ratios to HTTP/2."""
-    lines = [f"{'':10} {'':14} {'calls/s':>9} {'x':>5} {'CPU us/call':>12} {'x':>5}"]
+    head = f"{'':10} {'':14} {'calls/s':>9} {'x':>5} {'CPU us/call':>12} {'x':>5}"
+    lines = [f"{head} {'p50 ms alone':>13} {'of a step':>10}"]
     for flow in flows:
         base: dict[str, Any] = {}
         for name, way in WAYS.items():
@@ -180,9 +214,10 @@ def compare(connections: int, seconds: float, flows: tuple[str, ...] = FLOWS_SHO
                 found = way(Path(directory), flow, connections, seconds)
             base = base or found
             faster, less = found["per_s"] / base["per_s"], base["cpu_us"] / found["cpu_us"]
+            step = f"{found['p50_ms'] / STEPS[flow]:10.2f}" if flow in STEPS else ""
             lines.append(
                 f"{flow:10} {name:14} {found['per_s']:9.0f} {faster:5.2f}"
-                f" {found['cpu_us']:12.0f} {less:5.2f}"
+                f" {found['cpu_us']:12.0f} {less:5.2f} {found['p50_ms']:13.2f} {step}".rstrip()
             )
     return lines
 
@@ -215,6 +250,7 @@ def main() -> None:
         addresses = {"ingress": f"127.0.0.1:{asked.port}", "admin": f"127.0.0.1:{asked.admin_port}"}
         app.run_embedded(asked.serve, settings={"partitions": str(PARTITIONS), **addresses})
     elif asked.call:
+        tune_process()
         sampled = Sampled() if asked.parts else None
         calling = _call(asked.call, asked.flow, asked.connections, asked.seconds, sampled)
         print(json.dumps(uvloop.run(calling)))

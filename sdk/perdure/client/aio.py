@@ -1,6 +1,6 @@
 """The client for asyncio; it belongs to one event loop."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Coroutine, Generator, Mapping
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar, Unpack, overload
 
@@ -42,7 +42,9 @@ T = TypeVar("T")
 class AsyncExchanges(Protocol):
     """How requests reach a server."""
 
-    async def exchange(self, request: Request, timeout_s: float | None) -> Response: ...
+    def exchange(
+        self, request: Request, timeout_s: float | None
+    ) -> Coroutine[Any, Any, Response]: ...
 
     async def close(self) -> None: ...
 
@@ -196,14 +198,16 @@ class AsyncClient:
         """Return the handle of an awakeable by its id."""
         return AsyncAwakeableHandle(self, awakeable_id)
 
-    async def _ask(self, request: Request, timeout: timedelta | float | None) -> Response:
+    def _ask(
+        self, request: Request, timeout: timedelta | float | None
+    ) -> Coroutine[Any, Any, Response]:
         timeout_s = seconds(timeout)
         if not request.to_admin:
-            return await self._http.exchange(request, timeout_s)
+            return self._http.exchange(request, timeout_s)
         if self._admin is None:
             place = admin_place(self._url, self._admin_url)
             self._admin = AsyncHttp(place, self._headers, self._retry)
-        return await self._admin.exchange(request, timeout_s)
+        return self._admin.exchange(request, timeout_s)
 
 
 class AsyncKnownHandle(Generic[T]):

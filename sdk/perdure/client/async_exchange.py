@@ -2,6 +2,8 @@
 those that derive from this."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from perdure.client.request import Request, Response
 from perdure.client.retrying import WORTH_RETRYING, Pauses
@@ -14,10 +16,13 @@ class AsyncExchange:
     def __init__(self, retry: Retry) -> None:
         self._retry = retry
 
-    async def exchange(self, request: Request, timeout_s: float | None) -> Response:
+    def exchange(self, request: Request, timeout_s: float | None) -> Coroutine[Any, Any, Response]:
         """Return the answer; raises TimeoutError after so many seconds, and ConnectionError."""
         if timeout_s is None:
-            return await self._with_retries(request)
+            return self._with_retries(request)
+        return self._within(request, timeout_s)
+
+    async def _within(self, request: Request, timeout_s: float) -> Response:
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._with_retries(request)

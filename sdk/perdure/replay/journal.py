@@ -10,7 +10,7 @@ so every attempt sees them in the same order at the same places.
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from perdure.replay.errors import Closed, Mismatch, ProtocolViolation, ReplayError, TooMuchBuffered
 from perdure.replay.mismatch import check, describe, name_of
@@ -81,13 +81,14 @@ class Journal:
         self._gone_bytes = 0
         self._entries_left = 0
         self._stored: deque[bytes] = deque()  # commands that the code has not made again yet
-        self.notices: deque[tuple[int, bytes | int]] = deque()
-        """Notifications that were not settled yet, by code: whole frames, and of acknowledgements
+        self.notices: deque[tuple[int, bytes] | int] = deque()
+        """Notifications that were not settled yet: code and whole frame, and of acknowledgements
         the completion ids."""
         self._stored_notices = 0  # of those, how many were there when the attempt began
         self._awaited: dict[int | str, Slot | deque[Slot]] = {}
         self._early: dict[int | str, deque[tuple[Notice, int]]] = {}  # with the bytes of each
-        self._proposed: dict[int, Notice] = {}  # results of runs whose acknowledgement is to come
+        self._proposed: dict[int, tuple[int, Any]] = {}
+        """Results of runs whose acknowledgement is to come, by completion id: kind and result."""
         self._last = b""
         self._input: InputCommand | None = None
 
@@ -139,7 +140,7 @@ class Journal:
             and (reader is None or not reader.pending)
         ):
             # One for each step, and nearly always by itself.
-            self.notices.append((codes.PROPOSE_RUN_COMPLETION_ACK, data[-1]))
+            self.notices.append(data[-1])
             return
         if reader is None:
             reader = self._reader = FrameReader(self._message_bytes_max)
@@ -152,6 +153,10 @@ class Journal:
                 self._take_in(code, whole)
             except WireError as error:
                 raise ProtocolViolation(f"{message_name(code)}: {error}") from None
+
+    def acknowledge(self, completion_ids: list[int]) -> None:
+        """Take note that these results are stored, as `feed` does of their acknowledgements."""
+        self.notices += completion_ids
 
     def open(self, start: Start, given: InputCommand) -> None:
         """Take in Start and Input as they were decoded; the journal holds nothing else."""
@@ -186,7 +191,7 @@ class Journal:
                     self._open()
         elif code == codes.PROPOSE_RUN_COMPLETION_ACK and state == OPEN:
             number = decode_propose_run_completion_ack(whole, HEADER_BYTES).completion_id
-            self.notices.append((code, number))
+            self.notices.append(number)
         elif code == codes.START and state == WAITING_START:
             self._begin(decode_start(whole, HEADER_BYTES))
         elif state != CLOSED:
@@ -216,7 +221,9 @@ class Journal:
 
     def _drop_stored(self) -> Iterator[bytes]:
         """Take out the stored commands, and the notifications that belong to them."""
-        self.notices = deque(one for one in self.notices if one[0] == codes.SIGNAL_NOTIFICATION)
+        notices, signal = list(self.notices), codes.SIGNAL_NOTIFICATION
+        self.notices.clear()
+        self.notices += (one for one in notices if not isinstance(one, int) and one[0] == signal)
         self._stored_notices = 0
         self.command_index += len(self._stored)
         while self._stored:
@@ -236,15 +243,18 @@ class Journal:
         """Settle the handle of the next notification; False if there is none. ReplayError."""
         if not self.notices:
             return False
-        code, whole = self.notices.popleft()
+        told = self.notices.popleft()
         if self._stored_notices:
             self._stored_notices -= 1
-        if isinstance(whole, int):
-            proposed = self._proposed.pop(whole, None)
+        if isinstance(told, int):
+            proposed = self._proposed.pop(told, None)
             if proposed is None:
-                raise ProtocolViolation(f"run {whole} is acknowledged, but was not proposed")
-            self._settle(proposed)
+                raise ProtocolViolation(f"run {told} is acknowledged, but was not proposed")
+            handle: Any = self._awaited.pop(told, None)
+            if handle is not None:
+                handle.settle(*proposed)
             return True
+        code, whole = told
         try:
             notice = read_notice(code, whole)
         except WireError as error:

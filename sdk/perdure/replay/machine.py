@@ -4,11 +4,11 @@ A method that has a result takes the handle that it is to settle. Completion ids
 the order of asking; every read of state takes one, whether the server is asked or not.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from perdure.replay import written
 from perdure.replay.errors import Mismatch, Unsupported
-from perdure.replay.journal import Journal
+from perdure.replay.journal import OPEN, Journal
 from perdure.replay.mismatch import decode_command, describe
 from perdure.replay.slot import FAILURE, INVOCATION_ID, PENDING, STATE_KEYS, VALUE, VOID, Slot
 from perdure.wire import codes
@@ -30,6 +30,7 @@ from perdure.wire.frames import code_of, frame
 from perdure.wire.futures import WireFuture
 from perdure.wire.ids import awakeable_id_to_str
 from perdure.wire.messages import encode
+from perdure.wire.outgoing import completion_value
 from perdure.wire.promises import CompletePromiseCommand, GetPromiseCommand, PeekPromiseCommand
 from perdure.wire.state import (
     ClearAllStateCommand,
@@ -54,6 +55,8 @@ class Machine(Journal):
         self._next_signal_index = codes.USER_SIGNAL_MIN
         self._children: list[tuple[Slot, Slot]] = []  # (invocation id, result) of calls
         self._children_max = _CHILDREN_MIN
+        self.stores_results = False
+        """Whether results of runs are given as the server is to store them (V7)."""
 
     def close(self) -> None:
         """Drop all that is kept; what is in `out` may still be sent."""
@@ -105,23 +108,35 @@ class Machine(Journal):
 
     # -- runs and sleeps
 
-    def run(self, handle: Slot, name: str) -> bool:
-        """Announce an effect; True if the journal has it already."""
+    def run(self, handle: Slot, name: str) -> bytes:
+        """Announce an effect; return the frame of the command."""
         number = self._next_completion_id
-        replayed = bool(self._stored)
-        self._command(written.run_command(number, name))
+        whole = written.run_command(number, name)
+        if self.state == OPEN and not self._stored:  # as `_command` does it
+            self.command_index += 1
+            self.fresh_commands += 1
+            self._last = whole
+            self.out.append(whole)
+        else:
+            self._command(whole)
         self._next_completion_id = number + 1
-        self._await(handle, number)
-        return replayed
+        if self._early:
+            self._await(handle, number)
+        else:
+            handle.number = number
+            self._awaited[number] = handle
+        return whole
 
     def propose_value(self, handle: Slot, value: bytes) -> None:
         """Offer the result of an effect; the handle is settled once it is stored."""
-        number = handle.number
-        assert isinstance(number, int)
+        number: Any = handle.number
         flags = 0
         if self.version >= V7:
             flags = codes.REQUESTED_ACK
-            self._proposed[number] = (number, VALUE, value)
+            self._proposed[number] = (VALUE, value)
+            if self.stores_results:
+                self.out.append(completion_value(codes.RUN_COMPLETION, number, value))
+                return
         self.out.append(written.run_value(number, value, flags))
 
     def propose_failure(self, handle: Slot, failure: WireFailure) -> None:
@@ -131,7 +146,7 @@ class Machine(Journal):
         flags = 0
         if self.version >= V7:
             flags = codes.REQUESTED_ACK
-            self._proposed[number] = (number, FAILURE, failure)
+            self._proposed[number] = (FAILURE, failure)
         message = ProposeRunCompletion(number, failure=failure)
         self.out.append(encode(message, version=self.version, flags=flags))
 

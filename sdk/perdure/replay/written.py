@@ -37,7 +37,9 @@ def name_field(name: str) -> bytes:
 
 def run_command(completion_id: int, name: str) -> bytes:
     """Frame a Run."""
-    field = name_field(name)
+    field = _names.get(name)
+    if field is None:
+        field = name_field(name)
     if completion_id < _SMALL:
         return _run_head(codes.RUN, 0, len(field) + 2, 0x58, completion_id) + field
     return frame(codes.RUN, b"\x58" + varint(completion_id) + field)

@@ -39,6 +39,7 @@ from perdure.wire.codes import BAD_REQUEST
 from perdure.wire.commands import InputCommand
 from perdure.wire.start import Start
 from perdure.wire.values import WireFailure
+from perdure.wire.versions import V7
 
 T = TypeVar("T")
 
@@ -83,7 +84,6 @@ class Attempt(Driver):
         self._send: Callable[[Any], None] = send
         self._ended: Callable[..., None] = ended
         self._flush_is_due = False
-        self._starts_steps = False
         self._telling: TimerHandle | None = None
 
     @property
@@ -97,6 +97,17 @@ class Attempt(Driver):
         """Take in the first messages, where the journal holds nothing but the input."""
         self.machine.open(start, given)
         self._begin()
+
+    def answer_engine(self) -> None:
+        """Send lists of whole frames, and in them results of steps as they are to be stored."""
+        self.sends_frames = True
+        self.machine.stores_results = self.machine.version >= V7
+
+    def acknowledge(self, completion_ids: list[int]) -> None:
+        """Take note that these results of steps are stored."""
+        if not self.over:
+            self.machine.acknowledge(completion_ids)
+            self.drive()
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take in a piece of the request body."""
@@ -188,7 +199,7 @@ class Attempt(Driver):
         has_steps = bool(self.steps)
         if has_steps:
             self._execute_steps()
-        if self.over or self.running or self.waits_outside:
+        if self.over or self.running or (self.outside_count and self.waits_outside):
             self.flush()
         elif machine.input_ended:
             self._suspend()
@@ -209,15 +220,11 @@ class Attempt(Driver):
     def _execute_steps(self) -> None:
         """Announcements and the results of what ends at once go out in one piece, by `wait`."""
         steps, self.steps = self.steps, []
-        self._starts_steps = True
-        try:
-            for step in steps:
-                if step.future.kind == PENDING:
-                    start_step(self, step)
-                    if self.over:
-                        return
-        finally:
-            self._starts_steps = False
+        for step in steps:
+            if step.future.kind == PENDING:
+                start_step(self, step)
+                if self.over:
+                    return
 
     def flush(self) -> None:
         """Send what was written."""
@@ -243,8 +250,9 @@ class Attempt(Driver):
             self.flush()
 
     def step_done(self) -> None:
-        """A step has ended, and its result was proposed or the attempt has failed by it."""
-        if self.over or self._starts_steps:
+        """A step has ended that was not begun just now: its result was proposed, or the attempt has
+        failed by it."""
+        if self.over:
             return
         if self.machine.input_ended and not self.running:
             self.drive()  # nothing will come any more: suspend

@@ -133,11 +133,17 @@ class Driver:
     def run_all(self) -> None:
         """Run until all waits and no notification is left."""
         broken: ReplayError | None = None
-        loop = self.own_loop
+        machine, runnable, loop = self.machine, self.runnable, self.own_loop
+        notices = machine.notices
         entered = loop.enter()
         self.turn = FIBERS
         try:
-            self._run_on()
+            # One notification after the other, each when all that can run has run.
+            while True:
+                if (runnable or loop.ready or machine.broken is not None) and not self._run():
+                    break
+                if not (notices and self._deliver()):
+                    break
         except ReplayError as error:
             broken = error
         finally:
@@ -151,20 +157,11 @@ class Driver:
         elif not (self.over or self.in_thread):
             self.wait()
 
-    def _run_on(self) -> None:
-        """Settle one notification after the other, each when all that can run has run."""
-        machine, runnable, loop = self.machine, self.runnable, self.own_loop
-        notices = machine.notices
-        while True:
-            if (runnable or loop.ready or machine.broken is not None) and not self._run():
-                return
-            if not (notices and self._deliver()):
-                return
-
     def _run(self) -> bool:
         """Run all that can run; False if the attempt is over, or its thread runs."""
         machine, runnable, loop = self.machine, self.runnable, self.own_loop
-        for _ in range(_ROUNDS_MAX):
+        rounds = 0
+        while True:
             if machine.broken is not None:
                 raise machine.broken
             while runnable:
@@ -178,11 +175,13 @@ class Driver:
                 if self.in_thread:  # one at a time
                     return False
             if not loop.ready:
-                break
+                return True
             self.turn = TASKS
             loop.run_round()
             self.turn = FIBERS
-        return True
+            rounds += 1
+            if rounds == _ROUNDS_MAX:
+                return True
 
     @property
     def _waits_durably(self) -> bool:

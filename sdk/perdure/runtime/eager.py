@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio.tasks import _enter_task, _leave_task, current_task
+from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine
 from contextvars import Context as Variables
 from typing import Any
@@ -61,11 +61,17 @@ if sys.version_info >= (3, 12):
 else:
     from asyncio.tasks import _register_task
 
+    _current_tasks: Any = asyncio.tasks._current_tasks  # type: ignore[attr-defined]
     _Task: Any = asyncio.tasks._PyTask  # type: ignore[attr-defined]
     _Future: Any = _Task.__base__
+    _FINISHED: Any = asyncio.futures._FINISHED  # type: ignore[attr-defined]
 
     class _Begun(_Task):  # type: ignore[misc]
         """A task whose first step is taken by who makes it."""
+
+        _num_cancels_requested = 0
+        _must_cancel = False
+        _fut_waiter = None
 
         def __init__(
             self,
@@ -78,9 +84,6 @@ else:
             self._loop = loop
             self._callbacks: list[Any] = []
             self._name = name
-            self._num_cancels_requested = 0
-            self._must_cancel = False
-            self._fut_waiter = None
             self._coro: Any = coro
             self._context = variables
 
@@ -109,7 +112,7 @@ else:
         """Run a coroutine until it waits or ends; raises what it ends with. `loop` is the one that
         runs, `variables` are those in force."""
         task: Any = _Begun(coro, loop, variables, name)
-        outer = current_task(loop)
+        outer = _current_tasks.get(loop)
         if outer is not None:
             _leave_task(loop, outer)
         _enter_task(loop, task)
@@ -119,7 +122,10 @@ else:
             if task._must_cancel:
                 _Future.cancel(task)
                 raise asyncio.CancelledError from None
-            _Future.set_result(task, stop.value)
+            if task._callbacks:
+                _Future.set_result(task, stop.value)
+            else:  # nobody is to be told
+                task._result, task._state = stop.value, _FINISHED
             return None, stop.value
         except asyncio.CancelledError:
             _Future.cancel(task)

@@ -98,7 +98,8 @@ class Fiber(TaskFace):
         """Run until it waits again or ends; return the error that it ends with."""
         self.waiting = None
         error, self.error = self.error, None
-        loop = self.attempt.own_loop
+        attempt = self.attempt
+        loop = attempt.own_loop
         loop.tainted, self.tainted = self.tainted, False
         try:
             _enter_task(loop, self)  # type: ignore[arg-type]
@@ -119,8 +120,12 @@ class Fiber(TaskFace):
             self.left = raised
             self._finish(LOCAL_ERROR, raised)
             return raised
-        if type(waits_for) is Future or isinstance(waits_for, Future):
-            self._wait(waits_for)
+        if isinstance(waits_for, Future):
+            if waits_for.owner is attempt and self.error is None:  # as nearly always
+                self.waiting = waits_for
+                waits_for.wait(self)
+            else:
+                self._wait_not(waits_for)
         else:
             self._wait_outside(waits_for)
         return None
@@ -136,16 +141,11 @@ class Fiber(TaskFace):
         elif kind == LOCAL:
             self.attempt.returned = raw
 
-    def _wait(self, future: Future[Any]) -> None:
+    def _wait_not(self, future: Future[Any]) -> None:
+        """It is not this attempt's, or the fiber was cancelled while it ran."""
         if future.owner is not self.attempt:
             self.error = Misuse("this future belongs to another handler, or to an earlier attempt")
-            self.attempt.runnable.append(self)
-            return
-        if self.error is not None:  # it was cancelled while it ran
-            self.attempt.runnable.append(self)
-            return
-        self.waiting = future
-        future.wait(self)
+        self.attempt.runnable.append(self)
 
     def _wait_outside(self, waits_for: Any) -> None:
         """Wait for what asyncio would: a future of its own, or a turn of the loop."""

@@ -13,6 +13,7 @@ would see it at the same place. It must not end a wait for something durable.
 from __future__ import annotations
 
 import asyncio
+import sys
 from asyncio.events import _get_running_loop, _set_running_loop
 from asyncio.futures import _set_result_unless_cancelled as _end_of_sleep  # type: ignore[attr-defined]
 from asyncio.tasks import _enter_task, _leave_task, current_task
@@ -68,6 +69,11 @@ _AS_THE_REAL: Final = (
 )
 
 
+_task_of: Callable[[asyncio.AbstractEventLoop], Any] = current_task
+if sys.version_info < (3, 12):  # there it is not in C
+    _task_of = asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]
+
+
 class _Tainted(asyncio.Handle):
     """A callback that the world outside caused."""
 
@@ -98,7 +104,7 @@ class HandlerLoop(asyncio.AbstractEventLoop):
     def enter(self) -> tuple[asyncio.AbstractEventLoop | None, asyncio.Task[Any] | None]:
         """Be the running loop; return what was before."""
         outer = _get_running_loop()
-        task = None if outer is None else current_task(outer)
+        task = None if outer is None else _task_of(outer)
         if outer is not None and task is not None:
             _leave_task(outer, task)
         _set_running_loop(self)

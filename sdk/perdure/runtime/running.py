@@ -35,13 +35,13 @@ _logger = logging.getLogger("perdure")
 def start_step(attempt: Attempt, step: Step) -> None:
     """Execute a step; its result is proposed when it has ended. Of an `async def` function all
     that it does before it waits is done when this returns."""
+    traits = step.traits
     if step.inline:
-        attempt.machine.propose_value(step.future, step.traits.serde.encode(step.fn(*step.args)))
-        attempt.step_done()
+        attempt.machine.propose_value(step.future, traits.serde.encode(step.fn(*step.args)))
         return
     variables = copy_context()
     run = StepRun(attempt, step, variables, attempt.now_ms())
-    if step.traits.is_async:
+    if traits.is_async:
         run.begin(_call, step, attempt.loop, variables)
     else:
         attempt.running.add(run)
@@ -65,21 +65,22 @@ class StepRun(msgspec.Struct, eq=False):
     started_ms: int
     task: Task[Any] | None = None
 
-    def begin(self, call: Callable[..., Begun], *args: Any) -> None:
-        """Call a function, and go on as soon as its task has ended."""
+    def begin(self, call: Callable[..., Begun], *args: Any) -> bool:
+        """Call a function, and go on as soon as its task has ended; True if that is now."""
         try:
             task, value = self.variables.run(call, *args)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001
             self._settle(None, error)
-            return
+            return True
         if task is None:
             self._settle(value, None)
-            return
+            return True
         self.attempt.running.add(self)
         self.task = task
         task.add_done_callback(self._task_done)
+        return False
 
     def _task_done(self, task: Task[Any]) -> None:
         if task.cancelled():
@@ -108,7 +109,9 @@ class StepRun(msgspec.Struct, eq=False):
             # The thread may not have left its context yet, and only one can be in it.
             self.variables = self.variables.copy()
             name = self.step.traits.name
-            self.begin(begin_task, coroutine_of(value), attempt.loop, self.variables, name)
+            coro = coroutine_of(value)
+            if self.begin(begin_task, coro, attempt.loop, self.variables, name):
+                attempt.step_done()
 
     def abandon(self) -> None:
         """The attempt is over: stop what can be stopped."""
@@ -120,34 +123,28 @@ class StepRun(msgspec.Struct, eq=False):
         if self in running:
             running.discard(self)
             self._settle(value, error)
+            self.attempt.step_done()
 
     def _settle(self, value: Any, error: BaseException | None) -> None:
         attempt, step = self.attempt, self.step
         if attempt.over:
             return
         try:
-            goes_on = self._propose(value, error)
+            if error is None:
+                try:
+                    data = step.traits.serde.encode(value)
+                except Exception as bad:  # noqa: BLE001 - a serde of the user's
+                    # Its effect is done, and would be again.
+                    error = Terminal(f"the result of step {step.name!r} {unencodable(bad)}")
+                else:
+                    attempt.machine.propose_value(step.future, data)
+                    return
+            goes_on = settle_error(attempt, step, error, self.started_ms)
         except Exception as bad:  # noqa: BLE001 - or the attempt would wait for ever
             fail_attempt(attempt.machine, bad, command=(step.command_index, step.command))
             goes_on = False
-        if goes_on:
-            attempt.step_done()
-        else:
+        if not goes_on:
             attempt.fail_step()
-
-    def _propose(self, value: Any, error: BaseException | None) -> bool:
-        """Propose how the step has ended; False if the attempt was ended to try it again."""
-        attempt, step = self.attempt, self.step
-        if error is None:
-            try:
-                data = step.traits.serde.encode(value)
-            except Exception as bad:  # noqa: BLE001 - a serde of the user's
-                # Its effect is done, and would be again.
-                error = Terminal(f"the result of step {step.name!r} {unencodable(bad)}")
-            else:
-                attempt.machine.propose_value(step.future, data)
-                return True
-        return settle_error(attempt, step, error, self.started_ms)
 
 
 def settle_error(attempt: Attempt, step: Step, error: BaseException, started_ms: int) -> bool:

@@ -11,8 +11,12 @@ from perdure.wire import InputCommand, Start
 class RunningAttempt(Protocol):
     """One attempt of an invocation. Nothing of it raises."""
 
-    sends_frames: bool
-    """Whether `send` is given lists of whole frames, not their bytes end to end. At first not."""
+    def answer_engine(self) -> None:
+        """Whoever calls is an engine in this process, not a transport: have `send` given lists of
+        whole frames, and in them results of steps as they are to be stored. Before all else."""
+
+    def acknowledge(self, completion_ids: list[int], /) -> None:
+        """Results of steps are stored, as an engine in this process tells it."""
 
     def open(self, start: Start, given: InputCommand, /) -> None:
         """Take the first messages as objects, instead of their bytes: the journal holds no more."""

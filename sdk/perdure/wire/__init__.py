@@ -113,6 +113,7 @@ from perdure.wire.state import (
     decode_get_lazy_state_keys,
     decode_set_state,
 )
+from perdure.wire.steps import read_run_completion, read_run_id, read_step
 from perdure.wire.values import IdempotentRequestTarget, WireFailure, WorkflowTarget
 from perdure.wire.versions import (
     VERSION_MAX,
@@ -238,7 +239,10 @@ __all__ = [
     "pick",
     "read_output",
     "read_run",
+    "read_run_completion",
+    "read_run_id",
     "read_run_result",
+    "read_step",
     "run_ack",
     "signal_notification",
     "split",

@@ -5,6 +5,7 @@ import asyncio
 import contextvars
 import gc
 import weakref
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -19,16 +20,20 @@ from tests.sdk.unit.engine import ID, Invocation
 from tests.sdk.unit.handlers import handler
 from tests.sdk.unit.test_runtime import run
 
-CALLS_MAX = 110
+CALLS_MAX = 95
 """Of a step: its result is there, the handler goes on to the next one, which ends at once."""
+NEAR_CALLS_MAX = 85
+"""The same where the engine is in this process."""
 
 _word: contextvars.ContextVar[str] = contextvars.ContextVar("_word", default="")
 
 
-def _begun(fn: Any, sent: list[bytes]) -> Attempt:
+def _begun(fn: Any, sent: list[Any], version: int = 7, in_process: bool = False) -> Attempt:
     """An attempt that was given its input, on the loop that runs."""
     loop = asyncio.get_running_loop()
-    attempt = Attempt(handler(fn), 7, sent.append, lambda: None, loop, {})
+    attempt = Attempt(handler(fn), version, sent.append, lambda: None, loop, {})
+    if in_process:
+        attempt.answer_engine()
     start = wire.Start(ID, "", 1)
     attempt.open(start, wire.InputCommand((), b""))
     return attempt
@@ -56,6 +61,62 @@ def test_what_never_waits_is_announced_and_proposed_in_one_piece() -> None:
             [codes.RUN, codes.PROPOSE_RUN_COMPLETION],
             [codes.OUTPUT, codes.END],
         ]
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("version", [6, 7])
+def test_an_engine_in_this_process_is_given_results_as_it_stores_them(version: int) -> None:
+    async def quick(n: int) -> int:
+        return n
+
+    async def bad() -> None:
+        raise perdure.Terminal("bad")
+
+    async def work(ctx: Any) -> int:
+        first, _ = await ctx.gather(ctx.step(quick, 1), ctx.step(quick, 2))
+        try:
+            await ctx.step(bad)
+        except perdure.Terminal:
+            pass
+        return first + await ctx.step(quick, 3)  # type: ignore[no-any-return]
+
+    async def test() -> None:
+        sent: list[list[bytes]] = []
+        attempt = _begun(work, sent, version, in_process=True)
+        stored = wire.completion_value
+        result = codes.RUN_COMPLETION if version >= 7 else codes.PROPOSE_RUN_COMPLETION
+        if version >= 7:
+            attempt.acknowledge([1, 2])
+            attempt.acknowledge([3])
+            attempt.acknowledge([4])
+            assert sent[0][2:] == [stored(result, 1, b"1"), stored(result, 2, b"2")]
+        else:
+            attempt.feed(b"".join(stored(codes.RUN_COMPLETION, n, b"%d" % n) for n in (1, 2)))
+            failure = wire.WireFailure(500, "bad")
+            attempt.feed(wire.completion_failure(codes.RUN_COMPLETION, 3, failure))
+            attempt.feed(stored(codes.RUN_COMPLETION, 4, b"3"))
+        assert attempt.over
+        assert [[frame[0] << 8 | frame[1] for frame in frames] for frames in sent] == [
+            [codes.RUN, codes.RUN, result, result],
+            [codes.RUN, codes.PROPOSE_RUN_COMPLETION],  # a failure is for the engine to look at
+            [codes.RUN, result],
+            [codes.OUTPUT, codes.END],
+        ]
+        attempt.acknowledge([5])  # nobody listens any more
+
+    asyncio.run(test())
+
+
+def test_what_was_never_proposed_is_not_acknowledged() -> None:
+    async def work(ctx: Any) -> None:
+        await ctx.sleep(timedelta(days=1))
+
+    async def test() -> None:
+        sent: list[list[bytes]] = []
+        attempt = _begun(work, sent, in_process=True)
+        attempt.acknowledge([1])
+        assert attempt.over and sent[-1][-1][:2] == codes.ERROR.to_bytes(2, "big")
 
     asyncio.run(test())
 
@@ -232,6 +293,10 @@ def test_a_step_costs_few_calls_of_functions() -> None:
         for number in range(1, 10):
             attempt.feed(wire.run_ack(number))
         assert calls_of(lambda: attempt.feed(wire.run_ack(10))) <= CALLS_MAX
+        near = _begun(work, [], in_process=True)
+        for number in range(1, 10):
+            near.acknowledge([number])
+        assert calls_of(lambda: near.acknowledge([10])) <= NEAR_CALLS_MAX
 
     asyncio.run(test())
 

@@ -18,7 +18,7 @@ from orchestrator.exchanges.pools import Pools
 from orchestrator.registry.discovery import DiscoveryTarget
 from orchestrator.registry.errors import RegistryError
 from orchestrator.runtime.clock import SystemClock
-from perdure.wire import InputCommand, Start, invocation_id_to_str
+from perdure.wire import InputCommand, Start, invocation_id_to_str, run_ack
 from tests.unit.invoker.wires import Hears
 from tests.unit.invoker.worlds import run
 
@@ -34,6 +34,7 @@ class ScriptedApp:
         self.refuses = refuses
         self.took = b""
         self.pieces: list[int] = []
+        self.acknowledged: list[int] = []
         self.is_input_over = self.is_lost = self.is_busy = False
         self.opened: tuple[Start, InputCommand] | None = None
         self.headers: Mapping[str, str] = {}
@@ -74,6 +75,7 @@ class ScriptedAttempt:
     def __init__(self, app: ScriptedApp) -> None:
         self._app = app
         self.feed, self.end_input, self.lost = app.feed, app.end_input, app.lost
+        self.acknowledge = app.acknowledged.extend
 
     def open(self, start: Start, given: InputCommand) -> None:
         self._app.opened = (start, given)
@@ -173,6 +175,40 @@ def test_what_is_answered_at_once_goes_along_in_the_same_turn() -> None:
         assert hears.body_bytes == 7 and hears.is_ended and exchange.closed
         assert not soon and pool.is_idle and not apps.links and not app.is_lost
         assert exchange.carrier is None  # no circle is left for the collector
+
+    run(test)
+
+
+def test_acknowledgements_are_numbers_in_their_order() -> None:
+    """Before bytes they are numbers, behind bytes that wait they are bytes."""
+
+    async def test() -> None:
+        app = EchoingApp()
+        pool, _, soon = _pool(app)
+        exchange = Exchange(HEAD, [b"a"], False, Hears())
+        assert exchange.acknowledge is None
+        pool.open(exchange)
+        _turns(soon, 1)
+        acknowledge = exchange.acknowledge
+        assert acknowledge is not None
+        acknowledge(1)
+        acknowledge(2)
+        assert app.acknowledged == [], "the service ran inside a call of the engine"
+        _turns(soon, 1)
+        assert app.acknowledged == [1, 2] and app.took == b"a" and not soon
+        acknowledge(3)
+        exchange.send(b"bcd")
+        acknowledge(4)
+        _turns(soon, 1)
+        assert app.acknowledged == [1, 2, 3] and app.took == b"abcd" + run_ack(4)
+        acknowledge(5)
+        exchange.end()
+        _turns(soon, 1)
+        assert app.acknowledged == [1, 2, 3, 5] and app.is_input_over
+        acknowledge(6)
+        exchange.cancel()
+        _turns(soon)
+        assert app.acknowledged == [1, 2, 3, 5] and app.is_lost and exchange.acknowledge is None
 
     run(test)
 
