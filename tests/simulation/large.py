@@ -6,6 +6,7 @@ stand for tens of thousands. Nothing fails here but what a story says.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -356,8 +357,19 @@ STORIES: dict[str, Story] = {
 }
 
 
-def run_large(name: str, count: int) -> tuple[Verdict, Meter]:
+def run_large(
+    name: str, count: int, beyond: tuple[str, int | None] | None = None
+) -> tuple[Verdict, Meter]:
+    """`beyond`: it ends once there is more of a unit than its bound; of one that has none, with the
+    first rule that is broken."""
     asyncio.set_event_loop(None)
     world = LargeWorld(name, count)
+    if beyond is not None:
+        end = partial(setattr, world.loop, "is_given_up", True)
+        unit, bound = beyond
+        if bound is None:
+            world.oracle.when_broken = end
+        else:
+            world.meter.end_beyond(unit, bound, end)
     verdict = play(world, [patched(smaller_bounds), world.meter.on()])
     return verdict, world.meter

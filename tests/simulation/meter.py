@@ -34,6 +34,11 @@ class Meter:
         self._now: Counter[str] = Counter()
         self._count = 0
         self._is_paused = False
+        self._ends: tuple[str, int, Callable[[], None]] | None = None
+
+    def end_beyond(self, unit: str, bound: int, end: Callable[[], None]) -> None:
+        """`end` is called after the callback that did, or found held, more than `bound`."""
+        self._ends = unit, bound, end
 
     def add(self, unit: str, count: int = 1) -> None:
         if not self._is_paused:
@@ -57,6 +62,10 @@ class Meter:
         if self._count % LOOK_EVERY == 0:
             with self.paused():
                 self.held |= Counter(self.held_now())
+        if self._ends is not None:
+            unit, bound, end = self._ends
+            if max(self.work[unit], self.held[unit]) > bound:
+                end()
 
     @contextmanager
     def on(self) -> Iterator[None]:

@@ -60,6 +60,7 @@ def test_the_most_of_a_callback_does_not_grow(name: str, count: int) -> None:
 def test_a_mutant_goes_beyond(mutant: large_mutants.Found) -> None:
     name, unit = large_mutants.LARGE[mutant]
     with patched(mutant):
-        verdict, meter = run_large(name, 1_500 if name != "fan-out" else 500)
+        count = 1_500 if name != "fan-out" else 500
+        verdict, meter = run_large(name, count, (unit, (WORK | HELD).get(unit)))
     found = [*beyond(meter), *(line for line in verdict.violations if line.startswith("held"))]
     assert any(line.startswith(unit) for line in found), f"{mutant.__doc__}: {found}"
