@@ -21,6 +21,8 @@ from tests.parts.processes import Process, free_port
 # looked for once a second instead of each ten seconds.
 _MORE_PROPERTIES = "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000\n"
 _CLASSES = "classes.aot"
+_CHECKPOINT = "bootstrap.checkpoint"  # what the storage tool writes, the same for all brokers
+_META = "version=1\nnode.id=1\ncluster.id={}\ndirectory.id={}\n"
 _QUICK = ["-XX:TieredStopAtLevel=1"]  # two thirds of the CPU of a start, and slower once it is warm
 
 
@@ -44,7 +46,8 @@ class KafkaBroker(Part):
         self._controller_port = free_port()
         self._options = options or {}
         self._scram = scram or {}
-        self._java = java(quick=quick_start and writes_classes is None)
+        self._is_quick = quick_start and writes_classes is None
+        self._java = java(quick=self._is_quick)
         self._properties = directory / "server.properties"
         command = [*self._java, "kafka.Kafka", str(self._properties)]
         if writes_classes is not None:
@@ -67,6 +70,9 @@ class KafkaBroker(Part):
             f"{key}={value}\n" for key, value in self._options.items()
         )
         self._properties.write_text(lines)
+        if self._is_quick and not self._scram:
+            self._format_quickly(self.directory / "data")
+            return
         tool = [*self._java, "kafka.tools.StorageTool", "format", "-t", new_cluster_id(), "-c"]
         users = [f"SCRAM-SHA-512=[name={n},password={p}]" for n, p in self._scram.items()]
         added = [word for user in users for word in ("--add-scram", user)]
@@ -76,28 +82,36 @@ class KafkaBroker(Part):
             self._properties.unlink()
             raise PartUnavailable(f"the storage tool failed: {done.stdout}{done.stderr}")
 
+    def _format_quickly(self, data: Path) -> None:
+        """As the tool does, which takes as long as half of a start."""
+        data.mkdir()
+        shutil.copy(kept_classes() / _CHECKPOINT, data)
+        (data / "meta.properties").write_text(_META.format(new_cluster_id(), new_cluster_id()))
+
 
 def java(*class_path: str, quick: bool = True) -> list[str]:
     """The first words of a program in Java with Kafka's jars before others; its class is next."""
     words = [str(JAVA), "-Xmx512m", "-XX:+UseSerialGC"]
     if quick:
-        words += [*_QUICK, f"-XX:AOTCache={kept_classes()}"]
+        words += [*_QUICK, f"-XX:AOTCache={kept_classes() / _CLASSES}"]
         words += ["-Xlog:disable", "-Xlog:all=warning:stderr"]  # stdout is the program's
     return [*words, "-cp", ":".join((f"{kafka_jars()}/*", *class_path))]
 
 
 @cache
 def kept_classes() -> Path:
-    """Loaded and linked by another broker: half of the CPU of a start. Java goes on without."""
+    """Loaded and linked by another broker: half of the CPU of a start. Java goes on without. Beside
+    them is what the storage tool wrote for it."""
     modules = JAVA.parents[1] / "lib" / "modules"
     # Java takes them only for the very files from which they came.
     files = [modules, kafka_jars() / ".version"]
-    version = " ".join(f"{file} {file.stat().st_mtime_ns}" for file in files)
+    version = " ".join([*(f"{file} {file.stat().st_mtime_ns}" for file in files), _CHECKPOINT])
     name = f"kafka-classes-{hashlib.sha256(str(JAVA).encode()).hexdigest()[:8]}"
-    return fetched(name, version, _write_classes) / _CLASSES
+    return fetched(name, version, _write_classes)
 
 
 def _write_classes(directory: Path) -> None:
     broker = KafkaBroker(directory / "broker", writes_classes=directory / _CLASSES).start()
     broker.process.stop(timeout_s=120.0)
+    shutil.copy(directory / "broker" / "data" / _CHECKPOINT, directory)
     shutil.rmtree(directory / "broker")
