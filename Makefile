@@ -5,8 +5,8 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 LOG ?= embedded
 TESTS ?= tests
-# Twice the cores of a small machine: tests wait for processes and timers half of their time.
-WORKERS ?= 4
+# For a small machine of two cores: four workers wait for processes and timers half of their time.
+WORKERS ?= 5
 
 .PHONY: demo test fetch check unit bench bench-full sim scale conformance compose-test lock sbom clean
 .DEFAULT_GOAL := test

@@ -7,6 +7,7 @@ module. xdist's own groups do nothing with pytest 9: they are carried by ids tha
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling
 
@@ -15,6 +16,7 @@ _TOGETHER = ("tests/architecture/",)
 # Modules of few, long tests, which several workers share.
 _SPREAD = ("tests/simulation/", "tests/scale/")
 _COMBINATION = re.compile(r"\[((?:perdure|restate)-\w+-v\d-\w+-\w+(?:-signed)?(?:-explicit)?)")
+_FROM_THE_END = 4  # one worker in so many; see turns.py
 
 
 def unit_of(nodeid: str) -> str:
@@ -33,7 +35,7 @@ def unit_of(nodeid: str) -> str:
 
 
 class WholeUnits(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-    """Hands out units in the order of collection: the short ones of `tests/unit` come last."""
+    """Hands out units from the first on, and to every fourth worker from the last on."""
 
     def schedule(self) -> None:
         self.config.option.loadscopereorder = False  # not those of the most tests first
@@ -41,3 +43,8 @@ class WholeUnits(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if int(node.gateway.id.removeprefix("gw")) % _FROM_THE_END == _FROM_THE_END - 1:
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
