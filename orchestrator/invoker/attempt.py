@@ -309,7 +309,7 @@ class Attempt:
             waiting = future_of(wire.decode_suspension(frame, _H).awaiting_on)
             # A service that suspends while it could still be told something may have missed it.
             seen = self.delivered.seen if self.input_closed else self._given.entries
-            self._finish(Suspended(waiting, seen))
+            self._finish(Suspended(waiting, seen, self.started_at_ms))
         elif number == code.ERROR:
             m = wire.decode_error(frame, _H)
             self.reached = True

@@ -27,7 +27,6 @@ from orchestrator.model.values import (
     THEN_RETRY,
     Attempted,
     Failure,
-    Future,
 )
 from perdure.wire.codes import CANCEL_SIGNAL
 
@@ -105,7 +104,7 @@ def _suspend(step: Step, row: InvocationRow, end: Suspended) -> None:
         is_ready = is_resolved(step.state, row, end.waiting)
         why = why_idle(step.state, row, end, is_ready)
     if why:
-        _ask_again(step, row, end.waiting, why)
+        _ask_again(step, row, end, why)
         return
     begin_count(row)
     row.is_failing = False
@@ -120,16 +119,16 @@ def _suspend(step: Step, row: InvocationRow, end: Suspended) -> None:
             free_slot(step, row)
 
 
-def _ask_again(step: Step, row: InvocationRow, waiting: Future, why: str) -> None:
+def _ask_again(step: Step, row: InvocationRow, end: Suspended, why: str) -> None:
     """Nobody is certain to wake it: it is attempted again after a while, or when it is given
     something new."""
     failure = Attempted(CODE_INTERNAL, why, restate_code="RT0012", at_ms=step.now_ms)
     note_failure(step, row, failure)
-    note_attempt(row)
+    note_attempt(row, end.started_at_ms, row.deployment, row.server)
     assert row.retries is not None
     delay_ms = IDLE_DELAY_MS << min(row.retries.in_row, 8)
     _back_off(step, row, step.now_ms + min(delay_ms, IDLE_DELAY_MS_MAX))
-    row.waiting = waiting
+    row.waiting = end.waiting
 
 
 def _fail(step: Step, row: InvocationRow, end: Failed) -> None:

@@ -47,10 +47,12 @@ class Ended(Record, frozen=True, tag=40):
 
 
 class Suspended(Record, frozen=True, tag=41):
-    """`seen` counts the journal entries the attempt was given: signals below it are used up."""
+    """`seen` counts the journal entries the attempt was given: signals below it are used up.
+    The last one says when the attempt began (Unix time)."""
 
     waiting: Future
     seen: int = 0
+    started_at_ms: int = 0
 
 
 class Failed(Record, frozen=True, tag=42):

@@ -7,7 +7,7 @@ from orchestrator.model.actions import ArmRetry, StartAttempt
 from orchestrator.model.effects import Attach, Call, GetPromise, RunResult, Sleep
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import Failed, Resume, Signal, Suspended, TimersFired
-from orchestrator.model.rows import InvocationRow
+from orchestrator.model.rows import InvocationRow, Retries
 from orchestrator.model.values import (
     INVOKED,
     PAUSED,
@@ -136,6 +136,13 @@ def test_a_suspension_on_what_it_has_been_given_is_attempted_again(future: Futur
         suspend(bench, future)
         assert not bench.took(StartAttempt)
     assert live(bench).retry_at_ms == bench.now_ms + 10_000
+
+
+def test_when_and_where_it_was_asked_is_kept() -> None:
+    bench = begun()
+    slept(bench)
+    bench.flush(A, end=Suspended(Future((1,)), live(bench).entries, bench.now_ms - 7))
+    assert live(bench).retries == Retries(1, 1, bench.now_ms - 7, "dp_1", "")
 
 
 def test_what_came_meanwhile_lets_it_go_on_at_once() -> None:
