@@ -14,12 +14,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
     NewTopic,
 )
 
-from tests.e2e.conftest import AnyServer
+from tests.e2e.conftest import SERVER_CLASS, AnyServer
 from tests.parts.client import Client, eventually, fresh
 from tests.parts.kafka import KafkaBroker
 from tests.parts.laboratory import Laboratory
 from tests.parts.needed import needed
 from tests.parts.restate_server import restate_cli_binary
+from tests.parts.server import PerdureServer
 from tests.parts.typescript_services import TypeScriptServices
 
 Run = Callable[..., str]
@@ -29,6 +30,9 @@ Run = Callable[..., str]
 def run(shared_server: AnyServer, tmp_path: Path) -> Run:
     """Run the command line with arguments; its output, after a success."""
     binary = needed("the restate command line", restate_cli_binary)
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\nsed -i 's/red/green/' \"$1\"\n")
+    editor.chmod(0o755)
     env = {
         **os.environ,
         "HOME": str(tmp_path),
@@ -37,6 +41,8 @@ def run(shared_server: AnyServer, tmp_path: Path) -> Run:
         "RESTATE_INGRESS_URL": shared_server.ingress,
         "DO_NOT_TRACK": "1",
         "NO_COLOR": "1",
+        "EDITOR": str(editor),
+        "VISUAL": str(editor),
     }
 
     def run(*arguments: str, status: int = 0) -> str:
@@ -198,6 +204,18 @@ def test_state(run: Run, client: Client) -> None:
     eventually(cleared)
 
 
+def test_state_is_edited(run: Run, client: Client) -> None:
+    key = fresh()
+    client.call(("MapObject", key, "set"), {"key": "colour", "value": "red"})
+    assert "green" in run("state", "edit", "MapObject", key)
+
+    def edited() -> None:
+        assert client.call(("MapObject", key, "get"), "colour") == "green"
+
+    eventually(edited)
+    run("state", "edit", "Nobody", key, status=1)
+
+
 def test_sql(run: Run, client: Client) -> None:
     key = fresh()
     client.call(("MapObject", key, "set"), {"key": "colour", "value": "red"})
@@ -216,6 +234,13 @@ def test_sql(run: Run, client: Client) -> None:
 def test_what_is_off_is_listed_as_empty(run: Run) -> None:
     run("vqueues", "list")
     run("rules", "list")
+
+
+@pytest.mark.skipif(SERVER_CLASS is not PerdureServer, reason="it keeps rules")
+def test_rules_are_refused_with_what_to_do_instead(run: Run) -> None:
+    for pattern in ("*", "scope/*"):
+        assert "429" in run("rules", "set", pattern, "--concurrency", "5", status=1)
+        run("rules", "disable", pattern, status=1)
 
 
 def test_whoami_knows_the_server(run: Run) -> None:
