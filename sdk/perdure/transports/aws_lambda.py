@@ -47,7 +47,7 @@ async def _answer(endpoint: Endpoint, start: StartAttempt, event: Event) -> dict
         body = event.get("body") or ""
         data = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
         if headers.get("content-encoding") == zstd.NAME:
-            data = zstd.decompress(data, "perdure[zstd]")
+            data = zstd.decompress(data, "perdure[lambda]")
     except (KeyError, ValueError, AttributeError, TypeError) as error:
         return _reply(refusal(400, f"this is no event of an engine: {error!r}"))
     offered = zstd.NAME if zstd.is_available() else None
