@@ -189,7 +189,17 @@ class AsyncClient:
         place = place_of_key(target, key, idempotency_key)
         return AsyncKnownHandle(self, place, serde_of(target, returns))
 
-    def workflow(self, workflow: Any, key: str) -> "AsyncWorkflowHandle":
+    @overload
+    def workflow(self, workflow: Takes[Any, Out], key: str) -> "AsyncWorkflowHandle[Out]": ...
+    @overload
+    def workflow(self, workflow: TakesNothing[Out], key: str) -> "AsyncWorkflowHandle[Out]": ...
+    @overload
+    def workflow(self, workflow: Blocking[Any, Out], key: str) -> "AsyncWorkflowHandle[Out]": ...
+    @overload
+    def workflow(self, workflow: BlockingNothing[Out], key: str) -> "AsyncWorkflowHandle[Out]": ...
+    @overload
+    def workflow(self, workflow: Any, key: str) -> "AsyncWorkflowHandle[Any]": ...
+    def workflow(self, workflow: Any, key: str) -> Any:
         """Return the handle of a workflow: what it was defined by, its class, its run handler or
         its name."""
         return AsyncWorkflowHandle(self, workflow, key)
@@ -253,15 +263,15 @@ class AsyncHandle(AsyncKnownHandle[T]):
         read_nothing(await self._client._ask(cancel_request(self.id), None))
 
 
-class AsyncWorkflowHandle:
-    """A workflow by its key."""
+class AsyncWorkflowHandle(Generic[T]):
+    """A workflow by its key; typed by its run handler, where it is named by that."""
 
     def __init__(self, client: AsyncClient, workflow: Any, key: str) -> None:
         self._client = client
         self._name, self._run = run_of(workflow)
         self.key = key
 
-    async def submit(self, arg: Any = None, *, delay: timedelta | None = None) -> AsyncHandle[Any]:
+    async def submit(self, arg: Any = None, *, delay: timedelta | None = None) -> AsyncHandle[T]:
         """Start it; a workflow that was started before stays as it is."""
         options: SendFields = {"key": self.key}
         if delay is not None:
@@ -270,17 +280,17 @@ class AsyncWorkflowHandle:
         response = await self._client._ask(asked.request, None)
         return AsyncHandle(self._client, read_invocation_id(response), asked.serde)
 
-    async def attach(self, timeout: timedelta | float | None = None) -> Any:
+    async def attach(self, timeout: timedelta | float | None = None) -> T:
         """Wait for its result."""
         request = workflow_request(self._name, self.key, "attach")
         return read_result(await self._client._ask(request, timeout), self._serde())
 
-    async def output(self) -> Any:
+    async def output(self) -> T:
         """Return its result if there is one; raises NotReady otherwise."""
         request = workflow_request(self._name, self.key, "output")
         return read_result(await self._client._ask(request, None), self._serde())
 
-    def _serde(self) -> Serde[Any] | None:
+    def _serde(self) -> Serde[T] | None:
         found = target_of(self._run)
         return found.output if isinstance(found, HandlerRef) else None
 

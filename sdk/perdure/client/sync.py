@@ -183,7 +183,17 @@ class Client:
         place = place_of_key(target, key, idempotency_key)
         return KnownHandle(self, place, serde_of(target, returns))
 
-    def workflow(self, workflow: Any, key: str) -> "WorkflowHandle":
+    @overload
+    def workflow(self, workflow: Takes[Any, Out], key: str) -> "WorkflowHandle[Out]": ...
+    @overload
+    def workflow(self, workflow: TakesNothing[Out], key: str) -> "WorkflowHandle[Out]": ...
+    @overload
+    def workflow(self, workflow: Blocking[Any, Out], key: str) -> "WorkflowHandle[Out]": ...
+    @overload
+    def workflow(self, workflow: BlockingNothing[Out], key: str) -> "WorkflowHandle[Out]": ...
+    @overload
+    def workflow(self, workflow: Any, key: str) -> "WorkflowHandle[Any]": ...
+    def workflow(self, workflow: Any, key: str) -> Any:
         """Return the handle of a workflow: what it was defined by, its class, its run handler or
         its name."""
         return WorkflowHandle(self, workflow, key)
@@ -242,15 +252,15 @@ class Handle(KnownHandle[T]):
         read_nothing(self._client._ask(cancel_request(self.id), None))
 
 
-class WorkflowHandle:
-    """A workflow by its key."""
+class WorkflowHandle(Generic[T]):
+    """A workflow by its key; typed by its run handler, where it is named by that."""
 
     def __init__(self, client: Client, workflow: Any, key: str) -> None:
         self._client = client
         self._name, self._run = run_of(workflow)
         self.key = key
 
-    def submit(self, arg: Any = None, *, delay: timedelta | None = None) -> Handle[Any]:
+    def submit(self, arg: Any = None, *, delay: timedelta | None = None) -> Handle[T]:
         """Start it; a workflow that was started before stays as it is."""
         options: SendFields = {"key": self.key}
         if delay is not None:
@@ -259,17 +269,17 @@ class WorkflowHandle:
         response = self._client._ask(asked.request, None)
         return Handle(self._client, read_invocation_id(response), asked.serde)
 
-    def attach(self, timeout: timedelta | float | None = None) -> Any:
+    def attach(self, timeout: timedelta | float | None = None) -> T:
         """Wait for its result."""
         request = workflow_request(self._name, self.key, "attach")
         return read_result(self._client._ask(request, timeout), self._serde())
 
-    def output(self) -> Any:
+    def output(self) -> T:
         """Return its result if there is one; raises NotReady otherwise."""
         request = workflow_request(self._name, self.key, "output")
         return read_result(self._client._ask(request, None), self._serde())
 
-    def _serde(self) -> Serde[Any] | None:
+    def _serde(self) -> Serde[T] | None:
         found = target_of(self._run)
         return found.output if isinstance(found, HandlerRef) else None
 

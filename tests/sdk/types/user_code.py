@@ -163,6 +163,17 @@ class SignUp(perdure.Workflow):
 
 async def by_class(client: perdure.AsyncClient) -> None:
     assert_type(await client.call(SignUp.run, "ann", key="k"), bool)
+    signing = client.workflow(SignUp.run, "k")
+    assert_type(await (await signing.submit("ann")).result(timeout=5), bool)
+    assert_type(await signing.attach(timeout=timedelta(seconds=5)), bool)
+    assert_type(await signing.output(), bool)
+    await client.workflow(SignUp, "k").attach()
+
+
+def by_class_in_place(client: perdure.Client) -> None:
+    signing = client.workflow(SignUp.run, "k")
+    assert_type(signing.submit("ann").result(timeout=5), bool)
+    assert_type(signing.output(), bool)
 
 
 @perdure.iface
