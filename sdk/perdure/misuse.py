@@ -13,6 +13,8 @@ from perdure.errors import Misuse, MisuseWarning
 _OWN: Final = str(Path(__file__).parent) + "/"
 _ASYNCIO: Final = str(Path(asyncio.__file__).parent) + "/"
 
+_TEXT_MAX: Final = 32_768  # characters; a server keeps no more either
+
 _warned: Final[dict[str, dict[Any, Any]]] = {}  # by file, as `warnings` keeps it
 
 
@@ -97,7 +99,16 @@ def user_traceback(error: BaseException) -> str:
         kept = [frame for frame in part.stack if not is_own(frame.filename)]
         part.stack = traceback.StackSummary.from_list(kept)
         todo += [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
-    return writable("".join(shown.format()))
+    return shortened(writable("".join(shown.format())))
+
+
+def shortened(text: str) -> str:
+    """The begin and the end of a long text: an error may hold a whole document, and each attempt
+    would log and send it."""
+    if len(text) <= _TEXT_MAX:
+        return text
+    half = _TEXT_MAX // 2
+    return f"{text[:half]}\n[{len(text) - 2 * half} characters]\n{text[-half:]}"
 
 
 def writable(text: str) -> str:

@@ -25,6 +25,7 @@ from perdure.misuse import (
     misuse,
     raised_at,
     raised_inside,
+    shortened,
     user_traceback,
     warn_at,
     writable,
@@ -41,7 +42,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 def text_of(error: BaseException) -> str:
     """What an exception says."""
     try:
-        return writable(str(error))
+        return shortened(writable(str(error)))
     except Exception as failed:  # noqa: BLE001 - a user's __str__
         return f"its text cannot be made: {type(failed).__name__}"
 

@@ -112,6 +112,15 @@ async def test_any_error_ends_the_attempt(place: Any, act: Any, said: str) -> No
     assert said.removeprefix("SystemExit: ") in (await failure_of(place(act))).message
 
 
+@pytest.mark.parametrize("place", [in_handler, in_plain_handler, in_step])
+async def test_a_long_error_is_shortened(place: Any, caplog: pytest.LogCaptureFixture) -> None:
+    text = "begin" + "x" * 1_000_000 + "end"
+    failed = await failure_of(place(lambda: raises(ValueError(text))))
+    assert "begin" in failed.message
+    assert len(failed.message) < 40_000
+    assert all(len(one.getMessage()) < 70_000 for one in caplog.records)
+
+
 class Broken:
     """A serde with a mistake in it."""
 
