@@ -33,6 +33,7 @@ from perdure.runtime.group import FiberGroup
 from perdure.runtime.loop import NO_LOOP
 from perdure.runtime.outcome import complain, give_result, report, used_late, warn_of_forgotten
 from perdure.runtime.running import StepRun, start_step
+from perdure.runtime.threads import handler_threads
 from perdure.runtime.tracing import AttemptSpan, start_span
 from perdure.steps import Step
 from perdure.wire.codes import BAD_REQUEST
@@ -201,13 +202,26 @@ class Attempt(Driver):
             self._execute_steps()
         if self.over or self.running or (self.outside_count and self.waits_outside):
             self.flush()
-        elif machine.input_ended:
+        elif machine.input_ended or (self.bridge is not None and handler_threads.is_short):
             self._suspend()
         else:
             self.flush()
+            if self.bridge is not None:
+                handler_threads.hold(self)
             # What steps have given is stored soon: of that nothing is to be told.
             if machine.version >= 7 and self._telling is None and not has_steps:
                 self._telling = self.loop.call_later(_TELLING_S, self._tell)
+
+    def give_back(self) -> None:
+        """Suspend, if all of the handler waits: others wait for its thread."""
+        try:
+            self.loop.call_soon_threadsafe(self._give_back)
+        except RuntimeError:  # the loop was closed meanwhile
+            pass
+
+    def _give_back(self) -> None:
+        if not (self.over or self.is_busy or self.machine.replaying or self.steps):
+            self._suspend()
 
     def _tell(self) -> None:
         """Tell what the handler waits for: for people alone, so not at every turn of it. What a
@@ -336,6 +350,8 @@ class Attempt(Driver):
         self.at_end = ()
         if self._telling is not None:
             self._telling.cancel()
+        if self.bridge is not None:
+            handler_threads.drop(self)
         self.fibers.clear()
         self.runnable.clear()
         self.steps.clear()

@@ -6,6 +6,7 @@ runs `attempt.in_thread` is set, and the loop does no more than to take bytes in
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Generator
 from contextvars import copy_context
 from queue import SimpleQueue
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from perdure.errors import AttemptEnded, ControlFlow
 from perdure.futures import Future
 from perdure.replay.slot import LOCAL, PENDING
-from perdure.runtime.threads import threads
+from perdure.runtime.threads import handler_threads
 
 if TYPE_CHECKING:
     from perdure.runtime.attempt import Attempt
@@ -49,6 +50,7 @@ class Bridge:
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
+        self._is_member = attempt.bridge is not None  # of a group, whose handler waits
         self._asked: Future[Any] = Future(attempt)
         self._answers: SimpleQueue[BaseException | None] = SimpleQueue()
         self._thread_id = 0
@@ -56,7 +58,8 @@ class Bridge:
     async def run(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run the handler, or a member of its group, and give its result."""
         self._hand_over()
-        threads.run(copy_context(), lambda: self._work(call, args, kwargs))
+        work = functools.partial(self._work, call, args, kwargs)
+        handler_threads.run(copy_context(), work, at_once=self._is_member)
         while True:
             asked = await self._asked
             if type(asked) is _Ended:
@@ -76,6 +79,7 @@ class Bridge:
             self._answers.put(error)
 
     def _hand_over(self) -> None:
+        handler_threads.drop(self._attempt)
         self._attempt.in_thread = True
         self._attempt.thread_id = self._thread_id
         self._attempt.bridge = self

@@ -21,7 +21,7 @@ from perdure.misuse import user_traceback
 from perdure.runtime.eager import Begun, begin_task
 from perdure.runtime.fiber import coroutine_of
 from perdure.runtime.outcome import fail_attempt, text_of, unencodable
-from perdure.runtime.threads import threads
+from perdure.runtime.threads import step_threads
 from perdure.steps import Step, next_try
 from perdure.wire.codes import BEHAVIOR_PAUSE, INTERNAL
 from perdure.wire.values import WireFailure
@@ -45,7 +45,7 @@ def start_step(attempt: Attempt, step: Step) -> None:
         run.begin(_call, step, attempt.loop, variables)
     else:
         attempt.running.add(run)
-        threads.run(variables, run.work)
+        step_threads.run(variables, run.work)
 
 
 def _call(step: Step, loop: AbstractEventLoop, variables: Variables) -> Begun:
