@@ -154,6 +154,9 @@ def _of_other_libraries(value: Any) -> Any:
 
 
 _encoder: Final = msgspec.json.Encoder(enc_hook=_of_other_libraries)
+_ordered: Final = msgspec.json.Encoder(enc_hook=_of_other_libraries, order="deterministic")
+_SETS: Final = frozenset((set, frozenset))
+_PLAIN: Final = frozenset((str, int, float, bool, bytes, type(None)))
 _any_decoder: Final = msgspec.json.Decoder()
 _NO_JSON: Final = (TypeError, ValueError, OverflowError, RecursionError)
 VOID: Final = VoidSerde()
@@ -167,10 +170,37 @@ def encode_json(value: Any) -> bytes:
         data = _encoder.encode(value)
         if b"null" in data and value is not None:
             _refuse_not_finite(value)
+        if type(value) not in _PLAIN and _holds_set(value):
+            data = _in_order(value, data)
     except _NO_JSON as error:
         path = _path_of_bad_part(value)
         raise BadValue(f"cannot be encoded: {error} - at `{path}`", path) from error
     return data
+
+
+def _holds_set(value: Any) -> bool:
+    """Whether there is a set in a value: each process has its elements in an order of its own."""
+    kind = type(value)
+    if kind in _SETS:
+        return True
+    if kind is dict:
+        parts: Any = value.values()
+    elif kind is list or kind is tuple:
+        parts = value
+    elif is_dataclass(kind) or issubclass(kind, msgspec.Struct):
+        parts = _fields_of(value)
+    else:
+        return False
+    kinds = {*map(type, parts)}
+    return not kinds <= _PLAIN and any(map(_holds_set, parts))
+
+
+def _in_order(value: Any, data: bytes) -> bytes:
+    """The JSON with the elements of sets in order, as a replay in another process has them."""
+    try:
+        return _ordered.encode(value)
+    except TypeError:  # they have no order
+        return data
 
 
 def _refuse_not_finite(value: Any) -> None:

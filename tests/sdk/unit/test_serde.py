@@ -1,6 +1,9 @@
 """Every annotation has bytes, and a value that does not fit says where."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from enum import Enum
@@ -11,7 +14,7 @@ import msgspec
 import pytest
 
 from perdure.errors import BadValue
-from perdure.serde import Serde, serde_for
+from perdure.serde import Serde, encode_value, serde_for
 
 
 class Colour(Enum):
@@ -145,3 +148,36 @@ def test_everything_but_bytes_has_a_schema(annotation: Any) -> None:
     assert schema
     names = {one.rpartition("/")[2] for one in re.findall(r"#/\$defs/\w+", repr(schema))}
     assert names <= set(schema.get("$defs", ()))
+
+
+_SETS = """\
+from dataclasses import dataclass
+from typing import Any
+from perdure.serde import encode_value, serde_for, serde_for_result
+
+@dataclass
+class Tagged:
+    tags: set[str]
+    counts: dict[str, int]
+
+words = {"alpha", "beta", "gamma", "delta", "epsilon"}
+tagged = Tagged(words, {"z": 1, "a": 2})
+for value, of in ((words, set[str]), ([{"deep": [words]}], Any), (tagged, Tagged)):
+    print(encode_value(value), serde_for(of).encode(value), serde_for_result(of).encode(value))
+"""
+
+
+def test_sets_have_the_same_bytes_in_every_process() -> None:
+    """A replay compares them, and each process has an order of its own."""
+    found = set()
+    for seed in range(4):
+        env = {**os.environ, "PYTHONHASHSEED": str(seed)}
+        command = [sys.executable, "-c", _SETS]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        found.add(done.stdout)
+    assert len(found) == 1
+
+
+def test_dicts_keep_their_order() -> None:
+    assert encode_value({"z": 1, "a": [{"y": 1, "b": 2}]}) == b'{"z":1,"a":[{"y":1,"b":2}]}'
