@@ -26,7 +26,6 @@ class OutRecord(msgspec.Struct, frozen=True, gc=False):
     key: bytes | None
     value: bytes | None
     headers: RecordHeaders = ()
-    has_place: bool = True  # whether somebody asks where it is then
 
 
 class TopicRows(msgspec.Struct, frozen=True, gc=False):
@@ -49,8 +48,7 @@ class WriterReady(msgspec.Struct, frozen=True, gc=False):
 
 
 class Committed(msgspec.Struct, frozen=True, gc=False):
-    """All rows are there. By lane, in the order of its rows: (partition, offset), or NOWHERE if
-    nobody asked for it."""
+    """All rows are there. By lane, in the order of its rows: (partition, offset)."""
 
     places: Mapping[int, tuple[tuple[int, int], ...]]
 

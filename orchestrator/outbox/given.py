@@ -69,4 +69,4 @@ def rows_of(given: Given) -> TopicRows:
 
 def _record_of(item: Produce) -> OutRecord:
     partition = BY_KEY if item.partition is None else item.partition
-    return OutRecord(partition, item.key, item.value, item.headers, item.awaited)
+    return OutRecord(partition, item.key, item.value, item.headers)

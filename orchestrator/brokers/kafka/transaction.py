@@ -58,9 +58,9 @@ class Transactions:
         self._producer = producer
         self._options = options
         self._known: set[str] = set()  # topics that were there, since anything failed
-        self._is_careful = False  # the last one failed: each record is reported
 
     def run(self, rows: Sequence[TopicRows]) -> WriteEnd:
+        self._producer.poll(0)
         try:
             problems = self._look(rows)
         except KafkaException as raised:  # nothing was begun
@@ -68,8 +68,7 @@ class Transactions:
         if problems:
             return NotCommitted("a topic cannot be written", problems)
         end = self._send(rows)
-        self._is_careful = not isinstance(end, Committed)
-        if self._is_careful:
+        if not isinstance(end, Committed):
             self._known.clear()
         return end
 
@@ -129,15 +128,13 @@ class Transactions:
         options, producer = self._options, self._producer
         for each in rows:
             for index, record in enumerate(each.records):
-                # Each report waits until this thread may run Python, however busy the loop is.
-                is_reported = record.has_place or self._is_careful
                 try:
                     producer.produce(
                         each.topic,
                         record.value,
                         record.key,
                         record.partition,  # BY_KEY is librdkafka's own word for it
-                        partial(sent.reported, each, index) if is_reported else None,
+                        partial(sent.reported, each, index),
                         headers=list(record.headers) or None,
                     )
                 except KafkaException as raised:
@@ -156,8 +153,7 @@ class Transactions:
         except KafkaException as raised:
             return _lost(error_of(raised))
         problems = sent.problems
-        is_known = self._is_careful or len(rows) == 1  # else the next try finds out whose fault
-        if not problems and why is not None and why.code() in _CODES and is_known:
+        if not problems and why is not None and why.code() in _CODES:
             # The brokers do not say whose fault it is: each lane has to be tried alone.
             problems = {each.lane: _problem(why, each.topic) for each in rows}
         reason = str(why) if why is not None else next(iter(problems.values())).message
@@ -165,7 +161,7 @@ class Transactions:
 
 
 class _Sent:
-    """What the brokers said of the records of one transaction, as far as they were asked."""
+    """What the brokers said of each record of one transaction."""
 
     def __init__(self, rows: Sequence[TopicRows]) -> None:
         self._places = {each.lane: [NOWHERE] * len(each.records) for each in rows}
