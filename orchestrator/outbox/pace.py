@@ -1,15 +1,13 @@
 """How long a writer rests after a transaction.
 
-A transaction costs the brokers about a millisecond of CPU, and the node half of one, however few
-rows it has. Where several partitions commit at the same time, rows of each gather for a moment: the
-longer, the more they are, so that all together make about as many transactions. One that was alone
+A transaction costs the brokers about a millisecond of CPU, however few rows it has. Where several
+partitions commit at the same time, rows of each gather for a moment; a transaction that was alone
 shows that nobody needs to wait for company.
 """
 
 from typing import Final
 
-GATHER_S: Final = 0.004  # for each writer that has rows
-GATHER_MAX_S: Final = 0.1
+GATHER_S: Final = 0.025
 REST_S: Final = 0.002
 """The brokers end a transaction a moment after they have answered its commit, and librdkafka comes
 back with the next one 20 ms later if it was too early."""
@@ -22,7 +20,6 @@ class CommitPace:
         self._rest_s, self._gather_s = rest_s, gather_s
         self._under_way_count = 0
         self._begun_count = 0
-        self.writers_count = 0  # that send rows, or have just done so
 
     def begin(self) -> int:
         """A transaction; what is returned goes to `end`, however it ends."""
@@ -33,6 +30,4 @@ class CommitPace:
     def end(self, begun: int) -> float:
         """Seconds until its writer may begin the next one."""
         self._under_way_count -= 1
-        if begun == self._begun_count:
-            return self._rest_s
-        return max(self._rest_s, min(GATHER_MAX_S, self._gather_s * self.writers_count))
+        return self._rest_s if begun == self._begun_count else self._gather_s

@@ -83,7 +83,6 @@ class TopicCarrier:
         self._term = term
         self._pace = pace
         self._begun: int | None = None  # the transaction under way, as the pace has it
-        self._has_rows = False  # as the pace counts it
         self._scheduler = scheduler
         self._lanes: dict[int, Given] = {}
         self._writer: TopicWriter | None = None
@@ -122,7 +121,6 @@ class TopicCarrier:
     def stop(self) -> None:
         self._is_over = True
         self._end_transaction()
-        self._count(False)
         self._committed.stop()
         self._close_writer()
 
@@ -172,7 +170,6 @@ class TopicCarrier:
         waiting = [one for one in self._lanes.values() if one.settled and not one.is_held]
         if not waiting:
             self.reason = ""
-            self._count(False)
             if self._writer is not None:
                 self._quiet = self._scheduler.call_later(QUIET_S, self._close_writer)
             return
@@ -190,12 +187,7 @@ class TopicCarrier:
             self._is_busy = False
             return
         self._begun = self._pace.begin()
-        self._count(True)
         self._writer.write(list(map(rows_of, chosen)), partial(self._written, chosen))
-
-    def _count(self, has_rows: bool) -> None:
-        self._pace.writers_count += has_rows - self._has_rows
-        self._has_rows = has_rows
 
     def _open_writer(self, options: Hashable | None, waiting: list[Given]) -> None:
         self._options = options
@@ -322,7 +314,6 @@ class TopicCarrier:
         self._trim(given.number, 0, ())
 
     def _wait(self, reason: str, delay_s: float) -> None:
-        self._count(False)
         if reason != self.reason:
             _LOG.warning("nothing is sent to broker cluster %s: %s", self._cluster, reason)
         self.reason = reason

@@ -78,7 +78,7 @@ class Term:
 
     epoch = 5
 
-    def __init__(self, pace: CommitPace | None = None) -> None:
+    def __init__(self) -> None:
         self.writers: list[Writer] = []
         self.records: list[Produced | OutboxRefused | CloseLane] = []
         self.lanes: dict[int, Lane] = {}
@@ -89,7 +89,7 @@ class Term:
         self.options: str | None = "brokers"
         self.is_readable = True  # the store of the rows
         self.held_bytes = 0  # of dead letters of sends
-        self.carrier = TopicCarrier("c", self, pace or CommitPace(), LoopScheduler())
+        self.carrier = TopicCarrier("c", self, CommitPace(), LoopScheduler())
 
     def now_ms(self) -> int:
         return 77

@@ -55,12 +55,12 @@ class _Partition(Term):
         return self.own
 
 
-async def _load(every_s: float, count: int = PARTITIONS) -> list[_Partition]:
+async def _load(every_s: float) -> list[_Partition]:
     """Rows come to the partitions by turns."""
     pace = CommitPace()
-    partitions = [_Partition(pace) for _ in range(count)]
+    partitions = [_Partition(pace) for _ in range(PARTITIONS)]
     for number in range(int(SECONDS / every_s)):
-        partitions[number % count].give(1)
+        partitions[number % PARTITIONS].give(1)
         await asyncio.sleep(every_s)
     await asyncio.sleep(1)
     return partitions
@@ -135,49 +135,5 @@ def test_a_term_that_ends_within_a_transaction_is_no_company() -> None:
             other.give(1)
             await asyncio.sleep(COMMIT_S + REST_S * 2)
         assert len(other.own.begun_s) == 2
-
-    run(story())
-
-
-def test_a_node_of_many_partitions_makes_about_as_many_transactions() -> None:
-    async def story() -> None:
-        _, of_eight = _counts(await _load(0.0005, 8))
-        _, of_sixteen = _counts(await _load(0.0005, 16))
-        assert of_sixteen < 1.25 * of_eight
-
-    run(story())
-
-
-def test_a_writer_counts_until_it_is_quiet() -> None:
-    async def story() -> None:
-        pace = CommitPace()
-        one, other = _Partition(pace), _Partition(pace)
-        one.give(1, 3)
-        other.give(1, 2)
-        await asyncio.sleep(COMMIT_S / 2)
-        assert pace.writers_count == 2
-        one.give(1, 7)
-        await asyncio.sleep(COMMIT_S)
-        assert pace.writers_count == 2, "the rest of one is about to go"
-        await asyncio.sleep(1)
-        assert pace.writers_count == 0
-        other.give(1, 2)
-        await asyncio.sleep(COMMIT_S / 2)
-        assert pace.writers_count == 1
-        other.carrier.stop()
-        assert pace.writers_count == 0
-
-    run(story())
-
-
-def test_a_writer_that_cannot_send_is_no_company() -> None:
-    async def story() -> None:
-        pace = CommitPace()
-        term = Term(pace)
-        term.give(1, 50)
-        term.writer.ready()
-        assert pace.writers_count == 1
-        term.writer.answer(NotCommitted("brokers are away", {}))
-        assert pace.writers_count == 0
 
     run(story())
