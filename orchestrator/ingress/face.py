@@ -85,7 +85,9 @@ class Ingress:
         path, _, query = url.partition(b"?")
         # Before anything is looked up: a server whose metadata are not complete must not answer
         # 404.
-        if not self._open(exchange, self._gate.closed()):
+        closed = self._gate.closed()
+        if closed:
+            self._unavailable(exchange, closed)
             return
         registry = self._registry()
         found = self._routes.find(exchange.method, path, registry)
@@ -104,7 +106,10 @@ class Ingress:
     ) -> None:
         match found:
             case HealthRoute():
-                if self._open(exchange, self._gate.unready()):
+                unready = self._gate.unready()
+                if unready:
+                    self._unavailable(exchange, unready)
+                else:
                     exchange.respond(replies.healthy(list(registry.services)))
             case ReadRoute():
                 self._read(exchange, found)
@@ -123,10 +128,8 @@ class Ingress:
     def _read(self, exchange: PendingRequest, target: ReadRoute) -> None:
         start_read(exchange, target, self._engine, self._options)
 
-    def _open(self, exchange: PendingRequest, reason: str) -> bool:
-        if reason:
-            exchange.respond(replies.unavailable_reply(reason, self._options.retry_after_s))
-        return not reason
+    def _unavailable(self, exchange: PendingRequest, reason: str) -> None:
+        exchange.respond(replies.unavailable_reply(reason, self._options.retry_after_s))
 
     def abandon(self, exchange: PendingRequest) -> None:
         """The server ends while a client waits: its invocation goes on elsewhere or later."""

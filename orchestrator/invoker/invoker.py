@@ -269,17 +269,20 @@ class Invoker:
             if deployment.uri.startswith(FUNCTION):
                 self._slots.bound(deployment.id, CALLS_MAX)
         self._sweep.arm(running)
-        feed, objects = running.feed, None
+        is_replaying, objects = running.feed.is_replaying, None
         try:
             origin = self._heads.origin(deployment)
-            takes_objects = origin.in_process and not feed.is_replaying
+            takes_objects = origin.in_process and not is_replaying
             debug_id = "" if takes_objects else invocation_id_to_str(invoke.id)
             pool = self._pools.get(origin, deployment.http1)
             head = self._heads.invoke(deployment, invoke, where.protocol, debug_id, now_ms)
         except BadUri as error:
             running.fail(codes.NETWORK, str(error))
             return
-        state, partial = self._state(source, given, handler.lazy_state, handler.keyed)
+        state: list[tuple[bytes, bytes]] = []
+        partial = True
+        if handler.keyed and not handler.lazy_state:
+            state, partial = self._state(source, invoke.id)
         chunks: list[bytes] = []
         if takes_objects:
             start_bytes = _OBJECT_BYTES + len(invoke.body)
@@ -290,25 +293,23 @@ class Invoker:
         running.start_bytes = running.memory_bytes = start_bytes
         running.window.memory_bytes += start_bytes
         self._slots.memory_bytes += start_bytes
-        if feed.is_replaying:
+        if is_replaying:
             chunks += running.read_journal(options.stream_bytes_max)
-        is_whole = not duplex and not feed.is_replaying
+        is_whole = not duplex and not running.feed.is_replaying
         running.exchange = exchange = Exchange(head, chunks, is_whole, running, objects)
         if deployment.http1:
             exchange.body_bytes = start_bytes + given.replay_bytes
         exchange.room_bytes = options.stream_bytes_max
         exchange.is_held_back = source in self._held_back
-        if not is_whole and not feed.is_direct:
+        if is_replaying and not is_whole:
             exchange.want_room()
         pool.open(exchange)
 
     def _state(
-        self, source: LedPartition, given: AttemptInput, lazy: bool, keyed: bool
+        self, source: LedPartition, invocation_id: bytes
     ) -> tuple[list[tuple[bytes, bytes]], bool]:
         """The state that goes along, and whether it is only part of it."""
-        if not keyed or lazy:
-            return [], True
-        state, whole = source.state_of(given.invoke.id, self._options.eager_state_bytes_max)
+        state, whole = source.state_of(invocation_id, self._options.eager_state_bytes_max)
         return state, not whole
 
     # --- waiting for a slot ---

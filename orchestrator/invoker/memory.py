@@ -38,7 +38,8 @@ class AttemptMemory:
         if size_bytes > 0:
             return not slots.is_over_memory(running.deployment)
         if size_bytes < 0:
-            self._resume()
+            if self._waiting:
+                self._resume()
             if slots.waiting_count:
                 self._freed()
         return True
@@ -66,7 +67,8 @@ class AttemptMemory:
         self._slots.give(running.deployment, running.memory_bytes)
         running.window.release(running, running.memory_bytes)
         running.memory_bytes = 0
-        self._resume()
+        if self._waiting:
+            self._resume()
 
     def _leave(self, running: RunningAttempt) -> None:
         if running in self._waiting:
@@ -75,8 +77,6 @@ class AttemptMemory:
 
     def _resume(self) -> None:
         """Let some go on, those first that have waited longest."""
-        if not self._waiting:
-            return
         left = _RESUMED_AT_ONCE
         for running in list(islice(self._waiting, _LOOKED_AT_ONCE)):
             window = running.window
