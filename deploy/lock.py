@@ -17,12 +17,13 @@ _HEAD = (
 
 def main() -> None:
     wanted = subprocess.run(
-        [sys.executable, "deploy/image/requirements.py"], cwd=ROOT, capture_output=True, check=True
-    )
+        [sys.executable, "deploy/image/requirements.py"],
+        cwd=ROOT, stdout=subprocess.PIPE, check=True,
+    )  # fmt: skip
     locked = subprocess.run(
         [sys.executable, "-m", "uv", "pip", "compile", "--universal", "--python-version", "3.11",
          "--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url", "-q", "-"],
-        input=wanted.stdout, capture_output=True, check=True,
+        input=wanted.stdout, stdout=subprocess.PIPE, check=True,
     )  # fmt: skip
     CONSTRAINTS.write_text(_HEAD + locked.stdout.decode())
 

@@ -2,7 +2,9 @@
 
 import io
 import logging
+import re
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from typing import Any, BinaryIO
 
 import datafusion
@@ -28,6 +30,9 @@ PART_BYTES = 64 * 1024
 POOL_SHARE = 2  # of the child's memory the half is for what DataFusion counts: sorts, joins, …
 BATCH_ROWS = 1_024
 _OUT_OF_MEMORY = ("Resources exhausted", "MemoryError", "memory allocation", "malloc of size")
+_UNREAD = re.compile(r'SQL error: ParserError\("(.*)"\)', re.DOTALL)
+_NO_QUERY = re.compile(r"(?:DDL|DML|Statement) not supported: (\w+)")
+_NO_TABLE = re.compile(r"table '(?:restate\.public\.)?([^']*)' not found")
 _OF_PYTHON = "Python error PyErr"
 _OURS = (_OF_PYTHON, "External error", "Internal error")  # not about what was asked
 logger = logging.getLogger("perdure.sql")
@@ -113,7 +118,7 @@ class Answering:
         if any(sign in text for sign in _OURS):
             logger.error("a query failed: %s", text)
             return pipe.AnswerDone(STATUS_FAILED, text)
-        return pipe.AnswerDone(STATUS_BAD_QUERY, text)
+        return pipe.AnswerDone(STATUS_BAD_QUERY, told(text))
 
     def _arrow(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
         with Outward(self._line.send) as sink:
@@ -174,6 +179,20 @@ def _plainly_named(schema: pa.Schema) -> pa.Schema:
         [field.with_name(NUMBERED.sub(r"\1", field.name)) for field in schema],
         metadata=schema.metadata,
     )
+
+
+def told(text: str) -> str:
+    """What the library says of a query that it cannot run, for who wrote it."""
+    if unread := _UNREAD.fullmatch(text):
+        return f"this is no SQL that can be read: {unread[1]}"
+    if refused := _NO_QUERY.search(text):
+        return f"queries only read, with SELECT: {refused[1]} is not supported"
+    if unknown := _NO_TABLE.search(text):
+        name = unknown[1]
+        near = get_close_matches(name, SCHEMAS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SCHEMAS)}"
+        return f"there is no table {name}: {hint}"
+    return text
 
 
 def _value_in(text: str) -> str:

@@ -158,6 +158,27 @@ def test_what_is_not_a_query_is_refused_and_the_next_one_runs(sql: str) -> None:
     run(check)
 
 
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SELEC 1", "this is no SQL that can be read: Expected: an SQL statement"),
+        ("SELECT * FROM sys_invocations", "no table sys_invocations: did you mean sys_invocation?"),
+        ("SELECT * FROM zz", "there is no table zz: there are sys_"),
+        ("SELECT idd FROM state", "No field named idd"),
+        ("DROP TABLE state", "only read"),
+        ("DELETE FROM state", "only read"),
+        ("SET a = 1", "only read"),
+    ],
+)
+def test_what_is_wrong_is_said_to_who_wrote_it(sql: str, said: str) -> None:
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        with pytest.raises(QueryError) as refused:
+            await whole(query.json(sql).parts)
+        assert said in str(refused.value)
+
+    run(check)
+
+
 @pytest.mark.parametrize("named", ["x", "inv_1", "inv_1é", "inv_" + "1" * 500, ""])
 def test_what_is_no_id_has_no_rows(named: str) -> None:
     async def check(query: SqlQuery, rows: Rows) -> None:
