@@ -1,7 +1,7 @@
 """Routes of the public feeds: which are on, and their switches."""
 
 from orchestrator.admin.broker_views import feeds_view
-from orchestrator.admin.errors import AdminError
+from orchestrator.admin.errors import AdminError, some_of
 from orchestrator.admin.kafka_clusters import no_facts
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.routing import AdminRoutes
@@ -68,10 +68,12 @@ async def _ensure_topic(ports: Ports, topic: str, force: bool) -> None:
     topics = ports.metadata.known().topics
     name = feed_cluster(topics)
     if not name:
+        clusters = sorted(topics.clusters)
+        which = f"here are {some_of(clusters)}" if clusters else "perdure kafka-clusters create"
         raise RegistryError(
             NO_CLUSTER,
-            "feeds are published to the brokers of the log, or to the only Kafka cluster there is:"
-            " there are several, or none",
+            "feeds are published to the brokers of the log, or to the only Kafka cluster that is"
+            f" known: {which}{'' if clusters else ' makes one known'}",
             400,
         )
     facts = ports.brokers.facts(topics.clusters[name])

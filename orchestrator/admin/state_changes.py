@@ -23,6 +23,8 @@ PARSE_S_MAX: Final = 60.0
 _GOOD: Final = b"+"
 _BAD: Final = b"-"
 
+_HINT: Final = """: a value is the bytes of it, or their text: "1" or [49], not 1"""
+
 Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
 
 
@@ -83,7 +85,8 @@ def _parsed(body: bytes) -> StateChange:
     try:
         sent = msgspec.json.decode(body, type=_Sent)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadStateChange(str(error)) from None
+        hint = _HINT if "$.new_state[" in str(error) else ""
+        raise BadStateChange(f"{error}{hint}") from None
     state = {
         key: value.encode() if isinstance(value, str) else bytes(value)
         for key, value in sent.new_state.items()

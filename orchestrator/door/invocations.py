@@ -104,7 +104,8 @@ def _wrong_input(rules: InputRules, content_type: str | None, is_empty: bool) ->
     if not rules.content_type:
         return "this handler takes no input: send neither a body nor a content-type"
     if content_type is None:
-        return f"a content-type header is needed: {rules.content_type}"
+        needed = "a body and a" if rules.needs_body and is_empty else "a"
+        return f"{needed} content-type header is needed: {rules.content_type}"
     if not _media_type_matches(rules.content_type, content_type):
         return f"content-type {content_type!r} does not match {rules.content_type!r}"
     if rules.needs_body and is_empty:

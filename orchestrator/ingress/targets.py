@@ -132,7 +132,10 @@ def route_request(method: bytes, path: bytes, registry: Registry) -> Route:
     if segments[0] == "restate":
         return _restate(method, segments[1:], registry)
     if segments[0].lower() == "openapi":
-        raise HttpRefused(404, "not found: the OpenAPI documents are served by the admin port")
+        raise HttpRefused(
+            404,
+            "not found: the admin port has the OpenAPI documents, at /services/{service}/openapi",
+        )
     if len(segments) < 2:
         raise HttpRefused(400, f"bad path {_shown(path)}: {_SHAPES}")
     _allow(method, _GET_POST)

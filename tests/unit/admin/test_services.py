@@ -207,6 +207,8 @@ def test_state_is_replaced_if_its_version_matches(it: World) -> None:
     wrong = {"object_key": "a", "new_state": {}, "version": "x"}
     assert it.ask("POST", "/services/Counter/state", wrong).status == 202
     assert len(state(it, "Counter", "a")) == 2  # dropped, silently
+    number = it.ask("POST", "/services/Counter/state", {"object_key": "a", "new_state": {"n": 1}})
+    assert number.status == 400 and '"1" or [49], not 1' in number.json["message"]
     right = {"object_key": "a", "new_state": {"n": [49]}, "version": token}
     assert it.ask("POST", "/services/Counter/state", right).status == 202
     assert state(it, "Counter", "a") == {b"n": b"1"}

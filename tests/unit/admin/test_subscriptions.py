@@ -392,3 +392,4 @@ def test_feeds_need_to_know_where(it: World) -> None:
     assert it.ask("POST", "/kafka-clusters", more).status == 201
     several = it.ask("PUT", feeds + "/state/Counter")
     assert (several.status, several.json["restate_code"]) == (400, "PD0611")
+    assert "here are else, shop" in several.json["message"]

@@ -170,7 +170,7 @@ def test_refusals_and_failures(ingress: Ingress, run: Perdure) -> None:
     assert "with --key" in run("invoke", "A/b", "1").err
     ingress.refuses(400, "'A' is called by {service}/{handler}")
     assert "A has no keys" in run("invoke", "A/b", "1", "--key", "k").err
-    ingress.refuses(400, "a content-type header is needed")
+    ingress.refuses(400, "a body and a content-type header is needed")
     assert "give it as JSON" in run("invoke", "A/b").err
     away = main(["invoke", "A/b", "--ingress-url", "127.0.0.1:1"])
     assert away == 3

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from orchestrator.door.invocations import check_input, invocation_id_for, make_invoke
-from orchestrator.door.refusals import RefusalCode
+from orchestrator.door.refusals import RefusalCode, Refused
 from orchestrator.door.sends import SEND_HANDLER
 from orchestrator.model.ids import idempotent_id, key_partition_key, workflow_id
 from orchestrator.model.utc import DAY_MS
@@ -93,3 +93,12 @@ def test_input_rules(
         check_input(rules, content_type, is_empty)
     else:
         assert code_of(check_input, rules, content_type, is_empty) == RefusalCode.BAD_INPUT
+
+
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_all_that_is_missing_is_said_at_once(is_empty: bool) -> None:
+    with pytest.raises(Refused) as refused:
+        check_input(input_rules(StoredInput(True, "", "{}")), None, is_empty)
+    needed = "a body and a" if is_empty else "a"
+    said = f"{needed} content-type header is needed: application/json"
+    assert refused.value.refusal.message == said
