@@ -72,6 +72,7 @@ class Link:
         self._on_batch = on_batch
         self._held: list[Callable[[], None]] = []  # came while it was held back
         self._is_broken = False
+        self._is_drained = False
         self._is_answered = False
         self._hangs = services.random.random() < services.faults.hangs
         self._hangs = self._hangs or uri in services.faults.hung
@@ -159,7 +160,7 @@ class Link:
         self._is_broken = True
 
     def drain(self, exchange: Exchange) -> None:
-        exchange.closed = True
+        self._is_drained = True  # the exchange stays open: it may be cancelled later
 
     def queued_bytes(self, exchange: Exchange) -> int:
         return self._queued_bytes
@@ -171,7 +172,7 @@ class Link:
     def _look_for_room(self) -> None:
         if not self._wants_room or self._is_broken or not self._owner.lives():
             return
-        if self._queued_bytes * 2 <= self._exchange.room_bytes and not self._exchange.closed:
+        if self._queued_bytes * 2 <= self._exchange.room_bytes and not self._is_over:
             self._wants_room = False
             self._exchange.receiver.on_drained()
 
@@ -183,6 +184,11 @@ class Link:
             held, self._held = self._held, []
             for arrival in held:
                 arrival()
+
+    @property
+    def _is_over(self) -> bool:
+        """Nobody reads what its service says."""
+        return self._is_drained or self._exchange.closed
 
     # --- from the service ---
 
@@ -214,7 +220,7 @@ class Link:
         if self._exchange.is_held_back:
             self._held.append(lambda: self._deliver(data))
             return
-        if self._is_broken or self._exchange.closed or not self._owner.lives():
+        if self._is_broken or self._is_over or not self._owner.lives():
             return
         if self._s.random.random() < self._s.faults.cut:
             self._break("connection reset", False)
@@ -235,18 +241,18 @@ class Link:
         if self._exchange.is_held_back:
             self._held.append(self._finished)
             return
-        if not self._is_broken and not self._exchange.closed and self._owner.lives():
+        if not self._is_broken and not self._is_over and self._owner.lives():
             self._answer_head()
             self._exchange.closed = True
             self._exchange.receiver.on_end()
 
     def _refuse(self) -> None:
-        if self._owner.lives() and not self._exchange.closed:
+        if self._owner.lives() and not self._is_over:
             self._on_read()
             self._exchange.receiver.on_response(503, [])
 
     def _break(self, reason: str, untouched: bool) -> None:
-        if self._owner.lives() and not self._exchange.closed:
+        if self._owner.lives() and not self._is_over:
             self._is_broken = True
             self._exchange.closed = True
             self._exchange.receiver.on_broken(reason, untouched)

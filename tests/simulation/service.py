@@ -140,11 +140,11 @@ class Attempt:
 
     def _run(self) -> None:
         program = decode(self._body)
-        self.oracle.asked(self.life, self.start.known_entries)
         self.oracle.started(program["token"], self.life)
         if self._replay:
             self.oracle.placed(self.life, self._uri, self.protocol)
         if not self.is_stale():
+            self.oracle.asked(self.life, self.start.known_entries)
             self.oracle.replayed(self.life, len(self._replay))
         self._course = self._whole(program)
         self._waits = []
