@@ -303,22 +303,27 @@ def _sure_types(annotation: Any) -> frozenset[type]:
     return frozenset({annotation} if plain else ())
 
 
+def _remembered(find: Callable[[Any], Serde[Any]]) -> Callable[[Any], Serde[Any]]:
+    """Find the serde of an annotation once; of one that has no hash each time."""
+    cached = functools.lru_cache(maxsize=1024)(find)
+
+    @functools.wraps(find)
+    def found(annotation: Any) -> Serde[Any]:
+        try:
+            return cached(annotation)
+        except TypeError as error:
+            if "unhashable" not in str(error):
+                raise
+            return find(annotation)
+
+    return found
+
+
+@_remembered
 def serde_for_result(annotation: Any) -> Serde[Any]:
     """Return the serde of what a function returns, by its annotation; raises TypeError."""
-    try:
-        return _cached_result(annotation)
-    except TypeError as error:
-        if "unhashable" not in str(error):
-            raise
-        return _find_result(annotation)
-
-
-def _find_result(annotation: Any) -> Serde[Any]:
     found = serde_for(annotation)
     return ResultSerde(found, annotation) if isinstance(found, JsonSerde) else found
-
-
-_cached_result: Final = functools.lru_cache(maxsize=1024)(_find_result)
 
 
 def encode_as(of: Any, value: Any) -> bytes:
@@ -330,17 +335,9 @@ def encode_as(of: Any, value: Any) -> bytes:
     return serde_for_result(of).encode(value)
 
 
+@_remembered
 def serde_for(annotation: Any) -> Serde[Any]:
     """Return the serde of an annotation; raises TypeError for a type that has none."""
-    try:
-        return _cached(annotation)
-    except TypeError as error:
-        if "unhashable" not in str(error):
-            raise
-        return _find(annotation)
-
-
-def _find(annotation: Any) -> Serde[Any]:
     if annotation in (inspect.Parameter.empty, Any, object):
         return ANY
     if annotation in (None, type(None), NoReturn, Never):
@@ -381,8 +378,3 @@ def _refuse_unknown(annotation: Any) -> None:
         for name in one.__struct_fields__:
             part = getattr(one, name)
             waiting += part if isinstance(part, tuple) else (part,)
-
-
-@functools.lru_cache(maxsize=1024)
-def _cached(annotation: Any) -> Serde[Any]:
-    return _find(annotation)
