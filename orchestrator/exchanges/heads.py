@@ -8,7 +8,7 @@ from orchestrator.exchanges.origin import Origin, parse_origin
 from orchestrator.model.api_headers import API_VERSION
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import TRACESTATE_BYTES_MAX
-from orchestrator.registry.addresses import RESERVED_HEADERS
+from orchestrator.registry.addresses import OWN_HEADERS, RESERVED_HEADERS
 from orchestrator.registry.schema import Deployment, StoredPairs
 from orchestrator.runtime.version import own_version
 from perdure.wire import media_type
@@ -24,27 +24,7 @@ _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f
 # Services refuse a request whose head is too large (16 KiB in all is common), and a retry would
 # carry the same head: fields that only inform are left out instead.
 _ESCAPED_KEY_BYTES_MAX: Final = 4 * 1024  # the service has it in its Start message too
-# What belongs to the connection or to the protocol is not for deployments to set.
-_OWN: Final = frozenset(
-    (
-        "accept",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "traceparent",
-        "tracestate",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        API_VERSION,
-    )
-)
+_OWN: Final = OWN_HEADERS | {API_VERSION}
 
 
 def clean_headers(pairs: StoredPairs) -> Head:

@@ -21,8 +21,11 @@ _OF_CONNECTIONS = frozenset(
         *("te", "trailer", "transfer-encoding", "upgrade"),
     )
 )
-_OURS = frozenset(("accept", "content-encoding", "content-type", "traceparent", "tracestate"))
-"""Of each request: with two of one, or another one, no attempt would go well."""
+_OF_REQUESTS = frozenset(
+    ("accept", "content-encoding", "content-type", "traceparent", "tracestate")
+)
+OWN_HEADERS = _OF_CONNECTIONS | _OF_REQUESTS
+"""What no deployment may set: with two of one, or another one, no attempt would go well."""
 
 RESERVED_HEADERS = "x-restate-"  # the signature of requests, among others
 
@@ -93,7 +96,7 @@ def check_endpoint_headers(headers: dict[str, str]) -> StoredPairs:
             raise AddressError(f"{name!r} is not a header: a character in it is not allowed")
         if lower in _OF_CONNECTIONS:
             raise AddressError(f"the header {name!r} belongs to the connection: leave it out")
-        if lower in _OURS or lower.startswith(RESERVED_HEADERS):
+        if lower in _OF_REQUESTS or lower.startswith(RESERVED_HEADERS):
             raise AddressError(f"the header {name!r} is set by this server: leave it out")
         pairs.append((lower, value.strip()))
     if sum(len(name) + len(value) for name, value in pairs) > _HEADERS_BYTES_MAX:
