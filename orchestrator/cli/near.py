@@ -23,24 +23,28 @@ def say_unknown_service(admin: Admin, name: str | None) -> None:
     """Whoever finds nothing of a service may have written another name."""
     if name is None:
         return
-    try:
-        known = [one["name"] for one in admin.get("/services")["services"]]
-    except CliError:
-        return
-    if name not in known:
+    known = _services(admin)
+    if known is not None and name not in known:
         near = meant(name, known)
         say(f"there is no service {name!r}{near and f': {near}'}")
 
 
 def service_meant(admin: Admin, name: str) -> str:
     """What to do about a service that is not there: a near one, or those that are."""
-    try:
-        known = [one["name"] for one in admin.get("/services")["services"]]
-    except CliError:
+    known = _services(admin)
+    if known is None:
         return ""
     if not known:
         return "nothing is registered here yet: perdure deployments register URI"
     return meant(name, known) or "perdure services list shows those that are there"
+
+
+def _services(admin: Admin) -> list[str] | None:
+    """The names of all; None if they cannot be told now: a hint is worth no error."""
+    try:
+        return [one["name"] for one in admin.get("/services")["services"]]
+    except CliError:
+        return None
 
 
 @contextmanager
