@@ -40,18 +40,34 @@ def test_a_hanging_service_is_asked_to_suspend_and_then_cut_off() -> None:
     run(test)
 
 
+class _Step:
+    """What a handler is in the middle of, until the test ends it."""
+
+    def __init__(self) -> None:
+        self._is_over = asyncio.Event()
+        self._ended_by_itself: list[bool] = []
+
+    async def work(self, served: Served) -> None:
+        await served.start()
+        served.respond()
+        await self._is_over.wait()
+        self._ended_by_itself.append(served.ended.is_set() and not served.was_reset.is_set())
+
+    async def end(self) -> None:
+        """Its handler was asked to suspend, and was not reset until now."""
+        self._is_over.set()
+        await until(lambda: bool(self._ended_by_itself))
+        assert self._ended_by_itself == [True]
+
+
 def test_a_handler_in_the_middle_of_a_step_may_end_it_after_the_abort_timeout() -> None:
     """It is not reset until the next attempt begins."""
 
     async def test() -> None:
-        step = asyncio.Event()
-        ended: list[bool] = []
+        step = _Step()
 
         async def works(served: Served) -> None:
-            await served.start()
-            served.respond()
-            await step.wait()
-            ended.append(served.ended.is_set() and not served.was_reset.is_set())
+            await step.work(served)
             await served.was_reset.wait()
 
         retry = RetryPolicy(initial_interval_ms=1_000, factor=1.0)
@@ -62,9 +78,7 @@ def test_a_handler_in_the_middle_of_a_step_may_end_it_after_the_abort_timeout() 
             partition.submit("Svc", "run")
             await until(lambda: bool(partition.failures))
             assert partition.failures[0].why.restate_code == "RT0001"
-            step.set()
-            await until(lambda: bool(ended))
-            assert ended == [True]
+            await step.end()
             await until(lambda: len(service.requests) == 2)
             await asyncio.wait_for(service.requests[0].was_reset.wait(), 60)
 
@@ -75,27 +89,18 @@ def test_a_handler_may_end_its_step_though_the_abort_timeout_ended_its_invocatio
     """However short that timeout is."""
 
     async def test() -> None:
-        step = asyncio.Event()
-        ended: list[bool] = []
-
-        async def works(served: Served) -> None:
-            await served.start()
-            served.respond()
-            await step.wait()
-            ended.append(served.ended.is_set() and not served.was_reset.is_set())
+        step = _Step()
 
         once = RetryPolicy(initial_interval_ms=1, max_attempts=1, on_max_attempts=THEN_KILL)
         short = msgspec.structs.replace(
             QUICK, inactivity_timeout_ms=0, abort_timeout_ms=1, retry=once
         )
-        async with scripted(works, defaults=short) as (partition, _):
+        async with scripted(step.work, defaults=short) as (partition, _):
             invocation_id = partition.submit("Svc", "run")
             outcome = await partition.result(invocation_id)
             assert isinstance(outcome, Failure) and "1 ms" in outcome.message
             await asyncio.sleep(2 * PERIOD_S)  # connections are looked after meanwhile
-            step.set()
-            await until(lambda: bool(ended))
-            assert ended == [True]
+            await step.end()
 
     run(test)
 
