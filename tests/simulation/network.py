@@ -255,6 +255,7 @@ class Link:
         if self._owner.lives() and not self._is_over:
             self._is_broken = True
             self._exchange.closed = True
+            self._s.oracle.cut_off(self._attempt.life)
             self._exchange.receiver.on_broken(reason, untouched)
 
     # --- time ---

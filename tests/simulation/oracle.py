@@ -87,7 +87,8 @@ class Oracle:
 
     def asked(self, life: Life, entries: int) -> None:
         """An attempt begins: not at once, if there is nothing new. An operator may begin one, and
-        a leader whose records are lost."""
+        one follows what did not arrive, by the backoff of failures. Twice may go unnoticed: a
+        resume under way when an attempt ends, a leader whose records are lost."""
         known, idle_s = self._idle.pop(life, (0, 0.0))
         if known == entries and asyncio.get_running_loop().time() - idle_s < HURRY_S:
             self._hurried[life] += 1
@@ -119,3 +120,9 @@ class Oracle:
     def touched(self, operation: str, invocation_id: bytes) -> None:
         """An operator did something to an invocation: it need not come to its own end."""
         self.operations[invocation_id].add(operation)
+        for life in [life for life in self._idle if life[0] == invocation_id]:
+            del self._idle[life]
+
+    def cut_off(self, life: Life) -> None:
+        """The end of an attempt does not arrive: the next one is begun as after a failure."""
+        self._idle.pop(life, None)
