@@ -6,6 +6,7 @@ from typing import Any
 
 from perdure import wire
 from perdure.wire import codes
+from perdure.wire.ids import parse_invocation_id
 from tests.simulation.service import CANCEL, Attempt, Course, Retry, Terminal, Wait
 
 LOG = b"log"
@@ -220,6 +221,7 @@ def _output(a: Attempt, op: list[Any], where: str) -> Course:
 
 def _cancel_child(a: Attempt, op: list[Any], where: str) -> Course:
     target = yield from _sent_id(a, op)
+    a.oracle.touched("Cancel", parse_invocation_id(target))
     a.command(wire.SendSignalCommand(target, codes.CANCEL_SIGNAL, void=True))
 
 

@@ -118,7 +118,7 @@ class Oracle:
             self.broken("pin", f"{life[0].hex()} moved from {known} to {(uri, protocol)}")
 
     def touched(self, operation: str, invocation_id: bytes) -> None:
-        """An operator did something to an invocation: it need not come to its own end."""
+        """Somebody did something to an invocation: it need not come to its own end."""
         self.operations[invocation_id].add(operation)
         for life in [life for life in self._idle if life[0] == invocation_id]:
             del self._idle[life]
