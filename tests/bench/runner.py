@@ -22,8 +22,9 @@ from tests.bench.topics import TopicShape
 from tests.parts.cache import PartUnavailable
 from tests.parts.kafka import KafkaBroker
 
+_WARM_UP_S = 10.0
 _WARM_UPS_MAX = 6
-_WARM_RATIO = 0.85
+_WARM_RATIO = 0.9
 
 
 @dataclass(frozen=True)
@@ -66,17 +67,12 @@ class Runner:
             broker.stop()
 
     def _warm_up(self, broker: KafkaBroker) -> None:
-        """Half of what a young broker uses is its compiler: run the cells, and note nothing, until
-        the broker's part of a record is what it was a run before."""
-        name = self._schedule.systems[0]
+        """By a load of its own, the same whatever is measured afterwards, until the broker's part
+        of a round of it is what it was before."""
         before_us = float("inf")
-        for count in range(_WARM_UPS_MAX):
-            self._say(f"warm-up {count + 1} of the broker")
-            warming = Results({})
-            self._guarded(name, "warm-up", partial(self._run_topics, broker, warming))
-            used_us = sum(
-                warming.median(cell, name, "broker_cpu_us") or 0 for cell in warming.found
-            )
+        for _ in range(_WARM_UPS_MAX):
+            used_us = topics.warm_up(broker.bootstrap, broker.pid, _WARM_UP_S)
+            self._say(f"warm-up of the broker: {used_us:.0f} us of its CPU a round")
             if used_us > before_us * _WARM_RATIO:
                 return
             before_us = used_us
@@ -90,7 +86,7 @@ class Runner:
                 self._say(f"repeat {repeat + 1} of {self._schedule.repeats}: {name}")
                 self._guarded(name, "cells", self._run_cells)
                 if broker is not None:
-                    self._guarded(name, "topics", partial(self._run_topics, broker, self._results))
+                    self._guarded(name, "topics", partial(self._run_topics, broker))
                 if name in self._schedule.lives_of and repeat < self._schedule.lives:
                     self._guarded(name, LIFE, self._run_life)
                 if name in self._schedule.budgets_of:
@@ -158,9 +154,9 @@ class Runner:
         schedule = self._schedule
         shape = measure.Shape(cell.connections, schedule.seconds, schedule.warmup_s)
         measured = measure.run(system, serving, cell.flow, shape)
-        self._note(self._results, cell.name, system.name, measured)
+        self._note(cell.name, system.name, measured)
 
-    def _run_topics(self, broker: KafkaBroker, results: Results, name: str) -> None:
+    def _run_topics(self, broker: KafkaBroker, name: str) -> None:
         cells = [cell for cell in self._schedule.topic_cells if name in cell.systems]
         if not cells:
             return
@@ -170,10 +166,10 @@ class Runner:
                     for cell in cells:
                         if cell.endpoint == serving_name:
                             measured = topics.run(system, serving, cell, self._schedule.topics)
-                            self._note(results, cell.name, name, measured)
+                            self._note(cell.name, name, measured)
 
-    def _note(self, results: Results, cell: str, system: str, measured: dict[str, Any]) -> None:
-        results.add(cell, system, measured)
+    def _note(self, cell: str, system: str, measured: dict[str, Any]) -> None:
+        self._results.add(cell, system, measured)
         self._say(f"  {cell:28} {report.one_line(measured)}")
         if measured["errors"]:
             self._say(f"    {measured['errors']} errors, the first: {measured['first_error']}")

@@ -42,6 +42,12 @@ def system(
     system.stop()
 
 
+def test_the_warm_up_works_the_broker(session_broker: KafkaBroker) -> None:
+    if not session_broker.process.alive:
+        session_broker.start()
+    assert 0 < topics.warm_up(session_broker.bootstrap, session_broker.pid, 0.3) < 1e6
+
+
 @pytest.mark.parametrize("cell", topic_cells([UVICORN]), ids=lambda cell: cell.flow_name)
 def test_a_cell_of_topics_says_what_it_measured(
     cell: TopicCell, system: System, serving: Endpoint

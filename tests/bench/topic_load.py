@@ -44,7 +44,9 @@ class Load:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._servers = {"bootstrap.servers": plan["bootstrap"]}
-        self._producer = Producer({**self._servers, "acks": "all", "linger.ms": 0})
+        # Alone, nothing comes that it could wait for; else it batches as producers do by default.
+        linger = {"linger.ms": 0} if plan["in_flight"] == 1 else {}
+        self._producer = Producer({**self._servers, "acks": "all", **linger})
         self._headers: list[tuple[str, str | bytes | None]] = [
             (name, value) for name, value in plan["headers"]
         ]

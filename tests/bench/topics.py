@@ -39,6 +39,16 @@ class TopicShape:
     warmup_s: float = 2.0
 
 
+def warm_up(bootstrap: str, pid: int, seconds: float) -> float:
+    """Run a load that is nobody's own; microseconds of the broker's CPU a round of it."""
+    command = [sys.executable, "-m", "tests.bench.topic_warm_up", bootstrap, str(seconds)]
+    before_s = proc.cpu_s(pid)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"the load that warms the broker up died with {done.returncode}")
+    return (proc.cpu_s(pid) - before_s) / max(int(done.stdout), 1) * 1e6
+
+
 def run(
     system: System, endpoint: Endpoint, cell: TopicCell, shape: TopicShape, probe: Probe = dict
 ) -> dict[str, Any]:
