@@ -5,10 +5,11 @@ they can be replayed, and what is in them, so that people can read them.
 """
 
 import base64
-import dataclasses
 import json
 from collections.abc import Iterable
 from typing import Any, Final
+
+import msgspec
 
 from orchestrator.door.targets import show_target
 from orchestrator.model.ids import random_seed
@@ -21,6 +22,7 @@ from perdure.wire.codes import ENTRY_NAMES
 from perdure.wire.errors import WireError
 from perdure.wire.frames import HEADER_BYTES, code_of
 from perdure.wire.ids import invocation_id_to_str
+from perdure.wire.spanned import told_fields
 
 FORMAT: Final = "perdure-journal/1"
 _NAMES: Final = ("key", "keys", "state_keys")
@@ -72,12 +74,12 @@ def _shown_message(code: int, frame: bytes) -> Any:
 def _shown(value: Any) -> Any:
     if isinstance(value, bytes):
         return _shown_bytes(value)
-    if dataclasses.is_dataclass(value):
-        fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+    if isinstance(value, msgspec.Struct):
+        fields = {name: getattr(value, name) for name in told_fields(value)}
         return {
             name: _shown_name(held) if name in _NAMES else _shown(held)
             for name, held in fields.items()
-            if held not in (None, "", (), b"") and not name.endswith("_span")
+            if held not in (None, "", (), b"")
         }
     if isinstance(value, tuple | list):
         return [_shown(one) for one in value]

@@ -13,6 +13,7 @@ from perdure.wire import codes
 from perdure.wire.calls import AttachTarget, CallCommand, OneWayCallCommand
 from perdure.wire.messages import Message
 from perdure.wire.notifications import Notification
+from perdure.wire.spanned import told_fields
 from perdure.wire.values import Pairs, WireFailure, WorkflowTarget
 
 Shape = dict[str, Any]
@@ -183,11 +184,11 @@ def _target(message: CallCommand | OneWayCallCommand, kind: int) -> Shape:
 def _plain(message: Any) -> Shape:
     """The fields of a message as they are."""
     shown: Shape = {}
-    for name in message.__slots__:
+    for name in told_fields(message):
         value = getattr(message, name)
         if name == "result_completion_id":
             shown["completion_id"] = value
-        elif name != "name" and not name.endswith("_span"):
+        elif name != "name":
             shown[name] = words.text(value) if isinstance(value, bytes) else value
     return shown
 
@@ -209,7 +210,7 @@ def _named(target: AttachTarget | None) -> Shape | None:
     if isinstance(target, str):
         return {"InvocationId": target}
     kind = "Workflow" if isinstance(target, WorkflowTarget) else "IdempotentRequest"
-    return {kind: {name: getattr(target, name) for name in target.__slots__}}
+    return {kind: {name: getattr(target, name) for name in told_fields(target)}}
 
 
 def _signal(message: Any) -> Shape:

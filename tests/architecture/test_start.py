@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.architecture.sources import name_of, source_files
+
 LIBRARIES = {
     "anyio",  # of starlette
     "click",  # of uvicorn
@@ -33,3 +35,10 @@ def test_a_start_imports_what_it_needs() -> None:
     names = {name.partition(".")[0] for name in modules if not name.startswith("_")}
     assert names - set(sys.stdlib_module_names) - {"cython_runtime", "sitecustomize"} <= LIBRARIES
     assert len(modules) <= MODULES_MAX, len(modules)
+
+
+def test_the_messages_of_the_wire_are_structs() -> None:
+    """Every start makes these classes: a dataclass takes twenty times as long as a struct."""
+    files = [path for path in source_files() if "perdure/wire/" in name_of(path)]
+    assert len(files) > 10
+    assert [name_of(path) for path in files if "dataclass" in path.read_text()] == []

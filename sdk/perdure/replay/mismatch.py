@@ -1,6 +1,5 @@
 """Compares a command of the journal with the one that the code asks for, and shows both."""
 
-from dataclasses import fields
 from typing import Any, Final
 
 from perdure.replay.errors import Mismatch, ProtocolViolation
@@ -9,6 +8,7 @@ from perdure.wire.codes import COMMAND_NAMES, message_name
 from perdure.wire.errors import WireError
 from perdure.wire.frames import HEADER_BYTES, code_of
 from perdure.wire.messages import DECODERS
+from perdure.wire.spanned import told_fields
 
 _SHOWN_CHARS: Final = 80
 # What may differ from attempt to attempt: absolute times, made from the clock.
@@ -39,11 +39,9 @@ def check(index: int, recorded: bytes, asked: bytes) -> None:
     old, new = decode_command(recorded), decode_command(asked)
     free = _FREE.get(code, ())
     differing = [
-        f"{field.name} is {_show(was)} in the journal and {_show(now)} in the code"
-        for field in fields(old)
-        if field.compare
-        and field.name not in free
-        and (was := getattr(old, field.name)) != (now := getattr(new, field.name))
+        f"{name} is {_show(was)} in the journal and {_show(now)} in the code"
+        for name in told_fields(old)
+        if name not in free and (was := getattr(old, name)) != (now := getattr(new, name))
     ]
     if differing:
         raise Mismatch(

@@ -3,7 +3,7 @@
 From the parameter on, the fields of OneWayCall are numbered one higher than those of Call.
 """
 
-from dataclasses import dataclass, field
+import msgspec
 
 from perdure.wire.proto3 import (
     U32_MAX,
@@ -16,6 +16,7 @@ from perdure.wire.proto3 import (
     set_text,
     skip,
 )
+from perdure.wire.spanned import Spanned
 from perdure.wire.values import (
     IdempotentRequestTarget,
     Pairs,
@@ -34,8 +35,7 @@ AttachTarget = str | IdempotentRequestTarget | WorkflowTarget
 """Which invocation: its id, or what its id follows from."""
 
 
-@dataclass(slots=True)
-class CallCommand:
+class CallCommand(Spanned):
     """Call a handler and get its result."""
 
     service_name: str
@@ -49,11 +49,10 @@ class CallCommand:
     scope: str | None = None
     limit_key: str | None = None
     name: str = ""
-    parameter_span: Span = field(default=(0, 0), compare=False, repr=False)
+    parameter_span: Span = (0, 0)
 
 
-@dataclass(slots=True)
-class OneWayCallCommand:
+class OneWayCallCommand(Spanned):
     """Call a handler without waiting for its result, at once or at a time in Unix milliseconds."""
 
     service_name: str
@@ -67,11 +66,10 @@ class OneWayCallCommand:
     scope: str | None = None
     limit_key: str | None = None
     name: str = ""
-    parameter_span: Span = field(default=(0, 0), compare=False, repr=False)
+    parameter_span: Span = (0, 0)
 
 
-@dataclass(slots=True)
-class AttachInvocationCommand:
+class AttachInvocationCommand(msgspec.Struct):
     """Wait for the result of an invocation."""
 
     target: AttachTarget | None
@@ -79,8 +77,7 @@ class AttachInvocationCommand:
     name: str = ""
 
 
-@dataclass(slots=True)
-class GetInvocationOutputCommand:
+class GetInvocationOutputCommand(msgspec.Struct):
     """Look at the result of an invocation, if there is one already."""
 
     target: AttachTarget | None

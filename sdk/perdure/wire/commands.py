@@ -1,6 +1,6 @@
 """Commands of a handler's own course: Input, Output, Run, Sleep, signals and awakeables."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from perdure.wire.proto3 import (
     U32_MAX,
@@ -14,6 +14,7 @@ from perdure.wire.proto3 import (
     set_uint,
     skip,
 )
+from perdure.wire.spanned import Spanned
 from perdure.wire.values import (
     Pairs,
     Span,
@@ -29,36 +30,32 @@ from perdure.wire.values import (
 from perdure.wire.versions import VERSION_MAX
 
 
-@dataclass(slots=True)
-class InputCommand:
+class InputCommand(Spanned):
     """What the handler was called with: the first entry of every journal."""
 
     headers: Pairs = ()
     value: bytes | None = None
     name: str = ""
-    value_span: Span = field(default=(0, 0), compare=False, repr=False)
+    value_span: Span = (0, 0)
 
 
-@dataclass(slots=True)
-class OutputCommand:
+class OutputCommand(Spanned):
     """The result of the invocation."""
 
     value: bytes | None = None
     failure: WireFailure | None = None
     name: str = ""
-    value_span: Span = field(default=(0, 0), compare=False, repr=False)
+    value_span: Span = (0, 0)
 
 
-@dataclass(slots=True)
-class RunCommand:
+class RunCommand(msgspec.Struct):
     """A side effect that the service is about to execute."""
 
     result_completion_id: int
     name: str = ""
 
 
-@dataclass(slots=True)
-class SleepCommand:
+class SleepCommand(msgspec.Struct):
     """Wake up at a time, in Unix milliseconds."""
 
     wake_up_time: int
@@ -66,8 +63,7 @@ class SleepCommand:
     name: str = ""
 
 
-@dataclass(slots=True)
-class SendSignalCommand:
+class SendSignalCommand(Spanned):
     """Send a signal, by number or by name; void unless there is a value or a failure."""
 
     target_invocation_id: str
@@ -76,18 +72,17 @@ class SendSignalCommand:
     failure: WireFailure | None = None
     void: bool = False
     entry_name: str = ""
-    value_span: Span = field(default=(0, 0), compare=False, repr=False)
+    value_span: Span = (0, 0)
 
 
-@dataclass(slots=True)
-class CompleteAwakeableCommand:
+class CompleteAwakeableCommand(Spanned):
     """Complete an awakeable by its id."""
 
     awakeable_id: str
     value: bytes | None = None
     failure: WireFailure | None = None
     name: str = ""
-    value_span: Span = field(default=(0, 0), compare=False, repr=False)
+    value_span: Span = (0, 0)
 
 
 def decode_input(data: bytes, start: int = 0) -> InputCommand:

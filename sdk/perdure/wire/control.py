@@ -1,6 +1,6 @@
 """Control messages: how an attempt waits and ends, and what is acknowledged."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from perdure.wire.codes import BEHAVIOR_FAIL, BEHAVIOR_RETRY
 from perdure.wire.errors import WireError
@@ -17,19 +17,18 @@ from perdure.wire.proto3 import (
     set_uint,
     skip,
 )
+from perdure.wire.spanned import Spanned
 from perdure.wire.values import Span, WireFailure, read_failure, set_failure
 from perdure.wire.versions import V7, VERSION_MAX
 
 
-@dataclass(slots=True)
-class Suspension:
+class Suspension(msgspec.Struct):
     """The attempt ends until what it awaits is there; V5 and V6 wait for any of a flat future."""
 
     awaiting_on: WireFuture
 
 
-@dataclass(slots=True)
-class Error:
+class Error(msgspec.Struct):
     """The attempt failed; to be retried unless `behavior` (V7) says pause or fail."""
 
     code: int
@@ -43,38 +42,33 @@ class Error:
     behavior: int = BEHAVIOR_RETRY
 
 
-@dataclass(slots=True)
-class End:
+class End(msgspec.Struct):
     """The invocation ends; its result is its last Output."""
 
 
-@dataclass(slots=True)
-class CommandAck:
+class CommandAck(msgspec.Struct):
     """A command that asked for it is durable."""
 
     command_index: int
 
 
-@dataclass(slots=True)
-class ProposeRunCompletion:
+class ProposeRunCompletion(Spanned):
     """The result of a Run, to be made durable; exactly one of value and failure."""
 
     result_completion_id: int
     value: bytes | None = None
     failure: WireFailure | None = None
-    value_span: Span = field(default=(0, 0), compare=False, repr=False)
+    value_span: Span = (0, 0)
 
 
-@dataclass(slots=True)
-class AwaitingOn:
+class AwaitingOn(msgspec.Struct):
     """What the code waits for while the stream stays open (V7); for people to look at."""
 
     awaiting_on: WireFuture
     executing_side_effects: bool = False
 
 
-@dataclass(slots=True)
-class ProposeRunCompletionAck:
+class ProposeRunCompletionAck(msgspec.Struct):
     """The result of a Run is durable (V7)."""
 
     completion_id: int

@@ -4,8 +4,9 @@ The tree is walked with a list, never by recursion: its depth is the peer's choi
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from perdure.wire.codes import ALL_SUCCEEDED_OR_FIRST_FAILED, COMBINATOR_UNKNOWN
 from perdure.wire.errors import FutureTooLarge
@@ -27,15 +28,14 @@ FUTURE_NODES_MAX: Final = 100_000
 """Combinators in one future: two bytes on the wire cost a few hundred in memory."""
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class WireFuture:
+class WireFuture(msgspec.Struct, eq=False):
     """One combinator and what it waits for."""
 
     combinator: int = COMBINATOR_UNKNOWN
-    completions: list[int] = field(default_factory=list)
-    signals: list[int] = field(default_factory=list)
-    named_signals: list[str] = field(default_factory=list)
-    nested: list["WireFuture"] = field(default_factory=list)
+    completions: list[int] = []
+    signals: list[int] = []
+    named_signals: list[str] = []
+    nested: list["WireFuture"] = []
 
     def nodes(self) -> Iterator["WireFuture"]:
         """Walk over this future and all below it, parents first, in order."""

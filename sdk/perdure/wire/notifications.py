@@ -1,7 +1,5 @@
 """Notifications: one message for all of them, told apart by the code of their frame."""
 
-from dataclasses import dataclass, field
-
 from perdure.wire.codes import SIGNAL_NOTIFICATION
 from perdure.wire.errors import WireError
 from perdure.wire.proto3 import (
@@ -14,6 +12,7 @@ from perdure.wire.proto3 import (
     set_uint,
     skip,
 )
+from perdure.wire.spanned import Spanned
 from perdure.wire.values import (
     Span,
     WireFailure,
@@ -28,8 +27,7 @@ from perdure.wire.values import (
 from perdure.wire.versions import VERSION_MAX
 
 
-@dataclass(slots=True)
-class Notification:
+class Notification(Spanned):
     """A completion, by its id, or a signal, by number or name; exactly one result is there."""
 
     code: int
@@ -41,7 +39,7 @@ class Notification:
     failure: WireFailure | None = None
     invocation_id: str | None = None
     state_keys: tuple[bytes, ...] | None = None
-    value_span: Span = field(default=(0, 0), compare=False, repr=False)
+    value_span: Span = (0, 0)
 
 
 _RESULT_TAGS = frozenset(number << 3 | 2 for number in (4, 5, 6, 16, 17))

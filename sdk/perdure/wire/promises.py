@@ -1,8 +1,9 @@
 """Commands on the durable promises of a workflow."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from perdure.wire.proto3 import U32_MAX, put_text, put_uint, read_text, scan, skip
+from perdure.wire.spanned import Spanned
 from perdure.wire.values import (
     Span,
     WireFailure,
@@ -14,8 +15,7 @@ from perdure.wire.values import (
 from perdure.wire.versions import VERSION_MAX
 
 
-@dataclass(slots=True)
-class GetPromiseCommand:
+class GetPromiseCommand(msgspec.Struct):
     """Wait for a promise."""
 
     key: str
@@ -23,8 +23,7 @@ class GetPromiseCommand:
     name: str = ""
 
 
-@dataclass(slots=True)
-class PeekPromiseCommand:
+class PeekPromiseCommand(msgspec.Struct):
     """Look whether a promise is completed."""
 
     key: str
@@ -32,8 +31,7 @@ class PeekPromiseCommand:
     name: str = ""
 
 
-@dataclass(slots=True)
-class CompletePromiseCommand:
+class CompletePromiseCommand(Spanned):
     """Complete a promise with a value or a failure; the first to do so wins."""
 
     key: str
@@ -41,7 +39,7 @@ class CompletePromiseCommand:
     value: bytes | None = None
     failure: WireFailure | None = None
     name: str = ""
-    value_span: Span = field(default=(0, 0), compare=False, repr=False)
+    value_span: Span = (0, 0)
 
 
 def _decode_read(data: bytes, start: int) -> tuple[str, int, str]:

@@ -1,6 +1,6 @@
 """The Start message: what an attempt is, and the state it begins with."""
 
-from dataclasses import dataclass
+import msgspec
 
 from perdure.wire.proto3 import (
     U32_MAX,
@@ -16,8 +16,7 @@ from perdure.wire.proto3 import (
 from perdure.wire.versions import V6, V7, VERSION_MAX
 
 
-@dataclass(slots=True)
-class Start:
+class Start(msgspec.Struct):
     """The first message of an attempt, with the state of the object as far as it was sent."""
 
     id: bytes

@@ -1,6 +1,6 @@
 """Commands on the state of an object: lazy and eager reads, set, clear."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from perdure.wire.proto3 import (
     U32_MAX,
@@ -13,6 +13,7 @@ from perdure.wire.proto3 import (
     set_bytes,
     skip,
 )
+from perdure.wire.spanned import Spanned
 from perdure.wire.values import (
     Span,
     read_state_keys,
@@ -25,8 +26,7 @@ from perdure.wire.values import (
 from perdure.wire.versions import VERSION_MAX
 
 
-@dataclass(slots=True)
-class GetLazyStateCommand:
+class GetLazyStateCommand(msgspec.Struct):
     """Ask the server for the value of a key."""
 
     key: bytes
@@ -34,41 +34,36 @@ class GetLazyStateCommand:
     name: str = ""
 
 
-@dataclass(slots=True)
-class SetStateCommand:
+class SetStateCommand(Spanned):
     """Set a key; a value of no bytes is a value."""
 
     key: bytes
     value: bytes | None
     name: str = ""
-    value_span: Span = field(default=(0, 0), compare=False, repr=False)
+    value_span: Span = (0, 0)
 
 
-@dataclass(slots=True)
-class ClearStateCommand:
+class ClearStateCommand(msgspec.Struct):
     """Remove a key."""
 
     key: bytes
     name: str = ""
 
 
-@dataclass(slots=True)
-class ClearAllStateCommand:
+class ClearAllStateCommand(msgspec.Struct):
     """Remove all keys."""
 
     name: str = ""
 
 
-@dataclass(slots=True)
-class GetLazyStateKeysCommand:
+class GetLazyStateKeysCommand(msgspec.Struct):
     """Ask the server for the keys."""
 
     result_completion_id: int
     name: str = ""
 
 
-@dataclass(slots=True)
-class GetEagerStateCommand:
+class GetEagerStateCommand(msgspec.Struct):
     """A read answered from the state in Start: a value, or void for a key that is not there."""
 
     key: bytes
@@ -77,8 +72,7 @@ class GetEagerStateCommand:
     name: str = ""
 
 
-@dataclass(slots=True)
-class GetEagerStateKeysCommand:
+class GetEagerStateKeysCommand(msgspec.Struct):
     """The keys as read from the state in Start."""
 
     keys: tuple[bytes, ...] | None

@@ -1,7 +1,8 @@
 """The small messages inside others: values, failures, headers, state keys, targets."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from perdure.wire.errors import WireError
 from perdure.wire.proto3 import (
@@ -22,8 +23,7 @@ Span = tuple[int, int]
 Pairs = tuple[tuple[str, str], ...]
 
 
-@dataclass(slots=True)
-class WireFailure:
+class WireFailure(msgspec.Struct):
     """A failure users see: the code is any HTTP status or one of the protocol's own."""
 
     code: int
@@ -31,8 +31,7 @@ class WireFailure:
     metadata: Pairs = ()
 
 
-@dataclass(slots=True)
-class WorkflowTarget:
+class WorkflowTarget(msgspec.Struct):
     """The run of a workflow, by its key."""
 
     workflow_name: str
@@ -40,8 +39,7 @@ class WorkflowTarget:
     scope: str | None = None
 
 
-@dataclass(slots=True)
-class IdempotentRequestTarget:
+class IdempotentRequestTarget(msgspec.Struct):
     """An invocation, by its idempotency key."""
 
     service_name: str

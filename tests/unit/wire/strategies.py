@@ -1,6 +1,5 @@
 """Arbitrary messages of every kind, and the same messages as the official classes have them."""
 
-import dataclasses
 from typing import Any
 
 from hypothesis import strategies as st
@@ -42,6 +41,7 @@ from perdure.wire import (
     WorkflowTarget,
     codes,
 )
+from perdure.wire.spanned import told_fields
 from tests.unit.wire.official import message_class
 
 u32 = st.integers(0, 2**32 - 1) | st.integers(0, 300)
@@ -209,17 +209,15 @@ def official_name(message: Message) -> str:
 def to_official(message: Message) -> Any:
     """Build the same message with the official class."""
     out = message_class(official_name(message))()
-    for field in dataclasses.fields(message):
-        value = getattr(message, field.name)
-        if field.name in ("code", "value_span", "parameter_span") and not isinstance(
-            message, Error
-        ):
+    for name in told_fields(message):
+        value = getattr(message, name)
+        if name == "code" and not isinstance(message, Error):
             continue
-        if isinstance(message, Notification) and field.name == "completion_id" and not value:
+        if isinstance(message, Notification) and name == "completion_id" and not value:
             continue
         if value is None:
             continue
-        _set(out, message, field.name, value)
+        _set(out, message, name, value)
     return out
 
 
@@ -278,6 +276,6 @@ def _fill_target(out: Any, target: Any) -> None:
     workflow = isinstance(target, WorkflowTarget)
     holder = out.workflow_target if workflow else out.idempotent_request_target
     holder.SetInParent()
-    for field in dataclasses.fields(target):
-        if getattr(target, field.name) is not None:
-            setattr(holder, field.name, getattr(target, field.name))
+    for name in told_fields(target):
+        if getattr(target, name) is not None:
+            setattr(holder, name, getattr(target, name))

@@ -1,11 +1,11 @@
 """Messages against the official protobuf encoder, byte for byte, and against damaged bytes."""
 
-import dataclasses
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from perdure.wire import (
     HEADER_BYTES,
@@ -289,10 +289,10 @@ def test_v5_hides_metadata_and_the_newer_fields_of_start() -> None:
     start = Start(
         b"i", "d", 1, random_seed=9, scope="s", limit_key="l", idempotency_key="k", key="key"
     )
-    v6 = dataclasses.replace(start, scope=None, limit_key=None, idempotency_key=None)
+    v6 = structs.replace(start, scope=None, limit_key=None, idempotency_key=None)
     assert decode_frame_of(encode(start, version=7)) == start
     assert decode_frame_of(encode(start, version=6)) == v6
-    assert decode_frame_of(encode(start, version=5)) == dataclasses.replace(v6, random_seed=0)
+    assert decode_frame_of(encode(start, version=5)) == structs.replace(v6, random_seed=0)
     pause = Error(500, behavior=codes.BEHAVIOR_PAUSE)
     assert decode_frame_of(encode(pause, version=6)) == Error(500)
 
