@@ -4,8 +4,6 @@ HTTP and by the command line, and nothing of it is kept."""
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -17,6 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
 )
 
 from tests.e2e.conftest import client_of
+from tests.parts import command_line
 from tests.parts.client import Reply, eventually, fresh, http_request
 from tests.parts.kafka import KafkaBroker
 from tests.parts.laboratory import Laboratory
@@ -266,20 +265,7 @@ COMMANDS = [
 @pytest.mark.parametrize("bad", COMMANDS, ids=lambda bad: bad.words)
 def test_by_the_command_line(bad: BadCommand, server: PerdureServer) -> None:
     before = everything(server)
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "orchestrator.cli.main",
-            "--admin",
-            server.admin,
-            *bad.words.split(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = command_line.perdure("--admin", server.admin, *bad.words.split())
     assert (done.returncode, done.stdout) == (bad.exit_code, ""), done.stderr
     assert all(said in done.stderr for said in bad.said), done.stderr
     assert "Traceback" not in done.stderr

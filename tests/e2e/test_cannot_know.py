@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import client_of
+from tests.parts import command_line
 from tests.parts.client import eventually, fresh
 from tests.parts.kafka import KafkaBroker
 from tests.parts.server import PerdureServer
@@ -17,13 +17,7 @@ from tests.parts.typescript_services import TypeScriptServices
 
 
 def perdure(server: PerdureServer, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "orchestrator.cli.main", *arguments, "--admin", server.admin],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    return command_line.perdure(*arguments, "--admin", server.admin)
 
 
 @pytest.mark.timeout(240)

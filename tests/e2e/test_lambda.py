@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 
 import perdure
+from tests.parts import command_line
 from tests.parts.client import fresh, http_request
 from tests.parts.lambda_api import LambdaApi
 from tests.parts.processes import wait_until
@@ -87,8 +86,7 @@ def server(api: LambdaApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def perdure_cli(server: PerdureServer, *words: str, code: int = 0) -> str:
-    command = [sys.executable, "-m", "orchestrator.cli.main", "--admin", server.admin, *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = command_line.perdure("--admin", server.admin, *words)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.parts import command_line
 from tests.parts.client import eventually
 from tests.parts.processes import Process, free_port, port_open
 from tests.parts.server import PerdureServer
@@ -67,10 +68,8 @@ def perdure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Perdure]:
     server = PerdureServer(directory, ServerOptions(inactivity_timeout="100ms"))
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "orchestrator.cli.main", *arguments]
-        flags = ["--admin", server.admin, "--ingress-url", server.ingress]
-        return subprocess.run(
-            [*command, *flags], capture_output=True, text=True, timeout=60, check=False
+        return command_line.perdure(
+            *arguments, "--admin", server.admin, "--ingress-url", server.ingress
         )
 
     try:
@@ -95,7 +94,8 @@ def described(perdure: Perdure, identity: str, *parts: str) -> str:
 
     def look() -> str:
         text = perdure("invocations", "describe", identity).stdout
-        return text if all(part in text for part in parts) else ""
+        assert all(part in text for part in parts), text
+        return text
 
     found: str = eventually(look)
     return found

@@ -74,12 +74,14 @@ def proxied(service: str, handler: str, payload: Any, key: str | None = None) ->
 
 
 def eventually(check: Callable[[], Any], timeout_s: float = 20.0) -> Any:
-    """Repeat `check` until it neither raises AssertionError nor fails to connect."""
+    """Repeat `check` until it neither raises AssertionError, nor fails to connect, nor is False."""
     deadline = time.monotonic() + timeout_s
     pause_s = 0.01
     while True:
         try:
-            return check()
+            found = check()
+            assert found is not False, "it is not so"
+            return found
         except (AssertionError, OSError, http.client.HTTPException):
             if time.monotonic() > deadline:
                 raise
