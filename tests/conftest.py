@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.parts.turns import turn_of
+from tests.parts.turns import needs_no_broker, turn_of
 
 if TYPE_CHECKING:
     from tests.parts.kafka import KafkaBroker
@@ -26,6 +26,8 @@ sys.dont_write_bytecode = False
 settings.register_profile("loaded", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("loaded")
 
+_BROKER = pytest.StashKey["KafkaBroker"]()
+
 
 @pytest.hookimpl(optionalhook=True)  # it is xdist's
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -38,8 +40,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: turn_of(item.nodeid))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    broker = item.config.stash.get(_BROKER, None)
+    if broker is not None and broker.process.alive and needs_no_broker(item.nodeid):
+        broker.kill()
+
+
 @pytest.fixture(scope="session")
-def session_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+def session_broker(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[KafkaBroker]:
     """A real broker, which tests may have killed; its rules of access are set by tests."""
     from tests.parts.kafka import KafkaBroker
     from tests.parts.kafka_rights import AUTHORIZER
@@ -47,6 +58,7 @@ def session_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBr
 
     directory = tmp_path_factory.mktemp("kafka")
     broker = needed("a Kafka broker", lambda: KafkaBroker(directory, AUTHORIZER).start())
+    pytestconfig.stash[_BROKER] = broker
     yield broker
     broker.stop()
 

@@ -11,6 +11,8 @@ WAITING = tuple(
     f"tests/{room}/"
     for room in ("conformance", "deploy", "e2e", "scale", "bench", "contracts", "examples", "sdk")
 )
+# The last of them that needs a broker: one that nobody asks takes a fiftieth of a core.
+_LAST_WITH_BROKER = WAITING.index("tests/contracts/")
 # Those that compute, the longest last.
 COMPUTING = ("tests/sdk/unit/", "tests/architecture/", "tests/simulation/")
 
@@ -24,3 +26,8 @@ def turn_of(nodeid: str) -> int:
         if nodeid.startswith(room):
             return place
     return len(WAITING)
+
+
+def needs_no_broker(nodeid: str) -> bool:
+    """Whether this test needs none, nor any after it."""
+    return turn_of(nodeid) > _LAST_WITH_BROKER
