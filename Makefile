@@ -8,7 +8,10 @@ TESTS ?= tests
 # For a small machine of two cores: four workers wait for processes and timers half of their time.
 WORKERS ?= 5
 
-.PHONY: demo test fetch check unit bench bench-full sim scale conformance compose-test lock sbom clean
+# What is imported again and again is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test fetch check style types imports unit bench bench-full sim scale conformance compose-test lock sbom clean
 .DEFAULT_GOAL := test
 
 define CHECK_PYTHON
@@ -16,10 +19,11 @@ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
   { echo "Python 3.11 or newer is needed; name it with: make PYTHON=/path/to/python3"; exit 1; }
 endef
 
+# Of the libraries, only what is imported is compiled: the rest is most of it.
 $(STAMP): pyproject.toml sdk/pyproject.toml
 	@$(CHECK_PYTHON)
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -e ./sdk -e '.[dev]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile -e ./sdk -e '.[dev]'
 	@touch $@
 
 # The demo runs in the environment of development if there is one, else in a smaller one.
@@ -37,8 +41,9 @@ demo: $(DEMO_STAMP)
 	@PYTHONPATH=sdk $(DEMO_PYTHON) -m demo --log $(LOG)
 
 # Everything that must hold before a change is taken; what tests fetch comes while types are checked.
+# The direction of imports is one of the tests.
 test: $(STAMP)
-	@$(MAKE) --no-print-directory -j 2 check $(if $(filter tests,$(TESTS)),fetch)
+	@$(MAKE) --no-print-directory -j 2 $(if $(filter tests,$(TESTS)),style types fetch,check)
 	$(PY) -m pytest -n $(WORKERS) $(TESTS)
 
 # What the tests need from registries.
@@ -46,10 +51,16 @@ fetch: $(STAMP)
 	@$(PY) -m tests.parts.fetching
 
 # What needs no running: style, types, the direction of imports.
-check: $(STAMP)
+check: style types imports
+
+style: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+types: $(STAMP)
 	$(VENV)/bin/mypy
+
+imports: $(STAMP)
 	$(VENV)/bin/lint-imports --no-cache
 
 # The fast part of the tests, for the time between two edits.
