@@ -17,6 +17,7 @@ from random import Random
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, TypeGuard
 
+from perdure.annotations import closure_of
 from perdure.misuse import warn_at
 
 _CLOCK: Final = "use ctx.now() or ctx.time()"
@@ -45,6 +46,9 @@ _FOUND: Final = {
     ("time", "time_ns"): _CLOCK,
     ("uuid", "uuid1"): _ID,
     ("uuid", "uuid4"): _ID,
+    ("uuid", "uuid6"): _ID,
+    ("uuid", "uuid7"): _ID,
+    ("uuid", "uuid8"): _ID,
 }
 _MODULES: Final = frozenset(module for module, _ in _FOUND)
 _ROOTS: Final = frozenset(module.partition(".")[0] for module in _MODULES)
@@ -89,7 +93,7 @@ def _may_reach(fn: FunctionType, seen: set[CodeType]) -> bool:
         return True
     cls = _class_of(fn)
     meant = [fn.__globals__.get(name) for name in names] + [getattr(cls, one, 0) for one in names]
-    meant += _closure_of(fn).values()
+    meant += closure_of(fn).values()
     return any(_is_of_interest(one) for one in meant) or any(
         _may_reach(one, seen) for one in meant if _is_helper(one, fn)
     )
@@ -127,7 +131,7 @@ def _calls(fn: FunctionType) -> Iterator[tuple[int, Any]]:
         tree = ast.parse(textwrap.dedent("".join(lines)))
     except (OSError, TypeError, SyntaxError):
         return  # without source nothing can be said
-    scope = {**vars(builtins), **fn.__globals__, **_closure_of(fn)}
+    scope = {**vars(builtins), **fn.__globals__, **closure_of(fn)}
     cls = _class_of(fn)
     if cls is not None and fn.__code__.co_argcount:
         scope[fn.__code__.co_varnames[0]] = cls
@@ -163,16 +167,6 @@ def _is_a_turn(called: Any, node: ast.Call) -> bool:
     """asyncio.sleep(0) lets others run, and no time pass."""
     first = node.args[0] if node.args else None
     return called is asyncio.sleep and isinstance(first, ast.Constant) and first.value == 0
-
-
-def _closure_of(fn: FunctionType) -> dict[str, Any]:
-    found = {}
-    for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:  # not bound yet
-            continue
-    return found
 
 
 def _resolve(node: ast.AST, scope: dict[str, Any]) -> Any:

@@ -4,6 +4,7 @@ import sys
 from dataclasses import is_dataclass
 from typing import Any, get_args, get_type_hints, is_typeddict
 
+from perdure.aliases import is_alias
 from perdure.errors import BadValue
 
 
@@ -20,6 +21,8 @@ def mentions_models(annotation: Any) -> bool:
         if hasattr(one, "__pydantic_core_schema__") or hasattr(one, "__get_pydantic_core_schema__"):
             return True
         waiting += get_args(one)
+        if is_alias(one):
+            waiting.append(one.__value__)
         if isinstance(one, type) and (is_dataclass(one) or is_typeddict(one)):
             try:
                 waiting += get_type_hints(one, include_extras=True).values()

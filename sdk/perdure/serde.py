@@ -25,6 +25,7 @@ from typing import (
 
 import msgspec
 
+from perdure.aliases import spelled_out, unnamed
 from perdure.errors import BadValue
 from perdure.models import ModelSerde, mentions_models
 from perdure.schemas import json_schema
@@ -323,7 +324,9 @@ def _remembered(find: Callable[[Any], Serde[Any]]) -> Callable[[Any], Serde[Any]
 def serde_for_result(annotation: Any) -> Serde[Any]:
     """Return the serde of what a function returns, by its annotation; raises TypeError."""
     found = serde_for(annotation)
-    return ResultSerde(found, annotation) if isinstance(found, JsonSerde) else found
+    if not isinstance(found, JsonSerde):
+        return found
+    return ResultSerde(found, spelled_out(annotation))
 
 
 def encode_as(of: Any, value: Any) -> bytes:
@@ -338,6 +341,17 @@ def encode_as(of: Any, value: Any) -> bytes:
 @_remembered
 def serde_for(annotation: Any) -> Serde[Any]:
     """Return the serde of an annotation; raises TypeError for a type that has none."""
+    try:
+        return _find_serde(unnamed(annotation))
+    except NameError as error:
+        raise TypeError(f"a part of it names nothing known: {error}") from None
+    except RecursionError:
+        raise TypeError(
+            "a type in it contains itself: make that a class, or annotate Any"
+        ) from None
+
+
+def _find_serde(annotation: Any) -> Serde[Any]:
     if annotation in (inspect.Parameter.empty, Any, object):
         return ANY
     if annotation in (None, type(None), NoReturn, Never):
@@ -352,6 +366,7 @@ def serde_for(annotation: Any) -> Serde[Any]:
                 return extra  # type: ignore[no-any-return]
     if mentions_models(annotation):
         return ModelSerde(annotation)
+    annotation = spelled_out(annotation)
     try:
         _refuse_unknown(annotation)
         return JsonSerde(annotation)

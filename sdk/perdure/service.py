@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar, Unpack, overload
 
+from perdure.annotations import meaning, parameters_of, written
 from perdure.binding import (
     bind_function,
     bind_method,
@@ -65,7 +66,7 @@ class BaseService:
         if cls.__module__ == __name__:
             return  # the bases that this file defines
         frame = sys._getframe(1)
-        names = {**_locals_of(frame), cls.__name__: cls}
+        names = {**_locals_of(frame), **_classes_in(cls), cls.__name__: cls}
         if cls.__doc__:
             options.setdefault("description", inspect.cleandoc(cls.__doc__))
         given = read_options(options)
@@ -273,6 +274,12 @@ def _locals_of(frame: FrameType) -> Mapping[str, Any]:
     return frame.f_locals if frame.f_locals is not frame.f_globals else {}
 
 
+def _classes_in(cls: type) -> dict[str, Any]:
+    """The classes that are defined in a class, and in those that it derives from."""
+    named = [one for base in reversed(cls.__mro__) for one in vars(base).items()]
+    return {name: value for name, value in named if isinstance(value, type)}
+
+
 def _new_service(
     name: str, kind: ServiceKind, options: HandlerOptions, place: tuple[str, int]
 ) -> ServiceDefinition:
@@ -308,20 +315,17 @@ def _define_methods(
 def _state_fields(cls: type, names: Mapping[str, Any]) -> dict[str, StateField]:
     found: dict[str, StateField] = {}
     for base in reversed(cls.__mro__):
-        annotations = inspect.get_annotations(base)
+        annotations = written(base)
         for attribute, value in list(vars(base).items()):
             if not isinstance(value, StateField):
                 continue
             if attribute == "ctx":
                 message = "the context is called 'ctx': the state needs another name"
                 raise BadDefinition(message, *place_of(base))
-            annotation = annotations.get(attribute, Any)
+            kept = {attribute: annotations.get(attribute, Any)}
             try:
-                if isinstance(annotation, str):
-                    module = vars(sys.modules[base.__module__])
-                    annotation = eval(annotation, module, dict(names))
-                value.take_type(annotation)
-            except (BadValue, NameError, TypeError) as error:
+                value.take_type(meaning(base, kept, names)[attribute])
+            except (AttributeError, BadValue, NameError, SyntaxError, TypeError) as error:
                 file, line = place_of(base)
                 raise BadDefinition(f"state {attribute!r}: {error}", file, line) from None
             found[value.name] = value
@@ -345,7 +349,7 @@ def _check_construction(cls: type[BaseService]) -> None:
         return
     needed = [
         one.name
-        for one in list(inspect.signature(cls.__init__).parameters.values())[1:]
+        for one in parameters_of(cls.__init__)[1:]
         if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
     ]
     if needed:

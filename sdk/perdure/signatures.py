@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
-from typing import Any, Final, NoReturn, TypeVar, get_origin, get_type_hints
+from typing import Any, Final, NoReturn, TypeVar, get_origin
 from uuid import UUID
 
+from perdure.annotations import meaning, parameters_of, written
 from perdure.errors import BadDefinition, BadValue
 from perdure.serde import Serde, serde_for, serde_for_result
 
@@ -88,8 +89,7 @@ def read_signature(
         refuse(fn, f"{label} is no function: write async def or def")
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         refuse(fn, f"{label} yields: a handler returns one value")
-    parameters = list(inspect.signature(fn).parameters.values())
-    first, argument = _roles(fn, label, parameters)
+    first, argument = _roles(fn, label, parameters_of(fn))
     hints = _hints(inner, label, names)
     if not _may_be_context(hints.get(first.name)):
         refuse(fn, f"{label} takes no context: it comes first, before {first.name!r}")
@@ -149,16 +149,12 @@ def _may_be_context(annotation: Any) -> bool:
 
 
 def _hints(fn: Callable[..., Any], label: str, names: Mapping[str, Any]) -> dict[str, Any]:
-    local = dict(names)
-    for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=False):
-        try:
-            local[name] = cell.cell_contents
-        except ValueError:
-            continue  # not assigned yet
     try:
-        return get_type_hints(fn, localns=local, include_extras=True)
+        return meaning(fn, written(fn), names)
     except NameError as error:
         refuse(fn, f"{label} has an annotation that names nothing known: {error}")
+    except Exception as error:  # noqa: BLE001 - it may be any expression
+        refuse(fn, f"{label} has an annotation that cannot be read: {error}")
 
 
 def _serde(

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from perdure.annotations import function_of, result_of
 from perdure.futures import Future
 from perdure.misuse import misuse
 from perdure.replay.mismatch import name_of
@@ -83,10 +84,7 @@ def _find(fn: Any) -> Traits:
         if inspect.iscoroutine(fn):
             fn.close()
         raise misuse(f"a step is a function and its arguments, not {fn!r:.100}: ctx.step(fn, arg)")
-    inner = inspect.unwrap(fn)
-    function = inner
-    if not inspect.isroutine(inner) and not inspect.isclass(inner) and callable(inner):
-        function = getattr(type(inner).__call__, "__func__", type(inner).__call__)
+    inner, function = inspect.unwrap(fn), function_of(fn)
     name = getattr(inner, "__name__", "") or type(inner).__name__
     return Traits(
         "lambda" if name == "<lambda>" else name,
@@ -98,11 +96,8 @@ def _find(fn: Any) -> Traits:
 def _serde_of_result(inner: Any, function: Any) -> Serde[Any]:
     if inspect.isclass(inner):
         return serde_for(inner)
-    try:
-        annotation = inspect.signature(function, eval_str=True).return_annotation
-    except (TypeError, ValueError, NameError):
-        return ANY
-    if annotation is inspect.Signature.empty or isinstance(annotation, TypeVar):
+    annotation = result_of(function)
+    if annotation is inspect.Parameter.empty or isinstance(annotation, TypeVar):
         return ANY
     return serde_for_result(annotation)
 

@@ -23,6 +23,7 @@ from typing import (
 
 import msgspec
 
+from perdure.aliases import spelled_out
 from perdure.errors import BadValue
 from perdure.schemas import json_schema
 
@@ -67,7 +68,7 @@ class _Types:
             if not is_too_hard(error):
                 raise
         self._made[annotation] = _unfinished
-        made = self._made[annotation] = self._of_parts(annotation)
+        made = self._made[annotation] = self._of_parts(spelled_out(annotation))
         return made
 
     def _of_parts(self, annotation: Any) -> Convert:
@@ -207,6 +208,7 @@ def union_schema(annotation: Any) -> dict[str, Any]:
 
 
 def _schema(annotation: Any, definitions: dict[str, Any], names: dict[Any, str]) -> dict[str, Any]:
+    annotation = spelled_out(annotation)
     origin, args = get_origin(annotation), get_args(annotation)
 
     def of(part: Any) -> dict[str, Any]:

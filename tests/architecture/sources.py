@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = frozenset(("orchestrator", "perdure"))
+OF_NEWER_PYTHONS = {"annotationlib"}  # in the standard library of 3.14
 
 
 def source_files() -> list[Path]:
@@ -42,4 +43,4 @@ def imported(path: Path) -> set[str]:
 
 
 def third_party(path: Path) -> set[str]:
-    return imported(path) - OWN - sys.stdlib_module_names
+    return imported(path) - OWN - sys.stdlib_module_names - OF_NEWER_PYTHONS

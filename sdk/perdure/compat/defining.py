@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, ClassVar, Final, TypedDict, TypeVar, get_type_hints
+from typing import Any, ClassVar, Final, TypedDict, TypeVar
 
+from perdure.annotations import NOTHING, function_of, meaning, parameters_of, written
 from perdure.compat.context import (
     Context,
     ObjectContext,
@@ -206,7 +207,7 @@ class Definition:
         wrong = unfit_handler_name(name) or unfit_option(options, where)
         if wrong:
             raise ValueError(f"handler {name!r} of {self.name!r}: {wrong}")
-        parameters = list(inspect.signature(fn).parameters)
+        parameters = [one.name for one in parameters_of(fn)]
         if not parameters:
             raise ValueError("Handler must have at least one parameter")
         takes_input = len(parameters) > 1
@@ -251,11 +252,11 @@ def recover_explicitly(fn: Any) -> None:
 
 def _hints(fn: Any) -> dict[str, Any]:
     """The annotations of a function; those that name nothing known are left out."""
-    try:
-        return get_type_hints(fn, include_extras=True)
-    except Exception:  # noqa: BLE001 - an annotation may be any expression
-        return {
-            name: one
-            for name, one in getattr(fn, "__annotations__", {}).items()
-            if not isinstance(one, str)
-        }
+    function = function_of(fn)
+    found: dict[str, Any] = {}
+    for name, one in written(function).items():
+        try:
+            found |= meaning(function, {name: one}, NOTHING)
+        except Exception:  # noqa: BLE001 - an annotation may be any expression
+            continue
+    return found

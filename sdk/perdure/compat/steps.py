@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from perdure.annotations import function_of, result_of
 from perdure.compat.exceptions import meant_by
 from perdure.compat.serde import DefaultSerde, Serde
 from perdure.retry import Retry
@@ -60,11 +61,9 @@ def _innermost(action: Any) -> Any:
 
 def returned_by(action: Any) -> Any:
     """Return the annotation of what a function returns; None without one."""
-    try:
-        found = inspect.signature(action, eval_str=True).return_annotation
-    except (TypeError, ValueError, NameError):
-        return None
-    return None if found is inspect.Signature.empty else found
+    function = function_of(action)
+    found = inspect.Parameter.empty if inspect.isclass(function) else result_of(function)
+    return None if found is inspect.Parameter.empty else found
 
 
 async def _run_async(

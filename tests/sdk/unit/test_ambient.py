@@ -7,6 +7,7 @@ import functools
 import os
 import random
 import secrets
+import sys
 import threading
 import time
 import uuid
@@ -39,6 +40,7 @@ async def chance(ctx: perdure.Context) -> list[Any]:
         str(uuid.uuid1()),
         os.urandom(1),
         secrets.token_hex(),
+        str(uuid.uuid7()),  # type: ignore[attr-defined]
     ]
 
 
@@ -88,6 +90,11 @@ def line_of(text: str) -> int:
     return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
+_OF_314 = (
+    {"uuid.uuid7": line_of("        str(uuid.uuid7()),")} if sys.version_info >= (3, 14) else {}
+)
+
+
 def test_each_is_named_with_its_line_and_what_to_use_instead() -> None:
     found = warned(functools.partial(perdure.app, service, Timed))
     assert {file for file, _, _ in found} == {__file__}
@@ -109,6 +116,7 @@ def test_each_is_named_with_its_line_and_what_to_use_instead() -> None:
         "threading.Thread": line_of("    threading.Thread("),
         "asyncio.sleep": line_of("    await asyncio.sleep(1)"),
         "asyncio.to_thread": line_of("    await asyncio.to_thread("),
+        **_OF_314,
     }
     stamps = [line for _, line, message in found if message.startswith("time.time ")]
     assert stamps == [line_of("    first = time.time()"), line_of("async def stamp(self)") + 1]

@@ -218,6 +218,7 @@ def _star(ctx: Any, *args: int) -> None: ...
 def _keyword(ctx: Any, *, needed: int) -> None: ...
 def _custom(ctx: Any, what: list[FakeContext]) -> None: ...
 def _unknown(ctx: Any, what: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+def _unread(ctx: Any, what: "asyncio.Nothing") -> None: ...  # type: ignore[name-defined]
 async def _yields(ctx: Any) -> AsyncIterator[int]:
     yield 1
 
@@ -231,6 +232,7 @@ async def _yields(ctx: Any) -> AsyncIterator[int]:
         (_keyword, "needs the keyword 'needed'"),
         (_custom, "FakeContext has no JSON"),
         (_unknown, "names nothing known"),
+        (_unread, "annotation that cannot be read: module 'asyncio' has no attribute"),
         (_yields, "yields"),
     ],
 )
