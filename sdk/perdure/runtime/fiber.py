@@ -94,6 +94,13 @@ class Fiber(TaskFace):
             self.throw(asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg))
         return True
 
+    def uncancel(self) -> int:
+        """Take a cancellation back; the last one also if it was not raised yet."""
+        self._cancels = max(0, self._cancels - 1)
+        if not self._cancels and self._must_cancel and self.waiting is self.outside is None:
+            self.error = None
+        return self._cancels
+
     def advance(self) -> BaseException | None:
         """Run until it waits again or ends; return the error that it ends with."""
         self.waiting = None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TaskFace:
-    """See the module; `cancel` is the fiber's own."""
+    """See the module; `cancel` and `uncancel` are the fiber's own."""
 
     __slots__ = ("__weakref__", "_cancels", "_name")
 
@@ -65,10 +65,6 @@ class TaskFace:
         return False
 
     def cancelling(self) -> int:
-        return self._cancels
-
-    def uncancel(self) -> int:
-        self._cancels = max(0, self._cancels - 1)
         return self._cancels
 
     def add_done_callback(

@@ -147,6 +147,30 @@ def test_a_timeout_of_asyncio_ends_what_is_its_own() -> None:
     assert made.output.value == b'"late"'
 
 
+def test_a_timeout_around_a_failing_task_group_is_over_with_it() -> None:
+    """From Python 3.13 on the group cancels its task anew, and the timeout takes that back."""
+
+    async def fails_late() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ValueError("late") from None
+
+    async def work(ctx: Any) -> str:
+        try:
+            async with asyncio.timeout(0.01), asyncio.TaskGroup() as group:
+                group.create_task(fails_late())
+        except* ValueError:
+            pass
+        task = asyncio.current_task()
+        assert task is not None and not task.cancelling()
+        return await ctx.step(lambda: "on")  # type: ignore[no-any-return]
+
+    made = Invocation(handler(work))
+    asyncio.run(made.run())
+    assert made.output.value == b'"on"' and made.attempts == 1
+
+
 @pytest.mark.parametrize("suspending", [False, True])
 def test_a_failure_in_a_task_group_cancels_the_others(suspending: bool) -> None:
     cancelled: list[str] = []
