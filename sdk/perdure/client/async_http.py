@@ -147,7 +147,7 @@ class AsyncHttp(AsyncExchange):
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 streams = await asyncio.open_connection(place.host, place.port, ssl=place.tls)
         except TimeoutError:
-            raise Unsent(f"no connection to {place.authority} in time") from None
+            raise Unsent(f"no connection within {_CONNECT_TIMEOUT_S} s to {place.shown}") from None
         except OSError as error:
-            raise Unsent(f"no connection to {place.authority}: {error}") from error
+            raise Unsent(f"no connection to {place.shown}: {error}") from error
         return _Connection(*streams)

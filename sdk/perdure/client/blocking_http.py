@@ -107,9 +107,9 @@ class BlockingHttp:
         except TimeoutError:
             if timeout_s is not None and connect_s >= timeout_s:
                 raise
-            raise Unsent(f"no connection to {place.authority} within {connect_s} s") from None
+            raise Unsent(f"no connection within {connect_s} s to {place.shown}") from None
         except OSError as error:
-            raise Unsent(f"no connection to {place.authority}: {error}") from error
+            raise Unsent(f"no connection to {place.shown}: {error}") from error
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from perdure.client import places
 from perdure.client.aio import AsyncClient
 from perdure.client.sync import Client
 from perdure.errors import Misuse, NotReady, RequestRefused, Terminal
@@ -194,12 +195,15 @@ def test_what_may_run_twice_is_not_asked_again(place: ScriptedIngress, make: Any
     assert client.call("Any/h", idempotency_key="mine") == "ok"
 
 
-def test_no_server(make: Any) -> None:
+def test_no_server(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         client = make(f"http://127.0.0.1:{free.getsockname()[1]}")
         with pytest.raises(ConnectionError, match="no connection to"):
             client.call(go, 1, key="k")
+        monkeypatch.setattr(places, "_ADMIN_PORT", free.getsockname()[1])
+        with pytest.raises(ConnectionError, match=r"where the admin API usually is .*admin_url="):
+            make("http://127.0.0.1:8080").handle("inv_1").cancel()
 
 
 def test_a_send_has_a_handle(place: ScriptedIngress, make: Any) -> None:
@@ -317,7 +321,7 @@ def test_misuse_is_refused_before_it_is_sent(place: ScriptedIngress, make: Any) 
         (lambda: client.call(print), "is no handler"),
         (lambda: client.call(add, Item("a"), key=""), "a key is not empty"),
         (lambda: client.workflow(cart, "k"), "no workflow"),
-        (lambda: client.handle("inv_1").cancel(), "give admin_url="),
+        (lambda: client.handle("inv_1").cancel(), "admin_url='http://127.0.0.1:9070'"),
         (lambda: make("ftp://x"), "is no URL"),
     ):
         with pytest.raises(Misuse, match=said):
