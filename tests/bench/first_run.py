@@ -37,9 +37,11 @@ def _wheels(directory: Path) -> Path:
     return wheels
 
 
-def _program() -> str:
-    (found,) = re.findall(r"```python\n(.*?)```", (_REPOSITORY / "README.md").read_text(), re.S)
-    return str(found)
+def first_program() -> str:
+    """The first program in Python of the README."""
+    found = re.search(r"```python\n(.*?)```", (_REPOSITORY / "README.md").read_text(), re.S)
+    assert found is not None
+    return found.group(1)
 
 
 class _Dev:
@@ -47,7 +49,7 @@ class _Dev:
 
     def __init__(self, directory: Path, programs: Path) -> None:
         self._file = directory / "app.py"
-        self._file.write_text(_program())
+        self._file.write_text(first_program())
         self._starts = 0
         self._ports = [free_port() for _ in range(3)]
         ingress, admin, service = self._ports

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import perdure
-from tests.parts.cache import REPOSITORY
+from tests.bench.first_run import first_program
 from tests.parts.client import Client as Admin
 from tests.parts.client import fresh
 from tests.parts.processes import Process, free_port, port_open, wait_until
@@ -15,9 +15,7 @@ from tests.parts.server import PerdureServer
 
 
 def test_the_program_of_the_readme_runs(tmp_path: Path) -> None:
-    programs = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.S)
-    program = programs[0]
-    (tmp_path / "app.py").write_text(program)
+    (tmp_path / "app.py").write_text(first_program())
     port = free_port()
     command = [sys.executable, "-m", "perdure", str(tmp_path / "app.py"), "--port", str(port)]
     service = Process("service", command, {}, log_dir=tmp_path)
