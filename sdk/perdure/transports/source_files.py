@@ -10,12 +10,14 @@ from perdure.misuse import is_own
 
 FILES_MAX: Final = 2_000
 _INSTALLED: Final = ("/site-packages/", "/dist-packages/")
+_OF_PYTHON: Final = ("sitecustomize", "usercustomize")  # wherever a distribution has put them
 _STANDARD: Final = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib"))
 
 
 def source_files(error: BaseException | None = None) -> list[str]:
     """Python files of the modules that are loaded, and those that an import failed in."""
-    found = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    loaded = [one for name, one in list(sys.modules.items()) if name not in _OF_PYTHON]
+    found = {getattr(module, "__file__", None) for module in loaded}
     while error is not None:
         if isinstance(error, SyntaxError):
             found.add(error.filename)
