@@ -159,7 +159,8 @@ async def test_a_request_is_let_go_while_its_answer_is_awaited() -> None:
     assert taken == body
     exchange.release()
     assert exchange.body == b"" and exchange.headers == []
-    assert sys.getrefcount(taken) == 2  # `taken`, and the argument
+    alone = bytes(bytearray(10))
+    assert sys.getrefcount(taken) == sys.getrefcount(alone)
     assert connection._reader._joined is None
 
 
