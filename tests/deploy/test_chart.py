@@ -56,6 +56,40 @@ def container(resources: list[dict[str, Any]]) -> Any:
     return found
 
 
+# Texts that YAML would take for something else, and names as long, or with dots, as they may be.
+ODD: dict[str, Any] = {
+    "nameOverride": "1e3",
+    "fullnameOverride": "1",
+    "settings": {"kafka_bootstrap": "kafka:9092", "cluster": "true", "payload_max": 10**9},
+    "secretSettings": {"kafka_options": 'sasl.password=a"b\\c: {{ x }} #\n\u00e9'},
+    "existingSecret": "123",
+    "secretFiles": ["on", "my.own.secret", "x" * 200],
+    "persistence": {"storageClass": "null", "size": "10"},
+    "serviceMonitor": {"enabled": True, "labels": {"a": "yes"}, "interval": "30"},
+    "podLabels": {"version": "1.0"},
+    "terminationGracePeriodSeconds": 1_000_000,
+    "startupSeconds": 2_000_000,
+}
+
+
+def test_odd_values_stay_what_they_are(helm: Helm) -> None:
+    resources = helm.resources(ODD, "0x1f")
+    secret = one(resources, "Secret", "1")["stringData"]["PERDURE_KAFKA_OPTIONS"]
+    assert secret == ODD["secretSettings"]["kafka_options"]
+    stateful = one(resources, "StatefulSet", "1")
+    assert stateful["metadata"]["labels"]["app.kubernetes.io/instance"] == "0x1f"
+    spec = stateful["spec"]["template"]["spec"]
+    assert spec["terminationGracePeriodSeconds"] == 1_000_000
+    named = [one["secret"]["secretName"] for one in spec["volumes"] if "secret" in one]
+    assert named == ODD["secretFiles"]
+    assert all("." not in one["name"] for one in spec["volumes"])
+    (claim,) = stateful["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["storageClassName"] == "null"
+    variables = one(resources, "ConfigMap", "1")["data"]
+    assert variables["PERDURE_CLUSTER"] == "true"
+    assert variables["PERDURE_PAYLOAD_MAX"] == "1000000000"
+
+
 @pytest.mark.parametrize("values", [{}, KAFKA, EVERYTHING])
 def test_helm_finds_nothing_wrong(helm: Helm, values: dict[str, Any]) -> None:
     assert helm.lint(values) == []
@@ -147,6 +181,7 @@ def test_a_changed_setting_starts_the_node_again(helm: Helm) -> None:
         ({"settings": {"log": "embedded"}, "persistence": {"enabled": False}}, "loses the log"),
         ({"settings": {"admin": "0.0.0.0:1"}}, "admin"),
         ({"replicas": 2}, "replicas"),
+        ({"podLabels": {"on": True}}, "podLabels"),
         ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
     ],
 )

@@ -11,9 +11,10 @@
 {{- end }}
 {{- end }}
 
+{{/* Texts are quoted wherever they come from: a release may be called "1e3", a class "true". */}}
 {{- define "perdure.selector" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "perdure.labels" -}}
@@ -21,6 +22,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{/* The volume of a Secret: its name may have dots, a volume's may not. */}}
+{{- define "perdure.volume" -}}
+{{ printf "file-%s" (replace "." "-" .) | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
 {{/* Names that the admin API may be called by. */}}
