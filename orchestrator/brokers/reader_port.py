@@ -23,13 +23,17 @@ class ReadPlace(msgspec.Struct, frozen=True):
 
 
 class InRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record as it was read. `value` None is a tombstone; `timestamp_ms` -1: there is none."""
+    """A record as it was read. `value` None is a tombstone; `timestamp_ms` -1: there is none.
+
+    `lacks_headers`: it has some, which could not be read.
+    """
 
     offset: int
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
     headers: RecordHeaders
+    lacks_headers: bool = False
 
 
 class ReadBatch(msgspec.Struct, frozen=True, gc=False):
@@ -50,13 +54,14 @@ class ReadTrouble(StrEnum):
 
     OUT_OF_RANGE = "out_of_range"  # retention took the position, or the topic ends before it
     TOPIC_GONE = "topic_gone"  # deleted, or another one has its name
+    NOT_TAKEN = "not_taken"  # what was read could not be handed on: a fault of this program
     NO_RIGHT = "no_right"
     NO_ANSWER = "no_answer"  # the brokers are out of reach, or cannot say
 
 
 class ReadProblem(msgspec.Struct, frozen=True, gc=False):
-    """Of the first two kinds nothing more is read before a `seek`; of the others reading goes on
-    by itself once it can. `low` and `high`: what there is now, -1 if not known."""
+    """Of the first three kinds nothing more is read before a `seek`; of the others reading goes
+    on by itself once it can. `low` and `high`: what there is now, -1 if not known."""
 
     trouble: ReadTrouble
     message: str

@@ -45,6 +45,11 @@ from orchestrator.registry.stored_topics import StoredSubscription
 
 HEAD_BYTES_MAX: Final = 1 << 20  # key and headers of a record that are kept with it
 
+_NO_HEADERS: Final = (
+    "the name of one of its headers is not UTF-8, so that none of them can be read: done again it"
+    " has none"
+)
+
 _REASONS: Final = {
     RefusalCode.UNKNOWN_SERVICE: UNKNOWN_HANDLER,
     RefusalCode.UNKNOWN_HANDLER: UNKNOWN_HANDLER,
@@ -93,6 +98,8 @@ def make_sorted_item(
     origin = _origin(record, facts)
     service = name = ""
     try:
+        if record.lacks_headers:
+            raise _Unusable(BAD_HEADER, _NO_HEADERS)
         if len(record.value or b"") > facts.payload_bytes_max:
             raise _Unusable(TOO_LARGE, f"a value may have {facts.payload_bytes_max} bytes")
         if len(record.key or b"") + header_bytes(record.headers) > HEAD_BYTES_MAX:

@@ -32,6 +32,7 @@ RECORD_BYTES: Final = 200  # of a record, beside what is in it
 GAP_S: Final = 1.0  # a gap at the end of a topic is recorded after this time
 PRESSED_S: Final = 0.02
 GONE_S: Final = 5.0  # pause before a topic that seems to be gone is looked for again
+_BEGIN_AGAIN: Final = (ReadTrouble.TOPIC_GONE, ReadTrouble.NOT_TAKEN)
 
 IntakeItem = Invoke | DeadLetter
 
@@ -176,15 +177,15 @@ class SourceReading:
             return
         if problem.trouble is ReadTrouble.OUT_OF_RANGE:
             self.gap = problem
-        elif problem.trouble is ReadTrouble.TOPIC_GONE:
+        elif problem.trouble in _BEGIN_AGAIN:
             self._host.call_later(GONE_S, self._look_again)
 
     def _look_again(self) -> None:
         """The source is still wanted: begin again, in case the broker that said the topic is gone
-        was late."""
+        was late, or what could not be taken can be now."""
         problem = self._problem
-        is_gone = problem is not None and problem.trouble is ReadTrouble.TOPIC_GONE
-        if is_gone and not self._is_over and self._row is not None:
+        is_out = problem is not None and problem.trouble in _BEGIN_AGAIN
+        if is_out and not self._is_over and self._row is not None:
             self._begin_again(self._row)
 
     # for people

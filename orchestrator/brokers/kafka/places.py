@@ -139,7 +139,10 @@ class PlacesConsumer:
         for at, messages in groupby(polled, _at_of):
             reading = self._assigned.get(at)
             if reading is not None and before.get(at) is reading and moves[at] == reading.moves:
-                self._take(reading, list(messages))
+                try:
+                    self._take(reading, list(messages))
+                except Exception as error:  # noqa: BLE001 what came of other places would be lost
+                    reading.failed(error)
         if polled and self._served is not None:
             self._served.serve_again()
 

@@ -6,6 +6,7 @@ after a silence is given only once the topic is known to be the same. Everything
 event loop.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
@@ -21,10 +22,12 @@ from orchestrator.brokers.reader_port import (
     ReadProblem,
     ReadTrouble,
 )
+from orchestrator.model.topics import RecordHeaders
 
 SILENCE_S: Final = 0.2
 """Below librdkafka's `fetch.error.backoff.ms`."""
 _SEEK: Final = "seek says where it goes on"
+_LOG = logging.getLogger("perdure.brokers")
 
 
 class ReadingHost(Protocol):
@@ -193,7 +196,10 @@ class KafkaReading:
             self._sure_s = max(self._sure_s, arrived_s)
             self._held.popleft()
             self._told = None
-            self._on_batch(batch)
+            try:
+                self._on_batch(batch)
+            except Exception as error:  # noqa: BLE001 whoever called has other places to serve
+                self.failed(error)
 
     def _verify(self) -> None:
         self._is_asking = True
@@ -221,6 +227,16 @@ class KafkaReading:
         self._is_doubted = True
         self.stop(problem)
 
+    def failed(self, error: Exception) -> None:
+        """What came could not be taken, which is a fault of this program. The receiver begins
+        again: what other places have fetched is not concerned."""
+        at = f"{self.place.topic}/{self.place.partition} before offset {self.position}"
+        _LOG.error("records of %s could not be taken", at, exc_info=error)
+        if not self.is_over:
+            self._told = None  # again, too
+            text = f"records of {at} could not be taken ({error!r}): they are read again"
+            self.stop(ReadProblem(ReadTrouble.NOT_TAKEN, text))
+
     def stop(self, problem: ReadProblem) -> None:
         """Nothing more is read before a `seek`."""
         self.moves += 1
@@ -234,10 +250,21 @@ def record_of(message: Message) -> InRecord:
     kind, timestamp_ms = message.timestamp()
     offset = message.offset()
     assert offset is not None, "a message that was read has an offset"
+    headers = _headers_of(message)
     return InRecord(
         offset,
         -1 if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
         message.key(),
         message.value(),
-        tuple(message.headers() or ()),  # type: ignore[arg-type]  # (name, bytes or None) each
+        headers or (),
+        headers is None,
     )
+
+
+def _headers_of(message: Message) -> RecordHeaders | None:
+    """None if a name is not UTF-8: the client cannot tell any of them then. It must not be asked
+    again, since its second answer would hold what ends the process."""
+    try:
+        return tuple(message.headers() or ())  # type: ignore[arg-type]  # (name, bytes or None) each
+    except (SystemError, UnicodeDecodeError):
+        return None

@@ -172,3 +172,32 @@ def test_whatever_comes_while_it_blocks_each_reading_has_its_own_records(
         assert all(one.offsets for one in current.values())
 
     run(monkeypatch, 0.002, story)
+
+
+class Failing(Reading):
+    def __init__(self, partition: int, position: int) -> None:
+        super().__init__(partition, position)
+        self.failures: list[Exception] = []
+
+    def taken(self, polled: list["Message"]) -> None:
+        raise ValueError("a fault")
+
+    def failed(self, error: Exception) -> None:
+        self.failures.append(error)
+
+
+def test_who_cannot_take_its_records_costs_no_other_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They come together, and what is left of them would be taken for a gap."""
+
+    async def story(consumer: PlacesConsumer, slow: SlowConsumer) -> None:
+        failing, other = Failing(0, 5), Reading(1, 5)
+        for one in (failing, other):
+            consumer.add(one)  # type: ignore[arg-type]
+        await until(lambda: len(slow.assigned) == 2)
+        consumer._serve()
+        assert other.offsets[0] == 5
+        assert [str(one) for one in failing.failures] == ["a fault"] * len(other.offsets)
+
+    run(monkeypatch, 0, story)

@@ -101,3 +101,23 @@ def test_a_position_that_is_not_in_the_topic_says_what_can_be_done() -> None:
             low,
             high,
         )
+
+
+def test_what_could_not_be_taken_is_told_each_time() -> None:
+    read = Read()
+
+    def refuse(batch: ReadBatch) -> None:
+        raise ValueError("a fault")
+
+    read.it._on_batch = refuse  # type: ignore[method-assign]
+    for times in (1, 2):
+        read.it.ended(5 + times)
+        told = [problem for problem in read.told if problem is not None]
+        assert [problem.trouble for problem in told] == [ReadTrouble.NOT_TAKEN] * times
+        problem = told[-1]
+        assert "orders/3" in problem.message and "ValueError('a fault')" in problem.message
+        read.it.verified(read.host.now_s)
+        assert len(read.host.assigned_at) == times  # stopped until it is moved
+        read.it.seek(5, 1)
+        read.it.verified(read.host.now_s)
+        assert len(read.host.assigned_at) == times + 1

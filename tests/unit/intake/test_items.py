@@ -127,6 +127,7 @@ def test_a_reply_as_spring_asks_for_it() -> None:
         ("S", record(b"k", b"v" * 1001), "too_large"),
         ("S", record(b"k" * (HEAD_BYTES_MAX + 1)), "too_large"),
         ("S", record(b"k", b"v", ("perdure-delay", b"soon")), "bad_header"),
+        ("S", InRecord(40, 1234, b"k", b"v", (), lacks_headers=True), "bad_header"),
         ("S", record(b"k", b"v", ("perdure-idempotency-key", b"\xff")), "bad_header"),
         ("W", record(b"k", b"v", ("perdure-idempotency-key", b"x")), "bad_header"),
         ("S", record(b"k", b"v", ("perdure-reply-to", b"e.ledger")), "bad_header"),

@@ -16,6 +16,7 @@ from orchestrator.intake.items import SourceFacts
 from orchestrator.intake.read_status import STOPPED, ReadStatus
 from orchestrator.intake.reading import (
     GAP_S,
+    GONE_S,
     HELD_RECORDS_MAX,
     PORTION_ITEMS,
     UNDER_WAY_MAX,
@@ -297,5 +298,22 @@ def test_a_source_that_is_stopped_proposes_nothing() -> None:
         host.ready_max = 1_000_000
         await asyncio.sleep(60)
         assert not host.proposed and host.reader.is_closed
+
+    run(story())
+
+
+def test_what_could_not_be_taken_is_read_again_from_where_the_source_stands() -> None:
+    async def story() -> None:
+        host = Host()
+        host.reader.give(3)
+        host.apply()
+        host.reader.give(2)
+        host.reader.on_problem(ReadProblem(ReadTrouble.NOT_TAKEN, "a fault"))
+        assert host.reading.status().status == "retrying"
+        host.proposed.clear()  # with the term's end, say
+        await asyncio.sleep(GONE_S + 1)
+        assert (host.reader.seek_count, host.reader.position) == (1, 3)
+        host.reader.give(2)
+        assert host.spans == [(3, 5, 2)] and host.reading.status().status == "active"
 
     run(story())
