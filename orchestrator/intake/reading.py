@@ -23,6 +23,7 @@ from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import SourceRow
 from orchestrator.model.topic_records import DeadLetter, Intake
 from orchestrator.registry.stored_topics import StoredSubscription
+from perdure.wire.ids import invocation_id_to_str
 
 PORTION_ITEMS: Final = 200
 PORTION_BYTES: Final = 512 << 10  # of values; one record alone may be larger
@@ -200,8 +201,7 @@ class SourceReading:
             return ReadStatus(STOPPED, self._refusal)
         row, limit = self._row, self.facts.subscription.max_in_flight
         if row is not None and self._records and limit and len(row.live) >= limit:
-            said = f"max_in_flight: {limit} of its records are under way, the first is"
-            return ReadStatus(ACTIVE, f"{said} offset {row.live[0]}")
+            return ReadStatus(ACTIVE, _slots_taken(row))
         return ReadStatus(ACTIVE)
 
     # proposing
@@ -302,6 +302,17 @@ class SourceReading:
         if full != self._is_paused and self._reading is not None:
             self._is_paused = full
             (self._reading.pause if full else self._reading.resume)()
+
+
+def _slots_taken(row: SourceRow) -> str:
+    """What holds the slots of a source, for people."""
+    count, first = len(row.live), row.live[0]
+    held = f"max_in_flight: {count} of its records are under way, the first is offset {first}"
+    if not row.paused:
+        return held
+    count, first = len(row.paused), min(row.paused)
+    name = invocation_id_to_str(row.paused[first])
+    return f"{held}; {count} of them paused: resume, cancel or kill {name} (offset {first})"
 
 
 def _size(record: InRecord) -> int:

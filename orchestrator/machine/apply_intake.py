@@ -14,7 +14,13 @@ from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.ids import partition_of_key, source_partition_key
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import SourceRow
-from orchestrator.model.topic_records import Intake, SlotFreed, SourceClosed, SourceOpened
+from orchestrator.model.topic_records import (
+    Intake,
+    SlotFreed,
+    SlotPaused,
+    SourceClosed,
+    SourceOpened,
+)
 
 
 def apply_source_opened(step: Step, record: SourceOpened) -> Answer:
@@ -86,10 +92,30 @@ def apply_slot_freed(step: Step, freed: SlotFreed) -> None:
     """Free a slot of a source; ignored if it was freed before or belongs to another generation."""
     key = source_key(freed.source)
     row = step.state.sources.get(key)
-    if row is None or row.generation != freed.generation:
-        return
-    at = bisect_left(row.live, freed.offset)
-    if at < len(row.live) and row.live[at] == freed.offset:
+    at = _place_of(row, freed)
+    if row is not None and at is not None:
         del row.live[at]
+        row.paused.pop(freed.offset, None)
         step.state.sources.touch(key)
         step.actions.append(ReadSource(key))
+
+
+def apply_slot_paused(step: Step, told: SlotPaused) -> None:
+    """Note who holds a slot and does nothing, for people: until it goes on, or gives it back."""
+    key = source_key(told.source)
+    row = step.state.sources.get(key)
+    if row is not None and _place_of(row, told) is not None:
+        if told.invocation:
+            row.paused[told.offset] = told.invocation
+        else:
+            row.paused.pop(told.offset, None)
+        step.state.sources.touch(key)
+        step.actions.append(ReadSource(key))
+
+
+def _place_of(row: SourceRow | None, told: SlotFreed | SlotPaused) -> int | None:
+    """Where a slot is among those that are held; None if it is not, or of another generation."""
+    if row is None or row.generation != told.generation:
+        return None
+    at = bisect_left(row.live, told.offset)
+    return at if at < len(row.live) and row.live[at] == told.offset else None

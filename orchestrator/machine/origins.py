@@ -15,7 +15,7 @@ from orchestrator.machine.waiting import add_record, whom_of
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import ToTopic
 from orchestrator.model.rows import InvocationRow
-from orchestrator.model.topic_records import DeadLetter, Produce, SlotFreed
+from orchestrator.model.topic_records import DeadLetter, Produce, SlotFreed, SlotPaused
 from orchestrator.model.topics import (
     DEAD_INVOCATION,
     KILLED,
@@ -23,7 +23,7 @@ from orchestrator.model.topics import (
     RecordHeaders,
     RecordOrigin,
 )
-from orchestrator.model.values import Failure, Outcome
+from orchestrator.model.values import PAUSED, Failure, Outcome
 from perdure.wire.ids import invocation_id_to_str
 
 
@@ -34,6 +34,17 @@ def free_slot(step: Step, row: InvocationRow) -> None:
         row.invoke = replace(row.invoke, origin=replace(origin, holds_slot=False))
         step.state.invocations.touch(row.invoke.id)
         _say_freed(step, origin)
+
+
+def tell_pause(step: Step, row: InvocationRow) -> None:
+    """Who holds a slot was paused, or goes on: its home shows why nothing more is read."""
+    origin = row.invoke.origin
+    if origin is not None and origin.holds_slot:
+        paused = row.invoke.id if row.status == PAUSED else b""
+        told = SlotPaused(
+            origin.source, origin.generation, origin.offset, origin.home, step.now_ms, paused
+        )
+        send_to(step, origin.home, told)
 
 
 def end(step: Step, row: InvocationRow, outcome: Outcome, killed: bool) -> None:

@@ -4,6 +4,7 @@ Nothing else changes the status of a row. A cause that a status has no line for 
 broken: the partition stops and keeps its data. ARCHITECTURE shows the table as a diagram.
 """
 
+from orchestrator.machine import origins
 from orchestrator.machine.event_feed import tell
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import StartAttempt
@@ -99,6 +100,8 @@ def change_status(step: Step, row: InvocationRow, cause: int) -> None:
         state.invocations.touch(row.invoke.id)
         if own.events is not None:
             _tell(step, row, before, cause)
+        if (after == PAUSED or before == PAUSED) and row.invoke.origin is not None:
+            origins.tell_pause(step, row)
 
 
 def _tell(step: Step, row: InvocationRow, before: int, cause: int) -> None:

@@ -21,6 +21,7 @@ from orchestrator.model.topic_records import (
     PurgeDeadLetters,
     RedriveDeadLetter,
     SlotFreed,
+    SlotPaused,
     SourceClosed,
     SourceOpened,
     SwitchFeed,
@@ -224,7 +225,7 @@ class Detach(Record, frozen=True, tag=32):
 
 
 ToInvocation = Invoke | Completion | AttachTo | Detach | Signal | Cancel | Kill
-Item = ToInvocation | SlotFreed | DeadLetter
+Item = ToInvocation | SlotFreed | SlotPaused | DeadLetter
 
 
 OutboxItem = Item | Produce

@@ -19,7 +19,7 @@ from orchestrator.model.records import (
     PatchState,
     Signal,
 )
-from orchestrator.model.topic_records import DeadLetter, Produce, SlotFreed
+from orchestrator.model.topic_records import DeadLetter, Produce, SlotFreed, SlotPaused
 from orchestrator.model.topics import FeedTopic, ProduceRequest, RecordOrigin, Source
 from orchestrator.model.values import LIVE_STATUSES, Attempted, Caller, Future, Outcome, OutputRules
 
@@ -298,6 +298,7 @@ class OutboxRow(Row):
         | Cancel
         | Kill
         | SlotFreed
+        | SlotPaused
         | DeadLetter
         | Produce
     )
@@ -307,7 +308,8 @@ class SourceRow(Row):
     """A source that is read by the leader of this partition, its home.
 
     `position` is the next offset to take. `live` are the offsets of records that hold a slot, in
-    order: the offset committed for people is the first of them, else the position.
+    order: the offset committed for people is the first of them, else the position. `paused`: of
+    these the invocations that are paused, by offset.
     """
 
     source: Source
@@ -317,6 +319,7 @@ class SourceRow(Row):
     leader_epoch: int = -1  # of the record before the position, if known
     live: list[int] = []
     metadata_version: int = 0  # of the metadata by which it was opened
+    paused: dict[int, bytes] = {}
 
 
 class DeadLetterRow(Row):

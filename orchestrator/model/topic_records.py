@@ -20,6 +20,18 @@ class SlotFreed(Record, frozen=True, tag=33):
     now_ms: int
 
 
+class SlotPaused(Record, frozen=True, tag=36):
+    """For the home of a source: who holds the slot of its record at `offset` is paused, and is
+    named by `invocation`; b"" if it goes on. Ignored if that slot is free."""
+
+    source: Source
+    generation: int
+    offset: int
+    home: int
+    now_ms: int
+    invocation: bytes
+
+
 class DeadLetter(Record, frozen=True, tag=34):
     """What could not be used, for the home of its source; or, of a send, kept where it was to go.
 

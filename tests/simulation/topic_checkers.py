@@ -29,7 +29,7 @@ from orchestrator.model.topic_records import (
     SwitchFeed,
 )
 from orchestrator.model.topics import LANE_CLOSED, RecordOrigin, Source
-from orchestrator.model.values import SCHEDULED, SUSPENDED, Outcome
+from orchestrator.model.values import PAUSED, SCHEDULED, SUSPENDED, Outcome
 from orchestrator.processor.partition import Partition
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.stamp import Stamp, StampedStore
@@ -229,17 +229,24 @@ def _check_sources(
 
 
 def _check_slots(world: "TopicWorld", partition: Partition) -> None:
-    """What waits for long holds none; and what a source gave out is held by somebody."""
+    """What waits for long holds none; and what a source gave out is held by somebody. A source
+    knows which of these are paused."""
     if partition.state.partition_count == 1:
         held: dict[bytes, list[tuple[int, int]]] = defaultdict(list)
+        paused: dict[tuple[bytes, int], dict[int, bytes]] = defaultdict(dict)
         for _, row in partition.state.invocations.scan():
             origin = row.invoke.origin
             if origin is not None and origin.holds_slot:
-                held[source_key(origin.source)].append((origin.generation, origin.offset))
+                at = source_key(origin.source)
+                held[at].append((origin.generation, origin.offset))
+                if row.status == PAUSED:
+                    paused[at, origin.generation][origin.offset] = row.invoke.id
         for key, source in partition.state.sources.scan():
             now = sorted(offset for gen, offset in held[key] if gen == source.generation)
             if now != source.live:
                 world.oracle.broken("slots", f"{key!r} gave {source.live}, held are {now}")
+            if source.paused != paused[key, source.generation]:
+                world.oracle.broken("slots", f"{key!r} shows as paused {source.paused}")
     for key, row in partition.state.invocations.scan():
         origin = row.invoke.origin
         if origin is not None and origin.holds_slot and row.status in (SCHEDULED, SUSPENDED):

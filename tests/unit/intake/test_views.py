@@ -11,6 +11,7 @@ from orchestrator.intake.broker_topics import ENDS_FRESH_S
 from orchestrator.intake.intake import LOOK_EVERY_S
 from orchestrator.intake.views import SubscriptionView
 from orchestrator.runtime.metrics import HEADERS_LEFT_OUT, SUBSCRIPTION_LAG
+from perdure.wire.ids import invocation_id_to_str
 from tests.unit.intake.world import IntakeWorld
 from tests.unit.processor.virtual_loop import run
 
@@ -167,6 +168,11 @@ def test_all_slots_taken_is_a_reason() -> None:
         view = await shown(it)
         assert view.status == "active" and view.sources[0].live == 2
         assert "max_in_flight: 2 of its records are under way, the first is offset 0" in view.reason
+        (row,) = (row for term in it.terms for row in term.rows.values())
+        row.paused[1] = bytes(24)
+        name = invocation_id_to_str(bytes(24))
+        said = f"1 of them paused: resume, cancel or kill {name} (offset 1)"
+        assert said in (await shown(it)).reason
 
     run(story())
 

@@ -172,14 +172,37 @@ def test_one_that_is_paused_or_queued_holds_its_slot() -> None:
     bench = ready()
     first, second = taken(bench, SOURCE, 0, "k"), taken(bench, SOURCE, 1, "k")
     bench.do(intake(bench, SOURCE, 0, first, second))
-    bench.flush(first.id, end=Failed(WHY, THEN_PAUSE, 1))
-    assert source_row(bench).live == [0, 1]
-    bench.do(Resume(first.id, bench.now_ms))
+    for _ in range(2):
+        bench.flush(first.id, end=Failed(WHY, THEN_PAUSE, 1))
+        assert source_row(bench).live == [0, 1] and source_row(bench).paused == {0: first.id}
+        bench.do(Resume(first.id, bench.now_ms))
+        assert source_row(bench).live == [0, 1] and not source_row(bench).paused
     bench.finish(first.id)
     assert source_row(bench).live == [1]
     bench.do(Cancel(second.id, bench.now_ms))
     bench.finish(second.id)
     assert source_row(bench).live == []
+
+
+LEAVES: dict[str, Act] = {
+    "is killed": lambda bench, i: bench.do(Kill(i, bench.now_ms)),
+    "is cancelled": lambda bench, i: bench.do(Cancel(i, bench.now_ms)),
+    "is replaced": lambda bench, i: bench.do(opened(bench, SOURCE, 1)),
+}
+
+
+@pytest.mark.parametrize("what", LEAVES)
+def test_one_that_is_paused_no_more_is_shown_no_more(what: str) -> None:
+    bench = ready()
+    invoke = taken(bench, SOURCE, 0)
+    bench.do(intake(bench, SOURCE, 0, invoke))
+    bench.flush(invoke.id, end=Failed(WHY, THEN_PAUSE, 1))
+    assert source_row(bench).paused == {0: invoke.id}
+    LEAVES[what](bench, invoke.id)
+    assert not source_row(bench).paused
+    if bench.live(invoke.id):  # of a generation that is over, or it sees that it is cancelled
+        bench.flush(invoke.id, end=Failed(WHY, THEN_PAUSE, 2))
+        assert bool(source_row(bench).paused) == (what == "is cancelled")
 
 
 def test_without_a_limit_no_slot_is_kept() -> None:
