@@ -49,6 +49,10 @@ class SourceHost(Protocol):
         """Backpressure: how many records may be taken beyond those that are applied."""
         ...
 
+    def held_back(self, subscription: StoredSubscription) -> str:
+        """Why there is no room, for people; "" if there is."""
+        ...
+
     def propose(self, record: Intake) -> None: ...
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> None: ...
@@ -199,10 +203,12 @@ class SourceReading:
             return ReadStatus(STOPPED if is_over else RETRYING, problem.message)
         if self._refusal:
             return ReadStatus(STOPPED, self._refusal)
-        row, limit = self._row, self.facts.subscription.max_in_flight
-        if row is not None and self._records and limit and len(row.live) >= limit:
+        if not self._records:
+            return ReadStatus(ACTIVE)
+        row, subscription = self._row, self.facts.subscription
+        if row is not None and 0 < subscription.max_in_flight <= len(row.live):
             return ReadStatus(ACTIVE, _slots_taken(row))
-        return ReadStatus(ACTIVE)
+        return ReadStatus(ACTIVE, self._host.held_back(subscription))
 
     # proposing
 

@@ -225,13 +225,26 @@ class TermSources:
 
     def room(self, subscription: StoredSubscription) -> int:
         """As `SourceHost`. Of an ingress topic no service is asked: its records are for any."""
-        if self._term.is_pressed():
-            return 0
+        return 0 if self._term.is_pressed() else READY_MAX - self._waiting(subscription)
+
+    def _waiting(self, subscription: StoredSubscription) -> int:
+        """Attempts of its handler's deployment that wait for a slot."""
         handler = None
         if subscription.service:
             handler = self._registry().handler(subscription.service, subscription.handler)
-        waiting = 0 if handler is None else self._node.waiting_of(handler.deployment_id)
-        return READY_MAX - waiting
+        return 0 if handler is None else self._node.waiting_of(handler.deployment_id)
+
+    def held_back(self, subscription: StoredSubscription) -> str:
+        """As `SourceHost`."""
+        if self._term.is_pressed():
+            return (
+                f"too much of partition {self.partition} waits to be written to its log, or to be"
+                " sent (sys_lane shows what, and why): nothing more is taken before it is"
+            )
+        waiting = self._waiting(subscription)
+        if waiting >= READY_MAX:
+            return f"its service is busy: {waiting} attempts wait for their turn"
+        return ""
 
     def make_item(self, record: InRecord, facts: SourceFacts) -> IntakeItem | str:
         registry, subscription = self._registry(), facts.subscription

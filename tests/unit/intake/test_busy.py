@@ -4,7 +4,7 @@ import asyncio
 
 from orchestrator.brokers.reader_port import InRecord
 from orchestrator.intake.term import READY_MAX
-from tests.unit.intake.test_views import reading_orders
+from tests.unit.intake.test_views import reading_orders, shown
 from tests.unit.intake.world import IntakeWorld
 from tests.unit.processor.virtual_loop import run
 
@@ -22,9 +22,32 @@ def test_records_wait_in_the_topic_while_attempts_wait_for_their_service() -> No
         it.readings[0].give(*[RECORD] * 10)
         await asyncio.sleep(60)
         assert taken(it) == 0
+        view = await shown(it)
+        assert (view.status, view.reason) == (
+            "active",
+            f"its service is busy: {READY_MAX} attempts wait for their turn",
+        )
         it.waiting["dp"] = READY_MAX - 1
         await asyncio.sleep(1)
-        assert taken(it) == 10
+        assert taken(it) == 10 and not (await shown(it)).reason
+
+    run(story())
+
+
+def test_what_waits_for_the_log_or_for_brokers_is_a_reason() -> None:
+    async def story() -> None:
+        it = await reading_orders()
+        (term,) = it.terms
+        term.pressed = True
+        assert not (await shown(it)).reason, "there is nothing to take"
+        it.readings[0].give(*[RECORD] * 10)
+        await asyncio.sleep(60)
+        view = await shown(it)
+        assert taken(it) == 0 and view.status == "active"
+        assert "too much of partition 0 waits" in view.reason and "sys_lane" in view.reason
+        term.pressed = False
+        await asyncio.sleep(1)
+        assert taken(it) == 10 and not (await shown(it)).reason
 
     run(story())
 

@@ -87,6 +87,9 @@ class Host:
     def room(self, subscription: StoredSubscription) -> int:
         return self.ready_max
 
+    def held_back(self, subscription: StoredSubscription) -> str:
+        return ""
+
     def propose(self, record: Intake) -> None:
         self.proposed.append(record)
 

@@ -105,6 +105,7 @@ class AppliedTerm:
     """A term; what it proposes is applied before anything else happens."""
 
     epoch = 7
+    pressed = False
 
     def __init__(self, partition: int, partition_count: int, call_soon: Callable[..., object]):
         self.partition, self.partition_count = partition, partition_count
@@ -157,7 +158,7 @@ class AppliedTerm:
         return 0
 
     def is_pressed(self) -> bool:
-        return False
+        return self.pressed
 
 
 class IntakeWorld:
