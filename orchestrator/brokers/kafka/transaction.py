@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from orchestrator.brokers.kafka.configs import TRANSACTION_MS, WriterOptions
 from orchestrator.brokers.kafka.errors import is_fenced
+from orchestrator.brokers.kafka.ledger_topic import missing_right
 from orchestrator.brokers.kafka.making import make_topic
 from orchestrator.brokers.ledger import ledger_key, ledger_value
 from orchestrator.brokers.writer_port import (
@@ -25,13 +26,14 @@ from orchestrator.brokers.writer_port import (
     ProblemCode,
     TopicRows,
 )
-from orchestrator.kafka.errors import REQUEST_S, error_of, text_of
+from orchestrator.kafka.errors import NO_TOPIC, REQUEST_S, error_of, text_of
 from orchestrator.model.operating import OperatingError
 from orchestrator.model.own_topics import PUBLIC_PARTITIONS, public_config
 
 END_S: Final = 2 * TRANSACTION_MS / 1000
 """So long a commit or an abort is tried: by then the brokers have ended the transaction."""
 
+ALLOWED_S: Final = 2.0
 _TRY_S: Final = 5.0
 _CODES: Final = {
     KafkaError.UNKNOWN_TOPIC_OR_PART: ProblemCode.NO_TOPIC,
@@ -58,10 +60,13 @@ class Transactions:
         self._producer = producer
         self._options = options
         self._known: set[str] = set()  # topics that were there, since anything failed
+        self._allowed_until_s = 0.0  # so long the ledger counts as one that may be written
 
     def run(self, rows: Sequence[TopicRows]) -> WriteEnd:
         self._producer.poll(0)
         try:
+            if not self._has_ledger():
+                return Lost(f"topic {self._options.ledger_topic} is gone", False)
             problems = self._look(rows)
         except KafkaException as raised:  # nothing was begun
             return NotCommitted(text_of(raised), {})
@@ -71,6 +76,25 @@ class Transactions:
         if not isinstance(end, Committed):
             self._known.clear()
         return end
+
+    def _has_ledger(self) -> bool:
+        """If not, whoever opens a writer makes it again. What fails would be blamed on rows."""
+        topic = self._options.ledger_topic
+        if topic not in self._known:
+            error = self._producer.list_topics(topic, timeout=REQUEST_S).topics[topic].error
+            if error is not None and error.code() in NO_TOPIC:
+                return False
+            self._known.add(topic)
+        return True
+
+    def _missing_right(self) -> str:
+        """As `missing_right`; that nothing is missing holds for a moment: many rows may fail."""
+        now_s = time.monotonic()
+        if now_s < self._allowed_until_s:
+            return ""
+        missing = missing_right(self._options)
+        self._allowed_until_s = 0.0 if missing else now_s + ALLOWED_S
+        return missing
 
     def _look(self, rows: Sequence[TopicRows]) -> dict[int, Problem]:
         """Problems of topics by lane; asks only after those that are not known."""
@@ -154,6 +178,10 @@ class Transactions:
             return _lost(error_of(raised))
         problems = sent.problems
         if not problems and why is not None and why.code() in _CODES:
+            if why.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                missing = self._missing_right()
+                if missing:
+                    return NotCommitted(missing, {})
             # The brokers do not say whose fault it is: each lane has to be tried alone.
             problems = {each.lane: _problem(why, each.topic) for each in rows}
         reason = str(why) if why is not None else next(iter(problems.values())).message
