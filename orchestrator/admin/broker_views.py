@@ -6,7 +6,13 @@ Options that hold a secret are shown as `***`.
 from orchestrator.admin.views import JsonView, timestamp
 from orchestrator.intake.views import SourceView, SubscriptionView, plain_view
 from orchestrator.kafka.secrets import shown_options
-from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription, TopicsState
+from orchestrator.registry.stored_topics import (
+    GO_ON,
+    StoredCluster,
+    StoredStart,
+    StoredSubscription,
+    TopicsState,
+)
 from orchestrator.registry.subscribe import sink_uri, source_uri
 
 
@@ -49,7 +55,7 @@ def subscription_view(
         "max_in_flight": one.max_in_flight,
         "dead_letter_failures": one.dead_letter_failures,
         "generation": one.generation,
-        "starts": {start.topic: list(start.offsets) for start in one.starts},
+        "starts": {start.topic: _shown(start, one.generation) for start in one.starts},
         "undecided": one.undecided,
         "kafka_cluster_id": one.kafka_id,
         "status": view.status,
@@ -60,6 +66,11 @@ def subscription_view(
         "sources": [_source(source) for source in view.sources],
         "created_at": timestamp(one.created_at_ms),
     }
+
+
+def _shown(start: StoredStart, generation: int) -> list[int]:
+    of = map(start.of, range(len(start.offsets)))
+    return [offset if since == generation else GO_ON for offset, since in of]
 
 
 def _source(view: SourceView) -> JsonView:

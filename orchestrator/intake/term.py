@@ -140,7 +140,7 @@ class TermSources:
         generation = wanted.subscription.generation
         row = self._term.source(key)
         if row is None or row.generation < generation:
-            self._open(key, wanted, row)
+            self._open(key, wanted)
             return
         read = self._read.get(key)
         facts = self._facts(wanted, row)
@@ -162,18 +162,24 @@ class TermSources:
             read.pass_gap()
         read.look(row)
 
-    def _open(self, key: bytes, wanted: WantedSource, row: SourceRow | None) -> None:
+    def _open(self, key: bytes, wanted: WantedSource) -> None:
+        """Portions of the old generation may be on their way: where it stands then, and goes on,
+        is seen when the record is applied."""
         generation = wanted.subscription.generation
         if self._asked.get(key, 0) >= generation:
             return
         self._asked[key] = generation
         self._stop(key)
-        start = wanted.start
-        if start is None:
-            start = 0 if row is None else row.position
-        version = self._registry().version
         self.propose(
-            SourceOpened(self.epoch, self.now_ms(), wanted.source, generation, start, version)
+            SourceOpened(
+                self.epoch,
+                self.now_ms(),
+                wanted.source,
+                generation,
+                wanted.start,
+                self._registry().version,
+                wanted.goes_on_from,
+            )
         )
 
     def _facts(self, wanted: WantedSource, row: SourceRow) -> SourceFacts:

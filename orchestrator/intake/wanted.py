@@ -7,7 +7,7 @@ import msgspec
 from orchestrator.codec.keys import source_key
 from orchestrator.model.ids import partition_of_key, source_partition_key
 from orchestrator.model.topics import Source
-from orchestrator.registry.stored_topics import GO_ON, StoredStart, StoredSubscription
+from orchestrator.registry.stored_topics import StoredStart, StoredSubscription
 
 
 class KnownTopic(msgspec.Struct, frozen=True):
@@ -27,12 +27,14 @@ KnownTopics = Mapping[tuple[str, str], KnownTopic | None]
 
 
 class WantedSource(msgspec.Struct, frozen=True):
-    """A source that should be read. `start` None: from the position of its last generation."""
+    """A source that should be read, from `start` on; or from where it stands, if its generation is
+    at least `goes_on_from`, which is 0 if it begins anew."""
 
     key: bytes
     source: Source
     home: int
-    start: int | None
+    start: int
+    goes_on_from: int
     subscription: StoredSubscription
 
 
@@ -57,18 +59,10 @@ def _sources_of(
         topic = known.get((subscription.cluster, name))
         if topic is None or topic.is_of_another(subscription.kafka_id):
             continue
-        start = starts.get((name, topic.topic_id))
+        start = starts.get((name, topic.topic_id), StoredStart(name, topic.topic_id, ()))
         for partition in range(topic.partition_count):
             source = Source(subscription.id, name, topic.topic_id, partition, subscription.cluster)
             home = partition_of_key(source_partition_key(source), partition_count)
-            yield WantedSource(
-                source_key(source), source, home, _start_of(start, partition), subscription
-            )
-
-
-def _start_of(start: StoredStart | None, partition: int) -> int | None:
-    """A partition that was added later starts at its beginning, as does a topic made later."""
-    if start is None or partition >= len(start.offsets):
-        return 0
-    offset = start.offsets[partition]
-    return None if offset == GO_ON else offset
+            offset, since = start.of(partition)
+            goes_on_from = since if since < subscription.generation else 0
+            yield WantedSource(source_key(source), source, home, offset, goes_on_from, subscription)

@@ -24,8 +24,8 @@ from orchestrator.model.topic_records import (
 
 
 def apply_source_opened(step: Step, record: SourceOpened) -> Answer:
-    """Open a source. A new generation begins at its start; the same generation keeps its
-    position."""
+    """Open a source. A new generation begins at its start, or goes on; the same generation keeps
+    its position."""
     state, source = step.state, record.source
     if record.epoch != state.partition_row.epoch:
         return Answer.DROPPED
@@ -40,6 +40,8 @@ def apply_source_opened(step: Step, record: SourceOpened) -> Answer:
         return Answer.DUPLICATE
     opened = SourceRow(source, record.generation, record.start, step.now_ms)
     opened.metadata_version = record.metadata_version
+    if row is not None and 0 < record.goes_on_from <= row.generation:
+        opened.position, opened.leader_epoch = row.position, row.leader_epoch
     if row is None:
         state.sources.add(key, opened)
     else:

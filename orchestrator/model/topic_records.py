@@ -80,7 +80,8 @@ class Produce(Record, frozen=True, tag=35):
 
 class SourceOpened(Record, frozen=True, tag=10):
     """Records of a source are taken from `start` on. A higher generation replaces a lower one, in
-    this one record; for the generation that is open nothing changes: the position stays.
+    this one record; for the generation that is open nothing changes: the position stays. It stays,
+    too, if that generation is at least `goes_on_from` (0: never); else `start` counts.
     `metadata_version` is that of the metadata that have its subscription."""
 
     epoch: int
@@ -89,6 +90,7 @@ class SourceOpened(Record, frozen=True, tag=10):
     generation: int
     start: int
     metadata_version: int = 0
+    goes_on_from: int = 0
 
 
 class Intake(Record, frozen=True, tag=11):

@@ -19,8 +19,10 @@ from orchestrator.registry.records import (
     SubscriptionSought,
 )
 from orchestrator.registry.stored_topics import (
+    GO_ON,
     INGRESS_MAX,
     TAKEN_OVER_MAX,
+    StoredStart,
     StoredSubscription,
     TopicsState,
 )
@@ -133,7 +135,7 @@ def changed_subscription(
         case SubscriptionSought():
             return replace(
                 known,
-                starts=record.starts,
+                starts=_starts_of(known, record.starts, known.generation + 1),
                 undecided=record.undecided,
                 kafka_id=record.kafka_id,
                 generation=known.generation + 1,
@@ -141,4 +143,27 @@ def changed_subscription(
         case SubscriptionDecided(generation=generation):
             if not known.undecided or generation != known.generation:
                 return known
-            return replace(known, starts=record.starts, undecided="", kafka_id=record.kafka_id)
+            starts = _starts_of(known, record.starts, generation)
+            return replace(known, starts=starts, undecided="", kafka_id=record.kafka_id)
+
+
+def _starts_of(
+    known: StoredSubscription, decided: tuple[StoredStart, ...], generation: int
+) -> tuple[StoredStart, ...]:
+    """Those of a generation. What earlier ones said stays where it says GO_ON or nothing: they may
+    not have begun, of one that is paused say."""
+    before = {one.topic: one for one in known.starts}
+    made = []
+    for start in decided:
+        old = before.pop(start.topic, None)
+        if old is None or old.topic_id != start.topic_id:
+            old = replace(start, offsets=())
+        of = [
+            (offset, generation) if offset != GO_ON else old.of(partition)
+            for partition, offset in enumerate(start.offsets)
+        ]
+        since = tuple(named for _, named in of)
+        is_first = all(named == 1 for named in since)
+        offsets = tuple(offset for offset, _ in of)
+        made.append(replace(start, offsets=offsets, since=() if is_first else since))
+    return (*made, *before.values())

@@ -13,7 +13,8 @@ from orchestrator.registry.stored import Stored, StoredPairs
 """The name of the broker cluster that a log on Kafka lives on: it exists by itself."""
 TAKEN_OVER_MAX: Final = 20  # logs of one broker cluster
 GO_ON: Final = -1
-"""Instead of an offset: the source goes on where its old generation stands."""
+"""Instead of an offset, of those that a new generation starts from: the source goes on where it
+stands."""
 INGRESS_MAX: Final = 100  # ended ones that are remembered
 
 
@@ -27,15 +28,24 @@ class StoredCluster(Stored, frozen=True):
 
 
 class StoredStart(Stored, frozen=True):
-    """Where the sources of one topic start: an offset, or GO_ON, for each partition from 0.
+    """Where the sources of one topic start: an offset for each partition from 0.
 
     `topic_id` is Kafka's, of 16 bytes. A partition beyond `offsets` was added later and starts at
     offset 0, and so does a topic (or a topic made anew, with another id) that has no start.
+    `since` are the generations that were to start at these offsets: a source that is as new as that
+    goes on where it stands. () is the first generation for all.
     """
 
     topic: str
     topic_id: bytes
     offsets: tuple[int, ...]
+    since: tuple[int, ...] = ()
+
+    def of(self, partition: int) -> tuple[int, int]:
+        """Offset and generation of one partition."""
+        if partition >= len(self.offsets) or self.offsets[partition] == GO_ON:
+            return 0, 1
+        return self.offsets[partition], self.since[partition] if self.since else 1
 
 
 class StoredSubscription(Stored, frozen=True):

@@ -141,7 +141,8 @@ class TopicWorld(World):
         if one.generation in one.starts:
             latest = one.starts[one.generation]
             offsets = tuple(latest[n] for n in sorted(latest))
-            starts = (StoredStart(one.topic, topic.id, offsets),)
+            since = (one.generation,) * len(offsets)
+            starts = (StoredStart(one.topic, topic.id, offsets, since),)
         return StoredSubscription(
             one.id,
             "",

@@ -23,8 +23,16 @@ from orchestrator.model.limits import LETTER_BYTES_MAX
 from orchestrator.model.rows import PartitionRow, SourceRow
 from orchestrator.model.topic_records import Intake, SourceClosed, SourceOpened
 from orchestrator.model.topics import FeedTopic, Source
+from orchestrator.registry.apply_topics import changed_subscription
+from orchestrator.registry.records import SubscriptionSought
 from orchestrator.registry.schema import Registry
-from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription, TopicsState
+from orchestrator.registry.stored_topics import (
+    GO_ON,
+    StoredCluster,
+    StoredStart,
+    StoredSubscription,
+    TopicsState,
+)
 
 SOURCE = Source("sub_1", "orders", bytes(16), 0, "log")
 KEY = source_key(SOURCE)
@@ -179,6 +187,26 @@ def test_behind_a_gap_that_is_passed_reading_goes_on() -> None:
     term.reading.on_batch(ReadBatch(50, 52, 1, (InRecord(51, 1, None, b"v", ()),)))
     record = term.take()
     assert (record.first, record.upto, len(record.items)) == (2, 52, 1)
+
+
+def test_a_source_that_a_seek_leaves_goes_on_behind_what_is_on_its_way() -> None:
+    """Portions that were read are applied before the new generation is open: where the source
+    stands is known only then."""
+    term = Term(9, WANTS)
+    opened(term)
+    term.reading.on_batch(ReadBatch(0, 2, 1, (InRecord(0, 1, None, b"v", ()),)))
+    start = StoredStart("orders", SOURCE.topic_id, (0,))
+    sought = SubscriptionSought(9, "sub_1", (replace(start, offsets=(GO_ON,)),), "", "kafka-id")
+    term.know(10, changed_subscription(WANTS, sought))
+    term.look()
+    portion, record = term.proposed
+    assert isinstance(portion, Intake) and isinstance(record, SourceOpened)
+    assert (record.generation, record.start, record.goes_on_from) == (2, 0, 1)
+    named = replace(sought, starts=(replace(start, offsets=(1,)),))
+    again = Term(9, changed_subscription(WANTS, named))
+    again.look()
+    (record,) = again.proposed
+    assert (record.generation, record.start, record.goes_on_from) == (2, 1, 0)
 
 
 def test_too_many_bytes_of_dead_letters_stop_a_source_until_some_are_gone() -> None:

@@ -99,6 +99,25 @@ def test_a_generation_replaces_the_one_before_and_nothing_else_does() -> None:
     assert source_row(bench).live == [3], "the slot of another generation"
 
 
+@pytest.mark.parametrize(("goes_on_from", "position"), [(1, 7), (2, 7), (3, 4), (0, 4)])
+def test_a_generation_may_go_on_where_the_one_before_stands(
+    goes_on_from: int, position: int
+) -> None:
+    """If that one began where the new one is to go on."""
+    bench = Bench()
+    bench.do(opened(bench, SOURCE, 2))
+    bench.do(intake(bench, SOURCE, 0, upto=7, generation=2))
+    assert bench.do(replace(opened(bench, SOURCE, 3, start=4), goes_on_from=goes_on_from)) is (
+        Answer.DONE
+    )
+    row = source_row(bench)
+    assert (row.generation, row.position) == (3, position)
+    assert row.leader_epoch == (3 if position == 7 else -1)
+    other = replace(SOURCE, topic_id=b"o" * 16)
+    assert bench.do(replace(opened(bench, other, 3, start=4), goes_on_from=1)) is Answer.DONE
+    assert [one.position for _, one in bench.state.sources.scan() if one.source == other] == [4]
+
+
 def test_a_source_that_is_closed_is_forgotten_and_what_it_began_goes_on() -> None:
     bench = ready()
     invoke = taken(bench, SOURCE, 0)

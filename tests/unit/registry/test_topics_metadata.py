@@ -12,6 +12,7 @@ from orchestrator.registry.apply_metadata import (
     encode_record,
     encode_state,
 )
+from orchestrator.registry.apply_topics import changed_subscription
 from orchestrator.registry.records import (
     AnyTopicsRecord,
     FeedsSwitched,
@@ -102,10 +103,10 @@ def test_a_life() -> None:
     resumed = subscription(played(6))
     assert not resumed.paused and not resumed.reason and resumed.gaps_passed == 1
     sought = subscription(played(7))
-    assert (sought.generation, sought.undecided, sought.starts) == (2, "latest", ())
+    assert (sought.generation, sought.undecided, sought.starts) == (2, "latest", (START,))
     decided = subscription(played(8))
     assert (decided.generation, decided.undecided) == (2, "")
-    assert decided.starts[0].offsets == (3, GO_ON)
+    assert decided.starts == (StoredStart("orders", TOPIC_ID, (3, 0), (2, 1)),)
     told = played(10).topics
     assert told.events_feed and told.state_feeds == ("Cart", "Counter")
     assert played(12).topics.taken_over == {"shop": (b"lost",)}
@@ -141,6 +142,22 @@ def test_a_cluster_in_use_stays() -> None:
     assert apply_metadata(state, SubscriptionDeleted(3, "sub_1"))
     assert apply_metadata(state, FeedsSwitched(4, False, ("Cart",)))
     assert apply_metadata(state, KafkaClusterDeleted(5, "shop")), "where feeds go is not kept here"
+
+
+def test_one_seek_after_another_loses_none() -> None:
+    """The first may have reached no source yet: of a subscription that is paused, say."""
+    one = MADE
+    for offsets in ((5, GO_ON), (GO_ON, 6), (GO_ON, GO_ON, GO_ON)):
+        sought = SubscriptionSought(1, "sub_1", (replace(START, offsets=offsets),), "", "kafka-id")
+        one = changed_subscription(one, sought)
+    (start,) = one.starts
+    assert (one.generation, start.offsets, start.since) == (4, (5, 6, 0), (2, 3, 1))
+    # A topic that nothing was asked of, and one that was made anew.
+    other, anew = replace(START, topic="other", offsets=(9,)), replace(START, topic_id=bytes(16))
+    both = replace(one, starts=(start, other))
+    sought = SubscriptionSought(1, "sub_1", (replace(anew, offsets=(GO_ON, 2)),), "", "kafka-id")
+    both = changed_subscription(both, sought)
+    assert both.starts == (replace(anew, offsets=(0, 2), since=(1, 5)), other)
 
 
 def test_a_start_is_decided_once_and_for_its_generation() -> None:
