@@ -9,6 +9,8 @@ from orchestrator.model.topic_records import Produce
 from orchestrator.outbox.port import Rows
 
 MISSING_S: Final = 30.0  # how long a topic that does not exist is tried
+NO_PARTITION_S: Final = 5.0
+"""The same for a partition of a topic that exists: brokers soon tell of one that was added."""
 FORGET_MISSING_S: Final = 60.0  # after this time without a try, that time begins anew
 
 
@@ -53,13 +55,13 @@ class Given:
             self.settled = None
         return bool(self.items)
 
-    def is_missing(self, now_s: float) -> bool:
-        """The topic is missing now: whether it has been for MISSING_S, and counts as one that does
-        not exist."""
+    def is_missing(self, now_s: float, is_whole: bool) -> bool:
+        """The topic is missing now, or (not `is_whole`) a partition of it: whether it has been for
+        so long that it counts as one that does not exist."""
         if self.missing_s is None or now_s - self.missed_s > FORGET_MISSING_S:
             self.missing_s = now_s
         self.missed_s = now_s
-        return now_s - self.missing_s >= MISSING_S
+        return now_s - self.missing_s >= (MISSING_S if is_whole else NO_PARTITION_S)
 
 
 def rows_of(given: Given) -> TopicRows:

@@ -331,19 +331,19 @@ class TopicCarrier:
 
     def _judge(self, given: Given, problem: Problem) -> None:
         """Whether its first row can never be sent, or when it is tried again."""
-        was_alone = given.is_alone or len(given.items) == 1
-        if problem.code in _MISSING:
-            is_over = given.is_missing(self._scheduler.time_s())
-            if is_over and (was_alone or problem.code is ProblemCode.NO_TOPIC):
-                self._refuse(given, problem)
-                return
-        elif problem.code in _NEVER and was_alone:
+        is_of_all = problem.code is ProblemCode.NO_TOPIC
+        if not (is_of_all or given.is_alone or len(given.items) == 1):
+            given.is_alone = True  # at once: it may be another row's fault, or another lane's
+        elif self._is_never(given, problem.code):
             self._refuse(given, problem)
-            return
-        elif not was_alone:
-            given.is_alone = True  # at once: it may be another lane's fault
-            return
-        self._hold(given, problem.message)
+        else:
+            self._hold(given, problem.message)
+
+    def _is_never(self, given: Given, code: ProblemCode) -> bool:
+        """Whether the first row of a lane can never be sent, as far as is known."""
+        if code not in _MISSING:
+            return code in _NEVER
+        return given.is_missing(self._scheduler.time_s(), code is ProblemCode.NO_TOPIC)
 
     def _refuse(self, given: Given, problem: Problem) -> None:
         item = given.items[0]

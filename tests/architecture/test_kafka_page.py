@@ -17,7 +17,7 @@ from orchestrator.model import topics
 from orchestrator.model.codes import CODES
 from orchestrator.model.limits import FEED_LANE_BYTES_MAX
 from orchestrator.node.ingress_topic import PARTITIONS
-from orchestrator.outbox.given import MISSING_S
+from orchestrator.outbox.given import MISSING_S, NO_PARTITION_S
 from orchestrator.outbox.topics import LANES_MAX, QUIET_S, ROWS_MAX
 from orchestrator.registry.errors import RegistryError
 from orchestrator.registry.subscribe import MAX_IN_FLIGHT_DEFAULT
@@ -60,6 +60,7 @@ def test_every_header_that_acts_is_there() -> None:
     [
         f"{MAX_IN_FLIGHT_DEFAULT} for each partition if nothing is said",
         f"{MISSING_S:.0f} s",
+        f"no such partition after {NO_PARTITION_S:.0f} s",
         f"{TRANSACTION_MS // 1000} seconds",
         f"{LETTER_BYTES_MAX >> 20} MiB of dead letters",
         f"{FEED_LANE_BYTES_MAX >> 20} MiB in one partition",

@@ -12,7 +12,7 @@ from orchestrator.model.lanes import Lane, ToTopic
 from orchestrator.model.limits import LETTER_BYTES_MAX
 from orchestrator.model.topic_records import CloseLane, OutboxRefused, Produce, Produced
 from orchestrator.model.topics import EVENT, SEND
-from orchestrator.outbox.given import MISSING_S
+from orchestrator.outbox.given import MISSING_S, NO_PARTITION_S
 from orchestrator.outbox.pace import REST_S
 from orchestrator.outbox.port import RETRY_MAX_S
 from orchestrator.outbox.produced import TRIM_ROWS, TRIM_S
@@ -260,6 +260,30 @@ def test_a_topic_that_is_not_there_is_asked_for_a_while_and_others_go_on() -> No
         term.refused(1)
         term.writer.fail(ProblemCode.NO_TOPIC, 1)  # it is remembered
         assert term.records[-1] == OutboxRefused(5, 77, 1, 2, "no_topic", "no")
+
+    run(story())
+
+
+def test_a_partition_that_is_not_there_fails_the_row_that_names_it_and_no_other() -> None:
+    async def story() -> None:
+        term = Term()
+        term.give(1, 3)
+        term.writer.ready()
+        term.writer.fail(ProblemCode.NO_PARTITION, 1)
+        assert term.writer.sent == {1: (1, 1)}, "which of them it is shows alone"
+        term.writer.commit()
+        await asyncio.sleep(REST_S)
+        term.writer.fail(ProblemCode.NO_PARTITION, 1)
+        waited_s = 0.0
+        while term.writer.writing is not None:
+            assert term.writer.sent == {1: (2, 1)}
+            term.writer.fail(ProblemCode.NO_PARTITION, 1)
+            await asyncio.sleep(RETRY_MAX_S)
+            waited_s += RETRY_MAX_S
+        assert NO_PARTITION_S <= waited_s <= NO_PARTITION_S + 2 * RETRY_MAX_S
+        assert term.records[-1] == OutboxRefused(5, 77, 1, 2, "no_partition", "no")
+        term.refused(2)
+        assert term.writer.sent == {1: (3, 1)}
 
     run(story())
 
