@@ -31,7 +31,7 @@ from orchestrator.brokers.kafka.facts import KafkaFacts
 from orchestrator.brokers.memory import MemoryFacts
 from orchestrator.brokers.reader_port import InRecord
 from tests.parts.kafka import KafkaBroker
-from tests.parts.kafka_rights import allow_again, allow_only
+from tests.parts.kafka_rights import allow_again, allow_only, deny
 from tests.parts.processes import free_port
 
 _NUMBERS = itertools.count()
@@ -200,6 +200,23 @@ def test_one_record_by_its_place(cluster: Cluster) -> None:
             assert await ask(facts.record, topic, partition, offset) is None
 
     run(cluster.make_facts, work)
+
+
+def test_one_record_needs_no_right_to_a_group(broker: KafkaBroker) -> None:
+    topic, cluster = fresh("topic"), _kafka(broker.bootstrap)
+    cluster.make_topic(topic, 1)
+    cluster.add(topic, 1000)
+    deny(broker.bootstrap, "GROUP", f"{topic}.again", "DESCRIBE")
+
+    async def work(facts: TopicFacts) -> None:
+        found = await ask(facts.record, TopicFact(topic, bytes(16), 1), 0, 0)
+        assert isinstance(found, InRecord) and found.value == b"x", found
+
+    try:
+        for _ in range(3):  # what comes first differs
+            run(cluster.make_facts, work)
+    finally:
+        allow_again(broker.bootstrap, f"{topic}.again")
 
 
 def test_a_topic_is_made_where_it_is_missing(cluster: Cluster) -> None:
