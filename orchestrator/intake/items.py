@@ -43,7 +43,9 @@ from orchestrator.model.values import BY_SUBSCRIPTION, WORKFLOW_RUN
 from orchestrator.registry.schema import Handler, Registry
 from orchestrator.registry.stored_topics import StoredSubscription
 
-HEAD_BYTES_MAX: Final = 1 << 20  # key and headers of a record that are kept with it
+HEAD_BYTES_MAX: Final = 512 << 10
+"""Key and headers of a record that are kept with it. With those that its handler sees they fit into
+a message of the log, however small a payload may be at most (MESSAGE_HEADROOM_BYTES)."""
 
 _NO_HEADERS: Final = (
     "the name of one of its headers is not UTF-8, so that none of them can be read: done again it"

@@ -22,11 +22,12 @@ from orchestrator.intake.read_status import ACTIVE, RETRYING, STOPPED, ReadStatu
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import SourceRow
 from orchestrator.model.topic_records import DeadLetter, Intake
+from orchestrator.model.topics import header_bytes
 from orchestrator.registry.stored_topics import StoredSubscription
 from perdure.wire.ids import invocation_id_to_str
 
 PORTION_ITEMS: Final = 200
-PORTION_BYTES: Final = 512 << 10  # of values; one record alone may be larger
+PORTION_BYTES: Final = 512 << 10  # one record alone may be larger
 UNDER_WAY_MAX: Final = 4  # portions that are not applied
 HELD_RECORDS_MAX: Final = 2_000  # the reader begins anew at half of it
 RECORD_BYTES: Final = 200  # of a record, beside what is in it
@@ -322,5 +323,7 @@ def _slots_taken(row: SourceRow) -> str:
 
 
 def _size(record: InRecord) -> int:
-    held = RECORD_BYTES + 64 * len(record.headers)
-    return held + len(record.value or b"") + len(record.key or b"")
+    """About the bytes it has in an Intake: key and headers as they came, and as the handler gets
+    them."""
+    held = RECORD_BYTES + 64 * len(record.headers) + len(record.value or b"")
+    return held + 2 * (len(record.key or b"") + header_bytes(record.headers))

@@ -18,6 +18,7 @@ from orchestrator.intake.reading import (
     GAP_S,
     GONE_S,
     HELD_RECORDS_MAX,
+    PORTION_BYTES,
     PORTION_ITEMS,
     UNDER_WAY_MAX,
     IntakeItem,
@@ -26,7 +27,7 @@ from orchestrator.intake.reading import (
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.rows import SourceRow
 from orchestrator.model.topic_records import Intake
-from orchestrator.model.topics import RecordOrigin, Source
+from orchestrator.model.topics import RecordHeaders, RecordOrigin, Source
 from orchestrator.registry.stored_topics import StoredSubscription
 from tests.unit.processor.virtual_loop import run
 
@@ -44,9 +45,9 @@ class Reader:
         self.seek_count = 0
         return self
 
-    def give(self, count: int, gap: int = 0) -> None:
+    def give(self, count: int, gap: int = 0, headers: RecordHeaders = ()) -> None:
         first, self.position = self.position, self.position + count + gap
-        records = tuple(InRecord(first + n, 0, b"k", b"v", ()) for n in range(count))
+        records = tuple(InRecord(first + n, 0, b"k", b"v", headers) for n in range(count))
         self.on_batch(ReadBatch(first, self.position, 0, records))
 
     def pause(self) -> None:
@@ -318,5 +319,16 @@ def test_what_could_not_be_taken_is_read_again_from_where_the_source_stands() ->
         assert (host.reader.seek_count, host.reader.position) == (1, 3)
         host.reader.give(2)
         assert host.spans == [(3, 5, 2)] and host.reading.status().status == "active"
+
+    run(story())
+
+
+def test_headers_count_like_values() -> None:
+    """Ten records of a few bytes each, which together no message of the log would hold."""
+
+    async def story() -> None:
+        host = Host()
+        host.reader.give(10, headers=(("h", b"x" * (PORTION_BYTES // 5)),))
+        assert [count for _, _, count in host.spans] == [2] * UNDER_WAY_MAX
 
     run(story())
