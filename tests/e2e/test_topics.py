@@ -311,3 +311,34 @@ def test_a_source_that_stops_says_why_and_the_others_go_on(
     assert client.call(("Tally", key, "get")) == ["one", "two"]
     sql = f"SELECT status, reason, lag FROM sys_source WHERE topic = '{kept}'"
     assert client_of(server).query(sql) == [{"status": "active", "lag": 0}]
+
+
+def test_a_paused_invocation_is_named_as_what_holds_up_its_source(
+    server: PerdureServer, client: Client, topics: Topics
+) -> None:
+    topic = topics.make(1)
+    made = f"/perdure/v1/subscriptions/{subscribe(server, topic, 'Echo/stumble', max_in_flight=1)}"
+    for value in (b"bad", b"fine"):
+        topics.produce(topic, None, value)
+    sql = "SELECT id FROM sys_invocation WHERE target_handler_name = 'stumble'"
+
+    def begun() -> str:
+        (row,) = client.query(sql)
+        return str(row["id"])
+
+    identity = eventually(begun, 20)
+
+    def is_told() -> None:
+        client.admin_request("PATCH", f"/invocations/{identity}/pause")
+        view = client.admin_request("GET", made).expect(200).json()
+        assert f"1 of them paused: resume, cancel or kill {identity} (offset 0)" in view["reason"]
+
+    eventually(is_told, 20)
+    client.admin_request("PATCH", f"/invocations/{identity}/kill").expect(200, 202)
+
+    def is_over() -> None:
+        view = client.admin_request("GET", made).expect(200).json()
+        (source,) = view["sources"]
+        assert (view["reason"], source["position"], source["live"]) == ("", 2, 0), view
+
+    eventually(is_over, 20)

@@ -24,6 +24,7 @@ from tests.parts.client import Client, eventually, fresh
 from tests.parts.kafka import KafkaBroker
 from tests.parts.kafka_rights import allow_again, allow_only
 from tests.parts.laboratory import Laboratory
+from tests.parts.raw_headers import produce_raw
 from tests.parts.server import PerdureServer
 from tests.parts.server_options import ServerOptions
 from tests.parts.topics import Topics
@@ -225,6 +226,24 @@ def test_a_record_that_cannot_be_used_is_a_dead_letter_and_the_next_goes_on(it: 
     sql = f"SELECT reason, topic_offset FROM sys_dead_letter WHERE subscription_id = '{made}'"
     assert it.client.query(sql) == [{"reason": "no_key", "topic_offset": 0}]
     assert it.shown(made)["status"] == "active"
+
+
+def test_a_header_whose_name_is_no_text_costs_no_other_record(it: World) -> None:
+    """Two partitions, so that records of both come together."""
+    topic, keys = it.topics.make(2), [fresh() for _ in range(20)]
+    for key in keys:
+        it.topics.produce(topic, key.encode(), b"before")
+        if key == keys[9]:
+            produce_raw(it.bootstrap, topic, key.encode(), b"poison", [(b"\xff", b"x")])
+    made = it.subscribe(topic)
+    for key in keys:
+        it.until_seen(key, "before")
+    sql = f"SELECT id, reason, value_utf8 FROM sys_dead_letter WHERE subscription_id = '{made}'"
+    (letter,) = it.client.query(sql)
+    assert (letter["reason"], letter["value_utf8"]) == ("bad_header", "poison")
+    redriven = f"/perdure/v1/dead-letters/{letter['id']}/redrive"
+    it.client.admin_request("POST", redriven, {}).expect(200)
+    it.until_seen(keys[9], "before", "poison")
 
 
 def test_a_handler_that_is_removed_stops_its_subscription_until_it_is_back(it: World) -> None:

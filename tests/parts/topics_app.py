@@ -115,6 +115,14 @@ async def fail(ctx: Context, value: bytes) -> str:
     raise TerminalError(value.decode(), 418)
 
 
+@echo.handler(name="stumble", input_serde=BytesSerde())
+async def stumble(ctx: Context, value: bytes) -> str:
+    """Fails for as long as it is tried, if the value says so."""
+    if value == b"bad":
+        raise ValueError("it is bad")
+    return value.decode()
+
+
 @echo.handler(name="send")
 async def send(ctx: Context, request: dict) -> dict:  # type: ignore[type-arg]
     """A call of `Kafka/send`, and what it answers."""
