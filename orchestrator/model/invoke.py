@@ -5,7 +5,12 @@ Kept in the log and in rows: never reuse a tag, never reorder a field.
 
 import msgspec
 
-from orchestrator.model.topics import ProduceRequest, RecordOrigin
+from orchestrator.model.topics import (
+    ProduceRequest,
+    RecordOrigin,
+    origin_bytes,
+    request_bytes,
+)
 from orchestrator.model.values import BY_INGRESS, Caller
 
 
@@ -62,3 +67,17 @@ class Invoke(
     def now_ms(self) -> int:
         """As with all records: the time that counts where it is applied."""
         return self.created_at_ms
+
+
+def invoke_bytes(invoke: Invoke) -> int:
+    """About the bytes of what may be large in it."""
+    held = len(invoke.body)
+    for name, value in invoke.headers:
+        held += len(name) + len(value)
+    if invoke.prefix is not None:
+        held += len(invoke.prefix.frames)
+    if invoke.origin is not None:
+        held += origin_bytes(invoke.origin)
+    if invoke.produce is not None:
+        held += request_bytes(invoke.produce)
+    return held

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from functools import partial
 
 from orchestrator.machine.lanes import produce_bytes
-from orchestrator.model.invoke import Invoke
+from orchestrator.machine.letters import letter_bytes
+from orchestrator.model.invoke import Invoke, invoke_bytes
 from orchestrator.model.lanes import Lane
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
 from orchestrator.model.records import Completion, OutboxItem, Signal
-from orchestrator.model.topic_records import Produce
+from orchestrator.model.topic_records import DeadLetter, Produce
 from orchestrator.outbox.port import RETRY_FIRST_S, RETRY_MAX_S, Carrier, LaneRows
 from orchestrator.runtime.backoff import backoff_s
 from orchestrator.runtime.scheduler import Scheduler, Timer
@@ -176,9 +177,11 @@ class OutboxSender:
 def _item_bytes(item: OutboxItem) -> int:
     """About what an item adds to a message."""
     if isinstance(item, Invoke):
-        return ITEM_OVERHEAD_BYTES + len(item.body)
+        return ITEM_OVERHEAD_BYTES + invoke_bytes(item)
     if isinstance(item, Produce):
         return produce_bytes(item)
+    if isinstance(item, DeadLetter):
+        return letter_bytes(item)
     value = None
     if isinstance(item, Completion):
         value = item.outcome

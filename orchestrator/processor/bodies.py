@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.model.invoke import Invoke
+from orchestrator.machine.letters import letter_bytes
+from orchestrator.model.invoke import Invoke, invoke_bytes
 from orchestrator.model.records import (
     AnyRecord,
     Completion,
@@ -29,12 +30,12 @@ def _outcome_bytes(outcome: Outcome | None) -> int:
 
 _BODY_BYTES: dict[type, Callable[[Any], int]] = {
     Journal: lambda record: len(record.frames),
-    Invoke: lambda invoke: len(invoke.body) + (len(invoke.prefix.frames) if invoke.prefix else 0),
+    Invoke: invoke_bytes,
     Signal: lambda record: _outcome_bytes(record.value),
     Completion: lambda record: _outcome_bytes(record.outcome),
     PatchState: lambda record: sum(len(value) for _, value in record.state),
     Transfer: lambda record: sum(map(body_bytes, record.items)),
     Intake: lambda record: sum(map(body_bytes, record.items)),
-    DeadLetter: lambda letter: len(letter.value or b""),
+    DeadLetter: letter_bytes,
     RedriveDeadLetter: lambda record: body_bytes(record.invoke),
 }

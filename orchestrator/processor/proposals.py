@@ -72,7 +72,7 @@ class ProposalQueue:
     def add(self, record: AnyRecord, waiter: Waiter | None) -> None:
         if type(record) is Journal:
             size_bytes, work = len(record.frames), 1 + len(record.effects)
-        elif type(record) is Invoke and record.prefix is None:
+        elif type(record) is Invoke and record.prefix is None and record.produce is None:
             size_bytes, work = len(record.body), 1
         else:
             size_bytes, work = body_bytes(record), 1 + _part_count(record)

@@ -138,7 +138,9 @@ class Router:
     # --- records ---
 
     def invoke(self, invoke: Invoke, wait: bool, on_reply: OnReply) -> Callable[[], None]:
-        asked = self._appender(partition_of(invoke.id, self.partition_count), len(invoke.body))
+        # The value of a send is in its request; headers are bounded by the ingress.
+        size_bytes = len(invoke.body) if invoke.produce is None else body_bytes(invoke)
+        asked = self._appender(partition_of(invoke.id, self.partition_count), size_bytes)
         if isinstance(asked, Unavailable):
             return self._refuse(invoke.id, on_reply, asked)
         if not invoke.request:  # else the same request was sent before

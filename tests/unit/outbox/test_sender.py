@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
+from orchestrator.model import topics
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import Lane, ToPartition
 from orchestrator.model.limits import TURN_MESSAGE_BYTES
 from orchestrator.model.records import Cancel, Item, Transfer
+from orchestrator.model.topic_records import DeadLetter
 from orchestrator.outbox.port import Rows
 from orchestrator.outbox.sender import ADVANCE_ROWS, OutboxSender
 from orchestrator.outbox.transfers import TransferCarrier
@@ -73,6 +76,38 @@ class Source:
 
 def large(size_bytes: int) -> Invoke:
     return Invoke(b"x" * 24, "S", "h", "", 0, b"b" * size_bytes, (), 0, 0, 0)
+
+
+def laden(kind: str, size_bytes: int) -> Invoke | DeadLetter:
+    """One whose bytes are elsewhere than in its body."""
+    invoke, blob = large(0), b"b" * size_bytes
+    source = topics.Source("sub_1", "t", bytes(16), 0, "log")
+    origin = topics.RecordOrigin(source, 1, 0, 0, None, (("h", blob),), 0)
+    match kind:
+        case "headers":
+            return replace(invoke, headers=(("h", blob.decode()),))
+        case "origin":
+            return replace(invoke, origin=origin)
+        case "send":
+            request = topics.ProduceRequest("log", "t", None, None, (), blob, True)
+            return replace(invoke, produce=request)
+        case _:
+            value, headers = (blob, ()) if kind == "letter" else (None, origin.headers)
+            return DeadLetter(0, "no_key", "", 0, replace(origin, headers=headers), value)
+
+
+@pytest.mark.parametrize("kind", ["headers", "origin", "send", "letter", "letter's headers"])
+def test_what_is_large_elsewhere_than_in_a_body_counts(kind: str) -> None:
+    """Else a transfer is larger than a message of the log may be, and is tried for ever."""
+
+    async def story() -> None:
+        source = Source()
+        for _ in range(5):
+            source.add(1, laden(kind, TURN_MESSAGE_BYTES * 2 // 5))
+        source.sender.send(1)
+        assert source.sent == [(1, 1, 2)]
+
+    run(story())
 
 
 def test_one_transfer_is_under_way_and_the_next_takes_all_that_came() -> None:
