@@ -16,7 +16,7 @@ from orchestrator.node.topics import broker_client_config
 from orchestrator.registry.apply_metadata import MetadataState
 from orchestrator.registry.apply_topics import is_taken
 from orchestrator.registry.errors import RegistryError
-from orchestrator.registry.metadata import Metadata
+from orchestrator.registry.metadata import Metadata, MetadataUnavailable
 from orchestrator.registry.records import SubscriptionCreated
 from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription, TopicsState
 from orchestrator.registry.subscribe import MAX_IN_FLIGHT_DEFAULT
@@ -62,7 +62,7 @@ class IngressTopicKeeper:
             try:
                 await self._make(*place)
                 return
-            except (NoFacts, OperatingError, RegistryError, OSError, _NotMade) as error:
+            except _TRY_AGAIN as error:
                 if str(error) != said:
                     _LOG.warning("the ingress topic %s/%s: %s; trying again", *place, error)
                 said = str(error)
@@ -111,6 +111,16 @@ class IngressTopicKeeper:
 
 class _NotMade(Exception):
     """Why the topic could not be made, for people."""
+
+
+_TRY_AGAIN: Final = (
+    NoFacts,
+    OperatingError,
+    RegistryError,
+    MetadataUnavailable,
+    OSError,
+    _NotMade,
+)
 
 
 def ingress_place(options: NodeOptions) -> tuple[str, str] | None:

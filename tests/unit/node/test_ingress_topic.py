@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from orchestrator.config.options import read_options
 from orchestrator.log.memory import MemoryLog
 from orchestrator.node import ingress_topic
 from orchestrator.node.ingress_topic import IngressTopicKeeper
-from orchestrator.registry.metadata import Metadata
+from orchestrator.registry.metadata import Metadata, MetadataUnavailable
 from orchestrator.registry.records import (
     AnyMetadataRecord,
     KafkaClusterCreated,
@@ -79,6 +80,28 @@ def test_it_is_made_once_from_the_beginning(story: Story) -> None:
         assert (made.topics, made.service, made.name) == (("in",), "", "ingress")
         assert [start.offsets for start in made.starts] == [(0,)]
         assert await server.starts() == [made]
+
+    story(tell)
+
+
+def test_a_log_that_does_not_answer_is_tried_again(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingress_topic, "TRY_AGAIN_S", 0)
+    answers = [MetadataUnavailable("the log does not answer", unknown=True)]
+
+    async def tell(server: Server) -> None:
+        change = server.metadata.change
+
+        async def failing(decide: Any) -> Any:
+            made = await change(decide)
+            if answers:  # it was made all the same
+                raise answers.pop()
+            return made
+
+        monkeypatch.setattr(server.metadata, "change", failing)
+        (made,) = await server.starts()
+        assert made.topics == ("in",) and not answers
 
     story(tell)
 
