@@ -5,6 +5,7 @@ reads files, and ending it waits for its connections.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -51,6 +52,7 @@ from orchestrator.kafka.groups import members_now
 from orchestrator.kafka.secrets import UnresolvedReference, without_secrets
 from orchestrator.model.refusal import LogRefused
 
+_LOG = logging.getLogger("perdure.brokers")
 T = TypeVar("T")
 Work = Callable[[], Coroutine[Any, Any, T]]
 
@@ -133,10 +135,15 @@ class KafkaFacts:
         try:
             answer = await work()
         except _NoAnswer as no:
-            trouble = no.trouble
-            text = without_secrets(trouble.message, self._resolved)
-            answer = BrokerTrouble(trouble.code, text, trouble.passes)
+            answer = self._shown(no.trouble)
+        except Exception as error:  # noqa: BLE001 who asks asks nothing else before the answer
+            _LOG.exception("an error while a broker cluster was asked")
+            answer = self._shown(BrokerTrouble(OUT_OF_REACH, f"no answer ({error!r})", True))
         on_answer(answer)
+
+    def _shown(self, trouble: BrokerTrouble) -> BrokerTrouble:
+        text = without_secrets(trouble.message, self._resolved)
+        return BrokerTrouble(trouble.code, text, trouble.passes)
 
     async def _topics(self, names: list[str]) -> FoundTopics:
         """Asks both questions at once: records that came after a silence wait for the answers."""

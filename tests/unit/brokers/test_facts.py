@@ -53,3 +53,16 @@ def test_other_errors_are_the_answer() -> None:
     young = Young(KafkaError.TOPIC_AUTHORIZATION_FAILED)
     assert isinstance(_offsets_of(young), BrokerTrouble)
     assert young.asked_count == 1
+
+
+class Broken(Young):
+    async def _listed_once(self, topic: TopicFact, point: int) -> tuple[int, ...]:
+        raise ValueError("a fault of s3cret")
+
+
+def test_a_fault_is_an_answer_too() -> None:
+    broken = Broken(0)
+    broken._resolved = {"sasl.password": "s3cret"}
+    answer = _offsets_of(broken)
+    assert isinstance(answer, BrokerTrouble) and answer.passes
+    assert answer.message == "no answer (ValueError('a fault of ***'))"
