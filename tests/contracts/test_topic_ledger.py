@@ -12,7 +12,6 @@ from orchestrator.brokers.writer_port import (
     NotCommitted,
     ProblemCode,
     TopicRows,
-    TopicWriter,
 )
 from orchestrator.kafka.options import KafkaConnection, client_config
 from tests.contracts.test_topic_writer import make_topic, opened, rows, write
@@ -32,27 +31,44 @@ def made(broker: KafkaBroker) -> tuple[WriterOptions, str]:
     )
 
 
-def test_a_ledger_that_may_not_be_written_is_no_fault_of_a_row(broker: KafkaBroker) -> None:
-    """The transaction does not say which of its topics was refused."""
-    options, topic = made(broker)
-    asked = rows(70000, topic, 1, b"a")
+def test_what_may_not_be_written_is_named_whatever_was_refused(broker: KafkaBroker) -> None:
+    """A transaction does not say which of its topics was; and as no partition could be added to it,
+    it cannot be aborted. The ledger is no fault of a row, and one topic is none of another's."""
+    (options, topic), other = made(broker), make_topic(broker, fresh("out"))
+    asked = rows(70000, topic, 1, b"a"), rows(70001, other, 1, b"b")
 
     async def run() -> None:
-        writer, _ = await opened(options)
+        (await opened(options))[0].close()
         deny(broker.bootstrap, "TOPIC", options.ledger_topic, "WRITE")
         deny(broker.bootstrap, "TOPIC", topic, "WRITE")
         try:
-            end = await refused(writer, asked, with_problems=False)
+            end = await refused(options, *asked)
+            assert isinstance(end, Lost) and not end.is_fenced
             assert f"may not write to topic {options.ledger_topic}" in end.reason
             allow_again(broker.bootstrap, options.ledger_topic)
-            end = await refused(writer, asked, with_problems=True)
-            assert end.problems[70000].code is ProblemCode.NO_RIGHT
+            while isinstance(end, Lost):
+                end = await refused(options, *asked)
+            assert {lane: each.code for lane, each in end.problems.items()} == {
+                70000: ProblemCode.NO_RIGHT
+            }
         finally:
             allow_again(broker.bootstrap, options.ledger_topic)
             allow_again(broker.bootstrap, topic)
-        writer.close()
 
     asyncio.run(run())
+
+
+async def refused(options: WriterOptions, *asked: TopicRows) -> NotCommitted | Lost:
+    """What is said once the broker follows its rules."""
+    while True:
+        writer, _ = await opened(options)
+        end = await write(writer, *asked)
+        over = await write(writer, *asked)
+        writer.close()
+        if not isinstance(end, Committed):
+            assert isinstance(over, Lost), "the next writer goes on"
+            return end
+        await asyncio.sleep(0.05)
 
 
 def test_a_ledger_that_was_deleted_is_made_again(broker: KafkaBroker) -> None:
@@ -74,12 +90,3 @@ def test_a_ledger_that_was_deleted_is_made_again(broker: KafkaBroker) -> None:
         writer.close()
 
     asyncio.run(run())
-
-
-async def refused(writer: TopicWriter, asked: TopicRows, with_problems: bool) -> NotCommitted:
-    """What is said once the broker follows its new rules."""
-    while True:
-        end = await write(writer, asked)
-        if isinstance(end, NotCommitted) and bool(end.problems) == with_problems:
-            return end
-        await asyncio.sleep(0.05)

@@ -15,7 +15,6 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
-    AclOperation,
     AdminClient,
     ConfigResource,
     NewTopic,
@@ -26,8 +25,7 @@ from orchestrator.brokers.kafka.configs import WriterOptions, ledger_reader_conf
 from orchestrator.brokers.kafka.making import create
 from orchestrator.brokers.ledger import ForeignEntry, UnreadableLedger, read_entry
 from orchestrator.kafka.clients import OnError, make_admin, make_consumer
-from orchestrator.kafka.errors import REQUEST_S, TOPIC_APPEARS_S, error_of, text_of
-from orchestrator.model.operating import OperatingError
+from orchestrator.kafka.errors import REQUEST_S, TOPIC_APPEARS_S, error_of
 
 SEGMENT_BYTES: Final = 1 << 20
 SEGMENT_MS: Final = 10 * 60_000
@@ -106,36 +104,6 @@ def _refuse(topic: str, name: str, found: str, wanted: str) -> None:
         f"topic {topic} has {name}={found}; set it: kafka-configs.sh --alter --entity-type topics"
         f" --entity-name {topic} --add-config {name}={wanted}"
     )
-
-
-def missing_right(options: WriterOptions) -> str:
-    """Why nothing can be sent, whatever the topic: the ledger may not be written. "" if it may.
-
-    A transaction that was refused does not say which of its topics was. No answer counts as a
-    missing right, too: what waits is sent later, but what is refused becomes a dead letter.
-    """
-    topic = options.ledger_topic
-    try:
-        admin = make_admin(options.client(), _ignored)
-        asked = admin.describe_topics(
-            TopicCollection([topic]),
-            include_authorized_operations=True,
-            request_timeout=REQUEST_S,
-        )
-        allowed = asked[topic].result().authorized_operations
-    except (KafkaException, OperatingError) as error:
-        why = text_of(error) if isinstance(error, KafkaException) else str(error)
-        return f"whether topic {topic} may be written is not known: {why}"
-    if AclOperation.WRITE in (allowed or ()):
-        return ""
-    return (
-        f"the user may not write to topic {topic}, which remembers what was sent:"
-        " perdure explain PD0113 has the rights that are needed"
-    )
-
-
-def _ignored(error: KafkaError) -> None:
-    """Ignored: the request that fails reports the error."""
 
 
 def read_ledger(options: WriterOptions) -> dict[int, int]:

@@ -14,8 +14,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from orchestrator.brokers.kafka.configs import TRANSACTION_MS, WriterOptions
 from orchestrator.brokers.kafka.errors import is_fenced
-from orchestrator.brokers.kafka.ledger_topic import missing_right
 from orchestrator.brokers.kafka.making import make_topic
+from orchestrator.brokers.kafka.rights import forbidden_topics
 from orchestrator.brokers.ledger import ledger_key, ledger_value
 from orchestrator.brokers.writer_port import (
     NOWHERE,
@@ -33,7 +33,6 @@ from orchestrator.model.own_topics import PUBLIC_PARTITIONS, public_config
 END_S: Final = 2 * TRANSACTION_MS / 1000
 """So long a commit or an abort is tried: by then the brokers have ended the transaction."""
 
-ALLOWED_S: Final = 2.0
 _TRY_S: Final = 5.0
 _CODES: Final = {
     KafkaError.UNKNOWN_TOPIC_OR_PART: ProblemCode.NO_TOPIC,
@@ -60,16 +59,19 @@ class Transactions:
         self._producer = producer
         self._options = options
         self._known: set[str] = set()  # topics that were there, since anything failed
-        self._allowed_until_s = 0.0  # so long the ledger counts as one that may be written
+        self._over: Lost | None = None  # the producer is of no more use
 
     def run(self, rows: Sequence[TopicRows]) -> WriteEnd:
-        self._producer.poll(0)
+        if self._over is not None:
+            return self._over
         try:
+            self._producer.poll(0)
             if not self._has_ledger():
                 return Lost(f"topic {self._options.ledger_topic} is gone", False)
             problems = self._look(rows)
         except KafkaException as raised:  # nothing was begun
-            return NotCommitted(text_of(raised), {})
+            error = error_of(raised)
+            return _lost(error) if error.fatal() else NotCommitted(text_of(raised), {})
         if problems:
             return NotCommitted("a topic cannot be written", problems)
         end = self._send(rows)
@@ -86,15 +88,6 @@ class Transactions:
                 return False
             self._known.add(topic)
         return True
-
-    def _missing_right(self) -> str:
-        """As `missing_right`; that nothing is missing holds for a moment: many rows may fail."""
-        now_s = time.monotonic()
-        if now_s < self._allowed_until_s:
-            return ""
-        missing = missing_right(self._options)
-        self._allowed_until_s = 0.0 if missing else now_s + ALLOWED_S
-        return missing
 
     def _look(self, rows: Sequence[TopicRows]) -> dict[int, Problem]:
         """Problems of topics by lane; asks only after those that are not known."""
@@ -172,20 +165,56 @@ class Transactions:
             )
 
     def _abort(self, rows: Sequence[TopicRows], sent: "_Sent", why: KafkaError | None) -> WriteEnd:
+        """Nothing was committed, whether it can be aborted or not. A transaction that no partition
+        could be added to cannot: the brokers know of none, and the producer is over."""
+        lost = self._end_it()
+        if lost is not None and lost.is_fenced:
+            return lost
+        end = self._judged(rows, sent, why)
+        if lost is None:
+            return end
+        self._over = Lost(end.reason, False)
+        return end if end.problems else self._over
+
+    def _end_it(self) -> Lost | None:
         try:
             _insist(self._producer.abort_transaction)
         except KafkaException as raised:
             return _lost(error_of(raised))
+        return None
+
+    def _judged(
+        self, rows: Sequence[TopicRows], sent: "_Sent", why: KafkaError | None
+    ) -> NotCommitted:
         problems = sent.problems
-        if not problems and why is not None and why.code() in _CODES:
-            if why.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                missing = self._missing_right()
-                if missing:
-                    return NotCommitted(missing, {})
+        if problems or why is None:
+            return NotCommitted(next(iter(problems.values())).message, problems)
+        if why.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return self._not_allowed(rows, why)
+        if why.code() in _CODES:
             # The brokers do not say whose fault it is: each lane has to be tried alone.
             problems = {each.lane: _problem(why, each.topic) for each in rows}
-        reason = str(why) if why is not None else next(iter(problems.values())).message
-        return NotCommitted(reason, problems)
+        return NotCommitted(str(why), problems)
+
+    def _not_allowed(self, rows: Sequence[TopicRows], why: KafkaError) -> NotCommitted:
+        """Which of its topics was refused a transaction does not say. While that is not known, or
+        it is the ledger, rows wait: those that are refused become dead letters."""
+        ledger = self._options.ledger_topic
+        try:
+            found = forbidden_topics(self._options, {ledger, *(each.topic for each in rows)})
+        except (KafkaException, OperatingError) as error:
+            said = text_of(error) if isinstance(error, KafkaException) else str(error)
+            return NotCommitted(
+                f"a topic may not be written, and it is not known which: {said}", {}
+            )
+        if ledger in found:
+            return NotCommitted(
+                f"the user may not write to topic {ledger}, which remembers what was sent:"
+                " perdure explain PD0113 has the rights that are needed",
+                {},
+            )
+        refused = [each for each in rows if each.topic in found]
+        return NotCommitted(str(why), {each.lane: _problem(why, each.topic) for each in refused})
 
 
 class _Sent:
