@@ -58,6 +58,6 @@ def _library() -> Any:
     library = ctypes.CDLL(str(found[0]))
     for name in ("rd_kafka_conf_new", "rd_kafka_new", "rd_kafka_headers_new"):
         getattr(library, name).restype = ctypes.c_void_p
-    sized = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_ssize_t, ctypes.c_char_p, ctypes.c_ssize_t]
-    library.rd_kafka_header_add.argtypes = sized
+    sized = (ctypes.c_char_p, ctypes.c_ssize_t)
+    library.rd_kafka_header_add.argtypes = (ctypes.c_void_p, *sized, *sized)
     return library
