@@ -12,6 +12,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from orchestrator.brokers.facts_port import RIGHTS
 from orchestrator.brokers.kafka.configs import TRANSACTION_MS, WriterOptions
 from orchestrator.brokers.kafka.errors import is_fenced
 from orchestrator.brokers.kafka.making import make_topic
@@ -210,7 +211,7 @@ class Transactions:
         if ledger in found:
             return NotCommitted(
                 f"the user may not write to topic {ledger}, which remembers what was sent:"
-                " perdure explain PD0113 has the rights that are needed",
+                f" perdure explain {RIGHTS}",
                 {},
             )
         refused = [each for each in rows if each.topic in found]
