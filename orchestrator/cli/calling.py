@@ -20,6 +20,7 @@ from orchestrator.cli.times import flag_duration_s
 from orchestrator.cli.values import BINARY, show_value
 from orchestrator.cli.web_address import HttpAnswer
 from orchestrator.model.api_headers import JSON_TYPE
+from orchestrator.model.values import KAFKA
 
 _NO_RESULT_YET: Final = 470  # of the protocol, which takes long to load
 _NEW: Final = "Accepted"
@@ -43,6 +44,9 @@ def _call(run: Decorated) -> Decorated:
 @_call
 def _invoke(asked: Asked, target: str, **call: Any) -> int:
     """Sent, and then waited for: whoever interrupts it knows what goes on."""
+    if target.strip("/").partition("/")[0] == KAFKA:  # of a send that is not awaited none is kept
+        answer = _asked_for(asked, target, way="call", **call)
+        return _print_result(asked, answer.headers["x-restate-id"], answer)
     sent = json.loads(_asked_for(asked, target, **call).body)
     if sent["status"] != _NEW:
         say("it was sent before, with the same key: this is its result")
@@ -104,6 +108,7 @@ def _asked_for(
     target: str,
     delay: str | None = None,
     *,
+    way: str = "send",
     body: str | None,
     key: str | None,
     idempotency_key: str | None,
@@ -111,7 +116,7 @@ def _asked_for(
     headers: GivenPairs,
 ) -> HttpAnswer:
     """Send it. A path below /restate says which of its words is a key."""
-    at = path("restate", "send") + _place(target, key)
+    at = path("restate", way) + _place(target, key)
     sent = dict(headers)
     if idempotency_key:
         sent["idempotency-key"] = idempotency_key

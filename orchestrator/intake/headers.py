@@ -6,7 +6,7 @@ import msgspec
 
 from orchestrator.door.refusals import RefusalCode, Refused
 from orchestrator.model.own_topics import is_no_target
-from orchestrator.model.topics import RecordHeaders, ReplyTo
+from orchestrator.model.topics import TOPIC_NAME, RecordHeaders, ReplyTo
 
 SERVICE: Final = "perdure-service"
 HANDLER: Final = "perdure-handler"
@@ -20,7 +20,6 @@ CORRELATION: Final = ("perdure-correlation-id", "kafka_correlationId")
 _ACT: Final = {IDEMPOTENCY_KEY, DELAY, REPLY_TO, SPRING_REPLY_TOPIC, SPRING_REPLY_PARTITION,
                *CORRELATION}  # fmt: skip
 _NAME_TARGETS: Final = {SERVICE, HANDLER}
-_TOPIC_CHARS_MAX: Final = 249
 _SPRING_BYTES: Final = 4  # Spring writes the partition as an int of Java
 
 
@@ -67,7 +66,7 @@ def reply_of(acting: dict[str, bytes], engine: str, broker_cluster: str) -> Repl
     topic = text_header(acting, name)
     if topic is None:
         return None
-    if not topic or len(topic) > _TOPIC_CHARS_MAX:
+    if not TOPIC_NAME.fullmatch(topic) or topic in (".", ".."):
         raise Refused(RefusalCode.BAD_HEADERS, f"the header {name} names no topic")
     if is_no_target(engine, topic):
         raise Refused(RefusalCode.BAD_HEADERS, f"{name}: {topic} belongs to the engine")

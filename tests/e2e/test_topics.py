@@ -323,8 +323,9 @@ def test_a_paused_invocation_is_named_as_what_holds_up_its_source(
     sql = "SELECT id FROM sys_invocation WHERE target_handler_name = 'stumble'"
 
     def begun() -> str:
-        (row,) = client.query(sql)
-        return str(row["id"])
+        rows = client.query(sql)
+        assert len(rows) == 1
+        return str(rows[0]["id"])
 
     identity = eventually(begun, 20)
 

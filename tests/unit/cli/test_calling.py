@@ -112,6 +112,18 @@ def test_a_call(ingress: Ingress, run: Perdure) -> None:
     assert "sent before" in run("invoke", "Counter/ann/get").err
 
 
+def test_a_record_for_a_topic_is_waited_for(ingress: Ingress, run: Perdure) -> None:
+    """Sent one-way it is over before anybody can ask for its result."""
+    ingress.accepts = False
+    ingress.answers(200, {"topic": "orders", "partition": 0, "offset": 7})
+    done = run("invoke", "Kafka/send", '{"topic": "orders"}', "--json")
+    assert ingress.asked == [("POST", "/restate/call/Kafka/send", b'{"topic": "orders"}')]
+    assert done.json["invocation_id"] == ID and done.json["result"]["offset"] == 7
+    ingress.answers(404, {"message": "no such topic"}, "invocation")
+    refused = run("invoke", "Kafka/send", '{"topic": "nowhere"}')
+    assert refused.code == 1 and "no such topic" in refused.err
+
+
 def test_a_result_that_is_no_json(ingress: Ingress, run: Perdure) -> None:
     ingress.answers(200, b"plain")
     assert run("invoke", "A/b").out == "plain"

@@ -132,6 +132,7 @@ def test_a_reply_as_spring_asks_for_it() -> None:
         ("W", record(b"k", b"v", ("perdure-idempotency-key", b"x")), "bad_header"),
         ("S", record(b"k", b"v", ("perdure-reply-to", b"e.ledger")), "bad_header"),
         ("S", record(b"k", b"v", ("perdure-reply-to", b"")), "bad_header"),
+        ("S", record(b"k", b"v", ("kafka_replyTopic", b"no/topic")), "bad_header"),
         (
             "S",
             record(b"k", b"v", ("kafka_replyTopic", b"t"), ("kafka_replyPartition", b"1")),
