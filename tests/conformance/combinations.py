@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from dataclasses import dataclass
+from typing import Any
 
 MODES = ("normal", "suspending", "lazy")
 SERVICES = ("python", "typescript", "uvicorn")
@@ -12,6 +13,9 @@ SERVICES = ("python", "typescript", "uvicorn")
 PERDURE = {"perdure": "own", "perdure-hypercorn": "hypercorn", "perdure-uvicorn": "uvicorn"}
 LOGS = ("embedded", "kafka")
 PROTOCOLS = (5, 6, 7)
+# What is killed in the middle of work, "broker" where there is one; "stop" ends the server by a
+# signal instead.
+DEATHS = ("server", "services", "broker", "all", "stop")
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Combination:
     signed: bool = False
     explicit_routes: bool = False
     faces: bool = False  # whether tests run that depend on neither mode, SDK nor version
+    deaths: tuple[str, ...] = DEATHS
 
     @property
     def name(self) -> str:
@@ -35,6 +40,8 @@ class Combination:
         """Whether a test that needs `condition` says something here."""
         if condition == "kafka":
             return self.log == "kafka"
+        if condition in DEATHS:
+            return condition in self.deaths and (condition != "broker" or self.has("kafka"))
         return bool(getattr(self, condition))
 
     @property
@@ -43,27 +50,31 @@ class Combination:
         return self.mode == "suspending" or self.services.endswith("uvicorn")
 
 
-# Every pair of values of any two columns is in some row.
+def _row(deaths: str, *values: Any, **more: Any) -> Combination:
+    return Combination("perdure", *values, deaths=tuple(deaths.split()), **more)
+
+
+# Every pair of values of any two columns is in some row, and each death with every value.
 PAIRWISE = [
-    #           server     mode        protocol  services   log     signed  explicit routes  faces
-    Combination("perdure", "normal", 5, "python", "kafka", True, True, True),
-    Combination("perdure", "normal", 6, "typescript", "embedded", False, False, True),
-    Combination("perdure", "normal", 7, "uvicorn", "kafka", False, False),
-    Combination("perdure", "suspending", 5, "typescript", "embedded", True, True),
-    Combination("perdure", "suspending", 6, "uvicorn", "kafka", False, True, True),
-    Combination("perdure", "suspending", 7, "python", "embedded", False, False),
-    Combination("perdure", "lazy", 5, "uvicorn", "embedded", False, False),
-    Combination("perdure", "lazy", 6, "python", "kafka", True, False),
-    Combination("perdure", "lazy", 7, "typescript", "kafka", True, True),
+    #    deaths              mode     protocol  services  log  signed  explicit routes  faces
+    _row("server all broker stop", "normal", 5, "python", "kafka", True, True, True),
+    _row("server all stop", "normal", 6, "typescript", "embedded", False, False, True),
+    _row("server services", "normal", 7, "uvicorn", "kafka", True, False),
+    _row("server services", "suspending", 5, "typescript", "embedded", True, True),
+    _row("server broker stop", "suspending", 6, "uvicorn", "kafka", False, True, True),
+    _row("server services all", "suspending", 7, "python", "embedded", False, False),
+    _row("server all", "lazy", 5, "uvicorn", "embedded", False, False),
+    _row("server services broker", "lazy", 6, "python", "kafka", True, False),
+    _row("server broker stop", "lazy", 7, "typescript", "kafka", True, True),
 ]
 
 # Our own SDK as the service, and the services of restate-sdk on its `compat`: a sample.
 SDK_SAMPLE = [
-    Combination("perdure", "normal", 7, "perdure"),
-    Combination("perdure", "suspending", 5, "perdure-hypercorn", signed=True),
-    Combination("perdure", "lazy", 6, "perdure-uvicorn"),
-    Combination("perdure", "suspending", 7, "compat"),
-    Combination("restate", "suspending", 7, "perdure"),
+    _row("services server", "normal", 7, "perdure"),
+    _row("services stop", "suspending", 5, "perdure-hypercorn", signed=True),
+    _row("services all", "lazy", 6, "perdure-uvicorn"),
+    _row("services server", "suspending", 7, "compat"),
+    Combination("restate", "suspending", 7, "perdure", deaths=("services", "server")),
 ]
 
 SDK_REFERENCE = [

@@ -57,7 +57,8 @@ class Shelf:
 
 def pytest_configure(config: pytest.Config) -> None:
     line = (
-        "needs(*conditions): runs where the combination has them: faces, suspending, signed, kafka"
+        "needs(*conditions): runs where the combination has them: faces, suspending, signed, "
+        "kafka, a death"
     )
     config.addinivalue_line("markers", line)
 
@@ -104,7 +105,7 @@ def running_world(
         lambda: start_world(combination, directory, broker, services, laboratory),
     )
     yield world
-    world.server.stop()
+    world.stop()
 
 
 @pytest.fixture
@@ -113,6 +114,18 @@ def world(running_world: World) -> Iterator[World]:
     running_world.heal()
     yield running_world
     running_world.heal()
+
+
+@pytest.fixture
+def second(world: World) -> Iterator[Laboratory]:
+    """Another version of some services, to be registered; after the test they are as before."""
+    laboratory = world.second_laboratory()
+    yield laboratory
+    for deployment in world.client.admin_request("GET", "/deployments").json()["deployments"]:
+        if deployment["uri"].rstrip("/") == laboratory.uri:
+            path = f"/deployments/{deployment['id']}?force=true"
+            world.client.admin_request("DELETE", path).expect(202)
+    world.client.register(world.laboratory.uri, force=True)
 
 
 @pytest.fixture

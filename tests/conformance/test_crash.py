@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.combinations import DEATHS
 from tests.conformance.world import World
 from tests.parts.client import NOTHING, Client, Target, at_once, eventually, fresh, in_background
 
@@ -150,10 +151,12 @@ def start_work(world: World) -> list[Check]:
     return [*(kind(client) for kind in kinds), many_steps(world), adds(client)]
 
 
-BROKER = pytest.param("broker", marks=pytest.mark.needs("kafka"))
+VICTIMS = [
+    pytest.param(death, marks=pytest.mark.needs(death)) for death in DEATHS if death != "stop"
+]
 
 
-@pytest.mark.parametrize("victim", ["server", "services", BROKER, "all"])
+@pytest.mark.parametrize("victim", VICTIMS)
 def test_kill(world: World, victim: str) -> None:
     victims: dict[str, list[Any]] = {
         "server": [world.server],
@@ -170,6 +173,7 @@ def test_kill(world: World, victim: str) -> None:
     at_once(checks)
 
 
+@pytest.mark.needs("stop")
 def test_a_server_that_is_stopped_goes_on_where_it_was(world: World) -> None:
     checks = start_work(world)
     time.sleep(0.3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from tests.conformance.world import SIGNING_KEY, World
 from tests.parts.client import Client, eventually, fresh
 from tests.parts.laboratory import Laboratory
 
@@ -40,22 +39,15 @@ def test_a_resumed_invocation_has_fresh_attempts(client: Client, laboratory: Lab
     client.operate(invocation, "kill").expect(200)
 
 
-def test_resume_on_another_deployment(world: World) -> None:
-    client, gate = world.client, fresh("gate")
+def test_resume_on_another_deployment(client: Client, second: Laboratory) -> None:
+    gate = fresh("gate")
     invocation = client.send(("Pausing", "passGateInRun"), gate, key=fresh())
     client.wait_status(invocation, "paused")
-    key = SIGNING_KEY if world.combination.signed else None
-    fixed = world.laboratory.another("v2", "Pausing", key).start()
-    try:
-        deployment = client.register(fixed.uri)
-        client.operate(invocation, "resume", "?deployment=dp_1nonsense").expect(400, 404)
-        client.operate(invocation, "resume", f"?deployment={deployment}").expect(200)
-        assert client.attach(invocation).expect(200).json() == "v2"
-        assert client.wait_status(invocation, "completed")["pinned_deployment_id"] == deployment
-    finally:
-        client.register(world.laboratory.uri, force=True)
-        client.admin_request("DELETE", f"/deployments/{deployment}?force=true").expect(202)
-        fixed.stop()
+    deployment = client.register(second.uri)
+    client.operate(invocation, "resume", "?deployment=dp_1nonsense").expect(400, 404)
+    client.operate(invocation, "resume", f"?deployment={deployment}").expect(200)
+    assert client.attach(invocation).expect(200).json() == "v2"
+    assert client.wait_status(invocation, "completed")["pinned_deployment_id"] == deployment
 
 
 def test_used_up_attempts_may_kill(client: Client, laboratory: Laboratory) -> None:

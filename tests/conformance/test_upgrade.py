@@ -2,27 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
-from tests.conformance.world import SIGNING_KEY, World
 from tests.parts.client import Client, eventually, fresh
 from tests.parts.laboratory import Laboratory
-
-
-@pytest.fixture
-def second(world: World) -> Iterator[Laboratory]:
-    """Version v2 of one service in a process of its own, gone again after the test."""
-    key = SIGNING_KEY if world.combination.signed else None
-    laboratory = world.laboratory.another("v2", "Versioned", key).start()
-    yield laboratory
-    for deployment in world.client.admin_request("GET", "/deployments").json()["deployments"]:
-        if deployment["uri"].rstrip("/") == laboratory.uri:
-            path = f"/deployments/{deployment['id']}?force=true"
-            world.client.admin_request("DELETE", path).expect(202)
-    world.client.register(world.laboratory.uri, force=True)
-    laboratory.stop()
 
 
 def test_new_invocations_take_the_new_version(client: Client, second: Laboratory) -> None:

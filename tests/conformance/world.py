@@ -69,6 +69,7 @@ class World:
     laboratory: Laboratory
     broker: KafkaBroker | None
     client: Client
+    _second: Laboratory | None = None
 
     @property
     def reference(self) -> bool:
@@ -81,6 +82,19 @@ class World:
         for part in parts:
             if part is not None and not part.process.alive:
                 part.start()
+
+    def second_laboratory(self) -> Laboratory:
+        """Version v2 of some services in a process of its own, the same for all tests."""
+        if self._second is None:
+            key = SIGNING_KEY if self.combination.signed else None
+            self._second = self.laboratory.another("v2", "Pausing,Versioned", key).start()
+        return self._second
+
+    def stop(self) -> None:
+        """Its own processes; others of its parts are shared."""
+        self.server.stop()
+        if self._second is not None:
+            self._second.stop()
 
     def other_server(self, change: Callable[[ServerOptions], ServerOptions]) -> OtherServer:
         """A server of the same combination with other options, for one test."""
