@@ -12,8 +12,8 @@ import contextlib
 import fcntl
 import os
 import stat
-from base64 import b64decode, b64encode
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -33,8 +33,14 @@ class NodeIdentity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int
     log: str
     cluster: str
-    partitions: int
-    identity: str = ""  # of the log, in base64
+    partitions: Annotated[int, msgspec.Meta(ge=1)]
+    identity: bytes = b""  # of the log; base64 in the file
+
+
+class _Format(msgspec.Struct, frozen=True):
+    """What every version of the file says."""
+
+    version: int
 
 
 class DataDirectory:
@@ -109,27 +115,33 @@ class DataDirectory:
         """What an earlier start wrote down, if there was one."""
         file = self.path / "node.json"
         try:
-            return msgspec.json.decode(file.read_bytes(), type=NodeIdentity)
+            content = file.read_bytes()
         except FileNotFoundError:
             return None
-        except msgspec.MsgspecError as error:
-            raise DirectoryRefused(
-                "PD0204",
-                f"{file} cannot be read: {error}.",
-                "Restore it, or use another --data-dir.",
-            ) from error
+        except OSError as error:
+            raise self._unreadable(file, error.strerror or str(error)) from error
+        try:
+            written_as = msgspec.json.decode(content, type=_Format).version
+            if written_as == _FORMAT:
+                return msgspec.json.decode(content, type=NodeIdentity)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise self._unreadable(file, str(error)) from error
+        raise DirectoryRefused(
+            "PD0205",
+            f"The data directory has format {written_as}, this server reads {_FORMAT}.",
+            "Start the version of the server that wrote it.",
+        )
+
+    def _unreadable(self, file: Path, reason: str) -> DirectoryRefused:
+        return DirectoryRefused(
+            "PD0204", f"{file} cannot be read: {reason}.", "Restore it, or use another --data-dir."
+        )
 
     def check(self, log: str, cluster: str, partitions: int | None, default: int) -> int:
         """The number of partitions to use; refuses data of another log."""
         kept = self.kept()
         if kept is None:
             return default if partitions is None else partitions
-        if kept.version != _FORMAT:
-            raise DirectoryRefused(
-                "PD0205",
-                f"The data directory has format {kept.version}, this server reads {_FORMAT}.",
-                "Start the version of the server that wrote it.",
-            )
         if (kept.log, kept.cluster) != (log, cluster):
             raise DirectoryRefused(
                 "PD0206",
@@ -149,11 +161,11 @@ class DataDirectory:
     def known_log(self) -> bytes | None:
         """Which log this directory's data belong to, if an earlier start got so far."""
         kept = self.kept()
-        return b64decode(kept.identity) if kept is not None and kept.identity else None
+        return None if kept is None else kept.identity or None
 
     def keep(self, log: str, cluster: str, partitions: int, identity: bytes) -> None:
         """Write down what later starts must agree with, once the log has agreed."""
-        keeping = NodeIdentity(_FORMAT, log, cluster, partitions, b64encode(identity).decode())
+        keeping = NodeIdentity(_FORMAT, log, cluster, partitions, identity)
         if self.kept() == keeping:
             return
         content = msgspec.json.encode(keeping) + b"\n"

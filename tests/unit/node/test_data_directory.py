@@ -111,18 +111,32 @@ def test_what_must_stay_the_same(tmp_path: Path) -> None:
     directory.release()
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"version":1}'])
-def test_a_damaged_file(tmp_path: Path, content: str) -> None:
+def test_a_damaged_file(tmp_path: Path) -> None:
+    """Whatever its bytes are, it is told as a file that cannot be read, and not as a bug."""
     directory = DataDirectory(tmp_path)
-    (tmp_path / "node.json").write_text(content)
+    directory.keep("embedded", "c", 4, b"the log")
+    file = tmp_path / "node.json"
+    whole = file.read_bytes()
+    contents = [whole[:length] for length in range(len(whole) - 2)]
+    contents += [b"{}", b"[1]", b'{"version":1}', b"\xff", bytes(len(whole)), b"[" * 9_000]
+    contents += [whole.replace(b":4,", b":0,"), whole.replace(b":4,", b":-4,")]
+    contents += [whole.replace(b'"c"', b'"\xe9"'), whole.replace(b'="', b'"')]
+    for content in contents:
+        file.write_bytes(content)
+        for read in (directory.kept, directory.known_log):
+            with pytest.raises(DirectoryRefused, match="PD0204"):
+                read()
+    file.unlink()
+    file.mkdir()
     with pytest.raises(DirectoryRefused, match="PD0204"):
-        directory.check("embedded", "c", None, 4)
+        directory.kept()
     directory.release()
 
 
-def test_a_later_format(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", ["", ',"region":"eu"'])
+def test_a_later_format(tmp_path: Path, more: str) -> None:
     directory = DataDirectory(tmp_path)
-    kept = '{"version":2,"log":"embedded","cluster":"c","partitions":4}'
+    kept = f'{{"version":2,"log":"embedded","cluster":"c","partitions":4{more}}}'
     (tmp_path / "node.json").write_text(kept)
     with pytest.raises(DirectoryRefused, match="format 2"):
         directory.check("embedded", "c", None, 4)
