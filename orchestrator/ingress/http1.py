@@ -30,8 +30,7 @@ _PARTS_MAX: Final = 16  # of the reader, in one callback of the loop
 
 
 class _Item(msgspec.Struct, frozen=True, gc=False):
-    """An exchange that waits for its turn; `refusal` is its answer if the request was not read to
-    its end."""
+    """An exchange that waits for its turn; `refusal`: its answer if it was not read to its end."""
 
     exchange: PendingRequest
     keep_alive: bool
@@ -42,6 +41,7 @@ class _Item(msgspec.Struct, frozen=True, gc=False):
 class Http1(asyncio.Protocol):
     """One connection of a client."""
 
+    swept_count = 1
     __slots__ = (
         "_answered",
         "_began_s",
@@ -95,7 +95,7 @@ class Http1(asyncio.Protocol):
         over = len(shared.open) - shared.options.connections_max
         if over > shared.options.connections_refused_max:
             self._transport.abort()  # a flood: not even answers are left
-        elif over > 0:
+        elif over > 0 and not shared.make_room():
             retry_after_s = shared.options.retry_after_s
             self._reader.refuse(replies.unavailable_reply("too many connections", retry_after_s))
 
@@ -212,7 +212,7 @@ class Http1(asyncio.Protocol):
     def _give_way(self) -> None:
         self._drop_share()
         reason = "too many large requests at the same time"
-        self._refuse(replies.unavailable_reply(reason, self._shared.options.retry_after_s))
+        self._reader.refuse(replies.unavailable_reply(reason, self._shared.options.retry_after_s))
 
     def _later(self) -> None:
         if not self._has_turn:
@@ -248,9 +248,6 @@ class Http1(asyncio.Protocol):
         elif not self._transport.is_closing():
             self._since = self._shared.tick
             self._transport.resume_reading()
-
-    def _refuse(self, reply: HttpReply) -> None:
-        self._reader.refuse(reply)
 
     def on_expectation(self) -> None:
         self._transport.write(_CONTINUE)
@@ -351,8 +348,14 @@ class Http1(asyncio.Protocol):
     # --- the server ---
 
     @property
-    def swept_count(self) -> int:
-        return 1
+    def idle_s(self) -> int:
+        reader = self._reader
+        if reader.ended or self._busy or self._rest or self._writer.paused or not reader.in_head:
+            return 0
+        return self._shared.tick - (self._since if reader.partial else self._seen)
+
+    def close_idle(self) -> None:
+        self._transport.close()
 
     def sweep(self) -> None:
         """Once a second: end what makes no progress, or too little."""
@@ -372,7 +375,8 @@ class Http1(asyncio.Protocol):
                 self._transport.abort()
         elif self._reader.partial:
             if idle_s > options.request_stall_s or self._is_too_slow():
-                self._refuse(replies.refused(408, "the request did not come to its end in time"))
+                reason = "the request did not come to its end in time"
+                self._reader.refuse(replies.refused(408, reason))
         elif idle_s > options.keep_alive_s:
             self._transport.close()
 

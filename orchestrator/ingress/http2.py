@@ -294,6 +294,14 @@ class Http2(asyncio.Protocol):
     # --- the server ---
 
     @property
+    def idle_s(self) -> int:
+        is_busy = self._streams or self._is_paused or self._is_ending
+        return 0 if is_busy else self._shared.tick - self._seen
+
+    def close_idle(self) -> None:
+        self.drain()
+
+    @property
     def swept_count(self) -> int:
         """How many looks a sweep takes."""
         return 1 + len(self._streams)

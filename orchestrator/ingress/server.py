@@ -68,6 +68,7 @@ class IngressServer:
         if connections:
             self._sweeper = loop.call_later(0, self._sweep_some, connections)
             return
+        self._shared.note_idle(self._shared.options.connections_max)
         self._shared.uploads.sweep()
         self._shared.unsent.sweep()
         self._sweeper = loop.call_later(until_beat_s(loop.time(), SWEEP_S), self._sweep)

@@ -21,6 +21,8 @@ from orchestrator.runtime.metrics import (
 from orchestrator.runtime.telemetry import Counter, Telemetry
 
 _TURNS_MAX = 8  # in one callback of the loop
+_IDLE_S = 2  # so long a connection has been idle that gives way to a new one
+_FULL = 7 / 8  # of the connections there may be: from here on it is known which are idle
 
 
 class ServedConnection(Protocol):
@@ -43,6 +45,15 @@ class ServedConnection(Protocol):
         ...
 
     @property
+    def idle_s(self) -> int:
+        """How long its client has not sent a whole request; 0 if one is under way."""
+        ...
+
+    def close_idle(self) -> None:
+        """Close it, idle as it is, since another needs its place."""
+        ...
+
+    @property
     def swept_count(self) -> int:
         """What a sweep costs, in looks."""
         ...
@@ -62,6 +73,7 @@ class Shared:
     __slots__ = (
         "_by_status",
         "_clock",
+        "_idle",
         "_observe",
         "_requests",
         "_scheduled",
@@ -89,6 +101,7 @@ class Shared:
         self.cors = Cors(options.cors_origins)
         self.known_heads = KnownHeads()
         self.open: set[ServedConnection] = set()
+        self._idle: deque[ServedConnection] = deque()  # the longest first
         self._turns: deque[ServedConnection] = deque()
         self._scheduled = False
         self.tick = 0  # seconds of sweeping
@@ -130,6 +143,23 @@ class Shared:
             self._schedule()
         for _ in range(min(_TURNS_MAX, count)):
             self._turns.popleft().take_turn()
+
+    def note_idle(self, connections_max: int) -> None:
+        """Once a second: see who could give way, if there are nearly as many as there may be."""
+        self._idle.clear()
+        if len(self.open) > _FULL * connections_max:
+            idle = [one for one in self.open if one.idle_s >= _IDLE_S]
+            self._idle.extend(sorted(idle, key=lambda one: -one.idle_s))
+
+    def make_room(self) -> bool:
+        """Close the connection that has been idle longest. False if none has been for long: those
+        of a flood do not drive each other out."""
+        while self._idle:
+            one = self._idle.popleft()
+            if one in self.open and one.idle_s >= _IDLE_S:
+                one.close_idle()
+                return True
+        return False
 
     def answered(self, status: int, began_s: float) -> None:
         """Count and time a request."""

@@ -50,6 +50,11 @@ class AdminHttp2:
             self._sweep_later()
         return Http2(self._shared)
 
+    def make_room(self) -> bool:
+        """Close the connection that has been idle longest, if one has been for a while."""
+        self._shared.note_idle(0)
+        return self._shared.make_room()
+
     def drain(self) -> None:
         """Take no more requests; connections close once theirs are answered."""
         self._shared.draining = True

@@ -30,6 +30,7 @@ _STREAMS_MAX = 64  # of a connection over HTTP/2
 _REQUESTS_MAX = 1_024  # over HTTP/2, at the same time
 CONNECTIONS_MAX = 256
 """Each may hold a small body and 64 KiB of what was read ahead."""
+IDLE_S = 1.0  # so long a connection has been idle that gives way to a new one
 HEAD_BYTES_MAX = 64 * 1024
 HEAD_S_MAX = 10.0
 PART_BYTES = 4 * 1024
@@ -65,16 +66,36 @@ class _Protocol(HttpToolsProtocol):
     _is_refused = False
     _has_eof = False  # the client closed its side after that
     _is_parsing_due = False
+    _idle_since_s = 0.0
 
     http2: AdminHttp2
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = self._own_flow = _Flow(transport)
-        if len(self.connections) + self.http2.connection_count > CONNECTIONS_MAX:
+        self._idle_since_s = self.loop.time()
+        if self._is_one_too_many() and not self._make_room():
             self._end(503, f"there are {CONNECTIONS_MAX} connections already")
         else:
             self._await_head()
+
+    def _is_one_too_many(self) -> bool:
+        return len(self.connections) + self.http2.connection_count > CONNECTIONS_MAX
+
+    def _make_room(self) -> bool:
+        """Close the connection whose client has not sent a whole request for longest."""
+        long_ago_s = self.loop.time() - IDLE_S
+        idle = [one for one in self.connections if isinstance(one, _Protocol) and one.is_idle]
+        oldest = min(idle, key=lambda one: one._idle_since_s, default=None)
+        if oldest is None or oldest._idle_since_s > long_ago_s:
+            return self.http2.make_room()
+        oldest.transport.close()
+        return True
+
+    @property
+    def is_idle(self) -> bool:
+        """Its requests are answered, but one whose head is not complete."""
+        return not self._rest and (self.cycle is None or self.cycle.response_complete)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -143,6 +164,7 @@ class _Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._idle_since_s = self.loop.time()
         if self._rest:
             self._go_on()
 

@@ -292,3 +292,45 @@ async def test_the_connections_that_are_too_many_are_refused_and_a_flood_cut_off
     wires = [connected(shared)[1] for _ in range(6)]
     assert [wire.closed for wire in wires] == [False] * 4 + [True] * 2
     assert [wire.written[:12] for wire in wires[2:4]] == [b"HTTP/1.1 503"] * 2
+
+
+PARTIAL_HEAD = b"GET /a HTTP/1.1\r\nx-slow: "
+PARTIAL_BODY = POST + b"content-length: 10\r\n\r\nx"
+
+
+@on_loop
+async def test_who_has_been_idle_longest_gives_way_to_who_comes() -> None:
+    """As many as there may be keep nobody out, but those that have a request under way."""
+    for first, gives_way in (
+        (b"", True),
+        (PARTIAL_HEAD, True),
+        (PARTIAL_BODY, False),
+        (GET, False),  # it is not answered
+    ):
+        shared = shared_of(Face(), connections_max=2, connections_refused_max=8)
+        old, old_wire = connected(shared)
+        if first:
+            old.data_received(first)
+        shared.tick += 3
+        young_wire = connected(shared)[1]
+        shared.note_idle(2)
+        new_wire = connected(shared)[1]
+        await asyncio.sleep(0)
+        assert (old_wire.closed, young_wire.closed, new_wire.closed) == (gives_way, False, False)
+        assert new_wire.written.startswith(b"HTTP/1.1 503") is not gives_way
+        if gives_way:
+            assert connected(shared)[1].written.startswith(b"HTTP/1.1 503"), "nobody else is idle"
+
+
+@on_loop
+async def test_a_connection_that_is_used_again_does_not_give_way() -> None:
+    face = Face()
+    shared = shared_of(face, connections_max=1, connections_refused_max=8)
+    connection, wire = connected(shared)
+    shared.tick += 3
+    shared.note_idle(1)
+    connection.data_received(GET)
+    assert connected(shared)[1].written.startswith(b"HTTP/1.1 503") and not wire.closed
+    face.exchanges[0].respond(OK)
+    shared.note_idle(1)
+    assert connected(shared)[1].written.startswith(b"HTTP/1.1 503") and not wire.closed

@@ -168,3 +168,10 @@ def test_connections_count_with_those_of_http1(
         other.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         assert other.recv(1_000).startswith(b"HTTP/1.1 503 ")
     assert client.request("GET", "/a%20b/c").status == 200
+    monkeypatch.setattr("orchestrator.ingress.shared._IDLE_S", 0)  # it gives way when it is idle
+    with socket.create_connection(running.address) as other:
+        other.sendall(b"GET /a%20b/c HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert other.recv(1_000).startswith(b"HTTP/1.1 200 ")
+    while client.receive():
+        pass
+    assert client.goodbye == 0

@@ -301,6 +301,37 @@ def test_connections_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     run(check)
 
 
+@pytest.mark.parametrize(
+    ("sent", "gives_way"),
+    [(b"", True), (b"GET /a HTTP/1.1\r\nx:", True), (post(b"hello")[:-2], False)],
+    ids=["nothing", "a part of a head", "a part of a body"],
+)
+def test_who_is_idle_gives_way_to_who_comes(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes, gives_way: bool
+) -> None:
+    """So that nobody keeps operators and probes out with connections that do nothing."""
+    monkeypatch.setattr(admin_server, "CONNECTIONS_MAX", 2)
+    monkeypatch.setattr(admin_server, "IDLE_S", 0.05)
+
+    async def check(server: AdminServer, port: int) -> None:
+        old_reader, old = await asyncio.open_connection("127.0.0.1", port)
+        old.write(sent)
+        await asyncio.sleep(0.1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(post(b"hello"))
+        assert (await answer(reader))[0].startswith(b"HTTP/1.1 200")
+        new_reader, new = await asyncio.open_connection("127.0.0.1", port)
+        new.write(post(b"hello"))
+        status = b"HTTP/1.1 200" if gives_way else b"HTTP/1.1 503"
+        assert (await answer(new_reader))[0].startswith(status)
+        if gives_way:
+            assert await old_reader.read() == b""
+        for one in (old, writer, new):
+            one.close()
+
+    run(check)
+
+
 def test_what_is_under_way_when_the_server_ends_is_told_so_and_is_no_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
