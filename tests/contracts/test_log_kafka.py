@@ -11,7 +11,11 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
     AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
     NewTopic,
+    ResourceType,
 )
 
 from orchestrator.kafka import serve
@@ -125,6 +129,35 @@ def test_a_topic_that_cannot_keep_a_log_is_refused(
     refused = asyncio.run(refusal(options))
     assert refused.code == "PD0115"
     assert named in refused.message and f"--add-config {named}=" in refused.remedy
+
+
+def test_a_retention_that_is_set_while_the_log_is_open_is_told_once(
+    options: KafkaOptions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("orchestrator.log.kafka.log._VERIFY_EVERY_MS", 0)
+    monkeypatch.setattr("orchestrator.log.kafka.log._CONFIGS_EVERY_MS", 0)
+    monkeypatch.setattr("orchestrator.log.kafka.log._TICK_S", 0.1)
+
+    def told() -> int:
+        said = (record.getMessage() for record in caplog.records if record.levelname == "ERROR")
+        return sum("PD0115" in one and "retention.ms=86400000" in one for one in said)
+
+    def set_retention(value: str) -> None:
+        entry = ConfigEntry("retention.ms", value, incremental_operation=AlterConfigOpType.SET)
+        topic = ConfigResource(ResourceType.TOPIC, options.log_topic, incremental_configs=[entry])
+        admin = AdminClient({"bootstrap.servers": options.bootstrap})
+        for done in admin.incremental_alter_configs([topic]).values():
+            done.result()
+
+    async def main() -> None:
+        async with opened(KafkaLog(options)) as log:
+            await asyncio.to_thread(set_retention, "86400000")
+            await until(lambda: told() > 0)
+            await asyncio.sleep(0.5)
+            await append(log, 0, [b"a"])
+            assert told() == 1
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(("topic", "count"), [("log", PARTITIONS + 1), ("meta", 2)])

@@ -47,6 +47,7 @@ _TRY_AGAIN_S_MAX: Final = 1.0
 _TICK_S: Final = 1.0
 _PROBE_S: Final = 2.0
 _VERIFY_EVERY_MS: Final = 5000
+_CONFIGS_EVERY_MS: Final = 60_000
 _LAST_APPENDS_S: Final = 5.0
 _READS_MAX: Final = 4
 _LOG = logging.getLogger("perdure.log.kafka")
@@ -70,7 +71,8 @@ class KafkaLog:
         self._on_gone: Callable[[LogRefused], None] = lambda refusal: None
         self._is_verifying = False
         self._said = ""  # which right is missing to look at the topics
-        self._verified_ms = clock_ms()
+        self._verified_ms = self._configs_ms = clock_ms()
+        self._config_trouble = ""  # as it was logged last
         self._verification: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(_READS_MAX, thread_name_prefix="log-kafka")
         self._turn = asyncio.Lock()
@@ -321,6 +323,7 @@ class KafkaLog:
         try:
             await self._verify_presence()
             await self._verify_rights()
+            await self._look_at_configs()
         except (LogGone, LogUnavailable):
             pass  # LogGone was reported; LogUnavailable shows in appends and reads
         finally:
@@ -342,6 +345,18 @@ class KafkaLog:
             return
         if await self._in_thread(presence.may_be_written):
             writer.refused_reason = ""
+
+    async def _look_at_configs(self) -> None:
+        """Say it once if somebody configures a topic so that it loses data: the brokers wait a
+        while before they delete anything."""
+        now_ms = self._clock_ms()
+        if self._presence is None or now_ms - self._configs_ms < _CONFIGS_EVERY_MS:
+            return
+        self._configs_ms = now_ms
+        trouble = await self._in_thread(self._presence.config_trouble)
+        if trouble and trouble != self._config_trouble:
+            _LOG.error("%s", trouble)
+        self._config_trouble = trouble
 
     def _probe(self) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Whether the topics of the log are still the ones that were opened.
+"""Whether the topics of the log are still the ones that were opened, and as they must be.
 
 A topic that was deleted and made again has the same name, but is not the log: nothing may be read
 from it or counted as acknowledged by it.
@@ -15,6 +15,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
 
 from orchestrator.kafka.errors import text_of
 from orchestrator.log.kafka.options import KafkaOptions
+from orchestrator.log.kafka.topic_configs import config_refusal
 from orchestrator.log.kafka.topics import LOOK_AGAIN_S, LOOKS, describe
 from orchestrator.log.known import LogGone
 from orchestrator.log.port import LogRefused, LogUnavailable
@@ -25,6 +26,7 @@ class Presence:
 
     def __init__(self, admin: AdminClient, options: KafkaOptions, identity: bytes) -> None:
         self._admin = admin
+        self._options = options
         self._known = identity
         _, *ids = identity.decode().split(":")
         self._ids = dict(zip((options.log_topic, options.meta_topic), ids, strict=True))
@@ -47,6 +49,15 @@ class Presence:
             if allowed is not None and AclOperation.WRITE not in allowed:
                 return False
         return True
+
+    def config_trouble(self) -> str:
+        """How the topics would lose data as they are configured now, in words; "" if they would
+        not, or if the brokers do not tell."""
+        try:
+            refusal = config_refusal(self._admin, self._options, self._described())
+        except (KafkaException, LogRefused, LogUnavailable):
+            return ""
+        return "" if refusal is None else str(refusal)
 
     def _described(self) -> dict[str, TopicDescription]:
         try:

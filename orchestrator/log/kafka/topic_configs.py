@@ -28,36 +28,62 @@ _WANTED: Final = (
 )
 
 
+Values = Mapping[str, str | None]
+
+
 def verify_configs(
     admin: AdminClient, options: KafkaOptions, topics: Mapping[str, TopicDescription]
 ) -> None:
     """Raises `LogRefused` for what would lose data, all of it at once; warns of what may."""
+    found = _values_of(admin, topics)
+    refusal = _refusal(options, topics, found)
+    if refusal is not None:
+        raise refusal
+    for name, values in found.items():
+        _warn_of_copies(options, name, values, _replicas(topics[name]))
+
+
+def config_refusal(
+    admin: AdminClient, options: KafkaOptions, topics: Mapping[str, TopicDescription]
+) -> LogRefused | None:
+    """What would lose data, if anything; may raise `KafkaException`, `LogRefused`."""
+    return _refusal(options, topics, _values_of(admin, topics))
+
+
+def _values_of(admin: AdminClient, topics: Mapping[str, TopicDescription]) -> dict[str, Values]:
+    """The configuration of each topic."""
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in topics]
     asked = admin.describe_configs(resources, request_timeout=REQUEST_S)
-    found: list[str] = []
-    wanted: dict[str, dict[str, str]] = {}
+    found: dict[str, Values] = {}
     for resource, future in asked.items():
         try:
             entries = future.result()
         except KafkaException as raised:
             refuse(error_of(raised), f"see the configuration of topic {resource.name}")
             raise
-        values = {name: entry.value for name, entry in entries.items()}
-        replicas = min(len(one.replicas) for one in topics[resource.name].partitions)
-        faults = _faults(values, options.batch_bytes_max, replicas)
+        found[resource.name] = {name: entry.value for name, entry in entries.items()}
+    return found
+
+
+def _refusal(
+    options: KafkaOptions, topics: Mapping[str, TopicDescription], found: Mapping[str, Values]
+) -> LogRefused | None:
+    said: list[str] = []
+    wanted: dict[str, dict[str, str]] = {}
+    for topic, values in found.items():
+        faults = _faults(values, options.batch_bytes_max, _replicas(topics[topic]))
         if faults:
-            said = (f"{name}={values[name]} ({why})" for name, _, why in faults)
-            found.append(f"Topic {resource.name} has {', '.join(said)}.")
-            wanted[resource.name] = {name: value for name, value, _ in faults}
-        else:
-            _warn_of_copies(options, resource.name, values, replicas)
-    if found:
-        raise LogRefused("PD0115", " ".join(found), _alter(options, wanted))
+            each = (f"{name}={values[name]} ({why})" for name, _, why in faults)
+            said.append(f"Topic {topic} has {', '.join(each)}.")
+            wanted[topic] = {name: value for name, value, _ in faults}
+    return LogRefused("PD0115", " ".join(said), _alter(options, wanted)) if said else None
 
 
-def _faults(
-    values: Mapping[str, str | None], bytes_max: int, replicas: int
-) -> list[tuple[str, str, str]]:
+def _replicas(topic: TopicDescription) -> int:
+    return min(len(one.replicas) for one in topic.partitions)
+
+
+def _faults(values: Values, bytes_max: int, replicas: int) -> list[tuple[str, str, str]]:
     """Name, value as it should be, and why."""
     faults = [one for one in _WANTED if values.get(one[0], one[1]) != one[1]]
     allowed = values.get("max.message.bytes")
@@ -70,14 +96,12 @@ def _faults(
     return faults
 
 
-def _copies(values: Mapping[str, str | None]) -> int:
+def _copies(values: Values) -> int:
     """What an acknowledgement stands for."""
     return int(values.get("min.insync.replicas") or 1)
 
 
-def _warn_of_copies(
-    options: KafkaOptions, topic: str, values: Mapping[str, str | None], replicas: int
-) -> None:
+def _warn_of_copies(options: KafkaOptions, topic: str, values: Values, replicas: int) -> None:
     if _copies(values) < 2 and replicas >= REPLICAS_FOR_TWO:
         _LOG.warning(
             "PD0115: Topic %s has %d replicas, but min.insync.replicas=1: what was acknowledged may"
