@@ -1,15 +1,16 @@
 """Memory that connections hold together, in bytes; when there is too much the slowest gives way.
 
-One budget for small request bodies, one for large ones, one for answers that are not read. A
-newcomer is not refused because others hold much: the connection that moved least in the last
-seconds gives way, of equals the one that holds most. So stalled connections never keep out those
-that move.
+One budget for small requests that are not complete, one for large ones, one for answers that are
+not read. A newcomer is not refused because others hold much: the connection that moved least in the
+last seconds gives way, of equals the one that holds most. So stalled connections never keep out
+those that move.
 """
 
 from collections.abc import Callable
 from typing import Final
 
-REQUEST_BYTES: Final = 512  # what a request takes, about, beside its body
+REQUEST_BYTES: Final = 512  # what a request takes, about, beside its head and its body
+HEAD_BYTES_FREE: Final = 4 * 1024  # a head up to this size does not count
 
 
 class Share:
@@ -86,8 +87,8 @@ def leave(share: Share) -> None:
 
 
 class Uploads:
-    """Request bodies that are not complete: small ones have a budget of their own, so that large
-    ones never keep them out."""
+    """Requests that are not complete, large heads and bodies: small ones have a budget of their
+    own, so that large ones never keep them out."""
 
     __slots__ = ("large", "small", "small_bytes_max")
 

@@ -72,6 +72,7 @@ class PendingRequest:
 
     def release(self) -> None:
         """Free the request: the answer may take long."""
+        self.url = b""
         self.headers = []
         self.body = b""
 

@@ -172,7 +172,7 @@ class Http1(asyncio.Protocol):
             return
         if parsed_bytes < came_bytes:
             self._keep(data[parsed_bytes:])
-        elif reader.body_bytes or self._queue or self._upload is not None:
+        elif reader.held_bytes or self._queue or self._upload is not None:
             self._account(came_bytes)
 
     def _parse_parts(self, data: bytes, parsed_bytes: int, is_turn: bool) -> int:
@@ -203,7 +203,7 @@ class Http1(asyncio.Protocol):
             share = self._upload = Share(self._give_way)
         share.moved_bytes += moved_bytes
         queued_bytes = len(self._queue) * REQUEST_BYTES
-        self._shared.uploads.put(share, len(self._rest) + self._reader.body_bytes + queued_bytes)
+        self._shared.uploads.put(share, len(self._rest) + self._reader.held_bytes + queued_bytes)
 
     def _drop_share(self) -> None:
         if self._upload is not None:

@@ -21,13 +21,15 @@ class HeadRefused(Exception):
 
 
 class RequestHead(msgspec.Struct, gc=False):
-    """`length_bytes` is -1 if the head does not say how long the body is."""
+    """`length_bytes` is -1 if the head does not say how long the body is; `size_bytes` is what the
+    head takes."""
 
     method: bytes
     url: bytes
     headers: RawHeaders
     length_bytes: int
     expects: bool
+    size_bytes: int
 
 
 def read_head(fields: Iterable[tuple[bytes, bytes]], options: IngressOptions) -> RequestHead:
@@ -66,7 +68,7 @@ def read_head(fields: Iterable[tuple[bytes, bytes]], options: IngressOptions) ->
         raise HeadRefused(431, message)
     if len(headers) > options.header_count_max:
         raise HeadRefused(431, f"a request may have {options.header_count_max} headers")
-    return RequestHead(method, url, headers, length_bytes, expects)
+    return RequestHead(method, url, headers, length_bytes, expects, size_bytes)
 
 
 def pairs_of(lines: bytes) -> list[tuple[bytes, bytes]]:

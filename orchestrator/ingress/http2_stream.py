@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import ngh2
 
 from orchestrator.ingress import replies
-from orchestrator.ingress.budget import REQUEST_BYTES, Share, leave
+from orchestrator.ingress.budget import HEAD_BYTES_FREE, REQUEST_BYTES, Share, leave
 from orchestrator.ingress.exchange import HttpReply, PendingRequest, ReadAgain
 from orchestrator.ingress.http2_head import RequestHead, pairs_of
 from orchestrator.ingress.shared import Shared
@@ -55,6 +55,7 @@ class Http2Stream:
         "_body",
         "_carrier",
         "_head",
+        "_head_bytes",
         "_is_closed",
         "_is_complete",
         "_is_refused",
@@ -81,6 +82,7 @@ class Http2Stream:
         self._shared = shared
         self.id = stream_id
         self._head: RequestHead | None = None
+        self._head_bytes = 0  # of a large one
         self._body = b""
         self._joined: io.BytesIO | None = None  # a body that came in several pieces
         self._received = 0  # bytes of the body
@@ -106,6 +108,11 @@ class Http2Stream:
     def begin(self, head: RequestHead) -> None:
         """Its head has come; raises nothing."""
         self._head = head
+        if head.size_bytes > HEAD_BYTES_FREE:
+            self._head_bytes = head.size_bytes
+            self._account(0)
+            if self._is_refused:
+                return
         if head.length_bytes > self._shared.options.payload_bytes_max:
             self._refuse_size()
         elif head.expects:
@@ -121,7 +128,6 @@ class Http2Stream:
             return
         if is_end:
             self._is_complete = True
-            self._drop_share()
             self._carrier.complete(self)
         else:
             self._account(len(data))
@@ -145,7 +151,7 @@ class Http2Stream:
         if share is None:
             share = self._upload = Share(self._give_way)
         share.moved_bytes += moved_bytes
-        self._shared.uploads.put(share, self._received + REQUEST_BYTES)
+        self._shared.uploads.put(share, self._received + self._head_bytes + REQUEST_BYTES)
 
     def _give_way(self) -> None:
         self._drop_share()
@@ -178,7 +184,7 @@ class Http2Stream:
             return
         self._is_refused = True
         self._drop_share()
-        self._body, self._joined = b"", None
+        self._body, self._joined, self._head = b"", None, None
         self._shared.in_flight += 1
         self._began_s = self._shared.now_s()
         self._carrier.refused(self)
@@ -187,6 +193,7 @@ class Http2Stream:
     def handle(self) -> None:
         """It is its turn."""
         head, shared = self._head, self._shared
+        self._drop_share()
         if self._is_closed or self._is_refused or head is None:
             return
         body = self._body if self._joined is None else self._joined.getvalue()

@@ -24,10 +24,10 @@ class IngressOptions(msgspec.Struct, frozen=True, kw_only=True):
     header_count_max: int = 1_000
     # Small bodies have an account of their own; two of the largest size always fit.
     uploads_bytes_max: Annotated[
-        int, Setting("memory for request bodies that are not complete, in sum", _BUDGET)
+        int, Setting("memory for requests that are not complete, in sum", _BUDGET)
     ] = 128 * 1024 * 1024
     small_uploads_bytes_max: Annotated[
-        int, Setting("the same for small bodies, of up to 64KiB", _BUDGET)
+        int, Setting("the same for small ones, of up to 64KiB", _BUDGET)
     ] = 64 * 1024 * 1024
     unsent_bytes_max: Annotated[
         int, Setting("memory for answers that clients are slow to read, in sum", _BUDGET)

@@ -10,6 +10,7 @@ from typing import Protocol, cast
 import httptools
 
 from orchestrator.ingress import replies
+from orchestrator.ingress.budget import HEAD_BYTES_FREE
 from orchestrator.ingress.exchange import HttpReply
 from orchestrator.ingress.headers import AROUND_BYTES, RawHeaders
 from orchestrator.ingress.known_heads import END_OF_HEAD, REQUEST_LINE, KnownHeads
@@ -56,6 +57,7 @@ class Reader:
         "_expects",
         "_framed_bytes",
         "_head_bytes",
+        "_head_total_bytes",
         "_headers",
         "_host_count",
         "_joined",
@@ -88,6 +90,7 @@ class Reader:
         self.body_bytes = 0  # of the request that is not complete
         self._length_bytes = -1  # of its body, if the head says so
         self._head_bytes = 0
+        self._head_total_bytes = 0  # of the head of which the body comes now
         self._framed_bytes = 0  # of a body as it came, with all that is around its chunks
         self._body = b""
         self._joined: io.BytesIO | None = None  # a body that came in several pieces
@@ -100,6 +103,12 @@ class Reader:
         self._host_count = 0
         self._expects = False
         self._offers = False
+
+    @property
+    def held_bytes(self) -> int:
+        """Of the request that is not complete, what counts."""
+        head_bytes = self._head_bytes or self._head_total_bytes
+        return self.body_bytes + (head_bytes if head_bytes > HEAD_BYTES_FREE else 0)
 
     @property
     def in_sized_body(self) -> bool:
@@ -209,6 +218,7 @@ class Reader:
         """Read no further, and free what was read."""
         self.ended = True
         self.partial = False
+        self._head_bytes = self._head_total_bytes = 0
         self._drop_body()
         self._headers = []
         self._seen = b""
@@ -259,7 +269,7 @@ class Reader:
 
     def on_headers_complete(self) -> None:
         self.in_head = False
-        head_bytes = self._head_bytes
+        head_bytes = self._head_total_bytes = self._head_bytes
         self._head_bytes = self._framed_bytes = 0
         self._check_head(head_bytes)
         if self._parser.should_upgrade():
@@ -321,6 +331,7 @@ class Reader:
             self._drop_body()
         self.partial = False
         self.in_head = True
+        self._head_total_bytes = 0
         self._line_is_plain = False
         self.ended = not keep_alive
         self._connection.on_request(

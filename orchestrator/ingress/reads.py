@@ -43,6 +43,7 @@ def start_read(
 
     if target.wait:
         exchange.forget = engine.attach(invocation_id, on_reply)
+        exchange.release()
     else:
         engine.output(invocation_id, on_reply)
 

@@ -59,7 +59,9 @@ REQUESTS_WAITING: Final = _gauge(
 )
 CONNECTIONS: Final = _gauge("ingress_connections", "connections", "Open connections of callers.")
 BUFFERED: Final = _gauge(
-    "ingress_buffered_bytes", "bytes", "Request bodies that are not complete yet, in sum."
+    "ingress_buffered_bytes",
+    "bytes",
+    "Bodies and large heads of requests that are not complete yet, in sum.",
 )
 
 # Invocations and attempts.

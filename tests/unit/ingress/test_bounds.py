@@ -158,10 +158,41 @@ async def test_a_request_is_let_go_while_its_answer_is_awaited() -> None:
     taken = exchange.body
     assert taken == body
     exchange.release()
-    assert exchange.body == b"" and exchange.headers == []
+    assert exchange.body == b"" and exchange.headers == [] and exchange.url == b""
     alone = bytes(bytearray(10))
     assert sys.getrefcount(taken) == sys.getrefcount(alone)
     assert connection._reader._joined is None
+
+
+@on_loop
+async def test_a_large_head_that_is_not_over_counts_and_may_have_to_give_way() -> None:
+    head = b"POST /a HTTP/1.1\r\nx: " + b"y" * 50_000
+    shared = shared_of(Face(), small_uploads_bytes_max=210_000)
+    wires = []
+    for _ in range(10):
+        connection, wire = connected(shared)
+        await fed(connection, wire, head)
+        while connection._rest:
+            await asyncio.sleep(0)
+        wires.append(wire)
+        assert shared.uploads.held_bytes <= 210_000
+    assert shared.uploads.held_bytes > 200_000
+    assert sum(wire.written.startswith(b"HTTP/1.1 503 ") for wire in wires) == 6
+
+
+@on_loop
+async def test_a_large_head_counts_until_its_body_is_there() -> None:
+    face = Face(OK)
+    shared = shared_of(face)
+    connection, wire = connected(shared)
+    await fed(connection, wire, POST + b"content-length: 9\r\nx: " + b"y" * 50_000 + b"\r\n\r\n12")
+    while connection._rest:
+        await asyncio.sleep(0)
+    assert 50_000 < shared.uploads.held_bytes < 53_000
+    await fed(connection, wire, b"3456789")
+    assert shared.uploads.held_bytes == 0 and face.handled == 1
+    await fed(connection, wire, POST + b"content-length: 9\r\n\r\n12")
+    assert shared.uploads.held_bytes == 2
 
 
 class Nowhere(Wire):

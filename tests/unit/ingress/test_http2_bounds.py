@@ -4,7 +4,7 @@ import time
 from contextlib import suppress
 
 from orchestrator.ingress.options import IngressOptions
-from tests.unit.ingress.h2client import Http2Client
+from tests.unit.ingress.h2client import Answer, Http2Client
 from tests.unit.ingress.serving import Served, serving
 from tests.unit.ingress.test_http1 import wait_for
 from tests.unit.ingress.test_slow_clients import held_bytes
@@ -184,3 +184,23 @@ def test_connections_that_are_too_many_are_refused_in_http1() -> None:
         refused = served.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert first.request("GET", "/restate/health").status == 200
+
+
+def test_heads_that_cost_their_client_little_count_by_what_they_take() -> None:
+    """A header that was sent once is one byte from then on."""
+    options = IngressOptions(payload_bytes_max=100_000, uploads_bytes_max=4_000_000)
+    with serving(options) as served, Http2Client(served.address) as client:
+        pseudo = [(":method", "POST"), (":scheme", "http"), (":authority", "a")]
+        large = [("x-large", "v" * 3_900)] * 50
+        with suppress(OSError):
+            for _ in range(200):
+                stream = client.h2.get_next_available_stream_id()
+                client.answers[stream] = Answer()
+                client.h2.send_headers(stream, [*pseudo, (":path", "/Greeter/greet"), *large])
+                client.flush()
+        assert client.request("POST", "/Greeter/greet", b"1").status == 200
+        assert sum(one.status == 503 for one in client.answers.values()) > 150
+        assert 3_500_000 < held_bytes(served) <= 4_000_000
+        client.socket.close()
+        wait_for(lambda: is_empty(served))
+        assert held_bytes(served) == 0

@@ -12,6 +12,7 @@ from orchestrator.model.records import Signal
 from orchestrator.model.values import Failure
 from perdure.wire.ids import awakeable_id_to_str, invocation_id_to_str
 from tests.unit.ingress.serving import Served, serving
+from tests.unit.ingress.test_http1 import wait_for
 
 ID = bytes(range(24))
 
@@ -42,6 +43,23 @@ def test_output_before_and_after(ingress: Served) -> None:
     late = ingress.request("GET", f"/restate/invocation/{id_text}/output")
     assert (late.status, late.body) == (200, b"done")
     assert late.headers["x-restate-id"] == id_text
+
+
+def test_who_waits_for_a_result_holds_nothing_of_the_request(ingress: Served) -> None:
+    """Of thousands that wait each could have sent as much as a payload may be."""
+    ingress.engine.hold = True
+    id_text = send(ingress, "/Greeter/greet/send")
+    body = b"x" * 1_000_000
+    request = b"GET /restate/attach/%b HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n%b"
+    with ingress.connect() as connection:
+        connection.sendall(request % (id_text.encode(), len(body), body))
+        invocation_id = ingress.engine.invokes[0].id
+        wait_for(lambda: invocation_id in ingress.engine.waiting)
+        (waiting,) = ingress.do(lambda: [one.waiting() for one in ingress.server._shared.open])
+        (exchange,) = waiting
+        assert (exchange.url, exchange.headers, exchange.body) == (b"", [], b"")
+        ingress.do(ingress.engine.finish, invocation_id, b"done")
+        assert connection.recv(1_000).endswith(b"done")
 
 
 @pytest.mark.parametrize("verb", ["attach", "output"])
