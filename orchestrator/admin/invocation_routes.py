@@ -13,6 +13,7 @@ from orchestrator.admin.errors import AdminError
 from orchestrator.admin.invocations import (
     KEEP,
     LATEST_DEPLOYMENT,
+    ExportBroken,
     Simple,
     exported,
     restart_as_new,
@@ -21,6 +22,7 @@ from orchestrator.admin.invocations import (
 )
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.routing import AdminRoutes, Body
+from orchestrator.admin.streaming import Streamed
 from orchestrator.admin.views import JsonView
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import Cancel, Kill, Pause, Purge, PurgeJournal
@@ -100,8 +102,9 @@ def router(ports: Ports) -> AdminRoutes:
     )
     async def export(invocation_id: str) -> Response:
         """An invocation and its journal, in the form that perdure replay reads."""
-        content = await exported(ports, invocation_id)
-        return Response(content, media_type="application/json")
+        start, rest = await exported(ports, invocation_id)
+        headers = {"content-type": "application/json"}
+        return Streamed("an export", start, rest, headers, (ExportBroken,))
 
     @routes.post(
         "/internal/invocations_batch_operations/resume",

@@ -1,19 +1,22 @@
 """What can be done to an invocation, and the answers; routes are in `invocation_routes`."""
 
 import asyncio
-import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import msgspec
 
 from orchestrator.admin import restart
 from orchestrator.admin.errors import AdminError
-from orchestrator.admin.journal_export import journal_document
-from orchestrator.admin.operate import ask_row, invoke, journal, operate
+from orchestrator.admin.journal_export import DOCUMENT_END, document_pieces, document_start
+from orchestrator.admin.operate import ask_row, invoke, journal, operate, read
 from orchestrator.admin.ports import Ports
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import Cancel, Kill, Pause, Purge, PurgeJournal, Resume
 from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.model.values import INBOXED, SCHEDULED
+from orchestrator.processor import asking
+from orchestrator.processor.port import JournalEntry, Unavailable
 from orchestrator.registry.schema import Deployment
 from perdure.wire import versions
 from perdure.wire.ids import invocation_id_to_str, parse_invocation_id
@@ -34,6 +37,11 @@ _REFUSED = {
     Answer.TOO_MANY_SIGNALS: (429, "very many signals wait for it already, and it takes none"),
     Answer.DROPPED: (409, "it was changed by something else in the meantime: try again"),
 }
+
+
+class ExportBroken(Exception):
+    """The rest of a journal cannot be read."""
+
 
 Simple = type[Cancel] | type[Kill] | type[Pause] | type[Purge] | type[PurgeJournal]
 
@@ -109,7 +117,8 @@ async def restart_as_new(ports: Ports, text: str, upto: int, deployment: str) ->
     frames = [frame for _, frame in await journal(ports, row)] if kept else []
     try:
         restart.check_restartable(row, len(frames), upto)
-        record = restart.restarted(
+        record = await asyncio.to_thread(  # a journal may be long
+            restart.restarted,
             row,
             frames,
             upto,
@@ -134,15 +143,36 @@ def _restart_deployment(ports: Ports, row: CompletedRow, upto: int, deployment: 
     return "" if deployment == LATEST_DEPLOYMENT and not upto else chosen.id
 
 
-async def exported(ports: Ports, text: str) -> bytes:
-    """An invocation and its journal as JSON; AdminError if there is none."""
+async def exported(ports: Ports, text: str) -> tuple[bytes, AsyncGenerator[bytes]]:
+    """An invocation and its journal as JSON: how it starts, and the rest piece by piece, which may
+    raise ExportBroken. AdminError if there is none."""
     row = await ask_row(ports, parse_invocation_id(text))
     now_ms = ports.clock.now_ms()
     if row is None or (isinstance(row, CompletedRow) and row.expires_at_ms <= now_ms):
         raise AdminError(404, f"{text}: there is no such invocation")
-    kept = isinstance(row, InvocationRow) or row.journal_expires_at_ms > now_ms
-    entries = await journal(ports, row) if kept else []
+    if isinstance(row, CompletedRow) and row.journal_expires_at_ms <= now_ms:
+        raise AdminError(410, f"{text}: its journal is gone")
+    journal_chunks = asking.chunks(ports.engine.journal(row.invoke.id, row.incarnation))
+    entries = await read(ports, anext(journal_chunks))
     if not entries:
         raise AdminError(410, f"{text}: its journal is gone")
-    # In a thread: a journal may be large.
-    return await asyncio.to_thread(lambda: json.dumps(journal_document(row, entries)).encode())
+    return document_start(row), _rest_of_document(ports, entries, journal_chunks)
+
+
+async def _rest_of_document(
+    ports: Ports,
+    entries: list[JournalEntry],
+    journal_chunks: AsyncGenerator[list[JournalEntry] | Unavailable],
+) -> AsyncGenerator[bytes]:
+    count = 0
+    async with aclosing(journal_chunks):
+        while entries:
+            for piece in document_pieces(count, entries):
+                yield piece
+                await asyncio.sleep(0)  # others have their turn
+            count += len(entries)
+            try:
+                entries = await read(ports, anext(journal_chunks, []))
+            except AdminError as error:
+                raise ExportBroken(str(error)) from None
+    yield DOCUMENT_END

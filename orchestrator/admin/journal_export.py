@@ -2,11 +2,13 @@
 
 The form is described in docs/python/replay.md. `entries` hold the bytes of the journal, so that
 they can be replayed, and what is in them, so that people can read them.
+
+A journal may have hundreds of megabytes: its text is made a piece at a time.
 """
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +27,11 @@ from perdure.wire.ids import invocation_id_to_str
 from perdure.wire.spanned import told_fields
 
 FORMAT: Final = "perdure-journal/1"
+SHOWN_BYTES_MAX: Final = 256 * 1024
+"""An entry larger than this is not shown: reading a large JSON holds up all else."""
+
+_TEXT_COUNT: Final = 50  # entries of one piece, of some 40 us each
+_TEXT_BYTES: Final = 256 * 1024
 _NAMES: Final = ("key", "keys", "state_keys")
 JournalDocument = dict[str, Any]
 
@@ -33,6 +40,37 @@ def journal_document(
     row: InvocationRow | CompletedRow, entries: Iterable[JournalEntry]
 ) -> JournalDocument:
     """The document of an invocation; `entries` is all of its journal, the input first."""
+    shown = [_entry(index, at_ms, frame) for index, (at_ms, frame) in enumerate(entries)]
+    return {**_head(row), "entries": shown}
+
+
+def document_start(row: InvocationRow | CompletedRow) -> bytes:
+    """The text of the document up to its entries."""
+    return json.dumps(_head(row))[:-1].encode() + b', "entries": ['
+
+
+def document_pieces(first: int, entries: Sequence[JournalEntry]) -> Iterator[bytes]:
+    """The text of entries, the first of which has this index, a bounded piece at a time."""
+    texts: list[str] = []
+    size_bytes = 0
+    for index, (at_ms, frame) in enumerate(entries, first):
+        texts.append(json.dumps(_entry(index, at_ms, frame)))
+        size_bytes += len(texts[-1])
+        if len(texts) == _TEXT_COUNT or size_bytes >= _TEXT_BYTES:
+            yield _joined(first, texts)
+            first, texts, size_bytes = index + 1, [], 0
+    if texts:
+        yield _joined(first, texts)
+
+
+def _joined(first: int, texts: list[str]) -> bytes:
+    return ((", " if first else "") + ", ".join(texts)).encode()
+
+
+DOCUMENT_END: Final = b"]}"
+
+
+def _head(row: InvocationRow | CompletedRow) -> JournalDocument:
     invoke = row.invoke
     return {
         "format": FORMAT,
@@ -47,7 +85,6 @@ def journal_document(
         "protocol_version": row.protocol or None,
         "random_seed": str(invoke.seed or random_seed(invoke.id)),
         "idempotency_key": invoke.idempotency_key,
-        "entries": [_entry(index, at_ms, frame) for index, (at_ms, frame) in enumerate(entries)],
     }
 
 
@@ -64,7 +101,10 @@ def _entry(index: int, at_ms: int, frame: bytes) -> JournalDocument:
 
 
 def _shown_message(code: int, frame: bytes) -> Any:
-    """What is in an entry, without fields that hold nothing; null if it cannot be read."""
+    """What is in an entry, without fields that hold nothing; null if it cannot be read, or is too
+    large."""
+    if len(frame) > SHOWN_BYTES_MAX:
+        return None
     try:
         return _shown(messages.decode_frame(code, frame))
     except WireError:

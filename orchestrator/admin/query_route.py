@@ -2,23 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Final
 
 from msgspec import Meta
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.responses import Response
 
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.ports import Ports, QueryAnswer
 from orchestrator.admin.routing import AdminRoutes, Body
+from orchestrator.admin.streaming import Streamed
 from orchestrator.model.api_headers import JSON_TYPE, MISSING_PARTITIONS
 
 _log = logging.getLogger("perdure.admin")
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
-TAKE_S_MAX: Final = 30.0  # for a client to take a part of an answer
 ROWS: Final = {
     "type": "object",
     "required": ["rows"],
@@ -73,7 +71,7 @@ async def _query(ports: Ports, sql: str, request: Request) -> Response:
     if answer.missing:
         headers[MISSING_PARTITIONS] = ",".join(map(str, sorted(answer.missing)))
         _log.warning("a query was answered without the rows of %s", answer.missing)
-    return _Rows(first, answer, headers, ports.query_errors)
+    return Streamed("a query", first, answer.parts, headers, ports.query_errors)
 
 
 async def _first_part(answer: QueryAnswer, request: Request) -> bytes:
@@ -93,41 +91,3 @@ async def _first_part(answer: QueryAnswer, request: Request) -> bytes:
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-class _Rows(StreamingResponse):
-    """Rows for a client that takes them: one that stops is cut off.
-
-    Whatever ends the answer, the query ends with it.
-    """
-
-    def __init__(
-        self,
-        first: bytes,
-        answer: QueryAnswer,
-        headers: dict[str, str],
-        query_errors: tuple[type[Exception], ...],
-    ) -> None:
-        super().__init__(_joined(first, answer.parts), headers=headers)
-        self._parts: AsyncGenerator[bytes] = answer.parts
-        self._query_errors = query_errors
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def hurried(message: Message) -> None:
-            async with asyncio.timeout(TAKE_S_MAX):
-                await send(message)
-
-        try:
-            await super().__call__(scope, receive, hurried)
-        except TimeoutError:
-            _log.warning("the client of a query took nothing for %g s: cut off", TAKE_S_MAX)
-        except self._query_errors as error:  # without its end the client sees that it is not whole
-            _log.warning("a query failed after a part of its answer was sent: %s", error)
-        finally:
-            await self._parts.aclose()
-
-
-async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for part in rest:
-        yield part

@@ -1,7 +1,7 @@
 """The engine's answers for coroutines. The answer to a cancelled question is dropped."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import TypeVar
 
 from orchestrator.processor.port import Chunk, Engine, Found, Stream, Unavailable
@@ -26,7 +26,7 @@ async def find(engine: Engine, invocation_id: bytes) -> Found:
     return await answer_to(lambda on_found: engine.find(invocation_id, on_found))
 
 
-async def chunks(stream: Stream[T]) -> AsyncIterator[list[T] | Unavailable]:
+async def chunks(stream: Stream[T]) -> AsyncGenerator[list[T] | Unavailable]:
     """Chunk by chunk as they are taken, then perhaps Unavailable; close it to cancel the stream."""
     try:
         while True:

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Iterator
 
 import pytest
 
-from orchestrator.admin import query_route
+from orchestrator.admin import streaming
 from orchestrator.log.port import LogCorrupt
 from orchestrator.model.records import Kill
 from orchestrator.processor.port import Unavailable
@@ -142,7 +142,7 @@ def test_what_is_not_known_is_not_listed(it: World, is_known: bool) -> None:
 def test_a_query_ends_when_its_client_takes_nothing(
     it: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(query_route, "TAKE_S_MAX", 0.3)
+    monkeypatch.setattr(streaming, "TAKE_S_MAX", 0.3)
     ended = threading.Event()
 
     async def endless() -> AsyncGenerator[bytes]:

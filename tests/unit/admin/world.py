@@ -39,7 +39,7 @@ from orchestrator.processor.port import (
     Unavailable,
     Unknown,
 )
-from orchestrator.processor.streams import EndedStream
+from orchestrator.processor.streams import EndedStream, LocalStream
 from orchestrator.registry.discovery import Converted, Discovered, DiscoveryTarget
 from orchestrator.registry.errors import UNREACHABLE, RegistryError
 from orchestrator.registry.metadata import Metadata
@@ -142,9 +142,10 @@ class BenchEngine:
         _soon(on_found, found if self.refuse is None else self.refuse)
 
     def journal(self, invocation_id: bytes, incarnation: int) -> Stream[JournalEntry]:
-        entries = list(reads.journal_of(self.bench.state, invocation_id, incarnation))
-        answer = Chunk(entries, True) if self.refuse is None else self.refuse
-        return EndedStream[JournalEntry](answer, LoopScheduler())
+        if self.refuse is not None:
+            return EndedStream[JournalEntry](self.refuse, LoopScheduler())
+        entries = reads.journal_of(self.bench.state, invocation_id, incarnation)
+        return LocalStream(entries, LoopScheduler(), lambda error: Unavailable(str(error), False))
 
     def unreadable(self) -> dict[int, str]:
         return {}
