@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 from starlette.responses import Response
@@ -37,6 +37,8 @@ _SIMPLE: dict[str, Simple] = {
     "purge-journal": PurgeJournal,
 }
 _TERMINATIONS: dict[str, Simple] = {"cancel": Cancel, "kill": Kill, "purge": Purge}
+_AT_ONCE: Final = 256  # of a batch: each may be a record of the next turn
+_RESTARTS_AT_ONCE: Final = 8  # each holds an input
 _TAKE_TIME = ("cancel", "pause")
 """What an invocation comes to later is 202."""
 
@@ -131,7 +133,7 @@ def router(ports: Ports) -> AdminRoutes:
             new_id = await restart_as_new(ports, text, 0, asked.deployment or LATEST_DEPLOYMENT)
             return {"old_invocation_id": text, "new_invocation_id": new_id}
 
-        return await _batch(ports, "restart-as-new", asked, one)
+        return await _batch(ports, "restart-as-new", asked, one, _RESTARTS_AT_ONCE)
 
     return routes
 
@@ -168,15 +170,19 @@ def _simple_routes(routes: AdminRoutes, ports: Ports, name: str, kind: Simple) -
     )
 
 
-async def _batch(ports: Ports, what: str, asked: InvocationBatch, act: Act) -> JsonView:
+async def _batch(
+    ports: Ports, what: str, asked: InvocationBatch, act: Act, at_once: int = _AT_ONCE
+) -> JsonView:
     count = len(asked.invocation_ids)
     if count > ports.options.batch_count_max:
         raise AdminError(400, f"a batch has at most {ports.options.batch_count_max} ids: {count}")
     failed: list[JsonView] = []
+    turn = asyncio.Semaphore(at_once)
 
     async def attempt(text: str) -> object:
         try:
-            return await act(text) or text
+            async with turn:
+                return await act(text) or text
         except (AdminError, BadId) as error:
             why = str(error).removeprefix(f"{text}: ")
             failed.append({"invocation_id": text, "error": why})

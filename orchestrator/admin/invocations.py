@@ -9,7 +9,7 @@ import msgspec
 from orchestrator.admin import restart
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.journal_export import DOCUMENT_END, document_pieces, document_start
-from orchestrator.admin.operate import ask_row, invoke, journal, operate, read
+from orchestrator.admin.operate import ask_row, input_entry, invoke, journal, operate, read
 from orchestrator.admin.ports import Ports
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import Cancel, Kill, Pause, Purge, PurgeJournal, Resume
@@ -114,7 +114,8 @@ async def restart_as_new(ports: Ports, text: str, upto: int, deployment: str) ->
     if row is None or row.expires_at_ms <= now_ms:
         raise AdminError(404, f"{text}: there is no such invocation")
     kept = row.journal_expires_at_ms > now_ms
-    frames = [frame for _, frame in await journal(ports, row)] if kept else []
+    wanted = journal if upto else input_entry
+    frames = [frame for _, frame in await wanted(ports, row)] if kept else []
     try:
         restart.check_restartable(row, len(frames), upto)
         record = await asyncio.to_thread(  # a journal may be long

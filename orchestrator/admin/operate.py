@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import aclosing
 from typing import TypeVar
 
 from orchestrator.admin.errors import AdminError
@@ -70,6 +71,14 @@ async def ask_row(ports: Ports, invocation_id: bytes) -> InvocationRow | Complet
 async def journal(ports: Ports, row: InvocationRow | CompletedRow) -> list[JournalEntry]:
     """All entries of an invocation's journal, its input first; empty if it is gone."""
     return await read(ports, asking.collect(ports.engine.journal(row.invoke.id, row.incarnation)))
+
+
+async def input_entry(ports: Ports, row: InvocationRow | CompletedRow) -> list[JournalEntry]:
+    """The first entry of its journal alone; none if the journal is gone."""
+    async with aclosing(
+        asking.chunks(ports.engine.journal(row.invoke.id, row.incarnation))
+    ) as some:
+        return (await read(ports, anext(some)))[:1]
 
 
 async def read(ports: Ports, asked: Awaitable[T | Unavailable]) -> T:

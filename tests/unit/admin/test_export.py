@@ -1,9 +1,10 @@
-"""The journal of an invocation as JSON: passed on piece by piece, however long it is."""
+"""Long journals: passed on piece by piece as JSON, and not read where the input is enough."""
 
 import base64
 import json
 from collections.abc import Iterator
 from http.client import HTTPException
+from typing import Any
 
 import pytest
 
@@ -82,3 +83,34 @@ def test_a_journal_that_goes_meanwhile_gives_no_whole_document(
     monkeypatch.setattr(reads, "journal_of", some)
     with pytest.raises(HTTPException):  # it has no end
         it.ask("GET", PATH)
+
+
+def test_a_batch_that_restarts_reads_a_few_inputs_at_a_time(
+    it: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it.register()
+    it.bench.finish(A)
+    ids = [uid(number) for number in range(1, 40)]
+    for identity in ids[1:]:
+        it.bench.invoke(identity)
+        it.bench.finish(identity)
+    whole = reads.journal_of
+    open_now: set[bytes] = set()
+    most = read = 0
+
+    def counted(state: Any, identity: bytes, incarnation: int) -> Iterator[JournalEntry]:
+        nonlocal most, read
+        open_now.add(identity)
+        most = max(most, len(open_now))
+        try:
+            for entry in whole(state, identity, incarnation):
+                read += 1
+                yield entry
+        finally:
+            open_now.discard(identity)
+
+    monkeypatch.setattr(reads, "journal_of", counted)
+    asked = {"invocation_ids": [invocation_id_to_str(identity) for identity in ids]}
+    answered = it.ask("POST", "/internal/invocations_batch_operations/restart-as-new", asked)
+    assert answered.status == 200 and len(answered.json["succeeded"]) == len(ids)
+    assert most <= 8 and read < COUNT
