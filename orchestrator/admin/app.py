@@ -24,6 +24,7 @@ from orchestrator.admin.hosts import HostGuard
 from orchestrator.admin.limits import BodyGuard
 from orchestrator.admin.ports import AdminOptions, BrokerTroubles, Convert, Ports, Query
 from orchestrator.admin.told import RequestLog
+from orchestrator.admin.turns import OneARound
 from orchestrator.admin.versions import Versions
 from orchestrator.brokers.clusters import BrokerClusters
 from orchestrator.intake.views import LookAtSubscriptions
@@ -98,4 +99,4 @@ def create_admin(
     )
     app.router.redirect_slashes = False
     guarded = HostGuard(BodyGuard(app, ports.options.body_bytes_max), ports.options.hosts)
-    return RequestLog(Versions(guarded))
+    return RequestLog(OneARound(Versions(guarded)))
