@@ -82,24 +82,26 @@ def _drop(state: MetadataState, deployment_id: str) -> bool:
     gone = state.deployments.pop(deployment_id, None)
     if gone is None:
         return False
-    for service in gone.services:
-        if state.latest.get(service.name) == deployment_id:
-            _fall_back(state, service.name)
+    names = {one.name for one in gone.services if state.latest.get(one.name) == deployment_id}
+    if names:
+        _fall_back(state, names)
     return True
 
 
-def _fall_back(state: MetadataState, name: str) -> None:
-    """The deployment with the newest remaining revision serves; without one, the service ends."""
-    revisions = [
-        (service.revision, deployment.id)
-        for deployment in state.deployments.values()
-        for service in deployment.services
-        if service.name == name
-    ]
-    if revisions:
-        state.latest[name] = max(revisions)[1]
-    else:
-        del state.latest[name]
+def _fall_back(state: MetadataState, names: set[str]) -> None:
+    """The deployment with the newest remaining revision of each serves; without one, the service
+    ends."""
+    newest: dict[str, tuple[int, str]] = {}
+    for deployment in state.deployments.values():
+        for service in deployment.services:
+            if service.name in names:
+                found = (service.revision, deployment.id)
+                newest[service.name] = max(found, newest.get(service.name, found))
+    for name in sorted(names):
+        if name in newest:
+            state.latest[name] = newest[name][1]
+        else:
+            del state.latest[name]
 
 
 def _patch(state: MetadataState, record: ServicePatched) -> bool:

@@ -52,10 +52,18 @@ _KINDS = {
 }
 _THEN = {None: None, "PAUSE": THEN_PAUSE, "KILL": THEN_KILL}
 _SCHEMA_DEPTH_MAX = 100
+HANDLERS_MAX = 10_000
+"""Services and handlers of a deployment: working them out takes a tenth of a second, and is done
+again at every start."""
 
 
 def interpret(manifest: Manifest) -> tuple[StoredService, ...]:
     """The services of a manifest, their revisions still 0; RegistryError for what is wrong."""
+    count = sum(len(service.handlers) for service in manifest.services) + len(manifest.services)
+    if count > HANDLERS_MAX:
+        raise _refused(
+            f"the manifest names {count} services and handlers, more than {HANDLERS_MAX}"
+        )
     _unique("service", (service.name for service in manifest.services))
     return tuple(_service(service) for service in manifest.services)
 

@@ -212,7 +212,7 @@ class Metadata:
         self._last = _mark(message)
 
     def _publish(self) -> None:
-        self.registry = build_registry(self.state, self._defaults, self._log_cluster)
+        self.registry = build_registry(self.state, self._defaults, self._log_cluster, self.registry)
         for listener in self._listeners:
             listener(self.registry)
 

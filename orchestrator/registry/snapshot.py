@@ -52,12 +52,20 @@ class Defaults(msgspec.Struct, frozen=True):
 
 
 def build_registry(
-    state: MetadataState, defaults: Defaults, log_cluster: StoredCluster | None = None
+    state: MetadataState,
+    defaults: Defaults,
+    log_cluster: StoredCluster | None = None,
+    before: Registry | None = None,
 ) -> Registry:
-    """An immutable snapshot of `state`; `log_cluster` is that of a log on Kafka."""
-    deployments = {
-        stored.id: resolve_deployment(stored, defaults) for stored in state.deployments.values()
-    }
+    """An immutable snapshot of `state`; `log_cluster` is that of a log on Kafka. `before`: the
+    snapshot before it, with the same defaults, of which what has not changed is taken."""
+    known = {} if before is None else before.deployments
+    deployments: dict[str, Deployment] = {}
+    for stored in state.deployments.values():
+        same = known.get(stored.id)
+        if same is None or same.stored is not stored:
+            same = resolve_deployment(stored, defaults)
+        deployments[stored.id] = same
     services = {
         name: deployments[deployment_id].services[name]
         for name, deployment_id in state.latest.items()

@@ -16,7 +16,7 @@ from orchestrator.model.values import (
     WORKFLOW_SHARED,
 )
 from orchestrator.registry.errors import RegistryError
-from orchestrator.registry.interpret import interpret
+from orchestrator.registry.interpret import HANDLERS_MAX, interpret
 from orchestrator.registry.manifest import Manifest, decode_manifest
 from orchestrator.registry.stored import ServiceType, StoredInput
 from tests.unit.registry.samples import manifest, service
@@ -131,6 +131,15 @@ def test_a_manifest_that_cannot_be_served(given: dict[str, Any], code: str) -> N
     with pytest.raises(RegistryError) as caught:
         interpret(read(manifest(given)))
     assert caught.value.code == code and caught.value.status == 400
+
+
+def test_a_manifest_has_a_limit() -> None:
+    """What is registered is worked out at every start, too: that must not take for ever."""
+    handlers = [{"name": f"h{number}"} for number in range(HANDLERS_MAX - 1)]
+    assert interpret(read(manifest(service(handlers=handlers))))
+    with pytest.raises(RegistryError, match="10001 services and handlers") as caught:
+        interpret(read(manifest(service(handlers=handlers), service("Other", handlers=[]))))
+    assert caught.value.code == "META0013" and caught.value.status == 400
 
 
 def test_two_services_of_one_name() -> None:

@@ -1,12 +1,21 @@
 """Resolution of options: handler, then service, then server; retention and input rules."""
 
+import pytest
+
 from orchestrator.model.durations import DURATION_MS_MAX
 from orchestrator.model.values import THEN_KILL, THEN_PAUSE
+from orchestrator.registry import snapshot
 from orchestrator.registry.apply_metadata import MetadataState, apply_metadata
 from orchestrator.registry.records import ServicePatched
-from orchestrator.registry.schema import InputRules, RetryPolicy
-from orchestrator.registry.snapshot import DAY_MS, Defaults, build_registry, input_rules
-from orchestrator.registry.stored import Settings
+from orchestrator.registry.schema import Deployment, InputRules, RetryPolicy
+from orchestrator.registry.snapshot import (
+    DAY_MS,
+    Defaults,
+    build_registry,
+    input_rules,
+    resolve_deployment,
+)
+from orchestrator.registry.stored import Settings, StoredDeployment
 from tests.unit.registry.samples import built, handler_of, registered, service
 
 
@@ -69,3 +78,28 @@ def test_a_patch_holds_until_the_next_discovery() -> None:
 
 def test_nothing_declared_takes_anything() -> None:
     assert input_rules(None) == InputRules()
+
+
+def test_a_change_works_out_what_it_changes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a thousand deployments of the past do not make each new one slow."""
+    state = MetadataState()
+    for number in range(5):
+        services = service(f"S{number}"), service("Shared")
+        registered(state, *services, uri=f"http://h:{number}/", new_id=f"dp_{number}")
+    before = build_registry(state, Defaults())
+    resolved: list[str] = []
+
+    def counted(stored: StoredDeployment, defaults: Defaults) -> Deployment:
+        resolved.append(stored.uri)
+        return resolve_deployment(stored, defaults)
+
+    monkeypatch.setattr(snapshot, "resolve_deployment", counted)
+    assert apply_metadata(state, ServicePatched(state.version, "S2", False, Settings()))
+    registered(state, service("Shared"), uri="http://h:9/", new_id="dp_9")
+    after = build_registry(state, Defaults(), before=before)
+    assert resolved == ["http://h:2/", "http://h:9/"]
+    assert after.deployments == build_registry(state, Defaults()).deployments
+    private = after.service("S2")
+    assert private is not None and not private.public
+    found = after.latest("Shared")
+    assert found is not None and found.uri == "http://h:9/"
