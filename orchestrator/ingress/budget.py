@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 REQUEST_BYTES: Final = 512  # what a request takes, about, beside its head and its body
+HEADER_BYTES: Final = 128  # what a header takes, about, beside its name and value
 HEAD_BYTES_FREE: Final = 4 * 1024  # a head up to this size does not count
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from orchestrator.ingress.budget import HEADER_BYTES
 from orchestrator.ingress.headers import AROUND_BYTES, RawHeaders
 from orchestrator.ingress.options import IngressOptions
 
@@ -21,15 +22,15 @@ class HeadRefused(Exception):
 
 
 class RequestHead(msgspec.Struct, gc=False):
-    """`length_bytes` is -1 if the head does not say how long the body is; `size_bytes` is what the
-    head takes."""
+    """`length_bytes` is -1 if the head does not say how long the body is; `taken_bytes` is what
+    the head takes in memory."""
 
     method: bytes
     url: bytes
     headers: RawHeaders
     length_bytes: int
     expects: bool
-    size_bytes: int
+    taken_bytes: int
 
 
 def read_head(fields: Iterable[tuple[bytes, bytes]], options: IngressOptions) -> RequestHead:
@@ -68,7 +69,8 @@ def read_head(fields: Iterable[tuple[bytes, bytes]], options: IngressOptions) ->
         raise HeadRefused(431, message)
     if len(headers) > options.header_count_max:
         raise HeadRefused(431, f"a request may have {options.header_count_max} headers")
-    return RequestHead(method, url, headers, length_bytes, expects, size_bytes)
+    taken_bytes = size_bytes + HEADER_BYTES * len(headers)
+    return RequestHead(method, url, headers, length_bytes, expects, taken_bytes)
 
 
 def pairs_of(lines: bytes) -> list[tuple[bytes, bytes]]:

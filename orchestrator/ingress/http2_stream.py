@@ -108,8 +108,8 @@ class Http2Stream:
     def begin(self, head: RequestHead) -> None:
         """Its head has come; raises nothing."""
         self._head = head
-        if head.size_bytes > HEAD_BYTES_FREE:
-            self._head_bytes = head.size_bytes
+        if head.taken_bytes > HEAD_BYTES_FREE:
+            self._head_bytes = head.taken_bytes
             self._account(0)
             if self._is_refused:
                 return

@@ -10,7 +10,7 @@ from typing import Protocol, cast
 import httptools
 
 from orchestrator.ingress import replies
-from orchestrator.ingress.budget import HEAD_BYTES_FREE
+from orchestrator.ingress.budget import HEAD_BYTES_FREE, HEADER_BYTES
 from orchestrator.ingress.exchange import HttpReply
 from orchestrator.ingress.headers import AROUND_BYTES, RawHeaders
 from orchestrator.ingress.known_heads import END_OF_HEAD, REQUEST_LINE, KnownHeads
@@ -108,6 +108,7 @@ class Reader:
     def held_bytes(self) -> int:
         """Of the request that is not complete, what counts."""
         head_bytes = self._head_bytes or self._head_total_bytes
+        head_bytes += HEADER_BYTES * len(self._headers)
         return self.body_bytes + (head_bytes if head_bytes > HEAD_BYTES_FREE else 0)
 
     @property

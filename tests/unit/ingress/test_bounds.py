@@ -181,6 +181,16 @@ async def test_a_large_head_that_is_not_over_counts_and_may_have_to_give_way() -
 
 
 @on_loop
+async def test_many_small_headers_count_by_what_they_take() -> None:
+    shared = shared_of(Face())
+    connection, wire = connected(shared)
+    await fed(connection, wire, POST + b"a:\r\n" * 900)
+    while connection._rest:
+        await asyncio.sleep(0)
+    assert shared.uploads.held_bytes > 900 * 100
+
+
+@on_loop
 async def test_a_large_head_counts_until_its_body_is_there() -> None:
     face = Face(OK)
     shared = shared_of(face)
