@@ -172,7 +172,7 @@ class Http1(asyncio.Protocol):
             return
         if parsed_bytes < came_bytes:
             self._keep(data[parsed_bytes:])
-        elif reader.held_bytes or self._queue or self._upload is not None:
+        elif (reader.partial and reader.held_bytes) or self._queue or self._upload is not None:
             self._account(came_bytes)
 
     def _parse_parts(self, data: bytes, parsed_bytes: int, is_turn: bool) -> int:
