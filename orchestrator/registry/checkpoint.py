@@ -36,8 +36,15 @@ class Checkpoint(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fi
 
 
 def load(directory: Path) -> list[Checkpoint]:
-    """The checkpoints that are whole, the newest first."""
-    found = [one for one in (_read(directory / name) for name in _NAMES) if one is not None]
+    """The checkpoints that are whole, the newest first; raises MetadataCorrupt if that cannot be
+    known."""
+    try:
+        read = [_read(directory / name) for name in _NAMES]
+    except OSError as error:
+        raise MetadataCorrupt(
+            f"{error.filename or directory}: {error.strerror or error}"
+        ) from error
+    found = [one for one in read if one is not None]
     return sorted(found, key=lambda one: one.applied, reverse=True)
 
 

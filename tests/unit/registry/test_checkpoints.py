@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.log.memory import MemoryTopic
 from orchestrator.log.port import META, LogCorrupt
 from orchestrator.registry import checkpoint
-from orchestrator.registry.apply_metadata import MetadataState, encode_state
+from orchestrator.registry.apply_metadata import MetadataCorrupt, MetadataState, encode_state
 from orchestrator.registry.metadata import MetadataLost
 from tests.unit.registry.test_metadata import registering, start
 
@@ -136,3 +136,12 @@ def test_any_damage_leaves_the_other_checkpoint(
     content[at % len(content)] = value
     file.write_bytes(content[: at + 1] if at % 3 == 0 else content)
     assert checkpoint.load(directory)[-1].applied == 1
+
+
+def test_a_directory_that_cannot_be_read_is_told_as_one(tmp_path: Path) -> None:
+    """What the log has trimmed may be in it: it does not count as empty."""
+    (tmp_path / "metadata").write_text("a file")
+    (tmp_path / "held" / "metadata-a").mkdir(parents=True)
+    for directory in (tmp_path / "metadata", tmp_path / "held"):
+        with pytest.raises(MetadataCorrupt, match=r"PD0502.*metadata-a"):
+            checkpoint.load(directory)
