@@ -50,7 +50,7 @@ def _verify(files: Files, partition_count: int) -> bytes:
         kept = json.loads(file.read_at(0, 4096))
         version, identity = kept["version"], bytes.fromhex(kept["identity"])
         kept_count = int(kept["partitions"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise LogCorrupt(f"{_NAME} of the log cannot be read: {error}") from error
     finally:
         file.close()

@@ -99,6 +99,15 @@ def test_a_log_without_one_of_its_files_is_not_begun_anew(lost: str) -> None:
         opened(disk)
 
 
+@pytest.mark.parametrize("content", [b"", b"[" * 4_000, b"[1]", b'{"version":1}', b"\xff"])
+def test_a_log_whose_description_is_damaged_is_told_as_that(content: bytes) -> None:
+    disk = FaultyDisk(1)
+    opened(disk).close()
+    disk.create("log.json").write_at(0, content)
+    with pytest.raises(LogCorrupt, match=r"log\.json of the log cannot be read"):
+        opened(disk)
+
+
 def test_what_is_read_after_a_failed_sync_is_on_disk() -> None:
     disk = FaultyDisk(1)
     journal = opened(disk)
