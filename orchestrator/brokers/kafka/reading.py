@@ -9,6 +9,7 @@ event loop.
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from operator import methodcaller
 from typing import Final, Protocol
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
@@ -261,10 +262,15 @@ def record_of(message: Message) -> InRecord:
     )
 
 
+_told_headers: Callable[[Message], RecordHeaders | None] = methodcaller("headers")
+"""The client gives an answer and an error at once. Of a plain call that is made often, the
+interpreter does not look for that: the error would come up anywhere later."""
+
+
 def _headers_of(message: Message) -> RecordHeaders | None:
     """None if a name is not UTF-8: the client cannot tell any of them then. It must not be asked
     again, since its second answer would hold what ends the process."""
     try:
-        return tuple(message.headers() or ())  # type: ignore[arg-type]  # (name, bytes or None) each
+        return tuple(_told_headers(message) or ())
     except (SystemError, UnicodeDecodeError):
         return None
