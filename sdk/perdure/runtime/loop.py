@@ -65,7 +65,6 @@ _AS_THE_REAL: Final = (
     "remove_reader",
     "remove_signal_handler",
     "remove_writer",
-    "time",
 )
 
 
@@ -100,6 +99,7 @@ class HandlerLoop(asyncio.AbstractEventLoop):
         self.crossings: dict[Crossing, None] = {}
         self.outside_count = 0  # what the handler waits for that the real loop will bring
         self.tainted = False
+        self._now_s: float | None = None
 
     def enter(self) -> tuple[asyncio.AbstractEventLoop | None, asyncio.Task[Any] | None]:
         """Be the running loop; return what was before."""
@@ -115,6 +115,7 @@ class HandlerLoop(asyncio.AbstractEventLoop):
     ) -> None:
         """Let what was before be again."""
         outer, task = entered
+        self._now_s = None
         _set_running_loop(outer)
         if outer is not None and task is not None:
             _enter_task(outer, task)
@@ -185,6 +186,15 @@ class HandlerLoop(asyncio.AbstractEventLoop):
         if isinstance(handle, _Timer) and handle.is_sleep:
             handle.is_sleep = False
             self.outside_count -= 1
+
+    def time(self) -> float:
+        """Stands still until all of the handler waits: whether a deadline has passed while it ran
+        would be another thing in each attempt."""
+        if _get_running_loop() is not self:
+            return self.attempt.loop.time()
+        if self._now_s is None:
+            self._now_s = self.attempt.loop.time()
+        return self._now_s
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)

@@ -4,6 +4,7 @@ every attempt."""
 import asyncio
 import contextvars
 import gc
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -124,7 +125,13 @@ def test_a_timeout_of_asyncio_must_not_end_a_durable_wait(
         with anyio.fail_after(0.01):
             await ctx.awakeable()
 
-    for work in (in_the_handler, in_a_task, in_anyio):
+    async def passed_meanwhile(ctx: Any) -> None:
+        deadline_s = asyncio.get_running_loop().time() + 0.01
+        time.sleep(0.02)
+        async with asyncio.timeout_at(deadline_s):
+            await ctx.awakeable()
+
+    for work in (in_the_handler, in_a_task, in_anyio, passed_meanwhile):
         made = Invocation(handler(work))
         asyncio.run(made.attempt())
         (error,) = made.errors
