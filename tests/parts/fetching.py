@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from tests.parts import compat_services, typescript_services, wheels
+from tests.parts import compat_services, other_pythons, typescript_services, wheels
 from tests.parts.cache import PartUnavailable
 from tests.parts.java_program import JavaProgram, restate_jars
 from tests.parts.kafka import kept_classes
@@ -46,8 +46,21 @@ def _python() -> None:
     compat_services.sources()
 
 
+def _other_pythons() -> None:
+    for version in other_pythons.interpreters():
+        other_pythons.needs_of(version)
+
+
 # Those of the first tests first. A line of them begins with what its others need.
-LINES: tuple[Callable[[], object], ...] = (_kafka, _typescript, _python, _wheels, _charts, _java)
+LINES: tuple[Callable[[], object], ...] = (
+    _kafka,
+    _typescript,
+    _python,
+    _wheels,
+    _charts,
+    _java,
+    _other_pythons,
+)
 
 
 def main() -> None:

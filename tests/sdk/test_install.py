@@ -8,13 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.parts.cache import REPOSITORY, fetched, run_to_fetch
+from tests.parts.cache import REPOSITORY, run_to_fetch
 from tests.parts.needed import needed
+from tests.parts.other_pythons import interpreters, needs_of
 
 BASE_BYTES_MAX = 2_500_000  # ours 0.7 MB and msgspec 0.7 MB, as of writing
-_OTHERS = ("3.12", "3.13", "3.14")
-_NEEDS = ["msgspec", "pydantic", "httptools", "ngh2", "uvloop", "cryptography", "backports.zstd"]
-_NEEDS += ["pytest", "pytest-timeout", "hypothesis", "anyio"]
 _PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 _PROGRAM = """\
@@ -53,35 +51,10 @@ def test_the_base_install_is_small_and_enough(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def interpreters() -> dict[str, Path]:
-    """Other Pythons of this machine, by version."""
-    found = {}
-    for version in _OTHERS:
-        places = Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}")
-        on_path = shutil.which(f"python{version}")
-        for place in [*sorted(places), *([Path(on_path)] if on_path else [])]:
-            asked = subprocess.run([place, "-V"], capture_output=True, text=True, timeout=30)
-            if asked.returncode == 0 and asked.stdout.startswith(f"Python {version}."):
-                found[version] = place
-                break
-    return found
-
-
-def needs_of(version: str) -> Path:
-    """A directory for PYTHONPATH with what the SDK's own tests import."""
-    wanted = [one for one in _NEEDS if version != "3.14" or one != "backports.zstd"]
-    pip = [*_PIP, "install", "--only-binary", ":all:", "--python-version", version]
-    return fetched(
-        f"sdk-needs-{version}",
-        " ".join(wanted),
-        lambda place: run_to_fetch([*pip, "--target", str(place), *wanted], place),
-    )
-
-
 def test_it_runs_on_the_other_pythons_of_this_machine(tmp_path: Path) -> None:
     """What depends on neither an engine nor much time."""
-    files = ["asgi", "definitions", "interfaces", "models", "replay", "runtime", "serde"]
-    files += ["server", "slow_and_secret", "unions"]
+    files = ["aliases", "ambient", "annotations", "asgi", "definitions", "models", "own_loop"]
+    files += ["runtime", "serde", "steps_at_once", "unions"]
     for version, python in interpreters().items():
         needs = needed(f"wheels for Python {version}", lambda version=version: needs_of(version))
         path = os.pathsep.join(map(str, (needs, REPOSITORY / "sdk", REPOSITORY)))
