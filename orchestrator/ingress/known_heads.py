@@ -11,9 +11,9 @@ from typing import Final
 import msgspec
 
 from orchestrator.ingress.headers import RawHeaders
+from orchestrator.ingress.request_line import END_OF_HEAD
 
 REQUEST_LINE: Final = re.compile(rb"(POST|GET) (/[\w.~%!$&'()*+,;=:@?/-]*) HTTP/1\.1\r\n").match
-END_OF_HEAD: Final = b"\r\n\r\n"
 _HEADS_MAX: Final = 256
 _BYTES_MAX: Final = 1024  # of the header lines of one request
 
@@ -34,15 +34,14 @@ class KnownHeads:
         self._known: dict[bytes, KnownHeaders] = {}
         self.find = self._known.get
 
-    def keep(self, request: bytes, headers: RawHeaders, body_bytes: int) -> None:
-        """Remember the headers of a request that the parser took, if they were the only ones in
-        the bytes `request`, and those end with the body. Its connection is kept alive."""
-        line = REQUEST_LINE(request)
+    def keep(self, head: bytes, headers: RawHeaders, body_bytes: int) -> None:
+        """Remember the headers of a request that the parser took: `head` is all that came before
+        its body, which is not chunked. Its connection is kept alive."""
+        line = REQUEST_LINE(head)
         if line is None:
             return
-        begin, end = line.end(), request.find(END_OF_HEAD) + len(END_OF_HEAD)
-        lines = request[begin:end]
-        if end + body_bytes != len(request) or len(lines) > _BYTES_MAX:
+        lines = head[line.end() :]
+        if len(lines) > _BYTES_MAX:
             return
         if len(self._known) >= _HEADS_MAX:
             self._known.clear()

@@ -12,15 +12,24 @@ import httptools
 from orchestrator.ingress import replies
 from orchestrator.ingress.budget import HEAD_BYTES_FREE, HEADER_BYTES
 from orchestrator.ingress.exchange import HttpReply
-from orchestrator.ingress.headers import AROUND_BYTES, RawHeaders
-from orchestrator.ingress.known_heads import END_OF_HEAD, REQUEST_LINE, KnownHeads
+from orchestrator.ingress.headers import RawHeaders
+from orchestrator.ingress.known_heads import REQUEST_LINE, KnownHeads
 from orchestrator.ingress.options import IngressOptions
-from orchestrator.ingress.request_line import BAD_LINE, is_well_formed
+from orchestrator.ingress.request_line import BAD_LINE, END_OF_HEAD, end_of_piece, is_well_formed
 from orchestrator.ingress.upgrade import head_without_offer
 
 PART_BYTES = 2 * 1024
 _VERSIONS = ("1.1", "1.0")
-_WATCHED = frozenset((b"content-length", b"expect", b"host", b"idempotency-key", b"traceparent"))
+_WATCHED = frozenset(
+    (
+        b"content-length",
+        b"expect",
+        b"host",
+        b"idempotency-key",
+        b"traceparent",
+        b"transfer-encoding",
+    )
+)
 _FRAMING_RATIO_MAX = 16  # a chunk of one byte takes six
 
 
@@ -63,7 +72,6 @@ class Reader:
         "_joined",
         "_known",
         "_length_bytes",
-        "_line_is_plain",
         "_may_repeat",
         "_method",
         "_offers",
@@ -97,9 +105,8 @@ class Reader:
         self._headers: RawHeaders = []
         self._method = b""
         self._url = b""
-        self._seen: bytes | bytearray | memoryview = b""  # what came of its head so far
-        self._line_is_plain = False  # of the request that comes: it need not be looked at again
-        self._may_repeat = False  # it began with what is parsed, and no header names it
+        self._seen: bytes | bytearray = b""  # its first bytes
+        self._may_repeat = False  # its head came at once, and no header names it
         self._host_count = 0
         self._expects = False
         self._offers = False
@@ -127,28 +134,46 @@ class Reader:
             size_bytes = len(data)
         elif type(data) is bytes and not self.partial and self._take_known(data):
             return size_bytes
-        self._may_repeat = type(data) is bytes and not self.partial
-        if self.in_head:
-            self._head_bytes += size_bytes
-            if self.partial:
-                self._see_more(data)
-            else:
-                self._seen = data
+        if size_bytes <= PART_BYTES:
+            data = bytes(data)
+        parsed_bytes = 0
+        while parsed_bytes < size_bytes and not self.ended:
+            parsed_bytes += self._feed_piece(data, parsed_bytes)
+        if self.partial:
+            self._may_repeat = False
+            self._check_sizes()
+        return size_bytes
+
+    def _feed_piece(self, data: bytes | memoryview, begin: int) -> int:
+        """Parse the next piece of a part, whose end may be that of a request; how many bytes."""
+        if self.in_sized_body:
+            piece = data[begin : begin + self._length_bytes - self.body_bytes]
         else:
-            self._framed_bytes += size_bytes
-            self._seen = data  # the next request may begin in it
+            data = bytes(data)  # it is that already
+            piece = data[begin : end_of_piece(data, begin)]
+            self._see(piece)
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade as offer:
             self._decline_offer()
             return int(offer.args[0])
         except httptools.HttpParserError as error:
             self.refuse(replies.refused(400, f"bad HTTP request: {error}"))
-        if self.partial:
-            self._check_sizes()
-        else:
-            self._seen = b""
-        return size_bytes
+        return len(piece)
+
+    def _see(self, piece: bytes) -> None:
+        """Keep what may hold the request line: what came until the first header is complete."""
+        if not self.in_head:
+            self._framed_bytes += len(piece)
+            return
+        self._head_bytes += len(piece)
+        if not self.partial:
+            self._may_repeat = piece.endswith(END_OF_HEAD)
+            self._seen = piece
+        elif not self._headers:
+            if not isinstance(self._seen, bytearray):
+                self._seen = bytearray(self._seen)
+            self._seen += piece
 
     def _take_known(self, data: bytes) -> bool:
         """Take a whole request whose headers were read before; whether it is one."""
@@ -163,23 +188,14 @@ class Reader:
             or end + known.body_bytes != len(data)
             or end > self._options.head_bytes_max
         ):
-            self._line_is_plain = True
             return False
         method, url = line.groups()
         self._connection.on_request(method, url, known.headers, data[end:], True, False)
         return True
 
-    def _see_more(self, data: bytes | memoryview) -> None:
-        """Keep what may hold the request line: what came until the first header is complete."""
-        if not self._headers:
-            if not isinstance(self._seen, bytearray):
-                self._seen = bytearray(self._seen)
-            self._seen += data
-
     def _check_sizes(self) -> None:
         options = self._options
         if not self.in_head:
-            self._seen = b""
             # Extensions and trailers of chunks are a head of their own: they mean nothing here.
             around_bytes_max = options.head_bytes_max + _FRAMING_RATIO_MAX * self.body_bytes
             if self._framed_bytes > around_bytes_max:
@@ -279,24 +295,15 @@ class Reader:
             self._connection.on_expectation()
 
     def _check_head(self, head_bytes: int) -> None:
-        """`head_bytes` came with it, some of them perhaps of the body."""
-        options, headers = self._options, self._headers
         self._method = self._parser.get_method()
-        if len(headers) > options.header_count_max:
+        if len(self._headers) > self._options.header_count_max:
             self._refuse_count()
-        elif head_bytes > options.head_bytes_max and self._own_bytes() > options.head_bytes_max:
+        elif head_bytes > self._options.head_bytes_max:
             self._refuse_head()
-        elif not self._line_is_plain and not self._is_well_formed():
+        elif not is_well_formed(self._seen, self._method, self._url):
             self.refuse(replies.refused(400, BAD_LINE))
         elif self._host_count > 1:
             self.refuse(replies.refused(400, "bad request: it has more than one Host"))
-
-    def _is_well_formed(self) -> bool:
-        return is_well_formed(bytes(self._seen), self._method, self._url)
-
-    def _own_bytes(self) -> int:
-        fields = sum(len(name) + len(value) + AROUND_BYTES for name, value in self._headers)
-        return len(self._method) + len(self._url) + fields
 
     def on_body(self, body: bytes) -> None:
         if self.ended:
@@ -332,8 +339,6 @@ class Reader:
             self._drop_body()
         self.partial = False
         self.in_head = True
-        self._head_total_bytes = 0
-        self._line_is_plain = False
         self.ended = not keep_alive
         self._connection.on_request(
             self._method, self._url, headers, body, keep_alive, version == "1.0"

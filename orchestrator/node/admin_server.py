@@ -20,7 +20,7 @@ from orchestrator.admin.errors import refusal_body
 from orchestrator.admin.limits import BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_BYTES_PER_S_MIN
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.preface import is_preface, serve_by
-from orchestrator.ingress.request_line import BAD_LINE, is_well_formed
+from orchestrator.ingress.request_line import BAD_LINE, end_of_piece, is_well_formed
 from orchestrator.ingress.upgrade import head_without_offer
 from orchestrator.model.limits import DRAIN_LOOK_S, LISTEN_BACKLOG_COUNT
 from orchestrator.node.admin_http2 import AdminHttp2, Asgi
@@ -127,19 +127,27 @@ class _Protocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         part_bytes = max(PART_BYTES, self._body_bytes)
         part, self._rest = self._rest[:part_bytes], self._rest[part_bytes:]
+        while part and not self._is_busy and not self._is_refused:
+            part = self._parse_piece(part)
+        self._rest = part + self._rest
+        self._go_on()
+
+    def _parse_piece(self, part: bytes) -> bytes:
+        """The first piece, whose end may be that of a request; what is left to be parsed."""
+        end = self._body_bytes if self._body_bytes > 0 else end_of_piece(part, 0)
+        piece = part[:end]
         if not self._head_bytes:
-            self._seen = part
+            self._seen = piece
         elif not self.headers:
-            self._seen += part
-        left = self._feed(part)
-        self._rest = left + self._rest
+            self._seen += piece
+        left = self._feed(piece)
         if self._is_in_head:
-            self._head_bytes += len(part) - len(left)
+            self._head_bytes += len(piece) - len(left)
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._end(431, _HEAD_TOO_LARGE)
         else:
             self._seen = b""
-        self._go_on()
+        return left + part[end:]
 
     def _go_on(self) -> None:
         if self.transport.is_closing():
@@ -149,14 +157,20 @@ class _Protocol(HttpToolsProtocol):
         if self._rest:
             flow.pause_reading()
             # Requests that were sent ahead stay bytes until the one before is answered.
-            if not self._is_parsing_due and not self.pipeline:
+            if not self._is_parsing_due and not self._is_busy:
                 self._is_parsing_due = True
                 self.loop.call_soon(self._parse_part)
         elif self._has_eof:
             if not self.eof_received():
                 self.transport.close()
-        elif not self.pipeline and not self._has_much_body():
+        elif not self._has_much_body():
             flow.resume_reading()
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether a whole request is not answered yet: what follows may end the connection."""
+        cycle = self.cycle
+        return cycle is not None and not (cycle.more_body or cycle.response_complete)
 
     def _has_much_body(self) -> bool:
         """More than the application has taken: it reads on when it takes that."""

@@ -242,6 +242,36 @@ def test_the_request_line_of_what_was_sent_ahead_is_looked_at_as_well(ingress: S
         assert read_all(connection).startswith(b"HTTP/1.1 400 ")
 
 
+_HEALTH = b"GET /restate/health HTTP/1.1\r\nHost: a\r\n"
+
+
+@pytest.mark.parametrize("split", [0, 20, 80])
+@pytest.mark.parametrize(
+    "before",
+    [
+        _HEALTH + b"\r\n",
+        _HEALTH + b"Content-Length: %d\r\n\r\n" % len(_HEALTH) + _HEALTH,
+        _HEALTH + b"Transfer-Encoding: chunked\r\n\r\n"
+        b"%x\r\n" % (len(_HEALTH) + 4) + b"\r\n\r\n" + _HEALTH + b"\r\n0\r\nA: b\r\n\r\n",
+        _HEALTH + b"\r\n" + b"\r\n\r\n",
+    ],
+)
+def test_a_line_is_not_taken_for_that_of_a_request_before_it(
+    ingress: Served, before: bytes, split: int
+) -> None:
+    """Nor for what looks like one in the body of that."""
+    for line in (b"GET  /restate/health HTTP/1.1", b"GET /restate/health RTSP/1.0"):
+        with ingress.connect() as connection:
+            whole = before + line + b"\r\nHost: a\r\n" + CLOSE + b"\r\n"
+            connection.sendall(whole[:split])
+            time.sleep(0.002)
+            connection.sendall(whole[split:])
+            answers = read_all(connection)
+        assert answers.startswith(b"HTTP/1.1 200 ") and answers.count(b"HTTP/1.1 400 ") == 1
+    good = before * 2 + _HEALTH + CLOSE + b"\r\n"
+    assert ingress.raw(good).count(b"HTTP/1.1 200 ") == 3
+
+
 def test_an_absolute_request_target(ingress: Served) -> None:
     data = b"GET http://example.com/restate/health HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n"
     assert ingress.raw(data).startswith(b"HTTP/1.1 200 ")

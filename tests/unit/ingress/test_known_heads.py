@@ -86,9 +86,6 @@ def test_so_many_are_kept_and_no_large_ones(monkeypatch: pytest.MonkeyPatch) -> 
         post().replace(b"POST ", b"POST  "),
         post().replace(b"POST", b"PUT"),
         post(path=b"/Greeter/gr\x80et"),
-        b"\r\n" + post(),
-        post() + post(),
-        post() + b"GET",
         b"POST /a/b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST /a/b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\n1\r\n0\r\n\r\n",
     ],
@@ -100,13 +97,22 @@ def test_what_is_odd_is_left_to_the_parser(odd: bytes) -> None:
     assert Receiver(known).feed(odd) == expected
 
 
+@pytest.mark.parametrize("odd", [b"\r\n" + post(), post() + post(), post() + b"GET"])
+def test_what_comes_beside_a_request_is_none_of_its_headers(odd: bytes) -> None:
+    known = KnownHeads()
+    plain = Receiver(KnownHeads()).feed(post())
+    assert Receiver(known).feed(odd)[:1] == plain
+    assert size_of(known) == 1 and Receiver(known).feed(post()) == plain
+
+
 def test_a_request_that_came_in_parts_teaches_nothing_about_the_one_before() -> None:
     """The lines of the first would be taken for those of the second, with its body."""
     known = KnownHeads()
     second = post(b"x" * 81, more=b"a: b\r\n")
     begun = post(b"1") + second[:80]  # it ends where the body of the second would end
     assert len(Receiver(known).feed(begun, second[80:])) == 2
-    assert not size_of(known)
+    assert size_of(known) == 1  # those of the first: they are its own
+    assert Receiver(known).feed(post(b"1")) == Receiver(KnownHeads()).feed(post(b"1"))
 
 
 def test_the_parser_takes_no_head_that_ends_in_another_way() -> None:
