@@ -7,20 +7,25 @@ or everything at once and without end.
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import Final
 
-from orchestrator.machine.details import COMPLETIONS, SIGNALS, SLEEPS, look_up
+from orchestrator.machine.details import AWAITS, COMPLETIONS, SIGNALS, SLEEPS, look_up
 from orchestrator.machine.futures import FIRST_FREE_SIGNAL
+from orchestrator.machine.resolver import EITHER, PENDING, FutureResolver, Leaf
 from orchestrator.machine.stored_journal import chunks_of
+from orchestrator.model.limits import FUTURE_LOOKED_COUNT, IDLE_LOOKED_ROWS
 from orchestrator.model.records import Suspended
 from orchestrator.model.rows import InvocationRow, JournalChunk
 from orchestrator.model.values import Future
 from orchestrator.tables.state import State
 from perdure.wire import HEADER_BYTES, read_run
-from perdure.wire.codes import CANCEL_SIGNAL, RUN
+from perdure.wire.calls import decode_call, decode_get_invocation_output
+from perdure.wire.codes import CALL, CANCEL_SIGNAL, GET_INVOCATION_OUTPUT, RUN
 from perdure.wire.frames import split
 
 GIVEN = "it suspended until something comes that it has been given already"
 NEVER = "it suspended until combinators are complete that never will be"
+_ASKING: Final = {CALL: decode_call, GET_INVOCATION_OUTPUT: decode_get_invocation_output}
 
 
 def why_idle(state: State, row: InvocationRow, end: Suspended, is_resolved: bool) -> str:
@@ -31,31 +36,87 @@ def why_idle(state: State, row: InvocationRow, end: Suspended, is_resolved: bool
     if row.open_runs:
         for number in _awaited_runs(state, row, end.waiting):
             return f"it suspended until its own run {number} ends, which only an attempt can do"
-    if _may_be_woken(state, row, end.waiting):
+    coming = _Coming(state, row)
+    if _may_be_woken(end.waiting, coming):
         return ""
-    for number in _pending(state, row, end.waiting):
-        return f"it suspended until completion {number} comes, which no command of it asks for"
+    if coming.lost:
+        return f"it suspended until completion {coming.lost} comes, which no command of it asks for"
     return NEVER
 
 
-def _may_be_woken(state: State, row: InvocationRow, waiting: Future) -> bool:
-    """A cancel does not count: it ends a backoff as well as a suspension."""
-    has_completions = False
+def _may_be_woken(waiting: Future, coming: "_Coming") -> bool:
+    """Whether all that may still come would be enough. Of a large future one leaf is."""
+    leaves, has_completions = 0, False
     for future in _nodes(waiting):
-        if future.names:
-            return True
-        for index in future.signals:
-            if index != CANCEL_SIGNAL and (
-                index < FIRST_FREE_SIGNAL or look_up(state, row, SIGNALS, index) is None
-            ):
-                return True
-        for number in future.completions:
-            has_completions = True
-            if look_up(state, row, SLEEPS, number) is not None:
-                return True
-            if row.open_calls and look_up(state, row, COMPLETIONS, number) is None:
-                return True  # one of them, as far as is known without reading the journal
-    return not has_completions
+        leaves += len(future.completions) + len(future.signals) + len(future.names)
+        has_completions = has_completions or bool(future.completions)
+    if not has_completions:
+        return True
+    if leaves <= FUTURE_LOOKED_COUNT:
+        return FutureResolver(waiting, coming.of).is_resolved
+    return any(
+        coming.of(leaf) == EITHER
+        for future in _nodes(waiting)
+        for leaf in chain(future.names, (-1 - index for index in future.signals), future.completions)
+    )
+
+
+class _Coming:
+    """What becomes of the leaves of a future: done, EITHER if they may be, PENDING for ever."""
+
+    def __init__(self, state: State, row: InvocationRow) -> None:
+        self.lost = 0  # the first completion that will not come
+        self._state = state
+        self._row = row
+        self._results: set[int] = set()  # completions that calls give, as far as was looked
+        self._older = _newest_first(state, row)
+
+    def of(self, leaf: Leaf) -> int:
+        if isinstance(leaf, str):
+            return EITHER
+        if leaf < 0:
+            return self._of_signal(-1 - leaf)
+        state, row = self._state, self._row
+        done = look_up(state, row, COMPLETIONS, leaf)
+        if done is not None:
+            return done
+        for detail in (SLEEPS, AWAITS):
+            if look_up(state, row, detail, leaf) is not None:
+                return EITHER
+        if row.open_calls and self._is_of_a_call(leaf):
+            return EITHER
+        self.lost = self.lost or leaf
+        return PENDING
+
+    def _of_signal(self, index: int) -> int:
+        """A cancel does not count: it ends a backoff as well as a suspension."""
+        if index == CANCEL_SIGNAL:
+            return PENDING
+        given = look_up(self._state, self._row, SIGNALS, index)
+        return EITHER if index < FIRST_FREE_SIGNAL or given is None else given & 3
+
+    def _is_of_a_call(self, number: int) -> bool:
+        """Reads the journal backwards: what is waited for was mostly asked for lately. It goes so
+        far back and no further."""
+        while number not in self._results:
+            chunk = next(self._older, None)
+            if chunk is None:
+                return self._row.chunk_count > IDLE_LOOKED_ROWS
+            self._results.update(_results_of(chunk.frames))
+        return True
+
+
+def _newest_first(state: State, row: InvocationRow) -> Iterator[JournalChunk]:
+    yield from reversed(row.tail)
+    for number in range(row.chunk_count - 1, max(-1, row.chunk_count - 1 - IDLE_LOOKED_ROWS), -1):
+        yield from reversed(chunks_of(state, row, number) or ())
+
+
+def _results_of(frames: bytes) -> Iterator[int]:
+    """Completions that other invocations give, and that are not in AWAITS."""
+    for code, _, start, end in split(frames):
+        if code in _ASKING:
+            yield _ASKING[code](frames[start:end], HEADER_BYTES).result_completion_id
 
 
 def _awaited_runs(state: State, row: InvocationRow, waiting: Future) -> Iterator[int]:

@@ -49,6 +49,8 @@ FAILURE_STACKTRACE_CHARS_MAX = 4 * 1024  # of the latest only; the service has l
 EVENTS_KEPT_COUNT = 10  # latest life-cycle events kept with an invocation
 IDLE_DELAY_MS = 50  # before a handler is asked again whose suspension nobody ends; then twice
 IDLE_DELAY_MS_MAX = 10_000
+IDLE_LOOKED_ROWS = 64  # of its journal, for the call it waits for: 1 MiB and more of it
+FUTURE_LOOKED_COUNT = 256  # leaves of a future of which each is asked whether it may come
 
 TOPIC_LANES_KEPT_COUNT = 1_024  # past this a lane to a topic goes when it is empty
 FEED_LANE_BYTES_MAX = 256 * 1024 * 1024  # of a public feed that may wait in a partition: it stops

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from orchestrator.machine.apply import apply
 from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
-from orchestrator.model.effects import AnyEffect, SetOutput
+from orchestrator.model.effects import AnyEffect, Call, SetOutput
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import POSITION_INDEX_BITS
 from orchestrator.model.records import (
@@ -22,6 +22,7 @@ from orchestrator.model.values import SERVICE, Caller
 from orchestrator.store.memory import MemoryStore
 from orchestrator.tables.state import State
 from perdure.wire import codes
+from perdure.wire.calls import CallCommand, encode_call
 from perdure.wire.frames import frame, split
 
 DAY_MS = 86_400_000
@@ -97,7 +98,7 @@ class Bench:
     ) -> Answer:
         """A Journal of the running attempt; each effect gets a frame unless `frames` is given."""
         row = self.live(invocation_id)
-        raw = frames or b"".join(frame(codes.RUN, b"") for _ in effects)
+        raw = frames or b"".join(map(_frame_of, effects))
         entries = sum(1 for _ in split(raw))
         return self.do(
             Journal(
@@ -140,6 +141,14 @@ class Bench:
             for code, _, start, end in split(chunk.frames):
                 if code >= 0x8000:
                     yield code, chunk.frames[start + 8 : end]
+
+
+def _frame_of(effect: AnyEffect) -> bytes:
+    """Its kind is told by the frame of a call alone."""
+    if not isinstance(effect, Call):
+        return frame(codes.RUN, b"")
+    numbers = effect.id_completion_id, effect.result_completion_id
+    return frame(codes.CALL, encode_call(CallCommand("", "", b"", *numbers)))
 
 
 def uid(number: int) -> bytes:

@@ -1,12 +1,14 @@
 """Suspensions that nobody ends: the invocation is attempted again, after a while."""
 
+from collections.abc import Callable
+
 import pytest
 
 from orchestrator.codec.keys import timer_key
 from orchestrator.model.actions import ArmRetry, StartAttempt
 from orchestrator.model.effects import Attach, Call, GetPromise, RunResult, Sleep
 from orchestrator.model.invoke import Invoke
-from orchestrator.model.records import Failed, Resume, Signal, Suspended, TimersFired
+from orchestrator.model.records import Failed, Signal, Suspended, TimersFired
 from orchestrator.model.rows import InvocationRow, Retries
 from orchestrator.model.values import (
     INVOKED,
@@ -211,32 +213,82 @@ def caller(bench: Bench, number: int) -> Caller:
     return Caller(A, live(bench).incarnation, number)
 
 
-def call(bench: Bench) -> Call:
+def call(bench: Bench) -> None:
+    """Its result is completion 2."""
     asked = Invoke(B, "Greeter", "greet", "", 0, b"", (), 1, 1000, 1000, caller=caller(bench, 2))
-    return Call(asked, 0, 0, 1, 2)
+    bench.flush(A, Call(asked, 0, 0, 1, 2))
 
 
-def test_what_may_come_is_waited_for() -> None:
-    commands = (call, lambda bench: Sleep(bench.now_ms + 999, 2), lambda _: Attach(B, 2))
-    for command in commands:
-        bench = begun()
-        if command is not call:
-            bench.invoke(B)
-        bench.flush(A, command(bench))
-        suspend(bench, Future((2,), (1,)))
-        assert live(bench).status == SUSPENDED
+def sleep(bench: Bench) -> None:
+    bench.flush(A, Sleep(bench.now_ms + 999, 2))
 
 
-def test_once_its_calls_have_returned_nothing_else_comes() -> None:
+def attach(bench: Bench) -> None:
+    bench.invoke(B)
+    bench.flush(A, Attach(B, 2))
+
+
+@pytest.mark.parametrize("command", [call, sleep, attach])
+@pytest.mark.parametrize(
+    "future",
+    [
+        Future((2,), (1,)),
+        Future((7, 2)),
+        Future((2,), (1,), nested=(Future((7,)),)),
+        Future((2,), (17,), combinator=ALL_COMPLETED),
+        Future((2, 7), combinator=FIRST_SUCCEEDED_OR_ALL_FAILED),
+        Future((2, 7), combinator=ALL_SUCCEEDED_OR_FIRST_FAILED),
+        Future(tuple(range(2, 9_000)), combinator=ALL_COMPLETED),
+    ],
+)
+def test_what_may_come_is_waited_for(command: Callable[[Bench], None], future: Future) -> None:
     bench = begun()
-    bench.flush(A, call(bench))
-    suspend(bench, Future((2, 7), combinator=ALL_COMPLETED))
+    command(bench)
+    suspend(bench, future)
     assert live(bench).status == SUSPENDED
-    bench.finish(B)
-    assert live(bench).open_calls == 0
-    bench.do(Resume(A, bench.now_ms))
+
+
+@pytest.mark.parametrize("command", [call, sleep, attach])
+@pytest.mark.parametrize(
+    "future",
+    [
+        Future((7,)),
+        Future((7,), (1,)),
+        Future((2, 7), combinator=ALL_COMPLETED),
+        Future((2,), nested=(Future((7, 8)),), combinator=ALL_COMPLETED),
+        Future(nested=(Future((2, 7), combinator=ALL_COMPLETED),)),
+    ],
+)
+def test_what_never_comes_is_noticed_while_something_else_may(
+    command: Callable[[Bench], None], future: Future
+) -> None:
+    bench = begun()
+    command(bench)
+    suspend(bench, future)
+    assert_asked_again(bench, "completion 7")
+
+
+def test_the_end_of_a_call_lets_it_go_on_at_once() -> None:
+    bench = begun()
+    call(bench)
     suspend(bench, Future((2, 7), combinator=ALL_COMPLETED))
     assert_asked_again(bench, "completion 7")
+    bench.finish(B)
+    assert live(bench).open_calls == 0 and not live(bench).retry_at_ms
+    suspend(bench, Future((2, 7), combinator=ALL_COMPLETED))
+    assert live(bench).retry_at_ms
+
+
+@pytest.mark.parametrize("flushes", [400, 9_000])
+def test_calls_are_found_in_a_long_journal(flushes: int) -> None:
+    bench = begun()
+    call(bench)
+    big = run(9, "n" * 150)
+    for _ in range(flushes):
+        bench.flush(A, RunResult(9, False, len(big), len(big) + 8), frames=big + RESULT)
+    assert live(bench).chunk_count > flushes // 128
+    suspend(bench, Future((2,)))
+    assert live(bench).status == SUSPENDED
 
 
 def test_a_promise_is_waited_for_until_it_is_completed() -> None:

@@ -27,6 +27,7 @@ from orchestrator.model.values import (
 )
 from orchestrator.processor.port import Result
 from perdure.wire import codes
+from perdure.wire.calls import CallCommand, encode_call
 from perdure.wire.frames import frame
 from tests.unit.processor.looking import export, find
 from tests.unit.processor.virtual_loop import run
@@ -158,7 +159,7 @@ def caller_of(target: bytes) -> Script:
         )  # fmt: skip
         attempt.flush(
             Call(callee, 8, 10, 1, 2),
-            frames=frame(codes.CALL, b"hi"),
+            frames=frame(codes.CALL, encode_call(CallCommand("S", "echo", b"", 1, 2))),
             end=Suspended(Future((2,))),
         )
 

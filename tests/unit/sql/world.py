@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from orchestrator.intake.views import SubscriptionViews
+from orchestrator.machine.details import AWAITED_PROMISE
 from orchestrator.model.effects import CompletePromise, GetPromise, SetOutput, SetState, Sleep
 from orchestrator.model.records import Ended, Failed, Suspended
 from orchestrator.model.values import (
@@ -75,7 +76,7 @@ def filled() -> Bench:
     bench.flush(HOLDER, SetState(b"count", 8, 11), frames=FRAME)
     holder = bench.live(HOLDER)
     assert holder is not None
-    holder.open_calls = 1  # completion 7, as far as is known
+    holder.awaits = {7: AWAITED_PROMISE + b"p"}
     bench.flush(HOLDER, end=Suspended(Future((7,), (1,)), 3))
     bench.invoke(FLOW, service="Flow", handler="run", key="w", kind=WORKFLOW_RUN)
     bench.flush(FLOW, CompletePromise("p", 1, 8, 11), GetPromise("q", 2), frames=FRAME)
