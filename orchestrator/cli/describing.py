@@ -11,6 +11,7 @@ from orchestrator.cli.journals import (
     EntryView,
     commands_by_completion,
     export_journal,
+    is_cancel,
     kind_of,
     line,
     shown_of,
@@ -55,7 +56,7 @@ def describe_invocation(asked: Asked, identity: str) -> int:
     if asked.json:
         shown = {
             "waits_for": _waiting(row, entries, blocked) or None,
-            "advice": _advice(row),
+            "advice": _advice(row, entries),
             "events": [
                 one | {"event": json.loads(one.get("event_json") or "{}")} for one in events
             ],
@@ -114,7 +115,7 @@ def _print_state(row: _Row, entries: list[EntryView], blocked: str) -> None:
     print_heading(f"{row.get('target')}  {status}{f' ({result})' if result else ''}")
     if waiting := _waiting(row, entries, blocked):
         print(cell(waiting))
-    if advice := _advice(row):
+    if advice := _advice(row, entries):
         print(advice)
     print()
 
@@ -149,11 +150,17 @@ def _waiting(row: _Row, entries: list[EntryView], blocked: str) -> str:
     return ""
 
 
-def _advice(row: _Row) -> str | None:
+def _advice(row: _Row, entries: list[EntryView]) -> str | None:
     """What a person can do about it."""
     identity, status = row["id"], row.get("status")
     code = row.get("last_failure_error_code")
     explained = f" (perdure explain {code})" if code else ""
+    if status in ("paused", "backing-off") and any(map(is_cancel, entries)):
+        onward = "" if status == "backing-off" else f" and resume it (… resume {identity})"
+        return (
+            f"it was cancelled, and fails before its handler sees that: mend what fails{explained}"
+            f"{onward}, or end it with nothing undone: perdure invocations kill {identity}"
+        )
     if status == "paused":
         return (
             f"mend what failed{explained}, then: perdure invocations resume {identity}"

@@ -39,7 +39,7 @@ _OPERATIONS: Final = {
         "Ask invocations to come to an end: their handlers see a cancellation.",
         _LIVE,
         "cancelled",
-        "cancel requested: it ends when its handler does",
+        "cancel requested: its handler ends it once it sees that; if that fails, it is tried again",
     ),
     "kill": _Operation(
         "End invocations at once, and what they have called; nothing is undone.",

@@ -11,7 +11,6 @@ from typing import Final
 import msgspec
 
 from orchestrator.ingress.headers import RawHeaders
-from orchestrator.ingress.request_line import END_OF_HEAD
 
 REQUEST_LINE: Final = re.compile(rb"(POST|GET) (/[\w.~%!$&'()*+,;=:@?/-]*) HTTP/1\.1\r\n").match
 _HEADS_MAX: Final = 256

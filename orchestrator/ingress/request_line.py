@@ -11,7 +11,7 @@ from typing import Final
 
 BAD_LINE: Final = "bad request line: it is METHOD, path and HTTP/1.1, with one space between"
 END_OF_HEAD: Final = b"\r\n\r\n"
-_LINE_ENDS: Final = re.compile(rb"[\r\n]+").match  # an empty line may have begun in an earlier piece
+_LINE_ENDS: Final = re.compile(rb"[\r\n]+").match  # an empty line may have begun before
 
 
 def end_of_piece(data: bytes, begin: int) -> int:

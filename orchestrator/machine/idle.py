@@ -11,7 +11,7 @@ from typing import Final
 
 from orchestrator.machine.details import AWAITS, COMPLETIONS, SIGNALS, SLEEPS, look_up
 from orchestrator.machine.futures import FIRST_FREE_SIGNAL
-from orchestrator.machine.resolver import EITHER, PENDING, FutureResolver, Leaf
+from orchestrator.machine.resolver import EITHER, PENDING, FutureResolver, Leaf, leaves_of
 from orchestrator.machine.stored_journal import chunks_of
 from orchestrator.model.limits import FUTURE_LOOKED_COUNT, IDLE_LOOKED_ROWS
 from orchestrator.model.records import Suspended
@@ -46,19 +46,12 @@ def why_idle(state: State, row: InvocationRow, end: Suspended, is_resolved: bool
 
 def _may_be_woken(waiting: Future, coming: "_Coming") -> bool:
     """Whether all that may still come would be enough. Of a large future one leaf is."""
-    leaves, has_completions = 0, False
-    for future in _nodes(waiting):
-        leaves += len(future.completions) + len(future.signals) + len(future.names)
-        has_completions = has_completions or bool(future.completions)
-    if not has_completions:
+    if not any(future.completions for future in _nodes(waiting)):
         return True
-    if leaves <= FUTURE_LOOKED_COUNT:
+    if sum(len(leaves_of(future)) for future in _nodes(waiting)) <= FUTURE_LOOKED_COUNT:
         return FutureResolver(waiting, coming.of).is_resolved
-    return any(
-        coming.of(leaf) == EITHER
-        for future in _nodes(waiting)
-        for leaf in chain(future.names, (-1 - index for index in future.signals), future.completions)
-    )
+    leaves = chain.from_iterable(map(leaves_of, _nodes(waiting)))
+    return any(coming.of(leaf) == EITHER for leaf in leaves)
 
 
 class _Coming:

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from orchestrator.cli.waiting import waits_for
 from orchestrator.model.effects import Sleep
-from orchestrator.model.records import Suspended
+from orchestrator.model.records import Cancel, Signal, Suspended
 from orchestrator.model.values import Future
 from perdure.wire import messages
 from perdure.wire.commands import SleepCommand
@@ -117,6 +119,20 @@ def test_one_that_fails(server: World, perdure: Perdure) -> None:
     out = perdure("invocations", "describe", ID).out
     assert " 3 times  [RT0007] no way (at mail, command 1)\n    Traceback\n" in out
     assert f"(perdure explain RT0007), then: perdure invocations resume {ID}" in out
+
+
+@pytest.mark.parametrize("status", ["paused", "backing-off"])
+def test_one_that_fails_before_it_sees_its_cancellation(
+    server: World, perdure: Perdure, status: str
+) -> None:
+    server.bench.invoke(uid(1))
+    server.bench.do(Signal(uid(1), 2, "", b"", server.bench.now_ms))
+    server.query.rows = answers({"status": status}, [])
+    assert "kill" not in perdure("invocations", "describe", ID).out
+    server.bench.do(Cancel(uid(1), server.bench.now_ms))
+    assert f"perdure invocations kill {ID}\n" in perdure("invocations", "describe", ID).out
+    advice = perdure("invocations", "describe", ID, "--json").json["advice"]
+    assert advice.startswith("it was cancelled, and fails before")
 
 
 def test_what_others_wrote_does_not_move_the_cursor(server: World, perdure: Perdure) -> None:
