@@ -1,9 +1,12 @@
 """Values of arguments and options: what is taken, and what is said of others."""
 
+import sys
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import click
+
+from orchestrator.cli.exits import EXIT_USAGE, CliError
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 GivenPairs = dict[str, str]
@@ -66,6 +69,14 @@ def pairs_option(flag: str, name: str, about: str) -> Callable[[Decorated], Deco
         callback=_as_options,
         help=about,
     )
+
+
+def given_text(given: str) -> str:
+    """What an argument says, of which - stands for stdin; CliError for what is not UTF-8."""
+    try:
+        return sys.stdin.read() if given == "-" else given
+    except UnicodeDecodeError as error:
+        raise CliError(f"the input is not UTF-8: {error}", EXIT_USAGE) from None
 
 
 def limit_option(default: int, about: str = "how many at most") -> Callable[[Decorated], Decorated]:

@@ -172,6 +172,8 @@ def _content(body: str | None, content_type: str | None) -> bytes | None:
     if content_type in (None, JSON_TYPE):
         try:
             json.loads(content)
+        except RecursionError:
+            pass  # the server says how deep it may be
         except ValueError as error:
             quoted = json.dumps(body, ensure_ascii=False)
             hint = f"; as a text: '{quoted}'" if body != "-" and "'" not in quoted else ""

@@ -100,6 +100,8 @@ def _decoded(answer: bytes) -> Any:
         return None
     try:
         return json.loads(answer)
+    except RecursionError:
+        raise CliError("the answer is nested too deeply: a value in it is") from None
     except ValueError:
         raise CliError("the answer is no JSON: is this the admin port?") from None
 

@@ -189,13 +189,15 @@ class Root(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in self._known and not ctx.resilient_parsing:
-            raise click.exceptions.NoSuchCommand(
-                name, message=self._who_has(ctx, name), possibilities=self._known, ctx=ctx
-            )
+            said = self._who_has(ctx, name)
+            near = [] if said else self._known
+            raise click.exceptions.NoSuchCommand(name, message=said, possibilities=near, ctx=ctx)
         return super().resolve_command(ctx, args)
 
     def _who_has(self, ctx: click.Context, verb: str) -> str | None:
-        """Whoever writes a verb alone is told whose it is."""
+        """Whoever writes a verb alone is told whose it is, or that it is an option."""
+        if verb in ("help", "version"):
+            return f"No such command {verb!r}: there is 'perdure --{verb}'."
         nouns = [name for name in self._known if verb in _verbs(self.get_command(ctx, name))]
         whole = [f"'perdure {noun} {verb}'" for noun in nouns]
         return f"No such command {verb!r}: there is {', '.join(whole)}." if whole else None

@@ -11,7 +11,6 @@ from orchestrator.cli.journals import (
     EntryView,
     commands_by_completion,
     export_journal,
-    is_cancel,
     kind_of,
     line,
     shown_of,
@@ -27,6 +26,7 @@ from orchestrator.cli.output import (
 )
 from orchestrator.cli.times import ago, since
 from orchestrator.cli.waiting import waits_for
+from perdure.wire.codes import CANCEL_SIGNAL
 from perdure.wire.errors import BadId
 from perdure.wire.ids import parse_invocation_id
 
@@ -155,7 +155,7 @@ def _advice(row: _Row, entries: list[EntryView]) -> str | None:
     identity, status = row["id"], row.get("status")
     code = row.get("last_failure_error_code")
     explained = f" (perdure explain {code})" if code else ""
-    if status in ("paused", "backing-off") and any(map(is_cancel, entries)):
+    if status in ("paused", "backing-off") and any(map(_is_cancel, entries)):
         onward = "" if status == "backing-off" else f" and resume it (… resume {identity})"
         return (
             f"it was cancelled, and fails before its handler sees that: mend what fails{explained}"
@@ -174,6 +174,11 @@ def _advice(row: _Row, entries: list[EntryView]) -> str | None:
     if status == "completed" and row.get("completion_result") == "failure":
         return f"to run it again: perdure invocations restart-as-new {identity}"
     return None
+
+
+def _is_cancel(entry: EntryView) -> bool:
+    """Whether it tells the handler that its invocation is cancelled."""
+    return kind_of(entry)[1] and shown_of(entry).get("signal") == CANCEL_SIGNAL
 
 
 # --- the rest

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from orchestrator.cli.client import Admin, path
 from orchestrator.model.utc import utc_text
-from perdure.wire.codes import CANCEL_SIGNAL
 
 EntryView = dict[str, Any]
 GONE: Final = (404, 410)  # statuses of a journal that is not there any more
@@ -28,11 +27,6 @@ def kind_of(entry: EntryView) -> tuple[str, bool]:
 def shown_of(entry: EntryView) -> dict[str, Any]:
     """What is in it; empty if it cannot be read."""
     return entry["shown"] if isinstance(entry["shown"], dict) else {}
-
-
-def is_cancel(entry: EntryView) -> bool:
-    """Whether it tells the handler that its invocation is cancelled."""
-    return kind_of(entry)[1] and shown_of(entry).get("signal") == CANCEL_SIGNAL
 
 
 def short(value: Any, most: int = _VALUE_CHARS) -> str:

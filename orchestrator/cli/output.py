@@ -5,6 +5,7 @@ import io
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TextIO
 
@@ -94,14 +95,26 @@ def print_table(columns: Sequence[str], rows: Sequence[OutputRow], nothing: str)
 def table_lines(rows: Sequence[OutputRow], in_colour: bool) -> Iterable[str]:
     """Rows of cells below each other."""
     lines = [[cell(value) for value in row] for row in rows]
-    widths = [max(len(line[n]) for line in lines) for n in range(len(lines[0]))]
+    widths = [max(_width(line[n]) for line in lines) for n in range(len(lines[0]))]
     for line, row in zip(lines, rows, strict=True):
-        padded = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
+        padded = [_padded(text, width) for text, width in zip(line, widths, strict=True)]
         padded[-1] = padded[-1].rstrip()
         if in_colour:
             shown = zip(padded, (getattr(value, "how", "") for value in row), strict=True)
             padded = [coloured(text, how) for text, how in shown]
         yield "  ".join(padded).rstrip()
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))
+
+
+def _width(text: str) -> int:
+    """Places that it takes on a terminal: two for a wide character, none for an accent."""
+    if text.isascii():
+        return len(text)
+    accents = sum(map(bool, map(unicodedata.combining, text)))
+    return len(text) - accents + sum(unicodedata.east_asian_width(one) in "WF" for one in text)
 
 
 def print_heading(text: str) -> None:

@@ -1,6 +1,7 @@
 """The file of profiles: addresses of servers by name, and the name of the one in use."""
 
 import os
+import shlex
 
 import msgspec
 
@@ -23,14 +24,14 @@ class Profiles(msgspec.Struct):
 
     def named(self, name: str) -> Profile:
         """CliError if there is none of this name."""
+        self.check(name, f": perdure profiles set {shlex.quote(name)} --admin URL makes it")
+        return self.profiles[name]
+
+    def check(self, name: str, remedy: str = "") -> None:
+        """CliError if there is none of this name."""
         if name not in self.profiles:
             known = ", ".join(sorted(self.profiles)) or "none"
-            raise CliError(
-                f"there is no profile {name!r} (there is {known}):"
-                f" perdure profiles set {name} --admin URL makes it",
-                EXIT_USAGE,
-            )
-        return self.profiles[name]
+            raise CliError(f"there is no profile {name!r} (there is {known}){remedy}", EXIT_USAGE)
 
 
 def read_profiles() -> Profiles:

@@ -58,7 +58,7 @@ def _use(asked: Asked, name: str) -> int:
 @_name
 def _remove(asked: Asked, name: str) -> int:
     found = read_profiles()
-    found.named(name)
+    found.check(name)
     del found.profiles[name]
     if found.used == name:
         found.used = ""

@@ -1,9 +1,8 @@
 """perdure sql: run a query over the introspection tables."""
 
-import sys
-
 import click
 
+from orchestrator.cli.arguments import given_text
 from orchestrator.cli.commands import Asked, single
 from orchestrator.cli.exits import EXIT_USAGE, CliError
 from orchestrator.cli.output import print_json, print_rows
@@ -12,7 +11,7 @@ from orchestrator.cli.output import print_json, print_rows
 @single("sql", "Run a query over sys_invocation, sys_journal, state and the other tables.")
 @click.argument("query", help="the SQL; - reads it from stdin")
 def command(asked: Asked, query: str) -> int:
-    text = sys.stdin.read() if query == "-" else query
+    text = given_text(query)
     if not text.strip():
         raise CliError("the query is empty", EXIT_USAGE)
     rows = asked.admin.query(text)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from orchestrator.cli.arguments import Decorated, force_option, limit_option
+from orchestrator.cli.arguments import Decorated, force_option, given_text, limit_option
 from orchestrator.cli.choosing import count_of, where
 from orchestrator.cli.client import path, text_literal
 from orchestrator.cli.commands import Asked, Noun
@@ -220,11 +220,7 @@ def _edited(text: str) -> str:
 def _patch(asked: Asked, service: str, key: str, patch: str, force: bool) -> int:
     at = _Place(asked, service, key)
     try:
-        text = sys.stdin.read() if patch == "-" else patch
-    except UnicodeDecodeError as error:
-        raise CliError(f"the input is not UTF-8: {error}", EXIT_USAGE) from None
-    try:
-        parts = parse_object(text)
+        parts = parse_object(given_text(patch))
         old = _read(at)
         kept = {name: show_value(value) for name, value in old.items() if name not in parts}
         given = {name: value for name, value in parts.items() if value is not None}

@@ -35,6 +35,15 @@ def test_a_table_is_as_wide_in_colours() -> None:
     ]
 
 
+def test_columns_are_below_each_other_whatever_they_hold() -> None:
+    rows = [("键", 1), ("e\N{COMBINING ACUTE ACCENT}", 2), ("ann", 3)]
+    assert list(table_lines(rows, False)) == [
+        "键   1",
+        "e\N{COMBINING ACUTE ACCENT}    2",
+        "ann  3",
+    ]
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [(0, "0 s"), (59, "59 s"), (60, "1 m"), (185, "3 m 5 s"), (3600, "1 h"), (3605, "1 h"),

@@ -95,6 +95,8 @@ def test_profiles_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
     unknown = run(capsys, "services", "list", "--profile", "prod")
     assert unknown.code == 2 and "perdure profiles set prod --admin URL" in unknown.err
     assert run(capsys, "profiles", "use", "prod").code == 2
+    gone = run(capsys, "profiles", "remove", "prod")
+    assert gone.code == 2 and "no profile 'prod'" in gone.err and "set" not in gone.err
     assert run(capsys, "profiles", "set", "prod").code == 2
     assert run(capsys, "profiles", "set", "prod", "--admin", "ftp://x").code == 2
     profile_path().parent.mkdir(parents=True, exist_ok=True)

@@ -96,6 +96,15 @@ def test_a_verb_alone_is_told_whose_it_is(capsys: pytest.CaptureFixture[str]) ->
     assert "there is 'perdure invocations cancel'" in capsys.readouterr().err
 
 
+def test_what_other_tools_have_as_a_command_is_told_as_an_option(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for word in ("help", "version"):
+        assert main([word]) == 2
+        said = capsys.readouterr().err
+        assert f"there is 'perdure --{word}'" in said and "mean" not in said
+
+
 def test_choices_are_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["feeds", "enable"]) == 2
     assert "Choose from: events, state\n" in capsys.readouterr().err
