@@ -16,9 +16,15 @@ from orchestrator.codec import keys
 from orchestrator.model.values import COMPLETED, STATUS_NAMES
 from orchestrator.sql import batching, needs
 from orchestrator.sql.asked import Narrowed, Need, RowIterator, Scanned
-from orchestrator.sql.finding import found, sought_of
+from orchestrator.sql.finding import columns_of, found, sought_of
 from orchestrator.sql.invocations import ATTEMPT_COLUMNS, WAITING_COLUMNS, Column, InvocationView
-from orchestrator.sql.listed import LISTED_COLUMNS, Listed, listed_batch, read_listings
+from orchestrator.sql.listed import (
+    LISTED_COLUMNS,
+    Listed,
+    ListedColumn,
+    listed_batch,
+    read_listings,
+)
 from orchestrator.sql.views import views, wall_ms
 
 FETCHED_MAX = 10_000  # rows by their ids: more of them take as long as all
@@ -59,14 +65,18 @@ class InvocationTable:
         wanted = sought_of(asked, _OF_TROUBLE)
         some = found(read_listings(listings, wall_ms(), shown), wanted, asked.schema)
         if self._lacking.isdisjoint(asked.schema.names):
-            yield from self._listed(some, completed, asked)
+            yield from self._listed(some, completed, asked, columns_of(wanted))
         else:
             ids = _few_ids(some) if wanted.is_narrow else None
             rows = completed if ids is None else asked.fetch(needs.of_completed(ids))
             yield from self._of_rows(views(iter(()), rows), asked.schema)
 
     def _listed(
-        self, some: Iterator[Listed], completed: RowIterator, asked: Scanned
+        self,
+        some: Iterator[Listed],
+        completed: RowIterator,
+        asked: Scanned,
+        columns: dict[str, ListedColumn],
     ) -> Iterator[pa.RecordBatch]:
         """By listings, and by the rows of those whose attempts failed if that matters."""
         with_trouble: list[bytes] = []
@@ -75,7 +85,7 @@ class InvocationTable:
             if matters:
                 with_trouble += listed.where(listed.troubled).ids
                 listed = listed.where(pc.invert(listed.troubled))
-            yield listed_batch(listed, LISTED_COLUMNS, asked.schema)
+            yield listed_batch(listed, columns, asked.schema)
         if len(with_trouble) <= FETCHED_MAX:
             shown = views(iter(()), asked.fetch(needs.of_completed(with_trouble)))
         else:

@@ -56,6 +56,11 @@ class Listed:
     def take(self, places: Any) -> "Listed":
         return Listed(self._table.take(places), self._names)
 
+    @property
+    def only_names(self) -> "Listed":
+        """A row for each name, with the columns that follow from it: see `OF_NAMES`."""
+        return Listed(pa.table({"_name": places(len(self._names))}), self._names)
+
     def of_names(self, pick: Callable[..., Any], kind: pa.DataType = _TEXT) -> pa.Array:
         return pa.array([pick(*name) for name in self._names], kind).take(self["_name"])
 
@@ -266,3 +271,16 @@ LISTED_COLUMNS: dict[str, ListedColumn] = {
     "completed_at": _time("completed_at"),
     "completion_retention": _retention,
 }
+
+OF_NAMES = frozenset(
+    (
+        "status",
+        "target_service_name",
+        "target_handler_name",
+        "target_service_ty",
+        "pinned_deployment_id",
+        "pinned_service_protocol_version",
+        "created_using_restate_version",
+    )
+)
+"""Those that are the same for all of one name."""

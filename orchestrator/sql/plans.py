@@ -16,6 +16,10 @@ import pyarrow.compute as pc
 
 logger = logging.getLogger("perdure.sql")
 _NAMED = re.compile(r"\w\"?\.\"?(\w+)")  # perhaps also what is within a text
+_NAMES_ID = re.compile(r"\bid\b")
+_FIRST_ID = re.compile(
+    r"first_value\((?:\w+\.)?id\) ORDER BY \[(?:\w+\.)?(\w+) (ASC|DESC) NULLS \w+\]"
+)
 _SCANNED = re.compile(r"TableScan: (\w+) ")
 
 
@@ -29,6 +33,15 @@ class Top(NamedTuple):
     limit: int
 
 
+class FirstId(NamedTuple):
+    """Of ids only that of the first row by a column is wanted, in each group of equal values of
+    other columns."""
+
+    column: str
+    descending: bool
+    groups: frozenset[str]
+
+
 class Hint(NamedTuple):
     """Of a table that is scanned once. `pins`: the only values that columns may have; `excluded`:
     values they may not have; `filtered`: the columns of the filters that DataFusion hands to the
@@ -39,6 +52,7 @@ class Hint(NamedTuple):
     filtered: frozenset[str]
     more: list[tuple[str, pc.Expression]]
     top: Top | None
+    first_id: FirstId | None
 
 
 def hints_of(plan: Any) -> dict[str, Hint]:
@@ -61,7 +75,9 @@ def _node(part: Any) -> Any:
         return None
 
 
-def _visit(plan: Any, top: Top | None, filters: list[Any], found: dict[str, Hint]) -> None:
+def _visit(
+    plan: Any, top: Top | FirstId | None, filters: list[Any], found: dict[str, Hint]
+) -> None:
     node = _node(plan)
     kind = type(node).__name__
     inputs = plan.inputs()
@@ -75,13 +91,15 @@ def _visit(plan: Any, top: Top | None, filters: list[Any], found: dict[str, Hint
         _visit(inputs[0], _top_of(node), [], found)
     elif kind == "Limit":
         _visit(inputs[0], _any_of(node), [], found)
+    elif kind == "Aggregate":
+        _visit(inputs[0], _first_id(node), [], found)
     elif kind == "Projection":
         # A filter above one may name what is computed there.
-        passed = None if filters else _through(node, top)
+        passed = None if filters or isinstance(top, FirstId) else _through(node, top)
         _visit(inputs[0], passed, [], found)
     elif kind == "Join" and str(node.join_type()) == "Left":
         # Each row of the left side gives one at least.
-        left = None if filters else _of_left(node, top)
+        left = None if filters or isinstance(top, FirstId) else _of_left(node, top)
         _visit(inputs[0], left, [], found)
         _visit(inputs[1], None, [], found)
     else:
@@ -94,6 +112,18 @@ def _top_of(sort: Any) -> Top | None:
     first = sort.sort_exprs()[0]
     named = _sorted_by(first.expr())
     return None if count is None or named is None else Top(*named, not first.ascending(), count)
+
+
+def _first_id(aggregate: Any) -> FirstId | None:
+    """If that is all that is done with ids."""
+    groups = [_column(each) for each in aggregate.group_by_exprs()]
+    texts = [each.canonical_name() for each in aggregate.aggregate_exprs()]
+    about_ids = [text for text in texts if _NAMES_ID.search(text)]
+    wanted = {found.groups() for each in about_ids if (found := _FIRST_ID.fullmatch(each))}
+    if None in groups or len(wanted) != 1 or not all(map(_FIRST_ID.fullmatch, about_ids)):
+        return None
+    ((column, order),) = wanted
+    return FirstId(column, order == "DESC", frozenset(filter(None, groups)))
 
 
 def _any_of(limit: Any) -> Top | None:
@@ -151,7 +181,7 @@ def _relations(plan: Any) -> set[str]:
     return {name for each in plan.inputs() for name in _relations(each)}
 
 
-def _hint(scan: Any, top: Top | None, filters: list[Any]) -> Hint:
+def _hint(scan: Any, top: Top | FirstId | None, filters: list[Any]) -> Hint:
     pins: dict[str, set[str]] = {}
     excluded: dict[str, set[str]] = {}
     handed = [each for one in scan.filters() for each in _conjuncts(one)]
@@ -165,7 +195,9 @@ def _hint(scan: Any, top: Top | None, filters: list[Any]) -> Hint:
     more = [written for each in filters if (written := _written(each)) is not None]
     # The first of what passes only some of the filters are not the first of what passes all.
     named = frozenset(name for each in handed for name in _NAMED.findall(str(each)))
-    return Hint(pins, excluded, named, more, top if len(more) == len(filters) else None)
+    first = top if len(more) == len(filters) else None
+    is_id = isinstance(first, FirstId)
+    return Hint(pins, excluded, named, more, None if is_id else first, first if is_id else None)
 
 
 def _conjuncts(expression: Any) -> list[Any]:

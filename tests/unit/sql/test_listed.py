@@ -6,17 +6,25 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from orchestrator.codec import keys
 from orchestrator.model.records import Failed, Kill, Purge
 from orchestrator.model.values import OBJECT_EXCLUSIVE, THEN_RETRY, WORKFLOW_RUN, Attempted
 from orchestrator.sql import finding, listed
-from orchestrator.sql.finding import Sought, found
+from orchestrator.sql.finding import Sought, columns_of, found
 from orchestrator.sql.id_texts import id_texts
-from orchestrator.sql.listed import LISTED_COLUMNS, Listed, read_listings
-from orchestrator.sql.plans import Top
+from orchestrator.sql.listed import (
+    LISTED_COLUMNS,
+    OF_NAMES,
+    Listed,
+    listed_batch,
+    read_listings,
+)
+from orchestrator.sql.plans import FirstId, Top
 from orchestrator.sql.query import SqlQuery
+from orchestrator.sql.schemas import SCHEMAS
 from perdure.wire.ids import invocation_id_to_str
 from tests.unit.machine.bench import Bench, uid
 from tests.unit.sql.world import FAILING, Rows, ask, filled, run
@@ -285,6 +293,82 @@ def test_the_first_ones_are_found_though_much_is_cut(
 
 def _pairs(each: Listed) -> list[tuple[int, bytes]]:
     return list(zip(each["created_at"].to_pylist(), each.ids, strict=True))
+
+
+def test_what_is_of_a_name_is_the_same_for_all_of_it() -> None:
+    schema = pa.schema([one for one in SCHEMAS["sys_invocation"] if one.name in OF_NAMES])
+    assert len(schema) == len(OF_NAMES)
+    for whole in listings(various(100)):
+        of_names = pa.table(listed_batch(whole.only_names, LISTED_COLUMNS, schema))
+        shown = pa.table(listed_batch(whole, LISTED_COLUMNS, schema))
+        assert of_names.take(whole["_name"]) == shown
+
+
+@pytest.mark.parametrize(
+    ("where", "column"),
+    [
+        (pc.field("target_service_name") == "Counter", "target_service_name"),
+        (pc.field("status") != "completed", "status"),
+        (pc.match_like(pc.field("pinned_deployment_id"), "dp_%"), "pinned_deployment_id"),
+    ],
+)
+def test_a_filter_by_names_looks_at_these_alone(
+    monkeypatch: pytest.MonkeyPatch, where: pc.Expression, column: str
+) -> None:
+    bench = various(200)
+    looked = []
+    as_batch = finding.listed_batch
+
+    def counted(some: Listed, *how: Any) -> Any:
+        looked.append(len(some))
+        return as_batch(some, *how)
+
+    monkeypatch.setattr(finding, "listed_batch", counted)
+    schema = SCHEMAS["sys_invocation"]
+    wanted = Sought(where, frozenset((column,)), frozenset(), None)
+    kept = [identity for each in found(listings(bench), wanted, schema) for identity in each.ids]
+    assert looked and max(looked) <= 8
+    shown = [pa.table(listed_batch(each, LISTED_COLUMNS, schema)) for each in listings(bench)]
+    passing = pa.concat_tables(shown).filter(where)["id"].to_pylist()
+    assert list(map(invocation_id_to_str, kept)) == passing
+
+
+def test_the_id_of_the_first_of_each_group() -> None:
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        for where in (
+            "true",
+            "target_service_name IN ('Greeter', 'Counter')",
+            "upper(target) = 'GREETER/GREET'",
+            "created_at > now() - INTERVAL '30 seconds' AND id != 'inv_1'",
+            "last_failure IS NULL",
+        ):
+            whole = await ask(query, f"SELECT * FROM sys_invocation WHERE {where}")
+            for group in ("target_service_name", "status", "target_service_key"):
+                for order, pick in (("ASC", min), ("DESC", max)):
+                    first = f"FIRST_VALUE(id ORDER BY created_at {order})"
+                    given = await ask(
+                        query,
+                        f"SELECT {group} AS g, COUNT(1) AS n, {first} AS id FROM sys_invocation"
+                        f" WHERE {where} GROUP BY 1",
+                    )
+                    assert {row.get("g") for row in given} == {row.get(group) for row in whole}
+                    for row in given:
+                        members = [one for one in whole if one.get(group) == row.get("g")]
+                        time_of = {one["id"]: one["created_at"] for one in members}
+                        assert row["n"] == len(members)
+                        assert time_of[row["id"]] == pick(time_of.values())
+
+    run(check, various())
+
+
+def test_other_ids_are_not_made() -> None:
+    bench = various(200)
+    first = FirstId("created_at", False, frozenset(("target_service_name",)))
+    wanted = Sought(None, frozenset(), frozenset(), None, first)
+    shown = [one for each in listings(bench) for one in columns_of(wanted)["id"](each).to_pylist()]
+    assert sum(map(bool, shown)) <= 20 and len(shown) > 100
+    counted = first._replace(groups=frozenset(("target_service_key",)))
+    assert columns_of(wanted._replace(first_id=counted)) is LISTED_COLUMNS
 
 
 def test_many_ids_as_text() -> None:
