@@ -10,6 +10,7 @@ from orchestrator.cli.arguments import Seconds, limit_option
 from orchestrator.cli.choosing import Chosen, choosing, count_of, where
 from orchestrator.cli.client import Admin
 from orchestrator.cli.commands import Asked, Noun
+from orchestrator.cli.exits import CliError
 from orchestrator.cli.journals import export_journal
 from orchestrator.cli.near import say_unknown_service
 from orchestrator.cli.operations import add_operations
@@ -55,18 +56,25 @@ def _list(
     terms = chosen.terms()
     if not (chosen.statuses or chosen.result or completed_too):
         terms.append("status != 'completed'")
-    while True:
-        rows = _rows(asked.admin, "*" if asked.json else _LISTED, where(terms), limit)
-        if watch_s is not None and sys.stdout.isatty():
-            print(_CLEAR, end="")
-        _show(asked, rows)
-        if not rows:
-            say_unknown_service(asked.admin, chosen.service)
-        _say_rest(asked.admin, where(terms), limit, len(rows))
-        if watch_s is None:
-            return 0
+    _look(asked, chosen, where(terms), limit, watch_s is not None)
+    while watch_s is not None:
         sys.stdout.flush()
         time.sleep(max(0.1, watch_s))
+        try:
+            _look(asked, chosen, where(terms), limit, True)
+        except CliError as error:
+            say(str(error))  # who watches wants to see when it is there again
+    return 0
+
+
+def _look(asked: Asked, chosen: Chosen, matching: str, limit: int, again: bool) -> None:
+    rows = _rows(asked.admin, "*" if asked.json else _LISTED, matching, limit)
+    if again and sys.stdout.isatty():
+        print(_CLEAR, end="")
+    _show(asked, rows)
+    if not rows:
+        say_unknown_service(asked.admin, chosen.service)
+    _say_rest(asked.admin, matching, limit, len(rows))
 
 
 def _rows(admin: Admin, columns: str, matching: str, limit: int) -> list[dict[str, Any]]:

@@ -148,7 +148,7 @@ def with_state(it: World, run: Run) -> None:
 
 
 @pytest.mark.usefixtures("with_state")
-def test_state_is_shown(run: Run) -> None:
+def test_state_is_shown(it: World, run: Run) -> None:
     assert run("state", "get", "Counter", "k", "--json").json == {
         "count": 3, "raw": {"$base64": "/wA="}, "tree": {"a": [1, 2]}
     }  # fmt: skip
@@ -156,6 +156,11 @@ def test_state_is_shown(run: Run) -> None:
     assert run("state", "get", "Counter", "k", "count").out == " 3 "
     assert run("state", "get", "Counter", "k", "none").code == 1
     assert "no state" in run("state", "get", "Counter", "other").out
+    text = b'"' + b"9" * 9_000 + b'"'
+    it.bench.do(PatchState("Counter", "big", False, None, ((b"x", text),), it.bench.now_ms))
+    big = run("state", "get", "Counter", "big")
+    assert big.out.endswith("9… (9,002 characters)\n") and len(big.out) < 2_100
+    assert run("state", "get", "Counter", "big", "x").out == text.decode()
     for service, why in (("Countre", "no service 'Countre'"), ("Greeter", "a plain service")):
         wrong = run("state", "get", service, "k2")
         assert wrong.code == 1 and why in wrong.err

@@ -80,3 +80,8 @@ def test_a_listing_is_watched(
         watched = perdure("invocations", "list", *words)
         assert watched.code == 130 and watched.out.count("no invocations") == 3
         assert pauses == [seconds] * 3
+    answers = iter(([], None, []))
+    server.query.rows = lambda sql: next(answers)
+    pauses.clear()
+    watched = perdure("invocations", "list", "--watch")
+    assert watched.out.count("no invocations") == 2 and "cannot plan" in watched.err
