@@ -11,7 +11,14 @@ from typing import Final
 
 from orchestrator.machine.details import AWAITS, COMPLETIONS, SIGNALS, SLEEPS, look_up
 from orchestrator.machine.futures import FIRST_FREE_SIGNAL
-from orchestrator.machine.resolver import EITHER, PENDING, FutureResolver, Leaf, leaves_of
+from orchestrator.machine.resolver import (
+    EITHER,
+    FIRST_COMPLETED,
+    PENDING,
+    FutureResolver,
+    Leaf,
+    leaves_of,
+)
 from orchestrator.machine.stored_journal import chunks_of
 from orchestrator.model.limits import FUTURE_LOOKED_COUNT, IDLE_LOOKED_ROWS
 from orchestrator.model.records import Suspended
@@ -48,10 +55,15 @@ def _may_be_woken(waiting: Future, coming: "_Coming") -> bool:
     """Whether all that may still come would be enough. Of a large future one leaf is."""
     if not any(future.completions for future in _nodes(waiting)):
         return True
-    if sum(len(leaves_of(future)) for future in _nodes(waiting)) <= FUTURE_LOOKED_COUNT:
+    is_any = not waiting.nested and waiting.combinator <= FIRST_COMPLETED
+    if not is_any and sum(map(_size, _nodes(waiting))) <= FUTURE_LOOKED_COUNT:
         return FutureResolver(waiting, coming.of).is_resolved
     leaves = chain.from_iterable(map(leaves_of, _nodes(waiting)))
     return any(coming.of(leaf) == EITHER for leaf in leaves)
+
+
+def _size(future: Future) -> int:
+    return len(leaves_of(future))
 
 
 class _Coming:
