@@ -14,7 +14,7 @@ from orchestrator.cli.client import path
 from orchestrator.cli.commands import Asked, Verb, single
 from orchestrator.cli.exits import EXIT_USAGE, CliError, ServerRefused
 from orchestrator.cli.ingress import IngressClient
-from orchestrator.cli.near import service_meant
+from orchestrator.cli.near import handler_meant, service_meant
 from orchestrator.cli.output import print_json, say
 from orchestrator.cli.times import flag_duration_s
 from orchestrator.cli.values import BINARY, show_value
@@ -146,8 +146,10 @@ def _hint(
         return f"{target} takes an input, give it as JSON behind the target"
     if "is called by" in said:
         return "name the key with --key" if "{key}" in said else f"{service} has no keys"
-    if error.is_unknown and f"service {service!r}" in said:
+    if error.is_unknown and said.startswith(f"service {service!r}"):
         return service_meant(asked.admin, service)
+    if error.is_unknown and said.startswith("handler "):
+        return handler_meant(asked.admin, service, target.strip("/").rpartition("/")[2])
     return ""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
+from orchestrator.cli.exits import ReaderGone
 from orchestrator.cli.own_flags import flags_of_serve, run_with_own_flags
 from orchestrator.config.variables import PROFILE_VARIABLE, URL_VARIABLE
 
@@ -102,7 +103,10 @@ class Verb(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         assert self.callback is not None
-        return ctx.invoke(self.callback, ctx.ensure_object(Asked), **ctx.params)
+        try:
+            return ctx.invoke(self.callback, ctx.ensure_object(Asked), **ctx.params)
+        except BrokenPipeError:
+            raise ReaderGone from None  # click would end the process with 1
 
 
 class Noun(click.Group):

@@ -8,6 +8,7 @@ from orchestrator.cli.commands import Asked
 from orchestrator.cli.exits import EXIT_FAILED, CliError, ServerRefused
 from orchestrator.cli.journals import (
     GONE,
+    VALUE_CHARS_SHOWN,
     EntryView,
     commands_by_completion,
     export_journal,
@@ -31,7 +32,6 @@ from perdure.wire.errors import BadId
 from perdure.wire.ids import parse_invocation_id
 
 _Row = dict[str, Any]
-_VALUE_CHARS: Final = 2_000
 _TRACE_LINES: Final = 15
 _ENTRIES_SHOWN: Final = 200
 
@@ -248,9 +248,9 @@ def _print_values(row: _Row, entries: list[EntryView]) -> None:
 def _print_value(title: str, text: str) -> None:
     print()
     print_heading(title)
-    rest = len(text) - _VALUE_CHARS
+    rest = len(text) - VALUE_CHARS_SHOWN
     print(
-        "\n".join(shown_lines(text[:_VALUE_CHARS]))
+        "\n".join(shown_lines(text[:VALUE_CHARS_SHOWN]))
         + (f"… and {rest:,} more characters (--json)" if rest > 0 else "")
     )
 

@@ -20,6 +20,10 @@ class CliError(Exception):
         self.exit_code = exit_code
 
 
+class ReaderGone(Exception):
+    """Whoever read what is printed has seen enough."""
+
+
 class ServerRefused(CliError):
     """The server said no, or a handler failed; `status` is HTTP's."""
 

@@ -102,7 +102,7 @@ def _show(asked: Asked, rows: list[dict[str, Any]]) -> None:
             row.get("target"),
             _status(row),
             ago(row.get("created_at")),
-            row.get("retry_count") or 0,
+            _retries(row),
             row.get("pinned_deployment_id"),
             _failure(row)[:_FAILURE_CHARS],
         )
@@ -113,6 +113,12 @@ def _show(asked: Asked, rows: list[dict[str, Any]]) -> None:
 
 def _failure(row: dict[str, Any]) -> str:
     return first_line(row.get("completion_failure") or row.get("last_failure") or "")
+
+
+def _retries(row: dict[str, Any]) -> int:
+    """How often it failed: the attempt that runs is no retry yet."""
+    count = row.get("retry_count") or 0
+    return max(0, count - 1) if row.get("status") == "running" else count
 
 
 def _status(row: dict[str, Any]) -> Coloured:

@@ -10,6 +10,7 @@ from orchestrator.model.utc import utc_text
 EntryView = dict[str, Any]
 GONE: Final = (404, 410)  # statuses of a journal that is not there any more
 _VALUE_CHARS: Final = 80
+VALUE_CHARS_SHOWN: Final = 2_000  # of a value by itself; --json shows all
 
 
 def export_journal(admin: Admin, identity: str) -> dict[str, Any]:

@@ -5,7 +5,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PARTIAL, EXIT_USAGE, CliError
+from orchestrator.cli.exits import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_PARTIAL,
+    EXIT_USAGE,
+    CliError,
+    ReaderGone,
+)
 from orchestrator.cli.output import drop_output, prepare_streams, shown_lines
 from orchestrator.cli.own_flags import OWN_FLAGS, run_with_own_flags
 
@@ -25,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         said = "\n".join(shown_lines(str(error)))  # a handler may have written it
         print(f"perdure: {said}{_more(said)}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGone):
         drop_output()  # whoever read it has seen enough
         return 0
     except KeyboardInterrupt:

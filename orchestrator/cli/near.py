@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from orchestrator.cli.client import Admin, split_code
+from orchestrator.cli.client import Admin, path, split_code
 from orchestrator.cli.exits import CliError, ServerRefused
 from orchestrator.cli.output import say
 
@@ -37,6 +37,15 @@ def service_meant(admin: Admin, name: str) -> str:
     if not known:
         return "nothing is registered here yet: perdure deployments register URI"
     return meant(name, known) or "perdure services list shows those that are there"
+
+
+def handler_meant(admin: Admin, service: str, name: str) -> str:
+    """A handler that is written nearly like this."""
+    try:
+        found = admin.get(path("services", service))
+    except CliError:
+        return ""
+    return meant(name, (one["name"] for one in found["handlers"]))
 
 
 def _services(admin: Admin) -> list[str] | None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -21,13 +21,12 @@ from orchestrator.cli.client import path, text_literal
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.confirming import confirm
 from orchestrator.cli.exits import EXIT_USAGE, CliError, ServerRefused
-from orchestrator.cli.journals import short
+from orchestrator.cli.journals import VALUE_CHARS_SHOWN, short
 from orchestrator.cli.near import service_meant
 from orchestrator.cli.output import print_json, print_table, say
 from orchestrator.cli.values import JsonError, changed, parse_object, show_value
 
 StateValues = dict[str, bytes]
-_VALUE_CHARS: Final = 2_000  # --json, or the name of one, shows all
 command = Noun("state", "The state of objects and workflows.")
 _force = force_option("even if it changes meanwhile")
 
@@ -121,7 +120,7 @@ def _get(asked: Asked, service: str, key: str, name: str) -> int:
     if asked.json:
         print_json(values)
     else:
-        rows = [(name, short(value, _VALUE_CHARS)) for name, value in values.items()]
+        rows = [(name, short(value, VALUE_CHARS_SHOWN)) for name, value in values.items()]
         print_table(("NAME", "VALUE"), rows, f"no state under {at}")
     return 0
 

@@ -9,7 +9,7 @@ from orchestrator.exchanges.dialing import Dialer
 from orchestrator.exchanges.exchange import Exchange, HeaderLines
 from orchestrator.exchanges.functions import CallThreads, FunctionCaller, FunctionPool
 from orchestrator.exchanges.heads import Head, base_head, clean_headers, cluster_header
-from orchestrator.exchanges.http2 import ANSWERED_HTTP1
+from orchestrator.exchanges.http2 import ANSWERED_HTTP1, NOT_HTTP2
 from orchestrator.exchanges.origin import Origin
 from orchestrator.exchanges.pool import NO_HTTP2, Pool
 from orchestrator.registry.discovery import DiscoveryTarget
@@ -61,7 +61,7 @@ class ServiceAnswer:
             self.done.set_result(None)
 
     def on_broken(self, reason: str, untouched: bool) -> None:
-        if reason in (ANSWERED_HTTP1, NO_HTTP2):
+        if reason in (ANSWERED_HTTP1, NOT_HTTP2, NO_HTTP2):
             self._fail(RegistryError(HTTP1_ANSWER, reason))
         else:
             self._fail(NoAnswer(reason))

@@ -62,6 +62,11 @@ class Http1Connection(asyncio.Protocol):
         return self._open
 
     @property
+    def refusal(self) -> str:
+        """Why it cannot be used with this peer at all; "" if it can."""
+        return ""
+
+    @property
     def was_useful(self) -> bool:
         """Whether the peer ever answered a request on it."""
         return self._useful_count > 0

@@ -33,9 +33,15 @@ _REFUSED: Final = int(ngh2.ErrorCode.REFUSED_STREAM)
 _CANCEL: Final = int(ngh2.ErrorCode.CANCEL)
 _DATA: Final = ngh2.DataReceived  # nearly all events
 _PREFACE_OF_HTTP1: Final = b"HTTP/1."
+_TYPE_AT: Final = 3  # of a frame: its kind
+_SETTINGS_TYPE: Final = 4  # what a server has to begin with
 
 ANSWERED_HTTP1: Final = (
     "the endpoint answered in HTTP/1.1: register it with use_http_11 (--use-http1.1)"
+)
+NOT_HTTP2: Final = (
+    "what the endpoint answered is not HTTP/2: if it speaks HTTP/1.1, register it with use_http_11"
+    " (--use-http1.1)"
 )
 
 
@@ -197,6 +203,11 @@ class Http2Connection(asyncio.Protocol):
         self.is_open = True
         self._touch()
 
+    @property
+    def refusal(self) -> str:
+        """Why it cannot be used with this peer at all; "" if it can."""
+        return self._reason if self._reason in (ANSWERED_HTTP1, NOT_HTTP2) else ""
+
     def data_received(self, data: bytes) -> None:
         if len(data) > PORTION_BYTES or self._portions.has_rest:
             self._portions.feed(data)
@@ -206,6 +217,9 @@ class Http2Connection(asyncio.Protocol):
     def _take(self, data: bytes | memoryview) -> None:
         if not self.was_useful and bytes(data[:7]) == _PREFACE_OF_HTTP1:
             self._fail(ANSWERED_HTTP1)
+            return
+        if not self._read_count and len(data) > _TYPE_AT and data[_TYPE_AT] != _SETTINGS_TYPE:
+            self._fail(NOT_HTTP2)
             return
         self._keep_alive.heard = True
         self._read_count += 1

@@ -177,7 +177,7 @@ class Pool:
         elif self._closed:
             connection.close("closed")
         elif not connection.is_open:
-            self._failed("the peer closed the connection at once")
+            self._failed(connection.refusal or "the peer closed the connection at once")
         else:
             self._connections.append(connection)
             self._with_room[connection] = None

@@ -15,11 +15,19 @@ from orchestrator.ingress.exchange import HttpReply
 from orchestrator.ingress.headers import RawHeaders
 from orchestrator.ingress.known_heads import REQUEST_LINE, KnownHeads
 from orchestrator.ingress.options import IngressOptions
-from orchestrator.ingress.request_line import BAD_LINE, END_OF_HEAD, end_of_piece, is_well_formed
+from orchestrator.ingress.request_line import (
+    BAD_LINE,
+    CODED_BODY,
+    END_BYTES,
+    END_OF_HEAD,
+    HTTP_VERSIONS,
+    LINE_ENDS,
+    end_of_piece,
+    is_well_formed,
+)
 from orchestrator.ingress.upgrade import head_without_offer
 
 PART_BYTES = 2 * 1024
-_VERSIONS = ("1.1", "1.0")
 _WATCHED = frozenset(
     (
         b"content-length",
@@ -69,15 +77,18 @@ class Reader:
         "_head_total_bytes",
         "_headers",
         "_host_count",
+        "_is_coded",
         "_joined",
         "_known",
         "_length_bytes",
+        "_line_is_plain",
         "_may_repeat",
         "_method",
         "_offers",
         "_options",
         "_parser",
         "_seen",
+        "_taken_bytes",
         "_url",
         "body_bytes",
         "ended",
@@ -106,8 +117,11 @@ class Reader:
         self._method = b""
         self._url = b""
         self._seen: bytes | bytearray = b""  # its first bytes
+        self._line_is_plain = False  # of the request that comes: it need not be looked at again
         self._may_repeat = False  # its head came at once, and no header names it
+        self._taken_bytes = -1  # of the body of the last request that was complete
         self._host_count = 0
+        self._is_coded = False  # has a Transfer-Encoding
         self._expects = False
         self._offers = False
 
@@ -127,39 +141,50 @@ class Reader:
         """Parse a part of `data`; returns how many of its bytes were parsed."""
         size_bytes = len(data)
         if size_bytes > PART_BYTES:
-            part_bytes = PART_BYTES
             if self.in_sized_body:
-                part_bytes = self._length_bytes - self.body_bytes
-            data = data[:part_bytes]
-            size_bytes = len(data)
-        elif type(data) is bytes and not self.partial and self._take_known(data):
+                return self._parse(data[: self._length_bytes - self.body_bytes])
+            data, size_bytes = data[:PART_BYTES], PART_BYTES
+        elif (
+            type(data) is bytes
+            and not self.partial
+            and (self._take_known(data) or self._feed_one(data, size_bytes))
+        ):
             return size_bytes
-        if size_bytes <= PART_BYTES:
-            data = bytes(data)
-        parsed_bytes = 0
-        while parsed_bytes < size_bytes and not self.ended:
-            parsed_bytes += self._feed_piece(data, parsed_bytes)
+        self._feed_pieces(bytes(data), size_bytes)
         if self.partial:
             self._may_repeat = False
             self._check_sizes()
         return size_bytes
 
-    def _feed_piece(self, data: bytes | memoryview, begin: int) -> int:
-        """Parse the next piece of a part, whose end may be that of a request; how many bytes."""
-        if self.in_sized_body:
-            piece = data[begin : begin + self._length_bytes - self.body_bytes]
-        else:
-            data = bytes(data)  # it is that already
-            piece = data[begin : end_of_piece(data, begin)]
-            self._see(piece)
-        try:
-            self._parser.feed_data(piece)
-        except httptools.HttpParserUpgrade as offer:
-            self._decline_offer()
-            return int(offer.args[0])
-        except httptools.HttpParserError as error:
-            self.refuse(replies.refused(400, f"bad HTTP request: {error}"))
-        return len(piece)
+    def _feed_one(self, data: bytes, size_bytes: int) -> bool:
+        """Parse at once what has one empty line: a request with all its body, as nearly always,
+        and perhaps some of the next one. Whether it was that."""
+        end = data.find(END_OF_HEAD) + END_BYTES
+        if end < END_BYTES or data.find(END_OF_HEAD, end) >= 0 or data[0] in LINE_ENDS:
+            return False
+        self._head_bytes, self._seen, self._may_repeat = end, data[:end], True
+        self._taken_bytes = -1
+        begin = self._parse(data)
+        if begin < size_bytes:  # an offer was declined
+            self._feed_pieces(data[begin:], size_bytes - begin)
+        elif self.partial:
+            if self._taken_bytes >= 0:
+                self._seen = data[end + self._taken_bytes :].lstrip(LINE_ENDS)
+                self._head_bytes = len(self._seen)
+            self._may_repeat = False
+            self._check_sizes()
+        return True
+
+    def _feed_pieces(self, data: bytes, size_bytes: int) -> None:
+        """Parse it in pieces that end where a request may end."""
+        begin = 0
+        while begin < size_bytes and not self.ended:
+            if not self.in_head and self._length_bytes > self.body_bytes:
+                piece = data[begin : begin + self._length_bytes - self.body_bytes]
+            else:
+                piece = data[begin : end_of_piece(data, begin, size_bytes)]
+                self._see(piece)
+            begin += self._parse(piece)
 
     def _see(self, piece: bytes) -> None:
         """Keep what may hold the request line: what came until the first header is complete."""
@@ -168,12 +193,23 @@ class Reader:
             return
         self._head_bytes += len(piece)
         if not self.partial:
-            self._may_repeat = piece.endswith(END_OF_HEAD)
+            self._may_repeat = True
             self._seen = piece
         elif not self._headers:
             if not isinstance(self._seen, bytearray):
                 self._seen = bytearray(self._seen)
             self._seen += piece
+
+    def _parse(self, piece: bytes | memoryview) -> int:
+        """How many bytes were parsed."""
+        try:
+            self._parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as offer:
+            self._decline_offer()
+            return int(offer.args[0])
+        except httptools.HttpParserError as error:
+            self.refuse(replies.refused(400, f"bad HTTP request: {error}"))
+        return len(piece)
 
     def _take_known(self, data: bytes) -> bool:
         """Take a whole request whose headers were read before; whether it is one."""
@@ -188,6 +224,7 @@ class Reader:
             or end + known.body_bytes != len(data)
             or end > self._options.head_bytes_max
         ):
+            self._line_is_plain = True
             return False
         method, url = line.groups()
         self._connection.on_request(method, url, known.headers, data[end:], True, False)
@@ -261,6 +298,7 @@ class Reader:
         self._url = b""
         self._headers = []
         self._host_count = 0
+        self._is_coded = False
         self._length_bytes = -1
 
     def on_url(self, url: bytes) -> None:
@@ -282,6 +320,8 @@ class Reader:
                 self._may_repeat = False
                 if name == b"expect":
                     self._expects = value.lower() == b"100-continue"
+                elif name == b"transfer-encoding":
+                    self._is_coded = True
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -300,10 +340,12 @@ class Reader:
             self._refuse_count()
         elif head_bytes > self._options.head_bytes_max:
             self._refuse_head()
-        elif not is_well_formed(self._seen, self._method, self._url):
+        elif not self._line_is_plain and not is_well_formed(self._seen, self._method, self._url):
             self.refuse(replies.refused(400, BAD_LINE))
         elif self._host_count > 1:
             self.refuse(replies.refused(400, "bad request: it has more than one Host"))
+        elif self._is_coded and self._parser.get_http_version() == "1.0":
+            self.refuse(replies.refused(400, CODED_BODY))
 
     def on_body(self, body: bytes) -> None:
         if self.ended:
@@ -326,7 +368,7 @@ class Reader:
             return
         parser = self._parser
         version = parser.get_http_version()
-        if version not in _VERSIONS:
+        if version not in HTTP_VERSIONS:
             self.refuse(replies.refused(400, f"HTTP/{version} is not spoken here"))
             return
         # `getvalue` of a BytesIO makes no second copy of a large body.
@@ -337,8 +379,10 @@ class Reader:
             self._known.keep(bytes(self._seen), headers, len(body))
         if self.body_bytes:
             self._drop_body()
+        self._taken_bytes = len(body)
         self.partial = False
         self.in_head = True
+        self._line_is_plain = False
         self.ended = not keep_alive
         self._connection.on_request(
             self._method, self._url, headers, body, keep_alive, version == "1.0"

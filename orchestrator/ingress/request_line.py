@@ -6,21 +6,25 @@ pieces in which a request can only begin at the front: a request ends with a bod
 or with an empty line.
 """
 
-import re
 from typing import Final
 
 BAD_LINE: Final = "bad request line: it is METHOD, path and HTTP/1.1, with one space between"
+CODED_BODY: Final = "bad request: in HTTP/1.0 a body has a Content-Length, and no Transfer-Encoding"
+HTTP_VERSIONS: Final = ("1.1", "1.0")
 END_OF_HEAD: Final = b"\r\n\r\n"
-_LINE_ENDS: Final = re.compile(rb"[\r\n]+").match  # an empty line may have begun before
+END_BYTES: Final = len(END_OF_HEAD)
+LINE_ENDS: Final = b"\r\n"
 
 
-def end_of_piece(data: bytes, begin: int) -> int:
+def end_of_piece(data: bytes, begin: int, size_bytes: int) -> int:
     """Where to cut what is no body of known length: behind the next empty line."""
-    line_ends = _LINE_ENDS(data, begin)
-    if line_ends is not None:
-        return line_ends.end()
+    if data[begin] in LINE_ENDS:  # of an empty line that began before, perhaps
+        end = begin + 1
+        while end < size_bytes and data[end] in LINE_ENDS:
+            end += 1
+        return end
     found = data.find(END_OF_HEAD, begin)
-    return len(data) if found < 0 else found + len(END_OF_HEAD)
+    return size_bytes if found < 0 else found + END_BYTES
 
 
 def is_well_formed(seen: bytes | bytearray, method: bytes, url: bytes) -> bool:

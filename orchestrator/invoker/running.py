@@ -30,6 +30,12 @@ def _content_type(protocol: int) -> bytes:
     return media_type(protocol).encode()
 
 
+def _shown_type(content_type: bytes) -> str:
+    if not content_type:
+        return "no content type"
+    return f"the content type {content_type[:128].decode('latin-1')}"
+
+
 class Shell(Protocol):
     """Who keeps running attempts."""
 
@@ -273,8 +279,7 @@ class RunningAttempt:
         else:
             self.fail(
                 codes.PROTOCOL_VIOLATION,
-                f"the response has the content type {content_type[:128]!r},"
-                f" not {self._media_type!r}",
+                f"the response has {_shown_type(content_type)}, not {self._media_type.decode()}",
             )
 
     def _refused(self, status: int, retry_after: bytes) -> None:

@@ -20,7 +20,13 @@ from orchestrator.admin.errors import refusal_body
 from orchestrator.admin.limits import BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_BYTES_PER_S_MIN
 from orchestrator.ingress.options import IngressOptions
 from orchestrator.ingress.preface import is_preface, serve_by
-from orchestrator.ingress.request_line import BAD_LINE, end_of_piece, is_well_formed
+from orchestrator.ingress.request_line import (
+    BAD_LINE,
+    CODED_BODY,
+    HTTP_VERSIONS,
+    end_of_piece,
+    is_well_formed,
+)
 from orchestrator.ingress.upgrade import head_without_offer
 from orchestrator.model.limits import DRAIN_LOOK_S, LISTEN_BACKLOG_COUNT
 from orchestrator.node.admin_http2 import AdminHttp2, Asgi
@@ -134,7 +140,7 @@ class _Protocol(HttpToolsProtocol):
 
     def _parse_piece(self, part: bytes) -> bytes:
         """The first piece, whose end may be that of a request; what is left to be parsed."""
-        end = self._body_bytes if self._body_bytes > 0 else end_of_piece(part, 0)
+        end = self._body_bytes if self._body_bytes > 0 else end_of_piece(part, 0, len(part))
         piece = part[:end]
         if not self._head_bytes:
             self._seen = piece
@@ -210,8 +216,12 @@ class _Protocol(HttpToolsProtocol):
         size_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size_bytes > HEAD_BYTES_MAX:
             self._end(431, _HEAD_TOO_LARGE)
-        elif not is_well_formed(self._seen, self.parser.get_method(), self.url):
+        elif not is_well_formed(self._seen.lstrip(b"\r\n"), self.parser.get_method(), self.url):
             self._end(400, BAD_LINE)
+        elif (version := self.parser.get_http_version()) not in HTTP_VERSIONS:
+            self._end(400, f"HTTP/{version} is not spoken here")
+        elif version == "1.0" and b"transfer-encoding" in names:
+            self._end(400, CODED_BODY)
         elif names.count(b"host") > 1:
             self._end(400, "a request may have one Host")
 

@@ -76,7 +76,9 @@ def _host_of(parts: SplitResult) -> str:
 
 def _check(text: str, parts: SplitResult) -> None:
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise AddressError(f"{text!r} is not absolute: write http://host:port or https://host")
+        raise AddressError(
+            f"{text!r} is no address of an endpoint: write http://host:port or https://host"
+        )
     if "@" in parts.netloc:
         raise AddressError("a URI with a password: put credentials into additional_headers")
     if parts.query or parts.fragment:

@@ -33,6 +33,9 @@ _OUT_OF_MEMORY = ("Resources exhausted", "MemoryError", "memory allocation", "ma
 _UNREAD = re.compile(r'SQL error: ParserError\("(.*)"\)', re.DOTALL)
 _NO_QUERY = re.compile(r"(?:DDL|DML|Statement) not supported: (\w+)")
 _NO_TABLE = re.compile(r"table '(?:restate\.public\.)?([^']*)' not found")
+_SURROUNDING = re.compile(
+    r"(?:DataFusion error: |Optimizer rule '\w+' failed\s+caused by\s+|Arrow error: )+"
+)
 _OF_PYTHON = "Python error PyErr"
 _OURS = (_OF_PYTHON, "External error", "Internal error")  # not about what was asked
 logger = logging.getLogger("perdure.sql")
@@ -192,7 +195,7 @@ def told(text: str) -> str:
         near = get_close_matches(name, SCHEMAS, 1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SCHEMAS)}"
         return f"there is no table {name}: {hint}"
-    return text
+    return _SURROUNDING.sub("", text)
 
 
 def _value_in(text: str) -> str:

@@ -178,11 +178,13 @@ def _of_attempt(name: str) -> Column:
 
 
 def _retry_count(view: InvocationView) -> int | None:
-    """While it is live, failures in a row; then how many there were."""
+    """While it is live, attempts in a row: those that failed, and one that runs; then how many
+    failed. None if there are none."""
     retries = view.row.retries
-    if view.live is not None:
-        return 0 if retries is None else retries.in_row
-    return None if retries is None else retries.failed_count
+    if view.live is None:
+        return None if retries is None else retries.failed_count
+    runs = view.attempt is not None and view.attempt["in_flight"]
+    return _or_none(runs + (0 if retries is None else retries.in_row))
 
 
 def _of_failure(pick: Callable[[Attempted], Any]) -> Column:

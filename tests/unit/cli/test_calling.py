@@ -196,6 +196,10 @@ def test_a_service_that_was_meant(
     where = ["--ingress-url", ingress_url, "--admin", server.url]
     assert main(["invoke", "Greter/greet", "1", *where]) == 1
     assert "did you mean 'Greeter'?" in capfd.readouterr().err
+    ingress.refuses(404, "handler 'gret' not found in service 'Greeter': it has greet")
+    assert main(["invoke", "Greeter/gret", "1", *where]) == 1
+    said = capfd.readouterr().err
+    assert "did you mean 'greet'?" in said and "mean 'Greeter'" not in said
 
 
 class Slow:

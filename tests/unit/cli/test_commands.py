@@ -47,7 +47,7 @@ def _answer(made: World, sql: str) -> list[dict[str, Any]]:
     if "COUNT(1)" in sql:
         return [{"status": "running", "n": 2}] if "dp_busy" in sql else []
     if "sys_invocation" in sql and B not in sql:
-        return [{"id": A, "target": "Greeter/greet", "status": "running", "retry_count": 0}]
+        return [{"id": A, "target": "Greeter/greet", "status": "running", "retry_count": 1}]
     return []
 
 
@@ -113,6 +113,7 @@ def test_invocations(it: World, run: Run) -> None:
     it.bench.invoke(uid(1))
     listed = run("invocations", "list", "--service", "it's", "--status", "running")
     assert listed.code == 0 and A in listed.out
+    assert " 0        -" in listed.out  # an attempt that runs is no retry
     assert "target_service_name = 'it''s'" in it.query.asked[-1]
     assert "status IN ('running')" in it.query.asked[-1]
     described = run("invocations", "describe", A)

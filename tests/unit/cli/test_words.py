@@ -105,6 +105,15 @@ def test_what_other_tools_have_as_a_command_is_told_as_an_option(
         assert f"there is 'perdure --{word}'" in said and "mean" not in said
 
 
+def test_whoever_reads_no_further_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("orchestrator.cli.main.drop_output", lambda: None)
+    monkeypatch.setattr("orchestrator.cli.output.json.dump", gone)
+    assert main(["profiles", "list", "--json"]) == 0
+
+
 def test_choices_are_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["feeds", "enable"]) == 2
     assert "Choose from: events, state\n" in capsys.readouterr().err

@@ -157,10 +157,18 @@ def test_a_host_that_cannot_be_looked_up(host: str, monkeypatch: pytest.MonkeyPa
     run(test)
 
 
-def test_an_http1_answer_to_http2() -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
+        b"<!DOCTYPE HTML>\n<p>Invalid HTTP version (2.0)</p>",  # http.server of Python
+        b"-ERR unknown command 'PRI'\r\n",
+    ],
+)
+def test_an_answer_to_http2_in_something_else(said: bytes) -> None:
     async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+        writer.write(said)
         writer.close()
 
     async def test() -> None:

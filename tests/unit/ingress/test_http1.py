@@ -203,6 +203,10 @@ def test_an_expectation_is_met_before_the_body(ingress: Served) -> None:
         (b"POST /Greeter/greet HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
         (b"GET /restate/health\r\n\r\n", 400),
         (b"GET /restate/health HTTP/9.9\r\nHost: a\r\n\r\n", 400),
+        (
+            b"POST /Greeter/greet HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
         (b"GET relative HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
         (b"GET ftp://a/b HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
         (b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 405),

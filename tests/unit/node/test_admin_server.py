@@ -109,6 +109,8 @@ def test_an_offer_of_h2c_keeps_its_body(step: int) -> None:
         b"GET  /slow HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /slow  HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET /slow RTSP/1.0\r\nHost: a\r\n\r\n",
+        b"GET /slow HTTP/2.0\r\nHost: a\r\n\r\n",
+        b"POST /echo HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"GET /slow HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         b"POST  /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
     ],
@@ -136,6 +138,18 @@ def test_what_follows_a_request_is_refused_after_its_answer(odd: bytes) -> None:
         writer.write(line + length + line + odd + b"\r\nHost: a\r\n\r\n")
         answers = await reader.read()
         assert answers.startswith(b"HTTP/1.1 200") and answers.count(b"HTTP/1.1 400") == 1
+        writer.close()
+
+    run(check)
+
+
+def test_empty_lines_before_a_request_mean_nothing() -> None:
+    async def check(server: AdminServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for before in (b"\r\n", b"\n", b"\r\n\r\n"):
+            writer.write(before + post(b"x"))
+            head, said = await answer(reader)
+            assert head.startswith(b"HTTP/1.1 200") and said["body"] == "x"
         writer.close()
 
     run(check)

@@ -327,7 +327,7 @@ def test_a_filter_by_names_looks_at_these_alone(
     schema = SCHEMAS["sys_invocation"]
     wanted = Sought(where, frozenset((column,)), frozenset(), None)
     kept = [identity for each in found(listings(bench), wanted, schema) for identity in each.ids]
-    assert looked and max(looked) <= 8
+    assert looked and max(looked) < 16  # of 150
     shown = [pa.table(listed_batch(each, LISTED_COLUMNS, schema)) for each in listings(bench)]
     passing = pa.concat_tables(shown).filter(where)["id"].to_pylist()
     assert list(map(invocation_id_to_str, kept)) == passing
@@ -339,7 +339,7 @@ def test_the_id_of_the_first_of_each_group() -> None:
             "true",
             "target_service_name IN ('Greeter', 'Counter')",
             "upper(target) = 'GREETER/GREET'",
-            "created_at > now() - INTERVAL '30 seconds' AND id != 'inv_1'",
+            "created_at > TIMESTAMP '2020-01-01T00:00:00Z' AND id != 'inv_1'",
             "last_failure IS NULL",
         ):
             whole = await ask(query, f"SELECT * FROM sys_invocation WHERE {where}")

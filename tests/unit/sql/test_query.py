@@ -39,6 +39,8 @@ def test_invocations() -> None:
             FLOW: "running",
             FAILING: "backing-off",
         }
+        counts = {names[row["id"]]: row.get("retry_count") for row in shown}
+        assert counts == {GREET: None, QUEUED: None, HOLDER: None, FLOW: 1, FAILING: 1}
         (one,) = await ask(
             query,
             f"SELECT * FROM sys_invocation WHERE id = '{invocation_id_to_str(FAILING)}'",
