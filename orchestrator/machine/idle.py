@@ -7,7 +7,6 @@ or everything at once and without end.
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Final
 
 from orchestrator.machine.details import AWAITS, COMPLETIONS, SIGNALS, SLEEPS, look_up
 from orchestrator.machine.futures import FIRST_FREE_SIGNAL
@@ -32,7 +31,6 @@ from perdure.wire.frames import split
 
 GIVEN = "it suspended until something comes that it has been given already"
 NEVER = "it suspended until combinators are complete that never will be"
-_ASKING: Final = {CALL: decode_call, GET_INVOCATION_OUTPUT: decode_get_invocation_output}
 
 
 def why_idle(state: State, row: InvocationRow, end: Suspended, is_resolved: bool) -> str:
@@ -85,10 +83,11 @@ class _Coming:
         done = look_up(state, row, COMPLETIONS, leaf)
         if done is not None:
             return done
-        for detail in (SLEEPS, AWAITS):
-            if look_up(state, row, detail, leaf) is not None:
-                return EITHER
-        if row.open_calls and self._is_of_a_call(leaf):
+        if (
+            look_up(state, row, SLEEPS, leaf) is not None
+            or look_up(state, row, AWAITS, leaf) is not None
+            or (row.open_calls and self._is_of_a_call(leaf))
+        ):
             return EITHER
         self.lost = self.lost or leaf
         return PENDING
@@ -120,8 +119,11 @@ def _newest_first(state: State, row: InvocationRow) -> Iterator[JournalChunk]:
 def _results_of(frames: bytes) -> Iterator[int]:
     """Completions that other invocations give, and that are not in AWAITS."""
     for code, _, start, end in split(frames):
-        if code in _ASKING:
-            yield _ASKING[code](frames[start:end], HEADER_BYTES).result_completion_id
+        if code == CALL:
+            yield decode_call(frames[start:end], HEADER_BYTES).result_completion_id
+        elif code == GET_INVOCATION_OUTPUT:
+            asked = decode_get_invocation_output(frames[start:end], HEADER_BYTES)
+            yield asked.result_completion_id
 
 
 def _awaited_runs(state: State, row: InvocationRow, waiting: Future) -> Iterator[int]:

@@ -183,8 +183,10 @@ def _retry_count(view: InvocationView) -> int | None:
     retries = view.row.retries
     if view.live is None:
         return None if retries is None else retries.failed_count
-    runs = view.attempt is not None and view.attempt["in_flight"]
-    return _or_none(runs + (0 if retries is None else retries.in_row))
+    count = 0 if retries is None else retries.in_row
+    if view.attempt is not None and view.attempt["in_flight"]:
+        count += 1
+    return count or None
 
 
 def _of_failure(pick: Callable[[Attempted], Any]) -> Column:

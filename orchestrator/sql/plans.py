@@ -196,8 +196,9 @@ def _hint(scan: Any, top: Top | FirstId | None, filters: list[Any]) -> Hint:
     # The first of what passes only some of the filters are not the first of what passes all.
     named = frozenset(name for each in handed for name in _NAMED.findall(str(each)))
     first = top if len(more) == len(filters) else None
-    is_id = isinstance(first, FirstId)
-    return Hint(pins, excluded, named, more, None if is_id else first, first if is_id else None)
+    if isinstance(first, FirstId):
+        return Hint(pins, excluded, named, more, None, first)
+    return Hint(pins, excluded, named, more, first, None)
 
 
 def _conjuncts(expression: Any) -> list[Any]:
