@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.exchanges.aws import AwsLambda
 from orchestrator.exchanges.dialing import Dialer
 from orchestrator.exchanges.exchange import Exchange, HeaderLines
+from orchestrator.exchanges.first_bytes import ANSWERED_HTTP1, NOT_HTTP2
 from orchestrator.exchanges.functions import CallThreads, FunctionCaller, FunctionPool
 from orchestrator.exchanges.heads import Head, base_head, clean_headers, cluster_header
-from orchestrator.exchanges.http2 import ANSWERED_HTTP1, NOT_HTTP2
 from orchestrator.exchanges.origin import Origin
 from orchestrator.exchanges.pool import NO_HTTP2, Pool
 from orchestrator.registry.discovery import DiscoveryTarget

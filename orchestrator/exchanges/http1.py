@@ -52,6 +52,7 @@ class Http1Connection(asyncio.Protocol):
         self._in_body = False
         self._useful_count = 0
         self._open = False
+        self.refusal = ""  # why it cannot be used with this peer at all
         self._quiet_s = 0.0
 
     # --- for the pool ---
@@ -60,11 +61,6 @@ class Http1Connection(asyncio.Protocol):
     def is_open(self) -> bool:
         """Whether it takes exchanges, now or once there is room."""
         return self._open
-
-    @property
-    def refusal(self) -> str:
-        """Why it cannot be used with this peer at all; "" if it can."""
-        return ""
 
     @property
     def was_useful(self) -> bool:

@@ -14,6 +14,7 @@ from orchestrator.exchanges.dialing import alpn_of
 from orchestrator.exchanges.drained import Drained
 from orchestrator.exchanges.draining import Draining
 from orchestrator.exchanges.exchange import ConnectionOwner, Exchange
+from orchestrator.exchanges.first_bytes import why_not_http2
 from orchestrator.exchanges.goodbye import Goodbye
 from orchestrator.exchanges.keepalive import DEAD, PING, KeepAlive
 from orchestrator.exchanges.portions import PORTION_BYTES, Portions
@@ -32,17 +33,6 @@ _SETTINGS = {ngh2.Setting.ENABLE_PUSH: 0, ngh2.Setting.INITIAL_WINDOW_SIZE: STRE
 _REFUSED: Final = int(ngh2.ErrorCode.REFUSED_STREAM)
 _CANCEL: Final = int(ngh2.ErrorCode.CANCEL)
 _DATA: Final = ngh2.DataReceived  # nearly all events
-_PREFACE_OF_HTTP1: Final = b"HTTP/1."
-_TYPE_AT: Final = 3  # of a frame: its kind
-_SETTINGS_TYPE: Final = 4  # what a server has to begin with
-
-ANSWERED_HTTP1: Final = (
-    "the endpoint answered in HTTP/1.1: register it with use_http_11 (--use-http1.1)"
-)
-NOT_HTTP2: Final = (
-    "what the endpoint answered is not HTTP/2: if it speaks HTTP/1.1, register it with use_http_11"
-    " (--use-http1.1)"
-)
 
 
 def _code_name(code: int) -> str:
@@ -71,6 +61,7 @@ class Http2Connection(asyncio.Protocol):
         self._portions = Portions(call_soon, self._take)
         self.was_useful = False  # whether the peer ever answered a request on it
         self._read_count = 0
+        self.refusal = ""  # why it cannot be used with this peer at all
         self._keep_alive = KeepAlive()
         self._drained = Drained(self._h2.queued_body_size)
 
@@ -203,11 +194,6 @@ class Http2Connection(asyncio.Protocol):
         self.is_open = True
         self._touch()
 
-    @property
-    def refusal(self) -> str:
-        """Why it cannot be used with this peer at all; "" if it can."""
-        return self._reason if self._reason in (ANSWERED_HTTP1, NOT_HTTP2) else ""
-
     def data_received(self, data: bytes) -> None:
         if len(data) > PORTION_BYTES or self._portions.has_rest:
             self._portions.feed(data)
@@ -215,11 +201,9 @@ class Http2Connection(asyncio.Protocol):
             self._take(data)
 
     def _take(self, data: bytes | memoryview) -> None:
-        if not self.was_useful and bytes(data[:7]) == _PREFACE_OF_HTTP1:
-            self._fail(ANSWERED_HTTP1)
-            return
-        if not self._read_count and len(data) > _TYPE_AT and data[_TYPE_AT] != _SETTINGS_TYPE:
-            self._fail(NOT_HTTP2)
+        if not self.was_useful and (refusal := why_not_http2(data, not self._read_count)):
+            self.refusal = refusal
+            self._fail(refusal)
             return
         self._keep_alive.heard = True
         self._read_count += 1
