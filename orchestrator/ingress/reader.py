@@ -152,8 +152,9 @@ class Reader:
             return size_bytes
         self._feed_pieces(bytes(data), size_bytes)
         if self.partial:
-            self._may_repeat = False
             self._check_sizes()
+        else:
+            self._seen = b""
         return size_bytes
 
     def _feed_one(self, data: bytes, size_bytes: int) -> bool:
@@ -167,12 +168,13 @@ class Reader:
         begin = self._parse(data)
         if begin < size_bytes:  # an offer was declined
             self._feed_pieces(data[begin:], size_bytes - begin)
-        elif self.partial:
-            if self._taken_bytes >= 0:
-                self._seen = data[end + self._taken_bytes :].lstrip(LINE_ENDS)
-                self._head_bytes = len(self._seen)
-            self._may_repeat = False
+        elif self.partial and self._taken_bytes >= 0:  # the next one has begun
+            self._seen = data[end + self._taken_bytes :].lstrip(LINE_ENDS)
+            self._head_bytes = len(self._seen)
+        if self.partial:
             self._check_sizes()
+        else:
+            self._seen = b""
         return True
 
     def _feed_pieces(self, data: bytes, size_bytes: int) -> None:
@@ -231,8 +233,11 @@ class Reader:
         return True
 
     def _check_sizes(self) -> None:
+        """Of a request that is not complete."""
         options = self._options
+        self._may_repeat = False
         if not self.in_head:
+            self._seen = b""
             # Extensions and trailers of chunks are a head of their own: they mean nothing here.
             around_bytes_max = options.head_bytes_max + _FRAMING_RATIO_MAX * self.body_bytes
             if self._framed_bytes > around_bytes_max:
@@ -382,6 +387,7 @@ class Reader:
         self._taken_bytes = len(body)
         self.partial = False
         self.in_head = True
+        self._head_total_bytes = 0
         self._line_is_plain = False
         self.ended = not keep_alive
         self._connection.on_request(

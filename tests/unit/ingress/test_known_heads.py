@@ -105,6 +105,14 @@ def test_what_comes_beside_a_request_is_none_of_its_headers(odd: bytes) -> None:
     assert size_of(known) == 1 and Receiver(known).feed(post()) == plain
 
 
+@pytest.mark.parametrize("split", [0, 5, 100, 140])
+def test_nothing_is_kept_of_a_request_that_is_complete(split: int) -> None:
+    whole = post() + b"\r\n" + post(b"x" * 50, more=b"idempotency-key: k\r\n")
+    one = Receiver(KnownHeads())
+    assert len(one.feed(whole[:split], whole[split:])) == 2
+    assert not one.reader._seen and not one.reader.held_bytes
+
+
 def test_a_request_that_came_in_parts_teaches_nothing_about_the_one_before() -> None:
     """The lines of the first would be taken for those of the second, with its body."""
     known = KnownHeads()
