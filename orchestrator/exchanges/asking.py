@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.exchanges.aws import AwsLambda
-from orchestrator.exchanges.dialing import Dialer
+from orchestrator.exchanges.dialing import ANSWERED_HTTP1, NOT_HTTP2, Dialer
 from orchestrator.exchanges.exchange import Exchange, HeaderLines
-from orchestrator.exchanges.first_bytes import ANSWERED_HTTP1, NOT_HTTP2
 from orchestrator.exchanges.functions import CallThreads, FunctionCaller, FunctionPool
 from orchestrator.exchanges.heads import Head, base_head, clean_headers, cluster_header
 from orchestrator.exchanges.origin import Origin

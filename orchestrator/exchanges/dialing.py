@@ -12,6 +12,17 @@ from orchestrator.exchanges.resolver import HostResolver
 CONNECT_S: Final = 10.0  # look-up, TCP and TLS together
 
 P = TypeVar("P", bound=asyncio.Protocol)
+_OF_HTTP1: Final = b"HTTP/1."
+_TYPE_AT: Final = 3  # of a frame: its kind
+_SETTINGS_TYPE: Final = 4  # the frame that a server has to begin with
+
+ANSWERED_HTTP1: Final = (
+    "the endpoint answered in HTTP/1.1: register it with use_http_11 (--use-http1.1)"
+)
+NOT_HTTP2: Final = (
+    "what the endpoint answered is not HTTP/2: if it speaks HTTP/1.1, register it with use_http_11"
+    " (--use-http1.1)"
+)
 
 
 def alpn_of(transport: asyncio.BaseTransport | None) -> str | None:
@@ -73,3 +84,12 @@ class Dialer:
             context.set_alpn_protocols(["http/1.1"] if http1 else ["h2"])
             self._contexts[http1] = context
         return context
+
+
+def why_not_http2(data: bytes | memoryview, is_first: bool) -> str:
+    """Why this peer cannot be used over HTTP/2; "" if it can."""
+    if bytes(data[: len(_OF_HTTP1)]) == _OF_HTTP1:
+        return ANSWERED_HTTP1
+    if is_first and len(data) > _TYPE_AT and data[_TYPE_AT] != _SETTINGS_TYPE:
+        return NOT_HTTP2
+    return ""

@@ -10,11 +10,10 @@ from typing import Final, cast
 
 import ngh2
 
-from orchestrator.exchanges.dialing import alpn_of
+from orchestrator.exchanges.dialing import alpn_of, why_not_http2
 from orchestrator.exchanges.drained import Drained
 from orchestrator.exchanges.draining import Draining
 from orchestrator.exchanges.exchange import ConnectionOwner, Exchange
-from orchestrator.exchanges.first_bytes import why_not_http2
 from orchestrator.exchanges.goodbye import Goodbye
 from orchestrator.exchanges.keepalive import DEAD, PING, KeepAlive
 from orchestrator.exchanges.portions import PORTION_BYTES, Portions
