@@ -10,6 +10,7 @@ from orchestrator.brokers.writer_port import (
     Committed,
     Lost,
     NotCommitted,
+    Problem,
     ProblemCode,
     TopicRows,
 )
@@ -48,9 +49,8 @@ def test_what_may_not_be_written_is_named_whatever_was_refused(broker: KafkaBrok
             allow_again(broker.bootstrap, options.ledger_topic)
             while isinstance(end, Lost):
                 end = await refused(options, *asked)
-            assert {lane: each.code for lane, each in end.problems.items()} == {
-                70000: ProblemCode.NO_RIGHT
-            }
+            said = f"the user may not write to topic {topic}"
+            assert end.problems == {70000: Problem(ProblemCode.NO_RIGHT, said)}
         finally:
             allow_again(broker.bootstrap, options.ledger_topic)
             allow_again(broker.bootstrap, topic)

@@ -214,8 +214,12 @@ class Transactions:
                 f" perdure explain {RIGHTS}",
                 {},
             )
-        refused = [each for each in rows if each.topic in found]
-        return NotCommitted(str(why), {each.lane: _problem(why, each.topic) for each in refused})
+        problems = {}
+        for each in rows:
+            if each.topic in found:
+                said = f"the user may not write to topic {each.topic}"
+                problems[each.lane] = Problem(ProblemCode.NO_RIGHT, said)
+        return NotCommitted(str(why), problems)
 
 
 class _Sent:
