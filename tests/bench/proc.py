@@ -45,6 +45,19 @@ def cpu_s(root: int) -> float:
     return ticks / _TICKS_PER_S
 
 
+def threads_s(pid: int, names: tuple[str, ...]) -> dict[str, float]:
+    """User and system time of the living threads of a process whose names begin so, by id."""
+    found = {}
+    for at in (_PROC / str(pid) / "task").iterdir():
+        try:
+            if (at / "comm").read_text().startswith(names):
+                fields = (at / "stat").read_text().rsplit(")", 1)[1].split()
+                found[at.name] = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
 def kernel_workers_s() -> float:
     """CPU time of the kernel's own workers so far: they sync and write back what others wrote."""
     ticks = 0

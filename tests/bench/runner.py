@@ -23,8 +23,8 @@ from tests.parts.cache import PartUnavailable
 from tests.parts.kafka import KafkaBroker
 
 _WARM_UP_S = 10.0
-_WARM_UPS_MAX = 6
-_WARM_RATIO = 0.9
+_WARM_UPS_MAX = 9
+_COMPILED_MAX = 0.1
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,13 @@ class Runner:
             broker.stop()
 
     def _warm_up(self, broker: KafkaBroker) -> None:
-        """By a load of its own, the same whatever is measured afterwards, until the broker's part
-        of a round of it is what it was before."""
-        before_us = float("inf")
+        """By a load of its own, the same whatever is measured afterwards, until the broker has
+        compiled nearly all that it needs."""
         for _ in range(_WARM_UPS_MAX):
-            used_us = topics.warm_up(broker.bootstrap, broker.pid, _WARM_UP_S)
-            self._say(f"warm-up of the broker: {used_us:.0f} us of its CPU a round")
-            if used_us > before_us * _WARM_RATIO:
+            share = topics.warm_up(broker.bootstrap, broker.pid, _WARM_UP_S)
+            self._say(f"warm-up of the broker: {share:.0%} of its CPU compiled")
+            if share <= _COMPILED_MAX:
                 return
-            before_us = used_us
 
     def _run_all(self, broker: KafkaBroker | None) -> None:
         systems = self._schedule.systems

@@ -45,7 +45,8 @@ def system(
 def test_the_warm_up_works_the_broker(session_broker: KafkaBroker) -> None:
     if not session_broker.process.alive:
         session_broker.start()
-    assert 0 < topics.warm_up(session_broker.bootstrap, session_broker.pid, 0.3) < 1e6
+    share = topics.warm_up(session_broker.bootstrap, session_broker.pid, 0.3)
+    assert 0 <= share < 1, "what compiles is not all that it does"
 
 
 @pytest.mark.parametrize("cell", topic_cells([UVICORN]), ids=lambda cell: cell.flow_name)

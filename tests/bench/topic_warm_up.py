@@ -2,8 +2,7 @@
 
 A young broker compiles as it goes: a request costs two to three times as much as later, and whoever
 is measured first would pay for it. This load is none of the measured systems' own: transactions
-over some partitions, produces that are acknowledged one by one, and readers of both. It prints how
-many of these rounds it has done.
+over some partitions, produces that are acknowledged one by one, and readers of both.
 """
 
 from __future__ import annotations
@@ -76,34 +75,27 @@ def _reads(bootstrap: str, topic: str) -> Round:
     return read
 
 
-def run(bootstrap: str, seconds: float) -> int:
-    """How many transactions and turns of produces there were."""
+def run(bootstrap: str, seconds: float) -> None:
     topics = [f"warm-up-{what}-{time.time_ns()}" for what in ("sent", "produced")]
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for made in admin.create_topics([NewTopic(one, _PARTITIONS) for one in topics]).values():
         made.result()
     until = time.monotonic() + seconds
-    counts: list[int] = []
 
-    def repeat(one: Round, counts: list[int]) -> None:
-        count = 0
+    def repeat(one: Round) -> None:
         while time.monotonic() < until:
             one()
-            count += 1
-        counts.append(count)
 
     rounds = [_transactions(bootstrap, topics[0]), _produces(bootstrap, topics[1])]
-    reads = [_reads(bootstrap, topic) for topic in topics]
-    threads = [threading.Thread(target=repeat, args=(one, counts)) for one in rounds]
-    threads += [threading.Thread(target=repeat, args=(one, [])) for one in reads]
+    rounds += [_reads(bootstrap, topic) for topic in topics]
+    threads = [threading.Thread(target=repeat, args=(one,)) for one in rounds]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     for deleted in admin.delete_topics(topics).values():
         deleted.result()
-    return sum(counts)
 
 
 if __name__ == "__main__":
-    print(run(sys.argv[1], float(sys.argv[2])), flush=True)
+    run(sys.argv[1], float(sys.argv[2]))

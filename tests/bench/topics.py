@@ -24,6 +24,7 @@ from tests.bench.topic_load import Plan
 
 _LOOK_S = 0.05
 _PATIENCE_S = 120.0
+_COMPILERS = ("C1 Compiler", "C2 Compiler")  # threads of a Java virtual machine
 Probe = Callable[[], dict[str, float]]
 
 
@@ -40,13 +41,15 @@ class TopicShape:
 
 
 def warm_up(bootstrap: str, pid: int, seconds: float) -> float:
-    """Run a load that is nobody's own; microseconds of the broker's CPU a round of it."""
+    """Run a load that is nobody's own on the broker `pid`; the share of its CPU that compiled."""
     command = [sys.executable, "-m", "tests.bench.topic_warm_up", bootstrap, str(seconds)]
-    before_s = proc.cpu_s(pid)
+    before_s, compiled_before = proc.cpu_s(pid), proc.threads_s(pid, _COMPILERS)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"the load that warms the broker up died with {done.returncode}")
-    return (proc.cpu_s(pid) - before_s) / max(int(done.stdout), 1) * 1e6
+    compiled = proc.threads_s(pid, _COMPILERS)
+    compiled_s = sum(used - compiled_before.get(one, 0.0) for one, used in compiled.items())
+    return compiled_s / max(proc.cpu_s(pid) - before_s, compiled_s, 0.01)
 
 
 def run(
