@@ -163,11 +163,6 @@ def who_is_paused_gives_its_slot_back(patch: Patch) -> None:
 
 
 @topic_mutant
-def nobody_hears_of_a_pause(patch: Patch) -> None:
-    patch.set(origins, "tell_pause", lambda step, row: None)
-
-
-@topic_mutant
 def what_is_committed_passes_what_holds_a_slot(patch: Patch) -> None:
     def follow(self: SourceReading, row: Any) -> None:
         before(self, row)
