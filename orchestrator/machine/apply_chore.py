@@ -19,7 +19,7 @@ from orchestrator.machine.origins import reply
 from orchestrator.machine.routing import respond
 from orchestrator.machine.state_chores import emit_some, tell_dropped
 from orchestrator.machine.step import Step
-from orchestrator.machine.waiting import answer_all
+from orchestrator.machine.waiting import answer_all, answered_count
 from orchestrator.model.actions import DoChore
 from orchestrator.model.answers import DONE, Answer
 from orchestrator.model.limits import CHORE_STEP_COUNT
@@ -68,28 +68,29 @@ def _answer_some(step: Step, chore: ChoreRow) -> bool:
         stored = step.state.chunks.get(key)
         assert stored is not None, "who waits is answered with a result"
         outcome = stored.chunks[0].frames
-    answered = _drop_some(step.state.waiters, chore, chore.id)
+    count_max = answered_count(outcome, CHORE_STEP_COUNT)
+    answered = _drop_some(step.state.waiters, chore, chore.id, count_max)
     for _, waiter in answered:
         if waiter.caller is not None:
             respond(step, waiter.caller, outcome)
         elif waiter.origin is not None:
             invocation_id, incarnation = parse_awaited(chore.id)
             reply(step, waiter.origin, invocation_id, incarnation, outcome)
-    is_over = len(answered) < CHORE_STEP_COUNT
+    is_over = len(answered) < count_max
     if is_over and chore.outcome is None:
         step.state.chunks.delete(key)
     return is_over
 
 
 def _drop_state(step: Step, chore: ChoreRow) -> bool:
-    dropped = _drop_some(step.state.state_rows, chore, _of_key(chore))
+    dropped = _drop_some(step.state.state_rows, chore, _of_key(chore), CHORE_STEP_COUNT)
     tell_dropped(step, [key for key, _ in dropped])
     return len(dropped) < CHORE_STEP_COUNT
 
 
 def _drop_promises(step: Step, chore: ChoreRow) -> bool:
     """Remove promises that nobody can complete any more; their waiters get a failure."""
-    dropped = _drop_some(step.state.promises, chore, _of_key(chore))
+    dropped = _drop_some(step.state.promises, chore, _of_key(chore), CHORE_STEP_COUNT)
     for key, promise in dropped:
         answer_all(step, promise, awaited_promise(key), PROMISE_GONE)
     return len(dropped) < CHORE_STEP_COUNT
@@ -99,11 +100,13 @@ def _of_key(chore: ChoreRow) -> bytes:
     return state_prefix(object_key(chore.service, chore.key), chore.generation)
 
 
-def _drop_some(table: Table[R], chore: ChoreRow, prefix: bytes) -> list[tuple[bytes, R]]:
+def _drop_some(
+    table: Table[R], chore: ChoreRow, prefix: bytes, count_max: int
+) -> list[tuple[bytes, R]]:
     """Delete the next rows with this prefix. The cursor keeps later steps from scanning what was
     deleted before."""
     start = chore.cursor + b"\0" if chore.cursor else prefix
-    doomed = list(islice(table.scan(start, prefix_end(prefix)), CHORE_STEP_COUNT))
+    doomed = list(islice(table.scan(start, prefix_end(prefix)), count_max))
     for key, _ in doomed:
         table.delete(key)
         chore.cursor = key

@@ -9,7 +9,11 @@ from orchestrator.machine.resolver import Leaf, signal_leaf
 from orchestrator.machine.status import WAKE, go_on
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import Notify
-from orchestrator.model.limits import DETAIL_INLINE_COUNT, JOURNAL_INLINE_BYTES
+from orchestrator.model.limits import (
+    DETAIL_INLINE_COUNT,
+    INPUT_INLINE_BYTES,
+    JOURNAL_INLINE_BYTES,
+)
 from orchestrator.model.rows import ChunkRow, InvocationRow, JournalChunk
 from orchestrator.model.values import FAILURE, INVOKED, SUCCESS, SUSPENDED, Failure, Outcome
 
@@ -80,6 +84,8 @@ def notify(step: Step, row: InvocationRow, frame: bytes, leaf: Leaf) -> None:
     What backs off since its suspension was idle has something new now."""
     index = row.entries
     store_entries(step, row, frame, 1)
+    if len(frame) > INPUT_INLINE_BYTES:  # a copy: records do not say how many
+        step.state.account.dirty_bytes += len(frame)
     row.modified_at_ms = step.now_ms
     step.state.invocations.touch(row.invoke.id)
     if row.status == INVOKED:

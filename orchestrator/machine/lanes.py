@@ -4,11 +4,12 @@ from orchestrator.codec.keys import outbox_key
 from orchestrator.machine.step import Step
 from orchestrator.model.actions import SendOutbox
 from orchestrator.model.lanes import AnyDestination, Lane, ToPartition, ToTopic
-from orchestrator.model.limits import TOPIC_LANES_KEPT_COUNT
-from orchestrator.model.records import OutboxItem
+from orchestrator.model.limits import INPUT_INLINE_BYTES, TOPIC_LANES_KEPT_COUNT
+from orchestrator.model.records import Completion, OutboxItem
 from orchestrator.model.rows import OutboxRow, PartitionRow
 from orchestrator.model.topic_records import Produce
 from orchestrator.model.topics import header_bytes
+from orchestrator.model.values import Outcome
 
 PRODUCE_OVERHEAD_BYTES = 100
 
@@ -21,8 +22,17 @@ def give(step: Step, destination: AnyDestination, item: OutboxItem) -> None:
     lane.given += 1
     if isinstance(item, Produce):
         lane.held_bytes += produce_bytes(item)
+        _count_copy(step, item.value)
+    elif isinstance(item, Completion):
+        _count_copy(step, item.outcome)
     step.state.outbox.add(outbox_key(number, lane.given), OutboxRow(item))
     step.actions.append(SendOutbox(number))
+
+
+def _count_copy(step: Step, value: Outcome | None) -> None:
+    """One result goes to all who wait for it: the rows are larger than the record that made them."""
+    if isinstance(value, bytes) and len(value) > INPUT_INLINE_BYTES:
+        step.state.account.dirty_bytes += len(value)
 
 
 def trim_lane(step: Step, number: int, upto: int) -> None:

@@ -152,7 +152,7 @@ def _next(step: Step, owner: ObjectRow, raw: bytes) -> None:
         return
     step.state.inbox.delete(key)
     if entry.patch is not None:
-        step.places_left -= len(entry.patch.state)
+        step.places_left -= state_patch.places_of(entry.patch)
         state_patch.apply_patch(step, owner, entry.patch)
         return
     row = step.state.invocations.get(entry.id)

@@ -6,7 +6,11 @@ from collections.abc import Iterable
 
 from orchestrator.machine import kv
 from orchestrator.machine.step import Step
-from orchestrator.model.limits import STATE_COMPARED_BYTES_MAX, STATE_KEYS_MAX
+from orchestrator.model.limits import (
+    INBOX_PLACE_BYTES,
+    STATE_COMPARED_BYTES_MAX,
+    STATE_KEYS_MAX,
+)
 from orchestrator.model.records import PatchState
 from orchestrator.model.rows import ObjectRow
 
@@ -22,6 +26,12 @@ def state_version(pairs: Iterable[tuple[bytes, bytes]]) -> str:
 def can_compare(owner: ObjectRow) -> bool:
     """Whether one record may look at the whole state."""
     return owner.state_count <= STATE_KEYS_MAX and owner.state_bytes <= STATE_COMPARED_BYTES_MAX
+
+
+def places_of(patch: PatchState) -> int:
+    """How many places of an inbox cost as much as this patch: by its values and their bytes."""
+    size_bytes = sum(len(value) for _, value in patch.state)
+    return len(patch.state) + size_bytes // INBOX_PLACE_BYTES
 
 
 def apply_patch(step: Step, owner: ObjectRow, patch: PatchState) -> None:

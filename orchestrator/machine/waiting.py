@@ -1,14 +1,15 @@
 """Callers that wait for the result of an invocation or for a promise.
 
 A few are in the row of what they wait for, the others are rows of their own, so that adding,
-dropping or answering one costs the same however many there are.
+dropping or answering one costs the same however many there are. Each is given a copy of the
+outcome: so the larger it is the fewer are answered by one record.
 """
 
 from orchestrator.codec.keys import awaited_invocation, caller_key, outcome_key, record_key
 from orchestrator.machine.chores import add_chore
 from orchestrator.machine.routing import respond
 from orchestrator.machine.step import Step
-from orchestrator.model.limits import INPUT_INLINE_BYTES, WAITERS_INLINE_COUNT
+from orchestrator.model.limits import CHORE_STEP_BYTES, INPUT_INLINE_BYTES, WAITERS_INLINE_COUNT
 from orchestrator.model.rows import (
     CHORE_ANSWER,
     ChoreRow,
@@ -60,11 +61,20 @@ def drop_waiter(step: Step, row: Awaited, whom: bytes, caller: Caller) -> None:
 def answer_all(step: Step, row: Awaited, whom: bytes, outcome: Outcome) -> None:
     """The first few now, the others by follow-up records."""
     waiters, row.waiters = row.waiters, ()
-    if row.more_waiters:
+    now_count = answered_count(outcome, len(waiters))
+    for waiter in waiters[now_count:]:
+        step.state.waiters.add(_key(whom, waiter), WaiterRow(waiter))
+    if row.more_waiters or len(waiters) > now_count:
         row.more_waiters = 0
         add_chore(step, _answering(step, whom, outcome))
-    for waiter in waiters:
+    for waiter in waiters[:now_count]:
         respond(step, waiter, outcome)
+
+
+def answered_count(outcome: Outcome, count_max: int) -> int:
+    """How many one record may give this outcome to: one at least, `count_max` at most."""
+    size_bytes = len(outcome) if isinstance(outcome, bytes) else 0
+    return max(1, min(count_max, CHORE_STEP_BYTES // max(1, size_bytes)))
 
 
 def _answering(step: Step, whom: bytes, outcome: Outcome) -> ChoreRow:

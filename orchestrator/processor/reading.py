@@ -74,6 +74,8 @@ class Reading:
         try:
             for message in messages:
                 self._take(message)
+                if self._partition.state.dirty_bytes >= self._options.spill_bytes:
+                    self._partition.spill()
             self._spill_if_large()
             self._reached(self._partition.next_offset)
         except (PartitionStopped, StoreMisfit, StoreError) as failure:

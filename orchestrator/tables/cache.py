@@ -5,7 +5,8 @@ reads again: invocations that are over. Each table keeps them in two generations
 the last turn of generations, and the others. A turn drops the others. A table turns when its used
 rows reach a part of the budget, and when the budget is spent: then the tables of all partitions
 turn one after the other. Rows that no spill wrote yet count too, by the size of the records they
-came with; they cannot be given up, so they are spilled early.
+came with and of what those copied: one result goes to all who wait for it. They cannot be given up,
+so they are spilled early.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ class Account:
     def __init__(self, generation_bytes_max: int) -> None:
         self.generation_bytes_max = generation_bytes_max
         self.clean_bytes = 0
-        self.dirty_bytes = 0  # of the records applied since the last spill
+        self.dirty_bytes = 0  # of the records applied since the last spill, and what they copied
 
 
 class CachedTable(Protocol):

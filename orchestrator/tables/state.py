@@ -123,7 +123,8 @@ class State:
 
     @property
     def dirty_bytes(self) -> int:
-        """About what the dirty rows hold: the size of the records since the last spill."""
+        """About what the dirty rows hold: the size of the records since the last spill, and of what
+        these copied."""
         return self.account.dirty_bytes
 
     def spill(self) -> None:

@@ -1,11 +1,13 @@
 """Work is bounded in each record, and twice as much of it costs twice as much."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
 from orchestrator.codec.keys import CHORE, prefix_end
 from orchestrator.machine import apply, apply_chore, details, journal, kv, life, names, state_patch
+from orchestrator.model.actions import SendOutbox, StartAttempt
 from orchestrator.model.answers import Answer
 from orchestrator.model.effects import (
     Attach,
@@ -17,7 +19,9 @@ from orchestrator.model.effects import (
     SetState,
     Sleep,
 )
+from orchestrator.model.limits import CHORE_STEP_BYTES
 from orchestrator.model.records import (
+    AttachTo,
     Cancel,
     ChoreStep,
     Kill,
@@ -26,6 +30,7 @@ from orchestrator.model.records import (
     Resume,
     Signal,
     Suspended,
+    Transfer,
 )
 from orchestrator.model.values import (
     INVOKED,
@@ -33,13 +38,14 @@ from orchestrator.model.values import (
     SUSPENDED,
     WORKFLOW_RUN,
     WORKFLOW_SHARED,
+    Caller,
     Future,
 )
 from perdure import wire
 from perdure.wire import codes
 from perdure.wire.frames import frame
 from tests.golden.lives import call_of
-from tests.unit.machine.bench import uid
+from tests.unit.machine.bench import Bench, uid
 from tests.unit.machine.costs import CostBench
 
 RECORD_MAX = 250  # looks at rows in one record
@@ -278,3 +284,55 @@ def test_a_large_outcome_is_written_once_for_all_who_are_answered(n: int) -> Non
     bench.state.spill()
     assert not [key for key, _ in bench.state.chunks.scan() if key[:24] == b"\xff" * 24]
     assert all(bench.done(identity) for identity in callers)
+
+
+@pytest.mark.parametrize("size_bytes", [1 << 20, 6 << 20])
+@pytest.mark.parametrize("callers_count", [2, 30])
+@pytest.mark.parametrize("partitions", [1, 2], ids=["here", "elsewhere"])
+def test_a_record_copies_a_large_outcome_to_a_few(
+    size_bytes: int, callers_count: int, partitions: int
+) -> None:
+    """And what it copied counts as dirty, so that it is spilled before there is much of it."""
+    bench = Bench(0, partitions)
+    bench.invoke(A)
+    callers = [b"\xff" * 23 + bytes((number,)) for number in range(callers_count)]
+    if partitions == 1:
+        for identity in callers:
+            bench.invoke(identity, retention_ms=0)
+            bench.flush(identity, Attach(A, 1), end=Suspended(Future((1,), (1,)), 2))
+    else:
+        asked = [AttachTo(A, Caller(identity, 7, 1), False, bench.now_ms) for identity in callers]
+        bench.do(Transfer(1, 0, 1, tuple(asked)))
+    bench.state.spill()
+    given = 0
+    bench.finish(A, b"r" * size_bytes)
+    chores = [key for key, _ in bench.state.chores.scan()]
+    while True:
+        copied = bench.took(StartAttempt) if partitions == 1 else bench.took(SendOutbox)
+        assert len(copied) <= max(1, CHORE_STEP_BYTES // size_bytes)
+        assert bench.state.dirty_bytes >= len(copied) * size_bytes
+        given += len(copied)
+        bench.state.spill()
+        if not chores:
+            break
+        bench.do(ChoreStep(bench.epoch, bench.now_ms, chores[0]))
+        chores = [key for key, _ in bench.state.chores.scan()]
+    assert given == callers_count
+    assert not list(bench.state.waiters.scan())
+
+
+def test_a_record_applies_a_few_large_patches() -> None:
+    bench = CostBench()
+    queued(bench, A)
+    value = b"v" * 1_000_000
+    for number in range(12):
+        bench.do(PatchState("C", "k", False, None, ((b"%d" % number, value),), bench.now_ms))
+    bench.finish(A)
+    left = [len(list(bench.state.inbox.scan()))]
+    while chores := [key for key, _ in bench.state.chores.scan()]:
+        for key in chores:
+            bench.do(ChoreStep(bench.epoch, bench.now_ms, key))
+        left.append(len(list(bench.state.inbox.scan())))
+    ((_, owner),) = bench.state.objects.scan()
+    assert list(kv.pairs(bench.state, owner)) == [(b"11", value)]
+    assert all(before - after <= 5 for before, after in pairwise([12, *left]))
