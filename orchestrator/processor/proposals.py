@@ -1,5 +1,7 @@
 """What waits to be appended to a partition: records, each with who waits for it."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from orchestrator.model.invoke import Invoke
@@ -45,13 +47,20 @@ OF_A_TERM = (
 """Records that carry their epoch: under another one they would only be dropped."""
 
 
+class Yield(NamedTuple):
+    """What applying a record takes beyond what is in it, as far as the leader can tell."""
+
+    work: int  # in small records
+    size_bytes: int
+
+
 class Proposal(msgspec.Struct, gc=False):
     """A record to be appended, and its waiter, if any; neither refers to the proposal."""
 
     record: AnyRecord
     waiter: Waiter | None = None
-    size_bytes: int = 0  # of its bodies
-    work: int = 1  # one for the record, and one for each part of one that has many
+    size_bytes: int = 0  # of its bodies, and of what it reads
+    work: int = 1  # one for the record, one for each part of one that has many, and what it reads
 
     @property
     def is_of_client(self) -> bool:
@@ -69,13 +78,15 @@ class ProposalQueue:
         self.bytes_count = 0  # of their bodies
         self._work = 0
 
-    def add(self, record: AnyRecord, waiter: Waiter | None) -> None:
+    def add(self, record: AnyRecord, waiter: Waiter | None, more: Yield | None = None) -> None:
         if type(record) is Journal:
             size_bytes, work = len(record.frames), 1 + len(record.effects)
         elif type(record) is Invoke and record.prefix is None and record.produce is None:
             size_bytes, work = len(record.body), 1
         else:
             size_bytes, work = body_bytes(record), 1 + _part_count(record)
+        if more is not None:
+            size_bytes, work = size_bytes + more.size_bytes, work + more.work
         self.waiting.append(Proposal(record, waiter, size_bytes, work))
         self.bytes_count += size_bytes
         self._work += work

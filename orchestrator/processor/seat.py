@@ -16,7 +16,7 @@ from orchestrator.processor.in_flight import InFlightAppend
 from orchestrator.processor.pack import pack_records
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.progress import Progress
-from orchestrator.processor.proposals import Proposal
+from orchestrator.processor.proposals import Proposal, Yield
 from orchestrator.processor.seat_host import SeatHost
 from orchestrator.processor.seat_states import (
     Following,
@@ -57,15 +57,17 @@ class Seat(SeatView):
 
     # --- proposals ---
 
-    def propose(self, record: AnyRecord, waiter: Waiter | None = None) -> None:
-        """Append with the next turn."""
+    def propose(
+        self, record: AnyRecord, waiter: Waiter | None = None, more: Yield | None = None
+    ) -> None:
+        """Append with the next turn; `more` is what applying it takes beside what is in it."""
         state = self.state
         if type(state) is Leading:
-            self.pending.add(record, waiter)
+            self.pending.add(record, waiter, more)
             if state.in_flight is None and not state.pauses:
                 self._wake()
         elif self.is_served:
-            self.pending.add(record, waiter)
+            self.pending.add(record, waiter, more)
         elif waiter is not None:
             waiter.failed(self.stopped or NOT_SERVED, False)
 

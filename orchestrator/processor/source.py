@@ -6,14 +6,14 @@ from orchestrator.codec.keys import object_key
 from orchestrator.invoker.port import AttemptInput, JournalPlace
 from orchestrator.machine import kv
 from orchestrator.machine.inputs import whole_invoke
-from orchestrator.model.effects import GetStateKeys
 from orchestrator.model.limits import STATE_SENT_COUNT_MAX
 from orchestrator.model.records import Ended, Journal
-from orchestrator.model.rows import InvocationRow
 from orchestrator.model.values import INVOKED
 from orchestrator.processor import journal_limit, state_limit
 from orchestrator.processor.journal import read_journal
 from orchestrator.processor.journal_limit import JournalLimits
+from orchestrator.processor.proposals import Yield
+from orchestrator.processor.state_limit import READS, what_is_read
 from orchestrator.processor.too_large import paused_instead
 from orchestrator.store.port import StoreError
 from orchestrator.tables.state import State
@@ -50,7 +50,7 @@ class AttemptSource:
         self,
         state: State,
         epoch: int,
-        propose: Callable[[Journal], None],
+        propose: Callable[..., None],
         start: Callable[[bytes, int], None],
         lost: Callable[[StoreError], None],
         limits: JournalLimits,
@@ -162,28 +162,32 @@ class AttemptSource:
             return
         invocation_id, unapplied = record.id, self._unapplied
         unapplied[invocation_id] = unapplied.get(invocation_id, 0) + 1
-        if record.entries and type(record.end) is not Ended:  # what ends it adds no more
-            try:
-                row = self._row_of(invocation_id)
-            except StoreError:  # applying the record fails in the same way
-                row = None
-            if row is not None:
-                if (
-                    row.entries + record.entries > self._entries_max
-                    or row.journal_bytes + len(record.frames) > self._bytes_max
-                ):
-                    reason = self._limits.refusal(row, record)
-                    record = self._paused_if(reason, journal_limit.CODE, record)
-                elif record.effects and GetStateKeys in map(type, record.effects):
-                    reason = self._too_many_keys(row)
-                    record = self._paused_if(reason, state_limit.CODE, record)
-        self._propose(record)
+        more = None
+        if record.entries and (type(record.end) is not Ended or len(record.effects) > 1):
+            record, more = self._checked(record)
+        if more is None:
+            self._propose(record)
+        else:
+            self._propose(record, None, more)
 
-    def _too_many_keys(self, row: InvocationRow) -> str:
+    def _checked(self, record: Journal) -> tuple[Journal, Yield | None]:
+        """The record, or one that pauses the invocation instead; and what it reads."""
         try:
-            return state_limit.too_many_keys(self._state, row)
+            row = self._row_of(record.id)
+            if row is None:
+                return record, None
+            if type(record.end) is not Ended and (  # what ends it adds no more
+                row.entries + record.entries > self._entries_max
+                or row.journal_bytes + len(record.frames) > self._bytes_max
+            ):
+                reason = self._limits.refusal(row, record)
+                return self._paused_if(reason, journal_limit.CODE, record), None
+            if READS.isdisjoint(map(type, record.effects)):
+                return record, None
+            reason, more = what_is_read(self._state, row, record.effects)
+            return self._paused_if(reason, state_limit.CODE, record), more
         except StoreError:  # applying the record fails in the same way
-            return ""
+            return record, None
 
     def _paused_if(self, reason: str, code: str, record: Journal) -> Journal:
         """The record; with a reason, one that pauses the invocation instead."""

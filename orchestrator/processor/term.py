@@ -43,6 +43,7 @@ from orchestrator.processor.expiry import ExpiryClock
 from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.processor.late_results import LateResults
 from orchestrator.processor.letters import LetterPurge
+from orchestrator.processor.proposals import Yield
 from orchestrator.processor.slices import Slice, Slices
 from orchestrator.processor.source import AttemptSource
 from orchestrator.processor.topics import TermTopics, TopicsAround
@@ -82,6 +83,14 @@ class Surroundings(TopicsAround, Protocol):
         ...
 
 
+class Propose(Protocol):
+    """`Seat.propose`."""
+
+    def __call__(
+        self, record: AnyRecord, waiter: None = None, more: Yield | None = None, /
+    ) -> None: ...
+
+
 class Term:
     """Leadership of one partition under one epoch."""
 
@@ -90,7 +99,7 @@ class Term:
         state: State,
         around: Surroundings,
         results: Results,
-        propose: Callable[[AnyRecord], None],
+        propose: Propose,
         fail: Callable[[Exception], None],
     ) -> None:
         self.epoch = state.partition_row.epoch

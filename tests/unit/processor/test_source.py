@@ -4,13 +4,14 @@ import msgspec
 import pytest
 
 from orchestrator.codec import keys
-from orchestrator.model.effects import GetStateKeys
+from orchestrator.model.effects import AnyEffect, GetState, GetStateKeys, SetState
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import STATE_KEYS_MAX, STATE_LISTED_MAX, STATE_SENT_COUNT_MAX
 from orchestrator.model.records import Ended, Failed, Journal
 from orchestrator.model.rows import InvocationRow, ObjectRow
 from orchestrator.model.values import INVOKED, SERVICE, THEN_PAUSE, THEN_RETRY, Attempted
 from orchestrator.processor.journal_limit import JournalLimits
+from orchestrator.processor.proposals import Yield
 from orchestrator.processor.source import AttemptSource
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.port import StoreError
@@ -100,8 +101,48 @@ def test_a_state_of_many_keys_is_partial(count: int) -> None:
 def test_all_keys_of_a_large_state_are_not_asked_for(
     count: int, size_bytes: int, is_paused: bool
 ) -> None:
-    proposed: list[Journal] = []
+    proposed, dropped = asked(count, size_bytes, GetStateKeys(1))
+    if is_paused:
+        assert f"{count} keys" in why_paused(proposed, dropped)
+    else:
+        ((record, more),) = proposed
+        assert record.effects and not dropped and more == Yield(count // 32, 0)
+
+
+@pytest.mark.parametrize(("times", "is_paused"), [(3, False), (4, False), (5, True)])
+@pytest.mark.parametrize("end", [None, Ended()])
+def test_a_flush_lists_the_keys_of_a_large_state_a_few_times_at_most(
+    times: int, is_paused: bool, end: Ended | None
+) -> None:
+    asks = [GetStateKeys(number + 1) for number in range(times)]
+    proposed, dropped = asked(STATE_LISTED_MAX // 2, 1 << 20, *asks, end=end)
+    if is_paused:
+        assert f"{times} times at once" in why_paused(proposed, dropped)
+    else:
+        assert proposed[0][1] == Yield(times * (STATE_LISTED_MAX // 2) // 32, 0)
+
+
+def test_values_that_a_flush_reads_count_by_their_size() -> None:
+    reads = [GetState(b"a", number + 1) for number in range(5)]
+    proposed, _ = asked(10, 10 << 20, *reads)
+    assert [more for _, more in proposed] == [Yield(0, 5 << 20)]
+    proposed, _ = asked(10, 10 << 20, SetState(b"a", 0, 0))
+    assert [more for _, more in proposed] == [None]
+
+
+Proposed = list[tuple[Journal, Yield | None]]
+
+
+def asked(
+    count: int, size_bytes: int, *effects: AnyEffect, end: Ended | None = None
+) -> tuple[Proposed, list[Journal]]:
+    """What becomes of a flush with these effects, of an object with so much state."""
+    proposed: Proposed = []
     dropped: list[Journal] = []
+
+    def propose(record: Journal, waiter: None = None, more: Yield | None = None) -> None:
+        proposed.append((record, more))
+
     state = State(0, 1, MemoryStore())
     state.invocations.add(ID, _row())
     owner = ObjectRow(1, "S", "", state_generation=1, state_count=count, state_bytes=size_bytes)
@@ -109,21 +150,22 @@ def test_all_keys_of_a_large_state_are_not_asked_for(
     source = AttemptSource(
         state,
         0,
-        proposed.append,
+        propose,
         lambda id_, _: None,
         lambda error: None,
         JournalLimits(),
         dropped.append,
         lambda: 0,
     )
-    asks = Journal(0, ID, 0, 1, 0, None, b"", 1, 1, (GetStateKeys(1),), None)
-    source.propose(asks)
-    if not is_paused:
-        assert proposed == [asks] and not dropped
-        return
-    (record,) = proposed
-    assert isinstance(record.end, Failed) and not record.effects and dropped == [asks]
-    assert record.end.why.restate_code == "PD0309" and f"{count} keys" in record.end.why.message
+    source.propose(Journal(0, ID, 0, 1, 0, None, b"", 1, 1, effects, end))
+    return proposed, dropped
+
+
+def why_paused(proposed: Proposed, dropped: list[Journal]) -> str:
+    ((record, _),) = proposed
+    assert isinstance(record.end, Failed) and not record.effects and len(dropped) == 1
+    assert record.end.why.restate_code == "PD0309"
+    return record.end.why.message
 
 
 def test_a_store_that_fails_under_a_read_is_said_and_no_attempt_begins() -> None:

@@ -2,6 +2,10 @@
 
 import asyncio
 
+import pytest
+
+from orchestrator.model.records import ChoreStep
+from orchestrator.processor.proposals import ProposalQueue, Yield
 from tests.unit.processor.virtual_loop import run
 from tests.unit.processor.world import Process, World
 
@@ -56,3 +60,13 @@ def test_a_turn_waits_for_slow_appends_only_for_a_moment() -> None:
         await process.processor.close()
 
     run(story())
+
+
+@pytest.mark.parametrize("more", [Yield(400, 0), Yield(0, 3 << 20)])
+def test_a_turn_takes_few_records_that_read_much(more: Yield) -> None:
+    """A record that lists 12,000 keys, or reads 3 MB, is some bytes itself."""
+    queue = ProposalQueue()
+    for _ in range(10):
+        queue.add(ChoreStep(0, 0, b""), None, more)
+    taken = [len(queue.take(1_000, 8 << 20)[0]) for _ in range(5)]
+    assert taken == [2] * 5 and not queue.waiting and queue.bytes_count == 0
