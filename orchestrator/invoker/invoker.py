@@ -28,6 +28,7 @@ from orchestrator.invoker.openings import Openings
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.placing import Placement, Places, Unplaced
 from orchestrator.invoker.port import AttemptInput, AttemptView, LedPartition
+from orchestrator.invoker.round_budget import RoundBudget
 from orchestrator.invoker.running import RunningAttempt
 from orchestrator.invoker.slices import in_slices
 from orchestrator.invoker.slot_queue import SlotWaiter
@@ -105,6 +106,7 @@ class Invoker:
         self._lingering = Lingering(clock)
         self.linger = self._lingering.add
         self._idle = MakeWay(self._slots)
+        self._round = RoundBudget(scheduler.call_soon, self._fill_slots)
         self._forgetting = Forgetting(
             scheduler, self._slots, self._running, self._drop, self._fill_slots
         )
@@ -203,7 +205,7 @@ class Invoker:
             return
         slots, deployment = self._slots, where.deployment.id
         goes_on, is_old = given.entries > 1, given.is_recovered
-        if slots.has_room(deployment) and (
+        if (slots.has_room(deployment) and not self._round.is_spent) and (
             turn is not None
             or not slots.has_waiting(deployment, goes_on=goes_on, is_recovered=is_old)
         ):
@@ -282,7 +284,8 @@ class Invoker:
         state: list[tuple[bytes, bytes]] = []
         partial = True
         if handler.keyed and not handler.lazy_state:
-            state, partial = self._state(source, invoke.id)
+            state, has_all = source.state_of(invoke.id, options.eager_state_bytes_max)
+            partial = not has_all
         chunks: list[bytes] = []
         if takes_objects:
             start_bytes = _OBJECT_BYTES + len(invoke.body)
@@ -290,6 +293,8 @@ class Invoker:
         else:
             chunks = attempt.start_frames(debug_id, state, partial, now_ms)
             start_bytes = len(chunks[0]) if len(chunks) == 1 else sum(map(len, chunks))
+        if state:
+            self._round.spend(len(state), start_bytes)
         running.start_bytes = running.memory_bytes = start_bytes
         running.window.memory_bytes += start_bytes
         self._slots.memory_bytes += start_bytes
@@ -304,13 +309,6 @@ class Invoker:
         if is_replaying and not is_whole:
             exchange.want_room()
         pool.open(exchange)
-
-    def _state(
-        self, source: LedPartition, invocation_id: bytes
-    ) -> tuple[list[tuple[bytes, bytes]], bool]:
-        """The state that goes along, and whether it is only part of it."""
-        state, whole = source.state_of(invocation_id, self._options.eager_state_bytes_max)
-        return state, not whole
 
     # --- waiting for a slot ---
 
@@ -328,7 +326,7 @@ class Invoker:
         Behind many others some may wait that are over, or run already."""
         slots = self._slots
         for _ in range(_STARTED_AT_ONCE):
-            waiter = slots.next() if slots.waiting_count else None
+            waiter = slots.next() if slots.waiting_count and not self._round.is_spent else None
             if waiter is None:
                 return
             if waiter.id not in self._running:
