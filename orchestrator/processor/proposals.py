@@ -78,6 +78,11 @@ class ProposalQueue:
         self.bytes_count = 0  # of their bodies
         self._work = 0
 
+    @property
+    def first_work(self) -> int:
+        """Of the one that is next."""
+        return self.waiting[0].work if self.waiting else 0
+
     def add(self, record: AnyRecord, waiter: Waiter | None, more: Yield | None = None) -> None:
         if type(record) is Journal:
             size_bytes, work = len(record.frames), 1 + len(record.effects)

@@ -18,6 +18,7 @@ from orchestrator.store.port import StoreError
 
 RECORDS_MAX = 1_000  # of a turn: applying a record and its actions cost 10 to 100 microseconds
 RECORDS_LEAST = 32  # of a partition at least; each part of a large record counts as one
+HEAVY_WORK = 300  # a record beyond this is the only such one of a turn, of all partitions
 BYTES_MAX = 8 << 20  # of bodies in flight, of all partitions here
 BYTES_LEAST = 1 << 20  # of a partition at least
 SOON_S = 0.0005  # a timer of the event loop is no finer
@@ -52,6 +53,7 @@ class Turns:
         self._last_s = 0.0
         self._awaited: set[int] = set()  # partitions whose append holds back the next turn
         self._is_wanted = False  # whether a turn is to start once no append holds it back
+        self._last_heavy = -1  # the partition that had the last turn with a heavy record
         self._is_patient = False  # whether the timer that ends the wait for slow appends runs
         self.after_append: Callable[[], None] = lambda: None
 
@@ -89,6 +91,9 @@ class Turns:
         ready = [seat for seat in self.seats if seat.can_append()]
         if not ready:
             return
+        heavy = [seat for seat in ready if seat.pending.first_work > HEAVY_WORK]
+        if len(heavy) > 1:
+            ready = self._without_all_but_one(ready, heavy)
         work_max = max(RECORDS_LEAST, RECORDS_MAX // len(ready))
         bytes_max = max(BYTES_LEAST, BYTES_MAX // len(self.seats))
         for seat in ready:
@@ -102,6 +107,15 @@ class Turns:
         self._counts.started(batch, now_s)
         self._log.append(batch, self._done)
         self.after_append()
+
+    def _without_all_but_one(self, ready: list[Seat], heavy: list[Seat]) -> list[Seat]:
+        """Partitions whose next record is heavy take turns: what is answered together is applied in
+        one callback."""
+        later = (seat for seat in heavy if seat.number > self._last_heavy)
+        chosen = next(later, heavy[0])
+        self._last_heavy = chosen.number
+        self._is_wanted = True
+        return [seat for seat in ready if seat is chosen or seat not in heavy]
 
     def _done(self, number: int, first: int, count: int, error: AppendError | None) -> None:
         answered_s = self._scheduler.time_s()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from orchestrator.model.records import ChoreStep
+from orchestrator.model.records import ChoreStep, PurgeExpired
 from orchestrator.processor.proposals import ProposalQueue, Yield
 from tests.unit.processor.virtual_loop import run
 from tests.unit.processor.world import Process, World
@@ -70,3 +70,30 @@ def test_a_turn_takes_few_records_that_read_much(more: Yield) -> None:
         queue.add(ChoreStep(0, 0, b""), None, more)
     taken = [len(queue.take(1_000, 8 << 20)[0]) for _ in range(5)]
     assert taken == [2] * 5 and not queue.waiting and queue.bytes_count == 0
+
+
+def test_of_all_partitions_one_record_of_a_turn_is_heavy() -> None:
+    """Else what is answered together would hold the loop for as long as all of them take."""
+
+    async def story() -> None:
+        process = await _led()
+        seats = process.processor._seats
+        for number in range(PARTITIONS):
+            process.log.hold(number)
+            process.send(process.make(process.world.uid(number)), wait=False)
+        await asyncio.sleep(0.1)
+        for number in range(PARTITIONS):
+            seat = seats.get(number)
+            assert seat is not None and seat.term is not None
+            for _ in range(3):
+                seat.propose(PurgeExpired(seat.term.epoch, 0, ()), None, Yield(900, 0))
+        del process.log.appends[:]
+        for number in range(PARTITIONS):
+            process.log.let_go(number)
+        await process.until(lambda: sum(map(len, process.log.appends)) == 3 * PARTITIONS)
+        assert [len(batch) for batch in process.log.appends] == [1] * (3 * PARTITIONS)
+        order = [number for batch in process.log.appends for number in batch]
+        assert order[:PARTITIONS] == sorted(order[:PARTITIONS]), "they take turns"
+        await process.processor.close()
+
+    run(story())
