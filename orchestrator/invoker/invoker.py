@@ -28,9 +28,8 @@ from orchestrator.invoker.openings import Openings
 from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.placing import Placement, Places, Unplaced
 from orchestrator.invoker.port import AttemptInput, AttemptView, LedPartition
-from orchestrator.invoker.round_budget import RoundBudget
 from orchestrator.invoker.running import RunningAttempt
-from orchestrator.invoker.slices import in_slices
+from orchestrator.invoker.slices import RoundBudget, in_slices
 from orchestrator.invoker.slot_queue import SlotWaiter
 from orchestrator.invoker.slots import Slots
 from orchestrator.invoker.sweep import Sweep

@@ -1,12 +1,15 @@
-"""What is done to thousands of attempts, a slice of them in each round of the event loop."""
+"""What one round of the event loop does of what is to be done to thousands of attempts."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeVar
 
-from orchestrator.runtime.scheduler import Scheduler
+from orchestrator.runtime.scheduler import CallSoon, Scheduler
 
 AT_ONCE: Final = 200  # each costs some ten microseconds
+VALUES_MAX: Final = 2_000
+VALUE_BYTES: Final = 4 * 1024  # that many bytes cost about as much as a value
+SMALL_COUNT: Final = 100  # a state up to this does not count
 T = TypeVar("T")
 
 
@@ -24,3 +27,33 @@ def in_slices(
     after()
     if left:
         scheduler.call_later(0, partial(in_slices, scheduler, left, act, after))
+
+
+class RoundBudget:
+    """How much large state may go along with the attempts that one round begins: reading and
+    writing 5,000 values takes 20 ms. Attempts beyond it wait as for a slot. `refilled` is called in
+    the round after one that spent it."""
+
+    __slots__ = ("_call_soon", "_left", "_refilled")
+
+    def __init__(self, call_soon: CallSoon, refilled: Callable[[], None]) -> None:
+        self._call_soon = call_soon
+        self._refilled = refilled
+        self._left = VALUES_MAX
+
+    @property
+    def is_spent(self) -> bool:
+        return self._left <= 0
+
+    def spend(self, values_count: int, size_bytes: int) -> None:
+        """An attempt begins with so much state."""
+        cost = max(values_count, size_bytes // VALUE_BYTES)
+        if cost > SMALL_COUNT:
+            was_spent = self.is_spent
+            self._left -= cost
+            if self.is_spent and not was_spent:
+                self._call_soon(self._refill)
+
+    def _refill(self) -> None:
+        self._left = VALUES_MAX
+        self._refilled()

@@ -30,7 +30,7 @@ def give(step: Step, destination: AnyDestination, item: OutboxItem) -> None:
 
 
 def _count_copy(step: Step, value: Outcome | None) -> None:
-    """One result goes to all who wait for it: the rows are larger than the record that made them."""
+    """A result goes to all who wait for it: the rows are larger than the record that made them."""
     if isinstance(value, bytes) and len(value) > INPUT_INLINE_BYTES:
         step.state.account.dirty_bytes += len(value)
 

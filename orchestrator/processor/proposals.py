@@ -1,7 +1,5 @@
 """What waits to be appended to a partition: records, each with who waits for it."""
 
-from typing import NamedTuple
-
 import msgspec
 
 from orchestrator.model.invoke import Invoke
@@ -26,6 +24,7 @@ from orchestrator.model.topic_records import (
     SwitchFeed,
 )
 from orchestrator.processor.bodies import body_bytes
+from orchestrator.processor.state_limit import Yield
 from orchestrator.processor.waiters import TransferWaiter, Waiter
 
 OF_A_TERM = (
@@ -45,13 +44,6 @@ OF_A_TERM = (
     CloseLane,
 )
 """Records that carry their epoch: under another one they would only be dropped."""
-
-
-class Yield(NamedTuple):
-    """What applying a record takes beyond what is in it, as far as the leader can tell."""
-
-    work: int  # in small records
-    size_bytes: int
 
 
 class Proposal(msgspec.Struct, gc=False):

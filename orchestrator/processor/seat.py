@@ -16,7 +16,7 @@ from orchestrator.processor.in_flight import InFlightAppend
 from orchestrator.processor.pack import pack_records
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.progress import Progress
-from orchestrator.processor.proposals import Proposal, Yield
+from orchestrator.processor.proposals import Proposal
 from orchestrator.processor.seat_host import SeatHost
 from orchestrator.processor.seat_states import (
     Following,
@@ -27,6 +27,7 @@ from orchestrator.processor.seat_states import (
 )
 from orchestrator.processor.seat_view import SeatView
 from orchestrator.processor.set_aside import without_too_large
+from orchestrator.processor.state_limit import Yield
 from orchestrator.processor.term import Term
 from orchestrator.processor.unknown_fates import UnknownFates
 from orchestrator.processor.waiters import Results, Waiter

@@ -12,8 +12,7 @@ from orchestrator.model.values import INVOKED
 from orchestrator.processor import journal_limit, state_limit
 from orchestrator.processor.journal import read_journal
 from orchestrator.processor.journal_limit import JournalLimits
-from orchestrator.processor.proposals import Yield
-from orchestrator.processor.state_limit import READS, what_is_read
+from orchestrator.processor.state_limit import READS, Yield, what_is_read
 from orchestrator.processor.too_large import paused_instead
 from orchestrator.store.port import StoreError
 from orchestrator.tables.state import State

@@ -6,18 +6,25 @@ them all, and what is read counts as work and bytes of the turn.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from orchestrator.codec.keys import object_key
 from orchestrator.model.effects import AnyEffect, GetState, GetStateKeys
 from orchestrator.model.limits import STATE_COMPARED_BYTES_MAX, STATE_KEYS_MAX, STATE_LISTED_MAX
 from orchestrator.model.rows import InvocationRow, ObjectRow
-from orchestrator.processor.proposals import Yield
 from orchestrator.tables.state import State
 
 CODE = "PD0309"
 KEYS_OF_WORK = 32  # to list so many costs about as much as a small record
 TIMES_MAX = 2  # of STATE_LISTED_MAX keys, by one flush that asks several times
 READS = frozenset((GetState, GetStateKeys))
+
+
+class Yield(NamedTuple):
+    """What applying a record takes beyond what is in it, as far as the leader can tell."""
+
+    work: int  # in small records
+    size_bytes: int
 
 
 def what_is_read(

@@ -43,9 +43,9 @@ from orchestrator.processor.expiry import ExpiryClock
 from orchestrator.processor.journal_limit import JournalLimits
 from orchestrator.processor.late_results import LateResults
 from orchestrator.processor.letters import LetterPurge
-from orchestrator.processor.proposals import Yield
 from orchestrator.processor.slices import Slice, Slices
 from orchestrator.processor.source import AttemptSource
+from orchestrator.processor.state_limit import Yield
 from orchestrator.processor.topics import TermTopics, TopicsAround
 from orchestrator.processor.waiters import Results
 from orchestrator.store.port import StoreError

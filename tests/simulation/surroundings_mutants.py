@@ -18,8 +18,9 @@ from tests.simulation.mutation import Patch, mutant
 def a_removed_deployment_takes_its_services_along(patch: Patch) -> None:
     """Though an older one is there."""
 
-    def fall_back(state: MetadataState, name: str) -> None:
-        del state.latest[name]
+    def fall_back(state: MetadataState, names: set[str]) -> None:
+        for name in names:
+            del state.latest[name]
 
     patch.set(apply_metadata, "_fall_back", fall_back)
 

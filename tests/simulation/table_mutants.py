@@ -112,8 +112,8 @@ def accepted_for_duplicates(patch: Patch) -> None:
 def accepted_before_the_log_has_it(patch: Patch) -> None:
     before = Seat.propose
 
-    def propose(self: Seat, record: Any, waiter: Any = None) -> None:
-        before(self, record, waiter)
+    def propose(self: Seat, record: Any, waiter: Any = None, more: Any = None) -> None:
+        before(self, record, waiter, more)
         if isinstance(waiter, waiters.InvokeWaiter):
             waiter.reply(Accepted(False))
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from orchestrator.codec.keys import object_key
-from orchestrator.invoker.round_budget import RoundBudget
+from orchestrator.invoker.slices import RoundBudget
 from orchestrator.model.rows import ObjectRow
 from tests.unit.invoker.partition import Partition
 from tests.unit.invoker.test_faults import good

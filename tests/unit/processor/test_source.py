@@ -11,8 +11,8 @@ from orchestrator.model.records import Ended, Failed, Journal
 from orchestrator.model.rows import InvocationRow, ObjectRow
 from orchestrator.model.values import INVOKED, SERVICE, THEN_PAUSE, THEN_RETRY, Attempted
 from orchestrator.processor.journal_limit import JournalLimits
-from orchestrator.processor.proposals import Yield
 from orchestrator.processor.source import AttemptSource
+from orchestrator.processor.state_limit import Yield
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.port import StoreError
 from orchestrator.tables.state import State

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from orchestrator.model.records import ChoreStep, PurgeExpired
-from orchestrator.processor.proposals import ProposalQueue, Yield
+from orchestrator.processor.proposals import ProposalQueue
+from orchestrator.processor.state_limit import Yield
 from tests.unit.processor.virtual_loop import run
 from tests.unit.processor.world import Process, World
 
