@@ -3,6 +3,7 @@
 Every answer names the version of the server, which tells clients that it is a Perdure server.
 """
 
+import re
 from typing import Final
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ VERSION_MIN: Final = 2
 VERSION_MAX: Final = 4
 UNVERSIONED: Final = VERSION_MAX
 _KEY: Final = "perdure.admin_version"
+_ESCAPED: Final = re.compile(rb"/*(?:v\d/+)?%2f", re.IGNORECASE).match  # a slash that is none
 _PREFIXES: Final = {f"v{n}": n for n in range(VERSION_MIN, VERSION_MAX + 1)}
 
 
@@ -41,7 +43,7 @@ class Versions:
         await self._route(scope, receive, named)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] == "http" and not _ESCAPED(scope["raw_path"]):
             path: str = scope["path"]
             first, _, rest = path.lstrip("/").partition("/")
             if first == "v1":

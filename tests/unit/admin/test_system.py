@@ -221,6 +221,8 @@ def test_a_bug_is_not_shown(it: World, caplog: pytest.LogCaptureFixture) -> None
 @pytest.mark.parametrize("base", ["/", "//", "//v3/", "/v3//"])
 def test_a_base_url_may_end_in_a_slash(it: World, base: str) -> None:
     assert it.ask("GET", f"{base}services").status == 200
+    assert it.ask("GET", f"{base}%2Fservices").status == 404
+    assert it.ask("GET", f"/%2f{base}services").status == 404
 
 
 def test_head_is_answered_where_get_is_and_other_methods_are_told_which_are(it: World) -> None:
