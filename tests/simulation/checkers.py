@@ -15,7 +15,7 @@ from orchestrator.processor.reads import journal_of
 from perdure import wire
 from tests.simulation.clients import Wish
 from tests.simulation.programs import OBJECT, WILD_KEYS, Program
-from tests.simulation.replay import Known, contents, replay
+from tests.simulation.replay import Known, Watch, contents, replay
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 CATCH_ALL = ("killed", "canceled")
 
 
-def check(world: "World") -> None:
-    known = Known(world.oracle)
-    partitions = [_check_stores(world, number, known) for number in range(world.plan.partitions)]
+def check(world: "World", watch: Watch | None = None) -> None:
+    known, numbers = Known(world.oracle), range(world.plan.partitions)
+    partitions = [_check_stores(world, number, known, watch) for number in numbers]
     if world.plan.remade == "busy":
         _check_told(world, known, partitions)
         return
@@ -46,11 +46,11 @@ def check(world: "World") -> None:
 # --- stores ---
 
 
-def _check_stores(world: "World", number: int, known: Known) -> Partition:
+def _check_stores(world: "World", number: int, known: Known, watch: Watch | None) -> Partition:
     """The leader's store, the log applied at once, and applied in bits: the same bytes."""
-    partition = replay(world, number, known, None)
+    partition = replay(world, number, known, None, watch)
     rows = contents(partition)
-    other = contents(replay(world, number, None, Random(f"spills {world.seed}")))
+    other = contents(replay(world, number, None, Random(f"spills {world.seed}"), None))
     _compare(world, f"partition {number}, spilled elsewhere", rows, other)
     live = world.finals.get(number)
     if live is not None:

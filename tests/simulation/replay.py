@@ -1,9 +1,10 @@
 """The log of a partition applied from its start, watched record by record."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -13,6 +14,7 @@ from orchestrator.machine.details import SIGNALS, look_up
 from orchestrator.machine.inputs import whole_invoke
 from orchestrator.machine.results import outcome_of
 from orchestrator.model.actions import AnyAction
+from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.limits import REPLY_RETENTION_MS, REQUEST_DEDUPE_MS
 from orchestrator.model.records import (
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 END = b"\xff" * 8
+Pair = tuple[AnyRecord, Answer]
 LATE_S = 10.0  # a record may land so much later than it was made
 
 
@@ -120,7 +123,19 @@ def _kept_ms(invoke: Invoke) -> int:
     return max(invoke.completion_retention_ms, least_ms)
 
 
-def replay(world: "World", number: int, known: Known | None, random: Random | None) -> Partition:
+class Watch(Protocol):
+    """Looks on while the log of a partition is applied again."""
+
+    def watching(self, partition: Partition) -> AbstractContextManager[None]: ...
+
+    def applied(self, partition: Partition, offset: int, pairs: Iterable[Pair], epoch: int) -> None:
+        """The records of a message, each with its answer; `epoch` is the one before it."""
+        ...
+
+
+def replay(
+    world: "World", number: int, known: Known | None, random: Random | None, watch: Watch | None
+) -> Partition:
     """A fresh partition with the whole log applied; with `random`, spilled and opened anew here
     and there, which must not change a byte, and looked at as by a query."""
     topic = world.history()
@@ -130,26 +145,31 @@ def replay(world: "World", number: int, known: Known | None, random: Random | No
     stamp = Stamp(topic.identity, number)
     partition = Partition(number, world.plan.partitions, StampedStore(store, stamp))
     watched = _watch(partition, store, known) if known is not None else None
-    for message in topic.messages[number]:
-        records = decode_message(message.value)
-        actions: list[AnyAction] = []
-        if in_turn is not None:
-            in_turn.take(partition.state.partition_row.level, records)
-        if watched is not None:
-            watched.record = records[0]
-            watched.landed_s = topic.landed_s[number][message.offset]
-        checked = _checked(world, partition, records, known)
-        partition.apply_message(message.offset, message.value, checked, actions)
-        if known is not None:
-            _check_leads(known, partition, records[0], message.offset)
-        latest.passed(records)
-        if random is not None and random.random() < 0.2:
-            partition.spill()
-            if random.random() < 0.5:
-                stamped = StampedStore(store, read_stamp(store) or stamp)
-                partition = Partition(number, world.plan.partitions, stamped)
-            if looks.random() < 5 * LOOKS / len(topic.messages[number]):
-                check_listings(world.oracle, partition, latest)
+    with nullcontext() if watch is None else watch.watching(partition):
+        for message in topic.messages[number]:
+            records = decode_message(message.value)
+            actions: list[AnyAction] = []
+            if in_turn is not None:
+                in_turn.take(partition.state.partition_row.level, records)
+            if watched is not None:
+                watched.record = records[0]
+                watched.landed_s = topic.landed_s[number][message.offset]
+            checked = _checked(world, partition, records, known)
+            epoch = partition.state.partition_row.epoch
+            answers = partition.apply_message(message.offset, message.value, checked, actions)
+            if watch is not None:
+                pairs = zip(records, answers, strict=True)
+                watch.applied(partition, message.offset, pairs, epoch)
+            if known is not None:
+                _check_leads(known, partition, records[0], message.offset)
+            latest.passed(records)
+            if random is not None and random.random() < 0.2:
+                partition.spill()
+                if random.random() < 0.5:
+                    stamped = StampedStore(store, read_stamp(store) or stamp)
+                    partition = Partition(number, world.plan.partitions, stamped)
+                if looks.random() < 5 * LOOKS / len(topic.messages[number]):
+                    check_listings(world.oracle, partition, latest)
     settle(partition)
     check_listings(world.oracle, partition, latest)
     return partition

@@ -2,17 +2,16 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.codec.keys import letter_key, source_key
-from orchestrator.codec.records import decode_message
 from orchestrator.machine import apply, apply_produced, lanes, letters, life
-from orchestrator.model.actions import AnyAction
 from orchestrator.model.answers import Answer
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.lanes import AnyDestination
+from orchestrator.model.records import AnyRecord
 from orchestrator.model.rows import InvocationRow
 from orchestrator.model.topic_records import (
     CloseLane,
@@ -31,11 +30,10 @@ from orchestrator.model.topic_records import (
 from orchestrator.model.topics import LANE_CLOSED, RecordOrigin, Source
 from orchestrator.model.values import PAUSED, SCHEDULED, SUSPENDED, Outcome
 from orchestrator.processor.partition import Partition
-from orchestrator.store.memory import MemoryStore
-from orchestrator.store.stamp import Stamp, StampedStore
 from perdure.wire.ids import invocation_id_to_str
 from tests.simulation.checkers import check
 from tests.simulation.mutation import Patch, patched
+from tests.simulation.replay import Pair
 from tests.simulation.topic_feeds import check_events, check_state_feed
 from tests.simulation.topic_item_checks import check_items, slots_watched
 from tests.simulation.topic_lane_checks import check_rows
@@ -81,10 +79,8 @@ class Seen:
 
 
 def check_topics(world: "TopicWorld") -> None:
-    check(world)
     seen = Seen()
-    for number in range(world.plan.partitions):
-        _replay(world, number, seen)
+    check(world, TopicWatch(world, seen))
     for topic in world.broker.all_topics():
         _check_taken(world, seen, topic.name, topic.id)
     world.oracle.counts["taken"] = len(seen.items)
@@ -101,38 +97,45 @@ def check_topics(world: "TopicWorld") -> None:
 # --- the log again, watched ---
 
 
-def _replay(world: "TopicWorld", number: int, seen: Seen) -> None:
-    topic = world.history()
-    stamped = StampedStore(MemoryStore(), Stamp(topic.identity, number))
-    partition = Partition(number, world.plan.partitions, stamped)
-    seen.partitions.append(partition)
-    before: dict[bytes, tuple[int, int]] = {}
-    with _watched(partition, seen), slots_watched(world):
-        for message in topic.messages[number]:
-            records = decode_message(message.value)
-            actions: list[AnyAction] = []
-            epoch = partition.state.partition_row.epoch
-            answers = partition.apply_message(message.offset, message.value, records, actions)
-            for record, answer in zip(records, answers, strict=True):
-                is_taken = answer is Answer.DONE
-                if is_taken and isinstance(record, _OF_A_TERM) and record.epoch != epoch:
-                    world.oracle.broken("epochs", f"of another epoch, and counts: {record}")
-                if isinstance(record, Intake) and answer is Answer.DONE:
-                    _note_intake(seen, record)
-                    check_items(world, record)
-                elif isinstance(record, PurgeDeadLetters) and answer is not Answer.DROPPED:
-                    check_purge(world, record, epoch)
-                elif isinstance(record, DropDeadLetter) and answer is Answer.DONE:
-                    if partition.state.letters.get(record.letter) is not None:
-                        world.oracle.broken("letters", f"{record.letter.hex()} was dropped")
-                    world.oracle.counts["dropped"] += 1
-                elif isinstance(record, RedriveDeadLetter) and answer is Answer.DONE:
-                    seen.redriven.append(record.invoke.id)
-                elif isinstance(record, OutboxRefused) and answer is Answer.DONE:
-                    seen.refused.add((number, record.lane, record.number))
-            before = _check_sources(world, partition, before)
-            if message.offset % 7 == 0 or world.plan.partitions == 1:
-                _check_slots(world, partition)
+class TopicWatch:
+    """Notes what the logs say of topics, while they are applied for the other checks."""
+
+    def __init__(self, world: "TopicWorld", seen: Seen) -> None:
+        self._world = world
+        self._seen = seen
+        self._before: dict[bytes, tuple[int, int]] = {}
+
+    @contextmanager
+    def watching(self, partition: Partition) -> Iterator[None]:
+        self._seen.partitions.append(partition)
+        self._before = {}
+        with _watched(partition, self._seen), slots_watched(self._world):
+            yield
+
+    def applied(self, partition: Partition, offset: int, pairs: Iterable[Pair], epoch: int) -> None:
+        for record, answer in pairs:
+            self._note(partition, record, answer, epoch)
+        self._before = _check_sources(self._world, partition, self._before)
+        if offset % 7 == 0 or self._world.plan.partitions == 1:
+            _check_slots(self._world, partition)
+
+    def _note(self, partition: Partition, record: AnyRecord, answer: Answer, epoch: int) -> None:
+        world, seen, is_taken = self._world, self._seen, answer is Answer.DONE
+        if is_taken and isinstance(record, _OF_A_TERM) and record.epoch != epoch:
+            world.oracle.broken("epochs", f"of another epoch, and counts: {record}")
+        if isinstance(record, Intake) and is_taken:
+            _note_intake(seen, record)
+            check_items(world, record)
+        elif isinstance(record, PurgeDeadLetters) and answer is not Answer.DROPPED:
+            check_purge(world, record, epoch)
+        elif isinstance(record, DropDeadLetter) and is_taken:
+            if partition.state.letters.get(record.letter) is not None:
+                world.oracle.broken("letters", f"{record.letter.hex()} was dropped")
+            world.oracle.counts["dropped"] += 1
+        elif isinstance(record, RedriveDeadLetter) and is_taken:
+            seen.redriven.append(record.invoke.id)
+        elif isinstance(record, OutboxRefused) and is_taken:
+            seen.refused.add((partition.number, record.lane, record.number))
 
 
 @contextmanager
