@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from orchestrator.codec.keys import source_key
 from orchestrator.door.refusals import RefusalCode, Refused
-from orchestrator.intake import broker_topics, headers, items, wanted
+from orchestrator.intake import broker_topics, headers, items
 from orchestrator.intake import intake as intakes
 from orchestrator.intake import term as terms
 from orchestrator.intake.reading import SourceReading
@@ -26,6 +26,7 @@ from orchestrator.model.topic_records import (
 from orchestrator.outbox import topics as carriers
 from orchestrator.outbox.topics import TopicCarrier
 from orchestrator.processor.topics import TermTopics
+from orchestrator.registry.stored_topics import StoredStart
 from tests.simulation.mutation import Patch, with_any_epoch
 from tests.simulation.topic_mutants import otherwise, topic_mutant
 
@@ -71,12 +72,12 @@ def what_is_paused_is_read(patch: Patch) -> None:
 
 @topic_mutant
 def a_partition_that_was_added_begins_at_its_second_record(patch: Patch) -> None:
-    def start_of(start: Any, partition: int) -> int | None:
-        is_later = start is not None and partition >= len(start.offsets)
-        known: int | None = before(start, partition)
-        return 1 if is_later else known
+    def of(start: StoredStart, partition: int) -> tuple[int, int]:
+        offset, since = before(start, partition)
+        is_later = start.offsets and partition >= len(start.offsets)
+        return (1 if is_later else offset), since
 
-    before = patch.set(wanted, "_start_of", start_of)
+    before = patch.set(StoredStart, "of", of)
 
 
 @topic_mutant
