@@ -270,9 +270,11 @@ class TopicCarrier:
                     self._sent(given, places[given.number])  # more of it may be given at once
                 self._scheduler.call_later(rest_s, self._waited)
             case NotCommitted(reason=reason, problems=problems):
+                # Of several lanes the brokers may blame all for what is wrong with one.
+                is_told = len(chosen) == 1 or len(problems) < len(chosen)
                 for given in chosen:
                     if given.number in problems:
-                        self._judge(given, problems[given.number])
+                        self._judge(given, problems[given.number], is_told)
                 if problems:
                     self._is_busy = False
                     self._go_on()
@@ -329,10 +331,11 @@ class TopicCarrier:
 
     # lanes that fail
 
-    def _judge(self, given: Given, problem: Problem) -> None:
-        """Whether its first row can never be sent, or when it is tried again."""
-        is_of_all = problem.code is ProblemCode.NO_TOPIC
-        if not (is_of_all or given.is_alone or len(given.items) == 1):
+    def _judge(self, given: Given, problem: Problem, is_told: bool) -> None:
+        """Whether its first row can never be sent, or when it is tried again. `is_told`: the
+        problem is of this lane and no other."""
+        is_sure = is_told and (given.is_alone or len(given.items) == 1)
+        if not is_sure and problem.code is not ProblemCode.NO_TOPIC:
             given.is_alone = True  # at once: it may be another row's fault, or another lane's
         elif self._is_never(given, problem.code):
             self._refuse(given, problem)
