@@ -187,11 +187,16 @@ def _read(parameter: Parameter, request: Request) -> Any:
         raise AdminError(400, f"query.{parameter.wire_name}: {error}") from None
 
 
-async def _read_body(kind: type[Body], request: Request) -> Body:
+async def whole_body(request: Request) -> bytes:
+    """AdminError if its client goes away before the end."""
     try:
-        data = await request.body()
+        return await request.body()
     except ClientDisconnect:
         raise AdminError(400, "the request did not come to its end") from None
+
+
+async def _read_body(kind: type[Body], request: Request) -> Body:
+    data = await whole_body(request)
     try:
         return msgspec.json.decode(data, type=kind, strict=False)
     except msgspec.ValidationError as error:

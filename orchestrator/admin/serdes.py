@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from orchestrator.admin.errors import AdminError
 from orchestrator.admin.ports import Ports
-from orchestrator.admin.routing import AdminRoutes
+from orchestrator.admin.routing import AdminRoutes, whole_body
 
 _SAID_BYTES: Final = 500
 _ANYTHING: Final[dict[str, Any]] = {"*/*": {}}
@@ -65,7 +65,7 @@ async def _convert(
         raise AdminError(404, f"there is no {what}")
     if ports.convert is None:
         raise AdminError(501, "this server asks no deployments")
-    body = await request.body()
+    body = await whole_body(request)
     converted = await ports.convert(found, service, operation, name, body)
     if not 200 <= converted.status < 300:
         said = converted.body[:_SAID_BYTES].decode("utf-8", "replace").strip()

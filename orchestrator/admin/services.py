@@ -9,7 +9,7 @@ from orchestrator.admin.errors import AdminError, said
 from orchestrator.admin.openapi import service_openapi
 from orchestrator.admin.operate import operate
 from orchestrator.admin.ports import Ports
-from orchestrator.admin.routing import AdminRoutes, Body
+from orchestrator.admin.routing import AdminRoutes, Body, whole_body
 from orchestrator.admin.state_changes import BadStateChange, read_state_change
 from orchestrator.admin.views import JsonView, handler_view, service_view
 from orchestrator.door.keys import check_key, check_state_key
@@ -87,7 +87,7 @@ def router(ports: Ports) -> AdminRoutes:
     )
     async def modify_state(service: str, request: Request) -> Response:
         """Replace the whole state of an object or workflow key."""
-        await _modify_state(ports, _find(ports, service), await request.body())
+        await _modify_state(ports, _find(ports, service), await whole_body(request))
         return Response(status_code=202)
 
     return routes

@@ -91,6 +91,8 @@ def _check(text: str, parts: SplitResult) -> None:
 
 def check_endpoint_headers(headers: dict[str, str]) -> StoredPairs:
     """Headers to send with every request, names in lower case; AddressError for bad ones."""
+    if sum(map(len, headers)) + sum(map(len, headers.values())) > _HEADERS_BYTES_MAX:
+        raise AddressError(f"additional headers may have {_HEADERS_BYTES_MAX} bytes in sum")
     pairs = []
     for name, value in headers.items():
         lower = name.lower()
@@ -101,8 +103,6 @@ def check_endpoint_headers(headers: dict[str, str]) -> StoredPairs:
         if lower in _OF_REQUESTS or lower.startswith(RESERVED_HEADERS):
             raise AddressError(f"the header {name!r} is set by this server: leave it out")
         pairs.append((lower, value.strip()))
-    if sum(len(name) + len(value) for name, value in pairs) > _HEADERS_BYTES_MAX:
-        raise AddressError(f"additional headers may have {_HEADERS_BYTES_MAX} bytes in sum")
     return tuple(sorted(pairs))
 
 

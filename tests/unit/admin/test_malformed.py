@@ -1,6 +1,7 @@
 """Whatever a body holds, the answer is a success or a 4xx that says why."""
 
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,3 +77,17 @@ def test_half_a_surrogate_pair_and_depth(it: World, route: tuple[str, str], valu
 def test_any_path(it: World, segments: list[str], method: str) -> None:
     answer = it.ask(method, "/" + "/".join(segments))
     assert answer.status < 500 or answer.status in LATER, answer
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/deployments", "/services/Counter/state", "/internal/services/Counter/serdes/encode/add"],
+)
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error_of_the_server(
+    it: World, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_connection(("127.0.0.1", it.port), 60) as raw:
+        head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+        raw.sendall(f"{head}content-length: 100\r\n\r\n{{".encode())
+    assert it.ask("GET", "/health").status == 200  # the loop has seen it by then
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
