@@ -29,7 +29,7 @@ from orchestrator.invoker.options import InvokerOptions
 from orchestrator.invoker.placing import Placement, Places, Unplaced
 from orchestrator.invoker.port import AttemptInput, AttemptView, LedPartition
 from orchestrator.invoker.running import RunningAttempt
-from orchestrator.invoker.slices import RoundBudget, in_slices
+from orchestrator.invoker.slices import LARGE_BYTES, RoundBudget, in_slices
 from orchestrator.invoker.slot_queue import SlotWaiter
 from orchestrator.invoker.slots import Slots
 from orchestrator.invoker.sweep import Sweep
@@ -292,13 +292,14 @@ class Invoker:
         else:
             chunks = attempt.start_frames(debug_id, state, partial, now_ms)
             start_bytes = len(chunks[0]) if len(chunks) == 1 else sum(map(len, chunks))
-        if state:
-            self._round.spend(len(state), start_bytes)
         running.start_bytes = running.memory_bytes = start_bytes
         running.window.memory_bytes += start_bytes
         self._slots.memory_bytes += start_bytes
         if is_replaying:
             chunks += running.read_journal(options.stream_bytes_max)
+        taken_bytes = start_bytes + running.fed_bytes
+        if state or taken_bytes > LARGE_BYTES:
+            self._round.spend(len(state), taken_bytes)
         is_whole = not duplex and not running.feed.is_replaying
         running.exchange = exchange = Exchange(head, chunks, is_whole, running, objects)
         if deployment.http1:

@@ -10,6 +10,7 @@ AT_ONCE: Final = 200  # each costs some ten microseconds
 VALUES_MAX: Final = 2_000
 VALUE_BYTES: Final = 4 * 1024  # that many bytes cost about as much as a value
 SMALL_COUNT: Final = 100  # a state up to this does not count
+LARGE_BYTES: Final = SMALL_COUNT * VALUE_BYTES
 T = TypeVar("T")
 
 
@@ -30,9 +31,9 @@ def in_slices(
 
 
 class RoundBudget:
-    """How much large state may go along with the attempts that one round begins: reading and
-    writing 5,000 values takes 20 ms. Attempts beyond it wait as for a slot. `refilled` is called in
-    the round after one that spent it."""
+    """How much large state, input and journal may go along with the attempts that one round begins:
+    reading and writing 5,000 values takes 20 ms. Attempts beyond it wait as for a slot. `refilled`
+    is called in the round after one that spent it."""
 
     __slots__ = ("_call_soon", "_left", "_refilled")
 
@@ -46,7 +47,7 @@ class RoundBudget:
         return self._left <= 0
 
     def spend(self, values_count: int, size_bytes: int) -> None:
-        """An attempt begins with so much state."""
+        """An attempt begins with so many values of state, and so many bytes in all."""
         cost = max(values_count, size_bytes // VALUE_BYTES)
         if cost > SMALL_COUNT:
             was_spent = self.is_spent

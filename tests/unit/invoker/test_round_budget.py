@@ -1,4 +1,4 @@
-"""Attempts that take a large state along begin one after the other; all others as ever."""
+"""Attempts that take much along begin one after the other; all others as ever."""
 
 import asyncio
 
@@ -14,9 +14,9 @@ from tests.unit.invoker.worlds import run, scripted
 ATTEMPTS = 12
 
 
-async def _most_in_a_round(partition: Partition) -> int:
+async def _most_in_a_round(partition: Partition, body: bytes = b"") -> int:
     """Attempts that one round of the loop began, at most, until all are over."""
-    calls = [partition.call("Obj", "look", key="k") for _ in range(ATTEMPTS)]
+    calls = [partition.call("Obj", "look", body, key="k") for _ in range(ATTEMPTS)]
     over = asyncio.gather(*calls)
     most = seen = 0
     while not over.done():
@@ -39,6 +39,15 @@ def test_a_round_begins_few_attempts_with_a_large_state(
                 object_key("Obj", "k"), ObjectRow(1, "Obj", "k", state=pairs)
             )
             assert await _most_in_a_round(partition) == most
+
+    run(test)
+
+
+@pytest.mark.parametrize(("body_bytes", "most"), [(9 << 20, 1), (3 << 20, 3), (90_000, 12)])
+def test_a_round_begins_few_attempts_with_a_large_input(body_bytes: int, most: int) -> None:
+    async def test() -> None:
+        async with scripted(good) as (partition, _):
+            assert await _most_in_a_round(partition, bytes(body_bytes)) == most
 
     run(test)
 
