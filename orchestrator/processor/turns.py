@@ -91,9 +91,10 @@ class Turns:
         ready = [seat for seat in self.seats if seat.can_append()]
         if not ready:
             return
-        heavy = [seat for seat in ready if seat.pending.first_work > HEAVY_WORK]
-        if len(heavy) > 1:
-            ready = self._without_all_but_one(ready, heavy)
+        if len(ready) > 1:
+            heavy = [seat for seat in ready if seat.pending.first_work > HEAVY_WORK]
+            if len(heavy) > 1:
+                ready = self._without_all_but_one(ready, heavy)
         work_max = max(RECORDS_LEAST, RECORDS_MAX // len(ready))
         bytes_max = max(BYTES_LEAST, BYTES_MAX // len(self.seats))
         for seat in ready:

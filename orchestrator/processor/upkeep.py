@@ -86,15 +86,15 @@ class Upkeep:
         seat = self._seat
         if seat.record_count == self._spilled_at:
             return False
-        partition = seat.partition
-        if partition is None or seat.stopped:
+        partition = seat.state.partition
+        if partition is None:
             return False
         state = partition.state
         is_late = now_s - self._spilled_s >= self._options.spill_s
         is_heavy = state.account.dirty_bytes >= self._options.spill_bytes
         # It is asked after every turn, and counting rows costs as much as a record.
         is_counted = seat.record_count < self._count_at and seat.byte_count < self._count_at_bytes
-        if is_counted and not is_late and not is_heavy:
+        if (is_counted and not is_late and not is_heavy) or seat.stopped:
             return False
         self._count_at = seat.record_count + COUNT_EVERY_RECORDS
         self._count_at_bytes = seat.byte_count + COUNT_EVERY_BYTES
