@@ -140,17 +140,17 @@ class Reader:
     def feed(self, data: bytes | memoryview) -> int:
         """Parse a part of `data`; returns how many of its bytes were parsed."""
         size_bytes = len(data)
+        is_fed = False
         if size_bytes > PART_BYTES:
             if self.in_sized_body:
                 return self._parse(data[: self._length_bytes - self.body_bytes])
             data, size_bytes = data[:PART_BYTES], PART_BYTES
-        elif (
-            type(data) is bytes
-            and not self.partial
-            and (self._take_known(data) or self._feed_one(data, size_bytes))
-        ):
-            return size_bytes
-        self._feed_pieces(bytes(data), size_bytes)
+        elif type(data) is bytes and not self.partial:
+            if self._take_known(data):
+                return size_bytes
+            is_fed = self._feed_one(data, size_bytes)
+        if not is_fed:
+            self._feed_pieces(bytes(data), size_bytes)
         if self.partial:
             self._check_sizes()
         else:
@@ -171,17 +171,13 @@ class Reader:
         elif self.partial and self._taken_bytes >= 0:  # the next one has begun
             self._seen = data[end + self._taken_bytes :].lstrip(LINE_ENDS)
             self._head_bytes = len(self._seen)
-        if self.partial:
-            self._check_sizes()
-        else:
-            self._seen = b""
         return True
 
     def _feed_pieces(self, data: bytes, size_bytes: int) -> None:
         """Parse it in pieces that end where a request may end."""
         begin = 0
         while begin < size_bytes and not self.ended:
-            if not self.in_head and self._length_bytes > self.body_bytes:
+            if self.in_sized_body:
                 piece = data[begin : begin + self._length_bytes - self.body_bytes]
             else:
                 piece = data[begin : end_of_piece(data, begin, size_bytes)]

@@ -24,6 +24,7 @@ from orchestrator.ingress.request_line import (
     BAD_LINE,
     CODED_BODY,
     HTTP_VERSIONS,
+    LINE_ENDS,
     end_of_piece,
     is_well_formed,
 )
@@ -216,7 +217,7 @@ class _Protocol(HttpToolsProtocol):
         size_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size_bytes > HEAD_BYTES_MAX:
             self._end(431, _HEAD_TOO_LARGE)
-        elif not is_well_formed(self._seen.lstrip(b"\r\n"), self.parser.get_method(), self.url):
+        elif not is_well_formed(self._seen.lstrip(LINE_ENDS), self.parser.get_method(), self.url):
             self._end(400, BAD_LINE)
         elif (version := self.parser.get_http_version()) not in HTTP_VERSIONS:
             self._end(400, f"HTTP/{version} is not spoken here")

@@ -30,13 +30,12 @@ class Yield(NamedTuple):
 def what_is_read(
     state: State, row: InvocationRow, effects: Sequence[AnyEffect]
 ) -> tuple[str, Yield | None]:
-    """Why so many keys of its state may not be asked for, or what applying the effects takes."""
-    kinds = [type(effect) for effect in effects]
-    if READS.isdisjoint(kinds):
-        return "", None
+    """Why so many keys of its state may not be asked for, or what applying the effects takes, some
+    of which are READS."""
     owner = state.objects.get(object_key(row.invoke.service, row.invoke.key))
     if owner is None or not owner.state_bytes:
         return "", None
+    kinds = [type(effect) for effect in effects]
     listings = kinds.count(GetStateKeys)
     if listings:
         reason = _too_many_keys(owner, listings)
