@@ -21,6 +21,7 @@ from perdure.client.aio import AsyncClient
 from perdure.client.in_process import InProcessHttp
 from perdure.errors import Misuse
 from perdure.in_process import InProcessApp, needing_server
+from perdure.printing import print_at_once
 
 if TYPE_CHECKING:
     from orchestrator.embedding import EmbeddedEngine
@@ -101,6 +102,7 @@ def run_until_asked(embedded: Embedded, ready: Callable[[Embedded], Any] | None 
     with needing_server(*_NEEDED):
         from orchestrator.embedding import tune_process
     tune_process()
+    print_at_once()
     try:
         import uvloop
     except ImportError:

@@ -29,7 +29,7 @@ def serve(server: PerdureServer, tmp_path: Path) -> Iterator[Callable[[Path], Pr
     def start(file: Path) -> Process:
         port = free_port()
         command = [sys.executable, "-m", "perdure", str(file), "--port", str(port)]
-        process = Process(file.stem, command, {"PYTHONUNBUFFERED": "1"}, log_dir=tmp_path)
+        process = Process(file.stem, command, log_dir=tmp_path)
         served.append(process)
         process.start()
         process.wait_ready(lambda: port_open(port), 60)

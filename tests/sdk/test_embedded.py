@@ -1,6 +1,7 @@
 """An app with an engine of its own in one process: a library, and a server all the same."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -78,7 +79,7 @@ def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
 PROGRAM = """
 from tests.sdk.served_app import app
 settings = {"ingress": "127.0.0.1:0", "admin": "127.0.0.1:0", "partitions": "2"}
-app.run_embedded(%r, settings=settings, ready=lambda it: print(it.ingress_url, flush=True))
+app.run_embedded(%r, settings=settings, ready=lambda it: print(it.ingress_url))
 print("ended")
 """
 
@@ -86,7 +87,10 @@ print("ended")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_program_runs_until_it_is_asked_to_end(tmp_path: Path, number: int) -> None:
     command = [sys.executable, "-c", PROGRAM % str(tmp_path)]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env=env, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         assert _get(f"{url}/Greeter/greet", b'"ann"') == '"Hello ann"'

@@ -17,7 +17,7 @@ from tests.parts.server import PerdureServer
 def test_the_program_of_the_readme_runs(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(first_program())
     port = free_port()
-    command = [sys.executable, "-u", "-m", "perdure", str(tmp_path / "app.py")]
+    command = [sys.executable, "-m", "perdure", str(tmp_path / "app.py")]
     service = Process("service", [*command, "--port", str(port)], {}, log_dir=tmp_path)
     server = PerdureServer(tmp_path)
     try:

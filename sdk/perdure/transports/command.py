@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from perdure.errors import Misuse
+from perdure.printing import print_at_once
 from perdure.transports.application import App
 from perdure.transports.loading import NoApp, import_traceback, load_app
 
@@ -21,6 +22,7 @@ _BACKLOG: Final = 1024
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit status."""
     options = _parser().parse_args(arguments)
+    print_at_once()
     try:
         import perdure.transports.server  # noqa: F401
     except ImportError as error:

@@ -2,9 +2,11 @@
 an engine keeps few connections, which would pile up in one process otherwise."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
+import sys
 import time
 import traceback
 import types
@@ -93,6 +95,8 @@ class Workers:
             status = self._run(lambda server: _take(server, theirs))
         except BaseException:  # noqa: BLE001 - it is said, and this process ends
             traceback.print_exc()
+        with contextlib.suppress(OSError, ValueError):  # whoever reads it may have gone
+            sys.stdout.flush()
         os._exit(status)  # nothing of the parent's is left to run here
 
     def _give(self, connection: socket.socket) -> None:

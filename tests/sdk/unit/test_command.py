@@ -20,6 +20,9 @@ import os
 from perdure.service import Service
 from perdure.transports.application import App
 
+print(f"loaded {os.getpid()}")
+print(f"half a line of {os.getpid()}", end="")
+
 class Pid:
     def __init__(self, handler, version, send, ended, loop, headers):
         self.send, self.ended = send, ended
@@ -51,10 +54,14 @@ def _file(directory: Path, text: str = APP) -> str:
 
 @contextmanager
 def _serving(*arguments: str, cwd: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """What it prints goes to a file, as a supervisor of services has it."""
     port = free_port()
-    process = subprocess.Popen(
-        _command(*arguments, "--port", str(port)), stderr=subprocess.PIPE, text=True, cwd=cwd
-    )
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = _command(*arguments, "--port", str(port))
+    with (cwd / "printed").open("w") as printed:
+        process = subprocess.Popen(
+            command, stdout=printed, stderr=subprocess.PIPE, text=True, cwd=cwd, env=env
+        )
     try:
         wait_until(lambda: port_open(port) or process.poll() is not None, 60, "it listens")
         assert process.poll() is None, process.communicate()[1]
@@ -84,9 +91,12 @@ def test_an_app_is_served_until_a_signal(tmp_path: Path, named: str) -> None:
     _file(tmp_path)
     with _serving(named, cwd=tmp_path) as (process, port):
         assert _served_by(port) == [process.pid]
+        printed = tmp_path / "printed"
+        assert printed.read_text() == f"loaded {process.pid}\n"  # at once
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=20)
         assert process.returncode == 0
+        assert printed.read_text().endswith(f"\nhalf a line of {process.pid}")
         assert f"serving S at http://127.0.0.1:{port}" in said
 
 
@@ -95,6 +105,8 @@ def test_connections_are_spread_over_processes(tmp_path: Path) -> None:
         served = _served_by(port, 4)
         assert len(set(served)) == 2 and process.pid not in served
         assert served[:2] == served[2:]  # in turn
+        printed = tmp_path / "printed"
+        assert all(f"loaded {one}\n" in printed.read_text() for one in served)
         os.kill(served[0], signal.SIGKILL)
 
         def replaced() -> bool:
@@ -107,6 +119,7 @@ def test_connections_are_spread_over_processes(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
         assert process.returncode == 0
+        assert f"half a line of {served[1]}" in printed.read_text()
 
 
 def _fails(*arguments: str, cwd: Path) -> str:
