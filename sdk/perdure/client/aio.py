@@ -8,12 +8,15 @@ from perdure.client.async_http import AsyncHttp
 from perdure.client.places import admin_place, read_url
 from perdure.client.request import (
     CallFields,
+    Named,
     Request,
     Response,
     SendFields,
     Status,
     call_request,
     cancel_request,
+    lookup_request,
+    named_by_key,
     place_of_id,
     place_of_key,
     read_invocation_id,
@@ -27,6 +30,7 @@ from perdure.client.request import (
     send_request,
     serde_of,
     submit_request,
+    workflow_named,
     workflow_request,
 )
 from perdure.client.retrying import DEFAULT_RETRY
@@ -187,7 +191,8 @@ class AsyncClient:
     ) -> Any:
         """Return the handle of what a call or send with this idempotency key runs, or has run."""
         place = place_of_key(target, key, idempotency_key)
-        return AsyncKnownHandle(self, place, serde_of(target, returns))
+        named = named_by_key(target, key, idempotency_key)
+        return AsyncKnownHandle(self, place, serde_of(target, returns), named)
 
     @overload
     def workflow(self, workflow: Takes[Any, Out], key: str) -> "AsyncWorkflowHandle[Out]": ...
@@ -219,10 +224,13 @@ class AsyncClient:
 class AsyncKnownHandle(Generic[T]):
     """An invocation, whose result is there as long as the server keeps it."""
 
-    def __init__(self, client: AsyncClient, place: str, serde: Serde[T] | None) -> None:
+    def __init__(
+        self, client: AsyncClient, place: str, serde: Serde[T] | None, named: Named
+    ) -> None:
         self._client = client
         self._place = place
         self._serde = serde
+        self._named = named
 
     def __await__(self) -> Generator[Any, None, T]:
         return self.result().__await__()
@@ -246,13 +254,28 @@ class AsyncKnownHandle(Generic[T]):
         more), "unknown"."""
         return read_status(await self._client._ask(read_request(self._place, "output"), None))
 
+    async def lookup(self) -> "AsyncHandle[T]":
+        """Return its handle by id. The id follows from what it is known by, whether or not there
+        is such an invocation."""
+        response = await self._client._ask(lookup_request(self._named), None)
+        return AsyncHandle(self._client, read_invocation_id(response), self._serde)
+
+    async def cancel(self) -> None:
+        """Ask it to end: Cancelled is raised in it where it waits."""
+        await (await self.lookup()).cancel()
+
 
 class AsyncHandle(AsyncKnownHandle[T]):
     """An invocation by its id."""
 
     def __init__(self, client: AsyncClient, invocation_id: str, serde: Serde[T] | None) -> None:
-        super().__init__(client, place_of_id(invocation_id), serde)
+        named = {"target": "invocation", "invocationId": invocation_id}
+        super().__init__(client, place_of_id(invocation_id), serde, named)
         self.id = invocation_id
+
+    async def lookup(self) -> "AsyncHandle[T]":
+        """Return itself."""
+        return self
 
     async def cancel(self) -> None:
         """Ask it to end: Cancelled is raised in it where it waits."""
@@ -285,6 +308,22 @@ class AsyncWorkflowHandle(Generic[T]):
         """Return its result if there is one; raises NotReady otherwise."""
         request = workflow_request(self._name, self.key, "output")
         return read_result(await self._client._ask(request, None), self._serde())
+
+    async def status(self) -> Status:
+        """See AsyncKnownHandle.status."""
+        request = workflow_request(self._name, self.key, "output")
+        return read_status(await self._client._ask(request, None))
+
+    async def lookup(self) -> AsyncHandle[T]:
+        """Return the handle of its run by id. The id follows from the key, whether or not there
+        is such a run."""
+        request = lookup_request(workflow_named(self._name, self.key))
+        response = await self._client._ask(request, None)
+        return AsyncHandle(self._client, read_invocation_id(response), self._serde())
+
+    async def cancel(self) -> None:
+        """Ask it to end: Cancelled is raised in it where it waits."""
+        await (await self.lookup()).cancel()
 
     def _serde(self) -> Serde[T] | None:
         found = target_of(self._run)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, Final, Generic, Literal, TypedDict, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypedDict, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -21,6 +21,8 @@ from perdure.serde import ANY, BYTES, BYTES_TYPE, JSON_TYPE, Serde, serde_for
 T = TypeVar("T")
 
 Status = Literal["unknown", "running", "succeeded", "failed"]
+Named: TypeAlias = Mapping[str, str]
+"""What names an invocation in the body of a request."""
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LINE_END: Final = re.compile(r"[\r\n\0]")
@@ -235,6 +237,26 @@ def place_of_key(target: Any, key: str | None, idempotency_key: str) -> str:
     """Return where the invocation of a handler with an idempotency key is."""
     _check_text(idempotency_key, "an idempotency key")
     return _place(target_of(target), key, idempotency_key)
+
+
+def named_by_key(target: Any, key: str | None, idempotency_key: str) -> Named:
+    """Return what names the invocation of a handler with an idempotency key."""
+    found = target_of(target)
+    service, handler = (found.service, found.name) if isinstance(found, HandlerRef) else found
+    named = {"target": "idempotentInvocation", "service": service, "handler": handler}
+    named["idempotencyKey"] = idempotency_key
+    return named if key is None else {**named, "key": key}
+
+
+def workflow_named(name: str, key: str) -> Named:
+    """Return what names the run of a workflow."""
+    return {"target": "workflow", "workflowName": name, "workflowKey": key}
+
+
+def lookup_request(named: Named) -> Request:
+    """Return the request for the id of an invocation."""
+    headers = {"content-type": JSON_TYPE}
+    return Request("POST", "/restate/lookup", headers, msgspec.json.encode(named))
 
 
 def serde_of(target: Any, returns: Any) -> Serde[Any] | None:

@@ -8,12 +8,15 @@ from perdure.client.blocking_http import BlockingHttp
 from perdure.client.places import admin_place, read_url
 from perdure.client.request import (
     CallFields,
+    Named,
     Request,
     Response,
     SendFields,
     Status,
     call_request,
     cancel_request,
+    lookup_request,
+    named_by_key,
     place_of_id,
     place_of_key,
     read_invocation_id,
@@ -27,6 +30,7 @@ from perdure.client.request import (
     send_request,
     serde_of,
     submit_request,
+    workflow_named,
     workflow_request,
 )
 from perdure.client.retrying import DEFAULT_RETRY
@@ -181,7 +185,8 @@ class Client:
     ) -> Any:
         """Return the handle of what a call or send with this idempotency key runs, or has run."""
         place = place_of_key(target, key, idempotency_key)
-        return KnownHandle(self, place, serde_of(target, returns))
+        named = named_by_key(target, key, idempotency_key)
+        return KnownHandle(self, place, serde_of(target, returns), named)
 
     @overload
     def workflow(self, workflow: Takes[Any, Out], key: str) -> "WorkflowHandle[Out]": ...
@@ -211,10 +216,11 @@ class Client:
 class KnownHandle(Generic[T]):
     """An invocation, whose result is there as long as the server keeps it."""
 
-    def __init__(self, client: Client, place: str, serde: Serde[T] | None) -> None:
+    def __init__(self, client: Client, place: str, serde: Serde[T] | None, named: Named) -> None:
         self._client = client
         self._place = place
         self._serde = serde
+        self._named = named
 
     def result(self, timeout: timedelta | float | None = None) -> T:
         """Wait for the result. Raises Terminal if it failed, TimeoutError after `timeout`."""
@@ -235,13 +241,28 @@ class KnownHandle(Generic[T]):
         more), "unknown"."""
         return read_status(self._client._ask(read_request(self._place, "output"), None))
 
+    def lookup(self) -> "Handle[T]":
+        """Return its handle by id. The id follows from what it is known by, whether or not there
+        is such an invocation."""
+        response = self._client._ask(lookup_request(self._named), None)
+        return Handle(self._client, read_invocation_id(response), self._serde)
+
+    def cancel(self) -> None:
+        """Ask it to end: Cancelled is raised in it where it waits."""
+        self.lookup().cancel()
+
 
 class Handle(KnownHandle[T]):
     """An invocation by its id."""
 
     def __init__(self, client: Client, invocation_id: str, serde: Serde[T] | None) -> None:
-        super().__init__(client, place_of_id(invocation_id), serde)
+        named = {"target": "invocation", "invocationId": invocation_id}
+        super().__init__(client, place_of_id(invocation_id), serde, named)
         self.id = invocation_id
+
+    def lookup(self) -> "Handle[T]":
+        """Return itself."""
+        return self
 
     def cancel(self) -> None:
         """Ask it to end: Cancelled is raised in it where it waits."""
@@ -274,6 +295,22 @@ class WorkflowHandle(Generic[T]):
         """Return its result if there is one; raises NotReady otherwise."""
         request = workflow_request(self._name, self.key, "output")
         return read_result(self._client._ask(request, None), self._serde())
+
+    def status(self) -> Status:
+        """See KnownHandle.status."""
+        request = workflow_request(self._name, self.key, "output")
+        return read_status(self._client._ask(request, None))
+
+    def lookup(self) -> Handle[T]:
+        """Return the handle of its run by id. The id follows from the key, whether or not there
+        is such a run."""
+        request = lookup_request(workflow_named(self._name, self.key))
+        response = self._client._ask(request, None)
+        return Handle(self._client, read_invocation_id(response), self._serde())
+
+    def cancel(self) -> None:
+        """Ask it to end: Cancelled is raised in it where it waits."""
+        self.lookup().cancel()
 
     def _serde(self) -> Serde[T] | None:
         found = target_of(self._run)

@@ -174,6 +174,9 @@ def by_class_in_place(client: perdure.Client) -> None:
     signing = client.workflow(SignUp.run, "k")
     assert_type(signing.submit("ann").result(timeout=5), bool)
     assert_type(signing.output(), bool)
+    assert_type(signing.lookup(), perdure.Handle[bool])
+    known = client.invocation_of(greet, idempotency_key="i")
+    assert_type(known.lookup().output(), str)
 
 
 @perdure.iface

@@ -246,6 +246,13 @@ def test_what_ran_under_an_idempotency_key(place: ScriptedIngress, make: Any) ->
     by_name = client.invocation_of("A/h", idempotency_key="i", returns=list[Item])
     assert by_name.output() == [Item("s")]
     assert place.asked[-1].path == "/restate/invocation/A/h/i/output"
+    place.reply = lambda asked: (200, JSON, b'{"invocationId":"inv_7"}')
+    assert handle.lookup().id == by_name.lookup().id == "inv_7"
+    assert {asked.path for asked in place.asked[-2:]} == {"/restate/lookup"}
+    named = {"target": "idempotentInvocation", "idempotencyKey": "i 1"}
+    named |= {"service": "Cart", "key": "a/b", "handler": "add"}
+    assert json.loads(place.asked[-2].body) == named
+    assert "key" not in json.loads(place.asked[-1].body)
     for ask, said in (
         (lambda: client.invocation_of(add, idempotency_key="i"), "give key="),
         (lambda: client.invocation_of("A/h", idempotency_key=""), "is not empty"),
@@ -281,6 +288,14 @@ def test_a_workflow(place: ScriptedIngress, make: Any, named: Any) -> None:
     assert workflow.attach() == 7
     assert workflow.output() == 7
     assert place.asked[-1].path == "/restate/workflow/Flow/k/output"
+    assert workflow.status() == "succeeded"
+    place.reply = lambda asked: (200, JSON, b'{"invocationId":"inv_7"}')
+    assert workflow.lookup().id == workflow.lookup().lookup().id == "inv_7"
+    assert json.loads(place.asked[-1].body) == {
+        "target": "workflow",
+        "workflowName": "Flow",
+        "workflowKey": "k",
+    }
 
 
 def test_awakeables(place: ScriptedIngress, make: Any) -> None:
