@@ -21,7 +21,7 @@ from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import HttpReply, PendingRequest
 from orchestrator.log.memory import MemoryTopic
 from orchestrator.model.ids import key_partition_key, partition_of_key
-from orchestrator.model.records import Cancel
+from orchestrator.model.records import Cancel, PatchState
 from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.node.data_directory import DataDirectory
 from orchestrator.node.memory_node import MemoryNode
@@ -253,11 +253,20 @@ class EmbeddedEngine:
 
     async def cancel(self, invocation_id: str) -> str:
         """Ask an invocation to end; what became of that: the name of a `model.answers.Answer`."""
-        parts = self._node.parts
-        record = Cancel(parse_invocation_id(invocation_id), parts.clock.now_ms())
+        target = parse_invocation_id(invocation_id)
+        return await self._operate(Cancel(target, self._node.parts.clock.now_ms()))
 
+    async def set_state(
+        self, service: str, key: str, is_workflow: bool, state: Mapping[str, bytes]
+    ) -> None:
+        """Replace the state of a key, once no exclusive handler of it runs."""
+        pairs = tuple(sorted((name.encode(), value) for name, value in state.items()))
+        now_ms = self._node.parts.clock.now_ms()
+        await self._operate(PatchState(service, key, is_workflow, None, pairs, now_ms))
+
+    async def _operate(self, record: Cancel | PatchState) -> str:
         def ask(told: OnAnswer) -> None:
-            parts.processor.engine.operate(record, told)
+            self._node.parts.processor.engine.operate(record, told)
 
         answer = await answer_to(ask)
         return answer.reason if isinstance(answer, Unavailable) else answer.name

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from perdure.client.aio import AsyncClient
 from perdure.client.in_process import InProcessHttp
-from perdure.definitions import HandlerRef, target_of
+from perdure.definitions import HandlerRef, ServiceDefinition, target_of
 from perdure.errors import Misuse
 from perdure.in_process import InProcessApp, needing_server
 from perdure.misuse import misuse
-from perdure.serde import ANY
+from perdure.serde import ANY, encode_value
 from perdure.service import definition_of
 from perdure.testing.fakes import AttemptUnderTest, Behaviour, Patch
 from perdure.testing.shown import is_failure, journals_text
@@ -154,17 +154,37 @@ class Env:
 
     async def state(self, service: Any, key: str) -> dict[str, Any]:
         """The state of an object or a workflow: what it was defined by, or its name."""
-        name = service if isinstance(service, str) else definition_of(service).name
-        if name not in self._app.endpoint.services:
-            raise misuse(f"the app serves no {name!r}: {', '.join(self._app.endpoint.services)}")
-        if not isinstance(key, str):
-            raise misuse(f"a key is text, not {key!r}")
+        name = self._with_state(service, key).name
         found = await self.engine.state(name, key)
         fields = _fields_of(service)
         return {
             entry: fields[entry].serde.decode(data) if entry in fields else ANY.decode(data)
             for entry, data in found.items()
         }
+
+    async def set_state(self, service: Any, key: str, values: Mapping[str, Any]) -> None:
+        """Give an object or a workflow this state in place of what it has, by names; while one of
+        its exclusive handlers runs, after that."""
+        found = self._with_state(service, key)
+        fields = _fields_of(service)
+        encoded = {
+            name: fields[name].serde.encode(value) if name in fields else encode_value(value)
+            for name, value in values.items()
+        }
+        await self.engine.set_state(found.name, key, found.kind == "workflow", encoded)
+        await self.skip()
+
+    def _with_state(self, service: Any, key: str) -> ServiceDefinition:
+        """Raises Misuse for what has no state."""
+        name = service if isinstance(service, str) else definition_of(service).name
+        found = self._app.endpoint.services.get(name)
+        if found is None:
+            raise misuse(f"the app serves no {name!r}: {', '.join(self._app.endpoint.services)}")
+        if found.kind == "service":
+            raise misuse(f"{name!r} is a service, which has no state")
+        if not isinstance(key, str):
+            raise misuse(f"a key is text, not {key!r}")
+        return found
 
     async def journal(self, invocation: str | Any) -> list[dict[str, Any]]:
         """The entries of an invocation, by its id or its handle, as in `export`: what each is

@@ -117,6 +117,10 @@ class SyncEnv:
         """See Env.state."""
         return self.run(self._env.state(service, key))
 
+    def set_state(self, service: Any, key: str, values: Mapping[str, Any]) -> None:
+        """See Env.set_state."""
+        self.run(self._env.set_state(service, key, values))
+
     def journal(self, invocation: str | Any) -> list[dict[str, Any]]:
         """See Env.journal."""
         return self.run(self._env.journal(invocation))
