@@ -82,7 +82,8 @@ def _handler(one: HandlerDefinition, service: ServiceDefinition, version: int) -
     made["output"] = _output(one)
     made |= _options(one.options, version)
     if one.kind == "workflow" and version >= 3:
-        retention = one.options.workflow_retention or service.options.workflow_retention
+        own, of_service = one.options.workflow_retention, service.options.workflow_retention
+        retention = of_service if own is None else own
         if retention is not None:
             made["workflowCompletionRetention"] = _ms(retention)
     return made

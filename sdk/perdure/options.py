@@ -1,7 +1,7 @@
 """What may be set for a service, and again for one of its handlers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, TypedDict
@@ -11,8 +11,8 @@ from perdure.misuse import caller
 from perdure.retry import Retry
 
 
-class ServiceFields(TypedDict, total=False):
-    """The keywords of services; see HandlerOptions."""
+class DefaultFields(TypedDict, total=False):
+    """The keywords of services that an app may give for all of them; see HandlerOptions."""
 
     retry: Retry | None
     inactivity_timeout: timedelta | None
@@ -20,15 +20,20 @@ class ServiceFields(TypedDict, total=False):
     journal_retention: timedelta | None
     idempotency_retention: timedelta | None
     workflow_retention: timedelta | None
-    private: bool | None
     lazy_state: bool | None
+
+
+class ServiceFields(DefaultFields, total=False):
+    """The keywords of services."""
+
+    private: bool | None
     description: str | None
     metadata: Mapping[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerOptions:
-    """What is None is left to the service, and there to the server.
+    """What is None is left to the service, then to the app, and there to the server.
 
     The server ends an attempt that is silent for `inactivity_timeout` by asking it to suspend,
     and after `abort_timeout` more by cutting it off. Retentions say how long the journal, the
@@ -62,6 +67,33 @@ def read_options(given: Mapping[str, Any]) -> HandlerOptions:
     return HandlerOptions(**given)
 
 
+def read_defaults(given: Mapping[str, Any]) -> HandlerOptions:
+    """The same of an app, which has fewer of them."""
+    options = read_options(given)
+    for name in given:
+        if name not in DefaultFields.__annotations__:
+            raise BadDefinition(f"{name} is for services and handlers, not for an app", *caller())
+    wrong = unfit_option(options, "workflow")
+    if wrong:
+        raise BadDefinition(f"app: {wrong}", *caller())
+    return options
+
+
+def with_defaults(own: HandlerOptions, defaults: HandlerOptions, kind: str) -> HandlerOptions:
+    """The options of a service of a kind, where an app says what all have that say nothing."""
+    missing = {
+        name: getattr(defaults, name)
+        for name in DefaultFields.__annotations__
+        if getattr(own, name) is None and name not in _NOTHING_FOR[kind]
+    }
+    return replace(own, **missing)
+
+
+_NOTHING_FOR: dict[str, tuple[str, ...]] = {
+    "service": ("workflow_retention", "lazy_state"),
+    "object": ("workflow_retention",),
+    "workflow": (),
+}
 _DURATIONS = (
     "inactivity_timeout",
     "abort_timeout",

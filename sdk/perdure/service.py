@@ -328,6 +328,13 @@ def _state_fields(cls: type, names: Mapping[str, Any]) -> dict[str, StateField]:
             except (AttributeError, BadValue, NameError, SyntaxError, TypeError) as error:
                 file, line = place_of(base)
                 raise BadDefinition(f"state {attribute!r}: {error}", file, line) from None
+            earlier = found.get(value.name)
+            if earlier is not None and earlier.attribute != attribute:
+                message = (
+                    f"state {attribute!r} and state {earlier.attribute!r} are both called"
+                    f" {value.name!r}: give one of them another name="
+                )
+                raise BadDefinition(message, *place_of(base))
             found[value.name] = value
     return found
 

@@ -24,6 +24,7 @@ _POSITIONAL: Final = (
 
 _CONTAINERS: Final = (dict, frozenset, list, set, tuple)
 _VALUES: Final = (*_CONTAINERS, bool, bytes, date, datetime, float, int, str, timedelta, UUID)
+_CONTEXTS: Final = ("perdure.blocking", "perdure.context", "perdure.keyed")
 # Of attrs, msgspec, pydantic, and TypedDict.
 _FIELDS: Final = ("__attrs_attrs__", "__struct_fields__", "model_fields", "__total__")
 
@@ -93,6 +94,8 @@ def read_signature(
     hints = _hints(inner, label, names)
     if not _may_be_context(hints.get(first.name)):
         refuse(fn, f"{label} takes no context: it comes first, before {first.name!r}")
+    if argument is not None and _is_context(hints.get(argument.name)):
+        refuse(fn, f"{label} has a context already: in a class it is self.ctx")
     takes_input = argument is not None
     serde_in = input_serde or _serde(
         fn,
@@ -131,12 +134,18 @@ def _roles(
         refuse(fn, f"{label} takes nothing: its first parameter is the context (or self)")
     extra = [one.name for one in positional[2:] if one.default is _EMPTY]
     if extra:
+        in_class = positional[0].name == "self"
+        where = "self, which has the context as self.ctx" if in_class else "the context"
         refuse(
             fn,
-            f"{label} takes {len(positional) - 1} arguments besides the context; callers send"
+            f"{label} takes {len(positional) - 1} arguments besides {where}; callers send"
             " one value: make it a dataclass",
         )
     return positional[0], positional[1] if len(positional) > 1 else None
+
+
+def _is_context(annotation: Any) -> bool:
+    return getattr(annotation, "__module__", "") in _CONTEXTS
 
 
 def _may_be_context(annotation: Any) -> bool:

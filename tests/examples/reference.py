@@ -25,7 +25,7 @@ SECTIONS: dict[str, list[str]] = {
         "step",
         "iface",
     ],
-    "Options": ["Retry", "ServiceFields", "HandlerFields"],
+    "Options": ["Retry", "DefaultFields", "ServiceFields", "HandlerFields"],
     "Serving": ["app", "App"],
     "Contexts": [
         "Context",

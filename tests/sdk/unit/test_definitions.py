@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from perdure.blocking import SyncContext
+from perdure.context import Context
 from perdure.definitions import HandlerRef, target_of
 from perdure.errors import BadDefinition, Misuse
 from perdure.marks import handler, run, shared
@@ -213,6 +215,9 @@ def test_inherited_handlers_are_targets_of_each_class() -> None:
 
 
 def _two_arguments(ctx: Any, a: int, b: int) -> None: ...
+def _as_a_method(self: Any, ctx: Context, a: int) -> None: ...
+def _method(self: Any, ctx: "Context") -> None: ...
+def _in_thread(self: Any, ctx: SyncContext) -> None: ...
 def _nothing() -> None: ...
 def _star(ctx: Any, *args: int) -> None: ...
 def _keyword(ctx: Any, *, needed: int) -> None: ...
@@ -226,7 +231,10 @@ async def _yields(ctx: Any) -> AsyncIterator[int]:
 @pytest.mark.parametrize(
     ("fn", "said"),
     [
-        (_two_arguments, "make it a dataclass"),
+        (_two_arguments, "2 arguments besides the context; .* make it a dataclass"),
+        (_as_a_method, r"2 arguments besides self, which has the context as self\.ctx"),
+        (_method, r"has a context already: in a class it is self\.ctx"),
+        (_in_thread, r"has a context already: in a class it is self\.ctx"),
         (_nothing, "its first parameter is the context"),
         (_star, "at most one argument"),
         (_keyword, "needs the keyword 'needed'"),
@@ -292,6 +300,12 @@ def test_decorators_fit_the_kind_of_service() -> None:
 
         class Stateful(Service):
             count: int = state(default=0)
+
+    with pytest.raises(BadDefinition, match=r"'b' and state 'a' are both called 'n'.*\.py:"):
+
+        class Shares(Object):
+            a: int = state(default=0, name="n")
+            b: str = state(default="", name="n")
 
     with pytest.raises(BadDefinition, match="two decorators"):
 

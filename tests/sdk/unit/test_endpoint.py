@@ -78,6 +78,39 @@ def test_the_manifest_is_one_that_the_server_reads() -> None:
     assert go.input is not None and not go.input.required
 
 
+def test_an_app_says_what_its_services_do_not() -> None:
+    greeter = Service("Greeter", inactivity_timeout=timedelta(seconds=7))
+    counter, flow = Object("Counter"), Workflow("Flow", retry=Retry(max_attempts=9))
+    brief = Workflow("Brief")
+    for one in (greeter, counter, flow):
+        one.handler(name="h")(lambda ctx: None)
+    flow.run(name="go")(lambda ctx: None)
+    brief.run(name="go", workflow_retention=timedelta(0))(lambda ctx: None)
+    app = perdure.app(
+        *(greeter, counter, flow, brief),
+        inactivity_timeout=timedelta(seconds=5),
+        retry=Retry(max_attempts=3),
+        workflow_retention=timedelta(seconds=2),
+        lazy_state=True,
+    )
+    accept = "application/vnd.restate.endpointmanifest.v4+json"
+    read = decode_manifest(_discover(app.endpoint, accept).body).services
+    assert [one.inactivity_timeout for one in read] == [7_000, 5_000, 5_000, 5_000]
+    assert [one.retry_policy_max_attempts for one in read] == [3, 3, 9, 3]
+    assert [bool(one.enable_lazy_state) for one in read] == [False, True, True, True]
+    runs = [one for each in read for one in each.handlers if one.ty == "WORKFLOW"]
+    assert [one.workflow_completion_retention for one in runs] == [2_000, 0]
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"private": True}, "private is for services"),
+        ({"retries": 1}, "no option 'retries': did you mean 'retry'"),
+        ({"retry": Retry(max_duration=timedelta(1))}, "app: max_duration is for steps"),
+        ({"abort_timeout": 5}, r"app: abort_timeout is a timedelta, not 5 .*test_endpoint\.py"),
+    ]
+    for options, said in wrong:
+        with pytest.raises(BadDefinition, match=said):
+            perdure.app(greeter, **options)
+
+
 def test_older_manifests_leave_out_what_they_cannot_say() -> None:
     for version, absent in ((3, "retryPolicy"), (2, "Retention"), (1, "documentation")):
         answer = _discover(_endpoint(), f"application/vnd.restate.endpointmanifest.v{version}+json")
