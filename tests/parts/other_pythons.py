@@ -11,7 +11,7 @@ from tests.parts.cache import fetched, run_to_fetch
 
 _OTHERS = ("3.12", "3.13", "3.14")
 _NEEDS = ["msgspec", "pydantic", "httptools", "ngh2", "uvloop", "cryptography", "backports.zstd"]
-_NEEDS += ["pytest", "pytest-timeout", "hypothesis", "anyio"]
+_NEEDS += ["attrs", "pytest", "pytest-timeout", "hypothesis", "anyio"]
 
 
 def interpreters() -> dict[str, Path]:

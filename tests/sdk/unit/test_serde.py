@@ -5,9 +5,10 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, NoReturn, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, NoReturn, TypedDict
 from uuid import UUID
 
 import msgspec
@@ -34,6 +35,16 @@ class Item:
 @dataclass
 class Order:
     items: list[Item]
+
+
+class Size(NamedTuple):
+    name: str
+    number: int
+
+
+class Struct(msgspec.Struct):
+    sku: str
+    counts: list[int]
 
 
 class Upper:
@@ -69,6 +80,18 @@ class Upper:
         (UUID, UUID(int=7)),
         (tuple[int, str], (1, "a")),
         (set[int], {1, 2}),
+        (frozenset[str], frozenset("ab")),
+        (bool, True),
+        (float, 1.5),
+        (date, date(2026, 1, 2)),
+        (timedelta, timedelta(days=7, microseconds=1)),
+        (Decimal, Decimal("1.10")),
+        (Literal["a", 1], 1),
+        (Size, Size("s", 2)),
+        (Struct, Struct("a", [1])),
+        (dict[int, Colour], {1: Colour.RED}),
+        (dict[UUID, date], {UUID(int=1): date(2026, 1, 2)}),
+        (int | str, "1"),
         (Annotated[str, Upper()], "abc"),
     ],
 )
@@ -77,6 +100,18 @@ def test_a_value_comes_back_as_its_type(annotation: Any, value: Any) -> None:
     again = serde.decode(serde.encode(value))
     assert again == value
     assert type(again) is type(value)
+
+
+def test_classes_of_attrs_come_back_and_name_the_path() -> None:
+    attrs = pytest.importorskip("attrs")
+    sku, items = attrs.field(type=str), attrs.field(type=list[Item], factory=list)
+    basket = attrs.make_class("Basket", {"sku": sku, "items": items})
+    serde: Serde[Any] = serde_for(list[basket | None])
+    value = [basket("a", [Item("b", 2)]), None, basket("c")]
+    assert serde.decode(serde.encode(value)) == value
+    with pytest.raises(BadValue, match="Expected `int`, got `str`") as caught:
+        serde.decode(b'[{"sku": "a", "items": [{"sku": "b", "count": "x"}]}]')
+    assert caught.value.path == "$[0].items[0].count"
 
 
 def test_bytes_that_do_not_fit_name_the_path() -> None:
