@@ -17,6 +17,7 @@ from orchestrator.intake.options import IntakeOptions
 from orchestrator.invoker.options import InvokerOptions as InvokerOptions
 from orchestrator.kafka.settings import KafkaSettings
 from orchestrator.log.options import LogOptions
+from orchestrator.model.own_topics import is_no_source
 from orchestrator.processor.options import ProcessorOptions
 from orchestrator.registry.options import HandlerDefaults
 from orchestrator.sql.options import SqlOptions
@@ -75,3 +76,6 @@ def _check(options: NodeOptions) -> None:
     longest_ms = handlers.retry_max_interval_ms
     if longest_ms is not None and longest_ms < handlers.retry_initial_interval_ms:
         raise ConfigError("--retry-max-interval is shorter than --retry-initial-interval.")
+    place = options.intake.ingress_topic
+    if place is not None and is_no_source(options.server.cluster, place.partition("/")[2]):
+        raise ConfigError(f"--ingress-topic={place}: that topic belongs to the engine itself.")

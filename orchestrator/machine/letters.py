@@ -8,11 +8,19 @@ from orchestrator.model.lanes import LOG_CLUSTER, ToTopic
 from orchestrator.model.limits import LETTER_BYTES_MAX
 from orchestrator.model.rows import DeadLetterRow, PartitionRow
 from orchestrator.model.topic_records import DeadLetter, Produce
-from orchestrator.model.topics import DEAD_SEND, LETTER, RecordHeaders, origin_bytes, request_bytes
+from orchestrator.model.topics import (
+    DEAD_SEND,
+    LETTER,
+    FeedTopic,
+    RecordHeaders,
+    origin_bytes,
+    request_bytes,
+)
 from perdure.wire.ids import invocation_id_to_str
 
 ROW_OVERHEAD_BYTES = 200
 OF_SENDS = ""  # instead of a subscription
+FROM_THERE = "it comes from this topic: published again, whoever reads it would get it for ever"
 
 
 def keep_letter(step: Step, letter: DeadLetter) -> None:
@@ -23,7 +31,9 @@ def keep_letter(step: Step, letter: DeadLetter) -> None:
     own = step.state.partition_row
     feed = own.letter_feeds.get(cluster_of(letter))
     if feed is not None:
-        if is_full(own, feed):
+        if _comes_from(feed, letter):
+            row.publish_error = FROM_THERE
+        elif is_full(own, feed):
             row.publish_error = FULL
         else:
             to = ToTopic(feed.cluster, feed.topic)
@@ -59,6 +69,12 @@ def subscription_of(letter: DeadLetter) -> str:
 def cluster_of(letter: DeadLetter) -> str:
     """The broker cluster whose topic of dead letters gets it."""
     return LOG_CLUSTER if letter.origin is None else letter.origin.source.cluster
+
+
+def _comes_from(feed: FeedTopic, letter: DeadLetter) -> bool:
+    """Whether a subscription of the topic of dead letters cannot use one of them."""
+    origin = letter.origin
+    return origin is not None and origin.source.topic == feed.topic
 
 
 def letter_bytes(letter: DeadLetter) -> int:

@@ -121,6 +121,7 @@ def test_a_flag_wins() -> None:
         ([], {"PERDURE_ADVERTISED_INGRESS": "host"}, "URL"),
         ([], {"PERDURE_LOG_LEVEL": "loud"}, "debug, info, warning or error"),
         (["--cleanup-interval", "0s"], {}, "longer"),
+        (["--cluster", "a", "--ingress-topic", "log/a.log"], {}, "belongs to the engine itself"),
         (["--clust", "x"], {}, "--clust"),
         (["surplus"], {}, "surplus"),
     ],

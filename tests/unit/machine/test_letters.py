@@ -16,7 +16,7 @@ from orchestrator.model.topic_records import (
     PurgeDeadLetters,
     RedriveDeadLetter,
 )
-from orchestrator.model.topics import NO_TOPIC, FeedTopic, ProduceRequest
+from orchestrator.model.topics import NO_TOPIC, FeedTopic, ProduceRequest, Source
 from tests.unit.machine.bench import Bench, uid
 from tests.unit.machine.topic_records import (
     RAW,
@@ -35,13 +35,13 @@ SOURCE = source_at(0, 1)
 A, B = uid(1), uid(2)
 
 
-def with_letters(count: int, publish: bool = False) -> Bench:
+def with_letters(count: int, publish: bool = False, source: Source = SOURCE) -> Bench:
     bench = Bench()
     if publish:
         bench.state.partition_row.letter_feeds["log"] = FeedTopic("log", "perdure.dlq")
-    bench.do(opened(bench, SOURCE))
+    bench.do(opened(bench, source))
     for offset in range(count):
-        bench.do(intake(bench, SOURCE, offset, unusable(bench, SOURCE, offset, b"%d" % offset)))
+        bench.do(intake(bench, source, offset, unusable(bench, source, offset, b"%d" % offset)))
         bench.now_ms += 10
     return bench
 
@@ -149,6 +149,13 @@ def test_one_that_cannot_be_published_says_so_and_makes_no_other() -> None:
     bench.do(DropDeadLetter(second, bench.now_ms))
     bench.do(OutboxRefused(bench.epoch, 0, lane, 2, NO_TOPIC, "no dlq"))
     assert [key for key, _ in letters(bench)] == [first]
+
+
+def test_one_that_comes_from_the_topic_of_dead_letters_is_not_published_there_again() -> None:
+    """It would be read, be unusable and be published for ever."""
+    bench = with_letters(1, publish=True, source=source_at(0, 1, "perdure.dlq"))
+    ((_, row),) = letters(bench)
+    assert row.publish_error == machine_letters.FROM_THERE and not produced(bench)
 
 
 def test_one_for_which_there_is_no_room_says_so_and_the_next_is_published(
