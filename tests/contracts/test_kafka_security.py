@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -33,7 +34,12 @@ from tests.contracts.test_log_kafka import refusal, until
 from tests.contracts.test_topic_facts import ask
 from tests.contracts.test_topic_writer import opened as opened_writer
 from tests.contracts.test_topic_writer import write
+from tests.parts.client import Client, eventually
 from tests.parts.kafka_guarded import ADMIN, USER, GuardedBroker
+from tests.parts.laboratory import Laboratory
+from tests.parts.server import PerdureServer
+from tests.parts.server_options import ServerOptions
+from tests.parts.topics import Headers, Topics, subscribe
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -179,3 +185,56 @@ def test_the_lines_of_the_page_are_enough_to_send(guarded: GuardedBroker) -> Non
     assert isinstance(asyncio.run(send()), NotCommitted)
     allow(guarded, commands()[4].replace("--topic answers", f"--topic {topic}"))
     assert isinstance(asyncio.run(send()), Committed)
+
+
+def test_the_lines_of_the_page_are_enough_for_a_server(
+    guarded: GuardedBroker, tmp_path: Path
+) -> None:
+    """Its log, a topic in, a topic out, replies, dead letters, a feed, the group that shows the
+    lag; and nothing shows the password."""
+    number = next(_NUMBERS)
+    source, target, cluster = f"in{number}", f"out{number}", f"secured{number}"
+    for topic in (source, target):
+        guarded.make_topic(topic, 1)
+    allow_cluster(guarded, cluster)
+    allow(guarded, commands()[3].replace("--topic orders", f"--topic {source}"))
+    allow(guarded, commands()[4].replace("--topic answers", f"--topic {target}"))
+    services = Laboratory(tmp_path / "services", app="tests.parts.topics_app").start()
+    sasl = {name: value for name, value in guarded.options(USER).items() if "sasl." in name}
+    env = {
+        "PERDURE_KAFKA_OPTIONS": ",".join(f"{name}={value}" for name, value in sasl.items()),
+        "PERDURE_KAFKA_CA_FILE": str(guarded.ca_file),
+    }
+    options = ServerOptions(
+        log="kafka", kafka_bootstrap=guarded.broker.bootstrap, cluster=cluster, env=env
+    )
+    server = PerdureServer(tmp_path / "server", options).start()
+    try:
+        client = Client(server.ingress, server.admin)
+        client.register(services.uri)
+        client.admin_request("PUT", "/perdure/v1/feeds/events").expect(200)
+        topics = Topics(guarded.broker, guarded.options(ADMIN))
+        made = subscribe(server, source, "Chain/link")
+        headers: Headers = [("to", target), ("perdure-reply-to", target)]
+        topics.give(source, b"k", b"0", headers)
+        topics.give(source, None, b"poison")
+        topics.flush()
+        sent = [json.loads(one.value()) for one in topics.read(target, 2)]
+        assert sent == [{"number": 0, "count": 1}] * 2
+
+        def all_is_well() -> None:
+            letters = [one.value() for one in topics.so_far(f"{cluster}.dlq")]
+            assert letters == [b"poison"] and topics.so_far(f"{cluster}.events")
+            assert topics.committed(f"{cluster}.{made}", source) == 2
+            view = client.admin_request("GET", f"/perdure/v1/subscriptions/{made}").json()
+            assert (view["status"], view["reason"], view["group_trouble"]) == ("active", "", "")
+            assert client.query("SELECT * FROM sys_lane WHERE status != 'open'") == []
+
+        eventually(all_is_well, 60)
+        for path in ("/kafka-clusters/log", "/kafka-clusters", "/perdure/v1/subscriptions"):
+            assert USER[1] not in client.admin_request("GET", path).expect(200).text
+        assert not server.errors(), server.log_tail()
+        assert USER[1] not in server.process.log.read_text()
+    finally:
+        server.stop()
+        services.stop()

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
     AdminClient,
     ConfigResource,
@@ -63,14 +62,6 @@ def wait_for_all_partitions(client: Client, topic: str) -> None:
     eventually(all_tell, WAIT_S)
 
 
-def whole(topics: Topics, topic: str) -> list[Any]:
-    """All that is committed; a topic that was just made has no leader for a moment."""
-    try:
-        return topics.whole(topic)
-    except KafkaException as error:
-        raise AssertionError(str(error)) from None
-
-
 def kill(server: PerdureServer) -> None:
     server.kill()
     server.restart()
@@ -98,7 +89,7 @@ def test_a_handler_consumes_the_events_of_all_others_and_makes_none(
     eventually(all_told, WAIT_S)
     ids = set()
     lives: dict[bytes, list[str]] = defaultdict(list)
-    for record in whole(topics, topic):
+    for record in topics.so_far(topic):
         event = json.loads(record.value())
         assert event["id"] not in ids and event["data"]["id"].encode() == record.key()
         assert not event["subject"].endswith("/note")
@@ -120,7 +111,7 @@ def test_a_state_feed_tells_what_there_was_and_each_change_once_in_order(
     first = {(key, name): [b'"1"'] for key in (one, two) for name in "ab"}
 
     def begun() -> None:
-        assert changes(whole(topics, topic), {one, two}) == first
+        assert changes(topics.so_far(topic), {one, two}) == first
 
     eventually(begun, WAIT_S)
     for number in range(2, 6):
@@ -144,7 +135,7 @@ def test_a_state_feed_tells_what_there_was_and_each_change_once_in_order(
     }
 
     def all_told() -> None:
-        assert changes(whole(topics, topic), {one, two, three}) == wanted
+        assert changes(topics.so_far(topic), {one, two, three}) == wanted
 
     eventually(all_told, WAIT_S)
     resource = ConfigResource(ResourceType.TOPIC, topic)
@@ -156,15 +147,19 @@ def test_a_state_feed_tells_what_there_was_and_each_change_once_in_order(
 def test_the_end_of_a_workflow_ends_its_state(
     server: PerdureServer, client: Client, topics: Topics
 ) -> None:
+    """A handler that consumes the feed is told of it, too."""
     enable(server, "state/Flow")
     topic, key = f"{server.options.cluster}.state.Flow", fresh()
+    subscribe(server, topic, "Tally/add")
     invocation = client.send(("Flow", key, "run"), "x")
     assert client.attach(invocation).expect(200).json() == "x"
     client.operate(invocation, "purge").expect(200)
     wanted = {(key, "step"): [b'"x"', None]}
 
     def all_told() -> None:
-        assert changes(whole(topics, topic), {key}) == wanted
+        assert changes(topics.so_far(topic), {key}) == wanted
+        reader = json.dumps([key, "step"], separators=(",", ":"))
+        assert client.call(("Tally", reader, "get")) == ['"x"', ""]
 
     eventually(all_told, WAIT_S)
 

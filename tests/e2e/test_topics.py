@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -74,6 +75,53 @@ def test_a_handler_sees_the_record_s_headers_and_where_it_came_from(
     assert seen["kafka.topic"] == topic and seen["kafka.offset"] == "0"
     assert seen["restate.subscription.id"] == made
     assert seen["mine"] == "1" and "raw" not in seen and "perdure-reply-to" not in seen
+
+
+def letter_of(client: Client, topic: str) -> Any:
+    """The one dead letter of a topic, once it is there."""
+
+    def found() -> Any:
+        letters = client.query(f"SELECT * FROM sys_dead_letter WHERE topic = '{topic}'")
+        assert len(letters) == 1
+        return letters[0]
+
+    return eventually(found, 20)
+
+
+def test_a_record_runs_the_workflow_of_its_key_once(
+    server: PerdureServer, client: Client, topics: Topics
+) -> None:
+    topic, replies = topics.make(1), topics.make(1)
+    subscribe(server, topic, "Flow/run")
+    key = fresh().encode()
+    for value in (b'"first"', b'"second"'):
+        topics.produce(topic, key, value, perdure_reply_to=replies.encode())
+    topics.produce(topic, None, b'"without a key"')
+    first, second = sorted(topics.read(replies, 2), key=lambda one: len(one.headers()))
+    assert (first.key(), json.loads(first.value())) == (key, "first")
+    assert (second.key(), json.loads(second.value())["code"]) == (key, 409)
+    told = dict(second.headers())
+    assert (told["perdure-status"], told["perdure-failure-code"]) == (b"failure", b"409")
+    letter = letter_of(client, topic)
+    assert (letter["reason"], letter["topic_offset"]) == ("no_key", 2)
+
+
+def test_headers_of_a_record_that_act_on_any_subscription(
+    server: PerdureServer, client: Client, topics: Topics
+) -> None:
+    """One idempotency key runs once, and all get its result; what has a delay waits so long."""
+    topic, replies = topics.make(1), topics.make(1)
+    subscribe(server, topic, "Tally/add", max_in_flight=1)
+    key, late = fresh(), fresh()
+    reply = {"perdure_reply_to": replies.encode()}
+    begun_ms = time.time() * 1000
+    topics.produce(topic, late.encode(), b"late", perdure_delay=b"1500ms", **reply)
+    for value in (b"one", b"two"):
+        topics.produce(topic, key.encode(), value, perdure_idempotency_key=b"same", **reply)
+    found = topics.read(replies, 3)
+    assert [json.loads(one.value()) for one in found] == [["one"], ["one"], ["late"]]
+    assert found[-1].timestamp()[1] >= begun_ms + 1_500
+    assert client.call(("Tally", key, "get")) == ["one"]
 
 
 def test_a_server_that_was_killed_goes_on_where_it_was(

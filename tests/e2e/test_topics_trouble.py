@@ -120,6 +120,52 @@ def test_partitions_that_are_added_start_at_their_beginning(it: World) -> None:
     it.until_seen(key, *map(str, range(5)))
 
 
+SENT_MS = 1_700_000_000_000  # 2023-11-14T22:13:20Z
+AT_TWO = "2023-11-14T22:13:22Z"
+
+
+def records_of_four_seconds(it: World) -> tuple[str, str, str]:
+    """A topic and two keys: 0 to 3 in its first partition, a second apart, one in the other."""
+    topic, key, other = it.topics.make(2), fresh(), fresh()
+    producer = Producer({"bootstrap.servers": it.bootstrap})
+    for number in range(4):
+        producer.produce(topic, b"%d" % number, key, 0, timestamp=SENT_MS + 1_000 * number)
+    producer.produce(topic, b"else", other, 1, timestamp=SENT_MS)
+    assert producer.flush(30) == 0
+    return topic, key, other
+
+
+@pytest.mark.parametrize(
+    ("start", "taken", "of_other"),
+    [("latest", "", ""), ("0=3,1=0", "3", "else"), (AT_TWO, "23", "")],
+)
+def test_where_a_subscription_starts(it: World, start: str, taken: str, of_other: str) -> None:
+    topic, key, other = records_of_four_seconds(it)
+    it.subscribe(topic, start=start)
+    it.topics.give(topic, key.encode(), b"new", partition=0)
+    it.topics.give(topic, other.encode(), b"new", partition=1)
+    it.topics.flush()
+    it.until_seen(key, *taken, "new")
+    it.until_seen(other, *[of_other][: len(of_other)], "new")
+
+
+def test_seek_and_replay_take_records_again_as_new_invocations(it: World) -> None:
+    topic, key, other = records_of_four_seconds(it)
+    made = it.subscribe(topic)
+    it.until_seen(key, *"0123")
+    it.until_seen(other, "else")
+    it.do(made, "seek", to="0=2")
+    it.until_seen(key, *"0123", *"23")
+    assert it.seen(other) == ["else"], "a partition that it does not name goes on"
+    it.do(made, "replay", to=AT_TWO)
+    it.until_seen(key, *"0123", *"23", *"23")
+    it.do(made, "replay", to="earliest")
+    it.until_seen(key, *"0123", *"23", *"23", *"0123")
+    it.until_seen(other, "else", "else")
+    view = it.until_status(made, "active", "")
+    assert {one["generation"] for one in view["sources"]} == {view["generation"]} == {4}
+
+
 def test_gaps_of_compaction_and_of_transactions_are_passed(it: World) -> None:
     topic, key = fresh("topic"), fresh()
     config = {

@@ -8,7 +8,15 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
     AdminClient,
     NewTopic,
@@ -29,8 +37,9 @@ _LARGE_BYTES = 100_000_000  # the topic's own limit decides
 class Topics:
     """Produces to topics, and reads what is committed; goes on when the broker was killed."""
 
-    def __init__(self, broker: KafkaBroker) -> None:
-        self.servers: dict[str, Any] = {"bootstrap.servers": broker.bootstrap}
+    def __init__(self, broker: KafkaBroker, options: dict[str, Any] | None = None) -> None:
+        """`options`: how a guarded broker lets its clients in."""
+        self.servers: dict[str, Any] = {"bootstrap.servers": broker.bootstrap, **(options or {})}
         self._admin = AdminClient(self.servers)
         own = {"linger.ms": 0, "enable.idempotence": True, "message.max.bytes": _LARGE_BYTES}
         self._producer = Producer({**self.servers, **own})
@@ -89,6 +98,15 @@ class Topics:
 
         return list(self._messages(topic, is_over))
 
+    def so_far(self, topic: str) -> list[Any]:
+        """As `whole`, for `eventually`: one that is not there, or has no leader, is no error."""
+        try:
+            # To ask for one topic by its name would make it.
+            assert topic in self._admin.list_topics(timeout=_READ_S).topics
+            return self.whole(topic)
+        except KafkaException as error:
+            raise AssertionError(str(error)) from None
+
     def reader(self) -> Consumer:
         config = {
             **self.servers,
@@ -109,6 +127,12 @@ class Topics:
         }
         found = self._admin.list_offsets(asked, isolation_level=level, request_timeout=_READ_S)
         return {place.partition: each.result().offset for place, each in found.items()}
+
+    def committed(self, group: str, topic: str) -> int:
+        """The offset of a group in the first partition."""
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0)])
+        found = self._admin.list_consumer_group_offsets([asked])[group].result()
+        return int(found.topic_partitions[0].offset)
 
     def places(self, topic: str) -> list[TopicPartition]:
         """The beginning of each partition."""
