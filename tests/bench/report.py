@@ -71,6 +71,8 @@ def one_line(measured: dict[str, Any]) -> str:
         figures = f"lag {measured['lag_records']} drained in {measured['drain_s']:.2f} s"
     else:
         figures = f"p50 {measured['p50_ms']:8.2f} p99 {measured['p99_ms']:8.2f} ms"
+    if "compiled_percent" in measured:
+        used += f" ({measured['compiled_percent']:.0f} % of the broker's compiled)"
     return f"{rate}  {figures}  CPU µs: {used}  strangers {measured['strangers_percent']:.0f} %"
 
 

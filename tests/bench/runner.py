@@ -24,7 +24,6 @@ from tests.parts.kafka import KafkaBroker
 
 _WARM_UP_S = 10.0
 _WARM_UPS_MAX = 9
-_COMPILED_MAX = 0.1
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Runner:
         for _ in range(_WARM_UPS_MAX):
             share = topics.warm_up(broker.bootstrap, broker.pid, _WARM_UP_S)
             self._say(f"warm-up of the broker: {share:.0%} of its CPU compiled")
-            if share <= _COMPILED_MAX:
+            if 100 * share <= topics.COMPILED_MAX_PERCENT:
                 return
 
     def _run_all(self, broker: KafkaBroker | None) -> None:

@@ -68,6 +68,11 @@ class System:
         return self._topics.bootstrap
 
     @property
+    def broker_pid(self) -> int:
+        assert self._topics is not None, f"{self.name} serves no topics"
+        return self._topics.pid
+
+    @property
     def ingress_topic(self) -> str:
         return f"{self.cluster}.ingress"
 

@@ -24,6 +24,7 @@ from tests.bench.topic_load import Plan
 
 _LOOK_S = 0.05
 _PATIENCE_S = 120.0
+COMPILED_MAX_PERCENT = 10
 _COMPILERS = ("C1 Compiler", "C2 Compiler")  # threads of a Java virtual machine
 Probe = Callable[[], dict[str, float]]
 
@@ -38,30 +39,48 @@ class TopicShape:
     warmup_records: int = 2_000
     seconds: float = 5.0
     warmup_s: float = 2.0
+    tries: int = 6  # until the broker compiles no more
+
+
+class _Compiling:
+    """The share of a Java process's CPU that its compiler takes, from now on."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._used_s, self._compiled_s = proc.cpu_s(pid), proc.threads_s(pid, _COMPILERS)
+
+    def share(self) -> float:
+        compiled = proc.threads_s(self._pid, _COMPILERS)
+        compiled_s = sum(used - self._compiled_s.get(one, 0.0) for one, used in compiled.items())
+        return compiled_s / max(proc.cpu_s(self._pid) - self._used_s, compiled_s, 0.01)
 
 
 def warm_up(bootstrap: str, pid: int, seconds: float) -> float:
     """Run a load that is nobody's own on the broker `pid`; the share of its CPU that compiled."""
     command = [sys.executable, "-m", "tests.bench.topic_warm_up", bootstrap, str(seconds)]
-    before_s, compiled_before = proc.cpu_s(pid), proc.threads_s(pid, _COMPILERS)
+    compiling = _Compiling(pid)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"the load that warms the broker up died with {done.returncode}")
-    compiled = proc.threads_s(pid, _COMPILERS)
-    compiled_s = sum(used - compiled_before.get(one, 0.0) for one, used in compiled.items())
-    return compiled_s / max(proc.cpu_s(pid) - before_s, compiled_s, 0.01)
+    return compiling.share()
 
 
 def run(
     system: System, endpoint: Endpoint, cell: TopicCell, shape: TopicShape, probe: Probe = dict
 ) -> dict[str, Any]:
     """Figures by name, as a cell of calls has them; of a burst also `lag_records`, when the last
-    of it was acknowledged, and `drain_s`, from then until all was handled.
+    of it was acknowledged, and `drain_s`, from then until all was handled. `compiled_percent` is
+    the share of the broker's CPU that its compiler took: while it is large the cell is run again,
+    since each has requests of its own, which a broker first compiles.
 
     `probe` may name further users of CPU and the seconds they have used so far.
     """
     make = _burst if cell.flow_name == TO_OBJECT else _round_trips
-    return make(system, endpoint, cell, shape, probe)
+    for _ in range(max(shape.tries, 1)):
+        measured = make(system, endpoint, cell, shape, probe)
+        if measured["compiled_percent"] <= COMPILED_MAX_PERCENT:
+            break
+    return measured
 
 
 def _burst(
@@ -208,12 +227,14 @@ class _Meter:
         self._began_s = time.monotonic()
         self._before, self._busy_s = self._used_s(), -proc.busy_s()
         self._probed_before = self._probe()
+        self._compiling = _Compiling(self._system.broker_pid)
 
     def end(self) -> float:
         """Seconds since `begin`."""
         seconds = time.monotonic() - self._began_s
         self._after = self._used_s()
         self._probed_after = self._probe()
+        self._compiled = self._compiling.share()
         self._busy_s += proc.busy_s()
         return seconds
 
@@ -224,5 +245,6 @@ class _Meter:
         result["strangers_percent"] = measure.strangers_percent(
             self._before, self._after, self._busy_s, result
         )
+        result["compiled_percent"] = 100 * self._compiled
         before, after = self._before | self._probed_before, self._after | self._probed_after
         return result | measure.cpu_us(before, after, max(result["completed"], 1))
