@@ -15,7 +15,7 @@ from tests.sdk.unit import corpus
 
 HOUR = timedelta(hours=1)
 OPS = 8
-SHAPES = 30  # of programs, each killed at other moments
+SHAPES = 16  # of programs, each killed at other moments
 
 worker = perdure.Object("Worker")
 tally = perdure.Object("Tally")

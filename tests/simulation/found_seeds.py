@@ -1,6 +1,7 @@
-"""The first seed that finds each mutant is kept, and tried first: most mutants cost one world.
+"""A seed that finds each mutant is kept, and tried first: most mutants cost one world.
 
-`PERDURE_REWRITE_GOLDEN=1 .venv/bin/python -m pytest -n 2 tests/simulation` writes it anew.
+`PERDURE_REWRITE_GOLDEN=1 .venv/bin/python -m pytest -n 2 tests/simulation` writes anew those that
+find theirs no longer, since worlds have changed.
 """
 
 import fcntl
@@ -17,19 +18,18 @@ def first_violation(
     name: str, seeds_max: int, simulate: Callable[[int], Verdict]
 ) -> tuple[int, str] | None:
     """Of seeds 1 to `seeds_max`, one that finds the mutant that is in place, and how it told."""
-    rewrites = "PERDURE_REWRITE_GOLDEN" in os.environ
-    for seed in range(1, seeds_max + 1) if rewrites else _in_turn(name, seeds_max):
+    kept = _kept(FILE.read_text()).get(name, 0)
+    for seed in _in_turn(kept, seeds_max):
         violations = simulate(seed).violations
         if violations:
-            if rewrites:
+            if seed != kept and "PERDURE_REWRITE_GOLDEN" in os.environ:
                 _keep(name, seed)
             return seed, violations[0]
     return None
 
 
-def _in_turn(name: str, seeds_max: int) -> Iterator[int]:
-    """The kept one first; where worlds have changed since, all others too."""
-    kept = _kept(FILE.read_text()).get(name, 0)
+def _in_turn(kept: int, seeds_max: int) -> Iterator[int]:
+    """The kept one first, then all others."""
     if 1 <= kept <= seeds_max:
         yield kept
     yield from (seed for seed in range(1, seeds_max + 1) if seed != kept)

@@ -20,8 +20,8 @@ from tests.simulation.topic_mutants import TOPIC_MUTANTS
 from tests.simulation.topic_world import simulate_topics
 
 SEEDS_MAX = 50
-TWICE = range(1, 41)
-ONCE = [range(first, first + 20) for first in range(41, 101, 20)]
+TWICE = range(1, 16)
+ONCE = [range(first, first + 15) for first in range(16, 61, 15)]
 
 
 @pytest.mark.timeout(400)

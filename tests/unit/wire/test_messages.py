@@ -51,7 +51,7 @@ def without_result(kind: str, official: Any) -> bool:
 
 
 @every_kind
-@settings(max_examples=40)  # of each of some thirty kinds
+@settings(max_examples=20)  # of each of some thirty kinds
 @given(st.data())
 def test_encodes_as_the_official_encoder_and_reads_back(kind: str, draw: st.DataObject) -> None:
     message = draw.draw(MESSAGES[kind])
