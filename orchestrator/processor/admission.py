@@ -14,6 +14,7 @@ from orchestrator.runtime.scheduler import Scheduler
 
 SMALL_BYTES = 64 << 10  # a body that passes while many large ones wait
 LOOK_S = 0.1  # how old the last look at the log's health may be
+LACKS_STORE = "PD0303 the store of partition {} cannot be opened, the server's log has the reason"
 
 
 class Admission:
@@ -44,6 +45,8 @@ class Admission:
             if seat.stopped:
                 return f"partition {seat.number} is stopped: {seat.stopped}"
             if seat.leaderless_s(now_s) >= self._age_s:
+                if seat.lacks_store:
+                    return LACKS_STORE.format(seat.number)
                 return f"partition {seat.number} has no leader yet"
         append = state.in_flight
         if append is not None and now_s - append.at_s >= self._age_s:

@@ -19,7 +19,7 @@ from orchestrator.model.ids import (
 )
 from orchestrator.model.invoke import Invoke
 from orchestrator.model.records import PatchState
-from orchestrator.processor.admission import SMALL_BYTES, Admission
+from orchestrator.processor.admission import LACKS_STORE, SMALL_BYTES, Admission
 from orchestrator.processor.bodies import body_bytes
 from orchestrator.processor.local import LocalPartition
 from orchestrator.processor.port import (
@@ -113,7 +113,13 @@ class Router:
         if not seats:
             return self._door.shut() or NOT_LED
         reason = next((found for seat in seats if (found := self._door.reason(seat))), "")
-        restored = [f"{s.number} at {s.progress.ratio:.0%}" for s in seats if s.progress]
+        lacking = next((seat.number for seat in seats if seat.lacks_store), None)
+        if lacking is not None:
+            lack = LACKS_STORE.format(lacking)
+            return lack if reason in ("", lack) else f"{reason}; {lack}"
+        restored = [
+            f"{seat.number} at {seat.progress.ratio:.0%}" for seat in seats if seat.progress
+        ]
         if reason and restored:
             return f"{reason}; partitions being restored: {', '.join(restored)}"
         return reason
@@ -217,6 +223,8 @@ def _why_unreadable(seat: Seat | None) -> str:
     if seat.stopped:
         return f"partition {seat.number} is stopped: {seat.stopped}"
     if seat.partition is None:
+        if seat.lacks_store:
+            return LACKS_STORE.format(seat.number)
         return f"partition {seat.number} is being restored"
     if seat.term is None:
         return f"partition {seat.number} has no leader yet"

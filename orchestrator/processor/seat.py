@@ -290,9 +290,14 @@ class Seat(SeatView):
 
     def lose_store(self, error: StoreError) -> None:
         """The store failed: give up its rows, they come back from a copy and the log."""
-        logger.warning("PD0303 the store of partition %d failed: %s", self.number, error)
+        state, failure = self.state, str(error)
+        is_known = type(state) is Restoring and state.failure == failure
+        level = logging.DEBUG if is_known else logging.WARNING  # it is tried again for ever
+        logger.log(level, "PD0303 the store of partition %d failed: %s", self.number, failure)
         self.step_down("its store failed")
         self.close_store()
+        if type(self.state) is Restoring:
+            self.state.failure = failure
         self.changed.set()
 
     def close_store(self) -> None:

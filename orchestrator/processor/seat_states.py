@@ -32,7 +32,7 @@ class Opened:
 class Restoring:
     """Nothing is open: a store that fits the log is looked for and filled."""
 
-    __slots__ = ("leaderless_since_s", "progress")
+    __slots__ = ("failure", "leaderless_since_s", "progress")
     opened: Final = None
     partition: Final = None
     term: Final = None
@@ -41,6 +41,7 @@ class Restoring:
     def __init__(self, leaderless_since_s: float) -> None:
         self.leaderless_since_s = leaderless_since_s
         self.progress: Progress | None = None
+        self.failure = ""  # of the store, the last time that one was to be opened or filled
 
 
 class Following:

@@ -35,6 +35,14 @@ class SeatView:
         return self.state.progress if type(self.state) is Restoring else None
 
     @property
+    def lacks_store(self) -> bool:
+        """Its store has failed, and none is open yet."""
+        state = self.state
+        if type(state) is not Restoring or not state.failure:
+            return False
+        return state.progress is None or not state.progress.has_begun
+
+    @property
     def term(self) -> Term | None:
         return self.state.term
 

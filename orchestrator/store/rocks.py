@@ -189,7 +189,7 @@ class RocksStore:
         # Holds the interpreter: flush in a thread before, so that little is left to write.
         path = self._checkpoints / name
         _mapped(lambda: path.parent.mkdir(parents=True, exist_ok=True), path)
-        if not path.exists():
+        if not path.is_dir():
             self._do(lambda: Checkpoint(self._db).create_checkpoint(str(path)))
             _mapped(lambda: sync_directory(path.parent), path)  # before the log forgets
         self.kept()

@@ -7,6 +7,7 @@ Only a checkpoint counts after a crash of the machine; what a killed process lea
 taken if it opens, is no older than the newest checkpoint, and fits the log. What does not fit is
 put aside, as `<name>.unfit`, until a new checkpoint shows that nothing of it is needed any more.
 A live store that is found damaged is put aside too, and with it the checkpoint it was made of.
+So is whatever stands in the place of one of these directories and is none.
 """
 
 import os
@@ -30,12 +31,14 @@ class RocksHome:
     """The `StoreHome` port over one directory of a partition."""
 
     def __init__(self, directory: Path, memory: RocksMemory | None = None) -> None:
+        self._directory = directory
         self._live = directory / "live"
         self._checkpoints = directory / "checkpoints"
         self._memory = memory if memory is not None else RocksMemory()
         self._made_of: int | None = None  # the checkpoint that `live` began as, in this process
 
     def candidates(self) -> Iterator[RocksStore]:
+        self._clear_places()
         store = self._left_behind()
         if store is not None:
             yield store
@@ -60,8 +63,17 @@ class RocksHome:
     def checkpoints(self) -> list[int]:
         if not self._checkpoints.is_dir():
             return []
-        names = (path.name for path in self._checkpoints.iterdir())
-        return sorted(int(name) for name in names if name.isdecimal())
+        paths = self._checkpoints.iterdir()
+        return sorted(int(path.name) for path in paths if path.name.isdecimal() and path.is_dir())
+
+    def _clear_places(self) -> None:
+        """A file in the place of a directory would make every attempt to open a store fail."""
+        with _store_errors(self._directory):
+            copies = self._checkpoints.iterdir() if self._checkpoints.is_dir() else ()
+            copied = [path for path in copies if path.name.isdecimal()]
+            for path in (self._directory, self._live, self._checkpoints, *copied):
+                if not path.is_dir():
+                    _put_aside(path)
 
     def _left_behind(self) -> RocksStore | None:
         if not self._live.is_dir():
@@ -145,12 +157,14 @@ def _store_errors(path: Path) -> Iterator[None]:
 
 def _remove(path: Path) -> None:
     with _store_errors(path):
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
+        elif os.path.lexists(path):
+            path.unlink()
 
 
 def _put_aside(path: Path) -> None:
-    if path.is_dir():
+    if os.path.lexists(path):
         aside = path.with_name(path.name + UNFIT_SUFFIX)
         _remove(aside)
         with _store_errors(path):

@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from orchestrator.log.port import LogMessage
 from orchestrator.processor.progress import Progress
 from orchestrator.runtime.metrics import LAG, PARTITIONS, RESTORE_PROGRESS, RESTORES
-from orchestrator.store.memory import MemoryHome
+from orchestrator.store.memory import MemoryHome, MemoryStore
+from orchestrator.store.port import StoreError
 from tests.unit.processor.virtual_loop import run
 from tests.unit.processor.world import World
 
@@ -61,9 +62,46 @@ def test_a_restore_tells_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None
     assert len(lines) >= 5 and "partition 0 is restored: offset 10 of" in lines[0]
 
 
+class ShutHome(MemoryHome):
+    """A home on a disk that is away."""
+
+    is_shut = True
+
+    def candidates(self) -> Iterator[MemoryStore]:
+        if self.is_shut:
+            raise StoreError("stores/0/live: IO error: not a directory")
+        return super().candidates()
+
+
+def test_a_store_that_cannot_be_opened_is_no_restore_that_is_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story() -> None:
+        world = World(1)
+        home = ShutHome()
+        world.homes = [home]
+        process = await world.process()
+        await asyncio.sleep(30)
+        engine = process.processor.engine
+        assert "PD0303" in engine.writable() and "restored" not in engine.writable()
+        assert "PD0303" in engine.unreadable()[0]
+        process.processor.refuse_new_work("this server is starting")
+        assert "starting" in engine.writable() and "PD0303" in engine.writable()
+        process.processor.refuse_new_work("")
+        assert process.processor.telemetry.value(RESTORE_PROGRESS, "0") == 0
+        home.is_shut = False
+        await process.until(lambda: process.processor.leading() == [0], 600)
+        assert engine.writable() == "" and not engine.unreadable()
+        await process.processor.close()
+
+    with caplog.at_level(logging.INFO, "perdure.processor"):
+        run(story())
+    assert len([one for one in caplog.messages if "PD0303" in one]) == 1, "not at each attempt"
+
+
 def test_nothing_to_read_is_all_of_it() -> None:
     progress = Progress(3, lambda: 1.0)
-    assert (progress.ratio, progress.lag) == (1.0, 0)
+    assert (progress.ratio, progress.lag) == (0.0, 0), "no store is open yet"
     progress.begin(100, 50)  # the store is ahead of what the log was asked for
     assert (progress.ratio, progress.lag) == (1.0, 0)
     progress.begin(0, 200)

@@ -203,6 +203,47 @@ def test_what_was_put_aside_outlives_further_starts_at_which_nothing_fits(tmp_pa
     store.close()
 
 
+def test_a_file_in_the_place_of_the_home_is_put_aside(tmp_path: Path) -> None:
+    home = tmp_path / "0"
+    home.write_text("no directory")
+    opened(home).close()
+    assert (tmp_path / "0.unfit").read_text() == "no directory"
+
+
+@pytest.mark.parametrize("place", ["live", "checkpoints", f"checkpoints/{checkpoint_name(9)}"])
+def test_a_file_in_the_place_of_a_directory_is_put_aside(tmp_path: Path, place: str) -> None:
+    """Else no store could be opened ever again, or a file be taken for a copy that was made."""
+    store = opened(tmp_path)
+    spill(store, 4)
+    store.checkpoint(checkpoint_name(4))
+    store.close()
+    path = tmp_path / place
+    if path.is_dir():
+        path.rename(tmp_path / "elsewhere")
+    path.write_text("no database")
+    home = RocksHome(tmp_path)
+    store = next(iter(home.candidates()))
+    assert store.get(b"a") == b"4"
+    assert path.with_name(path.name + ".unfit").read_text() == "no database"
+    spill(store, 9)
+    store.checkpoint(checkpoint_name(9))
+    assert home.checkpoints()[-1] == 9
+    assert aside(tmp_path) == []
+    store.close()
+
+
+def test_a_file_is_not_taken_for_a_copy_that_was_made(tmp_path: Path) -> None:
+    """The log is trimmed below the copies that there are."""
+    store = opened(tmp_path)
+    spill(store, 9)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / checkpoint_name(9)).write_text("no database")
+    with pytest.raises(StoreError):
+        store.checkpoint(checkpoint_name(9))
+    assert RocksHome(tmp_path).checkpoints() == []
+    store.close()
+
+
 def test_a_directory_in_use_is_an_error_of_the_store(tmp_path: Path) -> None:
     store = opened(tmp_path)
     spill(store, 1)
