@@ -57,7 +57,10 @@ def start_call(
     waiting = _Waiting(exchange, handler, engine, invoke.id, invoke.start_at_ms, options)
     exchange.pending_id = invoke.id
     exchange.repeatable = is_named(handler, idempotency_key)
-    on_reply = waiting.sent if target.send else waiting.called
+    if target.send:
+        on_reply = waiting.sent
+    else:
+        on_reply, exchange.service = waiting.called, handler.service
     exchange.forget = engine.invoke(invoke, not target.send, on_reply)
     exchange.release()
 

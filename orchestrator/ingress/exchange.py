@@ -26,7 +26,8 @@ class PendingRequest:
 
     `forget` is set while an answer is awaited: to be called when the client goes away.
     `pending_id` is then the id of the invocation that goes on without the client, if any, and
-    `repeatable` whether the same request, sent again, means that invocation.
+    `repeatable` whether the same request, sent again, means that invocation. `service`: whose
+    answer is waited for, "" while that is not known or need not be.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class PendingRequest:
         "method",
         "pending_id",
         "repeatable",
+        "service",
         "url",
     )
 
@@ -61,6 +63,7 @@ class PendingRequest:
         self.forget: Callable[[], None] | None = None
         self.pending_id = b""
         self.repeatable = False
+        self.service = ""
 
     def respond(self, reply: HttpReply) -> None:
         """Answer the request."""

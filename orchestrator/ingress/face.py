@@ -12,7 +12,7 @@ from orchestrator.ingress.calls import start_call
 from orchestrator.ingress.cors import Cors, preflight_lines
 from orchestrator.ingress.exchange import PendingRequest
 from orchestrator.ingress.options import IngressOptions
-from orchestrator.ingress.reads import start_read
+from orchestrator.ingress.reads import ATTACHED, start_read
 from orchestrator.ingress.refusals import HttpRefused
 from orchestrator.ingress.targets import (
     AwakeableRoute,
@@ -62,10 +62,11 @@ class Ingress:
         self._cors = Cors(options.cors_origins)
         self._routes = Routes()
 
-    def handle(self, exchange: PendingRequest) -> None:
-        """Answer now, or later through `exchange.respond`."""
+    def handle(self, exchange: PendingRequest, crowded: frozenset[str] = frozenset()) -> None:
+        """Answer now, or later through `exchange.respond`. No more callers may wait for services
+        that are `crowded`."""
         try:
-            self._handle(exchange)
+            self._handle(exchange, crowded)
         except Refused as refused:
             _tell(exchange, refused.refusal.message)
             exchange.respond(replies.refusal_reply(refused.refusal))
@@ -73,7 +74,7 @@ class Ingress:
             _tell(exchange, refused.message)
             exchange.respond(replies.refused(refused.status, refused.message, refused.headers))
 
-    def _handle(self, exchange: PendingRequest) -> None:
+    def _handle(self, exchange: PendingRequest, crowded: frozenset[str]) -> None:
         if not self._cors.is_open:
             exchange.cors = self._cors.allowed(exchange.headers)
         if exchange.method == b"OPTIONS":
@@ -92,17 +93,21 @@ class Ingress:
         registry = self._registry()
         found = self._routes.find(exchange.method, path, registry)
         if isinstance(found, CallRoute):
+            if crowded and not found.send and found.handler.service in crowded:
+                self._crowded(exchange, f"the service {found.handler.service}")
+                return
             start_call(
                 exchange, found, path, query, self._engine, self._clock, self._options, registry
             )
         else:
-            self._handle_rest(exchange, found, registry)
+            self._handle_rest(exchange, found, registry, crowded)
 
     def _handle_rest(
         self,
         exchange: PendingRequest,
         found: ReadRoute | TargetRoute | AwakeableRoute | HealthRoute,
         registry: Registry,
+        crowded: frozenset[str],
     ) -> None:
         match found:
             case HealthRoute():
@@ -112,21 +117,27 @@ class Ingress:
                 else:
                     exchange.respond(replies.healthy(list(registry.services)))
             case ReadRoute():
-                self._read(exchange, found)
+                self._read(exchange, found, crowded)
             case TargetRoute():
                 target = read_target(exchange.body, registry, found.what == "attach")
                 if found.what == "lookup":
                     id_text = invocation_id_to_str(target.invocation_id)
                     exchange.respond(replies.looked_up(id_text))
                 else:
-                    self._read(exchange, target)
+                    self._read(exchange, target, crowded)
             case AwakeableRoute():
                 complete_awakeable(exchange, found, self._engine, self._clock, self._options)
             case _:
                 assert_never(found)
 
-    def _read(self, exchange: PendingRequest, target: ReadRoute) -> None:
-        start_read(exchange, target, self._engine, self._options)
+    def _read(self, exchange: PendingRequest, target: ReadRoute, crowded: frozenset[str]) -> None:
+        if target.wait and ATTACHED in crowded:
+            self._crowded(exchange, "results of invocations")
+        else:
+            start_read(exchange, target, self._engine, self._options)
+
+    def _crowded(self, exchange: PendingRequest, waited_for: str) -> None:
+        exchange.respond(replies.too_many(self._options.retry_after_s, waited_for))
 
     def _unavailable(self, exchange: PendingRequest, reason: str) -> None:
         exchange.respond(replies.unavailable_reply(reason, self._options.retry_after_s))

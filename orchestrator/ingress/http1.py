@@ -297,8 +297,8 @@ class Http1(asyncio.Protocol):
         self._began_s = shared.now_s()
         if refusal is not None:
             exchange.respond(refusal)
-        elif shared.in_flight > shared.options.requests_max:
-            exchange.respond(replies.refused(429, "too many requests at the same time"))
+        elif shared.in_flight > shared.crowds.many:
+            shared.handle_one_of_many(exchange)
         else:
             shared.handle(exchange)
 

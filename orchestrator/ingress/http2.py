@@ -155,7 +155,7 @@ class Http2(asyncio.Protocol):
         shared.streams += 1
         try:
             if shared.streams > options.requests_max:
-                raise HeadRefused(429, "too many requests at the same time")
+                raise HeadRefused(429, replies.TOO_MANY_REQUESTS)
             stream.begin(read_head(event.headers, options))
         except HeadRefused as refused:
             stream.refuse(replies.refused(refused.status, refused.message))

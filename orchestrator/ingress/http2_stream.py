@@ -202,8 +202,8 @@ class Http2Stream:
         del head, body
         shared.in_flight += 1
         self._began_s = shared.now_s()
-        if shared.in_flight > shared.options.requests_max:
-            exchange.respond(replies.refused(429, "too many requests at the same time"))
+        if shared.in_flight > shared.crowds.many:
+            shared.handle_one_of_many(exchange)
         else:
             shared.handle(exchange)
 

@@ -20,6 +20,9 @@ from orchestrator.processor.port import (
 )
 from perdure.wire.ids import invocation_id_to_str
 
+ATTACHED: Final = "(attached)"
+"""Who waits by the id of an invocation counts as one who waits for this service."""
+
 _WHY_NOT: Final = "nothing was called by this, or its result is not kept any more"
 
 
@@ -42,6 +45,7 @@ def start_read(
             assert isinstance(reply, Accepted)  # not of a read; the result follows
 
     if target.wait:
+        exchange.service = ATTACHED
         exchange.forget = engine.attach(invocation_id, on_reply)
         exchange.release()
     else:

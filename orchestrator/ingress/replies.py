@@ -19,6 +19,7 @@ _NO_HEADER = re.compile(r"[^\x20-\x7e]")
 _to_json = msgspec.json.Encoder().encode
 
 RESOLVED = HttpReply(202, b"", b"")
+TOO_MANY_REQUESTS = "too many requests at the same time"
 TOO_MANY_SIGNALS = "very many signals wait for this invocation already, and it takes none"
 
 
@@ -115,6 +116,12 @@ def refusal_reply(refusal: Refusal) -> HttpReply:
 def unavailable_reply(reason: str, retry_after_s: int) -> HttpReply:
     """Nothing was accepted: try again later."""
     return refused(503, reason, b"retry-after: %d\r\n" % retry_after_s)
+
+
+def too_many(retry_after_s: int, waited_for: str = "") -> HttpReply:
+    """More requests wait than may; with `waited_for`, for this alone."""
+    why = f"too many callers wait for {waited_for}" if waited_for else TOO_MANY_REQUESTS
+    return refused(429, why, b"retry-after: %d\r\n" % retry_after_s)
 
 
 def ask_again(reason: str, retry_after_s: int, id_text: str) -> HttpReply:

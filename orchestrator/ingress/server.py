@@ -44,10 +44,10 @@ class IngressServer:
         )
         self._sweeper = loop.call_later(until_beat_s(loop.time(), SWEEP_S), self._sweep)
 
-    def handle(self, exchange: PendingRequest) -> None:
+    def handle(self, exchange: PendingRequest, crowded: frozenset[str] = frozenset()) -> None:
         """Answer a request, wherever it came from; never raises."""
         try:
-            self._ingress.handle(exchange)
+            self._ingress.handle(exchange, crowded)
         except Exception:  # noqa: BLE001 - the last line of a face: one request must not take others along
             _log.exception("request failed: %r", exchange.url[:200])
             exchange.respond(replies.refused(500, "internal error"))
@@ -69,6 +69,7 @@ class IngressServer:
             self._sweeper = loop.call_later(0, self._sweep_some, connections)
             return
         self._shared.note_idle(self._shared.options.connections_max)
+        self._shared.crowds.forget()
         self._shared.uploads.sweep()
         self._shared.unsent.sweep()
         self._sweeper = loop.call_later(until_beat_s(loop.time(), SWEEP_S), self._sweep)

@@ -5,8 +5,10 @@ from collections import deque
 from email.utils import formatdate
 from typing import Protocol
 
+from orchestrator.ingress import replies
 from orchestrator.ingress.budget import Budget, Uploads
 from orchestrator.ingress.cors import Cors
+from orchestrator.ingress.crowds import Crowds
 from orchestrator.ingress.exchange import PendingRequest
 from orchestrator.ingress.known_heads import KnownHeads
 from orchestrator.ingress.options import IngressOptions
@@ -64,7 +66,9 @@ class ServedConnection(Protocol):
 
 
 class Handle(Protocol):
-    def __call__(self, exchange: PendingRequest) -> None: ...
+    def __call__(
+        self, exchange: PendingRequest, crowded: frozenset[str] = frozenset(), /
+    ) -> None: ...
 
 
 class Shared:
@@ -79,6 +83,7 @@ class Shared:
         "_scheduled",
         "_turns",
         "cors",
+        "crowds",
         "draining",
         "handle",
         "in_flight",
@@ -113,6 +118,7 @@ class Shared:
             max(options.uploads_bytes_max, 2 * options.payload_bytes_max),
         )
         self.unsent = Budget(options.unsent_bytes_max)
+        self.crowds = Crowds(options.requests_max, options.connections_max)
         self.draining = False
         self.now_s = telemetry.now_s
         self._requests = telemetry.counters(REQUESTS)
@@ -160,6 +166,13 @@ class Shared:
                 one.close_idle()
                 return True
         return False
+
+    def handle_one_of_many(self, exchange: PendingRequest) -> None:
+        """Answer a request, unless there are too many, or too many that wait for its service."""
+        if self.in_flight > self.options.requests_max:
+            exchange.respond(replies.too_many(self.options.retry_after_s))
+        else:
+            self.handle(exchange, self.crowds.names(self.open))
 
     def answered(self, status: int, began_s: float) -> None:
         """Count and time a request."""

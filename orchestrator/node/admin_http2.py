@@ -83,7 +83,7 @@ class AdminHttp2:
         if shared.open:
             self._sweep_later()
 
-    def _handle(self, exchange: PendingRequest) -> None:
+    def _handle(self, exchange: PendingRequest, crowded: frozenset[str] = frozenset()) -> None:
         assert isinstance(exchange, StreamRequest)
         task = asyncio.get_running_loop().create_task(self._call(exchange))
         self.tasks.add(task)

@@ -68,7 +68,7 @@ class Face:
         self.exchanges: list[PendingRequest] = []
         self.handled = 0
 
-    def __call__(self, exchange: PendingRequest) -> None:
+    def __call__(self, exchange: PendingRequest, crowded: frozenset[str] = frozenset()) -> None:
         self.handled += 1
         if self.reply is None:
             self.exchanges.append(exchange)
