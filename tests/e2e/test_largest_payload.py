@@ -46,11 +46,25 @@ def kafka_server(tmp_path: Path, broker: KafkaBroker) -> Iterator[PerdureServer]
 
 
 @pytest.mark.parametrize(
-    "path", ["/Payloads/echo", "/Payloads/step", "/Payloads/call", "/Keeper/k/keep"]
+    "path",
+    [
+        "/Payloads/echo",
+        "/Payloads/step",
+        "/Payloads/call",
+        "/Payloads/awakeable",
+        "/Keeper/k/keep",
+        "/PayloadFlow/k/run",
+    ],
 )
 def test_a_value_of_exactly_the_limit(server: PerdureServer, path: str) -> None:
     reply = http_request(server.ingress, "POST", path, WHOLE, JSON).expect(200)
     assert reply.body == WHOLE
+
+
+def test_a_result_of_exactly_the_limit_is_attached_to(server: PerdureServer) -> None:
+    sent = http_request(server.ingress, "POST", "/Payloads/echo/send", WHOLE, JSON).expect(202)
+    path = f"/restate/invocation/{sent.json()['invocationId']}/attach"
+    assert http_request(server.ingress, "GET", path).expect(200).body == WHOLE
 
 
 def test_a_state_of_exactly_the_limit_is_read_by_the_next(server: PerdureServer) -> None:

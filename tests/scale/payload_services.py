@@ -25,6 +25,13 @@ async def call(ctx: restate.Context, text: str) -> str:
     return await ctx.service_call(echo, text)
 
 
+@payloads.handler()
+async def awakeable(ctx: restate.Context, text: str) -> str:
+    name, given = ctx.awakeable(type_hint=str)
+    ctx.resolve_awakeable(name, text)
+    return await given
+
+
 keeper = restate.VirtualObject("Keeper")
 
 
@@ -39,4 +46,14 @@ async def kept(ctx: restate.ObjectSharedContext) -> str:
     return await ctx.get("text", type_hint=str) or ""
 
 
-app = restate.app([payloads, keeper])
+flow = restate.Workflow("PayloadFlow")
+
+
+@flow.main()
+async def run(ctx: restate.WorkflowContext, text: str) -> str:
+    promise = ctx.promise("text", type_hint=str)
+    await promise.resolve(text)
+    return await promise.value()
+
+
+app = restate.app([payloads, keeper, flow])
