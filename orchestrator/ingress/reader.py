@@ -24,19 +24,13 @@ from orchestrator.ingress.request_line import (
     LINE_ENDS,
     end_of_piece,
     is_well_formed,
+    with_known_method,
 )
 from orchestrator.ingress.upgrade import head_without_offer
 
 PART_BYTES = 2 * 1024
 _WATCHED = frozenset(
-    (
-        b"content-length",
-        b"expect",
-        b"host",
-        b"idempotency-key",
-        b"traceparent",
-        b"transfer-encoding",
-    )
+    b"content-length expect host idempotency-key traceparent transfer-encoding".split()
 )
 _FRAMING_RATIO_MAX = 16  # a chunk of one byte takes six
 
@@ -89,6 +83,7 @@ class Reader:
         "_parser",
         "_seen",
         "_taken_bytes",
+        "_unknown_method",
         "_url",
         "body_bytes",
         "ended",
@@ -115,6 +110,7 @@ class Reader:
         self._joined: io.BytesIO | None = None  # a body that came in several pieces
         self._headers: RawHeaders = []
         self._method = b""
+        self._unknown_method = b""  # to the parser
         self._url = b""
         self._seen: bytes | bytearray = b""  # its first bytes
         self._line_is_plain = False  # of the request that comes: it need not be looked at again
@@ -206,8 +202,17 @@ class Reader:
             self._decline_offer()
             return int(offer.args[0])
         except httptools.HttpParserError as error:
-            self.refuse(replies.refused(400, f"bad HTTP request: {error}"))
+            self._parse_unknown(bytes(piece), error)
         return len(piece)
+
+    def _parse_unknown(self, piece: bytes, error: httptools.HttpParserError) -> None:
+        found = with_known_method(piece, error)
+        if found is None:
+            self.refuse(replies.refused(400, f"bad HTTP request: {error}"))
+        else:
+            self._parser = httptools.HttpRequestParser(self)
+            self._unknown_method, piece = found
+            self._parse(piece)
 
     def _take_known(self, data: bytes) -> bool:
         """Take a whole request whose headers were read before; whether it is one."""
@@ -336,7 +341,8 @@ class Reader:
             self._connection.on_expectation()
 
     def _check_head(self, head_bytes: int) -> None:
-        self._method = self._parser.get_method()
+        self._method = self._unknown_method or self._parser.get_method()
+        self._unknown_method = b""
         if len(self._headers) > self._options.header_count_max:
             self._refuse_count()
         elif head_bytes > self._options.head_bytes_max:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import unquote
 
+from orchestrator.admin.limits import BODIES_BYTES_MAX, BODY_BYTES_PER_S_MIN
 from orchestrator.ingress import replies
 from orchestrator.ingress.exchange import HttpReply, PendingRequest
 from orchestrator.ingress.http2 import Http2
@@ -27,13 +28,27 @@ AsgiMessage = MutableMapping[str, Any]
 _log = logging.getLogger("perdure.admin")
 
 _ROOM_BYTES: Final = 64 * 1024  # of an answer in parts that its client has not taken
+_STREAMS_MAX: Final = 64  # of a connection
+_REQUESTS_MAX: Final = 1_024  # at the same time
 
 
 class AdminHttp2:
     """All connections over HTTP/2, and the requests they carry."""
 
-    def __init__(self, app: Asgi, options: IngressOptions) -> None:
+    def __init__(
+        self, app: Asgi, body_bytes_max: int, head_bytes_max: int, keep_alive_s: int
+    ) -> None:
         self._app = app
+        options = IngressOptions(
+            cors_origins=(),
+            payload_bytes_max=body_bytes_max,
+            head_bytes_max=head_bytes_max,
+            uploads_bytes_max=BODIES_BYTES_MAX,
+            body_rate_bytes_min=BODY_BYTES_PER_S_MIN,
+            keep_alive_s=keep_alive_s,
+            streams_max=_STREAMS_MAX,
+            requests_max=_REQUESTS_MAX,
+        )
         self._shared = Shared(self._handle, SystemClock(), options, Telemetry())
         self._shared.cors.lines = b""  # its pages and those of others: `HostGuard` says
         self._shared.refresh_date()

@@ -17,8 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from orchestrator.admin.errors import refusal_body
-from orchestrator.admin.limits import BODIES_BYTES_MAX, BODY_BYTES_MAX, BODY_BYTES_PER_S_MIN
-from orchestrator.ingress.options import IngressOptions
+from orchestrator.admin.limits import BODY_BYTES_MAX
 from orchestrator.ingress.preface import is_preface, serve_by
 from orchestrator.ingress.request_line import (
     BAD_LINE,
@@ -27,14 +26,13 @@ from orchestrator.ingress.request_line import (
     LINE_ENDS,
     end_of_piece,
     is_well_formed,
+    with_known_method,
 )
 from orchestrator.ingress.upgrade import head_without_offer
 from orchestrator.model.limits import DRAIN_LOOK_S, LISTEN_BACKLOG_COUNT
 from orchestrator.node.admin_http2 import AdminHttp2, Asgi
 
 _KEEP_ALIVE_S = 75
-_STREAMS_MAX = 64  # of a connection over HTTP/2
-_REQUESTS_MAX = 1_024  # over HTTP/2, at the same time
 CONNECTIONS_MAX = 256
 """Each may hold a small body and 64 KiB of what was read ahead."""
 IDLE_S = 1.0  # so long a connection has been idle that gives way to a new one
@@ -70,6 +68,8 @@ class _Protocol(HttpToolsProtocol):
     _rest = b""  # of what was read, not parsed yet
     _first: bytes | None = b""  # until it is known which protocol it is
     _seen = b""  # what came of a head, until its first header is complete
+    _unknown_method = b""  # to the parser
+    _method = b""
     _is_refused = False
     _has_eof = False  # the client closed its side after that
     _is_parsing_due = False
@@ -215,9 +215,10 @@ class _Protocol(HttpToolsProtocol):
     def _check_head(self) -> None:
         names = [name for name, _ in self.headers]
         size_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        self._method = self._unknown_method or self.parser.get_method()
         if size_bytes > HEAD_BYTES_MAX:
             self._end(431, _HEAD_TOO_LARGE)
-        elif not is_well_formed(self._seen.lstrip(LINE_ENDS), self.parser.get_method(), self.url):
+        elif not is_well_formed(self._seen.lstrip(LINE_ENDS), self._method, self.url):
             self._end(400, BAD_LINE)
         elif (version := self.parser.get_http_version()) not in HTTP_VERSIONS:
             self._end(400, f"HTTP/{version} is not spoken here")
@@ -265,7 +266,11 @@ class _Protocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
             return self._decline_offer(data[offer.args[0] :])
-        except httptools.HttpParserError:
+        except httptools.HttpParserError as error:
+            if found := with_known_method(data, error):
+                self.parser = httptools.HttpRequestParser(self)
+                self._unknown_method, data = found
+                return self._feed(data)
             self.send_400_response("Invalid HTTP request received.")
         return b""
 
@@ -295,7 +300,8 @@ class _Protocol(HttpToolsProtocol):
         self._has_head()
         self._body_bytes = next((int(v) for k, v in self.headers if k == b"content-length"), 0)
         if not self.parser.should_upgrade() and not self._is_refused:
-            super().on_headers_complete()
+            super().on_headers_complete()  # its task has not begun
+            self.scope["method"], self._unknown_method = self._method.decode(), b""
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes -= len(body)
@@ -313,7 +319,7 @@ class AdminServer:
     def __init__(self, app: Asgi, body_bytes_max: int = BODY_BYTES_MAX) -> None:
         self._app = app
         self._is_over = False
-        self._http2 = AdminHttp2(self._run, _limits(body_bytes_max))
+        self._http2 = AdminHttp2(self._run, body_bytes_max, HEAD_BYTES_MAX, _KEEP_ALIVE_S)
         self._config = Config(
             self._run,
             access_log=False,
@@ -381,16 +387,3 @@ class AdminServer:
     @property
     def _has_connections(self) -> bool:
         return bool(self._state.connections) or self._http2.connection_count > 0
-
-
-def _limits(body_bytes_max: int) -> IngressOptions:
-    return IngressOptions(
-        cors_origins=(),
-        payload_bytes_max=body_bytes_max,
-        head_bytes_max=HEAD_BYTES_MAX,
-        uploads_bytes_max=BODIES_BYTES_MAX,
-        body_rate_bytes_min=BODY_BYTES_PER_S_MIN,
-        keep_alive_s=_KEEP_ALIVE_S,
-        streams_max=_STREAMS_MAX,
-        requests_max=_REQUESTS_MAX,
-    )

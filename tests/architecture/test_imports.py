@@ -24,6 +24,7 @@ HOMES = {
     "datafusion": ("orchestrator/sql/answering.py",),
     "httptools": (
         "orchestrator/ingress/reader.py",
+        "orchestrator/ingress/request_line.py",
         "orchestrator/exchanges/http1.py",
         "orchestrator/node/admin_server.py",
         "sdk/perdure/transports/http1.py",

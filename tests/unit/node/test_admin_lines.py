@@ -34,3 +34,18 @@ def test_empty_lines_before_a_request_mean_nothing() -> None:
         writer.close()
 
     run(check)
+
+
+@pytest.mark.parametrize("method", [b"FOO", b"get", b"X-Y_Z!"])
+def test_a_method_that_nobody_has_heard_of_is_told_which_are_taken(method: bytes) -> None:
+    async def check(server: AdminServer, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        line = method + b" /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"
+        writer.write(line + post(b"next"))
+        writer.write_eof()
+        answers = await reader.read()
+        assert answers.startswith(b"HTTP/1.1 405") and b"allow: POST" in answers
+        assert answers.count(b"HTTP/1.1 200") == 1 and b'"next"' in answers
+        writer.close()
+
+    run(check)
