@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, compile_path
 
 from orchestrator.admin.errors import AdminError, said
+from orchestrator.model.json_names import name_given_twice
 
 Endpoint = Callable[..., Awaitable[Any]]
 REQUIRED: Final = inspect.Parameter.empty
@@ -198,8 +199,11 @@ async def whole_body(request: Request) -> bytes:
 async def _read_body(kind: type[Body], request: Request) -> Body:
     data = await whole_body(request)
     try:
-        return msgspec.json.decode(data, type=kind, strict=False)
+        body = msgspec.json.decode(data, type=kind, strict=False)
     except msgspec.ValidationError as error:
         raise AdminError(400, f"body: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AdminError(400, f"the body is not JSON: {said(error)}") from None
+    if (name := name_given_twice(data)) is not None:
+        raise AdminError(400, f"body: the name {name!r} is given twice")
+    return body

@@ -12,6 +12,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from orchestrator.model.json_names import name_given_twice
+
 INLINE_BYTES_MAX: Final = 64 * 1024
 """Up to here parsing takes less than a millisecond: a process is not worth its start."""
 
@@ -87,6 +89,8 @@ def _parsed(body: bytes) -> StateChange:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         hint = _HINT if "$.new_state[" in str(error) else ""
         raise BadStateChange(f"{error}{hint}") from None
+    if (name := name_given_twice(body)) is not None:
+        raise BadStateChange(f"the name {name!r} is given twice")
     state = {
         key: value.encode() if isinstance(value, str) else bytes(value)
         for key, value in sent.new_state.items()

@@ -5,6 +5,7 @@ import msgspec
 from orchestrator.door.targets import check_scope, read_invocation_id
 from orchestrator.ingress.refusals import HttpRefused
 from orchestrator.ingress.targets import ReadRoute, read_idempotent, read_workflow
+from orchestrator.model.json_names import name_given_twice
 from orchestrator.registry.schema import Registry
 
 
@@ -39,6 +40,8 @@ def read_target(body: bytes, registry: Registry, wait: bool) -> ReadRoute:
         target = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise HttpRefused(400, f"bad body: {error}") from None
+    if (name := name_given_twice(body)) is not None:
+        raise HttpRefused(400, f"bad body: the name {name!r} is given twice")
     if isinstance(target, InvocationTarget):
         return ReadRoute(read_invocation_id(target.invocation_id), wait)
     check_scope(target.scope)

@@ -69,6 +69,15 @@ def test_half_a_surrogate_pair_and_depth(it: World, route: tuple[str, str], valu
             assert "surrogate pair" in answer.json["message"], "nothing is missing at its end"
 
 
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route[1])
+def test_a_name_given_twice(it: World, route: tuple[str, str]) -> None:
+    sent = {"uri": URI, "object_key": "a", "new_state": {}, "query": "SELECT 1"}
+    body = json.dumps(sent | {"public": True, "invocation_ids": []})[:-1]
+    for more in (', "uri": "http://x/"}', ', "other": {"a": 1, "\\u0061": 2}}'):
+        answer = it.ask(*route, (body + more).encode(), {"content-type": "application/json"})
+        assert answer.status == 400 and "is given twice" in answer.json["message"]
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(segments=st.lists(st.sampled_from(
     ["v4", "v1", "services", "deployments", "invocations", "%00", "%2F", "%ff", "..", "", "Greeter",

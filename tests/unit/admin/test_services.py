@@ -237,6 +237,7 @@ def test_state_may_be_given_as_text(it: World) -> None:
         ("Counter", {"object_key": "a" * 5000, "new_state": {}}, 400),
         ("Counter", {"object_key": "a", "new_state": {"k" * 5000: []}}, 400),
         ("Counter", {"object_key": "a", "new_state": {}, "scope": "s"}, 400),
+        ("Counter", b'{"object_key":"a","new_state":{"k":"%b","k":""}}' % (b"x" * 200_000), 400),
         ("Counter", b"{", 400),
         ("Counter", b"[" * 100_000, 400),
     ],
