@@ -26,6 +26,7 @@ def test_restart_from_the_input(client: Client, laboratory: Laboratory) -> None:
     assert client.attach(restarted).expect(200).json() == f"{gate} was open"
     row = client.wait_status(restarted, "completed")
     assert row["restarted_from"] == invocation and row["invoked_by"] == "restart_as_new"
+    assert row.get("invoked_by_id") is None  # nobody has called it
     # The old one stays as it was.
     assert client.output(invocation).status == 418
 

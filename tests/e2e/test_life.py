@@ -73,6 +73,8 @@ def test_sigterm_ends_within_ten_seconds_and_loses_nothing(
     started = time.monotonic()
     assert server.stop() == 0
     assert time.monotonic() - started < 10.0
+    kept = [path for path in server.data_dir.rglob("*") if path.stat().st_mode & 0o077]
+    assert kept == [], "nobody else reads what callers sent"
 
     server.restart()
     assert eventually(partial(client.attach, sleeping), 30.0).expect(200).json() == "sleep"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -182,3 +183,46 @@ def test_how_the_server_does(perdure: Perdure) -> None:
     eventually(is_pinned)
     assert "no deployment is drained" in perdure("deployments", "list", "--drained").stdout
     assert perdure("invocations", "kill", "--key", "pinned", "--yes").returncode == 0
+
+
+def interrupted(
+    perdure: Perdure, wait: Callable[[subprocess.Popen[str]], object], *words: str
+) -> tuple[int, str]:
+    """A command in a process of its own, which ^C reaches once `wait` is over: how it ends, and
+    all that it says."""
+    where = json.loads(perdure("whoami", "--json").stdout)
+    servers = ("--admin", where["admin"], "--ingress-url", where["ingress"])
+    command = [sys.executable, "-m", "orchestrator.cli.main", *words, *servers]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # Tests that run in the background of a shell do not hear it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as run:
+        wait(run)
+        run.send_signal(signal.SIGINT)
+        said = run.communicate(timeout=60)[0]
+    return run.returncode, said
+
+
+@pytest.mark.timeout(240)
+def test_an_interrupt_ends_a_command_with_130(perdure: Perdure) -> None:
+    """And says how to find what goes on."""
+
+    def is_suspended() -> None:
+        statuses = [one["status"] for one in listed(perdure, "--key", "interrupted")]
+        assert statuses == ["suspended"]
+
+    def first_line(run: subprocess.Popen[str]) -> None:
+        assert run.stdout is not None and run.stdout.readline()
+
+    hold = ("invoke", "Counter/hold", "3600", "--key", "interrupted")
+    code, said = interrupted(perdure, lambda run: eventually(is_suspended), *hold)
+    (held,) = listed(perdure, "--key", "interrupted")
+    goes_on = f"perdure attach {held['id']}, or perdure invocations cancel {held['id']}"
+    assert (code, said.strip()) == (130, f"it goes on: {goes_on}")
+    assert perdure("invocations", "kill", held["id"]).returncode == 0
+    code, said = interrupted(perdure, first_line, "invocations", "list", "--all", "--watch")
+    assert code == 130 and "Traceback" not in said

@@ -51,6 +51,9 @@ def test_a_refusal_says_what_to_do() -> None:
     assert "hidden" not in str(no.value)
     with pytest.raises(Refused, match="it has none that is public"):
         find_handler(REGISTRY, "Private", "no")
+    for service, handler in (("Greeter", "hidden"), ("Private", "x")):
+        with pytest.raises(Refused, match="the invoked service is not public"):  # as there
+            find_public_handler(REGISTRY, service, handler)
 
 
 def test_a_workflow_has_a_run() -> None:
