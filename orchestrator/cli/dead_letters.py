@@ -97,10 +97,20 @@ def _show(asked: Asked, identity: str) -> int:
         print_json(found)
         return 0
     value, text = found.pop("value", None), found.pop("value_utf8", None)
-    print_fields(found)
+    print_fields(found | {"record_key": _readable(found.get("record_key"))})
     if value is not None:
         print("\n" + "\n".join(shown_lines(text if text is not None else f"hex {value}")))
     return 0
+
+
+def _readable(key: str | None) -> str | None:
+    """The key of a record, which SQL gives as hexadecimal digits."""
+    if key is None:
+        return None
+    try:
+        return bytes.fromhex(key).decode()
+    except UnicodeDecodeError:
+        return f"hex {key}"
 
 
 @command.verb("redrive", "Do again what failed; the dead letter is gone then.")

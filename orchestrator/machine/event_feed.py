@@ -15,7 +15,7 @@ from orchestrator.model.rows import InvocationRow
 from orchestrator.model.topic_records import Produce
 from orchestrator.model.topics import EVENT, KILLED, FeedTopic
 from orchestrator.model.utc import utc_text
-from orchestrator.model.values import Attempted, Failure, Outcome
+from orchestrator.model.values import INVOKED, Attempted, Failure, Outcome
 from perdure.wire.ids import invocation_id_to_str
 
 TYPE_PREFIX = "dev.perdure.invocation."
@@ -37,8 +37,8 @@ def tell_end(step: Step, row: InvocationRow, outcome: Outcome, killed: bool) -> 
         return
     failure = outcome if isinstance(outcome, Failure) else None
     what = "completed" if failure is None else reason_of_end(step, row, failure, killed)
-    attempt = row.attempt if what == KILLED else row.attempt - 1
-    _give(step, feed, row, what, attempt, failure)
+    is_under_way = what == KILLED and row.status == INVOKED and not row.retry_at_ms
+    _give(step, feed, row, what, row.attempt - (not is_under_way), failure)
 
 
 def _give(

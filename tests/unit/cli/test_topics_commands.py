@@ -189,6 +189,12 @@ def test_dead_letters(it: World, perdure: Perdure, tmp_path: Path) -> None:
     assert "WHERE topic = 'orders' AND (subscription_id = 'sub_1' OR" in asked[0]
     first, second, third = (one["id"] for one in perdure("dlq", "list", "--json").json)
     assert "no key" in perdure("dlq", "show", first).out
+    for key, shown in (("616e6e", "ann"), ("ff", "hex ff")):
+        it.query.rows = lambda sql, key=key: [row | {"record_key": key} for row in rows(sql)]
+        assert (
+            perdure("dlq", "show", first).out.split("record_key")[1].split("\n")[0].strip() == shown
+        )
+    it.query.rows = rows
     needs = perdure("dlq", "redrive", first)
     assert needs.code == 1 and "it would fail again" in needs.err
     (tmp_path / "value").write_bytes(b"5")

@@ -123,6 +123,34 @@ def test_how_it_ended_is_told(how: str) -> None:
     assert events(bench)[-1]["data"]["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("end", "attempt"),
+    [
+        (None, 1),
+        (Failed(WHY, THEN_RETRY, 1, 1 << 50), 1),
+        (Failed(WHY, THEN_PAUSE, 1), 1),
+        (Suspended(Future((1,), (1,)), 1), 1),
+    ],
+)
+def test_a_kill_tells_of_the_attempt_that_there_was(end: Any, attempt: int) -> None:
+    bench = with_events()
+    bench.invoke(A)
+    if end is not None:
+        bench.flush(A, end=end)
+    bench.do(Kill(A, bench.now_ms))
+    told = events(bench)[-1]
+    assert (told["type"].rpartition(".")[2], told["data"]["attempt"]) == ("killed", attempt)
+
+
+def test_a_kill_of_the_second_attempt_tells_of_it() -> None:
+    bench = with_events()
+    bench.invoke(A)
+    bench.flush(A, end=Failed(WHY, THEN_PAUSE, 1))
+    bench.do(Resume(A, bench.now_ms))
+    bench.do(Kill(A, bench.now_ms))
+    assert events(bench)[-1]["data"]["attempt"] == 2
+
+
 def test_an_event_is_a_cloud_event_whose_id_comes_from_its_position() -> None:
     bench = with_events()
     bench.invoke(A, service="Cart", handler="add", key="k/1", kind=OBJECT_EXCLUSIVE)
