@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from tests.scale import backlog, payloads, table
+from tests.scale import backlog, idle, payloads, table
 from tests.scale.scenarios import SCENARIOS
 
-_NAMES = [*SCENARIOS, "payloads", "backlog"]
+_NAMES = [*SCENARIOS, "payloads", "backlog", "idle"]
 
 
 def _table(names: list[str], share: float, is_small: bool) -> bool:
@@ -35,6 +35,8 @@ def main() -> None:
     if "backlog" in names:
         full = int(backlog.RECORDS * asked.share)
         held &= backlog.run(backlog.SMALL) if asked.small else backlog.run(backlog.Size(full))
+    if "idle" in names:
+        held &= idle.run(idle.SECONDS_SMALL if asked.small else idle.SECONDS)
     sys.exit(0 if held else 1)
 
 
