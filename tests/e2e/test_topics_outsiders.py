@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from base64 import b64decode
 from collections import defaultdict
 
 import pytest
@@ -83,6 +85,34 @@ def test_what_a_producer_aborted_was_never_there(
 
     eventually(at_the_end, 60)
     each_once()
+
+
+def test_a_program_that_uses_a_transactional_id_of_the_server_makes_nothing_lost_or_sent_twice(
+    server: PerdureServer, client: Client, topics: Topics
+) -> None:
+    """It fences the writers of all partitions, again and again; each comes back."""
+    target, count = topics.make(1), 40
+    node = json.loads((server.data_dir / "node.json").read_text())
+    log = hashlib.blake2b(b64decode(node["identity"]), digest_size=8).hexdigest()
+    ids = [f"{server.options.cluster}.{log}.{partition}" for partition in range(4)]
+    fenced = 0
+    for number in range(count):
+        request = {"topic": target, "key": fresh(), "value": number}
+        client.send(("Kafka", "send"), request)
+        if number % 10 == 5:
+            for named in ids:
+                stranger = Producer({**topics.servers, "transactional.id": named})
+                stranger.init_transactions(30)
+                fenced += 1
+    answer = client.call(("Kafka", "send"), {"topic": target, "key": "last", "value": count})
+    assert answer["topic"] == target and fenced == 16
+
+    def all_sent() -> None:
+        sent = sorted(json.loads(one.value()) for one in topics.whole(target))
+        assert sent == list(range(count + 1))
+
+    eventually(all_sent, 90)
+    assert "was fenced" in server.process.log.read_text()
 
 
 @pytest.mark.parametrize("partition", [-1, 2])
