@@ -24,8 +24,11 @@ from perdure.wire.ids import invocation_id_to_str, parse_invocation_id
 KEEP = "keep"
 LATEST_DEPLOYMENT = "latest"
 
+NO_INVOCATION = (
+    "there is no such invocation: it was purged, its retention is over, or it is of another server"
+)
 _REFUSED = {
-    Answer.NOT_FOUND: (404, "there is no such invocation"),
+    Answer.NOT_FOUND: (404, NO_INVOCATION),
     Answer.ALREADY_COMPLETED: (409, "it has completed already"),
     Answer.NOT_COMPLETED: (409, "it has not completed: cancel or kill it first"),
     Answer.NOT_RUNNING: (409, "it has not started, so there is nothing to pause"),
@@ -90,7 +93,7 @@ def _choose(ports: Ports, row: InvocationRow | CompletedRow, deployment: str) ->
     found = registry.latest(target.service) if latest else registry.deployment(deployment)
     if found is None:
         what = f"deployment of {target.service!r}" if latest else f"deployment {deployment!r}"
-        raise AdminError(404, f"there is no {what}")
+        raise AdminError(404, f"there is no {what}: perdure deployments list has them")
     if registry.handler_on(found.id, target.service, target.handler) is None:
         raise AdminError(400, f"{found.id} does not serve {target.service}/{target.handler}")
     if row.protocol and not found.min_protocol <= row.protocol <= found.max_protocol:
@@ -107,12 +110,17 @@ async def restart_as_new(ports: Ports, text: str, upto: int, deployment: str) ->
     target_id = parse_invocation_id(text)
     row = await ask_row(ports, target_id)
     now_ms = ports.clock.now_ms()
+    try:
+        if row is not None:
+            restart.check_kind(row)
+    except restart.RestartRefused as error:
+        raise AdminError(error.status, f"{text}: {error}") from None
     if isinstance(row, InvocationRow):
         if row.status in (SCHEDULED, INBOXED):
-            raise AdminError(425, f"{text}: it has not started yet")
+            raise AdminError(425, f"{text}: it has not started yet: nothing can be restarted")
         raise AdminError(409, f"{text}: it is still running: cancel or kill it first")
     if row is None or row.expires_at_ms <= now_ms:
-        raise AdminError(404, f"{text}: there is no such invocation")
+        raise AdminError(404, f"{text}: {NO_INVOCATION}")
     kept = row.journal_expires_at_ms > now_ms
     wanted = journal if upto else input_entry
     frames = [frame for _, frame in await wanted(ports, row)] if kept else []
@@ -150,7 +158,7 @@ async def exported(ports: Ports, text: str) -> tuple[bytes, AsyncGenerator[bytes
     row = await ask_row(ports, parse_invocation_id(text))
     now_ms = ports.clock.now_ms()
     if row is None or (isinstance(row, CompletedRow) and row.expires_at_ms <= now_ms):
-        raise AdminError(404, f"{text}: there is no such invocation")
+        raise AdminError(404, f"{text}: {NO_INVOCATION}")
     if isinstance(row, CompletedRow) and row.journal_expires_at_ms <= now_ms:
         raise AdminError(410, f"{text}: its journal is gone")
     journal_chunks = asking.chunks(ports.engine.journal(row.invoke.id, row.incarnation))

@@ -6,7 +6,7 @@ import msgspec
 
 from orchestrator.model.ids import random_seed
 from orchestrator.model.invoke import Invoke, Prefix
-from orchestrator.model.rows import CompletedRow
+from orchestrator.model.rows import CompletedRow, InvocationRow
 from orchestrator.model.values import BY_RESTART, FAILURE, SUCCESS, WORKFLOW_KINDS
 from perdure.wire import codes
 from perdure.wire.calls import CallCommand, OneWayCallCommand
@@ -26,10 +26,18 @@ class RestartRefused(Exception):
         self.status = status
 
 
+def check_kind(row: InvocationRow | CompletedRow) -> None:
+    """Raise RestartRefused for what is never restarted, whatever its state is."""
+    if row.invoke.kind in WORKFLOW_KINDS:
+        raise RestartRefused(
+            422,
+            "a workflow runs once for its key, and is not restarted as new: once its run is over"
+            " and purged, it can be called again",
+        )
+
+
 def check_restartable(row: CompletedRow, entry_count: int, upto: int) -> None:
     """Raise RestartRefused unless the journal from 0 to `upto` can start an invocation."""
-    if row.invoke.kind in WORKFLOW_KINDS:
-        raise RestartRefused(422, "a workflow runs once: it cannot be restarted as new")
     if not row.entries or not entry_count:
         raise RestartRefused(410, "its journal, and with it its input, is gone")
     if not 0 <= upto < entry_count:

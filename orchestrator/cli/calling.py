@@ -146,6 +146,8 @@ def _hint(
         return f"{target} takes an input, give it as JSON behind the target"
     if "is called by" in said:
         return "name the key with --key" if "{key}" in said else f"{service} has no keys"
+    if "did you mean" in said:
+        return ""
     if error.is_unknown and said.startswith(f"service {service!r}"):
         return service_meant(asked.admin, service)
     if error.is_unknown and said.startswith("handler "):

@@ -45,7 +45,8 @@ def command(asked: Asked, journals: tuple[str, ...], app: str, **chosen: Any) ->
     wanted = _Chosen(**chosen)
     if bool(wanted) == bool(journals):
         raise CliError(
-            "name files with journals, or choose those of a server by --since or --service",
+            "name files with journals before the app (perdure replay journal.json app.py), or"
+            " choose those of a server by --since or --service",
             EXIT_USAGE,
         )
     if journals:

@@ -22,7 +22,7 @@ from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.confirming import confirm
 from orchestrator.cli.exits import EXIT_USAGE, CliError, ServerRefused
 from orchestrator.cli.journals import VALUE_CHARS_SHOWN, short
-from orchestrator.cli.near import service_meant
+from orchestrator.cli.near import hinting, service_meant
 from orchestrator.cli.output import print_json, print_table, say
 from orchestrator.cli.values import JsonError, changed, parse_object, show_value
 
@@ -67,7 +67,8 @@ def _write(at: _Place, old: StateValues, new: StateValues, force: bool) -> int:
     }
     if not force:
         body["version"] = state_version((name.encode(), value) for name, value in old.items())
-    at.asked.admin.ask("POST", path("services", at.service, "state"), body)
+    with hinting(lambda: service_meant(at.asked.admin, at.service)):
+        at.asked.admin.ask("POST", path("services", at.service, "state"), body)
     if at.asked.json:
         print_json({"changed": True})
     else:

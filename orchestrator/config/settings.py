@@ -59,9 +59,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _unknown(name: str, known: Iterable[str], at: str = "") -> ConfigError:
-    near = difflib.get_close_matches(name, list(known), 1, 0.6)
-    remedy = f"Did you mean {near[0]}?" if near else "Remove it; --help lists them all."
+    by_word = {_word(one): one for one in known}  # what all have in common is no likeness
+    near = difflib.get_close_matches(_word(name), by_word, 1, 0.6)
+    remedy = f"Did you mean {by_word[near[0]]}?" if near else "Remove it; --help lists them all."
     return ConfigError(f"There is no setting {name}{at}.", "PD0002", remedy)
+
+
+def _word(name: str) -> str:
+    return name.removeprefix(PREFIX).removeprefix("--")
 
 
 def parser(command: str, groups: Sequence[Group]) -> argparse.ArgumentParser:

@@ -107,7 +107,10 @@ def _wrong_input(rules: InputRules, content_type: str | None, is_empty: bool) ->
         needed = "a body and a" if rules.needs_body and is_empty else "a"
         return f"{needed} content-type header is needed: {rules.content_type}"
     if not _media_type_matches(rules.content_type, content_type):
-        return f"content-type {content_type!r} does not match {rules.content_type!r}"
+        return (
+            f"content-type {content_type!r} does not match {rules.content_type!r}: send a body of"
+            f" that type, with the header content-type: {rules.content_type}"
+        )
     if rules.needs_body and is_empty:
         return "this handler needs a body"
     return ""

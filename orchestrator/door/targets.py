@@ -26,9 +26,18 @@ def find_service(registry: Registry, name: str) -> Service:
     """The latest revision of a service; raises Refused."""
     service = registry.service(name) or (KAFKA_SERVICE if name == KAFKA else None)
     if service is None:
-        message = f"service {name[:NAME_BYTES_MAX]!r} not found: register its deployment first"
+        message = f"service {name[:NAME_BYTES_MAX]!r} not found: {_instead(registry, name)}"
         raise Refused(RefusalCode.UNKNOWN_SERVICE, message)
     return service
+
+
+def _instead(registry: Registry, name: str) -> str:
+    """Whoever writes a name in other letters has registered it already."""
+    small = name.lower()
+    for known in registry.services.values():
+        if known.public and known.name.lower() == small:
+            return f"did you mean {known.name!r}?"
+    return "register its deployment first"
 
 
 def find_handler(registry: Registry, service: str, name: str) -> Handler:
@@ -107,7 +116,7 @@ def read_awakeable_id(text: str) -> AwakeableId:
 def check_scope(scope: str | None, limit_key: str | None = None) -> None:
     """Scopes, and the limit keys below them, are not served; raises Refused."""
     if scope is not None or limit_key is not None:
-        message = "scopes and limit keys are not enabled on this server"
+        message = "scopes and limit keys are not enabled on this server: leave them out"
         raise Refused(RefusalCode.NO_SCOPES, message)
 
 

@@ -164,7 +164,7 @@ def _segments(path: bytes) -> list[str]:
 
 
 def _shown(path: bytes) -> str:
-    return repr(path[:100].decode("utf-8", "replace"))
+    return repr((path or b"/")[:100].decode("utf-8", "replace"))
 
 
 def _allow(method: bytes, methods: tuple[bytes, ...]) -> None:

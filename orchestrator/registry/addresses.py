@@ -80,7 +80,9 @@ def _check(text: str, parts: SplitResult) -> None:
             f"{text!r} is no address of an endpoint: write http://host:port or https://host"
         )
     if "@" in parts.netloc:
-        raise AddressError("a URI with a password: put credentials into additional_headers")
+        raise AddressError(
+            "a URI with a password: put credentials into additional_headers (--header)"
+        )
     if parts.query or parts.fragment:
         raise AddressError(f"{text!r} has a query or a fragment, which an endpoint cannot have")
     if not _HOST.fullmatch(_host_of(parts)) or not _PATH.fullmatch(parts.path):

@@ -245,7 +245,9 @@ def find_subscription(topics: TopicsState, text: str) -> StoredSubscription:
     )
     if found is None:
         raise RegistryError(
-            NO_SUBSCRIPTION, f"The requested subscription {text[:200]!r} does not exist"
+            NO_SUBSCRIPTION,
+            f"The requested subscription {text[:200]!r} does not exist: perdure subscriptions list"
+            " has them",
         )
     return found
 

@@ -37,6 +37,8 @@ class Address(NamedTuple):
 
 def _address(text: str) -> Address:
     """`host:port`, `[v6]:port` or `:port` for every interface."""
+    if "://" in text:
+        raise ValueError("expected HOST:PORT, without http:// before it")
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ValueError("expected HOST:PORT with a port from 0 to 65535")

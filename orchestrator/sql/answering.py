@@ -33,6 +33,8 @@ _OUT_OF_MEMORY = ("Resources exhausted", "MemoryError", "memory allocation", "ma
 _UNREAD = re.compile(r'SQL error: ParserError\("(.*)"\)', re.DOTALL)
 _NO_QUERY = re.compile(r"(?:DDL|DML|Statement) not supported: (\w+)")
 _NO_TABLE = re.compile(r"table '(?:restate\.public\.)?([^']*)' not found")
+_WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|MERGE|COPY|TRUNCATE)\b", re.IGNORECASE)
+_NO_FUNCTION = re.compile(r"Invalid function '([^']*)'.*Did you mean '([^']*)'", re.DOTALL)
 _SURROUNDING = re.compile(
     r"(?:DataFusion error: |Optimizer rule '\w+' failed\s+caused by\s+|Arrow error: )+"
 )
@@ -82,6 +84,8 @@ class Answering:
             self._hints.update(hints_of(frame.optimized_logical_plan()))
             stream = frame.execute_stream()
         except Exception as error:  # noqa: BLE001 the library raises bare exceptions
+            if writes := _WRITES.match(ask.sql):  # what else is wrong with it does not matter
+                return pipe.AnswerDone(STATUS_BAD_QUERY, _only_reads(writes[1].upper()))
             return self._failed(error)
         try:
             batches = (batch.to_pyarrow() for batch in stream)
@@ -189,13 +193,20 @@ def told(text: str) -> str:
     if unread := _UNREAD.fullmatch(text):
         return f"this is no SQL that can be read: {unread[1]}"
     if refused := _NO_QUERY.search(text):
-        return f"queries only read, with SELECT: {refused[1]} is not supported"
+        return _only_reads(refused[1])
     if unknown := _NO_TABLE.search(text):
         name = unknown[1]
         near = get_close_matches(name, SCHEMAS, 1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SCHEMAS)}"
         return f"there is no table {name}: {hint}"
+    if unknown := _NO_FUNCTION.search(text):
+        near = get_close_matches(unknown[1], [unknown[2]], 1)  # the library names the nearest
+        return f"there is no function {unknown[1]}{f': did you mean {near[0]}?' if near else ''}"
     return _SURROUNDING.sub("", text)
+
+
+def _only_reads(what: str) -> str:
+    return f"queries only read, with SELECT: {what} is not supported"
 
 
 def _value_in(text: str) -> str:

@@ -162,7 +162,8 @@ class TestResume:
     def test_on_one_that_is_not_there(self, it: World) -> None:
         paused(it)
         assert act(it, "resume", query="?deployment=latest").status == 404
-        assert act(it, "resume", query="?deployment=dp_x").status == 404
+        unknown = act(it, "resume", query="?deployment=dp_x")
+        assert unknown.status == 404 and "perdure deployments list" in unknown.json["message"]
 
     def test_on_one_that_does_not_fit(self, it: World) -> None:
         paused(it)
@@ -265,8 +266,13 @@ class TestRestart:
     def test_a_workflow(self, it: World) -> None:
         it.register()
         it.bench.invoke(A, service="Signup", handler="run", key="k", kind=WORKFLOW_RUN)
+        while_it_runs = act(it, "restart-as-new")
         it.bench.finish(A)
-        assert act(it, "restart-as-new").status == 422
+        for answer in (while_it_runs, act(it, "restart-as-new")):
+            assert answer.status == 422 and "purged, it can be called" in answer.json["message"]
+        assert act(it, "purge").status == 200
+        it.bench.invoke(A, service="Signup", handler="run", key="k", kind=WORKFLOW_RUN)
+        assert it.bench.live(A) is not None
 
     def test_a_journal_that_has_expired_before_its_result(self, it: World, first: str) -> None:
         row = it.bench.done(A)

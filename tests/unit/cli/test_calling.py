@@ -196,6 +196,9 @@ def test_a_service_that_was_meant(
     where = ["--ingress-url", ingress_url, "--admin", server.url]
     assert main(["invoke", "Greter/greet", "1", *where]) == 1
     assert "did you mean 'Greeter'?" in capfd.readouterr().err
+    ingress.refuses(404, "service 'greeter' not found: did you mean 'Greeter'?")
+    assert main(["invoke", "greeter/greet", "1", *where]) == 1
+    assert capfd.readouterr().err.count("mean 'Greeter'") == 1
     ingress.refuses(404, "handler 'gret' not found in service 'Greeter': it has greet")
     assert main(["invoke", "Greeter/gret", "1", *where]) == 1
     said = capfd.readouterr().err

@@ -126,6 +126,7 @@ def test_choices_are_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         (["services", "patch", "greeter", "--public", "true"], "did you mean 'Greeter'?"),
         (["services", "openapi", "Zzz"], "'Zzz': perdure services list shows those"),
         (["state", "get", "Conter", "k"], "did you mean 'Counter'?"),
+        (["state", "patch", "Conter", "k", '{"a":1}'], "did you mean 'Counter'? [PD0703]"),
         (["deployments", "describe", "dp_1"], "'dp_1': perdure deployments list has them"),
     ],
 )

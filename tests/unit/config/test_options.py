@@ -102,6 +102,9 @@ def test_a_flag_wins() -> None:
     [
         (["--ingress", "nowhere"], {}, "--ingress='nowhere': expected HOST:PORT"),
         (["--ingress", "::1:8080"], {}, "brackets"),
+        ([], {"PERDURE_INGRESS": "http://a:8080"}, "HOST:PORT, without http:// before it"),
+        ([], {"PERDURE_FOO": "1"}, "no setting PERDURE_FOO. Remove it; --help lists them all"),
+        (["--foo", "1"], {}, "no setting --foo. Remove it"),
         ([], {"PERDURE_ADMIN": "a:70000"}, "PERDURE_ADMIN='a:70000': expected HOST:PORT"),
         ([], {"PERDURE_LOG": "files"}, "embedded or kafka"),
         (["--log", "kafka"], {}, "--kafka-bootstrap"),

@@ -46,6 +46,12 @@ def test_a_refusal_says_what_to_do() -> None:
     """Names of handlers that only other handlers may call stay inside."""
     with pytest.raises(Refused, match="'Nobody' not found: register its deployment first"):
         find_handler(REGISTRY, "Nobody", "greet")
+    with pytest.raises(Refused, match="'greeter' not found: did you mean 'Greeter'"):
+        find_handler(REGISTRY, "greeter", "greet")
+    with pytest.raises(Refused, match="'private' not found: register its"):
+        find_handler(REGISTRY, "private", "x")
+    with pytest.raises(Refused, match="leave them out"):
+        check_scope("s")
     with pytest.raises(Refused, match=r"'no' not found in service 'Greeter': it has .*greet") as no:
         find_handler(REGISTRY, "Greeter", "no")
     assert "hidden" not in str(no.value)

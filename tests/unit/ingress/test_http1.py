@@ -276,6 +276,12 @@ def test_a_line_is_not_taken_for_that_of_a_request_before_it(
     assert ingress.raw(good).count(b"HTTP/1.1 200 ") == 3
 
 
+def test_a_path_is_shown_as_it_was_asked_for(ingress: Served) -> None:
+    assert b"bad path '/': use /{service}" in ingress.raw(
+        _HEALTH.replace(b"restate/health", b"") + CLOSE + b"\r\n"
+    )
+
+
 def test_an_absolute_request_target(ingress: Served) -> None:
     data = b"GET http://example.com/restate/health HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n"
     assert ingress.raw(data).startswith(b"HTTP/1.1 200 ")

@@ -170,6 +170,10 @@ def test_what_is_not_a_query_is_refused_and_the_next_one_runs(sql: str) -> None:
         ("DROP TABLE state", "only read"),
         ("DELETE FROM state", "only read"),
         ("SET a = 1", "only read"),
+        ("INSERT INTO state VALUES (1)", "only read, with SELECT: INSERT is not"),
+        ("  update state set key = 1", "only read, with SELECT: UPDATE is not"),
+        ("SELECT foo(1)", "there is no function foo"),
+        ("SELECT lenght('a')", "there is no function lenght: did you mean length?"),
     ],
 )
 def test_what_is_wrong_is_said_to_who_wrote_it(sql: str, said: str) -> None:
