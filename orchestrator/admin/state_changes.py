@@ -55,7 +55,9 @@ class BadStateChange(Exception):
 async def read_state_change(body: bytes) -> StateChange:
     """Raises `BadStateChange`. Never holds the event loop for more than a few milliseconds."""
     if len(body) <= INLINE_BYTES_MAX:
-        return _parsed(body)
+        change = _parsed(body)
+        _check_names(name_given_twice(body))
+        return change
     answer = await _parsed_elsewhere(body)
     if answer[:1] == _GOOD:
         return msgspec.msgpack.decode(memoryview(answer)[1:], type=StateChange)
@@ -89,8 +91,6 @@ def _parsed(body: bytes) -> StateChange:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         hint = _HINT if "$.new_state[" in str(error) else ""
         raise BadStateChange(f"{error}{hint}") from None
-    if (name := name_given_twice(body)) is not None:
-        raise BadStateChange(f"the name {name!r} is given twice")
     state = {
         key: value.encode() if isinstance(value, str) else bytes(value)
         for key, value in sent.new_state.items()
@@ -98,10 +98,17 @@ def _parsed(body: bytes) -> StateChange:
     return StateChange(sent.object_key, state, sent.version, sent.scope)
 
 
+def _check_names(twice: str | None) -> None:
+    if twice is not None:
+        raise BadStateChange(f"the name {twice!r} is given twice")
+
+
 def _main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     try:
-        answer = _GOOD + msgspec.msgpack.encode(_parsed(sys.stdin.buffer.read()))
+        body = sys.stdin.buffer.read()
+        answer = _GOOD + msgspec.msgpack.encode(_parsed(body))
+        _check_names(name_given_twice(body, len(body)))  # it keeps nobody waiting here
     except BadStateChange as error:
         answer = _BAD + str(error).encode()
     except MemoryError:

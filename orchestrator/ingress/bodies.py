@@ -31,11 +31,14 @@ class IdempotentTarget(_Target, tag="idempotentInvocation", frozen=True):
     scope: str | None = None
 
 
+_BYTES_MAX = 64 * 1024  # two keys and two names, each byte of them written as an escape
 _decode = msgspec.json.Decoder(InvocationTarget | WorkflowBody | IdempotentTarget).decode
 
 
 def read_target(body: bytes, registry: Registry, wait: bool) -> ReadRoute:
     """The invocation a body names."""
+    if len(body) > _BYTES_MAX:
+        raise HttpRefused(413, f"bad body: a target has at most {_BYTES_MAX} bytes")
     try:
         target = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

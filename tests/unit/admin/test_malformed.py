@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orchestrator.model import json_names
 from perdure.wire.ids import invocation_id_to_str
 from tests.unit.admin.world import URI, World, world
 from tests.unit.machine.bench import uid
@@ -76,6 +77,19 @@ def test_a_name_given_twice(it: World, route: tuple[str, str]) -> None:
     for more in (', "uri": "http://x/"}', ', "other": {"a": 1, "\\u0061": 2}}'):
         answer = it.ask(*route, (body + more).encode(), {"content-type": "application/json"})
         assert answer.status == 400 and "is given twice" in answer.json["message"]
+
+
+def test_names_of_a_large_body_are_not_looked_at(
+    it: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That would hold up calls: of two megabytes for more than a second."""
+    monkeypatch.delattr(json_names, "_TOKEN")
+    body = b'{"query":"SELECT 1","x":[%b{}]}' % (b"{}," * 300_000)
+    assert it.ask("POST", "/query", body, {"content-type": "application/json"}).status == 200
+    values = b",".join(b'"%d":""' % number for number in range(2_000))
+    body = b'{"object_key":"a","new_state":{%b}}' % values
+    path = "/services/Counter/state"
+    assert it.ask("POST", path, body, {"content-type": "application/json"}).status == 202
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -183,8 +183,9 @@ def test_lookup_computes_the_id(ingress: Served) -> None:
         (b'{"target":"workflow","workflowName":"Signup","workflowKey":"u","scope":"s"}', 400),
         (b'{"target":"workflow","target":"workflow","workflowName":"A","workflowKey":"u"}', 400),
         (b'{"target":"workflow","workflowName":"A","workflowKey":"u","workflowKey":"v"}', 400),
-        (b"[" * 100_000, 400),
-        (b'{"target":"invocation","x":' + b"[" * 100_000, 400),
+        (b"[" * 60_000, 400),
+        (b'{"target":"invocation","x":' + b"[" * 60_000, 400),
+        (b'{"target":"invocation","x":[' + b"{}," * 300_000 + b"{}]}", 413),
         (b'{"target":"workflow","x":' + b'{"a":' * 5_000 + b"1" + b"}" * 5_000 + b"}", 400),
     ],
 )

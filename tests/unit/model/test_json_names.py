@@ -31,6 +31,12 @@ def test_a_name_that_comes_twice(text: str, name: str | None) -> None:
     assert name_given_twice(text.encode()) == name
 
 
+def test_a_large_text_is_not_looked_at() -> None:
+    text = b'{"a":1,%b"a":2}' % (b" " * 20_000)
+    assert name_given_twice(text) is None
+    assert name_given_twice(text, len(text)) == "a"
+
+
 VALUES = st.recursive(
     st.none() | st.integers() | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner),
