@@ -17,6 +17,7 @@ def set_result_apart(step: Step, done: CompletedRow) -> None:
     value = done.outcome
     if isinstance(value, bytes) and len(value) > RESULT_INLINE_BYTES:
         step.state.results.add(_key(done), ResultRow(value))
+        step.state.account.dirty_bytes += len(value)  # it is in the journal, too
         done.outcome, done.result_bytes = b"", len(value)
 
 

@@ -63,6 +63,11 @@ class Partition:
         self._last_offset = offset
         self._last_message = message
 
+    @property
+    def spilled_to(self) -> int:
+        """The store stands for everything below this offset."""
+        return self._store.stamp.applied
+
     def spill(self) -> None:
         """Write what is dirty, with the offset and the hash of the message it stands for."""
         stamp = self._store.stamp

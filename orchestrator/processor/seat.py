@@ -198,6 +198,13 @@ class Seat(SeatView):
         self._refuse(append.proposals, error.reason)
         self._host.call_later(delay_s, partial(self._append_again, leading))
 
+    def rest(self, pause_s: float) -> None:
+        """Append nothing for a while; what waits then holds back who proposes it."""
+        leading = self.state
+        if type(leading) is Leading:
+            leading.pauses += 1
+            self._host.call_later(pause_s, partial(self._append_again, leading))
+
     def _append_again(self, leading: Leading) -> None:
         leading.pauses -= 1
         self._wake()

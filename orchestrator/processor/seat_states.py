@@ -67,8 +67,8 @@ class Leading:
         self.partition = opened.partition
         self.term = term
         self.in_flight: InFlightAppend | None = None
-        # Reasons to append nothing: the log refused an append a moment ago, or what others wrote is
-        # being read.
+        # Reasons to append nothing: the log refused an append a moment ago, what others wrote is
+        # being read, or the store has much to put in order.
         self.pauses = 0
         self.is_reading = False
         self.heard_to = 0  # behind the last message that the log's tail has shown

@@ -20,6 +20,12 @@ from orchestrator.store.port import CHECKPOINTS_KEPT, StoreError, StoreHome, che
 logger = logging.getLogger("perdure.processor")
 QUIET_S = 1.0  # without a record: then a flush delays nothing
 QUIET_FLUSH_RECORDS = 500  # fewer are replayed at once
+PACED_BYTES = 1 << 20  # spilled at once: what writes less than this waits for nothing
+PACED_FROM = 12  # files in the store's backlog
+PACED_STEP = 8  # as many more, and a partition spills PACED_BYTES_S; twice as many, half of that
+PACED_BYTES_S = 16 << 20
+PACED_MAX_S = 1.0
+FLUSHES_MORE = 3  # before a copy
 COUNT_EVERY_RECORDS = 10  # follow-up records write some hundred rows each
 COUNT_EVERY_BYTES = 32 << 10  # and others the more rows the larger they are
 
@@ -47,6 +53,7 @@ class Upkeep:
         self._count_at = self._count_at_bytes = 0
         self._spilled_at = 0  # records applied when last spilled
         self._spilled_s = scheduler.time_s()
+        self._unflushed_bytes = 0  # spilled since a flush began
         self._flushed_at = -QUIET_FLUSH_RECORDS  # what was replayed before is not flushed yet
         self._seen_at = 0  # records applied at the last look, and since when
         self._seen_s = scheduler.time_s()
@@ -109,14 +116,25 @@ class Upkeep:
             return
         self._spilled_at = seat.record_count
         self._spilled_s = self._scheduler.time_s()
+        size_bytes = seat.partition.state.dirty_bytes
+        self._unflushed_bytes += size_bytes
         try:
             seat.partition.spill()
+            if size_bytes >= PACED_BYTES and seat.store is not None:
+                self._pace(size_bytes, seat.store.backlog())
         except StoreError as error:
             seat.lose_store(error)
             return
         self._spills.add()
         if seat.record_count - self._flushed_at >= self._options.flush_records:
             self._flush_soon()
+
+    def _pace(self, size_bytes: int, backlog: int) -> None:
+        """Let a store that cannot keep up catch up, at the cost of this partition alone: a write
+        that RocksDB holds up would hold up everything."""
+        if backlog > PACED_FROM:
+            share = (backlog - PACED_FROM) / PACED_STEP
+            self._seat.rest(min(PACED_MAX_S, share * size_bytes / PACED_BYTES_S))
 
     def checkpoint_if_behind(self, written_bytes: int) -> None:
         """Make a checkpoint if those of others have long been ahead of the last one."""
@@ -143,10 +161,16 @@ class Upkeep:
     async def _flush(self) -> None:
         seat = self._seat
         store, flushed_at = seat.store, seat.record_count
+        self._unflushed_bytes = 0
         try:
             if store is None:
                 return
             await self._scheduler.in_thread(store.flush)
+            for _ in range(FLUSHES_MORE):  # what came meanwhile: a copy flushes it in this thread
+                if self._unflushed_bytes < PACED_BYTES or not self._wants_checkpoint():
+                    break
+                self._unflushed_bytes = 0
+                await self._scheduler.in_thread(store.flush)
             self._flushed_at = flushed_at
             self._flushes.add()
             if seat.store is store and self._wants_checkpoint():
@@ -177,8 +201,9 @@ class Upkeep:
             return
         self._checkpoint_at = seat.record_count
         self._checkpoint_bytes = seat.byte_count
-        seat.partition.spill()
-        seat.store.checkpoint(checkpoint_name(seat.partition.next_offset))
+        if seat.partition.state.dirty_bytes < PACED_BYTES or not seat.partition.spilled_to:
+            seat.partition.spill()  # else the copy is of the last spill: it would be flushed here
+        seat.store.checkpoint(checkpoint_name(seat.partition.spilled_to))
         self._checkpoints.add()
         self._copied_bytes = self._written_bytes
         self._trim()

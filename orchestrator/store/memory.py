@@ -71,6 +71,9 @@ class MemoryStore:
     def flush(self) -> None:
         self._home.flushed = dict(self._rows)
 
+    def backlog(self) -> int:
+        return 0
+
     def close(self) -> None:
         """An orderly end loses nothing, as with RocksDB."""
         self.flush()

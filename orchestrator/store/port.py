@@ -34,6 +34,11 @@ class DurableStore(Store, Protocol):
         """Make what is written durable; may be called in a thread, beside reads and writes."""
         ...
 
+    def backlog(self) -> int:
+        """How many files of recent writes it has still to put in order. Writing goes on whatever
+        there are, but each costs reads and, in the end, blocks a write: who writes much waits."""
+        ...
+
 
 class StoreHome(Protocol):
     """Where the stores of one partition live. One process at a time opens them."""

@@ -29,7 +29,10 @@ from orchestrator.runtime.directories import sync_directory
 from orchestrator.store.port import StoreError, Writes
 
 MEMTABLE_BYTES = 8 << 20
-MEMTABLES_MAX = 4
+MEMTABLES_MAX = 8  # writes are blocked once as many wait for their flush
+UNSORTED_SLOW, UNSORTED_STOP = 150, 300
+"""Files of the first level from which RocksDB slows writes down, and blocks them: it would hold up
+the loop, and the interpreter. Who writes much looks at `backlog`, and waits long before."""
 BLOCK_CACHE_BYTES = 16 << 20  # shared by the partitions of a process
 MEMTABLES_BYTES = 32 << 20  # of all partitions together: the largest is flushed first
 BLOOM_BITS = 10
@@ -59,6 +62,8 @@ def _options(memory: RocksMemory) -> Options:
     options.set_write_buffer_size(MEMTABLE_BYTES)
     options.set_write_buffer_manager(memory.memtables)
     options.set_max_write_buffer_number(MEMTABLES_MAX)
+    options.set_level_zero_slowdown_writes_trigger(UNSORTED_SLOW)
+    options.set_level_zero_stop_writes_trigger(UNSORTED_STOP)
     options.set_memtable_whole_key_filtering(True)
     options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO)
     options.set_compression_type(DBCompressionType.lz4())
@@ -184,6 +189,14 @@ class RocksStore:
     def flush(self) -> None:
         with self._flushing:
             self._do(self._db.flush)  # releases the GIL
+
+    def backlog(self) -> int:
+        def count() -> int:
+            files = self._db.property_int_value("rocksdb.num-files-at-level0")
+            unflushed = self._db.property_int_value("rocksdb.num-immutable-mem-table")
+            return int(files or 0) + 4 * int(unflushed or 0)  # a memtable holds up writes sooner
+
+        return _mapped(count, self._path)  # a microsecond
 
     def checkpoint(self, name: str) -> None:
         # Holds the interpreter: flush in a thread before, so that little is left to write.

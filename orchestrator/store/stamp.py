@@ -66,5 +66,8 @@ class StampedStore:
     def flush(self) -> None:
         self.inner.flush()
 
+    def backlog(self) -> int:
+        return self.inner.backlog()
+
     def close(self) -> None:
         self.inner.close()

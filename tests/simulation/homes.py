@@ -95,6 +95,9 @@ class ProcessStore:
             self._perhaps_fail()
             self._inner.flush()
 
+    def backlog(self) -> int:
+        return self._inner.backlog()
+
     def _perhaps_fail(self) -> None:
         if self.life.store_fails():
             raise StoreError("the disk does not answer")

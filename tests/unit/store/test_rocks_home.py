@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.processor.upkeep import PACED_FROM, PACED_STEP
 from orchestrator.store.port import StoreError, checkpoint_name
-from orchestrator.store.rocks import RocksStore
+from orchestrator.store.rocks import UNSORTED_SLOW, RocksStore
 from orchestrator.store.rocks_home import RocksHome
 from orchestrator.store.stamp import Stamp, StampedStore, read_stamp
 
@@ -230,6 +231,22 @@ def test_a_file_in_the_place_of_a_directory_is_put_aside(tmp_path: Path, place: 
     assert home.checkpoints()[-1] == 9
     assert aside(tmp_path) == []
     store.close()
+
+
+def test_what_is_still_to_be_put_in_order_is_counted_and_blocks_no_write(tmp_path: Path) -> None:
+    """RocksDB slows writes down from 20 files on by itself, in the thread that writes."""
+    store = opened(tmp_path)
+    assert store.backlog() == 0
+    for applied in (1, 2, 3):
+        spill(store, applied)
+        store.flush()
+    assert store.backlog() == 3
+    store.close()
+    with pytest.raises(StoreError):
+        store.backlog()
+    (options,) = [max((tmp_path / "live").glob("OPTIONS-*")).read_text()]
+    assert f"level0_slowdown_writes_trigger={UNSORTED_SLOW}" in options
+    assert PACED_FROM + 10 * PACED_STEP < UNSORTED_SLOW, "by then writes have long been slow"
 
 
 def test_a_file_is_not_taken_for_a_copy_that_was_made(tmp_path: Path) -> None:
