@@ -12,7 +12,7 @@ from orchestrator.cli.client import Admin
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.exits import CliError
 from orchestrator.cli.journals import export_journal
-from orchestrator.cli.near import say_unknown_service
+from orchestrator.cli.near import say_unknown_names
 from orchestrator.cli.operations import add_operations
 from orchestrator.cli.output import Coloured, first_line, print_json, print_table, say
 from orchestrator.cli.times import ago
@@ -73,7 +73,7 @@ def _look(asked: Asked, chosen: Chosen, matching: str, limit: int, again: bool) 
         print(_CLEAR, end="")
     _show(asked, rows)
     if not rows:
-        say_unknown_service(asked.admin, chosen.service)
+        say_unknown_names(asked.admin, chosen.service, chosen.handler, chosen.deployment)
     _say_rest(asked.admin, matching, limit, len(rows))
 
 

@@ -19,14 +19,35 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(names)}?" if names else ""
 
 
-def say_unknown_service(admin: Admin, name: str | None) -> None:
-    """Whoever finds nothing of a service may have written another name."""
-    if name is None:
-        return
-    known = _services(admin)
-    if known is not None and name not in known:
-        near = meant(name, known)
-        say(f"there is no service {name!r}{near and f': {near}'}")
+def say_unknown_names(
+    admin: Admin, service: str | None, handler: str | None, deployment: str | None
+) -> None:
+    """Whoever finds nothing may have written another name."""
+    known = None if service is None and handler is None else _services(admin)
+    if known is not None and service is not None and service not in known:
+        _say_unknown(f"there is no service {service!r}", meant(service, known))
+    elif known is not None and handler is not None:
+        handlers = [one for name in known if service in (None, name) for one in known[name]]
+        if handler not in handlers:
+            what = "no service has a" if service is None else f"{service!r} has no"
+            _say_unknown(f"{what} handler {handler!r}", meant(handler, handlers))
+    if deployment is not None and not _is_deployment(admin, deployment):
+        _say_unknown(f"there is no deployment {deployment!r}", "perdure deployments list has them")
+
+
+def _say_unknown(what: str, hint: str) -> None:
+    say(f"{what}{hint and f': {hint}'}")
+
+
+def _is_deployment(admin: Admin, name: str) -> bool:
+    """Also if it cannot be told now."""
+    try:
+        admin.get(path("deployments", name))
+    except ServerRefused as error:
+        return not error.is_unknown
+    except CliError:
+        return True
+    return True
 
 
 def service_meant(admin: Admin, name: str) -> str:
@@ -48,10 +69,13 @@ def handler_meant(admin: Admin, service: str, name: str) -> str:
     return meant(name, (one["name"] for one in found["handlers"]))
 
 
-def _services(admin: Admin) -> list[str] | None:
-    """The names of all; None if they cannot be told now: a hint is worth no error."""
+def _services(admin: Admin) -> dict[str, list[str]] | None:
+    """The handlers of all, by name; None if they cannot be told now: a hint is worth no error."""
     try:
-        return [one["name"] for one in admin.get("/services")["services"]]
+        return {
+            one["name"]: [handler["name"] for handler in one["handlers"]]
+            for one in admin.get("/services")["services"]
+        }
     except CliError:
         return None
 

@@ -16,7 +16,7 @@ from orchestrator.cli.client import Admin, path, text_literal
 from orchestrator.cli.commands import Asked, Noun
 from orchestrator.cli.confirming import confirm
 from orchestrator.cli.exits import EXIT_USAGE, CliError, ServerRefused
-from orchestrator.cli.near import say_unknown_service
+from orchestrator.cli.near import say_unknown_names
 from orchestrator.cli.output import print_json, print_table, say
 
 BATCH_MAX: Final = 500  # ids of a request; the server takes twice as many
@@ -179,7 +179,7 @@ def _do_chosen(work: _Work, chosen: Chosen, yes: bool) -> int:
         terms.append(f"created_at <= TIMESTAMP {text_literal(found['newest'])}")
         done, refused = _in_batches(work, terms, count)
     else:
-        say_unknown_service(admin, chosen.service)
+        say_unknown_names(admin, chosen.service, chosen.handler, chosen.deployment)
     return _report(work, done, refused)
 
 

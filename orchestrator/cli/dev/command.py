@@ -102,3 +102,5 @@ def _check_app(app: str) -> None:
     place = app.rpartition(":")[0] if ".py:" in app else app
     if place.endswith(".py") and not Path(place).is_file():
         raise ConfigError(f"There is no file {place}.")
+    if Path(place).is_dir():
+        raise ConfigError(f"{place} is a directory: name the file of the app, {place}/app.py.")

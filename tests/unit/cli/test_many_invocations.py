@@ -91,6 +91,14 @@ def test_a_filter_that_finds_nothing_may_name_no_service(server: World, perdure:
         assert said in perdure("invocations", *verb, "--service", "greter").err
         assert "no service" not in perdure("invocations", *verb, "--service", "Greeter").err
     assert perdure("invocations", "list", "--service", "Zzz").err == "there is no service 'Zzz'\n"
+    for words, said in (
+        (("--handler", "greett"), "a handler 'greett': did you mean 'greet'?\n"),
+        (("--service", "Counter", "--handler", "greet"), "'Counter' has no handler 'greet'\n"),
+        (("--handler", "greet"), ""),
+        (("--deployment", "dp_x"), "no deployment 'dp_x': perdure deployments list has them\n"),
+    ):
+        found = perdure("invocations", "list", *words).err
+        assert found.endswith(said) and bool(found) == bool(said), words
 
 
 @pytest.mark.parametrize("count", [1200, 2400])
@@ -104,6 +112,7 @@ def test_many_are_done_in_batches(
     assert [type(one) for one in server.engine.operations] == [Cancel] * count
     assert len({one.target_id for one in server.engine.operations}) == count
     assert done.code == 1 and len(done.json["failed"]) == count  # none of them is there
+    assert "cancel" in done.err  # how far it is
     queries = [sql for sql in server.query.asked if "COUNT" not in sql]
     assert len(queries) == count // 1000 + 1
     assert all("ORDER BY created_at, id LIMIT 1000" in sql for sql in queries)

@@ -104,6 +104,7 @@ def test_what_cannot_be_replayed(it: World, run: Run) -> None:
     assert "loading.py" not in broken.err
     for arguments in (
         ["replay", "fits.py"],
+        ["replay", "journal.json"],
         ["replay", "journal.json", "nowhere.py"],
         ["replay", "nowhere.json", "fits.py"],
         ["replay", "fits.py", "fits.py"],
