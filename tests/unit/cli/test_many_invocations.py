@@ -92,8 +92,11 @@ def test_a_filter_that_finds_nothing_may_name_no_service(server: World, perdure:
         assert "no service" not in perdure("invocations", *verb, "--service", "Greeter").err
     assert perdure("invocations", "list", "--service", "Zzz").err == "there is no service 'Zzz'\n"
     for words, said in (
-        (("--handler", "greett"), "a handler 'greett': did you mean 'greet'?\n"),
-        (("--service", "Counter", "--handler", "greet"), "'Counter' has no handler 'greet'\n"),
+        (("--handler", "gret"), "a handler 'gret': did you mean 'greet' or 'get'?\n"),
+        (
+            ("--service", "Counter", "--handler", "greet"),
+            "'Counter' has no handler 'greet': did you mean 'get'?\n",
+        ),
         (("--handler", "greet"), ""),
         (("--deployment", "dp_x"), "no deployment 'dp_x': perdure deployments list has them\n"),
     ):
