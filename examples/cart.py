@@ -2,7 +2,7 @@
 
 perdure dev examples/cart.py
 curl localhost:8080/Cart/ann/add --json '{"sku": "pen", "count": 2, "price": 150}'
-curl localhost:8080/Cart/ann/checkout --json null
+curl localhost:8080/Cart/ann/checkout
 """
 
 from datetime import timedelta

@@ -2,7 +2,7 @@
 
 perdure dev examples/signup.py
 curl localhost:8080/signup/ann/run/send --json '{"name": "Ann", "email": "ann@example.com"}'
-curl localhost:8080/signup/ann/getStatus --json null
+curl localhost:8080/signup/ann/getStatus
 curl localhost:8080/signup/ann/click --json '"<the secret of the mail>"'
 """
 
