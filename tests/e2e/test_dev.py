@@ -164,6 +164,21 @@ def test_an_interrupt_ends_all(dev: Dev) -> None:
     wait_until(lambda: not any(port_open(port) for port in dev.ports), 30, "the app has ended")
 
 
+def test_it_ends_when_nobody_reads_it_any_more(dev: Dev) -> None:
+    with subprocess.Popen(
+        dev.process.command, cwd=dev.file.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            assert process.stdout.readline().startswith(b"Perdure ")
+            process.stdout.close()  # as `| head -1` does
+            assert process.wait(30) == 0
+            assert b"BrokenPipe" not in process.stderr.read()
+        finally:
+            process.kill()
+    assert not any(port_open(port) for port in dev.ports)
+
+
 @pytest.mark.parametrize("which", range(3))
 def test_a_port_that_is_taken(dev: Dev, which: int) -> None:
     import socket

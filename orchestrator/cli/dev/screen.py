@@ -3,9 +3,10 @@
 import logging
 import sys
 import time
+from collections.abc import Callable
 from typing import Final, TextIO
 
-from orchestrator.cli.output import coloured, is_coloured
+from orchestrator.cli.output import coloured, drop_output, is_coloured
 from orchestrator.invoker.telling import ENDED_LINE, FAILED_LINE
 from orchestrator.runtime.logs import log_by, logger_of
 
@@ -21,11 +22,21 @@ class Screen(logging.Handler):
         super().__init__()
         self._stream = stream or sys.stdout
         self._is_coloured = is_coloured(self._stream)
+        self._is_read = True
+        self.when_unread: Callable[[], object] = lambda: None
+        """Called once, when nobody reads the lines any more (`| head`)."""
 
     def say(self, text: str, how: str = "") -> None:
         """A line, or several."""
-        self._stream.write(f"{coloured(text, how) if self._is_coloured else text}\n")
-        self._stream.flush()
+        if not self._is_read:
+            return
+        try:
+            self._stream.write(f"{coloured(text, how) if self._is_coloured else text}\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            self._is_read = False
+            drop_output()
+            self.when_unread()
 
     def timed(self, text: str, how: str = "") -> None:
         """A line that begins with the time."""

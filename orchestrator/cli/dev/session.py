@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import socket
 import time
+from functools import partial
 from typing import Any, Final
 
 from orchestrator.cli.client import Admin
@@ -59,7 +60,8 @@ class DevSession:
 
     async def run(self) -> int:
         """Until an interrupt; raises what keeps the engine from running."""
-        asked = end_when_asked()
+        asked, loop = end_when_asked(), asyncio.get_running_loop()
+        self._screen.when_unread = partial(loop.call_soon_threadsafe, asked.set)
         try:
             await run_until(asked, self._live())
         finally:
