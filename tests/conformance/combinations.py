@@ -10,7 +10,12 @@ from typing import Any
 MODES = ("normal", "suspending", "lazy")
 SERVICES = ("python", "typescript", "uvicorn")
 # Our own SDK, by how its app is served.
-PERDURE = {"perdure": "own", "perdure-hypercorn": "hypercorn", "perdure-uvicorn": "uvicorn"}
+PERDURE = {
+    "perdure": "own",
+    "perdure-hypercorn": "hypercorn",
+    "perdure-uvicorn": "uvicorn",
+    "perdure-lambda": "lambda",
+}
 LOGS = ("embedded", "kafka")
 PROTOCOLS = (5, 6, 7)
 # What is killed in the middle of work, "broker" where there is one; "stop" ends the server by a
@@ -46,8 +51,15 @@ class Combination:
 
     @property
     def suspending(self) -> bool:
-        """Whether an attempt ends at each wait: asked for, or because HTTP/1.1 is half duplex."""
-        return self.mode == "suspending" or self.services.endswith("uvicorn")
+        """Whether an attempt ends at each wait: asked for, or because HTTP/1.1 is half duplex, as
+        a call of a function is."""
+        return self.mode == "suspending" or self.services.endswith(("uvicorn", "lambda"))
+
+    @property
+    def newest(self) -> int | None:
+        """The newest version that the services say they speak, where the server cannot be held
+        at one: Restate's takes 6, or 7 on request, of those that speak it."""
+        return self.protocol if self.server == "restate" and self.protocol < 6 else None
 
 
 def _row(deaths: str, *values: Any, **more: Any) -> Combination:
@@ -68,7 +80,8 @@ PAIRWISE = [
     _row("server broker stop", "lazy", 7, "typescript", "kafka", True, True),
 ]
 
-# Our own SDK as the service, and the services of restate-sdk on its `compat`: a sample.
+# Our own SDK as the service, and the services of restate-sdk on its `compat`: a sample. Of
+# functions, `tests/e2e/test_lambda.py` is one.
 SDK_SAMPLE = [
     _row("services server", "normal", 7, "perdure"),
     _row("services stop", "suspending", 5, "perdure-hypercorn", signed=True),
@@ -77,14 +90,23 @@ SDK_SAMPLE = [
     Combination("restate", "suspending", 7, "perdure", deaths=("services", "server")),
 ]
 
+# Each transport in each version; what is half duplex suspends in every mode.
 SDK_REFERENCE = [
     Combination("restate", "normal", 7, "perdure", signed=True),
     Combination("restate", "suspending", 7, "perdure"),
     Combination("restate", "lazy", 6, "perdure"),
+    Combination("restate", "normal", 5, "perdure"),
+    Combination("restate", "suspending", 5, "perdure"),
+    Combination("restate", "normal", 7, "perdure-hypercorn"),
     Combination("restate", "normal", 6, "perdure-hypercorn"),
     Combination("restate", "suspending", 6, "perdure-hypercorn", signed=True),
+    Combination("restate", "suspending", 5, "perdure-hypercorn"),
     Combination("restate", "normal", 7, "perdure-uvicorn"),
     Combination("restate", "lazy", 6, "perdure-uvicorn"),
+    Combination("restate", "normal", 5, "perdure-uvicorn"),
+    Combination("restate", "normal", 7, "perdure-lambda"),
+    Combination("restate", "lazy", 6, "perdure-lambda"),
+    Combination("restate", "normal", 5, "perdure-lambda"),
     Combination("restate", "suspending", 7, "compat"),
 ]
 

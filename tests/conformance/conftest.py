@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +25,11 @@ from tests.parts.needed import needed
 T = TypeVar("T")
 
 
+def _named(name: str, of: Combination) -> str:
+    """A part that is signed, or held at a version, is another one."""
+    return f"{name}-{of.newest or 'any'}{'-signed' * of.signed}"
+
+
 class Shelf:
     """Parts that combinations share: started on first use, stopped at the end of the session."""
 
@@ -41,14 +47,16 @@ class Shelf:
             found.start()
         return found  # type: ignore[return-value]
 
-    def services(self, kind: str, signed: bool) -> Services:
-        name = f"{kind}-signed" if signed else kind
-        return self._have(name, lambda directory: start_services(kind, directory, signed))
+    def services(self, of: Combination) -> Services:
+        name = _named(of.services, of)
+        start = partial(start_services, of.services, signed=of.signed, newest=of.newest)
+        return self._have(name, start)
 
-    def laboratory(self, kind: str, signed: bool) -> Laboratory:
+    def laboratory(self, of: Combination) -> Laboratory:
+        kind = of.services
         sdk = kind if kind == "compat" or kind in PERDURE else "laboratory"
-        name = f"{sdk}-laboratory-signed" if signed else f"{sdk}-laboratory"
-        return self._have(name, lambda directory: start_laboratory(sdk, directory, signed))
+        name = _named(f"{sdk}-laboratory", of)
+        return self._have(name, partial(start_laboratory, sdk, signed=of.signed, newest=of.newest))
 
     def close(self) -> None:
         for part in self._parts.values():
@@ -97,8 +105,7 @@ def running_world(
         broker = request.getfixturevalue("session_broker")
         if not broker.process.alive:
             broker.start()
-    services = shelf.services(combination.services, combination.signed)
-    laboratory = shelf.laboratory(combination.services, combination.signed)
+    services, laboratory = shelf.services(combination), shelf.laboratory(combination)
     directory = tmp_path_factory.mktemp(combination.name)
     world = needed(
         combination.name,
@@ -122,7 +129,7 @@ def second(world: World) -> Iterator[Laboratory]:
     laboratory = world.second_laboratory()
     yield laboratory
     for deployment in world.client.admin_request("GET", "/deployments").json()["deployments"]:
-        if deployment["uri"].rstrip("/") == laboratory.uri:
+        if deployment.get("uri", "").rstrip("/") == laboratory.uri:  # a function has none
             path = f"/deployments/{deployment['id']}?force=true"
             world.client.admin_request("DELETE", path).expect(202)
     world.client.register(world.laboratory.uri, force=True)

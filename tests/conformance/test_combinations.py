@@ -12,6 +12,7 @@ from tests.conformance.combinations import (
     PAIRWISE,
     PERDURE,
     PROTOCOLS,
+    SDK_REFERENCE,
     SDK_SAMPLE,
     SERVICES,
     Combination,
@@ -46,7 +47,13 @@ def test_every_pair_is_in_some_row() -> None:
 
 
 def test_our_sdk_dies_on_every_server_and_outlives_every_death() -> None:
-    assert {row.services for row in SDK_SAMPLE} == {*PERDURE, "compat"}
+    assert {row.services for row in SDK_SAMPLE} == {*PERDURE, "compat"} - {"perdure-lambda"}
     assert all(row.has("services") for row in SDK_SAMPLE)
     died = {death for row in SDK_SAMPLE for death in row.deaths}
     assert died == set(DEATHS) - {"broker"}
+
+
+def test_every_transport_and_version_meets_a_restate_server() -> None:
+    met = {(row.services, row.protocol) for row in SDK_REFERENCE}
+    assert met >= set(itertools.product(PERDURE, PROTOCOLS))
+    assert {row.mode for row in SDK_REFERENCE} == set(MODES)

@@ -44,9 +44,12 @@ def test_restart_keeps_a_prefix_of_the_journal(world: World) -> None:
     assert client.attach(restarted).expect(200).json() == f"{gate} was shut"
 
 
-def test_what_cannot_be_restarted(client: Client) -> None:
+def test_what_cannot_be_restarted(world: World) -> None:
+    client = world.client
     _, invocation = failed_at_the_gate(client)
-    client.operate(invocation, "restart-as-new", "?from=999").expect(400)
+    # A Restate server looks at the version first.
+    unknown = (400, 422) if world.combination.protocol < 6 else (400,)
+    client.operate(invocation, "restart-as-new", "?from=999").expect(*unknown)
     client.operate(invocation, "purge").expect(200)
     client.operate(invocation, "restart-as-new").expect(404)
 

@@ -32,12 +32,16 @@ OTHER_SIGNING_KEY = "publickeyv1_3vxoeNVmT4F9Ps8XrjZ5xrPYqpfdqCMH8whgLsHNAsUt"
 Services = PythonServices | TypeScriptServices | PerdureServices
 
 
-def start_services(kind: str, log_dir: Path, signed: bool, services: str | None = None) -> Services:
+def start_services(
+    kind: str, log_dir: Path, signed: bool, newest: int | None = None, services: str | None = None
+) -> Services:
+    """`newest` is the version of the protocol at which our own SDK's services are held."""
     key = SIGNING_KEY if signed else None
     if kind == "typescript":
         return TypeScriptServices(services, key, log_dir=log_dir).start()
     if kind in PERDURE:
-        return PerdureServices(PERDURE[kind], log_dir, services, key).start()
+        app, env = _held("tests.sdk.conformance.app:app", newest)
+        return PerdureServices(PERDURE[kind], log_dir, services, key, app, env).start()
     if kind == "compat":
         app, place = "testservices:app", compat_services.sources()
         return PerdureServices("own", log_dir, services, key, app, cwd=place).start()
@@ -45,13 +49,23 @@ def start_services(kind: str, log_dir: Path, signed: bool, services: str | None 
     return PythonServices(server, services, key, log_dir=log_dir).start()
 
 
-def start_laboratory(sdk: str, directory: Path, signed: bool) -> Laboratory:
+def _held(app: str, newest: int | None) -> tuple[str, dict[str, str]]:
+    """An app of ours, and the environment in which it is held at a version."""
+    if newest is None:
+        return app, {}
+    return "tests.parts.held_app:app", {"HELD_APP": app, "NEWEST_PROTOCOL": str(newest)}
+
+
+def start_laboratory(
+    sdk: str, directory: Path, signed: bool, newest: int | None = None
+) -> Laboratory:
     """The laboratory on the Restate SDK, on ours, or on ours by the names of Restate's."""
     key = SIGNING_KEY if signed else None
     if sdk in PERDURE:
         way = "hypercorn" if PERDURE[sdk] == "hypercorn" else "own"
-        app = "tests.sdk.conformance.laboratory_app"
-        return Laboratory(directory, signing_key=key, app=app, way=way).start()
+        app, env = _held("tests.sdk.conformance.laboratory_app:app", newest)
+        app = app.removesuffix(":app")
+        return Laboratory(directory, signing_key=key, app=app, way=way, env=env).start()
     if sdk == "compat":
         app = str(directory / "laboratory_app.py")
         text = (REPOSITORY / "tests/parts/laboratory_app.py").read_text()
@@ -144,6 +158,8 @@ def start_world(
 ) -> World:
     bootstrap = broker.bootstrap if broker else None
     options = options_of(combination, directory, bootstrap)
+    if isinstance(services, PerdureServices):
+        options = replace(options, env=services.server_env)
     server: PerdureServer | RestateServer
     if combination.server == "restate":
         server = RestateServer(directory, options)

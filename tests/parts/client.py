@@ -221,7 +221,8 @@ class Client:
 
     def register(self, uri: str, use_http_11: bool = False, **options: Any) -> str:
         """The id of the deployment at `uri`."""
-        payload = {"uri": uri, "use_http_11": use_http_11, **options}
+        place = {"arn": uri} if uri.startswith("arn:") else {"uri": uri, "use_http_11": use_http_11}
+        payload = {**place, **options}
         reply = self.admin_request("POST", "/deployments", payload).expect(200, 201)
         identifier: str = reply.json()["id"]
         return identifier

@@ -23,6 +23,7 @@ class Laboratory(Part):
         signing_key: str | None = None,
         app: str = "tests.parts.laboratory_app",
         way: str = "hypercorn",
+        env: dict[str, str] | None = None,
     ) -> None:
         self.directory = directory
         self.port = free_port()
@@ -33,14 +34,16 @@ class Laboratory(Part):
             settings["SERVICES"] = services
         if signing_key is not None:
             settings["E2E_REQUEST_SIGNING"] = signing_key
-        self.app, self.way = app, way
+        self.app, self.way, self.env = app, way, env or {}
+        settings |= self.env
         self.use_http_11 = way == "uvicorn"
         command = serving(way, f"{app}:app", self.port, directory)
         self.process = Process(f"laboratory-{version}", command, settings, REPOSITORY, directory)
 
     def another(self, version: str, services: str, signing_key: str | None) -> Laboratory:
         """Another version of some of its services, in a process of its own."""
-        return Laboratory(self.directory, version, services, signing_key, self.app, self.way)
+        app, way, env = self.app, self.way, self.env
+        return Laboratory(self.directory, version, services, signing_key, app, way, env)
 
     def open_gate(self, name: str) -> None:
         (self.directory / f"gate-{name}").touch()

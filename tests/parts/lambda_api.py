@@ -1,13 +1,21 @@
-"""The Invoke API of AWS Lambda and a role to assume, on this machine: it runs a real handler."""
+"""The Invoke API of AWS Lambda and a role to assume, on this machine: it runs a real handler.
+
+`python -m tests.parts.lambda_api module:app PORT` serves an app as a function of so many instances
+that all calls of an engine run at once.
+"""
 
 from __future__ import annotations
 
 import json
+import queue
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
+
+from perdure.transports.loading import load_app
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 _ROLE = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
@@ -19,13 +27,14 @@ _ROLE = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"
 class LambdaApi:
     """`faults` are answers (status, headers, body) given in place of the next calls, in order."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, *instances: Handler, port: int = 0) -> None:
         self.faults: list[tuple[int, dict[str, str], bytes]] = []
         self.called: list[str] = []  # ARNs
         self.authorizations: list[str] = []
-        self._handler = handler
-        self._lock = threading.Lock()  # one instance of a function has one event at a time
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._class())
+        self._idle: queue.LifoQueue[Handler] = queue.LifoQueue()
+        for one in instances:
+            self._idle.put(one)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._class())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
@@ -45,8 +54,11 @@ class LambdaApi:
         self.called.append(unquote(path.split("/")[3]))
         if self.faults:
             return self.faults.pop(0)
-        with self._lock:
-            found = self._handler(json.loads(body), None)
+        instance = self._idle.get()  # it has one event at a time
+        try:
+            found = instance(json.loads(body), None)
+        finally:
+            self._idle.put(instance)
         return 200, {"content-type": "application/json"}, json.dumps(found).encode()
 
     def _class(self) -> type[BaseHTTPRequestHandler]:
@@ -70,3 +82,11 @@ class LambdaApi:
                 """The tests say enough."""
 
         return Request
+
+
+INSTANCES = 64  # as many calls as an engine has under way
+
+
+if __name__ == "__main__":
+    app = load_app(sys.argv[1])
+    LambdaApi(*(app.lambda_handler() for _ in range(INSTANCES)), port=int(sys.argv[2]))

@@ -19,8 +19,11 @@ graceful_timeout = 0.5
 
 
 def serving(way: str, app: str, port: int, directory: Path) -> list[str]:
-    """The command that serves `app` by our own server (HTTP/2 or 1.1), uvicorn or hypercorn."""
+    """The command that serves `app` by our own server (HTTP/2 or 1.1), uvicorn or hypercorn, or as
+    a function of AWS Lambda."""
     python = [sys.executable, "-m"]
+    if way == "lambda":
+        return [*python, "tests.parts.lambda_api", app, str(port)]
     if way == "uvicorn":
         return [*python, "uvicorn", app, "--port", str(port), "--log-level", "warning"]
     if way == "hypercorn":
@@ -29,6 +32,16 @@ def serving(way: str, app: str, port: int, directory: Path) -> list[str]:
         flags = ["--config", str(config), "-w", "0", "--bind", f"127.0.0.1:{port}"]
         return [*python, "hypercorn", app, *flags]
     return [*python, "perdure", app, "--port", str(port)] + ["--http1"] * (way == "http1")
+
+
+def _lambda_env(url: str) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL_LAMBDA": url,
+        "AWS_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "OWN",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
 
 class PerdureServices(Part):
@@ -49,6 +62,10 @@ class PerdureServices(Part):
     ) -> None:
         self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
+        self.server_env: dict[str, str] = {}  # what a server needs to reach them
+        if way == "lambda":
+            self.server_env = _lambda_env(self.uri)
+            self.uri = f"arn:aws:lambda:eu-west-1:123456789012:function:contract-{self.port}:1"
         self.use_http_11 = way in ("uvicorn", "http1")
         settings = {"PYTHONUNBUFFERED": "1", **(env or {})}
         if services is not None:
