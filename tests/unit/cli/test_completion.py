@@ -8,63 +8,71 @@ from pathlib import Path
 
 import pytest
 
-# Each prints what the shell offers for the words behind it, the last of which is being typed.
+from orchestrator.cli.main import main
+
+# Each prints what the shell offers for each line behind it, the last word of which is being typed.
 _BASH = """
-eval "$(perdure completion bash)"
-COMP_WORDS=(perdure "$@") COMP_CWORD=$# COMPREPLY=()
-_perdure_completion perdure
-printf '%s\\n' "${COMPREPLY[@]}"
+. ./script
+for line; do
+  COMP_WORDS=($line) COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
+  _perdure_completion perdure
+  echo ${COMPREPLY[@]}
+done
 """
 # Its editor is not there: what the script hands to it is printed.
 _ZSH = """
 compdef() { [[ $2 == perdure ]] && asked=$1 }
-_describe() { print -l -- "${(@P)3%%:*}" }
-compadd() { print -l -- "${(@P)@[-1]}" }
-eval "$(perdure completion zsh)"
-words=(perdure "$@") CURRENT=$#words
-$asked
+_describe() { print -- "${(@P)3%%:*}" }
+compadd() { print -- "${(@P)@[-1]}" }
+. ./script
+for line; do
+  words=(${=line}) CURRENT=$#words
+  $asked
+done
 """
 _FISH = """
-perdure completion fish | source
-complete --do-complete "perdure $argv" | string split --fields 1 \\t
+source script
+for line in $argv
+  echo (complete --do-complete $line | string split --fields 1 \\t)
+end
 """
 _COMMANDS = {
     "bash": ["bash", "--norc", "-c", _BASH, "bash"],
     "zsh": ["zsh", "-f", "-c", _ZSH, "zsh"],
     "fish": ["fish", "--no-config", "-c", _FISH],
 }
-
-
-@pytest.fixture
-def programs(tmp_path: Path) -> Path:
-    """Where the shell finds `perdure`, as it is installed."""
-    program = tmp_path / "perdure"
-    code = "import sys; sys.argv[0] = 'perdure'; from orchestrator.cli.main import main; "
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}sys.exit(main())" "$@"\n')
-    program.chmod(0o755)
-    return tmp_path
+_LINES = {
+    "perdure dep": {"deployments"},
+    "perdure invocations res": {"resume", "restart-as-new"},
+    "perdure invocations list --status backing": {"backing-off"},
+}
 
 
 @pytest.mark.parametrize("shell", _COMMANDS)
-def test_what_a_shell_offers(shell: str, programs: Path) -> None:
+def test_what_a_shell_offers(
+    shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell} here: its script is looked at by test_words.py")
-    environment = {
-        **os.environ,
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "PYTHONPATH": os.getcwd(),
-        "HOME": str(programs),
-    }
-
-    def offered(*words: str) -> list[str]:
-        run = subprocess.run(
-            [*_COMMANDS[shell], *words],
-            env=environment, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert run.stderr == "", run
-        return sorted(run.stdout.split())
-
-    assert offered("dep") == ["deployments"]
-    assert offered("invocations", "res") == ["restart-as-new", "resume"]
-    assert {"--status", "--older-than"} <= set(offered("invocations", "list", "--"))
-    assert offered("invocations", "list", "--status", "backing") == ["backing-off"]
+    main(["completion", shell])
+    (tmp_path / "script").write_text(capsys.readouterr().out)
+    program = tmp_path / "perdure"
+    code = "import sys; sys.argv[0] = 'perdure'; from orchestrator.cli.main import main; main()"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}"\n')
+    program.chmod(0o755)
+    run = subprocess.run(
+        [*_COMMANDS[shell], *_LINES],
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "PYTHONPATH": os.getcwd(),
+            "HOME": str(tmp_path),
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.stderr == ""
+    assert [set(line.split()) for line in run.stdout.splitlines()] == [*_LINES.values()]
