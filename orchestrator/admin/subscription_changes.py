@@ -31,6 +31,7 @@ from orchestrator.registry.stored_topics import StoredSubscription
 from orchestrator.registry.subscribe import (
     check_clients,
     check_free,
+    check_group,
     check_name,
     check_settings,
     find_cluster,
@@ -148,6 +149,7 @@ async def _patch(ports: Ports, known: StoredSubscription, asked: PatchSubscripti
             now.dead_letter_failures if letters is None else letters,
         )
         made = changed_subscription(now, patched)
+        check_group(ports.metadata.registry.topics, made, ports.options.cluster_name)
         check_clients(ports.metadata.registry.topics, made, ports.options.topic_clients_max)
         return patched
 

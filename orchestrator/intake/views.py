@@ -31,8 +31,9 @@ _WORST_FIRST: Final = (STOPPED, RETRYING)
 
 class SourceView(msgspec.Struct, frozen=True):
     """`position` is the next offset that is taken, below `committed` nothing is under way. `end`
-    and `lag` are None until the brokers have said where the topic ends; records that were never
-    committed, or were compacted away, count in the lag."""
+    and `lag` are None until the brokers have said where the topic ends, and while the source is to
+    be moved, as of a paused subscription; records that were never committed, or were compacted
+    away, count in the lag."""
 
     key: bytes
     source: Source
@@ -90,7 +91,7 @@ def source_view(
         row.position,
         row.live[0] if row.live else row.position,
         len(row.live),
-        topics.end(source),
+        topics.end(source) if row.generation == subscription.generation else None,
         read_status.status,
         read_status.reason,
     )

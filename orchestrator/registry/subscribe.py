@@ -193,7 +193,7 @@ def check_group(topics: TopicsState, made: StoredSubscription, engine: str) -> N
     group = group_of_subscription(made, topics, engine)
     for one in topics.subscriptions.values():
         is_same = one.cluster == made.cluster and set(one.topics) & set(made.topics)
-        if is_same and group_of_subscription(one, topics, engine) == group:
+        if one.id != made.id and is_same and group_of_subscription(one, topics, engine) == group:
             raise RegistryError(
                 GROUP_IN_USE,
                 f"the subscription {one.name or one.id} commits to the consumer group {group!r},"

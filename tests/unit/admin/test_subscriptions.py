@@ -204,6 +204,10 @@ def test_a_group_that_others_use_is_refused(it: World) -> None:
     again = ours(it, "orders", options={"group.id": "ours"})
     assert again.status == 409 and "also for one of these topics" in again.json["message"]
     assert made(it, "returns", options={"group.id": "ours"})["status"] == "active"
+    made(it, "orders", name="other")
+    patched = it.ask("PATCH", f"{OURS}/other", {"options": {"group.id": "ours"}})
+    assert (patched.status, patched.json["restate_code"]) == (409, "PD0619")
+    assert it.ask("PATCH", f"{OURS}/other", {"max_in_flight": 3}).status == 200
 
 
 def test_an_ingress_topic_is_asked_for_by_name(it: World) -> None:

@@ -144,6 +144,24 @@ def test_what_an_operator_has_paused_keeps_its_lag() -> None:
     run(story())
 
 
+def test_what_was_moved_while_it_is_paused_has_no_lag_until_it_is_resumed() -> None:
+    """That of where it stood would say that there is nothing to take."""
+
+    async def story() -> None:
+        it = await reading_orders()
+        it.readings[0].give(*[RECORD] * 10)
+        await asyncio.sleep(0.1)
+        assert (await shown(it)).lag == 0
+        one = it.topics.subscriptions["sub_1"]
+        it.change(replace(one, paused=True, generation=one.generation + 1))
+        view = await shown(it)
+        assert (view.status, view.lag, view.sources[0].lag) == ("paused", None, None)
+        it.change(replace(one, generation=one.generation + 1))
+        assert (await shown(it)).lag == 10
+
+    run(story())
+
+
 def test_brokers_of_another_cluster_are_not_read() -> None:
     """Their topics have other ids, and would be read from the beginning as new ones."""
 
