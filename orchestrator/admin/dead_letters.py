@@ -4,7 +4,7 @@ import base64
 import binascii
 from typing import Annotated, Final
 
-from msgspec import Meta
+from msgspec import Meta, field
 from msgspec.structs import replace
 from starlette.responses import Response
 
@@ -40,6 +40,9 @@ class RedriveLetter(StrictBody):
     sink: Annotated[str | None, Meta(description="Service/handler")] = None
     value_text: str | None = None
     value_base64: str | None = None
+    without_headers: Annotated[
+        list[str], Meta(description="names of headers that are left out, of a record")
+    ] = field(default_factory=list)
 
 
 def router(ports: Ports) -> AdminRoutes:
@@ -94,7 +97,7 @@ def _edits(asked: RedriveLetter) -> Edits:
             raise AdminError(400, f"value_base64 is no base64: {error}", NOT_LIKE_THIS) from None
     service, handler = ("", "") if asked.sink is None else read_sink(asked.sink)
     key = None if asked.key is None else asked.key.encode()
-    return Edits(key, value, service, handler)
+    return Edits(key, value, service, handler, frozenset(asked.without_headers))
 
 
 def _place(ports: Ports, letter: str) -> tuple[int, bytes]:

@@ -35,6 +35,7 @@ class Edits(msgspec.Struct, frozen=True):
     value: bytes | None = None
     service: str = ""
     handler: str = ""
+    without_headers: frozenset[str] = frozenset()
 
 
 def redriven(
@@ -80,7 +81,8 @@ def redriven(
 
 def _record(origin: RecordOrigin, edits: Edits, value: bytes | None) -> InRecord:
     key = origin.key if edits.key is None else edits.key
-    return InRecord(origin.offset, origin.timestamp_ms, key, value, origin.headers)
+    kept = tuple(one for one in origin.headers if one[0] not in edits.without_headers)
+    return InRecord(origin.offset, origin.timestamp_ms, key, value, kept)
 
 
 def _subscription(
@@ -125,7 +127,7 @@ def _sent(
     letter: DeadLetter, edits: Edits, registry: Registry, engine: str, near: bytes, now_ms: int
 ) -> Invoke:
     assert letter.produce is not None, "a dead letter without origin is that of a send"
-    if edits.service or edits.key is not None:
+    if edits.service or edits.key is not None or edits.without_headers:
         raise RedriveRefused("of a send only the request can be edited: give it as the value")
     request = letter.produce
     try:

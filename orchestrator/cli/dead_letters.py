@@ -117,6 +117,13 @@ def _readable(key: str | None) -> str | None:
 @_some
 @click.option("--key", help="with this key instead of its own")
 @click.option("--sink", metavar="SERVICE/HANDLER", help="to this handler instead")
+@click.option(
+    "--without-header",
+    "without",
+    multiple=True,
+    metavar="NAME",
+    help="without this header, such as one that cannot be used; repeatable",
+)
 @click.option("--value", metavar="TEXT", help="with this value instead of its own")
 @click.option(
     "--value-file",
@@ -128,6 +135,7 @@ def _redrive(
     asked: Asked,
     key: str | None,
     sink: str | None,
+    without: tuple[str, ...],
     value: str | None,
     value_file: Path | None,
     **which: Any,
@@ -137,11 +145,13 @@ def _redrive(
         if value is not None:
             raise CliError("give --value or --value-file, not both", EXIT_USAGE)
         edits["value_base64"] = _content(value_file)
-    given = {name: edit for name, edit in edits.items() if edit is not None}
+    given: dict[str, Any] = {name: edit for name, edit in edits.items() if edit is not None}
     if given and len(which["ids"]) != 1:
         raise CliError("a key or a value is for one dead letter, named by its id", EXIT_USAGE)
     if sink is not None:
         given["sink"] = sink
+    if without:
+        given["without_headers"] = without
 
     def redrive(one: str) -> _Result:
         found = asked.admin.ask("POST", path(*_AT, one, "redrive"), given)

@@ -100,6 +100,21 @@ def test_to_another_handler(it: World) -> None:
     assert ("kafka.offset", "0") in made.headers
 
 
+def test_without_a_header_that_cannot_be_used(it: World) -> None:
+    origin = unusable(it.bench, SOURCE, 0).origin
+    assert origin is not None
+    headers = (("perdure-delay", b"soon"), ("mine", b"1"), ("perdure-delay", b""))
+    name = letter_of(
+        it, service="Greeter", handler="greet", origin=replace(origin, headers=headers)
+    )
+    refused = it.ask("POST", f"{OURS}/{name}/redrive", {})
+    assert refused.status == 422 and "bad delay" in refused.json["message"]
+    without = {"without_headers": ["perdure-delay"]}
+    made = invoked(it, it.ask("POST", f"{OURS}/{name}/redrive", without))
+    assert dict(made.headers)["mine"] == "1" and made.start_at_ms == 0
+    assert made.origin is not None and made.origin.headers == (("mine", b"1"),)
+
+
 def test_one_that_would_only_be_repeated_is_refused(it: World) -> None:
     name = letter_of(it, service="Signup", handler="run")
     running = {"service": "Signup", "handler": "run", "key": "w", "kind": WORKFLOW_RUN}

@@ -236,7 +236,8 @@ def test_many_dead_letters(it: World, perdure: Perdure) -> None:
     assert keyless.code == 1 and len(keyless.json) == 120
     assert asked[-1].endswith("WHERE reason = 'no_key' ORDER BY created_at, id")
     assert all("it would fail again" in one["error"] for one in keyless.json)
-    away = perdure("dlq", "redrive", "--topic", "orders", "--sink", "Greeter/greet", "--yes")
+    edits = ("--sink", "Greeter/greet", "--without-header", "trace", "--without-header", "null")
+    away = perdure("dlq", "redrive", "--topic", "orders", *edits, "--yes")
     assert away.code == 0 and "and so on: 120 dead letters done again, 0 refused" in away.out
     none = perdure("dlq", "drop", "--all")
     assert none.code == 0 and "nothing was done" in none.out
