@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from collections import Counter
 from typing import Any, Final
 
 BINARY: Final = "$base64"
@@ -73,5 +74,6 @@ def parse_object(text: str) -> dict[str, Any]:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise JsonError("a name comes twice in one object")
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise JsonError(f"the name {twice!r} comes twice in one object")
     return found

@@ -12,6 +12,7 @@ from orchestrator.exchanges.resolver import HostResolver
 CONNECT_S: Final = 10.0  # look-up, TCP and TLS together
 
 P = TypeVar("P", bound=asyncio.Protocol)
+_NO_TLS: Final = "WRONG_VERSION_NUMBER"  # what answered is no record of TLS
 _OF_HTTP1: Final = b"HTTP/1."
 _TYPE_AT: Final = 3  # of a frame: its kind
 _SETTINGS_TYPE: Final = 4  # the frame that a server has to begin with
@@ -50,7 +51,7 @@ class Dialer:
                 addresses = await self._resolver.addresses(origin.host)
                 return await self._to_one_of(addresses, origin, http1, make)
         except (OSError, TimeoutError, ValueError) as error:
-            why = str(error) or type(error).__name__
+            why = _said_of(error)
             raise DialError(f"cannot connect to {origin.host}:{origin.port}: {why}") from None
 
     async def _to_one_of(
@@ -84,6 +85,18 @@ class Dialer:
             context.set_alpn_protocols(["http/1.1"] if http1 else ["h2"])
             self._contexts[http1] = context
         return context
+
+
+def _said_of(error: Exception) -> str:
+    """Why there is no connection, and what helps where that is known."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        trust = "--services-ca-file of the server names more certificates to trust"
+        return f"certificate verify failed: {error.verify_message}; {trust}"
+    if isinstance(error, ssl.SSLError) and error.reason == _NO_TLS:
+        return "it does not speak TLS: write http:// instead of https://"
+    if isinstance(error, TimeoutError) and not str(error):
+        return f"no answer within {CONNECT_S:g} s"
+    return str(error) or type(error).__name__
 
 
 def why_not_http2(data: bytes | memoryview, is_first: bool) -> str:

@@ -182,6 +182,8 @@ def test_state_is_patched(it: World, run: Run) -> None:
     for bad in ("[]", "{", '{"a": 1, "a": 2}', '{"a": NaN}', '{"a": {"$base64": "?"}}',
                 '{"a": "\\ud800"}', "[" * 100_000):  # fmt: skip
         assert run("state", "patch", "Counter", "k", bad).code == 2
+    twice = run("state", "patch", "Counter", "k", '{"b": 1, "a": 1, "a": 2}')
+    assert twice.code == 2 and "the name 'a' comes twice" in twice.err
     assert len(it.engine.operations) == before
 
 

@@ -245,7 +245,27 @@ def test_a_certificate_nobody_vouches_for(tmp_path: Path) -> None:
             await plain().discover(service.target)
         assert caught.value.code == "META0003"
         assert "certificate verify failed" in caught.value.message
+        assert "--services-ca-file" in caught.value.message
         await service.stop()
 
     assert ssl.HAS_ALPN
+    run(test)
+
+
+def test_an_endpoint_without_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "ATTEMPTS_MAX", 1)
+
+    async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async def test() -> None:
+        server = await asyncio.start_server(rude, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(RegistryError) as caught:
+            await plain().discover(DiscoveryTarget(f"https://127.0.0.1:{port}/"))
+        server.close()
+        assert "does not speak TLS: write http:// instead" in caught.value.message
+
     run(test)
