@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Final
 
 from msgspec import Meta
+from msgspec.structs import replace
 from starlette.responses import JSONResponse, Response
 
 from orchestrator.admin import topic_answers as answers
@@ -19,6 +20,7 @@ from orchestrator.brokers.facts_port import BAD_OPTIONS
 from orchestrator.codec import keys
 from orchestrator.codec.rows import row_decoder
 from orchestrator.kafka.broker_options import (
+    GROUP,
     STARTING,
     BadOption,
     check_bootstrap,
@@ -44,8 +46,8 @@ from orchestrator.registry.records import (
     KafkaClusterPatched,
     LedgerTakenOver,
 )
-from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription
-from orchestrator.registry.subscribe import check_name, find_cluster
+from orchestrator.registry.stored_topics import StoredCluster, StoredSubscription, TopicsState
+from orchestrator.registry.subscribe import check_group, check_name, find_cluster
 
 _CLOSED_MS: Final = 60_000  # how long a deletion waits for lanes to be closed
 _LOOK_S: Final = 0.2
@@ -242,10 +244,20 @@ async def _update(ports: Ports, name: str, asked: UpdateKafkaCluster, force: boo
     def decide(state: MetadataState) -> tuple[AnyMetadataRecord | None, None]:
         if name not in state.topics.clusters:
             raise RegistryError(NO_CLUSTER, f"Kafka cluster {name!r} has just been deleted")
+        _check_groups(state.topics, reached, ports.options.cluster_name)
         return KafkaClusterPatched(state.version, reached), None
 
     await ports.metadata.change(decide)
     return reached
+
+
+def _check_groups(topics: TopicsState, reached: StoredCluster, engine: str) -> None:
+    """Refuse a group that several subscriptions of one topic would commit to from now on."""
+    if dict(reached.options).get(GROUP) != dict(topics.clusters[reached.name].options).get(GROUP):
+        changed = replace(topics, clusters=topics.clusters | {reached.name: reached})
+        for one in changed.subscriptions.values():
+            if one.cluster == reached.name:
+                check_group(changed, one, engine)
 
 
 async def _take_over(ports: Ports, name: str, log: str) -> None:

@@ -125,6 +125,22 @@ def test_a_cluster_in_use_stays_where_it_is(it: World) -> None:
     assert [one["id"] for one in described["subscriptions"]] == [made.json["id"]]
 
 
+def test_a_group_of_its_own_is_not_given_to_subscriptions_of_one_topic(it: World) -> None:
+    """They would overwrite each other's offsets."""
+    create(it)
+    it.brokers["b:9092"].make("orders", 1)
+    asked = {"source": "kafka://shop/orders", "sink": "service://Counter/add"}
+    assert it.ask("POST", "/subscriptions", asked).status == 201
+    grouped = {"properties": {"bootstrap.servers": "b:9092", "group.id": "all"}}
+    plain = {"properties": {"bootstrap.servers": "b:9092"}}
+    for wanted in (grouped, plain):
+        assert it.ask("PATCH", "/kafka-clusters/shop", wanted).status == 200
+    assert it.ask("POST", "/subscriptions", asked).status == 201
+    refused = it.ask("PATCH", "/kafka-clusters/shop", grouped)
+    assert (refused.status, refused.json["restate_code"]) == (409, "PD0619")
+    assert it.ask("GET", "/kafka-clusters/shop").json["properties"] == plain["properties"]
+
+
 def test_one_that_feeds_are_published_to_is_not_deleted(it: World) -> None:
     create(it)
     assert it.ask("PUT", "/perdure/v1/feeds/events?force=true").status == 200
