@@ -1,6 +1,7 @@
 """From a topic to a topic: each order is handled once, each shipment is sent once.
 
 perdure dev --kafka examples/orders.py
+for topic in orders shipments backorders; do kcat -L -b localhost:9092 -t $topic; done  # makes them
 perdure subscriptions create orders orders/take --from earliest
 curl localhost:8080/Stock/pen/refill --json 5
 echo '{"id": "o1", "sku": "pen", "count": 2}' | kcat -P -b localhost:9092 -t orders -k o1
