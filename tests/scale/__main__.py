@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from tests.scale import backlog, idle, payloads, table
+from tests.scale import backlog, idle, payloads, soak, table
 from tests.scale.scenarios import SCENARIOS
 
-_NAMES = [*SCENARIOS, "payloads", "backlog", "idle"]
+_NAMES = [*SCENARIOS, "payloads", "backlog", "idle", "soak"]
 
 
 def _table(names: list[str], share: float, is_small: bool) -> bool:
@@ -37,6 +37,8 @@ def main() -> None:
         held &= backlog.run(backlog.SMALL) if asked.small else backlog.run(backlog.Size(full))
     if "idle" in names:
         held &= idle.run(idle.SECONDS_SMALL if asked.small else idle.SECONDS)
+    if "soak" in names and not asked.small:
+        held &= soak.run(int(soak.LIVES * asked.share))
     sys.exit(0 if held else 1)
 
 

@@ -134,20 +134,24 @@ class World:
 
     def many(self, path: str, body: str, count: int) -> None:
         """So many requests over all connections; `%d` in the path is the number."""
-        self._load(path, body, min(CONNECTIONS, count), _EVER_S, count)
+        self.sequences([post(path, body)], count)
+
+    def sequences(self, requests: Sequence[str], count: int) -> None:
+        """So many times these requests in their order, over all connections."""
+        self._load(requests, min(CONNECTIONS, count), _EVER_S, count)
 
     def latency_ms(self, path: str, connections: int, seconds: float) -> float:
         """The median of a request that is repeated so long over so many connections."""
-        p50_ms: float = self._load(path, "1", connections, seconds, 0)["p50_ms"]
+        p50_ms: float = self._load([post(path, "1")], connections, seconds, 0)["p50_ms"]
         return p50_ms
 
     def _load(
-        self, path: str, body: str, connections: int, seconds: float, total: int
+        self, requests: Sequence[str], connections: int, seconds: float, total: int
     ) -> dict[str, Any]:
         plan: load.Plan = {
             "port": int(self.server.ingress.rpartition(":")[2]),
             "connections": connections,
-            "requests": [post(path, body)],
+            "requests": list(requests),
             "first": 0,
             "modulo": 0,
             "warmup_s": 0.0,
