@@ -49,7 +49,7 @@ _LINES = {
 }
 
 
-@pytest.mark.parametrize("shell", filter(shutil.which, _COMMANDS))
+@pytest.mark.parametrize("shell", [shell for shell in _COMMANDS if shutil.which(shell)])
 def test_what_a_shell_offers(
     shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
