@@ -8,7 +8,7 @@ from orchestrator.runtime.scheduler import CallSoon, Scheduler
 
 AT_ONCE: Final = 200  # each costs some ten microseconds
 VALUES_MAX: Final = 2_000
-VALUE_BYTES: Final = 4 * 1024  # that many bytes cost about as much as a value
+VALUE_BYTES: Final = 2 * 1024  # that many bytes, read and sent, cost as much as a value
 SMALL_COUNT: Final = 100  # a state up to this does not count
 LARGE_BYTES: Final = SMALL_COUNT * VALUE_BYTES
 T = TypeVar("T")

@@ -43,7 +43,9 @@ def test_a_round_begins_few_attempts_with_a_large_state(
     run(test)
 
 
-@pytest.mark.parametrize(("body_bytes", "most"), [(9 << 20, 1), (3 << 20, 3), (90_000, 12)])
+@pytest.mark.parametrize(
+    ("body_bytes", "most"), [(9 << 20, 1), (3 << 20, 2), (1 << 20, 4), (90_000, 12)]
+)
 def test_a_round_begins_few_attempts_with_a_large_input(body_bytes: int, most: int) -> None:
     async def test() -> None:
         async with scripted(good) as (partition, _):
