@@ -40,7 +40,7 @@ class ReadBatch(msgspec.Struct, frozen=True, gc=False):
     """All there is from offset `first` up to (not including) `upto`: what is not among the records
     was compacted away, or was never committed. `first` is where the last batch ended.
 
-    `leader_epoch` is that of the last record, -1 if unknown.
+    `leader_epoch` is that of whatever is right before `upto`, -1 if unknown.
     """
 
     first: int
@@ -103,7 +103,7 @@ class TopicReader(Protocol):
         on_batch: OnBatch,
         on_problem: OnProblem,
     ) -> TopicReading:
-        """Read from an offset on. `leader_epoch` of the record before it, -1 if unknown: with it a
+        """Read from an offset on. `leader_epoch` of what is before it, -1 if unknown: with it a
         topic that lost its tail is noticed. One place may be opened more than once."""
         ...
 

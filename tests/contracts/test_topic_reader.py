@@ -274,3 +274,36 @@ def test_many_places_share_one_consumer(kafka_topics: Topics) -> None:
             return len(made._consumers)  # type: ignore[attr-defined]
 
     assert asyncio.run(run()) == 1
+
+
+def test_the_end_of_a_transaction_by_a_later_leader_is_no_lost_tail(broker: KafkaBroker) -> None:
+    """The record that ends it has another leader epoch than the last one that is read."""
+    topics = Topics(broker)
+    topic = topics.make()
+    producer = Producer(
+        {"bootstrap.servers": broker.bootstrap, "transactional.id": topic, "log_level": 0}
+    )
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.produce(topic, b"x")
+    producer.flush()
+    broker.kill()
+    broker.start()
+    producer.commit_transaction(30)
+
+    async def run() -> None:
+        async with topics.reader() as made:
+            seen = Seen()
+            seen.open(made, topics.place(topic))
+            await until(lambda: seen.upto == 2)
+        last = seen.batches[-1]
+        assert (last.first, last.leader_epoch > seen.batches[0].leader_epoch) == (1, True)
+        topics.produce(topic, b"y")
+        async with topics.reader() as made:
+            again = Seen()
+            again.open(made, topics.place(topic), last.upto, last.leader_epoch)
+            await until(lambda: bool(again.batches or again.problems))
+        assert not again.problems
+        assert [one.value for one in again.records] == [b"y"]
+
+    asyncio.run(run())

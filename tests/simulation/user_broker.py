@@ -69,6 +69,11 @@ class UserPartition:
         """The end of what a reader of this epoch may have read; -1: it does not know."""
         return min([self.next, *self.cuts[epoch:]]) if epoch >= 0 else self.next
 
+    def epoch_at(self, offset: int) -> int:
+        """The first leader epoch in which this offset may have come."""
+        cuts = self.cuts
+        return next(e for e in range(len(cuts) + 1) if offset < min(cuts[e:], default=offset + 1))
+
     def lacked_from(self, position: int, epoch: int) -> int:
         """From where on a reader that stands before all that is kept may lack records.
 
@@ -318,7 +323,7 @@ class UserReading:
         if upto > self._offset:
             first, self._offset = self._offset, upto
             read = [r.epoch for r in held.records if first <= r.offset < upto]
-            self._epoch = max([self._epoch, *read])
+            self._epoch = max([held.epoch_at(upto - 1), *read])
             self._ask()
             self._on_batch(ReadBatch(first, upto, self._epoch, _seen(held, first, upto)))
 

@@ -165,7 +165,7 @@ class PlacesConsumer:
     def _judge(self, reading: KafkaReading, error: KafkaError, offset: int | None) -> None:
         code = error.code()
         if code == KafkaError._PARTITION_EOF:
-            reading.ended(offset or 0)
+            reading.ended(offset or 0, self._epoch_at(reading, offset or 0))
         elif code in _OUT_OF_RANGE:
             self._spawn_bounds(reading)
         elif code in NO_TOPIC:
@@ -174,6 +174,13 @@ class PlacesConsumer:
             reading.refused(ReadProblem(ReadTrouble.NO_RIGHT, str(error.str())))
         else:
             reading.tell(ReadProblem(ReadTrouble.NO_ANSWER, str(error.str())))
+
+    def _epoch_at(self, reading: KafkaReading, offset: int) -> int:
+        """The leader epoch of what is right before `offset`, which may be the end of a transaction
+        and no record; -1 if the consumer is elsewhere by now. Asks no broker."""
+        assert self._consumer is not None
+        (at,) = self._consumer.position([TopicPartition(*_at(reading))])
+        return at.leader_epoch if at.offset == offset and at.leader_epoch is not None else -1
 
     def _spawn_bounds(self, reading: KafkaReading) -> None:
         self._spawn(self._stop_out_of_range(reading, reading.moves))

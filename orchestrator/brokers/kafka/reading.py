@@ -139,19 +139,21 @@ class KafkaReading:
         records = tuple([record_of(message) for message in polled])
         self._take(records[-1].offset + 1, polled[-1].leader_epoch(), records)
 
-    def ended(self, offset: int) -> None:
+    def ended(self, offset: int, leader_epoch: int) -> None:
         """The end of the partition was reached: everything below `offset` has been taken."""
         if self._told is not None:
             self._recover()
         if offset > self.position:
-            self._take(offset, None, ())
+            self._take(offset, leader_epoch, ())
 
     def _recover(self) -> None:
         self._is_doubted, self._told = False, None
         self._on_problem(None)
 
     def _take(self, upto: int, leader_epoch: int | None, records: tuple[InRecord, ...]) -> None:
-        epoch = self.leader_epoch if leader_epoch is None or leader_epoch < 0 else leader_epoch
+        # Never that of an earlier record: its leader had no offset that far, so that the brokers
+        # would say that the tail was lost.
+        epoch = -1 if leader_epoch is None else leader_epoch
         self._held.append((self._reader.time_s(), ReadBatch(self.position, upto, epoch, records)))
         self.position, self.leader_epoch = upto, epoch
         self._give()

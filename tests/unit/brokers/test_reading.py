@@ -59,9 +59,9 @@ def test_a_right_that_is_back_shows_by_the_end_of_a_quiet_place() -> None:
     read.it.refused(problem)
     assert read.told == [problem]  # once
     read.it.verified(read.host.now_s)
-    read.it.ended(5)
+    read.it.ended(5, -1)
     assert read.told == [problem, None] and read.host.assigned_at == [5, 5, 5]
-    read.it.ended(5)
+    read.it.ended(5, -1)
     assert read.told == [problem, None] and not read.batches
 
 
@@ -111,7 +111,7 @@ def test_what_could_not_be_taken_is_told_each_time() -> None:
 
     read.it._on_batch = refuse  # type: ignore[method-assign]
     for times in (1, 2):
-        read.it.ended(5 + times)
+        read.it.ended(5 + times, -1)
         told = [problem for problem in read.told if problem is not None]
         assert [problem.trouble for problem in told] == [ReadTrouble.NOT_TAKEN] * times
         problem = told[-1]
