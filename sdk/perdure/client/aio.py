@@ -23,6 +23,7 @@ from perdure.client.request import (
     read_nothing,
     read_request,
     read_result,
+    read_sent,
     read_status,
     reject_request,
     resolve_request,
@@ -155,7 +156,7 @@ class AsyncClient:
         """Have a handler run, after `delay` where given, and do not wait for it."""
         asked = send_request(target, arg, options, returns, self._retries)
         response = await self._ask(asked.request, options.get("timeout"))
-        return AsyncHandle(self, read_invocation_id(response), asked.serde)
+        return AsyncHandle(self, *read_sent(response), asked.serde)
 
     @overload
     def handle(self, invocation_id: str, returns: type[T]) -> "AsyncHandle[T]": ...
@@ -164,7 +165,7 @@ class AsyncClient:
     def handle(self, invocation_id: str, returns: Any = None) -> Any:
         """Return the handle of an invocation by its id."""
         serde = None if returns is None else serde_for(returns)
-        return AsyncHandle(self, invocation_id, serde)
+        return AsyncHandle(self, invocation_id, False, serde)
 
     @overload
     def invocation_of(
@@ -258,7 +259,7 @@ class AsyncKnownHandle(Generic[T]):
         """Return its handle by id. The id follows from what it is known by, whether or not there
         is such an invocation."""
         response = await self._client._ask(lookup_request(self._named), None)
-        return AsyncHandle(self._client, read_invocation_id(response), self._serde)
+        return AsyncHandle(self._client, read_invocation_id(response), False, self._serde)
 
     async def cancel(self) -> None:
         """Ask it to end: Cancelled is raised in it where it waits."""
@@ -266,12 +267,19 @@ class AsyncKnownHandle(Generic[T]):
 
 
 class AsyncHandle(AsyncKnownHandle[T]):
-    """An invocation by its id."""
+    """An invocation by its id.
 
-    def __init__(self, client: AsyncClient, invocation_id: str, serde: Serde[T] | None) -> None:
+    `is_new`: a send or a submit made it. If not, there was one already, of the same idempotency key
+    or workflow, or of the same send, whose first answer was lost and which was sent again.
+    """
+
+    def __init__(
+        self, client: AsyncClient, invocation_id: str, is_new: bool, serde: Serde[T] | None
+    ) -> None:
         named = {"target": "invocation", "invocationId": invocation_id}
         super().__init__(client, place_of_id(invocation_id), serde, named)
         self.id = invocation_id
+        self.is_new = is_new
 
     async def lookup(self) -> "AsyncHandle[T]":
         """Return itself."""
@@ -297,7 +305,7 @@ class AsyncWorkflowHandle(Generic[T]):
             options["delay"] = delay
         asked = submit_request(self._run, arg, options)
         response = await self._client._ask(asked.request, None)
-        return AsyncHandle(self._client, read_invocation_id(response), asked.serde)
+        return AsyncHandle(self._client, *read_sent(response), asked.serde)
 
     async def attach(self, timeout: timedelta | float | None = None) -> T:
         """Wait for its result."""
@@ -319,7 +327,7 @@ class AsyncWorkflowHandle(Generic[T]):
         is such a run."""
         request = lookup_request(workflow_named(self._name, self.key))
         response = await self._client._ask(request, None)
-        return AsyncHandle(self._client, read_invocation_id(response), self._serde())
+        return AsyncHandle(self._client, read_invocation_id(response), False, self._serde())
 
     async def cancel(self) -> None:
         """Ask it to end: Cancelled is raised in it where it waits."""

@@ -309,11 +309,17 @@ def read_result(response: Response, serde: Serde[T] | None) -> T:
         raise BadValue(f"the result does not fit: {error}", error.path) from None
 
 
-def read_invocation_id(response: Response) -> str:
-    """Return the id in the answer to a send."""
+def read_sent(response: Response) -> tuple[str, bool]:
+    """Return the id in the answer to a send, and whether there was no such invocation before."""
     if response.status not in (200, 202):
         raise error_of(response)
-    return str(msgspec.json.decode(response.body)["invocationId"])
+    sent = msgspec.json.decode(response.body)
+    return str(sent["invocationId"]), sent.get("status") == "Accepted"
+
+
+def read_invocation_id(response: Response) -> str:
+    """Return the id in the answer to a lookup."""
+    return read_sent(response)[0]
 
 
 def read_status(response: Response) -> Status:

@@ -23,6 +23,7 @@ from perdure.client.request import (
     read_nothing,
     read_request,
     read_result,
+    read_sent,
     read_status,
     reject_request,
     resolve_request,
@@ -149,7 +150,7 @@ class Client:
         """Have a handler run, after `delay` where given, and do not wait for it."""
         asked = send_request(target, arg, options, returns, self._retries)
         response = self._ask(asked.request, options.get("timeout"))
-        return Handle(self, read_invocation_id(response), asked.serde)
+        return Handle(self, *read_sent(response), asked.serde)
 
     @overload
     def handle(self, invocation_id: str, returns: type[T]) -> "Handle[T]": ...
@@ -158,7 +159,7 @@ class Client:
     def handle(self, invocation_id: str, returns: Any = None) -> Any:
         """Return the handle of an invocation by its id."""
         serde = None if returns is None else serde_for(returns)
-        return Handle(self, invocation_id, serde)
+        return Handle(self, invocation_id, False, serde)
 
     @overload
     def invocation_of(
@@ -245,7 +246,7 @@ class KnownHandle(Generic[T]):
         """Return its handle by id. The id follows from what it is known by, whether or not there
         is such an invocation."""
         response = self._client._ask(lookup_request(self._named), None)
-        return Handle(self._client, read_invocation_id(response), self._serde)
+        return Handle(self._client, read_invocation_id(response), False, self._serde)
 
     def cancel(self) -> None:
         """Ask it to end: Cancelled is raised in it where it waits."""
@@ -253,12 +254,19 @@ class KnownHandle(Generic[T]):
 
 
 class Handle(KnownHandle[T]):
-    """An invocation by its id."""
+    """An invocation by its id.
 
-    def __init__(self, client: Client, invocation_id: str, serde: Serde[T] | None) -> None:
+    `is_new`: a send or a submit made it. If not, there was one already, of the same idempotency key
+    or workflow, or of the same send, whose first answer was lost and which was sent again.
+    """
+
+    def __init__(
+        self, client: Client, invocation_id: str, is_new: bool, serde: Serde[T] | None
+    ) -> None:
         named = {"target": "invocation", "invocationId": invocation_id}
         super().__init__(client, place_of_id(invocation_id), serde, named)
         self.id = invocation_id
+        self.is_new = is_new
 
     def lookup(self) -> "Handle[T]":
         """Return itself."""
@@ -284,7 +292,7 @@ class WorkflowHandle(Generic[T]):
             options["delay"] = delay
         asked = submit_request(self._run, arg, options)
         response = self._client._ask(asked.request, None)
-        return Handle(self._client, read_invocation_id(response), asked.serde)
+        return Handle(self._client, *read_sent(response), asked.serde)
 
     def attach(self, timeout: timedelta | float | None = None) -> T:
         """Wait for its result."""
@@ -306,7 +314,7 @@ class WorkflowHandle(Generic[T]):
         is such a run."""
         request = lookup_request(workflow_named(self._name, self.key))
         response = self._client._ask(request, None)
-        return Handle(self._client, read_invocation_id(response), self._serde())
+        return Handle(self._client, read_invocation_id(response), False, self._serde())
 
     def cancel(self) -> None:
         """Ask it to end: Cancelled is raised in it where it waits."""

@@ -211,7 +211,14 @@ def test_a_send_has_a_handle(place: ScriptedIngress, make: Any) -> None:
     place.reply = lambda asked: (202, JSON, b'{"invocationId":"inv_1","status":"Accepted"}')
     handle = client.send(add, Item("a"), key="k", delay=timedelta(seconds=1.5))
     assert place.asked[0].path == "/Cart/k/add/send?delay=1500ms"
-    assert handle.id == "inv_1"
+    assert (handle.id, handle.is_new) == ("inv_1", True)
+    place.reply = lambda asked: (
+        200,
+        JSON,
+        b'{"invocationId":"inv_1","status":"PreviouslyAccepted"}',
+    )
+    assert not client.send(add, Item("a"), key="k").is_new
+    del place.asked[1:]
     place.reply = lambda asked: (200, JSON, b'[{"sku":"s"}]')
     for read in (handle.result, handle.attach, handle.output):
         assert read() == [Item("s")]
