@@ -82,18 +82,15 @@ def read_defaults(given: Mapping[str, Any]) -> HandlerOptions:
 def with_defaults(own: HandlerOptions, defaults: HandlerOptions, kind: str) -> HandlerOptions:
     """The options of a service of a kind, where an app says what all have that say nothing."""
     missing = {
-        name: getattr(defaults, name)
+        name: value
         for name in DefaultFields.__annotations__
-        if getattr(own, name) is None and name not in _NOTHING_FOR[kind]
+        if (value := getattr(defaults, name)) is not None
+        and getattr(own, name) is None
+        and unfit_option(HandlerOptions(**{name: value}), kind) is None  # it is for other kinds
     }
     return replace(own, **missing)
 
 
-_NOTHING_FOR: dict[str, tuple[str, ...]] = {
-    "service": ("workflow_retention", "lazy_state"),
-    "object": ("workflow_retention",),
-    "workflow": (),
-}
 _DURATIONS = (
     "inactivity_timeout",
     "abort_timeout",
