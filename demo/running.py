@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,9 +19,11 @@ WAIT_S = 60.0
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """Not one from which the kernel picks for outgoing connections: one could take it meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(28_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def wait_until(holds: Callable[[], bool], what: str) -> None:

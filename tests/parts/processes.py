@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
+import functools
 import http.client
 import os
 import random
@@ -16,25 +18,35 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 # Below the range from which the kernel picks ports for outgoing connections, so that no stranger
-# takes a port while its owner is being restarted.
-_PORTS = range(14_000, 32_000)
+# takes a port while its owner is being restarted; and below where `perdure dev` looks for one.
+_PORTS = range(14_000, 28_000)
+# A byte per port, locked by the process that was given the port, for as long as it lives: the
+# suites run in several processes, and a port is free to look at until its server has started.
+_GIVEN = Path(tempfile.gettempdir()) / f"perdure-ports-{os.getuid()}"
 _given_ports: set[int] = set()
 
 
+@functools.cache
+def _given() -> BinaryIO:
+    return _GIVEN.open("ab")  # never closed: that would give up every lock of this process
+
+
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on and that no other call here was given."""
+    """A TCP port of 127.0.0.1 that nobody listens on and that no other call was given, here or in
+    another process that lives."""
     for _ in range(1_000):
         port = random.SystemRandom().choice(_PORTS)
         if port in _given_ports:
             continue
-        with socket.socket() as probe:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            fcntl.lockf(_given(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            _given_ports.add(port)
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                _given_ports.add(port)
-                return port
+            probe.bind(("127.0.0.1", port))
+            return port
     raise RuntimeError("no free port")
 
 

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -193,6 +194,8 @@ def _is_taken(port: int) -> bool:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """Not one from which the kernel picks for outgoing connections: one could take it meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(28_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
