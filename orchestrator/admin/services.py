@@ -10,7 +10,7 @@ from orchestrator.admin.openapi import service_openapi
 from orchestrator.admin.operate import operate
 from orchestrator.admin.ports import Ports
 from orchestrator.admin.routing import AdminRoutes, Body, whole_body
-from orchestrator.admin.state_changes import BadStateChange, read_state_change
+from orchestrator.admin.state_changes import BadStateChange, StateTooLarge, read_state_change
 from orchestrator.admin.views import JsonView, handler_view, service_view
 from orchestrator.door.keys import check_key, check_state_key
 from orchestrator.door.refusals import Refused
@@ -158,10 +158,12 @@ def _stored(state: MetadataState, name: str) -> StoredService | None:
 
 async def _modify_state(ports: Ports, service: Service, body: bytes) -> None:
     try:
-        asked = await read_state_change(body)
+        asked = await read_state_change(body, ports.options.payload_bytes_max)
     except BadStateChange as error:
         why = said(error)
         raise AdminError(400, f"the body is not a modification of state: {why}") from None
+    except StateTooLarge as error:
+        raise AdminError(413, str(error)) from None
     if service.ty == ServiceType.SERVICE:
         raise AdminError(400, f"{service.name!r} is a plain service: it has no state")
     if asked.scope is not None:
@@ -175,10 +177,6 @@ async def _modify_state(ports: Ports, service: Service, body: bytes) -> None:
             check_state_key(key)
     except Refused as error:
         raise AdminError(400, error.refusal.message) from None
-    if sum(len(key) + len(value) for key, value in state) > ports.options.payload_bytes_max:
-        raise AdminError(413, f"a state may have {ports.options.payload_bytes_max} bytes here")
-    if len(state) > STATE_KEYS_MAX:
-        raise AdminError(413, f"a state may have {STATE_KEYS_MAX} keys here")
     answer = await operate(
         ports,
         PatchState(

@@ -1,11 +1,9 @@
 """What a web page, a slow client or a large body can do to the admin API: nothing."""
 
-import asyncio
 import json
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -16,7 +14,6 @@ from orchestrator.admin.state_changes import INLINE_BYTES_MAX
 from tests.unit.admin.world import World, world
 
 STATE = {"object_key": "k", "new_state": {"n": [49]}}
-SILENCE_S_MAX = 0.25
 
 
 @pytest.fixture(scope="module")
@@ -73,41 +70,13 @@ def test_an_empty_body_needs_no_type(it: World) -> None:
     assert it.ask("PATCH", "/invocations/inv_none/cancel").status == 400
 
 
-def longest_silence_s(it: World, during: Any) -> float:
-    """Of the server's loop, while `during()` runs in this thread."""
-    longest = 0.0
-
-    async def watch() -> None:
-        nonlocal longest
-        last = time.monotonic()
-        while True:
-            await asyncio.sleep(0.005)
-            now = time.monotonic()
-            longest = max(longest, now - last)
-            last = now
-
-    watching = asyncio.run_coroutine_threadsafe(watch(), it.loop)
-    try:
-        during()
-    finally:
-        watching.cancel()
-    return longest
-
-
 class TestLargeStates:
-    def test_it_is_parsed_beside_the_loop(self, it: World) -> None:
-        count = 8 * 1024 * 1024
+    def test_what_another_process_parsed_is_the_state(self, it: World) -> None:
+        count = 1024 * 1024
         body = b'{"object_key": "big", "new_state": {"v": [%s7]}}' % (b"7," * (count - 1))
-        answers = []
-
-        def send() -> None:
-            answers.append(it.ask("POST", "/services/Counter/state", body))
-
-        silence_s = longest_silence_s(it, send)
-        assert answers[0].status == 202
+        assert it.ask("POST", "/services/Counter/state", body).status == 202
         (patch,) = it.engine.operations[-1:]
         assert patch.state == ((b"v", b"\x07" * count),)  # type: ignore[union-attr]
-        assert silence_s < SILENCE_S_MAX
 
     @pytest.mark.parametrize("last", ["256", '"a"', "1.5", "-1"])
     def test_what_is_wrong_with_it_is_said(self, it: World, last: str) -> None:
