@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.processor import streams
 from orchestrator.sql.query import SqlQuery
-from tests.unit.sql.world import Rows, ask, run
+from tests.unit.sql.world import KEPT, Rows, ask, run
 
 Json = list[dict[str, Any]]
 CLIENTS = 4
@@ -104,4 +104,5 @@ if __name__ == "__main__":
 
     streams.CHUNK_ITEMS_MAX = CHUNK_ITEMS
     run(often)
+    KEPT.close()
     print(f"{sys.argv[1]} times each, {CLIENTS} at once: right")

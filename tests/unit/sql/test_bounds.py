@@ -230,7 +230,7 @@ async def _until(is_so: Callable[[], bool]) -> None:
 def test_a_client_that_goes_away_ends_its_query() -> None:
     async def check(query: SqlQuery, rows: Rows) -> None:
         asking = asyncio.ensure_future(whole(query.json(ENDLESS).parts))
-        await _until(lambda: bool(_children(query)))
+        await _until(lambda: bool(query._children._busy))
         (child,) = _children(query)
         asking.cancel()
         await asyncio.wait((asking,))
@@ -243,7 +243,7 @@ def test_a_client_that_goes_away_ends_its_query() -> None:
 def test_a_child_that_dies_is_named_and_replaced() -> None:
     async def check(query: SqlQuery, rows: Rows) -> None:
         asking = asyncio.ensure_future(whole(query.json(ENDLESS).parts))
-        await _until(lambda: bool(_children(query)))
+        await _until(lambda: bool(query._children._busy))
         (child,) = _children(query)
         child._process.send_signal(signal.SIGKILL)
         with pytest.raises(QueryError) as refused:

@@ -1,17 +1,13 @@
 """Subscriptions, sources, dead letters and lanes to topics, as SQL shows them."""
 
-import asyncio
-
 import msgspec
 
 from orchestrator.codec.keys import source_key
 from orchestrator.intake.views import SourceView, SubscriptionView, SubscriptionViews
 from orchestrator.model.limits import PAYLOAD_BYTES_MAX
 from orchestrator.outbox.port import LaneView
-from orchestrator.registry.schema import Registry
 from orchestrator.registry.stored_topics import StoredSubscription, TopicsState
 from orchestrator.sql.feeds import LiveViews
-from orchestrator.sql.options import SqlOptions
 from orchestrator.sql.query import SqlQuery
 from tests.unit.machine.bench import Bench, uid
 from tests.unit.machine.topic_records import (
@@ -83,18 +79,8 @@ def test_columns_named_like_words_of_sql_need_no_quotes() -> None:
 def test_subscriptions() -> None:
     topics = TopicsState(subscriptions={"sub_1": SUBSCRIPTION})
 
-    async def main() -> None:
-        rows = Rows(Bench())
-        query = SqlQuery(
-            rows,  # type: ignore[arg-type]
-            lambda: Registry(0, {}, {}, topics),
-            LiveViews(attempts, no_subscriptions),
-            SqlOptions(),
-        )
-        try:
-            (found,) = await ask(query, "SELECT * FROM sys_subscription WHERE name = 'orders'")
-        finally:
-            await query.close()
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        (found,) = await ask(query, "SELECT * FROM sys_subscription WHERE name = 'orders'")
         assert found == {
             "id": "sub_1",
             "name": "orders",
@@ -113,7 +99,7 @@ def test_subscriptions() -> None:
             "created_at": found["created_at"],
         }
 
-    asyncio.run(main())
+    run(check, Bench(), topics=topics)
 
 
 def test_what_is_in_no_row_is_beside_it() -> None:
@@ -125,26 +111,17 @@ def test_what_is_in_no_row_is_beside_it() -> None:
     async def look() -> SubscriptionViews:
         return views
 
-    async def main() -> None:
-        topics = TopicsState(subscriptions={"sub_1": SUBSCRIPTION})
-        query = SqlQuery(
-            Rows(with_topics()),  # type: ignore[arg-type]
-            lambda: Registry(0, {}, {}, topics),
-            LiveViews(attempts, look),
-            SqlOptions(),
-        )
-        try:
-            asked = "SELECT subscription, position, end, lag, status, reason FROM sys_source"
-            (found,) = await ask(query, asked)
-            asked = "SELECT id, status, reason, lag FROM sys_subscription"
-            (subscription,) = await ask(query, asked)
-        finally:
-            await query.close()
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        asked = "SELECT subscription, position, end, lag, status, reason FROM sys_source"
+        (found,) = await ask(query, asked)
+        asked = "SELECT id, status, reason, lag FROM sys_subscription"
+        (subscription,) = await ask(query, asked)
         stopped = {"status": "stopped", "reason": "its topic is gone", "lag": 11}
         assert found == stopped | {"subscription": "orders", "position": 9, "end": 20}
         assert subscription == stopped | {"id": "sub_1"}
 
-    asyncio.run(main())
+    topics = TopicsState(subscriptions={"sub_1": SUBSCRIPTION})
+    run(check, with_topics(), topics=topics, views=LiveViews(attempts, look))
 
 
 def test_a_letter_of_the_largest_value_is_shown() -> None:
@@ -163,22 +140,13 @@ def test_a_letter_of_the_largest_value_is_shown() -> None:
 
 
 def test_a_lane_whose_rows_cannot_be_sent_says_why() -> None:
-    async def main() -> None:
-        bench = with_topics()
-        (lane,) = bench.state.partition_row.topic_lanes.values()
-        lanes = {(0, lane): LaneView(bench.now_ms, "away"), (1, lane): LaneView(None, "no")}
-        views = LiveViews(attempts, no_subscriptions, lambda: lanes)
-        query = SqlQuery(
-            Rows(bench),  # type: ignore[arg-type]
-            lambda: Registry(0, {}, {}, TopicsState()),
-            views,
-            SqlOptions(),
-        )
-        try:
-            (found,) = await ask(query, "SELECT status, reason, rows, oldest FROM sys_lane")
-            assert found.pop("oldest").startswith("2023-11-14T22:13:20")
-            assert found == {"status": "retrying", "reason": "away", "rows": 1}
-        finally:
-            await query.close()
+    bench = with_topics()
+    (lane,) = bench.state.partition_row.topic_lanes.values()
+    lanes = {(0, lane): LaneView(bench.now_ms, "away"), (1, lane): LaneView(None, "no")}
 
-    asyncio.run(main())
+    async def check(query: SqlQuery, rows: Rows) -> None:
+        (found,) = await ask(query, "SELECT status, reason, rows, oldest FROM sys_lane")
+        assert found.pop("oldest").startswith("2023-11-14T22:13:20")
+        assert found == {"status": "retrying", "reason": "away", "rows": 1}
+
+    run(check, bench, views=LiveViews(attempts, no_subscriptions, lambda: lanes))

@@ -3,7 +3,15 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from typing import Any
 
 import orjson
@@ -23,8 +31,10 @@ from orchestrator.processor import reads
 from orchestrator.processor.port import Unavailable
 from orchestrator.processor.streams import LocalStream
 from orchestrator.registry.schema import Registry
+from orchestrator.registry.stored_topics import TopicsState
 from orchestrator.runtime.scheduler import LoopScheduler
 from orchestrator.runtime.telemetry import Telemetry
+from orchestrator.sql.children import Child
 from orchestrator.sql.feeds import LiveViews
 from orchestrator.sql.options import SqlOptions
 from orchestrator.sql.query import SqlQuery
@@ -104,12 +114,44 @@ async def whole(parts: AsyncIterator[bytes]) -> bytes:
     return b"".join([part async for part in parts])
 
 
+class Kept:
+    """What stories take over from those before: a loop, and a child that rests at their ends. To
+    start one is nearly all that a story costs."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self._resting: list[Child] = []
+
+    def run(self, story: Coroutine[Any, Any, None]) -> None:
+        self._runner.run(story)
+
+    def lend(self, query: SqlQuery) -> None:
+        query._children._resting += self._resting
+        self._resting.clear()
+
+    def take_back(self, query: SqlQuery) -> None:
+        """Of several, one."""
+        if query._children._resting:
+            self._resting.append(query._children._resting.pop())
+
+    def close(self) -> None:
+        for child in self._resting:
+            self._runner.run(child.kill())
+        self._resting.clear()
+        self._runner.close()
+        self._runner = asyncio.Runner()
+
+
+KEPT = Kept()  # conftest.py closes it after each module
+
+
 def run(
     test: Callable[[SqlQuery, Rows], Awaitable[None]],
     bench: Bench | None = None,
     rows: Rows | None = None,
     telemetry: Telemetry | None = None,
-    **options: Any,
+    topics: TopicsState | None = None,
+    views: LiveViews | None = None,
 ) -> None:
     """A story with SQL over a bench, or other rows."""
     read = rows or Rows(bench or filled())
@@ -117,17 +159,19 @@ def run(
     async def main() -> None:
         query = SqlQuery(
             read,  # type: ignore[arg-type]
-            lambda: Registry(0, {}, {}),
-            LiveViews(attempts, no_subscriptions),
-            SqlOptions(**options),
+            lambda: Registry(0, {}, {}, topics or TopicsState()),
+            views or LiveViews(attempts, no_subscriptions),
+            SqlOptions(),
             telemetry,
         )
+        KEPT.lend(query)
         try:
             await test(query, read)
+            KEPT.take_back(query)
         finally:
             await query.close()
 
-    asyncio.run(main())
+    KEPT.run(main())
 
 
 async def ask(query: SqlQuery, sql: str) -> list[dict[str, Any]]:
