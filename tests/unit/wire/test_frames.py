@@ -55,7 +55,7 @@ def test_byte_by_byte() -> None:
 
 
 def test_a_frame_in_tiny_pieces_costs_no_object_for_each() -> None:
-    raw = frame(codes.OUTPUT, b"x" * 400_000)
+    raw = frame(codes.OUTPUT, b"x" * 100_000)
     reader = FrameReader(1 << 20)
     reader.feed(raw[:2000])
     tracemalloc.start()
