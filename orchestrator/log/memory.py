@@ -18,7 +18,9 @@ from orchestrator.log.port import (
     LogRefused,
     LogUnavailable,
     OffsetOutOfRange,
+    Rest,
     Subscription,
+    no_rest,
 )
 from orchestrator.runtime.scheduler import CallSoon
 
@@ -108,7 +110,9 @@ class MemoryLog:
         for first, (number, messages) in zip(firsts, batch, strict=True):
             self._soon(partial(done, number, first, len(messages), error))
 
-    async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
+    async def read(
+        self, partition: int, offset: int, deliver: Deliver, rest: Rest = no_rest
+    ) -> int:
         end = self.topic.next_offset(partition)
         while True:
             first, now = self.topic.firsts[partition], self.topic.next_offset(partition)
@@ -121,6 +125,7 @@ class MemoryLog:
             deliver([LogMessage(offset + i, value) for i, value in enumerate(values)])
             offset = stop
             await asyncio.sleep(0)
+            await rest()
 
     def follow(
         self, partition: int, offset: int, deliver: Deliver, ended: FollowEnded

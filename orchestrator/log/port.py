@@ -13,7 +13,7 @@ Rules that every adapter keeps (``tests/contracts/test_log.py`` holds them to it
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -75,6 +75,7 @@ Done = Callable[[int, int, int, AppendError | None], None]
 the offset is -1 on error."""
 
 Deliver = Callable[[list[LogMessage]], None]
+Rest = Callable[[], Awaitable[None]]
 FollowEnd = OffsetOutOfRange | LogUnavailable | LogCorrupt | LogRefused
 FollowEnded = Callable[[FollowEnd], None]
 ClockMs = Callable[[], int]
@@ -95,6 +96,10 @@ class Health:
     assigned: bool = False
     refused: LogRefused | None = None
     """Set when the log learned after its start that this node must end (its name is taken)."""
+
+
+async def no_rest() -> None:
+    """Of a reader that always takes more."""
 
 
 class Subscription(Protocol):
@@ -149,8 +154,13 @@ class Log(Protocol):
         `done`."""
         ...
 
-    async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
+    async def read(
+        self, partition: int, offset: int, deliver: Deliver, rest: Rest = no_rest
+    ) -> int:
         """Deliver all messages from `offset` up to the end seen when asked, in chunks.
+
+        `rest` is awaited after each chunk, and nothing is delivered meanwhile: reads of other
+        partitions go on.
 
         `deliver` is called on the event loop, in order of offsets. Returns the offset to go on
         from. Raises `OffsetOutOfRange`; `LogUnavailable` if trying again may succeed; `LogCorrupt`,

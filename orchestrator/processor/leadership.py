@@ -114,6 +114,7 @@ class Leadership:
                 self._options,
                 progress,
                 self._around.slices.turn,
+                self._around.scheduler.sleep,
             )
             seat.restored(partition, store)
             if not seat.is_served:

@@ -68,6 +68,10 @@ class Partition:
         """The store stands for everything below this offset."""
         return self._store.stamp.applied
 
+    def backlog(self) -> int:
+        """Of its store."""
+        return self._store.backlog()
+
     def spill(self) -> None:
         """Write what is dirty, with the offset and the hash of the message it stands for."""
         stamp = self._store.stamp

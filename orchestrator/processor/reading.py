@@ -19,6 +19,7 @@ from orchestrator.machine.apply_leader import knows_level
 from orchestrator.model.operating import OperatingError
 from orchestrator.model.records import AnyRecord
 from orchestrator.processor.options import ProcessorOptions
+from orchestrator.processor.pace import rest_s
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.progress import Progress
 from orchestrator.store.port import (
@@ -31,6 +32,7 @@ from orchestrator.store.stamp import Stamp, StampedStore, read_stamp
 from orchestrator.tables.cache import Cache
 
 logger = logging.getLogger("perdure.processor")
+SleepFor = Callable[[float], Awaitable[None]]
 Apply = Callable[[LogMessage, list[AnyRecord]], None]
 
 
@@ -45,7 +47,8 @@ class StoreMisfit(Exception):
 class Reading:
     """Applies what `Log.read` delivers. The first failure ends it; `finish` raises it.
 
-    A log's `deliver` must not raise: the failure waits here until the read has come back.
+    A log's `deliver` must not raise: the failure waits here until the read has come back. Between
+    two chunks it rests if its store cannot keep up.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Reading:
         partition: Partition,
         apply: Apply,
         options: ProcessorOptions,
+        sleep: SleepFor,
         *,
         check: Stamp | None = None,
         stop_before: int | None = None,
@@ -66,7 +70,14 @@ class Reading:
         self._stop_before = stop_before
         self._is_wanted = is_wanted
         self._reached = reached
+        self._sleep = sleep
+        self._rest_s = 0.0
         self._failure: Exception | None = None
+
+    async def rest(self) -> None:
+        pause_s, self._rest_s = self._rest_s, 0.0
+        if pause_s:
+            await self._sleep(pause_s)
 
     def deliver(self, messages: list[LogMessage]) -> None:
         if self._failure is not None or not self._is_wanted():
@@ -75,7 +86,7 @@ class Reading:
             for message in messages:
                 self._take(message)
                 if self._partition.state.dirty_bytes >= self._options.spill_bytes:
-                    self._partition.spill()
+                    self._spill()
             self._spill_if_large()
             self._reached(self._partition.next_offset)
         except (PartitionStopped, StoreMisfit, StoreError) as failure:
@@ -128,7 +139,13 @@ class Reading:
     def _spill_if_large(self) -> None:
         state, options = self._partition.state, self._options
         if state.dirty_count >= options.spill_rows or state.dirty_bytes >= options.spill_bytes:
-            self._partition.spill()
+            self._spill()
+
+    def _spill(self) -> None:
+        partition = self._partition
+        size_bytes = partition.state.dirty_bytes
+        partition.spill()
+        self._rest_s += rest_s(size_bytes, partition.backlog())
 
 
 async def restore(
@@ -138,6 +155,7 @@ async def restore(
     options: ProcessorOptions,
     progress: Progress,
     turn: Callable[[], Awaitable[None]],
+    sleep: SleepFor,
 ) -> tuple[Partition, DurableStore]:
     """The best store that fits the log, with everything up to the end of the log applied to it.
 
@@ -150,7 +168,7 @@ async def restore(
     first, end = await log.bounds(number)
     await turn()
     try:
-        return await _best(number, log, home, options, first, end, progress)
+        return await _best(number, log, home, options, first, end, progress, sleep)
     except StoreOfAnotherVersion as error:
         raise PartitionStopped(
             "PD0308",
@@ -166,10 +184,11 @@ async def _best(
     first: int,
     end: int,
     progress: Progress,
+    sleep: SleepFor,
 ) -> tuple[Partition, DurableStore]:
     for store in home.candidates():
         try:
-            partition = await _filled(store, number, log, options, first, end, progress)
+            partition = await _filled(store, number, log, options, first, end, progress, sleep)
         except StoreError as error:
             if not error.corrupt:  # the disk may have room again
                 store.close()
@@ -205,6 +224,7 @@ async def _filled(
     first: int,
     end: int,
     progress: Progress,
+    sleep: SleepFor,
 ) -> Partition | None:
     """The partition over this store with the log applied to it; None if the store does not fit
     the log."""
@@ -217,7 +237,7 @@ async def _filled(
     partition = _opened(number, log.partition_count, store, stamp, options.cache)
     if partition is not None:
         progress.begin(partition.next_offset, end)
-        await _replay(partition, log, options, stamp, first, progress)
+        await _replay(partition, log, options, stamp, first, progress, sleep)
     return partition
 
 
@@ -264,13 +284,14 @@ async def _replay(
     stamp: Stamp,
     first: int,
     progress: Progress,
+    sleep: SleepFor,
 ) -> None:
     def apply(message: LogMessage, records: list[AnyRecord]) -> None:
         partition.apply_message(message.offset, message.value, records, [])
 
     is_known = first <= stamp.last_offset
     check = stamp if is_known else None
-    reading = Reading(partition, apply, options, check=check, reached=progress.reached)
+    reading = Reading(partition, apply, options, sleep, check=check, reached=progress.reached)
     stamped = stamp.last_offset if is_known else partition.next_offset
-    await log.read(partition.number, stamped, reading.deliver)
+    await log.read(partition.number, stamped, reading.deliver, reading.rest)
     reading.finish()

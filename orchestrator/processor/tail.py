@@ -54,7 +54,7 @@ class LeaderTail:
         assert partition is not None
         reading = self._reading(stop_before)
         self._read_to = await self._log.read(
-            self._seat.number, partition.next_offset, reading.deliver
+            self._seat.number, partition.next_offset, reading.deliver, reading.rest
         )
         reading.finish()
 
@@ -66,6 +66,7 @@ class LeaderTail:
             partition,
             seat.apply_read,
             self._options,
+            self._scheduler.sleep,
             stop_before=stop_before,
             is_wanted=lambda: seat.partition is partition and seat.is_served,
         )

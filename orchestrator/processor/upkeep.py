@@ -11,6 +11,7 @@ import logging
 from orchestrator.log.port import Log
 from orchestrator.model.records import PurgeExpired
 from orchestrator.processor.options import ProcessorOptions
+from orchestrator.processor.pace import PACED_BYTES, rest_s
 from orchestrator.processor.seat import Seat
 from orchestrator.runtime.metrics import CHECKPOINTS, FLUSHES, SPILLS
 from orchestrator.runtime.scheduler import Scheduler
@@ -20,11 +21,6 @@ from orchestrator.store.port import CHECKPOINTS_KEPT, StoreError, StoreHome, che
 logger = logging.getLogger("perdure.processor")
 QUIET_S = 1.0  # without a record: then a flush delays nothing
 QUIET_FLUSH_RECORDS = 500  # fewer are replayed at once
-PACED_BYTES = 1 << 20  # spilled at once: what writes less than this waits for nothing
-PACED_FROM = 12  # files in the store's backlog
-PACED_STEP = 8  # as many more, and a partition spills PACED_BYTES_S; twice as many, half of that
-PACED_BYTES_S = 16 << 20
-PACED_MAX_S = 1.0
 FLUSHES_MORE = 3  # before a copy
 COUNT_EVERY_RECORDS = 10  # follow-up records write some hundred rows each
 COUNT_EVERY_BYTES = 32 << 10  # and others the more rows the larger they are
@@ -132,9 +128,9 @@ class Upkeep:
     def _pace(self, size_bytes: int, backlog: int) -> None:
         """Let a store that cannot keep up catch up, at the cost of this partition alone: a write
         that RocksDB holds up would hold up everything."""
-        if backlog > PACED_FROM:
-            share = (backlog - PACED_FROM) / PACED_STEP
-            self._seat.rest(min(PACED_MAX_S, share * size_bytes / PACED_BYTES_S))
+        pause_s = rest_s(size_bytes, backlog)
+        if pause_s:
+            self._seat.rest(pause_s)
 
     def checkpoint_if_behind(self, written_bytes: int) -> None:
         """Make a checkpoint if those of others have long been ahead of the last one."""

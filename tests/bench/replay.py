@@ -121,6 +121,7 @@ async def _replay(directory: Path, calls: int) -> Replayed:
         ProcessorOptions(),
         progress,
         lambda: asyncio.sleep(0),
+        asyncio.sleep,
     )
     cpu_s = time.thread_time() - began_s
     state = partition.state

@@ -184,8 +184,17 @@ def test_a_read_comes_in_pieces_and_leaves_the_loop_free(place: Place) -> None:
     async def scenario(log: Log) -> None:
         values = [b"%d:" % number + bytes(5000) for number in range(1000)]
         first = await append(log, 2, values)
+        other = asyncio.create_task(read(log, 1, await append(log, 1, values)))
         pieces: list[int] = []
-        turns = 0
+        turns = rests = 0
+
+        async def rest() -> None:
+            """As long as another partition is read: that one does not rest."""
+            nonlocal rests
+            rests += 1
+            delivered = len(pieces)
+            await asyncio.wait_for(asyncio.shield(other), 20)
+            assert len(pieces) == delivered
 
         async def count_turns() -> None:
             nonlocal turns
@@ -194,9 +203,10 @@ def test_a_read_comes_in_pieces_and_leaves_the_loop_free(place: Place) -> None:
                 await asyncio.sleep(0)
 
         counting = asyncio.create_task(count_turns())
-        await log.read(2, first, lambda messages: pieces.append(len(messages)))
+        await log.read(2, first, lambda messages: pieces.append(len(messages)), rest)
         counting.cancel()
         assert sum(pieces) == 1000 and len(pieces) > 3 and turns > 3
+        assert rests == len(pieces)
 
     with_open_log(place, scenario)
 

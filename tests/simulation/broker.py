@@ -30,7 +30,9 @@ from orchestrator.log.port import (
     LogRefused,
     LogUnavailable,
     OffsetOutOfRange,
+    Rest,
     Subscription,
+    no_rest,
 )
 from orchestrator.model.records import Transfer
 from tests.simulation.clockwork import Life, VirtualLoop
@@ -334,7 +336,9 @@ class BrokerLog:
         self._heard_s = max(self._loop.now_s + self._faults.tail_s, self._heard_s) + 1e-6
         return self._heard_s
 
-    async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
+    async def read(
+        self, partition: int, offset: int, deliver: Deliver, rest: Rest = no_rest
+    ) -> int:
         self._verify()
         topic = self.topic
         end = topic.nexts[partition]
@@ -351,6 +355,7 @@ class BrokerLog:
                 deliver(found[at : at + count])
             at += count
             await asyncio.sleep(0)
+            await rest()
         self._verify()
         return end
 

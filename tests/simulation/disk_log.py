@@ -28,6 +28,8 @@ from orchestrator.log.port import (
     LogCorrupt,
     LogRefused,
     LogUnavailable,
+    Rest,
+    no_rest,
 )
 from tests.simulation.broker import BrokerLog, LogFaults, Owner, Topic
 from tests.simulation.clockwork import VirtualLoop
@@ -286,7 +288,9 @@ class DiskLog(BrokerLog):
 
     # --- reads ---
 
-    async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
+    async def read(
+        self, partition: int, offset: int, deliver: Deliver, rest: Rest = no_rest
+    ) -> int:
         journal = self._require()
         _, end = journal.bounds(partition)
         await asyncio.sleep(self._random.random() * self._faults.latency_s)
@@ -297,6 +301,7 @@ class DiskLog(BrokerLog):
             offset = messages[-1].offset + 1
             deliver(messages)
             await asyncio.sleep(0)
+            await rest()
 
     async def bounds(self, partition: int) -> tuple[int, int]:
         return self._require().bounds(partition)

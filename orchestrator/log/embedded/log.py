@@ -32,8 +32,10 @@ from orchestrator.log.port import (
     LogCorrupt,
     LogRefused,
     LogUnavailable,
+    Rest,
     Subscription,
     monotonic_ms,
+    no_rest,
 )
 
 _LOG = logging.getLogger("perdure.log")
@@ -141,7 +143,9 @@ class EmbeddedLog:
         bytes_count = sum(sum(map(len, messages)) for _, messages in batch)
         self._running.submit(Append(batch, bytes_count, done, refused))
 
-    async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
+    async def read(
+        self, partition: int, offset: int, deliver: Deliver, rest: Rest = no_rest
+    ) -> int:
         running = self._require_running()
         _, end = running.journal.bounds(partition)
         read = running.journal.read
@@ -158,6 +162,7 @@ class EmbeddedLog:
             async with self._turn:  # one chunk a round of the loop, however many read at once
                 deliver(messages)
                 await asyncio.sleep(0)
+            await rest()
 
     def follow(
         self, partition: int, offset: int, deliver: Deliver, ended: FollowEnded

@@ -35,8 +35,10 @@ from orchestrator.log.port import (
     Health,
     LogRefused,
     LogUnavailable,
+    Rest,
     Subscription,
     monotonic_ms,
+    no_rest,
 )
 from orchestrator.runtime.beat import until_beat_s
 
@@ -192,10 +194,12 @@ class KafkaLog:
 
     # reading
 
-    async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
+    async def read(
+        self, partition: int, offset: int, deliver: Deliver, rest: Rest = no_rest
+    ) -> int:
         topic, number = self._options.place(partition)
         reading = TopicRead(
-            self._require_open().readers, topic, number, offset, deliver, self._turn
+            self._require_open().readers, topic, number, offset, deliver, self._turn, rest
         )
         self._readings.add(reading)
         try:

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from orchestrator.kafka.errors import text_of
-from orchestrator.log.port import Deliver, LogMessage, LogUnavailable, OffsetOutOfRange
+from orchestrator.log.port import Deliver, LogMessage, LogUnavailable, OffsetOutOfRange, Rest
 
 CHUNK_COUNT: Final = 500
 CHUNK_BYTES: Final = 256 << 10  # some thousand small records: tens of milliseconds to apply
@@ -84,11 +84,13 @@ class TopicRead:
         offset: int,
         deliver: Deliver,
         turn: asyncio.Lock,
+        rest: Rest,
     ) -> None:
         self._readers = readers
         self._place = TopicPartition(topic, partition, offset)
         self._next = offset
         self._deliver = deliver
+        self._rest = rest
         self._turn = turn  # one chunk a round of the loop, however many read at once
         self._loop = asyncio.get_running_loop()
         self._cancelled = False
@@ -165,3 +167,4 @@ class TopicRead:
             if not self._cancelled:
                 self._deliver(chunk)
                 await asyncio.sleep(0)
+        await self._rest()

@@ -93,6 +93,7 @@ async def stores_equal_the_log(directory: Path) -> None:
             OPTIONS,
             Progress(number, time.monotonic),
             lambda: asyncio.sleep(0),
+            asyncio.sleep,
         )
         partition.spill()
         first, _ = await log.bounds(number)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from orchestrator.codec.records import encode_message
-from orchestrator.log.port import Batch, Deliver, Done
+from orchestrator.log.port import Batch, Deliver, Done, Rest
 from orchestrator.model.answers import Answer
 from orchestrator.model.records import AnnounceLeader, Cancel, Ended, Journal
 from orchestrator.processor.port import Accepted, Reply, Result, Unavailable
@@ -328,8 +328,8 @@ def test_a_read_that_ends_too_early_makes_nobody_step_over_what_others_wrote() -
         read = process.log.read
         early = [True, True, True]
 
-        async def lagging(partition: int, offset: int, deliver: Deliver) -> int:
-            return offset if early and early.pop() else await read(partition, offset, deliver)
+        async def lagging(partition: int, offset: int, deliver: Deliver, rest: Rest) -> int:
+            return offset if early and early.pop() else await read(partition, offset, deliver, rest)
 
         process.log.read = lagging  # type: ignore[method-assign]
         accepted, result = await process.call(process.make(world.uid()))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from orchestrator.log.port import LogMessage
+from orchestrator.log.port import LogMessage, Rest
 from orchestrator.processor.progress import Progress
 from orchestrator.runtime.metrics import LAG, PARTITIONS, RESTORE_PROGRESS, RESTORES
 from orchestrator.store.memory import MemoryHome, MemoryStore
@@ -28,7 +28,7 @@ def test_a_restore_tells_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None
         read = again.log.read
 
         async def slowly(
-            number: int, start: int, deliver: Callable[[list[LogMessage]], None]
+            number: int, start: int, deliver: Callable[[list[LogMessage]], None], rest: Rest
         ) -> int:
             found: list[LogMessage] = []
             following = await read(number, start, found.extend)

@@ -63,6 +63,33 @@ def test_large_writes_wait_for_a_store_that_lags(files: int, least_s: float, mos
     run(story())
 
 
+@pytest.mark.parametrize(("files", "least_s", "most_s"), [(0, 0.0, 0.2), (28, 1.5, 10.0)])
+def test_a_replay_of_large_records_waits_for_a_store_that_lags(
+    files: int, least_s: float, most_s: float
+) -> None:
+    """Else it fills the memory of the store until a write is held up, and all else with it."""
+
+    async def story() -> None:
+        world = World(2)
+        first = await world.led(spill_bytes=MB)
+        replies = [first.send(large(first)) for _ in range(12)]
+        await first.until(lambda: all(len(one) == 2 for one in replies))
+        await first.processor.close()
+        home = BusyHome()  # empty: all is read again
+        home.files = files
+        world.homes = [home, MemoryHome()]
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        second = await world.process({}, spill_bytes=MB)
+        await second.until(lambda: 1 in second.processor.leading())
+        assert loop.time() - began_s < 0.2, "the other partition waits for nothing"
+        await second.until(lambda: len(second.processor.leading()) == 2)
+        assert least_s <= loop.time() - began_s <= most_s
+        await second.processor.close()
+
+    run(story())
+
+
 def test_small_writes_wait_for_nothing() -> None:
     async def story() -> None:
         world = World(1)

@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator
 from orchestrator.codec.records import decode_message
 from orchestrator.invoker.port import AttemptInput, AttemptView, LedPartition
 from orchestrator.log.memory import MemoryLog, MemoryTopic
-from orchestrator.log.port import AppendError, Batch, Deliver, Done, Health, OffsetOutOfRange
+from orchestrator.log.port import (
+    AppendError,
+    Batch,
+    Deliver,
+    Done,
+    Health,
+    OffsetOutOfRange,
+    Rest,
+    no_rest,
+)
 from orchestrator.model.answers import Answer
 from orchestrator.model.effects import AnyEffect, SetOutput
 from orchestrator.model.ids import placed_key
@@ -88,11 +97,13 @@ class FaultyLog(MemoryLog):
 
         return late if self.ack_delay_s or self._last_ack_s else done
 
-    async def read(self, partition: int, offset: int, deliver: Deliver) -> int:
+    async def read(
+        self, partition: int, offset: int, deliver: Deliver, rest: Rest = no_rest
+    ) -> int:
         self.on_read()
         if self.read_delay_s:
             await asyncio.sleep(self.read_delay_s)
-        return await super().read(partition, offset, deliver)
+        return await super().read(partition, offset, deliver, rest)
 
     def hold(self, number: int) -> None:
         self.held[number] = []

@@ -1,0 +1,17 @@
+"""How long who writes much rests, so that a store that cannot keep up catches up."""
+
+from typing import Final
+
+PACED_BYTES: Final = 1 << 20  # spilled at once: what writes less than this waits for nothing
+PACED_FROM: Final = 12  # files in the store's backlog
+PACED_STEP: Final = 8  # as many more, and a partition spills PACED_BYTES_S; twice as many, half
+PACED_BYTES_S: Final = 16 << 20
+PACED_MAX_S: Final = 1.0
+
+
+def rest_s(size_bytes: int, backlog: int) -> float:
+    """After a spill of this size: a write that RocksDB holds up would hold up everything."""
+    if size_bytes < PACED_BYTES or backlog <= PACED_FROM:
+        return 0.0
+    share = (backlog - PACED_FROM) / PACED_STEP
+    return min(PACED_MAX_S, share * size_bytes / PACED_BYTES_S)
