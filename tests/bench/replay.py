@@ -23,8 +23,10 @@ from orchestrator.model.limits import POSITION_INDEX_BITS
 from orchestrator.model.records import AnnounceLeader, AnyRecord, Ended, Journal, Pin
 from orchestrator.model.values import SERVICE
 from orchestrator.processor.options import ProcessorOptions
+from orchestrator.processor.partition import Partition
 from orchestrator.processor.progress import Progress
 from orchestrator.processor.reading import restore
+from orchestrator.store.port import DurableStore
 from orchestrator.store.rocks_home import RocksHome
 from perdure.wire import codes
 from perdure.wire.frames import frame
@@ -106,15 +108,20 @@ async def _append(log: EmbeddedLog, messages: list[bytes]) -> None:
     await answered
 
 
-async def _replay(directory: Path, calls: int) -> Replayed:
+async def written(directory: Path, calls: int) -> EmbeddedLog:
+    """An open log of so many calls."""
     log = EmbeddedLog(EmbeddedOptions(directory / "log", partitions=1))
     await log.open()
     messages = messages_of(calls)
     for at in range(0, len(messages), 500):
         await _append(log, messages[at : at + 500])
+    return log
+
+
+async def restored(log: EmbeddedLog, directory: Path) -> tuple[Partition, DurableStore]:
+    """A partition over an empty store, filled from the log."""
     progress = Progress(0, time.monotonic)
-    began_s = time.thread_time()
-    partition, store = await restore(
+    return await restore(
         0,
         log,
         RocksHome(directory / "store"),
@@ -123,9 +130,14 @@ async def _replay(directory: Path, calls: int) -> Replayed:
         lambda: asyncio.sleep(0),
         asyncio.sleep,
     )
+
+
+async def _replay(directory: Path, calls: int) -> Replayed:
+    log = await written(directory, calls)
+    began_s = time.thread_time()
+    partition, store = await restored(log, directory)
     cpu_s = time.thread_time() - began_s
     state = partition.state
-    assert partition.next_offset == len(messages)
     assert state.completed.get(_invoke(calls - 1).id) is not None
     store.close()
     await log.close()
