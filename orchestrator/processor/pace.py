@@ -4,14 +4,15 @@ from typing import Final
 
 PACED_BYTES: Final = 1 << 20  # spilled at once: what writes less than this waits for nothing
 PACED_FROM: Final = 12  # files in the store's backlog
+REPLAY_PACED_FROM: Final = 24  # a start is to be short: only before a write would be held up
 PACED_STEP: Final = 8  # as many more, and a partition spills PACED_BYTES_S; twice as many, half
 PACED_BYTES_S: Final = 16 << 20
 PACED_MAX_S: Final = 1.0
 
 
-def rest_s(size_bytes: int, backlog: int) -> float:
+def rest_s(size_bytes: int, backlog: int, paced_from: int = PACED_FROM) -> float:
     """After a spill of this size: a write that RocksDB holds up would hold up everything."""
-    if size_bytes < PACED_BYTES or backlog <= PACED_FROM:
+    if size_bytes < PACED_BYTES or backlog <= paced_from:
         return 0.0
-    share = (backlog - PACED_FROM) / PACED_STEP
+    share = (backlog - paced_from) / PACED_STEP
     return min(PACED_MAX_S, share * size_bytes / PACED_BYTES_S)

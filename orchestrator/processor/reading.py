@@ -19,7 +19,7 @@ from orchestrator.machine.apply_leader import knows_level
 from orchestrator.model.operating import OperatingError
 from orchestrator.model.records import AnyRecord
 from orchestrator.processor.options import ProcessorOptions
-from orchestrator.processor.pace import rest_s
+from orchestrator.processor.pace import REPLAY_PACED_FROM, rest_s
 from orchestrator.processor.partition import Partition
 from orchestrator.processor.progress import Progress
 from orchestrator.store.port import (
@@ -145,7 +145,7 @@ class Reading:
         partition = self._partition
         size_bytes = partition.state.dirty_bytes
         partition.spill()
-        self._rest_s += rest_s(size_bytes, partition.backlog())
+        self._rest_s += rest_s(size_bytes, partition.backlog(), REPLAY_PACED_FROM)
 
 
 async def restore(

@@ -63,7 +63,7 @@ def test_large_writes_wait_for_a_store_that_lags(files: int, least_s: float, mos
     run(story())
 
 
-@pytest.mark.parametrize(("files", "least_s", "most_s"), [(0, 0.0, 0.2), (28, 1.5, 10.0)])
+@pytest.mark.parametrize(("files", "least_s", "most_s"), [(20, 0.0, 0.2), (40, 1.5, 10.0)])
 def test_a_replay_of_large_records_waits_for_a_store_that_lags(
     files: int, least_s: float, most_s: float
 ) -> None:
