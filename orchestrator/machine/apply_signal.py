@@ -21,7 +21,9 @@ from perdure.wire.codes import CANCEL_SIGNAL
 
 CANCELS_SPARE = 100  # beyond what other signals may take
 FLOODED = Failure(
-    CODE_TOO_MANY, f"handlers sent more than {SIGNALS_MAX} signals before it was at work again"
+    CODE_TOO_MANY,
+    f"handlers sent more signals before it was at work again than may wait for it: {SIGNALS_MAX},"
+    f" or {SIGNALS_BYTES_MAX >> 20} MiB of them",
 )
 CANCELED = Failure(CODE_CONFLICT, "canceled")
 

@@ -52,6 +52,7 @@ def kafka_server(tmp_path: Path, broker: KafkaBroker) -> Iterator[PerdureServer]
         "/Payloads/step",
         "/Payloads/call",
         "/Payloads/awakeable",
+        "/Payloads/signal",
         "/Keeper/k/keep",
         "/PayloadFlow/k/run",
     ],

@@ -3,6 +3,7 @@
 import restate
 
 payloads = restate.Service("Payloads")
+LONGEST_NAME = "n" * 4096
 
 
 @payloads.handler()
@@ -29,6 +30,13 @@ async def call(ctx: restate.Context, text: str) -> str:
 async def awakeable(ctx: restate.Context, text: str) -> str:
     name, given = ctx.awakeable(type_hint=str)
     ctx.resolve_awakeable(name, text)
+    return await given
+
+
+@payloads.handler()
+async def signal(ctx: restate.Context, text: str) -> str:
+    given = ctx.signal(LONGEST_NAME, type_hint=str)
+    ctx.resolve_signal(ctx.request().id, LONGEST_NAME, text)
     return await given
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.machine import apply_signal
 from orchestrator.model.effects import Sleep
 from orchestrator.model.ids import random_seed
 from orchestrator.model.records import Failed, Pause, Suspended
@@ -114,6 +115,17 @@ def test_the_old_way_to_end_one(it: World, mode: str) -> None:
     answer = it.ask("DELETE", f"{path}?mode={mode}")
     assert (answer.status, answer.body) == (202, b"")
     assert it.ask("DELETE", f"{path}?mode=other").status == 400
+
+
+def test_who_cancels_one_that_takes_no_more_signals_is_told(
+    it: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply_signal, "SIGNALS_MAX", 0)
+    monkeypatch.setattr(apply_signal, "CANCELS_SPARE", 2)
+    suspended(it)
+    assert [act(it, "cancel").status for _ in range(3)] == [202, 202, 429]
+    assert "signals wait for it" in act(it, "cancel").json["message"]
+    assert act(it, "kill").status == 200, "it can be ended all the same"
 
 
 def test_what_a_kill_leaves(it: World) -> None:

@@ -3,11 +3,13 @@
 import pytest
 
 from orchestrator.machine import apply_signal
+from orchestrator.machine.frames import signal_frame
 from orchestrator.machine.futures import is_resolved
 from orchestrator.model.actions import DoChore, Notify, StartAttempt, StopAttempt
 from orchestrator.model.answers import Answer
 from orchestrator.model.effects import Call, SendSignal
 from orchestrator.model.invoke import Invoke
+from orchestrator.model.limits import KEY_BYTES_MAX
 from orchestrator.model.records import (
     Cancel,
     ChoreStep,
@@ -206,6 +208,39 @@ def test_signals_that_nobody_hears_are_limited(monkeypatch: pytest.MonkeyPatch) 
     bench.do(Resume(A, 0))
     bench.flush(A, end=Suspended(Future((), (), (NEVER,)), bench.live(A).entries))
     assert bench.do(Signal(A, 99, "", b"v", 0)) is Answer.ACCEPTED
+
+
+@pytest.mark.parametrize(("short", "last"), [(1, Answer.ACCEPTED), (0, Answer.TOO_MANY_SIGNALS)])
+def test_named_signals_are_taken_up_to_exactly_their_bytes(
+    monkeypatch: pytest.MonkeyPatch, short: int, last: Answer
+) -> None:
+    """One that comes a byte before the limit is taken whole, however large; at it none is."""
+    name, value = "n" * KEY_BYTES_MAX, b"v" * 5_000
+    frame_bytes = len(signal_frame(0, name, value))
+    monkeypatch.setattr(apply_signal, "SIGNALS_BYTES_MAX", 3 * frame_bytes + short)
+    bench = Bench()
+    suspended(bench, Future((), (1,), (NEVER,)))
+    taken = [bench.do(Signal(A, 0, name, value, 0)) for _ in range(3)]
+    assert taken == [Answer.ACCEPTED] * 3
+    assert bench.do(Signal(A, 0, name, b"w" * 100_000, 0)) is last
+    assert bench.do(Signal(A, 0, "x", None, 0)) is Answer.TOO_MANY_SIGNALS
+    bench.invoke(B)
+    bench.flush(B, SendSignal(A, 0, "x", -1, -1))
+    done = bench.done(A)
+    assert done is not None and isinstance(done.outcome, Failure)
+    assert done.outcome.code == 429 and "256 MiB" in done.outcome.message
+    assert bench.live(B) is not None, "who sent it is told nothing"
+
+
+def test_named_signals_are_taken_up_to_exactly_their_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one name too, and of names that fill pages."""
+    monkeypatch.setattr(apply_signal, "SIGNALS_MAX", 300)
+    bench = Bench()
+    suspended(bench, Future((), (1,), (NEVER,)))
+    names = [f"n{number}" for number in range(299)]
+    answers = [bench.do(Signal(A, 0, name, b"v", 0)) for name in (*names, names[0], names[0])]
+    assert answers == [Answer.ACCEPTED] * 300 + [Answer.TOO_MANY_SIGNALS]
+    assert bench.do(Cancel(A, 0)) is Answer.ACCEPTED, "there is room for those"
 
 
 def test_signals_are_limited_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
