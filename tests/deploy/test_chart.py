@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -42,8 +43,9 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("helm")]
 
 
 @pytest.fixture(scope="module")
-def helm() -> Helm:
-    return needed("Helm", lambda: Helm(CHART, VERSIONS))
+def helm() -> Iterator[Helm]:
+    with needed("Helm", lambda: Helm(CHART, VERSIONS)) as made:
+        yield made
 
 
 def one(resources: list[dict[str, Any]], kind: str, name: str = "live-perdure") -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ def lasting(path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def spec() -> ComposeSpec:
-    return needed("the Compose specification", ComposeSpec)
+def spec() -> Iterator[ComposeSpec]:
+    with needed("the Compose specification", ComposeSpec) as made:
+        yield made
 
 
 @BOTH

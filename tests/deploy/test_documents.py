@@ -65,7 +65,8 @@ def test_the_commands_of_helm_give_a_release() -> None:
             for part in above:
                 place = place.setdefault(part, {})
             place[last] = value
-        kinds = {resource["kind"] for resource in helm.resources(values, name)}
+        with helm:
+            kinds = {resource["kind"] for resource in helm.resources(values, name)}
         assert {"StatefulSet", "Service", "ConfigMap", "PodDisruptionBudget"} <= kinds
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
 from tests.parts.cache import REPOSITORY
-from tests.parts.wheels import ask, compose_spec
+from tests.parts.wheels import Asked, compose_spec
 
 KAFKA = REPOSITORY / "docker-compose.yml"
 EMBEDDED = REPOSITORY / "deploy" / "compose.embedded.yml"
@@ -33,8 +33,14 @@ class ComposeSpec:
     """The Compose specification, as a parser that refuses what it does not know."""
 
     def __init__(self) -> None:
-        self._directory = compose_spec()
+        self._check = Asked(_CHECK, compose_spec())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._check.close()
 
     def wrong(self, text: str) -> str:
-        said: str = ask(_CHECK, text, self._directory)
+        said: str = self._check.ask(text)
         return said

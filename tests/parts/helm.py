@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from tests.parts.wheels import ask, helm
+from tests.parts.wheels import Asked, helm
 
 # `kind` of a resource that Kubernetes itself does not define, so that there is no schema.
 FOREIGN = ["ServiceMonitor"]
@@ -47,13 +47,20 @@ class Helm:
     """One chart; resources are checked against the schemas of `versions` of Kubernetes."""
 
     def __init__(self, chart: Path, versions: tuple[str, ...]) -> None:
-        self._directory = helm()
+        self._rendering, self._linting = Asked(_RENDER, helm()), Asked(_LINT, helm())
         self._chart = str(chart)
         self._versions = versions
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rendering.close()
+        self._linting.close()
+
     def lint(self, values: dict[str, Any]) -> list[Any]:
         """What `helm lint --strict` finds: errors, then warnings."""
-        errors, messages = ask(_LINT, {"chart": self._chart, "values": values}, self._directory)
+        errors, messages = self._linting.ask({"chart": self._chart, "values": values})
         return [*errors, *messages]
 
     def refusal(self, values: dict[str, Any]) -> str:
@@ -77,4 +84,4 @@ class Helm:
             "versions": self._versions,
             "foreign": FOREIGN,
         }
-        return ask(_RENDER, given, self._directory)
+        return self._rendering.ask(given)

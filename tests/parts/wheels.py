@@ -11,6 +11,15 @@ from typing import Any
 
 from tests.parts.cache import fetched, run_to_fetch
 
+_ASKED = """
+import io, json, sys
+script = compile(json.loads(sys.stdin.readline()), "script", "exec")
+sys.stdout.reconfigure(line_buffering=True)
+for line in sys.stdin:
+    sys.stdin = io.StringIO(line)
+    exec(script, {})
+"""
+
 
 def agents() -> Path:
     return _wheels("agents", "pydantic-ai-slim==2.68.0", "openai-agents==0.24.0")
@@ -41,16 +50,35 @@ def _wheels(name: str, *requirements: str) -> Path:
     )
 
 
-def ask(script: str, given: Any, directory: Path) -> Any:
-    """What `script` prints, as JSON, when it reads `given`; `directory` has what it imports."""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        input=json.dumps(given),
-        env={**os.environ, "PYTHONPATH": str(directory)},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+class Asked:
+    """A script that prints a line of JSON about the JSON that it reads. One process runs it again
+    and again: it loads its libraries, which `directory` has, once."""
+
+    def __init__(self, script: str, directory: Path) -> None:
+        self._script, self._directory = script, directory
+        self._process: subprocess.Popen[str] | None = None
+
+    def ask(self, given: Any) -> Any:
+        self._process = process = self._process or self._start()
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(json.dumps(given) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        assert line, "the script failed: stderr says why"
+        return json.loads(line)
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.communicate(timeout=10)
+
+    def _start(self) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _ASKED],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(self._directory)},
+            text=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(self._script) + "\n")
+        return process
