@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,38 +26,37 @@ from tests.parts.wheels import agents
 EXAMPLES = REPOSITORY / "examples"
 APP = Path(__file__).parent / "agents_app.py"
 MODES = {"suspending": "0s", "normal": None}
-Serve = Callable[[Path], Process]
+
+
+@contextmanager
+def served(file: Path, libraries: Path, directory: Path) -> Iterator[tuple[str, Process]]:
+    """With the libraries at hand: where it is, and what serves it."""
+    port = free_port()
+    command = [sys.executable, "-m", "perdure", str(file), "--port", str(port)]
+    settings = {"PYTHONPATH": str(libraries), "PYTHONUNBUFFERED": "1"}
+    process = Process(file.stem, command, settings, log_dir=directory)
+    process.start()
+    try:
+        process.wait_ready(lambda: port_open(port), 100)
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        process.stop()
+    said = process.log_tail(1_000_000)
+    assert "Traceback" not in said and "swallowed" not in said, said
 
 
 class World:
-    """A server, its client, and files that are served with the libraries at hand."""
+    """A server and its client."""
 
-    def __init__(self, directory: Path, libraries: Path, mode: str, running: ExitStack) -> None:
-        self._directory, self._libraries, self._running = directory, libraries, running
+    def __init__(self, directory: Path, mode: str, running: ExitStack) -> None:
         self.server = PerdureServer(directory, ServerOptions(inactivity_timeout=MODES[mode]))
         self.server.start()
         running.callback(self.server.stop)
         self.client = perdure.Client(self.server.ingress, admin_url=self.server.admin)
         running.callback(self.client.close)
 
-    def serve(self, file: Path) -> Process:
-        return self._running.enter_context(self._served(file))
-
-    @contextmanager
-    def _served(self, file: Path) -> Iterator[Process]:
-        port = free_port()
-        command = [sys.executable, "-m", "perdure", str(file), "--port", str(port)]
-        settings = {"PYTHONPATH": str(self._libraries), "PYTHONUNBUFFERED": "1"}
-        process = Process(file.stem, command, settings, log_dir=self._directory)
-        process.start()
-        try:
-            process.wait_ready(lambda: port_open(port), 100)
-            Admin(self.server.ingress, self.server.admin).register(f"http://127.0.0.1:{port}")
-            yield process
-        finally:
-            process.stop()
-        said = process.log_tail(1_000_000)
-        assert "Traceback" not in said and "swallowed" not in said, said
+    def register(self, uri: str) -> None:
+        Admin(self.server.ingress, self.server.admin).register(uri)
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +64,21 @@ def libraries() -> Path:
     return needed("the libraries of agents", agents)
 
 
+@pytest.fixture(scope="module")
+def agents_app(libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where `agents_app.py` is served: its libraries take seconds to load."""
+    with served(APP, libraries, tmp_path_factory.mktemp("app")) as (uri, _):
+        yield uri
+
+
 @pytest.fixture(scope="module", params=MODES)
 def asked(
-    request: pytest.FixtureRequest, libraries: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, agents_app: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[perdure.Client]:
-    """A client of the agents in `agents_app.py`."""
+    """A client of the agents."""
     with ExitStack() as running:
-        world = World(tmp_path_factory.mktemp("agents"), libraries, request.param, running)
-        world.serve(APP)
+        world = World(tmp_path_factory.mktemp("agents"), request.param, running)
+        world.register(agents_app)
         yield world.client
 
 
@@ -125,13 +131,19 @@ def test_the_blocks_of_the_guide_define_what_they_say(libraries: Path) -> None:
 @pytest.mark.timeout(300)
 def test_the_examples_answer(libraries: Path, tmp_path: Path) -> None:
     with ExitStack() as running:
-        world = World(tmp_path, libraries, "suspending", running)
-        process = world.serve(EXAMPLES / "agent_pydantic_ai.py")
+        world = World(tmp_path, "suspending", running)
+        uri, process = running.enter_context(
+            served(EXAMPLES / "agent_pydantic_ai.py", libraries, tmp_path)
+        )
+        world.register(uri)
         question = "Should I take an umbrella in Oslo?"
         answer = world.client.call("adviser/ask", question)
         assert answer == '{"weather":"rain","visits":1}'
         assert process.log_tail().count("looking up the weather") == 1
-        process = world.serve(EXAMPLES / "agent_openai.py")
+        uri, process = running.enter_context(
+            served(EXAMPLES / "agent_openai.py", libraries, tmp_path)
+        )
+        world.register(uri)
         assert world.client.call("helper/ask", question) == "Yes: rain in Oslo."
         said = process.log_tail()
         assert said.count("asking the model") == 2 and said.count("looking up the weather") == 1
