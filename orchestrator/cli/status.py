@@ -15,6 +15,7 @@ _Metrics = dict[str, dict[_Labels, float]]
 _SAMPLE: Final = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _MIB: Final = 1 << 20
+_NOT_KNOWN: Final = "not known while no partition is led here"
 
 
 @single("status", "How the server does: health, partitions, log, lag, memory. Exit code 1 if ill.")
@@ -71,15 +72,17 @@ def _measured(metrics: _Metrics) -> dict[str, Any]:
     def by_label(name: str) -> dict[str, int]:
         return {labels[0][1]: int(value) for labels, value in metrics[name].items()}
 
+    partitions = by_label("perdure_partitions")
+    knows = not partitions or bool(partitions.get("leading"))
     (build,) = metrics["perdure_build_info"] or [()]
     return {
         "log": dict(build).get("log"),
         "up_s": int(time.time() - one("process_start_time_seconds")),
-        "partitions": by_label("perdure_partitions"),
-        "lag_records": by_label("perdure_applied_lag_offsets"),
+        "partitions": partitions,
+        "lag_records": by_label("perdure_applied_lag_offsets") if knows else None,
         "appends_failed": by_label("perdure_append_failures_total"),
         "append_oldest_s": one("perdure_append_oldest_seconds"),
-        "invocations": by_label("perdure_invocations"),
+        "invocations": by_label("perdure_invocations") if knows else None,
         "attempts_running": int(one("perdure_attempts_running")),
         "attempts_waiting": int(one("perdure_attempts_waiting")),
         "attempts_max": int(one("perdure_attempts_max")),
@@ -95,18 +98,16 @@ def _measured(metrics: _Metrics) -> dict[str, Any]:
 
 def _print(found: dict[str, Any]) -> None:
     print_heading(f"Perdure {found['version']} at {found['admin']}")
-    lags = found["lag_records"]
-    behind = {number: lag for number, lag in lags.items() if lag}
     print_fields(
         {
             "health": Coloured(found["reason"] or "takes new work", _how(not found["reason"])),
             "cluster": f"{found['cluster']}, {found['log']} log, up {span(found['up_s'])}",
             "callers": found["ingress"],
             "partitions": _counts(found["partitions"]),
-            "lag": _counts(behind, "partition ") or f"none in {len(lags)} partitions",
+            "lag": _lag(found["lag_records"]),
             "appends": f"{_appends(found['appends_failed'])}; the oldest in flight is"
             f" {found['append_oldest_s']:g} s old",
-            "invocations": _counts(found["invocations"]) or "none",
+            "invocations": _invocations(found["invocations"]),
             "attempts": f"{found['attempts_running']} running of {found['attempts_max']:,},"
             f" {found['attempts_waiting']} wait for a place",
             "to be sent": f"{found['to_be_sent_rows']} rows",
@@ -126,6 +127,17 @@ def _print(found: dict[str, Any]) -> None:
 
 def _how(is_good: bool) -> str:
     return "good" if is_good else "bad"
+
+
+def _lag(lags: dict[str, int] | None) -> str:
+    if lags is None:
+        return _NOT_KNOWN
+    behind = {number: lag for number, lag in lags.items() if lag}
+    return _counts(behind, "partition ") or f"none in {len(lags)} partitions"
+
+
+def _invocations(counts: dict[str, int] | None) -> str:
+    return _NOT_KNOWN if counts is None else _counts(counts) or "none"
 
 
 def _counts(found: dict[str, int], prefix: str = "") -> str:

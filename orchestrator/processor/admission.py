@@ -14,6 +14,7 @@ from orchestrator.runtime.scheduler import Scheduler
 
 SMALL_BYTES = 64 << 10  # a body that passes while many large ones wait
 LOOK_S = 0.1  # how old the last look at the log's health may be
+NOT_LED = "the partition is not led by this node"
 LACKS_STORE = "PD0303 the store of partition {} cannot be opened, the server's log has the reason"
 
 
@@ -62,6 +63,12 @@ class Admission:
         health = self._log.health()
         waits = "" if health.writable else health.reason
         return f"{self.shut_reason}: {waits}" if self.shut_reason and waits else self.shut_reason
+
+    def not_led(self) -> str:
+        """Why a partition is not served here; of a log that is away its group takes them all."""
+        health = self._log.health()
+        waits = "" if health.writable else health.reason
+        return self.shut() or (f"{NOT_LED}: {waits}" if waits else NOT_LED)
 
     def body_reason(self, size_bytes: int) -> str:
         """Why a body of this size is too much now; one always passes if no other waits."""

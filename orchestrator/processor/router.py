@@ -43,7 +43,6 @@ from orchestrator.runtime.scheduler import Scheduler
 from orchestrator.tables.port import Pair
 
 REQUEST_BYTES = 7  # of the first number: counting on from it never comes to 64 bits
-NOT_LED = "the partition is not led by this node"
 
 
 class Router:
@@ -76,7 +75,7 @@ class Router:
         """For a record with a body: a seat that is about to lead keeps it until it does."""
         seat, door = self._seats.get(number), self._door
         if seat is None:
-            return Unavailable(door.shut_reason or NOT_LED, False)
+            return Unavailable(door.shut_reason or door.not_led(), False)
         reason = door.reason(seat)
         if size_bytes > SMALL_BYTES and not reason:
             reason = door.body_reason(size_bytes)
@@ -88,8 +87,10 @@ class Router:
     def _reader(self, number: int) -> PartitionEngine | Unavailable:
         """For a read: only a leader's state is known to be the latest."""
         seat = self._seats.get(number)
+        if seat is None:
+            return Unavailable(self._door.not_led(), False)
         reason = _why_unreadable(seat)
-        if seat is None or reason:
+        if reason:
             return Unavailable(reason, False)
         return self._local(seat)
 
@@ -104,14 +105,18 @@ class Router:
         return self._reader(partition_of(invocation_id, self.partition_count))
 
     def unreadable(self) -> dict[int, str]:
-        reasons = {n: _why_unreadable(self._seats.get(n)) for n in range(self.partition_count)}
+        seats = {number: self._seats.get(number) for number in range(self.partition_count)}
+        reasons = {
+            number: self._door.not_led() if seat is None else _why_unreadable(seat)
+            for number, seat in seats.items()
+        }
         return {number: reason for number, reason in reasons.items() if reason}
 
     def writable(self) -> str:
         """Of the log and of every partition served here: the first reason there is."""
         seats = self._seats.all()
         if not seats:
-            return self._door.shut() or NOT_LED
+            return self._door.not_led()
         reason = next((found for seat in seats if (found := self._door.reason(seat))), "")
         lacking = next((seat.number for seat in seats if seat.lacks_store), None)
         if lacking is not None:
@@ -217,9 +222,7 @@ class Router:
         return waiter.forget
 
 
-def _why_unreadable(seat: Seat | None) -> str:
-    if seat is None:
-        return NOT_LED
+def _why_unreadable(seat: Seat) -> str:
     if seat.stopped:
         return f"partition {seat.number} is stopped: {seat.stopped}"
     if seat.partition is None:

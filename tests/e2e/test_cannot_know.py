@@ -41,6 +41,14 @@ def test_a_broker_that_is_away(
                 assert "can be read now" in done.stderr
 
         eventually(nothing_can_be_read, 60)
+
+        def status_says_why() -> None:
+            done = perdure(server, "status")
+            assert done.returncode == 1 and "not led by this node" in done.stdout, done
+            assert f"Kafka at {broker.bootstrap}: " in done.stdout and "down" in done.stdout
+            assert done.stdout.count("not known while no partition is led here") == 2
+
+        eventually(status_says_why, 60)
         assert perdure(server, "deployments", "list").returncode == 0, "they were read before"
         server.kill()
         server.process.start()

@@ -286,7 +286,9 @@ class KafkaLog:
         if self._writer is None or self._closed:
             return Health(False, self._reason, 0, leads, refused)
         oldest_ms = self._writer.oldest_ms()
-        reason = self._writer.down_reason or self._writer.refused_reason
+        down = self._writer.down_reason
+        reason = f"Kafka at {self._options.bootstrap}: {down}" if down else ""
+        reason = reason or self._writer.refused_reason
         if self._gone is not None:
             reason = str(self._gone)
         elif refused is not None:

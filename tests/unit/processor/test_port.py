@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.processor import asking
+from orchestrator.processor.admission import NOT_LED
 from orchestrator.processor.port import CHUNK_BYTES_MAX, Chunk, Unavailable, Unknown
-from orchestrator.processor.router import NOT_LED
 from orchestrator.store.port import StoreError
 from orchestrator.tables.port import Pair
 from tests.unit.processor.looking import find
@@ -44,11 +44,15 @@ def test_every_question_about_a_partition_nobody_leads_is_answered_with_unavaila
         process.processor._seats._revoked(1)
         await asyncio.sleep(0.1)
         assert engine.unreadable() == {1: NOT_LED}
+        process.log.unwritable = "Kafka at b:1: 1/1 brokers are down"
+        assert engine.unreadable() == {1: f"{NOT_LED}: Kafka at b:1: 1/1 brokers are down"}
         row = await asking.find(engine, uid)
         journal = await asking.collect(engine.journal(uid, 1))
         exported = await asking.collect(engine.export(1, [b"c"], [b""]))
         for answer in (row, journal, exported):
             assert isinstance(answer, Unavailable) and not answer.kept
+            assert "brokers are down" in answer.reason
+        process.log.unwritable = ""
         assert await asking.collect(engine.export(0, [b"c"], [b""])) == []
         await process.processor.close()
 
