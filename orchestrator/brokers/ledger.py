@@ -4,6 +4,7 @@ Key: the number of the lane. Value: a version byte and [identity of the log, num
 Kept on users' brokers: never change a version's form.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -47,3 +48,21 @@ def read_entry(identity: bytes, key: bytes | None, value: bytes | None) -> tuple
     if written_by != identity:
         raise ForeignEntry(written_by)
     return int.from_bytes(key, "big"), number
+
+
+def note_entry(
+    identity: bytes,
+    taken_over: Collection[bytes],
+    key: bytes | None,
+    value: bytes | None,
+    last: dict[int, int],
+) -> None:
+    """Note in `last` which row of its lane left last. An entry of a log that was taken over says
+    nothing of the lanes of this one. Raises UnreadableLedger, ForeignEntry."""
+    try:
+        lane, number = read_entry(identity, key, value)
+    except ForeignEntry as foreign:
+        if foreign.identity not in taken_over:
+            raise
+        return
+    last[lane] = max(number, last.get(lane, 0))

@@ -10,7 +10,7 @@ PACED_BYTES_S: Final = 16 << 20
 PACED_MAX_S: Final = 1.0
 
 
-def rest_s(size_bytes: int, backlog: int, paced_from: int = PACED_FROM) -> float:
+def rest_s(size_bytes: int, backlog: int, paced_from: int) -> float:
     """After a spill of this size: a write that RocksDB holds up would hold up everything."""
     if size_bytes < PACED_BYTES or backlog <= paced_from:
         return 0.0

@@ -11,7 +11,7 @@ import logging
 from orchestrator.log.port import Log
 from orchestrator.model.records import PurgeExpired
 from orchestrator.processor.options import ProcessorOptions
-from orchestrator.processor.pace import PACED_BYTES, rest_s
+from orchestrator.processor.pace import PACED_BYTES, PACED_FROM, rest_s
 from orchestrator.processor.seat import Seat
 from orchestrator.runtime.metrics import CHECKPOINTS, FLUSHES, SPILLS
 from orchestrator.runtime.scheduler import Scheduler
@@ -128,7 +128,7 @@ class Upkeep:
     def _pace(self, size_bytes: int, backlog: int) -> None:
         """Let a store that cannot keep up catch up, at the cost of this partition alone: a write
         that RocksDB holds up would hold up everything."""
-        pause_s = rest_s(size_bytes, backlog)
+        pause_s = rest_s(size_bytes, backlog, PACED_FROM)
         if pause_s:
             self._seat.rest(pause_s)
 

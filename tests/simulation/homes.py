@@ -10,6 +10,7 @@ from typing import Protocol
 from orchestrator.store.memory import MemoryHome, MemoryStore
 from orchestrator.store.port import StoreError, Writes
 from tests.simulation.clockwork import Life
+from tests.simulation.lagging import StoreLag
 
 
 class Disk(Life, Protocol):
@@ -34,9 +35,10 @@ class Disk(Life, Protocol):
 class ProcessHome:
     """A `StoreHome` of one process over what outlives it."""
 
-    def __init__(self, home: MemoryHome, life: Disk) -> None:
+    def __init__(self, home: MemoryHome, life: Disk, lag: StoreLag | None = None) -> None:
         self._home = home
         self.life = life
+        self.lag = lag
         self.locked_until_s = -1.0
 
     def candidates(self) -> Iterator["ProcessStore"]:
@@ -67,6 +69,7 @@ class ProcessStore:
         self._inner = inner
         self.life = life
         self._home = home
+        self._lag = None if home is None else home.lag
 
     def get(self, key: bytes) -> bytes | None:
         self._perhaps_fail()
@@ -84,6 +87,8 @@ class ProcessStore:
         self.life.lives()
         self._perhaps_fail()
         self._inner.write(writes)
+        if self._lag is not None:
+            self._lag.wrote(writes)
 
     def checkpoint(self, name: str) -> None:
         if self.life.lives() and not self.life.is_zombie:
@@ -96,7 +101,7 @@ class ProcessStore:
             self._inner.flush()
 
     def backlog(self) -> int:
-        return self._inner.backlog()
+        return 0 if self._lag is None else self._lag.files()
 
     def _perhaps_fail(self) -> None:
         if self.life.store_fails():

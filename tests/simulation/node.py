@@ -31,6 +31,7 @@ from tests.simulation.broker import BrokerLog, LogFaults, Topic
 from tests.simulation.clockwork import ProcessClock, ProcessScheduler, VirtualLoop
 from tests.simulation.disk_log import Device, DiskLog
 from tests.simulation.homes import ProcessHome
+from tests.simulation.lagging import StoreLag
 from tests.simulation.mutation import Patch
 from tests.simulation.network import Services, SimulatedPool
 from tests.unit.processor.looking import find
@@ -45,6 +46,7 @@ class NodeFaults:
     damage: float = 0.0  # chance that a store is damaged while no process runs
     unclosed: float = 0.0  # chance that a store is not closed, and keeps its lock for a while
     stalled: float = 0.0  # chance that a call that is made in a thread takes seconds
+    lagging: float = 0.0  # files that a store puts in order in a second, while it is slow
     late_s: float = 0.001  # timers are due this much later
 
 
@@ -267,8 +269,17 @@ class Node:
         """One for all its assignments: a lock is the process's."""
         home = self._opened.get(number)
         if home is None:
-            home = self._opened[number] = ProcessHome(self.homes[number], self)
+            home = self._opened[number] = ProcessHome(self.homes[number], self, self._lag(number))
         return home
+
+    def _lag(self, number: int) -> StoreLag | None:
+        def is_led() -> bool:
+            seat = self.processor._seats.get(number)
+            return seat is not None and seat.term is not None
+
+        if not self._faults.lagging:
+            return None
+        return StoreLag(self.now_s, lambda: self._faults.lagging, is_led, self.oracle)
 
     def now_s(self) -> float:
         return self._loop.now_s

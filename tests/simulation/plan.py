@@ -144,6 +144,7 @@ def make_plan(seed: int) -> Plan:
         if plan.tail_lost and more.random() < 0.5:
             _lose_tail_alive(plan)
         _trouble_deployments_and_stores(plan, Random(f"deployments and stores {seed}"))
+        _let_stores_lag(plan, Random(f"lagging stores {seed}"))
     if plan.remade == "busy":
         plan.zombie_count = plan.echo_count = plan.resend_count = plan.stale_count = 0
         plan.versions = False
@@ -182,6 +183,14 @@ def _trouble_deployments_and_stores(plan: Plan, random: Random) -> None:
         plan.alien, plan.crash_count = False, max(plan.crash_count, 4)
     if random.random() < 0.3 and not plan.tail_lost:  # what a term had under way lands in the next
         plan.log.unknown_landed, plan.log.late = 0.25, 0.9
+
+
+def _let_stores_lag(plan: Plan, random: Random) -> None:
+    """In some worlds whose trouble lasts, where partitions write to them again and again."""
+    lagging = random.choice((0.0, 0.0, 0.0, 1.0))
+    if lagging and plan.trouble_s > 2.0:
+        plan.node.lagging = lagging
+        plan.options = msgspec.structs.replace(plan.options, spill_rows=random.choice((1, 5)))
 
 
 def _lose_tail_alive(plan: Plan) -> None:

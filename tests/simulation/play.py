@@ -14,6 +14,7 @@ from orchestrator.store.stamp import STAMP_KEY
 from tests.simulation.bounds import bounded, make_bounds
 from tests.simulation.checkers import check
 from tests.simulation.clockwork import Deadlock, GivenUp, VirtualLoop
+from tests.simulation.lagging import small_paces
 from tests.simulation.mutation import patched
 from tests.simulation.node import repeating, small_slices
 from tests.simulation.oracle import Oracle
@@ -67,6 +68,8 @@ def simulate(seed: int, to_its_end: bool = True, is_checked: bool = True) -> Ver
     ]
     if world.plan.versions:
         around.insert(0, patched(versioned))
+    if world.plan.node.lagging:
+        around.append(patched(small_paces))
     return play(world, around, check if is_checked else unchecked)
 
 

@@ -10,6 +10,7 @@ from tests.simulation import (  # noqa: F401 they register
     invoker_mutants,
     life_mutants,
     listing_mutants,
+    pace_mutants,
     shell_mutants,
     surroundings_mutants,
     table_mutants,

@@ -10,6 +10,7 @@ import pytest
 
 from tests.simulation import (  # noqa: F401 they register
     topic_edge_mutants,
+    topic_ledger_mutants,
     topic_out_mutants,
     topic_rule_mutants,
 )

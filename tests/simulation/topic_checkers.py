@@ -44,6 +44,7 @@ from tests.simulation.topic_letters import (
     check_published,
     check_purge,
 )
+from tests.simulation.topic_strangers import check_strangers
 from tests.simulation.user_broker import COMMITTED, UserRecord
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Seen:
 def check_topics(world: "TopicWorld") -> None:
     seen = Seen()
     check(world, TopicWatch(world, seen))
+    check_strangers(world, seen)
     for topic in world.broker.all_topics():
         _check_taken(world, seen, topic.name, topic.id)
     world.oracle.counts["taken"] = len(seen.items)

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from orchestrator.brokers.writer_port import Lost, NotCommitted, WriterReady
+from orchestrator.brokers.writer_port import Lost, NotCommitted
 from orchestrator.machine import (
     apply_chore,
     apply_produced,
@@ -75,12 +75,8 @@ def a_new_leader_does_not_read_the_ledger(patch: Patch) -> None:
 @topic_mutant
 def the_ledger_is_read_before_the_fence(patch: Patch) -> None:
     def fence(self: Any, done: Any) -> None:
-        ledger = dict(self._broker.ledger.get(self._partition, {}))
-
-        def read(self: Any, done: Any) -> None:
-            self._tell(done, WriterReady(ledger))
-
-        self._read = lambda done: read(self, done)
+        found = self.look()
+        self._read = lambda done: self._tell(done, found)
         self._broker.later(lambda: before(self, done), 0.3)
 
     before = patch.set(user_writer.UserWriter, "_fence", fence)

@@ -88,8 +88,8 @@ def a_topic_made_anew_is_taken_for_the_old_one(patch: Patch) -> None:
         made = before(found, name)
         if made is None or name != "once":
             return made
-        topic_id = min(made.topic_id, first.setdefault(name, made.topic_id))  # ids rise
-        return replace(made, topic_id=topic_id)
+        first[name] = min(made.topic_id, first.get(name, made.topic_id))  # ids rise
+        return replace(made, topic_id=first[name])
 
     before = patch.set(broker_topics, "_known", known)
 

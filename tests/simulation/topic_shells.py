@@ -18,6 +18,7 @@ from orchestrator.brokers.facts_port import (
     TopicFact,
 )
 from orchestrator.brokers.reader_port import OnBatch, OnProblem, ReadPlace
+from orchestrator.brokers.writer_port import TopicRows
 from orchestrator.codec.records import decode_message
 from orchestrator.intake import group_commits, reading
 from orchestrator.intake.intake import TopicIntake
@@ -35,8 +36,9 @@ from tests.simulation import world as worlds
 from tests.simulation.mutation import Patch
 from tests.simulation.node import Node
 from tests.simulation.topic_item_checks import LANES_ROWS_MAX, CheckedGroups, pressed
-from tests.simulation.user_broker import UserBroker, UserReading
-from tests.simulation.user_writer import UserWriter
+from tests.simulation.user_broker import UserReading
+from tests.simulation.user_ledger import LedgerPlace
+from tests.simulation.user_writer import UserWriter, WriterOptions
 
 if TYPE_CHECKING:
     from tests.simulation.topic_world import TopicWorld
@@ -47,8 +49,9 @@ PAYLOAD_BYTES_MAX = 100_000
 class UserFacts:
     """The `TopicFacts` port."""
 
-    def __init__(self, broker: UserBroker, lives: Callable[[], bool]) -> None:
-        self._broker = broker
+    def __init__(self, world: "TopicWorld", lives: Callable[[], bool]) -> None:
+        self._broker = world.broker
+        self._answering = world.strangers.answering
         self._lives = lives
 
     def topics(self, names: Sequence[str], on_found: OnTopics) -> None:
@@ -58,13 +61,14 @@ class UserFacts:
             if self._broker.is_away():
                 on_found(BrokerTrouble(OUT_OF_REACH, "away", passes=True))
                 return
-            held = self._broker.topics
+            answering = self._answering()
+            held = answering.topics
             facts = {
                 name: TopicFact(name, held[name].id, len(held[name].partitions))
                 for name in names
                 if name in held
             }
-            on_found(FoundTopics("kafka", facts))
+            on_found(FoundTopics(answering.kafka_id, facts))
 
         self._broker.later(answer)
 
@@ -93,8 +97,9 @@ class UserFacts:
 class UserReader:
     """The `TopicReader` port."""
 
-    def __init__(self, broker: UserBroker, lives: Callable[[], bool]) -> None:
-        self._broker = broker
+    def __init__(self, world: "TopicWorld", lives: Callable[[], bool]) -> None:
+        self._broker = world.broker
+        self._answering = world.strangers.answering
         self._lives = lives
 
     def open(
@@ -106,7 +111,14 @@ class UserReader:
         on_problem: OnProblem,
     ) -> UserReading:
         return UserReading(
-            self._broker, place, offset, leader_epoch, self._lives, on_batch, on_problem
+            self._broker,
+            self._answering,
+            place,
+            offset,
+            leader_epoch,
+            self._lives,
+            on_batch,
+            on_problem,
         )
 
     def close(self) -> None:
@@ -114,14 +126,16 @@ class UserReader:
 
 
 class KnownFences:
-    """The `Fences` of one partition and broker cluster in one process: who was fenced comes back
-    only once a record of its own epoch has been applied."""
+    """The `Fences` of one writer: who was fenced comes back only once a record of its own epoch
+    has been applied; and what the ledger says of a lane is held to."""
 
-    def __init__(self, world: "TopicWorld", node: Node, partition: int, cluster: str) -> None:
+    def __init__(self, world: "TopicWorld", node: Node, options: WriterOptions) -> None:
         self._world = world
         self._node = node
-        self._partition = partition
-        self._at = (node.number, partition, cluster)
+        self._options = options
+        self._partition = options.at.partition
+        self._at = (node.number, *options.at)
+        self._stopped: set[int] = set()
 
     def fenced(self) -> None:
         count = len(self._world.topic.messages[self._partition])
@@ -135,6 +149,15 @@ class KnownFences:
         records = [record for message in since for record in decode_message(message.value)]
         if not any(isinstance(one, Produced) and one.epoch == epoch for one in records):
             self._world.oracle.broken("fences", f"{self._at} is fenced, and fences without a proof")
+
+    def reads(self) -> None:
+        ledgers = self._world.ledgers
+        ledgers.check_read(self._options.at, self._options.identity)
+        self._stopped = ledgers.stopped(self._options.at)
+
+    def writes(self, rows: Sequence[TopicRows]) -> None:
+        lanes = [one.lane for one in rows]
+        self._world.ledgers.check_written(self._options.at, lanes, self._stopped)
 
     def _epoch(self) -> int:
         seat = self._node.processor._seats.get(self._partition)
@@ -151,8 +174,8 @@ def topics_of(world: "TopicWorld", node: Node, scheduler: Any) -> NodeTopics:
 
     intake = TopicIntake(
         node.registry,
-        lambda cluster: UserFacts(world.broker, node.lives),
-        lambda cluster, options: UserReader(world.broker, node.lives),
+        lambda cluster: UserFacts(world, node.lives),
+        lambda cluster, options: UserReader(world, node.lives),
         lambda cluster, options: CheckedGroups(world, node),
         scheduler,
         world.plan.partitions,
@@ -166,8 +189,10 @@ def topics_of(world: "TopicWorld", node: Node, scheduler: Any) -> NodeTopics:
         def is_away() -> bool:
             return cluster != "log" and world.is_extra_away
 
-        fences = KnownFences(world, node, partition, cluster)
-        return UserWriter(world.broker, partition, node.lives, cluster, is_away, fences)
+        known = node.registry().topics.taken_over.get(cluster, ())
+        options = WriterOptions(LedgerPlace(cluster, partition), node.log.identity, known)
+        fences = KnownFences(world, node, options)
+        return UserWriter(world.broker, options, node.lives, is_away, fences)
 
     def options_of(cluster: str) -> object:
         known = node.registry()
@@ -202,6 +227,7 @@ def topics_on(world: "TopicWorld") -> Callable[[Patch], None]:
             (carriers, "LANES_MAX", 2),
             (given_rows, "MISSING_S", 0.5),
             (carriers, "QUIET_S", 1.0),
+            (carriers, "FOREIGN_S", 0.5),
             (carriers, "DELETED_S", 0.5),
             (group_commits, "EVERY_S", 0.3),
             (group_commits, "BETWEEN_S", 0.05),

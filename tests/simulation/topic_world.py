@@ -34,6 +34,7 @@ from tests.simulation.play import Verdict, play, unchecked
 from tests.simulation.programs import OBJECT, WORKFLOW
 from tests.simulation.service import Attempt, Course
 from tests.simulation.topic_echoes import TopicEchoes
+from tests.simulation.topic_ledgers import LOG, TopicLedgers
 from tests.simulation.topic_outsiders import (
     ANSWERS,
     ELSE,
@@ -44,6 +45,7 @@ from tests.simulation.topic_outsiders import (
     Outsiders,
 )
 from tests.simulation.topic_shells import topics_on
+from tests.simulation.topic_strangers import Strangers
 from tests.simulation.topic_trouble import TopicTrouble
 from tests.simulation.user_broker import UserBroker, UserFaults
 from tests.simulation.user_writer import VALUE_BYTES_MAX
@@ -105,7 +107,7 @@ class TopicWorld(World):
         self.redriven: list[bytes] = []
         self.pauses: list[tuple[str, int, int]] = []  # subscription, from and until when
         self.is_late_served = True
-        self.fenced: dict[tuple[int, int, str], tuple[int, int]] = {}
+        self.fenced: dict[tuple[int, str, int], tuple[int, int]] = {}
         self.version = 1_000_000
         self._stored: TopicsState | None = None
         self._has_feeds = False
@@ -113,6 +115,8 @@ class TopicWorld(World):
         self.is_extra_away = seed % 3 != 0  # until it is deleted
         self.intakes: dict[int, TopicIntake] = {}  # by the number of the node
         self.echoes = TopicEchoes(self)
+        self.ledgers = TopicLedgers(self)
+        self.strangers = Strangers(self)
         self._left = chance.choice((20, 40))
 
     # --- metadata of topics ---
@@ -125,6 +129,7 @@ class TopicWorld(World):
                 {one.id: self._stored_of(one) for one in self.subscriptions if not one.is_deleted},
                 self._has_feeds,
                 (WORKFLOW, OBJECT) if self._has_feeds else (),
+                taken_over={LOG: self.ledgers.taken_over},
             )
         return self._stored
 
@@ -155,6 +160,7 @@ class TopicWorld(World):
             generation=one.generation,
             gaps_passed=one.gaps_passed,
             paused=one.is_paused,
+            kafka_id=self.broker.kafka_id,
         )
 
     def change_metadata(self) -> None:
@@ -209,6 +215,8 @@ class TopicWorld(World):
             self.loop.call_later(chance.random() * self.plan.trouble_s, self.outsiders.produce)
         TopicTrouble(self, chance).begin()
         self.echoes.begin()
+        self.ledgers.begin()
+        self.strangers.begin()
         self.loop.call_later(chance.random() * self.plan.trouble_s, self._switch_feeds)
         late_s = self.plan.trouble_s if self.seed % 5 < 2 else 0.0  # its feed waits for a topic
         self.loop.call_later(late_s, self.broker.make, STATES[1], 2)
@@ -277,6 +285,7 @@ def topic_plan(seed: int) -> Plan:
     """That of the seed, without what concerns the log itself."""
     plan = make_plan(seed)
     plan.tail_lost = plan.alien = plan.versions = plan.disk = False
+    plan.node.lagging = 0.0
     plan.remade, plan.loss_count, plan.hung_count = "", 0, 0
     plan.jump_count = plan.removal_count = 0
     plan.wishes = plan.wishes[:6]

@@ -21,6 +21,7 @@ from orchestrator.brokers.reader_port import (
 )
 from orchestrator.model.topics import RecordHeaders
 from tests.simulation.clockwork import VirtualLoop
+from tests.simulation.user_ledger import UserLedger
 
 OPEN, COMMITTED, ABORTED = range(3)
 TRANSACTION_TIMEOUT_S = 3.0
@@ -101,17 +102,26 @@ class UserTopic:
 class UserBroker:
     """One broker cluster."""
 
-    def __init__(self, loop: VirtualLoop, random: Random, faults: UserFaults, slow: Random) -> None:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        random: Random,
+        faults: UserFaults,
+        slow: Random,
+        kafka_id: str = "kafka",
+        first_id: int = 0,
+    ) -> None:
         self.loop = loop
+        self.kafka_id = kafka_id
         self.random = random
         self.faults = faults
         self.topics: dict[str, UserTopic] = {}
         self.past: list[UserTopic] = []  # deleted ones
         self.epochs: dict[str, int] = {}  # of transactional ids
         self.opened: dict[str, Transaction] = {}  # by transactional id
-        self.ledger: dict[int, dict[int, int]] = {}  # engine partition -> lane -> last number
+        self.ledger = UserLedger()
         self._listeners: list[Callable[[], None]] = []
-        self._made = 0
+        self._made = first_id  # the id of the latest topic
         self._slow = slow
 
     def make(self, name: str, partition_count: int) -> UserTopic:
@@ -252,11 +262,13 @@ class UserBroker:
 
 
 class UserReading:
-    """The `TopicReading` port: one place that is read by a process."""
+    """The `TopicReading` port: one place that is read by a process. `answering` are the brokers
+    that it reaches now."""
 
     def __init__(
         self,
         broker: UserBroker,
+        answering: Callable[[], UserBroker],
         place: ReadPlace,
         offset: int,
         leader_epoch: int,
@@ -265,6 +277,7 @@ class UserReading:
         on_problem: OnProblem,
     ) -> None:
         self._broker = broker
+        self._answering = answering
         self._place = place
         self._offset = offset
         self._epoch = leader_epoch
@@ -310,7 +323,7 @@ class UserReading:
             self._on_problem(ReadProblem(ReadTrouble.NO_ANSWER, "away"))
             broker.later(self._ask, 0.2)
             return
-        topic = broker.topics.get(self._place.topic)
+        topic = self._answering().topics.get(self._place.topic)
         if topic is None or topic.id != self._place.topic_id:
             self._stick(ReadProblem(ReadTrouble.TOPIC_GONE, "another topic"))
             return

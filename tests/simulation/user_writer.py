@@ -1,8 +1,9 @@
 """The `TopicWriter` port over a broker of users' topics: transactions with their ledger records."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from orchestrator.brokers.ledger import ForeignEntry
 from orchestrator.brokers.writer_port import (
     Committed,
     ForeignLedger,
@@ -15,14 +16,23 @@ from orchestrator.brokers.writer_port import (
     WriterReady,
 )
 from tests.simulation.user_broker import COMMITTED, OPEN, Transaction, UserBroker
+from tests.simulation.user_ledger import LedgerPlace
 
 VALUE_BYTES_MAX = 3_000
 Opened = Callable[[WriterReady | ForeignLedger | Lost], None]
 Written = Callable[[Committed | NotCommitted | Lost], None]
 
 
+class WriterOptions(NamedTuple):
+    """As a process that leads a partition opens it."""
+
+    at: LedgerPlace
+    identity: bytes  # of the log
+    taken_over: tuple[bytes, ...]  # logs whose entries count no longer
+
+
 class Fences(Protocol):
-    """Whether its process may use the transactional id again."""
+    """Whether its process may use the transactional id again, and what it may send then."""
 
     def fenced(self) -> None:
         """It is told that another writer was opened."""
@@ -32,6 +42,14 @@ class Fences(Protocol):
         """It opens a writer, and so fences all others."""
         ...
 
+    def reads(self) -> None:
+        """It goes on by what the ledger says now."""
+        ...
+
+    def writes(self, rows: Sequence[TopicRows]) -> None:
+        """It sends these."""
+        ...
+
 
 class UserWriter:
     """Of one engine partition, in one process. `lives` is false once that is dead."""
@@ -39,15 +57,14 @@ class UserWriter:
     def __init__(
         self,
         broker: UserBroker,
-        partition: int,
+        options: WriterOptions,
         lives: Callable[[], bool],
-        cluster: str,
         is_away: Callable[[], bool],
         fences: Fences,
     ) -> None:
         self._broker = broker
-        self._partition = partition
-        self._id = f"{cluster}/{partition}"
+        self._options = options
+        self._id = f"{options.at.cluster}/{options.at.partition}"
         self._is_away = is_away
         self._lives = lives
         self._fences = fences
@@ -74,7 +91,20 @@ class UserWriter:
         if broker.epochs.get(self._id) != self._epoch and broker.random.random() < 0.7:
             self._tell_fenced(done)
             return
-        self._tell(done, WriterReady(dict(self._broker.ledger.get(self._partition, {}))))
+        self._tell_found(done, self.look())
+
+    def look(self) -> WriterReady | ForeignLedger:
+        """What the ledger says."""
+        try:
+            return WriterReady(self._broker.ledger.read(*self._options))
+        except ForeignEntry as foreign:
+            return ForeignLedger(f"it belongs to {foreign}")
+
+    def _tell_found(self, done: Opened, found: WriterReady | ForeignLedger) -> None:
+        if self._goes_on():
+            if isinstance(found, WriterReady):
+                self._fences.reads()
+            done(found)
 
     def write(self, rows: Sequence[TopicRows], done: Written) -> None:
         broker = self._broker
@@ -86,6 +116,7 @@ class UserWriter:
         elif broker.is_away():
             broker.later(lambda: self._tell(done, NotCommitted("away", {})), 0.1)
         else:
+            self._fences.writes(rows)
             transaction = broker.begin(self._id)
             places = {one.lane: self._append(one, transaction) for one in rows}
             commit_s = broker.commit_s()
@@ -105,7 +136,7 @@ class UserWriter:
             partition = record.partition
             if partition < 0:
                 partition = broker.partition_for(topic, record.key)
-            row = (self._partition, rows.lane, number)
+            row = (self._options.at.partition, rows.lane, number)
             made = broker.append(
                 topic, partition, record.key, record.value, record.headers, transaction, row
             )
@@ -140,9 +171,9 @@ class UserWriter:
         broker = self._broker
         broker.opened.pop(self._id, None)
         broker.finish(transaction, COMMITTED)
-        ledger = broker.ledger.setdefault(self._partition, {})
+        at, identity, _ = self._options
         for one in rows:
-            ledger[one.lane] = max(ledger.get(one.lane, 0), one.last)
+            broker.ledger.write(at, identity, one.lane, one.last)
 
     def close(self) -> None:
         self._is_closed = True

@@ -10,7 +10,6 @@ from confluent_kafka import (
     Consumer,
     KafkaError,
     KafkaException,
-    Message,
     TopicCollection,
     TopicPartition,
 )
@@ -23,7 +22,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
 
 from orchestrator.brokers.kafka.configs import WriterOptions, ledger_reader_config
 from orchestrator.brokers.kafka.making import create
-from orchestrator.brokers.ledger import ForeignEntry, UnreadableLedger, read_entry
+from orchestrator.brokers.ledger import ForeignEntry, UnreadableLedger, note_entry
 from orchestrator.kafka.clients import OnError, make_admin, make_consumer
 from orchestrator.kafka.errors import REQUEST_S, TOPIC_APPEARS_S, error_of
 
@@ -131,22 +130,11 @@ def _read(consumer: Consumer, options: WriterOptions, low: int, end: int) -> dic
             continue
         error = message.error()
         if error is None:
-            _note(options, message, last)
+            note_entry(options.identity, options.taken_over, message.key(), message.value(), last)
         elif error.code() != KafkaError._PARTITION_EOF:
             raise KafkaException(error)
         elif (message.offset() or 0) >= end:
             return last
-
-
-def _note(options: WriterOptions, message: Message, last: dict[int, int]) -> None:
-    """An entry of a log that was taken over says nothing of the lanes of this one."""
-    try:
-        lane, number = read_entry(options.identity, message.key(), message.value())
-    except ForeignEntry as foreign:
-        if foreign.identity not in options.taken_over:
-            raise
-        return
-    last[lane] = max(number, last.get(lane, 0))
 
 
 __all__ = ["ForeignEntry", "LedgerUnusable", "UnreadableLedger", "ensure_ledger", "read_ledger"]

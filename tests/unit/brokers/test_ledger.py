@@ -7,6 +7,7 @@ from orchestrator.brokers.ledger import (
     UnreadableLedger,
     ledger_key,
     ledger_value,
+    note_entry,
     read_entry,
 )
 
@@ -22,6 +23,21 @@ def test_the_bytes_of_an_entry_never_change() -> None:
 def test_an_entry_of_another_log_is_foreign() -> None:
     with pytest.raises(ForeignEntry):
         read_entry(b"other", KEY, VALUE)
+
+
+def test_an_entry_of_a_log_that_was_taken_over_says_nothing() -> None:
+    last = {1 << 16: 2}
+    note_entry(b"other", (b"log",), KEY, VALUE, last)
+    assert last == {1 << 16: 2}
+    with pytest.raises(ForeignEntry):
+        note_entry(b"other", (b"gone",), KEY, VALUE, last)
+
+
+def test_of_a_lane_the_highest_number_counts() -> None:
+    last: dict[int, int] = {}
+    for number in (3, 7, 5):
+        note_entry(b"log", (), KEY, ledger_value(b"log", number), last)
+    assert last == {1 << 16: 7}
 
 
 @pytest.mark.parametrize(
