@@ -18,8 +18,12 @@ from tests.parts.part import Part
 from tests.parts.processes import Process, free_port
 
 # Beside those of the broker of `perdure dev --kafka`: transactions that are over their time are
-# looked for once a second instead of each ten seconds.
-_MORE_PROPERTIES = "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000\n"
+# looked for once a second instead of each ten seconds; and nothing is too old to be kept, since
+# tests write records of years ago, and brokers look for those every few minutes.
+_MORE_PROPERTIES = """\
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+log.retention.ms=-1
+"""
 _CLASSES = "classes.aot"
 _CHECKPOINT = "bootstrap.checkpoint"  # what the storage tool writes, the same for all brokers
 _META = "version=1\nnode.id=1\ncluster.id={}\ndirectory.id={}\n"
