@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.processor.upkeep import PACED_FROM, PACED_STEP
+from orchestrator.processor.pace import PACED_FROM, PACED_STEP
 from orchestrator.store.port import StoreError, checkpoint_name
 from orchestrator.store.rocks import UNSORTED_SLOW, RocksStore
 from orchestrator.store.rocks_home import RocksHome
