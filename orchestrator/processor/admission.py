@@ -60,15 +60,16 @@ class Admission:
 
     def shut(self) -> str:
         """Why no work is taken at all, and what the log waits for; "" if work is taken."""
-        health = self._log.health()
-        waits = "" if health.writable else health.reason
-        return f"{self.shut_reason}: {waits}" if self.shut_reason and waits else self.shut_reason
+        return self._with_waits(self.shut_reason) if self.shut_reason else ""
 
     def not_led(self) -> str:
         """Why a partition is not served here; of a log that is away its group takes them all."""
+        return self._with_waits(self.shut_reason or NOT_LED)
+
+    def _with_waits(self, reason: str) -> str:
+        """And what the log waits for, if it does."""
         health = self._log.health()
-        waits = "" if health.writable else health.reason
-        return self.shut() or (f"{NOT_LED}: {waits}" if waits else NOT_LED)
+        return reason if health.writable or not health.reason else f"{reason}: {health.reason}"
 
     def body_reason(self, size_bytes: int) -> str:
         """Why a body of this size is too much now; one always passes if no other waits."""

@@ -1,5 +1,6 @@
 """How long who writes much rests, so that a store that cannot keep up catches up."""
 
+from collections.abc import Callable
 from typing import Final
 
 PACED_BYTES: Final = 1 << 20  # spilled at once: what writes less than this waits for nothing
@@ -10,9 +11,10 @@ PACED_BYTES_S: Final = 16 << 20
 PACED_MAX_S: Final = 1.0
 
 
-def rest_s(size_bytes: int, backlog: int, paced_from: int) -> float:
-    """After a spill of this size: a write that RocksDB holds up would hold up everything."""
-    if size_bytes < PACED_BYTES or backlog <= paced_from:
+def rest_s(size_bytes: int, backlog: Callable[[], int], paced_from: int) -> float:
+    """After a spill of this size: a write that RocksDB holds up would hold up everything. The store
+    is asked for its backlog only where the spill was a large one."""
+    if size_bytes < PACED_BYTES:
         return 0.0
-    share = (backlog - paced_from) / PACED_STEP
+    share = max(0, backlog() - paced_from) / PACED_STEP
     return min(PACED_MAX_S, share * size_bytes / PACED_BYTES_S)

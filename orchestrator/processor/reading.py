@@ -145,7 +145,7 @@ class Reading:
         partition = self._partition
         size_bytes = partition.state.dirty_bytes
         partition.spill()
-        self._rest_s += rest_s(size_bytes, partition.backlog(), REPLAY_PACED_FROM)
+        self._rest_s += rest_s(size_bytes, partition.backlog, REPLAY_PACED_FROM)
 
 
 async def restore(

@@ -105,9 +105,10 @@ class Router:
         return self._reader(partition_of(invocation_id, self.partition_count))
 
     def unreadable(self) -> dict[int, str]:
+        not_led = self._door.not_led()  # it asks the log
         seats = {number: self._seats.get(number) for number in range(self.partition_count)}
         reasons = {
-            number: self._door.not_led() if seat is None else _why_unreadable(seat)
+            number: not_led if seat is None else _why_unreadable(seat)
             for number, seat in seats.items()
         }
         return {number: reason for number, reason in reasons.items() if reason}

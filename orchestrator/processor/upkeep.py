@@ -7,6 +7,7 @@ them needs: so even an idle partition makes checkpoints, as the log grows.
 """
 
 import logging
+from collections.abc import Callable
 
 from orchestrator.log.port import Log
 from orchestrator.model.records import PurgeExpired
@@ -116,8 +117,8 @@ class Upkeep:
         self._unflushed_bytes += size_bytes
         try:
             seat.partition.spill()
-            if size_bytes >= PACED_BYTES and seat.store is not None:
-                self._pace(size_bytes, seat.store.backlog())
+            if seat.store is not None:
+                self._pace(size_bytes, seat.store.backlog)
         except StoreError as error:
             seat.lose_store(error)
             return
@@ -125,7 +126,7 @@ class Upkeep:
         if seat.record_count - self._flushed_at >= self._options.flush_records:
             self._flush_soon()
 
-    def _pace(self, size_bytes: int, backlog: int) -> None:
+    def _pace(self, size_bytes: int, backlog: Callable[[], int]) -> None:
         """Let a store that cannot keep up catch up, at the cost of this partition alone: a write
         that RocksDB holds up would hold up everything."""
         pause_s = rest_s(size_bytes, backlog, PACED_FROM)

@@ -137,6 +137,7 @@ async def _replay(directory: Path, calls: int) -> Replayed:
     began_s = time.thread_time()
     partition, store = await restored(log, directory)
     cpu_s = time.thread_time() - began_s
+    assert partition.next_offset == (await log.bounds(0))[1]
     state = partition.state
     assert state.completed.get(_invoke(calls - 1).id) is not None
     store.close()
