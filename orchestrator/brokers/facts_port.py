@@ -19,6 +19,7 @@ OUT_OF_REACH: Final = "PD0602"
 CREDENTIALS: Final = "PD0603"
 RIGHTS: Final = "PD0604"
 NOT_MADE: Final = "PD0605"
+UNDECIDED: Final = "PD0606"
 
 
 class BrokerTrouble(msgspec.Struct, frozen=True):

@@ -69,6 +69,7 @@ _TABLE: Final = (
     ErrorCode("PD0603", "A broker cluster refuses the connection"),
     ErrorCode("PD0604", "A permission on a broker cluster is missing"),
     ErrorCode("PD0605", "A broker cluster refuses to make a topic"),
+    ErrorCode("PD0606", "A transaction in a topic does not end", retryable=True),
     ErrorCode("PD0611", "There is no such broker cluster"),
     ErrorCode("PD0612", "A broker cluster is in use"),
     ErrorCode("PD0613", "The name is taken"),

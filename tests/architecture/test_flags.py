@@ -32,6 +32,7 @@ _FOREIGN = {
         *("--alter", "--entity-type", "--entity-name", "--add-config", "--create", "--describe"),
         *("--members", "--all", "--list", "--delete"),
         *("--partitions", "--replication-factor", "--config", "--if-not-exists"),
+        *("--broker-id", "--partition", "--start-offset", "--max-transaction-timeout"),
     },
     "others": {"--json", "--workers", "--host", "--port", "--cov"},
 }

@@ -118,7 +118,7 @@ class Flow:
         eventually(self._settled, PROGRESS_S)
         for topic in (self.target, self.replies):
             messages = self.topics.whole(topic)
-            assert len(messages) == self.given
+            assert len(messages) == self.given, _repeated(messages)
             passed: dict[str, list[Any]] = defaultdict(list)
             for message in messages:
                 passed[message.key().decode()].append(json.loads(message.value()))
@@ -143,6 +143,18 @@ class Flow:
 
     def close(self) -> None:
         self.seen.close()
+
+
+def _repeated(messages: list[Any]) -> str:
+    """Where the records are that came more than once."""
+    places: dict[tuple[bytes, bytes], list[tuple[int, int, int]]] = defaultdict(list)
+    for message in messages:
+        place = (message.partition(), message.offset(), message.timestamp()[1])
+        places[message.key(), message.value()].append(place)
+    more = {key: each for key, each in places.items() if len(each) > 1}
+    return (
+        f"{len(messages)} messages; (partition, offset, time) of those there more than once: {more}"
+    )
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
 
 from orchestrator.brokers.kafka.configs import WriterOptions, ledger_reader_config
 from orchestrator.brokers.kafka.making import create
+from orchestrator.brokers.kafka.undecided import Undecided
 from orchestrator.brokers.ledger import ForeignEntry, UnreadableLedger, note_entry
 from orchestrator.kafka.clients import OnError, make_admin, make_consumer
 from orchestrator.kafka.errors import REQUEST_S, TOPIC_APPEARS_S, error_of
@@ -105,12 +106,17 @@ def _refuse(topic: str, name: str, found: str, wanted: str) -> None:
     )
 
 
-def read_ledger(options: WriterOptions) -> dict[int, int]:
+def read_ledger(options: WriterOptions, undecided: Undecided) -> dict[int, int]:
     """The last row of each lane that has left, up to the end as of now; call it once all earlier
-    writers are fenced. Raises ForeignEntry, UnreadableLedger, LedgerUnusable, KafkaException."""
+    writers are fenced. Raises ForeignEntry, UnreadableLedger, LedgerUnusable, KafkaException,
+    OperatingError."""
+    reasons = undecided.look([(options.ledger_topic, options.partition)])
+    if reasons:
+        raise LedgerUnusable(reasons[options.ledger_topic])
     consumer = make_consumer(ledger_reader_config(options))
     try:
         place = TopicPartition(options.ledger_topic, options.partition)
+        # The end is that of what is decided, as the consumer reads no further: which is all.
         low, end = consumer.get_watermark_offsets(place, timeout=REQUEST_S, cached=False)
         return _read(consumer, options, low, end) if low < end else {}
     finally:
@@ -118,7 +124,6 @@ def read_ledger(options: WriterOptions) -> dict[int, int]:
 
 
 def _read(consumer: Consumer, options: WriterOptions, low: int, end: int) -> dict[int, int]:
-    """To the high watermark: the last stable offset may lag behind what is committed."""
     consumer.assign([TopicPartition(options.ledger_topic, options.partition, low)])
     last: dict[int, int] = {}
     give_up = time.monotonic() + _READ_S

@@ -1,8 +1,9 @@
 """One Kafka transaction: rows of lanes and their ledger records, all or nothing.
 
 `run` blocks, and is for the writer's thread. It asks after the topics before it begins, so that a
-topic that is not there fails its own lane at once and holds nothing open. A public topic of the
-engine (dead letters, feeds) that is missing is made then.
+topic that is not there fails its own lane at once and holds nothing open, and so does one that
+holds undecided records. A public topic of the engine (dead letters, feeds) that is missing is made
+then.
 """
 
 import time
@@ -17,6 +18,7 @@ from orchestrator.brokers.kafka.configs import TRANSACTION_MS, WriterOptions
 from orchestrator.brokers.kafka.errors import is_fenced
 from orchestrator.brokers.kafka.making import make_topic
 from orchestrator.brokers.kafka.rights import forbidden_topics
+from orchestrator.brokers.kafka.undecided import Place, Undecided
 from orchestrator.brokers.ledger import ledger_key, ledger_value
 from orchestrator.brokers.writer_port import (
     NOWHERE,
@@ -27,7 +29,7 @@ from orchestrator.brokers.writer_port import (
     ProblemCode,
     TopicRows,
 )
-from orchestrator.kafka.errors import NO_TOPIC, REQUEST_S, error_of, text_of
+from orchestrator.kafka.errors import REQUEST_S, error_of, text_of
 from orchestrator.model.operating import OperatingError
 from orchestrator.model.own_topics import PUBLIC_PARTITIONS, public_config
 
@@ -56,60 +58,86 @@ WriteEnd = Committed | NotCommitted | Lost
 class Transactions:
     """The transactions of one producer, one at a time."""
 
-    def __init__(self, producer: Producer, options: WriterOptions) -> None:
+    def __init__(self, producer: Producer, options: WriterOptions, undecided: Undecided) -> None:
         self._producer = producer
         self._options = options
-        self._known: set[str] = set()  # topics that were there, since anything failed
+        self._undecided = undecided
+        self._known: set[str] = set()  # topics that may be written, since anything failed
+        self._is_doubted = False  # something went wrong with the client itself
         self._over: Lost | None = None  # the producer is of no more use
+
+    def doubt(self) -> None:
+        """The brokers may have lost something: look at all topics again before the next one."""
+        self._is_doubted = True
 
     def run(self, rows: Sequence[TopicRows]) -> WriteEnd:
         if self._over is not None:
             return self._over
+        ledger = self._options.ledger_topic
         try:
             self._producer.poll(0)
-            if not self._has_ledger():
-                return Lost(f"topic {self._options.ledger_topic} is gone", False)
-            problems = self._look(rows)
+            if self._is_doubted:
+                self._forget()
+            problems = self._look({ledger, *(each.topic for each in rows)})
         except KafkaException as raised:  # nothing was begun
             error = error_of(raised)
             return _lost(error) if error.fatal() else NotCommitted(text_of(raised), {})
+        except OperatingError as refused:
+            return NotCommitted(str(refused), {})
+        if ledger in problems:
+            return self._without_ledger(problems[ledger])
         if problems:
-            return NotCommitted("a topic cannot be written", problems)
+            found = {each.lane: problems[each.topic] for each in rows if each.topic in problems}
+            return NotCommitted("a topic cannot be written", found)
         end = self._send(rows)
         if not isinstance(end, Committed):
-            self._known.clear()
+            self._forget()
         return end
 
-    def _has_ledger(self) -> bool:
-        """If not, whoever opens a writer makes it again. What fails would be blamed on rows."""
-        topic = self._options.ledger_topic
-        if topic not in self._known:
-            error = self._producer.list_topics(topic, timeout=REQUEST_S).topics[topic].error
-            if error is not None and error.code() in NO_TOPIC:
-                return False
-            self._known.add(topic)
-        return True
+    def _forget(self) -> None:
+        self._is_doubted = False
+        self._known.clear()
+        self._undecided.forget()
 
-    def _look(self, rows: Sequence[TopicRows]) -> dict[int, Problem]:
-        """Problems of topics by lane; asks only after those that are not known."""
-        problems = {}
-        for each in rows:
-            if each.topic not in self._known:
-                problem = self._look_at(each.topic)
-                if problem is None:
-                    self._known.add(each.topic)
-                else:
-                    problems[each.lane] = problem
+    def _without_ledger(self, problem: Problem) -> WriteEnd:
+        """Whoever opens a writer makes it again. What fails would be blamed on rows."""
+        if problem.code is ProblemCode.NO_TOPIC:
+            return Lost(f"topic {self._options.ledger_topic} is gone", False)
+        return NotCommitted(problem.message, {})
+
+    def _look(self, topics: set[str]) -> dict[str, Problem]:
+        """Problems by topic; asks only after those that are not known."""
+        problems: dict[str, Problem] = {}
+        places: list[Place] = []
+        for topic in topics - self._known:
+            found = self._look_at(topic)
+            if isinstance(found, Problem):
+                problems[topic] = found
+            else:
+                places += found
+        if places:
+            reasons = self._undecided.look(places)
+            problems |= {
+                topic: Problem(ProblemCode.NOT_NOW, reason) for topic, reason in reasons.items()
+            }
+        self._known |= topics - problems.keys()
         return problems
 
-    def _look_at(self, topic: str) -> Problem | None:
+    def _look_at(self, topic: str) -> list[Place] | Problem:
+        """The places that this writer may write to."""
         found = self._producer.list_topics(topic, timeout=REQUEST_S).topics[topic]
+        is_ledger = topic == self._options.ledger_topic
         if found.error is not None:
             problem = _problem(found.error, topic)
+            if is_ledger and problem.code is ProblemCode.NO_RIGHT:
+                return []  # the transaction fails, which tells what is not allowed
             return self._make(topic, problem)
-        if all(one.leader < 0 for one in found.partitions.values()):
-            return Problem(ProblemCode.NOT_NOW, f"topic {topic} has no leader now")
-        return None
+        numbers = [self._options.partition] if is_ledger else list(found.partitions)
+        for number in numbers:
+            if found.partitions[number].leader < 0:
+                text = f"topic {topic}: partition {number} has no leader now"
+                return Problem(ProblemCode.NOT_NOW, text)
+        return [(topic, number) for number in numbers]
 
     def _make(self, topic: str, problem: Problem) -> Problem:
         """Make a missing topic of the engine, so that the next attempt finds it."""

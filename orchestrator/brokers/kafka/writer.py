@@ -21,6 +21,7 @@ from orchestrator.brokers.kafka.ledger_topic import (
     read_ledger,
 )
 from orchestrator.brokers.kafka.transaction import Transactions
+from orchestrator.brokers.kafka.undecided import Undecided
 from orchestrator.brokers.ledger import ForeignEntry, UnreadableLedger
 from orchestrator.brokers.writer_port import (
     Committed,
@@ -90,11 +91,12 @@ class KafkaTopicWriter:
 
     def _open(self) -> WriterReady | ForeignLedger | Lost:
         options = self._options
+        undecided = Undecided(options)
         try:
-            ensure_ledger(options, _note)
-            self._producer = make_producer(transactions_config(options), _note)
+            ensure_ledger(options, _ignored)
+            self._producer = make_producer(transactions_config(options), self._note)
             self._producer.init_transactions(FENCE_S)
-            last = read_ledger(options)
+            last = read_ledger(options, undecided)
         except ForeignEntry as foreign:
             log = foreign.identity.hex()
             return ForeignLedger(
@@ -106,7 +108,7 @@ class KafkaTopicWriter:
             return Lost(text_of(raised), is_fenced(error_of(raised)))
         except (LedgerUnusable, UnreadableLedger, OperatingError) as error:
             return Lost(str(error), False)
-        self._transactions = Transactions(self._producer, options)
+        self._transactions = Transactions(self._producer, options, undecided)
         return WriterReady(last)
 
     def _write(self, rows: Sequence[TopicRows]) -> Committed | NotCommitted | Lost:
@@ -120,7 +122,13 @@ class KafkaTopicWriter:
             self._producer.purge(in_queue=True, in_flight=True, blocking=True)
             self._producer = None
 
+    def _note(self, error: KafkaError) -> None:
+        """Of the client as a whole, such as a connection that broke; a transaction that fails
+        reports its errors itself."""
+        _LOG.debug("writing to topics of users: %s", error)
+        if self._transactions is not None:
+            self._transactions.doubt()
 
-def _note(error: KafkaError) -> None:
-    """Errors of the client as a whole; the transaction that fails reports them."""
-    _LOG.debug("writing to topics of users: %s", error)
+
+def _ignored(error: KafkaError) -> None:
+    """Ignored: the request that fails reports the error."""
