@@ -29,6 +29,8 @@ class OncePerMinute(logging.Filter):
         if len(self._seen) >= _KEPT_MAX:
             self._seen.clear()
         self._seen[shape] = record.created
+        if "Purged in flight" in text:  # by us, of a producer that is given up: no fault of its own
+            record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
         return True
 
 

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from orchestrator.kafka.errors import is_about_rights, reason_of
 from orchestrator.kafka.serve import Served
@@ -68,7 +69,9 @@ def _was_sent_once(message: Message) -> bool:
 
 def _purge(producer: Producer) -> None:
     producer.purge(in_queue=True, in_flight=True, blocking=True)
-    producer.flush(0)  # its reports are for appends that are settled
+    # Its reports are for appends that are settled; that there are any is an error of the client.
+    with suppress(KafkaException):
+        producer.flush(0)
 
 
 class Pending:

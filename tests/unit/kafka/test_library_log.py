@@ -21,3 +21,11 @@ def test_a_line_comes_again_only_after_a_minute_whatever_its_numbers() -> None:
 
 def test_warnings_of_options_for_other_clients_are_left_out() -> None:
     assert not OncePerMinute().filter(line("CONFWARN linger.ms is a producer property", 1.0))
+
+
+def test_what_the_server_purges_itself_is_no_critical_fault() -> None:
+    purged = line("FATAL 1 message(s) failed: Local: Purged in flight: unable to satisfy", 1000.0)
+    other = line("FATAL fenced", 1000.0)
+    for each in (purged, other):
+        assert OncePerMinute().filter(each)
+    assert (purged.levelname, other.levelname) == ("INFO", "ERROR")

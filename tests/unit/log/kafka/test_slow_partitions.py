@@ -6,10 +6,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from orchestrator.log.kafka import producer as producers
 from orchestrator.log.kafka.log import KafkaLog
 from orchestrator.log.kafka.options import KafkaOptions
+from orchestrator.log.kafka.producer import Generation
 from orchestrator.log.kafka.writer import KafkaWriter
 from orchestrator.log.known import LogGone
 from orchestrator.log.port import META, STALLED_MS, AppendError
@@ -135,3 +137,20 @@ def test_brokers_that_are_away_after_the_log_was_found_gone_are_no_error_of_the_
 
     asyncio.run(story())
     assert not escaped
+
+
+def test_ending_a_producer_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was in flight is purged, which is fatal to an idempotent client."""
+
+    class Ending(Producer):
+        def flush(self, timeout_s: float) -> None:
+            raise KafkaException(KafkaError(KafkaError._GAPLESS_GUARANTEE, "purged", True))
+
+    async def story() -> None:
+        served = SimpleNamespace(close=lambda: None, serve=lambda: None)
+        monkeypatch.setattr(producers, "Served", lambda *given: served)
+        make = lambda on_error: cast(Any, Ending(set()))  # noqa: E731
+        generation = Generation(make, "client", lambda reason: None, lambda reason: None)
+        await generation.end()
+
+    asyncio.run(story())
