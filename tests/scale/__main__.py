@@ -14,6 +14,8 @@ def _table(names: list[str], share: float, is_small: bool) -> bool:
     print(table.head(), flush=True)
     for name in names:
         scenario = SCENARIOS[name]
+        if is_small and not scenario.small:
+            continue
         count = scenario.small if is_small else int(scenario.full * share)
         small, large = scenario.run(count // 4), scenario.run(count)
         held &= not table.misses(small, large)

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from perdure.wire import awakeable_id_to_str, parse_invocation_id
 from tests.scale.light_handlers import AWAKEABLE
-from tests.scale.restart import restart
+from tests.scale.restart import restart, restart_on_kafka
 from tests.scale.world import Used, World
 
 
 class Scenario(NamedTuple):
-    """A run, and how many there are in its full and in its small form."""
+    """A run, and how many there are in its full and in its small form; 0: it has none."""
 
     run: Callable[[int], Used]
     full: int
@@ -92,4 +92,5 @@ SCENARIOS: dict[str, Scenario] = {
     "steps": Scenario(steps, full=30_000, small=8_000),
     "fan-out": Scenario(fan_out, full=10_000, small=8_000),
     "restart": Scenario(restart, full=1_000_000, small=40_000),
+    "restart-on-kafka": Scenario(restart_on_kafka, full=300_000, small=0),
 }

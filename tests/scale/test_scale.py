@@ -10,7 +10,7 @@ TRIES = 2  # others that use the same processor may spoil one
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", [name for name, one in SCENARIOS.items() if one.small])
 def test_cost_is_linear_and_the_loop_is_never_silent(name: str) -> None:
     run, count = SCENARIOS[name].run, SCENARIOS[name].small
     rows = []
