@@ -1,6 +1,7 @@
 """The ingress topic and its subscription, made when they are missing; brokers are waited for."""
 
 import asyncio
+import contextlib
 import logging
 from typing import Final
 
@@ -49,6 +50,7 @@ class IngressTopicKeeper:
         self._brokers = brokers
         self._clock = clock
         self._entropy = entropy
+        self._changed = asyncio.Event()  # the metadata
 
     async def run(self) -> None:
         place = ingress_place(self._options)
@@ -58,7 +60,9 @@ class IngressTopicKeeper:
             _LOG.info(_DELETED, *place, *place)
             return
         said = ""
+        self._metadata.on_change(lambda registry: self._changed.set())
         while not self._is_settled(place):
+            self._changed.clear()
             try:
                 await self._make(*place)
                 return
@@ -66,7 +70,10 @@ class IngressTopicKeeper:
                 if str(error) != said:
                     _LOG.warning("the ingress topic %s/%s: %s; trying again", *place, error)
                 said = str(error)
-            await asyncio.sleep(TRY_AGAIN_S)
+            # At once when its broker cluster is registered: who produces first would have the
+            # brokers make the topic, with as many partitions as they please.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), TRY_AGAIN_S)
 
     @property
     def _topics(self) -> TopicsState:

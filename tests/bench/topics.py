@@ -123,6 +123,7 @@ def _round_trips(
     replies = _made(system, shape, f"{cell.endpoint}-{cell.flow_name}-replies")
     if cell.flow_name == INGRESS:
         topic, value = system.ingress_topic, '"Ada"'
+        _await_topic(system, topic)
         headers = [("perdure-service", "Greeter"), ("perdure-handler", "greet")]
         headers += [("perdure-reply-to", replies)]
     else:
@@ -151,6 +152,15 @@ def _made(system: System, shape: TopicShape, what: str) -> str:
         assert time.monotonic() < give_up, f"topic {name} has no leaders"
         time.sleep(_LOOK_S)
     return name
+
+
+def _await_topic(system: System, name: str) -> None:
+    """The server makes it; whoever asks for it by name before would have the brokers make it."""
+    admin = AdminClient({"bootstrap.servers": system.bootstrap})
+    give_up = time.monotonic() + 30
+    while name not in admin.list_topics(timeout=10).topics:
+        assert time.monotonic() < give_up, f"the server makes no topic {name}"
+        time.sleep(_LOOK_S)
 
 
 def _is_led(admin: AdminClient, topic: str, count: int) -> bool:

@@ -84,6 +84,28 @@ def test_it_is_made_once_from_the_beginning(story: Story) -> None:
     story(tell)
 
 
+def test_it_is_made_as_soon_as_its_broker_cluster_is_registered() -> None:
+    """Not seconds later: who produces first would have the brokers make it."""
+
+    async def tell() -> None:
+        log = MemoryLog(1)
+        await log.open()
+        metadata = Metadata(log, Defaults(), None)
+        await metadata.open()
+        server = Server(metadata)
+        starting = asyncio.create_task(server.starts())
+        await asyncio.sleep(0.05)
+        assert not starting.done()
+        await server.change(lambda seen: KafkaClusterCreated(seen, SHOP))
+        (made,) = await asyncio.wait_for(starting, ingress_topic.TRY_AGAIN_S / 2)
+        assert made.topics == ("in",)
+        metadata.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingress_topic, "_make_topic", lambda options, cluster, topic: None)
+        asyncio.run(tell())
+
+
 def test_a_log_that_does_not_answer_is_tried_again(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
