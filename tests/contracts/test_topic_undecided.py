@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 
 from orchestrator.brokers.kafka.writer import KafkaTopicWriter
 from orchestrator.brokers.ledger import ledger_key, ledger_value
@@ -73,6 +74,28 @@ def test_a_topic_waits_for_transactions_of_before_and_others_go_on(broker: Kafka
     asyncio.run(run())
     assert [value for value, _ in committed(broker, topic, 0)] == [b"a", b"c"]
     assert [value for value, _ in committed(broker, other, 0)] == [b"b"]
+
+
+def test_a_topic_that_was_made_anew_waits_for_nothing_of_the_old_one(broker: KafkaBroker) -> None:
+    options, topic = made(broker)
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+
+    async def run() -> None:
+        with open_transaction(broker, topic, 0):
+            writer, _ = await opened(options)
+            mine = rows(70000, topic, 1, b"a")
+            assert isinstance(await write(writer, mine), NotCommitted)
+            admin.delete_topics([topic])[topic].result()
+            while not isinstance(end := await write(writer, mine), NotCommitted) or (
+                end.problems[70000].code is not ProblemCode.NO_TOPIC
+            ):
+                assert isinstance(end, NotCommitted), end
+            make_topic(broker, topic)
+            await until_committed(writer, mine)
+            writer.close()
+
+    asyncio.run(run())
+    assert [value for value, _ in committed(broker, topic, 0)] == [b"a"]
 
 
 def test_topics_are_looked_at_again_after_a_transaction_that_failed(broker: KafkaBroker) -> None:

@@ -44,9 +44,10 @@ class Undecided:
         not decided yet. Raises KafkaException, OperatingError."""
         admin = make_admin(self._options.client(), _ignored)
         reasons: dict[str, str] = {}
-        new = [place for place in places if place not in self._ends]
-        self._ends |= _listed(admin, new, IsolationLevel.READ_UNCOMMITTED, reasons)
-        left = [place for place in places if place in self._ends]
+        ends = _listed(admin, places, IsolationLevel.READ_UNCOMMITTED, reasons)
+        for place, end in ends.items():  # less than before: a topic that was made anew
+            self._ends[place] = min(end, self._ends.get(place, end))
+        left = list(ends)
         give_up = time.monotonic() + SHORT_S
         while left:
             stable = _listed(admin, left, IsolationLevel.READ_COMMITTED, reasons)
