@@ -15,6 +15,10 @@ OnError = Callable[[KafkaError], None]
 Config = Mapping[str, Any]
 
 
+def ignored(error: KafkaError) -> None:
+    """For a client whose errors come up once more: the request that fails reports them."""
+
+
 def make_admin(config: Config, on_error: OnError) -> AdminClient:
     """Raises `LogRefused` for an option that librdkafka does not take, as do the others."""
     with _refusing():

@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from orchestrator.brokers.groups_port import Offsets
 from orchestrator.brokers.kafka.configs import MakeConfig
-from orchestrator.kafka.clients import make_consumer
+from orchestrator.kafka.clients import ignored, make_consumer
 from orchestrator.kafka.errors import error_of, text_of
 from orchestrator.model.operating import OperatingError
 
@@ -52,7 +52,7 @@ class KafkaGroupOffsets:
 def _committed(client: MakeConfig, group: str, offsets: Offsets) -> str:
     """Why the commit failed, "" if it did not. It blocks."""
     own = {"group.id": group, "enable.auto.commit": "false", "session.timeout.ms": _ANSWER_MS}
-    consumer = make_consumer(client() | own, _ignored)
+    consumer = make_consumer(client() | own, ignored)
     try:
         places = [TopicPartition(*at, offset) for at, offset in offsets.items()]
         told: Any = consumer.commit(offsets=places, asynchronous=False)
@@ -63,7 +63,3 @@ def _committed(client: MakeConfig, group: str, offsets: Offsets) -> str:
     finally:
         consumer.close()
     return next((str(place.error.str()) for place in told if place.error is not None), "")
-
-
-def _ignored(error: KafkaError) -> None:
-    """Ignored: the commit itself reports the error."""

@@ -9,7 +9,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
     NewTopic,
 )
 
-from orchestrator.kafka.clients import make_admin
+from orchestrator.kafka.clients import ignored, make_admin
 from orchestrator.kafka.errors import REQUEST_S, error_of, text_of
 
 
@@ -23,7 +23,7 @@ def make_topic(
     """Why it could not be made; "" if it is there now. Raises OperatingError."""
     wanted = NewTopic(topic, partitions, replication_factor, config=dict(settings or {}))
     try:
-        create(make_admin(config, _ignored), wanted)
+        create(make_admin(config, ignored), wanted)
     except KafkaException as raised:
         return text_of(raised)
     return ""
@@ -38,7 +38,3 @@ def create(admin: AdminClient, topic: NewTopic) -> bool:
             raise
         return False
     return True
-
-
-def _ignored(error: KafkaError) -> None:
-    """Ignored: the request that fails reports the error."""

@@ -6,14 +6,14 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation  # type: ignore[attr-defined]  # not in its __all__
 
 from orchestrator.brokers.kafka.configs import WriterOptions
-from orchestrator.kafka.clients import make_admin
+from orchestrator.kafka.clients import ignored, make_admin
 from orchestrator.kafka.errors import REQUEST_S, error_of
 
 
 def forbidden_topics(options: WriterOptions, topics: Collection[str]) -> set[str]:
     """Those that may not be written, as the brokers say now; of one that is gone they say nothing.
     Raises KafkaException, OperatingError."""
-    admin = make_admin(options.client(), _ignored)
+    admin = make_admin(options.client(), ignored)
     asked = admin.describe_topics(
         TopicCollection(list(topics)),
         include_authorized_operations=True,
@@ -33,7 +33,3 @@ def forbidden_topics(options: WriterOptions, topics: Collection[str]) -> set[str
         if AclOperation.WRITE not in allowed:
             forbidden.add(topic)
     return forbidden
-
-
-def _ignored(error: KafkaError) -> None:
-    """Ignored: the request that fails reports the error."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
     AdminClient,
     OffsetSpec,
@@ -20,7 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
 
 from orchestrator.brokers.facts_port import UNDECIDED
 from orchestrator.brokers.kafka.configs import WriterOptions
-from orchestrator.kafka.clients import make_admin
+from orchestrator.kafka.clients import ignored, make_admin
 from orchestrator.kafka.errors import REQUEST_S, error_of
 
 Place = tuple[str, int]
@@ -42,7 +42,7 @@ class Undecided:
     def look(self, places: Collection[Place]) -> dict[str, str]:
         """By topic, why it has to wait: what one of its places held when it was first looked at is
         not decided yet. Raises KafkaException, OperatingError."""
-        admin = make_admin(self._options.client(), _ignored)
+        admin = make_admin(self._options.client(), ignored)
         reasons: dict[str, str] = {}
         ends = _listed(admin, places, IsolationLevel.READ_UNCOMMITTED, reasons)
         for place, end in ends.items():  # less than before: a topic that was made anew
@@ -52,10 +52,9 @@ class Undecided:
         while left:
             stable = _listed(admin, left, IsolationLevel.READ_COMMITTED, reasons)
             left = [place for place, offset in stable.items() if offset < self._ends[place]]
-            if time.monotonic() > give_up:
+            if not left or time.monotonic() > give_up:
                 break
-            if left:
-                time.sleep(_LOOK_S)
+            time.sleep(_LOOK_S)
         for place in left:
             reasons.setdefault(place[0], _reason(place, stable))
         return reasons
@@ -95,7 +94,3 @@ def _reason(place: Place, stable: Mapping[Place, int]) -> str:
         f"topic {topic}, partition {partition}: a transaction from offset {stable[place]} on has"
         f" not ended, and nothing is sent before it has: perdure explain {UNDECIDED}"
     )
-
-
-def _ignored(error: KafkaError) -> None:
-    """Ignored: the request that fails reports the error."""

@@ -31,7 +31,7 @@ from orchestrator.brokers.writer_port import (
     TopicRows,
     WriterReady,
 )
-from orchestrator.kafka.clients import make_producer
+from orchestrator.kafka.clients import ignored, make_producer
 from orchestrator.kafka.errors import error_of, text_of
 from orchestrator.model.operating import OperatingError
 
@@ -93,7 +93,7 @@ class KafkaTopicWriter:
         options = self._options
         undecided = Undecided(options)
         try:
-            ensure_ledger(options, _ignored)
+            ensure_ledger(options, ignored)
             self._producer = make_producer(transactions_config(options), self._note)
             self._producer.init_transactions(FENCE_S)
             last = read_ledger(options, undecided)
@@ -128,7 +128,3 @@ class KafkaTopicWriter:
         _LOG.debug("writing to topics of users: %s", error)
         if self._transactions is not None:
             self._transactions.doubt()
-
-
-def _ignored(error: KafkaError) -> None:
-    """Ignored: the request that fails reports the error."""
