@@ -1,4 +1,4 @@
-"""One HTTP/2 connection to a service: many exchanges, full duplex, one write per turn of the loop.
+"""One HTTP/2 connection to a service: many exchanges, full duplex, few writes per turn of the loop.
 
 Received bytes are given back to the peer's windows late: per stream when it closes or past a
 share of its window. So a stream never blocks another, and what a connection may hold is bounded.
@@ -25,6 +25,7 @@ CONNECTION_WINDOW_BYTES: Final = STREAMS_MAX * STREAM_WINDOW_BYTES
 _GIVE_BACK_BYTES: Final = STREAM_WINDOW_BYTES // 8
 _WRITE_BUFFER_BYTES: Final = 1024 * 1024
 WRITE_BYTES: Final = 256 * 1024  # made at a time: what waits is not copied
+STARTED_AT_ONCE: Final = 16  # written together: a service works while its answers are read
 _IDLE_S: Final = 300.0
 
 _CONFIGURATION = ngh2.Configuration(auto_window_update=False)
@@ -53,6 +54,7 @@ class Http2Connection(asyncio.Protocol):
         self._draining = Draining()
         self._streams_max = STREAMS_MAX
         self._flushing = False
+        self._started = 0  # streams since the last write
         self._write_paused = False
         self.is_open = False  # it takes exchanges, now or once there is room
         self._reason = ""
@@ -105,6 +107,9 @@ class Http2Connection(asyncio.Protocol):
             self._drained.wait(exchange)
         if not self._flushing:
             self._touch()
+        self._started += 1
+        if self._started >= STARTED_AT_ONCE:
+            self._write_early()
 
     def close(self, reason: str) -> None:
         """Close it at once; exchanges under way break."""
@@ -238,8 +243,16 @@ class Http2Connection(asyncio.Protocol):
             self._flushing = True
             self._call_soon(self._flush)
 
+    def _write_early(self) -> None:
+        """Before the turn ends; its flush does the rest, and meets the same errors."""
+        self._started = 0
+        if not self._write_paused and self._transport is not None:
+            with suppress(ngh2.NGH2Error):
+                self._transport.write(self._h2.data_to_send(WRITE_BYTES))
+
     def _flush(self) -> None:
         self._flushing = False
+        self._started = 0
         if self._write_paused or self._transport is None:
             return
         try:
