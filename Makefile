@@ -11,7 +11,7 @@ WORKERS ?= 5
 # What is imported again and again is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test fetch check style types imports unit bench bench-full sim scale conformance compose-test lock sbom clean
+.PHONY: demo test fetch compiled check style types imports unit bench bench-full sim scale conformance compose-test lock sbom clean
 .DEFAULT_GOAL := test
 
 define CHECK_PYTHON
@@ -43,12 +43,17 @@ demo: $(DEMO_STAMP)
 # Everything that must hold before a change is taken; what tests fetch comes while types are checked.
 # The direction of imports is one of the tests.
 test: $(STAMP)
-	@$(MAKE) --no-print-directory -j 2 $(if $(filter tests,$(TESTS)),style types fetch,check)
+	@$(MAKE) --no-print-directory -j 2 $(if $(filter tests,$(TESTS)),style types fetch compiled,check)
 	$(PY) -m pytest -n $(WORKERS) $(TESTS)
 
 # What the tests need from registries.
 fetch: $(STAMP)
 	@$(PY) -m tests.parts.fetching
+
+# Tests are compiled before the workers begin: each would compile all of them, at the same time. What
+# cannot be imported is said by the run.
+compiled: $(STAMP)
+	@$(PY) -m pytest --collect-only --quiet $(TESTS) > /dev/null || true
 
 # What needs no running: style, types, the direction of imports.
 check: style types imports
