@@ -209,6 +209,7 @@ def drop_chunks(step: Step, done: CompletedRow) -> None:
 
 def drop_journal(step: Step, done: CompletedRow) -> None:
     """Keep the result, forget how it came about: the input too, which is entry 0."""
+    results.leave_journal(step, done)
     drop_chunks(step, done)
     inputs.drop_input(step, done)
     done.tail = []

@@ -26,6 +26,7 @@ LISTINGS_DROPPED_MAX = 8  # listings one purge record may remove: it removes 500
 
 INPUT_INLINE_BYTES = 1024  # past this an input is a row of its own, so that no spill rewrites it
 RESULT_INLINE_BYTES = 1024  # the same for a result
+RESULT_ONCE_BYTES = 64 * 1024  # past this it stays in the journal, if that is kept as long
 JOURNAL_INLINE_BYTES = 16 * 1024  # past this the journal's tail moves to a chunk row
 DETAIL_INLINE_COUNT = 128  # values of a kind an invocation's row holds; more go to pages
 DETAIL_PAGE_COUNT = 128  # numbers of one page

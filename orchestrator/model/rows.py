@@ -160,7 +160,8 @@ class InvocationRow(Row):
 class CompletedRow(Row):
     """A completed invocation, as long as it is retained.
 
-    `input_bytes`, `result_bytes` not 0: body and headers, or the result, are a row of that size.
+    `input_bytes`, `result_bytes` not 0: body and headers, or the result, are a row of that size or,
+    if `result_in_journal`, the result is the end of the last of its chunk rows.
     """
 
     invoke: Invoke
@@ -185,6 +186,7 @@ class CompletedRow(Row):
     result_bytes: int = 0
     listed: int = -1  # number of its listing and its place there: see tables/listings.py
     output: OutputRules | None = None  # the content type of the result; None is that of most
+    result_in_journal: bool = False
 
     @property
     def last_failure(self) -> Attempted | None:

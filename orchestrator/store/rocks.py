@@ -33,6 +33,7 @@ MEMTABLES_MAX = 8  # writes are blocked once as many wait for their flush
 UNSORTED_SLOW, UNSORTED_STOP = 150, 300
 """Files of the first level from which RocksDB slows writes down, and blocks them: it would hold up
 the loop, and the interpreter. Who writes much looks at `backlog`, and waits long before."""
+_QUIET_BACKLOG = 12  # a flush is begun at once; with many that wait, RocksDB waits as well
 BLOCK_CACHE_BYTES = 16 << 20  # shared by the partitions of a process
 MEMTABLES_BYTES = 32 << 20  # of all partitions together: the largest is flushed first
 BLOOM_BITS = 10
@@ -179,12 +180,17 @@ class RocksStore:
 
     def write(self, writes: Writes) -> None:
         batch = WriteBatch(raw_mode=True)
+        size_bytes = 0
         for key, value in writes:
             if value is None:
                 batch.delete(key)
             else:
                 batch.put(key, value)
+                size_bytes += len(value)
         self._do(lambda: self._db.write(batch, self._write_options))
+        if size_bytes >= MEMTABLE_BYTES and self.backlog() < _QUIET_BACKLOG:
+            # Else a large value stays in memory until the next write, and is flushed beside it.
+            self._do(lambda: self._db.flush(False))
 
     def flush(self) -> None:
         with self._flushing:

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,26 @@ def test_what_a_killed_process_had_acknowledged_is_there(tmp_path: Path) -> None
                     ]
 
         asyncio.run(main())
+
+
+class _Values(list[bytes]):
+    """Can be watched, which a plain list cannot."""
+
+
+def test_a_log_that_is_idle_holds_no_messages(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with opened(EmbeddedLog(EmbeddedOptions(tmp_path, 2))) as log:
+            acknowledgements = Acknowledgements()
+            values = _Values([b"x" * 1_000_000])
+            watched = weakref.ref(values)
+            log.append([(0, values)], acknowledgements.done)
+            del values
+            await acknowledgements.wait(1)
+            async with asyncio.timeout(20):
+                while watched() is not None:
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("cut", [True, False], ids=["cut", "zeroed"])

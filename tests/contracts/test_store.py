@@ -17,8 +17,10 @@ from orchestrator.store.port import (
     StoreOfAnotherVersion,
     checkpoint_name,
 )
+from orchestrator.store.rocks import MEMTABLE_BYTES, RocksStore
 from orchestrator.store.rocks_home import RocksHome
 from orchestrator.store.stamp import Stamp, StampedStore, read_stamp
+from tests.parts.processes import wait_until
 
 Homes = Callable[[], StoreHome]
 END = b"\xff" * 8
@@ -108,6 +110,23 @@ def test_rows_written_while_another_thread_flushes_are_kept(store: DurableStore)
     flusher.join(30)
     assert store.get(b"\xf0later") == b"1"
     assert len(rows_of(store)) == 5_001
+
+
+def test_a_large_value_does_not_stay_in_memory(tmp_path: Path) -> None:
+    """Also if nothing is written after it; small ones wait until their memtable is full."""
+    store = best(lambda: RocksHome(tmp_path / "0"))
+    assert isinstance(store, RocksStore)
+
+    def held_bytes() -> int:
+        return int(store._db.property_int_value("rocksdb.size-all-mem-tables") or 0)
+
+    store.write([(b"%d" % number, b"x" * 1_000) for number in range(1_000)])
+    assert held_bytes() > 500_000
+    large = b"x" * (4 * MEMTABLE_BYTES)
+    store.write([(b"large", large)])
+    wait_until(lambda: held_bytes() < MEMTABLE_BYTES, 10, "it is in a table file")
+    assert store.get(b"large") == large
+    store.close()
 
 
 def test_what_was_flushed_is_there_in_the_next_process(homes: Homes) -> None:

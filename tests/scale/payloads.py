@@ -6,7 +6,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -22,6 +23,8 @@ QUIET_S = 30.0  # after the last attempt has ended
 _WORKED_OFF_S = 1_800.0
 RSS_BYTES_MAX = 400 * MB
 RSS_QUIET_BYTES_MAX = 200 * MB
+LARGE_BYTES = 30 * MB
+COPIES_MAX = 6  # of one payload
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -94,7 +97,7 @@ def run(
     say: Callable[[str], None] = print,
     quiet_s: float = QUIET_S,
 ) -> bool:
-    """Both runs against real servers; True if the bars hold."""
+    """All runs against real servers; True if the bars hold."""
     served, uri = service()
     held = True
     try:
@@ -102,15 +105,37 @@ def run(
             ("sends of 1 MB", "/Payloads/sink/send", sends),
             ("echoes of 1 MB", "/Payloads/echo", echoes),
         ):
-            server = PerdureServer(Path(tempfile.mkdtemp(prefix="perdure-scale-")), ServerOptions())
-            server.start()
-            try:
-                register(server, uri)
+            with _serving(uri) as server:
                 held &= _measure(server, name, path, count, say, quiet_s)
-            finally:
-                server.stop()
+        held &= _copies(uri, say)
     finally:
         served.stop()
+    return held
+
+
+@contextmanager
+def _serving(uri: str) -> Iterator[PerdureServer]:
+    """A server that knows the services."""
+    server = PerdureServer(Path(tempfile.mkdtemp(prefix="perdure-scale-")), ServerOptions())
+    server.start()
+    try:
+        register(server, uri)
+        yield server
+    finally:
+        server.stop()
+
+
+def _copies(uri: str, say: Callable[[str], None]) -> bool:
+    """One payload of 30 MB: how often it is in the memory of the server at once."""
+    held = True
+    for path in ("/Payloads/echo", "/Payloads/step"):
+        with _serving(uri) as server:
+            load(server, path, 1, 1_000)
+            before = process.resident_bytes(server.pid)
+            statuses = load(server, path, 1, LARGE_BYTES)
+            copies = (process.peak_bytes(server.pid) - before) / LARGE_BYTES
+            held &= statuses == {200: 1} and copies <= COPIES_MAX
+            say(f"{path} of 30 MB: {statuses}, in memory {copies:.1f} times")
     return held
 
 

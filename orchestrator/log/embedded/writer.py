@@ -223,5 +223,6 @@ class WriterThread:
             jobs = [self._jobs.popleft() for _ in range(len(self._jobs))]
             if jobs:
                 self._deliver(len(jobs), self._turns.run(jobs))
+            del jobs  # they hold their messages, and the next ones may be a long time coming
             if stopping:
                 return

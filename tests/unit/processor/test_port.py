@@ -70,7 +70,7 @@ async def _filled(count: int, size: int) -> Process:
 def test_a_chunk_is_bounded_and_nothing_is_read_that_is_not_pulled(count: int) -> None:
     async def story() -> None:
         process = await _filled(count, 300_000)
-        stream = process.processor.engine.export(0, [b"u"], [b""])  # results
+        stream = process.processor.engine.export(0, [b"n"], [b""])  # inputs
         sizes: list[int] = []
         async for some in asking.chunks(stream):
             assert not isinstance(some, Unavailable)

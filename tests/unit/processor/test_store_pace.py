@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.model.invoke import Invoke
+from orchestrator.model.limits import RESULT_ONCE_BYTES
 from orchestrator.processor.port import Result
 from orchestrator.store.memory import MemoryHome, MemoryStore
 from tests.unit.processor.virtual_loop import run
@@ -128,17 +129,22 @@ def test_a_copy_is_made_of_what_is_spilled_already() -> None:
     run(story())
 
 
-def test_a_result_counts_as_it_is_written_twice() -> None:
-    """In the journal, and in a row of its own: what one spill writes is bounded."""
+@pytest.mark.parametrize(("size_bytes", "times"), [(RESULT_ONCE_BYTES, 2), (MB, 1)])
+def test_a_result_counts_as_often_as_it_is_written(size_bytes: int, times: int) -> None:
+    """In the journal, and unless it is large in a row of its own: what one spill writes is
+    bounded."""
 
     async def story() -> None:
         world = World(1)
-        process = await world.led({"answer": lambda attempt: attempt.finish(b"r" * MB)}, spill_s=60)
+        process = await world.led(
+            {"answer": lambda attempt: attempt.finish(b"r" * size_bytes)}, spill_s=60
+        )
         seat = process.processor._seats.get(0)
         assert seat is not None and seat.partition is not None
         before = seat.partition.state.dirty_bytes
         await process.call(process.make(world.uid(), "answer"))
-        assert seat.partition.state.dirty_bytes - before >= 2 * MB
+        dirty_bytes = seat.partition.state.dirty_bytes - before
+        assert times * size_bytes <= dirty_bytes < (times + 0.5) * size_bytes
         await process.processor.close()
 
     run(story())
