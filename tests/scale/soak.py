@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from orchestrator.codec.keys import PARTITION
 from orchestrator.model.limits import REQUEST_DEDUPE_MS
+from orchestrator.store.rocks import BLOCK_CACHE_BYTES, MEMTABLES_BYTES
 from orchestrator.store.rocks_home import RocksHome
 from tests.bench.flows import post
 from tests.parts.client import http_request
@@ -23,7 +24,7 @@ from tests.scale.world import World
 
 LIVES, FEW_PART = 1_000_000, 100
 SLACK_S = 90.0  # the rest of a bucket, the clean up, a last flush
-RSS_MORE_BYTES = 40 * 1_000_000  # the heap of a process that has worked
+RSS_MORE_BYTES = MEMTABLES_BYTES + BLOCK_CACHE_BYTES  # which fill up once
 FILES_MORE = 10  # tables of RocksDB that are not compacted yet
 COPIES_MAX = 2  # of the store of a partition
 LOG_BYTES_MAX = 600 * 1_000_000  # until the next copies are made
