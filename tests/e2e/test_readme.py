@@ -7,9 +7,11 @@ import subprocess
 import sys
 import venv
 from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.parts.cache import REPOSITORY
 from tests.parts.client import http_request
@@ -106,12 +108,33 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(REPOSITORY / name, source / name)
     venv.create(directory / "venv")
     programs = directory / "venv" / "bin"
+    _give_libraries(next((directory / "venv" / "lib").glob("python*/site-packages")))
     arguments = shlex.split(QUICK_START[0])[1:]
     # Our own pip, and only what is run is compiled: that is most of the time it takes.
     pip = [sys.executable, "-m", "pip", "--python", str(programs / "python")]
     flags = ["--no-compile", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, *arguments, *flags], cwd=source, check=True, timeout=400)
     return programs
+
+
+def _give_libraries(place: Path) -> None:
+    """Those that are declared, out of our own environment; pip finds them there. To fetch and to
+    unpack them takes as long as all the rest."""
+    wanted, seen = [Requirement("perdure-server[sql]")], set[str]()
+    while wanted:
+        asked = wanted.pop()
+        library = distribution(asked.name)
+        if library.name in seen:
+            continue
+        seen.add(library.name)
+        for need in map(Requirement, library.requires or ()):
+            marker = need.marker
+            if not marker or any(marker.evaluate({"extra": one}) for one in ["", *asked.extras]):
+                wanted.append(need)
+        if not library.name.startswith("perdure"):
+            tops = {file.parts[0] for file in library.files or ()} - {"..", "__pycache__"}
+            for top in tops:
+                (place / top).symlink_to(library.locate_file(top))
 
 
 def python_greeter(installed: Path, directory: Path, port: int) -> list[str]:
