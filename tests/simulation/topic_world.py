@@ -51,7 +51,7 @@ from tests.simulation.user_broker import UserBroker, UserFaults
 from tests.simulation.user_writer import VALUE_BYTES_MAX
 from tests.simulation.world import World
 
-EVENTS_MAX = 4_000  # a world has some hundreds, the largest of 160 had 1,600
+EVENTS_MAX = 4_000  # a world has some hundreds, the largest of 104 had 1,600
 EVENTS, STATES = "perdure.events", ("perdure.state.Thing", "perdure.state.Flow")
 
 
