@@ -5,10 +5,11 @@ otherwise each listing of invocations would read it. It is deleted with the invo
 very large is not written again beside its journal, where it is the end of the last entry.
 """
 
-from orchestrator.codec.keys import chunk_key, result_key
+from orchestrator.codec.keys import result_key
 from orchestrator.machine.step import Step
+from orchestrator.machine.stored_journal import chunks_of
 from orchestrator.model.limits import RESULT_INLINE_BYTES, RESULT_ONCE_BYTES
-from orchestrator.model.rows import ChunkRow, CompletedRow, ResultRow
+from orchestrator.model.rows import CompletedRow, ResultRow
 from orchestrator.model.values import Outcome
 from orchestrator.tables.state import State
 
@@ -29,16 +30,17 @@ def _is_in_journal(state: State, done: CompletedRow, value: bytes) -> bool:
     invoke = done.invoke
     if len(value) <= RESULT_ONCE_BYTES or not done.chunk_count or done.tail:
         return False
-    if not 0 < invoke.journal_retention_ms >= invoke.completion_retention_ms:
+    kept_ms = invoke.journal_retention_ms
+    if not kept_ms or kept_ms < invoke.completion_retention_ms:
         return False
-    return _last_chunks(state, done).chunks[-1].frames.endswith(value)
+    return _last_frames(state, done).endswith(value)
 
 
-def _last_chunks(state: State, done: CompletedRow) -> ChunkRow:
-    key = chunk_key(done.invoke.id, done.incarnation, done.chunk_count - 1)
-    stored = state.chunks.get(key)
-    assert stored is not None, "a journal that has the result is kept as long"
-    return stored
+def _last_frames(state: State, done: CompletedRow) -> bytes:
+    """The end of the last chunk row."""
+    chunks = chunks_of(state, done, done.chunk_count - 1)
+    assert chunks, "a journal that has the result is kept as long"
+    return chunks[-1].frames
 
 
 def _set_apart(step: Step, done: CompletedRow, value: bytes) -> None:
@@ -51,7 +53,7 @@ def outcome_of(state: State, done: CompletedRow) -> Outcome:
     if not done.result_bytes:
         return done.outcome
     if done.result_in_journal:
-        return _last_chunks(state, done).chunks[-1].frames[-done.result_bytes :]
+        return _last_frames(state, done)[-done.result_bytes :]
     apart = state.results.get(_key(done))
     assert apart is not None, "a result is kept as long as its invocation"
     return apart.value
