@@ -11,6 +11,8 @@ from starlette.types import Message, Receive, Scope, Send
 _log = logging.getLogger("perdure.admin")
 
 TAKE_S_MAX: Final = 30.0  # for a client to take a part of an answer
+UNFINISHED: Final = "perdure.unfinished"
+"""Extension of a server: `close` ends the connection of an answer that has no end."""
 
 
 class Streamed(StreamingResponse):
@@ -38,12 +40,15 @@ class Streamed(StreamingResponse):
             async with asyncio.timeout(TAKE_S_MAX):
                 await send(message)
 
+        unfinished = scope.get("extensions", {}).get(UNFINISHED, {}).get("close", lambda: None)
         try:
             await super().__call__(scope, receive, hurried)
         except TimeoutError:
             _log.warning("the client of %s took nothing for %g s: cut off", self._what, TAKE_S_MAX)
+            unfinished()
         except self._errors as error:
             _log.warning("%s failed after a part of its answer was sent: %s", self._what, error)
+            unfinished()
         finally:
             await self._parts.aclose()
 

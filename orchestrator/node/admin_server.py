@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from orchestrator.admin.errors import refusal_body
 from orchestrator.admin.limits import BODY_BYTES_MAX
+from orchestrator.admin.streaming import UNFINISHED
 from orchestrator.ingress.preface import is_preface, serve_by
 from orchestrator.ingress.request_line import (
     BAD_LINE,
@@ -191,6 +192,7 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["extensions"] = {UNFINISHED: {"close": self._leave_unfinished}}
         self._is_in_head = True
         self._head_bytes = 0
         if self._head_timer is None:
@@ -259,6 +261,11 @@ class _Protocol(HttpToolsProtocol):
             self._end(503, "the server is shutting down")
         cycle.disconnected = True
         cycle.message_event.set()
+
+    def _leave_unfinished(self) -> None:
+        """The answer under way has no end, as whoever makes it has said: that is no error."""
+        self.cycle.disconnected = True
+        self.transport.close()
 
     def _feed(self, data: bytes) -> bytes:
         """Parse; what is left is to be parsed again."""

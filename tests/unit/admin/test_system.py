@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import http.client
 import json
+import logging
 import os
 import socket
 import struct
@@ -100,6 +101,7 @@ def test_a_query_that_fails_after_its_first_part_is_broken_off(
     with pytest.raises(http.client.IncompleteRead):
         it.ask("POST", "/query", {"query": "SELECT 1"})
     assert "a partition was lost" in caplog.text and "Traceback" not in caplog.text
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
 
 
 def test_a_query_ends_when_its_client_goes_away_before_the_first_row(it: World) -> None:
@@ -157,6 +159,7 @@ def test_a_query_ends_when_its_client_takes_nothing(
         client.sendall(SELECT_1)
         assert ended.wait(10)
     assert "took nothing for 0.3 s" in caplog.text
+    assert not [one for one in caplog.records if one.levelno >= logging.ERROR]
 
 
 def test_queries_without_the_extra() -> None:
