@@ -8,7 +8,6 @@ from itertools import count
 from typing import TypeAlias, TypeVar
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
     AdminClient,
     ConfigResource,
@@ -36,6 +35,7 @@ from orchestrator.brokers.writer_port import (
 from orchestrator.kafka.options import KafkaConnection, client_config
 from orchestrator.model.own_topics import LETTERS_KEPT_MS, PUBLIC_PARTITIONS
 from tests.parts.kafka import KafkaBroker
+from tests.parts.topics import Topics
 
 pytestmark = pytest.mark.timeout(120)
 T = TypeVar("T")
@@ -131,27 +131,12 @@ def rows(lane: int, topic: str, first: int, *values: bytes, partition: int = 0) 
 
 
 def committed(broker: KafkaBroker, topic: str, partition: int) -> list[tuple[bytes, int]]:
-    """(value, offset) of all a `read_committed` reader sees."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": broker.bootstrap,
-            "group.id": "test",
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "earliest",
-            "enable.partition.eof": True,
-            "fetch.wait.max.ms": 5,
-        }
-    )
-    consumer.assign([TopicPartition(topic, partition, 0)])
-    found = []
-    while True:
-        message = consumer.poll(30)
-        assert message is not None
-        if message.error() is not None:
-            assert message.error().code() == KafkaError._PARTITION_EOF
-            consumer.close()
-            return found
-        found.append((message.value() or b"", message.offset() or 0))
+    """(value, offset) of all a `read_committed` reader sees, once it is decided: markers come a
+    moment after the end of their transaction has been answered."""
+    found = Topics(broker).whole(topic)
+    return [
+        (one.value() or b"", one.offset() or 0) for one in found if one.partition() == partition
+    ]
 
 
 def test_rows_are_committed_in_their_places_and_remembered(writers: AnyWriters) -> None:
