@@ -24,11 +24,6 @@ _MORE_PROPERTIES = """\
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 log.retention.ms=-1
 """
-# Each of these threads looks for work three times a second: a quarter of what an idle broker costs.
-_FEW_THREADS = """\
-num.network.threads=1
-num.io.threads=2
-"""
 _CLASSES = "classes.aot"
 _CHECKPOINT = "bootstrap.checkpoint"  # what the storage tool writes, the same for all brokers
 _META = "version=1\nnode.id=1\ncluster.id={}\ndirectory.id={}\n"
@@ -75,8 +70,9 @@ class KafkaBroker(Part):
     def _format(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         lines = broker_properties(self.port, self._controller_port, self.directory / "data")
-        lines += _MORE_PROPERTIES + _FEW_THREADS * self._is_quick
-        lines += "".join(f"{key}={value}\n" for key, value in self._options.items())
+        lines += _MORE_PROPERTIES + "".join(
+            f"{key}={value}\n" for key, value in self._options.items()
+        )
         self._properties.write_text(lines)
         if self._is_quick and not self._scram:
             self._format_quickly(self.directory / "data")
